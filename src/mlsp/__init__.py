@@ -1,0 +1,1 @@
+"""Give photos the score that people would give them."""

@@ -1,0 +1,66 @@
+"""Spatial pooling of maps to a small grid: the one definition, used by numpy, torch and the exported graph.
+
+The paper resizes every map to 5×5 ("wide") or 1×1 ("narrow") by TensorFlow's `ResizeArea`: the exact mean over cells whose
+borders may cut pixels (section 4 of the paper). Two small matrices do this on any size, also smaller than the grid.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+
+from mlsp.arrays import Float64Array
+from mlsp.errors import SettingsError
+
+_Real = TypeVar("_Real", np.float32, np.float64)
+
+
+def area_weights(size: int, grid: int) -> Float64Array:
+    """Share of each pixel in the mean over each cell, along one axis.
+
+    `A[i, j] = |[i·n/k, (i+1)·n/k] ∩ [j, j+1]| · k/n` for n pixels and k cells.
+
+    Args:
+        size: pixels n of the axis, at least 1.
+        grid: cells k of the axis, at least 1.
+
+    Returns:
+        (grid, size) matrix whose rows add up to 1.
+
+    Raises:
+        SettingsError: `size` or `grid` is below 1.
+
+    Examples:
+        >>> area_weights(3, 2)
+        array([[0.66666667, 0.33333333, 0.        ],
+               [0.        , 0.33333333, 0.66666667]])
+    """
+    if size < 1 or grid < 1:
+        raise SettingsError(
+            f"area pooling needs at least 1 pixel and 1 cell, got {size} and {grid}"
+        )
+    # In units of 1/grid pixel all borders are whole numbers, so the overlaps are exact.
+    cells = np.arange(grid, dtype=np.int64)[:, None] * size
+    pixels = np.arange(size, dtype=np.int64)[None, :] * grid
+    overlap = np.minimum(cells + size, pixels + grid) - np.maximum(cells, pixels)
+    weights: Float64Array = np.maximum(overlap, 0) / np.float64(size)
+    return weights
+
+
+def pool(
+    maps: np.ndarray[tuple[int, ...], np.dtype[_Real]], grid: int
+) -> np.ndarray[tuple[int, ...], np.dtype[_Real]]:
+    """Pool maps to a grid by exact area means.
+
+    Args:
+        maps: (..., H, W, C), any real dtype.
+        grid: cells G of each side.
+
+    Returns:
+        (..., G, G, C) of the same dtype, computed in float64.
+    """
+    rows = area_weights(maps.shape[-3], grid)
+    columns = area_weights(maps.shape[-2], grid)
+    pooled = np.einsum("gh,...hwc,kw->...gkc", rows, maps, columns, optimize=True)
+    return pooled.astype(maps.dtype, copy=False)
