@@ -1,30 +1,84 @@
-"""What features are, and how photos become them."""
+"""Photos -> features, in order, failures as values."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-Grid = Literal[1, 5]
-ViewsName = Literal["whole", "corners8"]
+from mlsp.arrays import Float32Array
+from mlsp.errors import PhotoError
+from mlsp.feature_kind import FeatureKind as FeatureKind
+from mlsp.parallel import map_in_order
+from mlsp.photos import DecodeSettings, read_bytes, read_photo
+from mlsp.views import cut_views
+
+if TYPE_CHECKING:
+    from mlsp.engines import Engine
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureKind:
-    """What features are: two features may be compared, stored together or fed to one head only if their kinds are equal.
+class Failed:
+    """A photo that could not be used.
 
     Attributes:
-        backbone: name of the network.
-        weights_sha256: of the trained weights.
-        levels: names of the levels, in the order of the channels.
-        views: what of the photo the network saw.
-        longest_side: photos are reduced to this many pixels by exact areas first; None for never.
-        grid: cells of each side of a pooled map.
+        source: the photo.
+        error: why.
     """
 
-    backbone: str
-    weights_sha256: str
-    levels: tuple[str, ...]
-    views: ViewsName
-    longest_side: int | None
-    grid: Grid
+    source: Path
+    error: PhotoError
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A photo's features.
+
+    Attributes:
+        source: the photo.
+        features: (V, G, G, C), a view each.
+        width: of the upright photo, in pixels.
+        height: likewise.
+        content_sha256: of the file.
+    """
+
+    source: Path
+    features: Float32Array
+    width: int
+    height: int
+    content_sha256: str
+
+
+def extract_features(
+    engine: Engine,
+    sources: Iterable[Path],
+    *,
+    workers: int,
+    decode: DecodeSettings | None = None,
+) -> Iterator[Extracted | Failed]:
+    """Compute the features of photos.
+
+    Args:
+        engine: its kind says which views to cut.
+        sources: photo files; read lazily, a few ahead of the results.
+        workers: photos decoded and computed at the same time.
+        decode: how photos are read; by default as the engine's kind wants it.
+
+    Returns:
+        Exactly one result for each source, in their order. A photo that cannot be read is a `Failed`.
+    """
+    settings = decode or DecodeSettings(longest_side=engine.kind.longest_side)
+
+    def extract(source: Path) -> Extracted | Failed:
+        try:
+            content = read_bytes(source)
+            photo = read_photo(content, settings=settings, source_path=source)
+        except PhotoError as error:
+            return Failed(source, error)
+        views = cut_views(photo.pixels, engine.kind.views)
+        sha256 = hashlib.sha256(content).hexdigest()
+        return Extracted(source, engine.pooled(views), photo.width, photo.height, sha256)
+
+    return map_in_order(extract, sources, workers=workers)

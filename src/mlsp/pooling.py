@@ -62,5 +62,7 @@ def pool(
     """
     rows = area_weights(maps.shape[-3], grid)
     columns = area_weights(maps.shape[-2], grid)
-    pooled = np.einsum("gh,...hwc,kw->...gkc", rows, maps, columns, optimize=True)
-    return pooled.astype(maps.dtype, copy=False)
+    pooled: np.ndarray[tuple[int, ...], np.dtype[_Real]] = np.einsum(
+        "gh,...hwc,kw->...gkc", rows, maps, columns, optimize=True
+    ).astype(maps.dtype, copy=False)
+    return pooled

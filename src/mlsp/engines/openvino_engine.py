@@ -1,0 +1,115 @@
+"""Networks and heads on the processor, by OpenVINO. Its exceptions are translated here and nowhere else."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from mlsp.arrays import Float32Array, UInt8Array
+from mlsp.engines import Precision
+from mlsp.errors import ModelError, SettingsError
+from mlsp.feature_kind import FeatureKind
+
+_PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class _Compiled:
+    """A compiled graph with one input and one output, callable from several threads at once."""
+
+    def __init__(self, core: ov.Core, file: Path, config: dict[str, Any]) -> None:
+        try:
+            self._compiled = core.compile_model(core.read_model(file), "CPU", config)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
+            ) from error
+        # A request holds the working memory of one inference, so each thread has its own.
+        self._requests = threading.local()
+
+    def __call__(self, array: np.ndarray[Any, Any]) -> Float32Array:
+        request = getattr(self._requests, "request", None)
+        if request is None:
+            request = self._requests.request = self._compiled.create_infer_request()
+        # OpenVINO reads the array in place, and wants it contiguous and writable for that.
+        tensor = ov.Tensor(np.require(array, requirements=["C", "W"]), shared_memory=True)
+        request.set_input_tensor(tensor)
+        request.infer()
+        # The request overwrites its output at the next call.
+        result: Float32Array = np.array(request.get_output_tensor().data)
+        return result
+
+
+class OpenVinoEngine:
+    """A network on the processor.
+
+    Args:
+        file: ONNX graph from uint8 photos (N, H, W, 3) of any size to features (N, G, G, C).
+        kind: what the features are.
+        precision: `auto`, `float32` or `bfloat16`.
+        streams: batches computed at the same time, one core each.
+
+    Raises:
+        SettingsError: bfloat16 is asked for on a processor without it.
+        ModelError: the graph cannot be read.
+    """
+
+    def __init__(self, file: Path, kind: FeatureKind, *, precision: str, streams: int) -> None:
+        core = ov.Core()
+        has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "auto":
+            precision = "bfloat16" if has_bfloat16 else "float32"
+        if precision == "bfloat16" and not has_bfloat16:
+            raise SettingsError(
+                "precision 'bfloat16' needs a processor with AVX512-BF16 or AMX, which this one lacks:"
+                " use 'float32' or 'auto'"
+            )
+        self.kind = kind
+        self.precision: Precision = "bfloat16" if precision == "bfloat16" else "float32"
+        self._compiled = _Compiled(
+            core,
+            file,
+            {
+                # Without this hint OpenVINO picks a precision by itself.
+                "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[precision],
+                "NUM_STREAMS": streams,
+                "INFERENCE_NUM_THREADS": streams,
+            },
+        )
+
+    def pooled(self, batch: UInt8Array) -> Float32Array:
+        """Compute features; see `Engine.pooled`."""
+        return self._compiled(batch)
+
+
+class OpenVinoHead:
+    """A head on the processor, always in float32: its work is small and its output is what people see.
+
+    Args:
+        file: ONNX graph from features (N, G, G, C) to scores (N,).
+
+    Raises:
+        ModelError: the graph cannot be read.
+    """
+
+    def __init__(self, file: Path) -> None:
+        config = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": 1,
+        }
+        self._compiled = _Compiled(ov.Core(), file, config)
+
+    def predict(self, features: Float32Array) -> Float32Array:
+        """Predict scores.
+
+        Args:
+            features: (N, G, G, C).
+
+        Returns:
+            (N,) on the scale of the ratings.
+        """
+        return self._compiled(features)

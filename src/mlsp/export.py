@@ -1,0 +1,182 @@
+"""torch -> ONNX: one graph from 8-bit photos of any size to features, and heads from features to scores."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from mlsp.backbones.convolution import ConvBatchNorm
+from mlsp.backbones.padding import SameConv2d
+from mlsp.backbones.pooled import PooledNetwork
+
+if TYPE_CHECKING:
+    from mlsp.backbones import BackboneSpec
+
+_OPSET = 18
+# Smaller arrays gain nothing from 16 bits, and biases lose.
+_LEAST_HALF_ELEMENTS = 1024
+
+
+class _OnnxSameConv2d(nn.Module):
+    """`SameConv2d` with a bias as one ONNX operator.
+
+    Its padding depends on the photo's size. Traced, that would be a dozen nodes a convolution; ONNX's SAME_UPPER is the same
+    arithmetic, and engines run it inside the convolution.
+    """
+
+    def __init__(self, conv: SameConv2d, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+        self.stride = conv.stride
+        self.attributes: dict[str, int | str | Sequence[int]] = {
+            "auto_pad": "SAME_UPPER",
+            "strides": [conv.stride] * 2,
+            "group": conv.groups,
+            "kernel_shape": [conv.kernel_size] * 2,
+        }
+
+    def forward(self, x: Tensor) -> Tensor:
+        height = (x.shape[2] + self.stride - 1) // self.stride
+        width = (x.shape[3] + self.stride - 1) // self.stride
+        out: Tensor = torch.onnx.ops.symbolic(
+            "Conv",
+            (x, self.weight, self.bias),
+            attrs=self.attributes,  # type: ignore[arg-type]  # dicts are invariant
+            dtype=x.dtype,
+            shape=(x.shape[0], self.weight.shape[0], height, width),
+        )
+        return out
+
+
+def _fold(unit: ConvBatchNorm) -> None:
+    """Multiply a batch norm, which is a fixed scale and shift at test time, into its convolution."""
+    conv, norm = unit.conv, unit.bn
+    running_mean, running_var = norm.running_mean, norm.running_var
+    if running_mean is None or running_var is None:
+        raise TypeError("a batch norm without running statistics cannot be folded")
+    # float64, because eight-bit weights have variances near zero, whose inverse roots are large.
+    factor = 1 / torch.sqrt(running_var.double() + norm.eps)
+    if norm.weight is not None:
+        factor = factor * norm.weight.double()
+    shift = -running_mean.double() * factor
+    if norm.bias is not None:
+        shift = shift + norm.bias.double()
+    weight = (conv.weight.double() * factor[:, None, None, None]).float().detach()
+    bias = shift.float().detach()
+    if isinstance(conv, SameConv2d):
+        unit.conv = _OnnxSameConv2d(conv, weight, bias)  # type: ignore[assignment]
+    else:
+        conv.weight = nn.Parameter(weight)
+        conv.bias = nn.Parameter(bias)
+    unit.bn = nn.Identity()  # type: ignore[assignment]
+
+
+def export_backbone(
+    network: nn.Module,
+    spec: BackboneSpec,
+    output: Path,
+    *,
+    grid: int,
+    levels: tuple[str, ...] | None = None,
+    half_weights: bool = False,
+) -> None:
+    """Write a network with its preprocessing and pooling as one ONNX graph for photos of any size.
+
+    The graph's input `photos` is uint8 (N, H, W, 3), its output `features` float32 (N, G, G, C).
+
+    Args:
+        network: as `mlsp.weights.load_network` returns it; not changed.
+        spec: its record.
+        output: file to write.
+        grid: cells of each side of a pooled map.
+        levels: names of the levels to keep; all by default.
+        half_weights: store the weights in 16 bits: half the size, and features that differ by about 1e-3 of their spread.
+    """
+    network = copy.deepcopy(network).eval()
+    for unit in network.modules():
+        if isinstance(unit, ConvBatchNorm):
+            _fold(unit)
+    side = max(spec.smallest_side, 96)
+    example = torch.zeros(2, side, side + 32, 3, dtype=torch.uint8)
+    pooled = PooledNetwork(network, spec, grid, levels=levels).eval()
+    _export(pooled, example, ("photos", "features"), (0, 1, 2), output)
+    if half_weights:
+        _store_weights_in_16_bits(output)
+
+
+def export_head(head: nn.Module, channels: int, output: Path, *, grid: int) -> None:
+    """Write a head as an ONNX graph.
+
+    The graph's input `features` is float32 (N, G, G, C), its output `scores` float32 (N,).
+
+    Args:
+        head: from (N, G, G, C) to (N,).
+        channels: C.
+        output: file to write.
+        grid: G.
+    """
+    example = torch.zeros(2, grid, grid, channels)
+    _export(head.eval(), example, ("features", "scores"), (0,), output)
+
+
+def _export(
+    module: nn.Module,
+    example: Tensor,
+    names: tuple[str, str],
+    dynamic: tuple[int, ...],
+    output: Path,
+) -> None:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with torch.no_grad(), warnings.catch_warnings():
+        # The exporter warns of its own use of parts of torch that are to go.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_shapes=(dict.fromkeys(dynamic, torch.export.Dim.DYNAMIC),),
+            opset_version=_OPSET,
+            verbose=False,
+        )
+    if program is None:
+        raise TypeError("torch's ONNX exporter returned nothing")
+    graph = program.model_proto
+    graph.ClearField("doc_string")
+    for node in graph.graph.node:
+        # Stack traces of the machine that exported it: size without use.
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    graph.graph.ClearField("value_info")
+    graph.graph.ClearField("metadata_props")
+    output.write_bytes(graph.SerializeToString())
+
+
+def _store_weights_in_16_bits(file: Path) -> None:
+    """Rewrite a graph so that its large arrays are float16, cast back to float32 where they are used."""
+    model = onnx.load(file)
+    casts = []
+    for array in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(array)
+        if values.dtype != np.float32 or values.size < _LEAST_HALF_ELEMENTS:
+            continue
+        name = array.name
+        array.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(
+            onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT)
+        )
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*casts, *nodes])
+    file.write_bytes(model.SerializeToString())

@@ -1,0 +1,99 @@
+"""Heads: from features to a score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor, nn
+
+from mlsp.arrays import Float32Array, Float64Array
+from mlsp.errors import SettingsError
+
+# A channel that hardly varies over the rated photos says nothing, and would be blown up by its standardisation.
+_LEAST_DEVIATION = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class RidgeSettings:
+    """How a ridge head is fitted.
+
+    Attributes:
+        alpha: penalty, in units of the number of photos: what is minimised is the mean squared error plus alpha times the
+            mean squared weight of a standardised level.
+        even_levels: weigh levels alike, whatever their number of channels; else channels alike.
+    """
+
+    alpha: float
+    even_levels: bool
+
+
+class RidgeHead(nn.Module):
+    """A linear head on the square roots of narrow features.
+
+    Means of activations behind a ReLU are skewed: a few photos have values many times the usual. Their square roots are not,
+    and a linear head on them agrees better with people (see docs/decisions).
+
+    Args:
+        weight: (C,).
+        bias: of the score.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Float64Array, bias: float) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.from_numpy(weight.astype(np.float32)))
+        self.register_buffer("bias", torch.tensor(bias, dtype=torch.float32))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Score features: (N, 1, 1, C) -> (N,)."""
+        roots = features[:, 0, 0, :].clamp(min=0).sqrt()
+        return torch.mv(roots, self.weight) + self.bias
+
+
+def fit_ridge(
+    features: Float32Array,
+    mos: Float64Array,
+    level_channels: Sequence[int],
+    settings: RidgeSettings,
+) -> RidgeHead:
+    """Fit a ridge head in closed form.
+
+    Args:
+        features: narrow, (photos, C), not negative.
+        mos: (photos,).
+        level_channels: channels of each level, adding up to C.
+        settings: penalty and weighting.
+
+    Returns:
+        The head, with the standardisation folded in.
+
+    Raises:
+        SettingsError: shapes do not agree, or a number is not finite.
+    """
+    if features.shape != (len(mos), sum(level_channels)):
+        raise SettingsError(
+            f"expected features of shape ({len(mos)}, {sum(level_channels)}), got {features.shape}"
+        )
+    if not (np.isfinite(features).all() and np.isfinite(mos).all()):
+        raise SettingsError("features and ratings must be finite numbers")
+    roots = np.sqrt(np.maximum(features, 0))
+    mean = roots.mean(axis=0, dtype=np.float64)
+    deviation = np.maximum(roots.std(axis=0, dtype=np.float64), _LEAST_DEVIATION)
+    scale = 1 / deviation
+    if settings.even_levels:
+        channels = np.asarray(level_channels)
+        scale *= np.repeat(1 / np.sqrt(channels * len(channels)), channels)
+    else:
+        scale /= np.sqrt(features.shape[1])
+    roots -= mean.astype(np.float32)
+    roots *= scale.astype(np.float32)
+    ridge = Ridge(alpha=settings.alpha * len(mos), solver="cholesky", copy_X=False)
+    ridge.fit(roots, mos.astype(np.float32))
+    weight = np.asarray(ridge.coef_, dtype=np.float64) * scale
+    return RidgeHead(weight, float(ridge.intercept_) - float(weight @ mean))

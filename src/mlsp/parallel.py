@@ -1,0 +1,57 @@
+"""Run a function over many items with several threads, results in order and memory bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from mlsp.errors import SettingsError
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+# Items in flight for each worker: enough that one slow item does not stop the others.
+_WINDOW = 4
+
+
+def map_in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int
+) -> Iterator[_Result]:
+    """Apply a function to items, several at a time.
+
+    Threads, because decoding and inference both release the interpreter's lock. Items are drawn lazily, a few ahead of the
+    results; when the caller stops early, what has not begun is dropped.
+
+    Args:
+        function: must be safe to call from several threads.
+        items: may be endless.
+        workers: calls at the same time.
+
+    Yields:
+        One result for each item, in their order. An exception of `function` is raised at its item's turn.
+
+    Raises:
+        SettingsError: `workers` is below 1.
+    """
+    if workers < 1:
+        raise SettingsError(f"workers must be at least 1, got {workers}")
+    return _map_in_order(function, items, workers)
+
+
+def _map_in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
+) -> Iterator[_Result]:
+    window: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="mlsp") as pool:
+        try:
+            for item in items:
+                window.append(pool.submit(function, item))
+                if len(window) >= workers * _WINDOW:
+                    yield window.popleft().result()
+            while window:
+                yield window.popleft().result()
+        finally:
+            for future in window:
+                future.cancel()

@@ -1,0 +1,186 @@
+"""The contract that all engines keep, and parity of the OpenVINO engine with torch."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mlsp.backbones import BACKBONES, BackboneSpec, build_network
+from mlsp.backbones.pooled import PooledNetwork, area_weights
+from mlsp.engines import ConstantEngine, Engine, open_engine
+from mlsp.engines.openvino_engine import OpenVinoEngine, OpenVinoHead
+from mlsp.errors import ModelError, SettingsError
+from mlsp.export import export_backbone, export_head
+from mlsp.feature_kind import FeatureKind, Grid
+from mlsp.heads import RidgeHead
+from mlsp.pooling import area_weights as numpy_area_weights
+
+SPEC = BACKBONES["efficientnet_lite0"]
+
+
+def kind(grid: Grid = 1) -> FeatureKind:
+    levels = tuple(level.name for level in SPEC.levels)
+    return FeatureKind(SPEC.name, "0" * 64, levels, "whole", 512, grid)
+
+
+def seeded_network(spec: BackboneSpec) -> torch.nn.Module:
+    """Random weights, with statistics far from 0 and 1, so that a batch norm left out would show."""
+    torch.manual_seed(0)
+    network = build_network(spec)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
+            module.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
+    return network
+
+
+@pytest.fixture(scope="module")
+def network() -> torch.nn.Module:
+    return seeded_network(SPEC)
+
+
+@pytest.fixture(scope="module", params=[1, 5], ids=["narrow", "wide"])
+def exported(
+    request: pytest.FixtureRequest,
+    network: torch.nn.Module,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Grid]:
+    file = tmp_path_factory.mktemp("exported") / "backbone.onnx"
+    export_backbone(network, SPEC, file, grid=request.param)
+    return file, request.param
+
+
+@pytest.fixture(params=["constant", "openvino"])
+def engine(request: pytest.FixtureRequest, exported: tuple[Path, Grid]) -> Engine:
+    file, grid = exported
+    if request.param == "constant":
+        return ConstantEngine(kind(grid), channels=SPEC.channels)
+    return open_engine(file, kind(grid), precision="float32")
+
+
+def photos(count: int, height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (97, 131), (33, 200)])
+def test_shape_and_order(engine: Engine, size: tuple[int, int]) -> None:
+    batch = photos(3, *size)
+    features = engine.pooled(batch)
+    grid = engine.kind.grid
+    assert features.shape == (3, grid, grid, SPEC.channels)
+    assert features.dtype == np.float32
+    # Each photo alone gives the same, up to the order of additions.
+    scale = np.sqrt((features**2).mean())
+    for number in range(3):
+        alone = engine.pooled(batch[number : number + 1])
+        assert np.abs(alone[0] - features[number]).max() <= 1e-4 * scale
+
+
+def test_does_not_change_or_need_to_write_the_batch(engine: Engine) -> None:
+    batch = photos(2, 40, 50)[:, :, ::-1]
+    before = batch.copy()
+    batch.setflags(write=False)
+    engine.pooled(batch)
+    np.testing.assert_array_equal(batch, before)
+
+
+def test_several_threads_at_once(engine: Engine) -> None:
+    batches = [photos(1, 40 + number, 60) for number in range(6)]
+    expected = [engine.pooled(batch) for batch in batches]
+    got: dict[int, np.ndarray] = {}
+
+    def run(number: int) -> None:
+        for _ in range(3):
+            got[number] = engine.pooled(batches[number])
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(6):
+        np.testing.assert_allclose(got[number], expected[number], atol=1e-5)
+
+
+def test_parity_with_torch_on_real_photos(
+    exported: tuple[Path, Grid], network: torch.nn.Module, examples: Path
+) -> None:
+    """float32 arithmetic in another order: 3e-4 of a level's root mean square, as for the reference features."""
+    file, grid = exported
+    engine = open_engine(file, kind(grid), precision="float32")
+    reference = PooledNetwork(network, SPEC, grid).eval()
+    bounds = np.cumsum([0, *(level.channels for level in SPEC.levels)])
+    for name in ("chelsea.png", "clock_motion.png"):
+        pixels = np.array(Image.open(examples / name).convert("RGB"))[None]
+        with torch.no_grad():
+            expected = reference(torch.from_numpy(pixels)).numpy()
+        got = engine.pooled(pixels)
+        for start, end in itertools.pairwise(bounds):
+            level = expected[..., start:end]
+            assert np.abs(got[..., start:end] - level).max() <= 3e-4 * np.sqrt((level**2).mean())
+
+
+def test_a_subset_of_levels(network: torch.nn.Module, tmp_path: Path) -> None:
+    names = (SPEC.levels[3].name, SPEC.levels[-1].name)
+    export_backbone(network, SPEC, tmp_path / "b.onnx", grid=1, levels=names)
+    features = open_engine(tmp_path / "b.onnx", kind(), precision="float32").pooled(
+        photos(1, 64, 64)
+    )
+    with torch.no_grad():
+        every = PooledNetwork(network, SPEC, 1).eval()(torch.from_numpy(photos(1, 64, 64))).numpy()
+    start = sum(level.channels for level in SPEC.levels[:3])
+    wanted = np.concatenate([every[..., start : start + 144], every[..., -1280:]], axis=-1)
+    np.testing.assert_allclose(features, wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 12, 59])
+def test_torch_pools_with_the_same_matrices(size: int) -> None:
+    got = area_weights(size, 5, torch.zeros(1, dtype=torch.float64)).numpy()
+    np.testing.assert_allclose(got, numpy_area_weights(size, 5), rtol=1e-15)
+
+
+def test_head_parity(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    head = RidgeHead(rng.standard_normal(30), 2.5)
+    export_head(head, 30, tmp_path / "head.onnx", grid=1)
+    features = rng.standard_normal((4, 1, 1, 30)).astype(np.float32)
+    expected = head(torch.from_numpy(features)).numpy()
+    np.testing.assert_allclose(
+        OpenVinoHead(tmp_path / "head.onnx").predict(features), expected, atol=1e-5
+    )
+
+
+def test_a_damaged_graph_is_a_model_error(tmp_path: Path) -> None:
+    (tmp_path / "backbone.onnx").write_bytes(b"not a graph")
+    with pytest.raises(
+        ModelError, match=f"^{re.escape(str(tmp_path))}/backbone.onnx cannot be compiled: "
+    ):
+        open_engine(tmp_path / "backbone.onnx", kind())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"device": "cqu"}, r"^unknown device 'cqu': did you mean 'cpu'\? Known: 'auto', 'cpu'$"),
+        (
+            {"precision": "bf16"},
+            "^unknown precision 'bf16': (did you mean .*)?Known: 'auto', 'bfloat16', 'float32'$",
+        ),
+    ],
+)
+def test_unknown_arguments(arguments: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        open_engine(Path("unused.onnx"), kind(), **arguments)  # type: ignore[arg-type]
+
+
+def test_precision_is_never_auto(exported: tuple[Path, Grid]) -> None:
+    file, grid = exported
+    engine = OpenVinoEngine(file, kind(grid), precision="auto", streams=1)
+    assert engine.precision in {"float32", "bfloat16"}
