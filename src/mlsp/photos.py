@@ -1,11 +1,37 @@
-"""File or bytes -> Photo."""
+"""File or bytes -> Photo: upright, sRGB, 8 bits. The policy behind it is in `docs/photos.md`.
+
+path ─ read_bytes ─ photo_format ─┬ pillow_photos: header ─ pixel limit ─ decode ─ rows ─ reduce ─ sRGB ─ upright ─┬ Photo
+                                  └ raw_photos: header ─ pixel limit ─ develop ─ reduce ───────────────────────────┘
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
+from mlsp import pillow_photos, raw_photos
 from mlsp.arrays import UInt8Array
+from mlsp.errors import (
+    PhotoError,
+    PhotoTooLargeError,
+    SettingsError,
+    UnreadablePhotoError,
+)
+from mlsp.photo_files import PHOTO_SUFFIXES, find_photos, read_bytes
+from mlsp.photo_formats import PhotoFormat, photo_format
+from mlsp.photo_sizes import reduce_pixels
+
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "DecodeSettings",
+    "Photo",
+    "find_photos",
+    "read_bytes",
+    "read_photo",
+    "reduce_pixels",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +49,79 @@ class Photo:
     source: Path | None
     width: int
     height: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """How photos are decoded.
+
+    Attributes:
+        longest_side: larger photos are reduced by area means until their longest side has so many pixels; None for never.
+        max_pixels: photos with more pixels are refused before they are decoded.
+
+    Raises:
+        SettingsError: a value is below 1.
+    """
+
+    longest_side: int | None = None
+    max_pixels: int = 250_000_000
+
+    def __post_init__(self) -> None:
+        if self.longest_side is not None and self.longest_side < 1:
+            raise SettingsError(f"longest_side must be at least 1, got {self.longest_side}")
+        if self.max_pixels < 1:
+            raise SettingsError(f"max_pixels must be at least 1, got {self.max_pixels}")
+
+
+def read_photo(
+    source: Path | bytes,
+    *,
+    settings: DecodeSettings = DecodeSettings(),
+    source_path: Path | None = None,
+) -> Photo:
+    """Decode a photo. Safe to call from several threads at once.
+
+    Args:
+        source: a file, or the content of one.
+        settings: reduction and limits.
+        source_path: where `source` came from if it is bytes.
+
+    Returns:
+        The photo; its pixels are contiguous and its own.
+
+    Raises:
+        UnreadablePhotoError: it is missing, forbidden, empty, truncated or damaged.
+        UnsupportedPhotoError: it is not a photo, of a format that is not read, or needs an extra that is not installed.
+        PhotoTooLargeError: it has more pixels than the limit, or does not fit into memory.
+    """
+    if isinstance(source, bytes):
+        content = source
+    else:
+        content = read_bytes(source)
+        source_path = source
+    if not content:
+        raise UnreadablePhotoError("the file is empty")
+    pixels, width, height = _decode(content, photo_format(content), settings)
+    return Photo(pixels, source_path, width, height)
+
+
+def _decode(
+    content: bytes, kind: PhotoFormat, settings: DecodeSettings
+) -> tuple[UInt8Array, int, int]:
+    """Decode, and translate what decoders raise."""
+    longest_side, max_pixels = settings.longest_side, settings.max_pixels
+    try:
+        if kind == "RAW":
+            return raw_photos.decode(content, longest_side=longest_side, max_pixels=max_pixels)
+        return pillow_photos.decode(content, kind, longest_side=longest_side, max_pixels=max_pixels)
+    except PhotoError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PhotoTooLargeError(f"{error} This limit is Pillow's own") from error
+    except MemoryError as error:
+        raise PhotoTooLargeError("there is not enough memory to decode the photo") from error
+    except Exception as error:
+        # On damaged data decoders raise what they happen to run into (OSError, SyntaxError, ValueError, struct.error,
+        # zlib.error, EOFError, IndexError, RuntimeError, …): a list of them would never be complete.
+        reason = str(error) or type(error).__name__
+        raise UnreadablePhotoError(f"damaged or truncated {kind}: {reason}") from error

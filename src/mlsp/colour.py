@@ -1,0 +1,100 @@
+"""Colours -> sRGB. LittleCMS is used here and nowhere else, and is loaded when the first profile is met."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image
+
+from mlsp.arrays import UInt8Array
+
+if TYPE_CHECKING:
+    from PIL.ImageCms import ImageCmsTransform
+
+# What channels mean: grey, red-green-blue, or ink (255 is full).
+ColourMode = Literal["L", "RGB", "CMYK"]
+
+# ICC names of colour spaces.
+_MODES: Mapping[str, ColourMode] = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
+
+
+def to_srgb(pixels: UInt8Array, mode: ColourMode, profile: bytes | None) -> UInt8Array:
+    """Convert pixels to sRGB.
+
+    Args:
+        pixels: (H, W, C), C channels of the mode.
+        mode: what the channels mean.
+        profile: ICC profile. None, a damaged one and one for another kind of colour stand for sRGB, for grey that is R = G = B,
+            and for ink that takes its share of the light away.
+
+    Returns:
+        (H, W, 3) RGB; `pixels` itself where nothing is to be done.
+    """
+    source, transform = _transform(profile, mode) if profile else (mode, None)
+    if transform is None and mode == "RGB":
+        return pixels
+    height, width = pixels.shape[:2]
+    data = np.ascontiguousarray(pixels)
+    image = Image.frombuffer(mode, (width, height), data, "raw", mode, 0, 1)
+    if source != mode:
+        image = image.convert(source)
+    if transform is not None:
+        image = transform.apply(image)
+    return np.array(image.convert("RGB"))
+
+
+def lab_to_srgb(image: Image.Image) -> Image.Image:
+    """Convert an image in CIE L*a*b* to sRGB."""
+    return _lab_transform().apply(image)
+
+
+@lru_cache(maxsize=32)
+def _transform(profile: bytes, mode: ColourMode) -> tuple[ColourMode, ImageCmsTransform | None]:
+    """Mode that a profile is for, and its transform to sRGB; None where there is nothing to do.
+
+    A collection has few profiles, so that all but the first photo of each find theirs here. A transform may be applied by
+    several threads at once.
+    """
+    from PIL import ImageCms
+
+    try:
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        source = _MODES.get(opened.profile.xcolor_space)
+        # Cameras put an RGB profile into grey photos, too.
+        if source is None or source not in (mode, "RGB" if mode == "L" else mode):
+            return mode, None
+        transform = ImageCms.buildTransform(
+            opened,
+            ImageCms.createProfile("sRGB"),
+            source,
+            "RGB",
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (OSError, ImageCms.PyCMSError):
+        # A photo with a damaged profile is still a photo, and sRGB is by far the likeliest.
+        return mode, None
+    if source == "RGB" and _changes_nothing(transform):
+        return mode, None
+    return source, transform
+
+
+def _changes_nothing(transform: ImageCmsTransform) -> bool:
+    """Whether a transform moves no colour by more than one of 255 steps: its profile is sRGB, by whatever name."""
+    colours = np.array(list(itertools.product(range(0, 256, 15), repeat=3)), np.uint8)
+    converted = np.asarray(transform.apply(Image.fromarray(colours[None])))
+    return int(np.abs(converted[0].astype(np.int16) - colours).max()) <= 1
+
+
+@lru_cache(maxsize=1)
+def _lab_transform() -> ImageCmsTransform:
+    from PIL import ImageCms
+
+    return ImageCms.buildTransform(
+        ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
+    )

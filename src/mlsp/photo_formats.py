@@ -1,0 +1,134 @@
+"""Which format a file has, by its content: suffixes lie."""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal
+
+from mlsp.errors import UnsupportedPhotoError
+
+PhotoFormat = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIC", "AVIF", "BMP", "GIF", "RAW"]
+
+_MAGIC: tuple[tuple[bytes, PhotoFormat], ...] = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"FUJIFILMCCD-RAW", "RAW"),
+    (b"IIRO", "RAW"),
+    (b"IIRS", "RAW"),
+    (b"MMOR", "RAW"),
+    (b"IIU\0", "RAW"),
+    (b"II\x1a\0\0\0HEAPCCDR", "RAW"),
+    (b"\0MRM", "RAW"),
+    (b"FOVb", "RAW"),
+)
+_HEIF_BRANDS = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+)
+_AVIF_BRANDS = frozenset((b"avif", b"avis"))
+
+# TIFF tags and values.
+_PHOTOMETRIC = 262
+_ORIENTATION = 274
+_SUB_IFDS = 330
+_DNG_VERSION = 50706
+_SENSOR_PHOTOMETRICS = frozenset((32803, 34892))  # colour filter array, linear raw
+# Types of whole numbers: BYTE, SHORT, LONG, IFD.
+_KINDS = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 13: ("I", 4)}
+# A damaged file may claim any number of things.
+_MOST_ENTRIES = 512
+_MOST_VALUES = 64
+_MOST_SUB_IFDS = 16
+
+
+def photo_format(content: bytes) -> PhotoFormat:
+    """Find the format of a file.
+
+    Args:
+        content: all of its bytes.
+
+    Returns:
+        The format. RAW stands for all cameras' raw formats, also those that look like TIFF with a small preview in it.
+
+    Raises:
+        UnsupportedPhotoError: it is none of them.
+    """
+    if content[:4] in (b"II*\0", b"MM\0*"):
+        return "RAW" if _is_raw_tiff(content) else "TIFF"
+    for magic, name in _MAGIC:
+        if content.startswith(magic):
+            return name
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WebP"
+    if content[4:8] == b"ftyp":
+        size = int.from_bytes(content[:4], "big")
+        brands = [content[8:12], *(content[i : i + 4] for i in range(16, min(size, 256), 4))]
+        if brands[0] == b"crx ":
+            return "RAW"
+        # `mif1` says only that it is an image; the other brands say how it is coded.
+        if not _AVIF_BRANDS.isdisjoint(brands):
+            return "AVIF"
+        if not _HEIF_BRANDS.isdisjoint(brands):
+            return "HEIC"
+    raise UnsupportedPhotoError(
+        f"it is not in a format that is read; its first bytes are {content[:12]!r}."
+        " Expected JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF or a camera's raw format: convert it"
+    )
+
+
+def exif_orientation(exif: bytes) -> int | None:
+    """Read the orientation from EXIF data.
+
+    Args:
+        exif: a TIFF structure, with or without `Exif` before it.
+
+    Returns:
+        1…8 as EXIF numbers them; None where there is none or it is damaged.
+    """
+    orientation = _tags(exif.removeprefix(b"Exif\0\0")).get(_ORIENTATION, (0,))[0]
+    return orientation if 1 <= orientation <= 8 else None
+
+
+def _is_raw_tiff(content: bytes) -> bool:
+    """Whether a TIFF holds what a sensor saw, perhaps beside a preview.
+
+    Pillow opens such files too, and finds the preview only.
+    """
+    if content[8:10] == b"CR" or content[8:12] in (b"IIII", b"MMMM"):
+        return True  # Canon's CR2, Phase One's IIQ
+    first = _tags(content)
+    if _DNG_VERSION in first:
+        return True
+    below = [_tags(content, offset) for offset in first.get(_SUB_IFDS, ())[:_MOST_SUB_IFDS]]
+    return any(tags.get(_PHOTOMETRIC, (0,))[0] in _SENSOR_PHOTOMETRICS for tags in (first, *below))
+
+
+def _tags(tiff: bytes, offset: int | None = None) -> dict[int, tuple[int, ...]]:
+    """Tags of a directory of a TIFF whose values are whole numbers; those before the damage if it is damaged.
+
+    Pillow can read them as well, but warns of what it finds odd, and warnings cannot be silenced for one thread only.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    tags: dict[int, tuple[int, ...]] = {}
+    if order is None:
+        return tags
+    try:
+        if offset is None:
+            (offset,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, offset)
+        for entry in range(offset + 2, offset + 2 + 12 * min(entries, _MOST_ENTRIES), 12):
+            tag, kind, count = struct.unpack_from(f"{order}HHI", tiff, entry)
+            if kind not in _KINDS or not 0 < count <= _MOST_VALUES:
+                continue
+            code, size = _KINDS[kind]
+            start = entry + 8
+            if count * size > 4:
+                (start,) = struct.unpack_from(f"{order}I", tiff, start)
+            tags[tag] = struct.unpack_from(f"{order}{count}{code}", tiff, start)
+    except struct.error:
+        pass
+    return tags

@@ -1,0 +1,141 @@
+"""How large a photo may be, and its reduction by exact area means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsp.arrays import Float32Array, UInt8Array
+from mlsp.errors import PhotoTooLargeError
+
+# Rows from, up to (both of the stored pixels) -> (rows, W, C).
+ReadRows = Callable[[int, int], UInt8Array]
+
+# Values that are averaged at once: few enough for the processor's cache and a low peak of memory.
+_VALUES_AT_ONCE = 500_000
+
+
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Refuse a photo that is too large, before it is decoded.
+
+    Raises:
+        PhotoTooLargeError: it has more than `max_pixels` pixels.
+    """
+    if width * height > max_pixels:
+        raise PhotoTooLargeError(
+            f"{width} × {height} = {width * height:,} pixels, more than the limit of {max_pixels:,}:"
+            " raise max_pixels to read it"
+        )
+
+
+def reduced_size(width: int, height: int, longest_side: int | None) -> tuple[int, int]:
+    """Size of a photo after its reduction; it is never enlarged.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        longest_side: greatest side that is left as it is; None for no reduction.
+
+    Returns:
+        Width and height. The longest side is `longest_side`, the other rounded, at least 1.
+
+    Examples:
+        >>> reduced_size(4000, 3000, 512)
+        (512, 384)
+        >>> reduced_size(400, 300, 512)
+        (400, 300)
+    """
+    longest = max(width, height)
+    if longest_side is None or longest <= longest_side:
+        return width, height
+    # Whole numbers, rounded half up: no float can make two machines differ by a pixel.
+    shrink = [
+        max(1, (2 * side * longest_side + longest) // (2 * longest)) for side in (width, height)
+    ]
+    return shrink[0], shrink[1]
+
+
+def reduce_pixels(pixels: UInt8Array, longest_side: int) -> UInt8Array:
+    """Reduce pixels by exact area means.
+
+    Args:
+        pixels: (H, W, C).
+        longest_side: in pixels; smaller photos are returned as they are.
+
+    Returns:
+        (h, w, C) whose longest side is at most `longest_side`.
+    """
+    height, width = pixels.shape[:2]
+    size = reduced_size(width, height, longest_side)
+    if size == (width, height):
+        return pixels
+    return area_means(lambda start, stop: pixels[start:stop], (width, height), size)
+
+
+def area_means(
+    read_rows: ReadRows, size: tuple[int, int], target: tuple[int, int], *, block: int = 1
+) -> UInt8Array:
+    """Means over cells whose borders may cut pixels: `mlsp.pooling.area_weights` on both axes, a few rows at a time.
+
+    Args:
+        read_rows: gives the stored rows from one index up to another, (rows, ceil(W / block), C).
+        size: width W and height H of the photo.
+        target: width and height of the result, at most `size`.
+        block: a stored pixel is the mean of block × block pixels of the photo; those at the right and lower border may
+            stand for fewer.
+
+    Returns:
+        (height, width, C), each mean rounded once.
+    """
+    rows = _means_over_rows(read_rows, size[1], target[1], block)
+    columns = np.ascontiguousarray(rows.transpose(1, 0, 2))
+    means = _means_over_rows(lambda start, stop: columns[start:stop], size[0], target[0], block)
+    np.rint(means, out=means)
+    return np.ascontiguousarray(means.transpose(1, 0, 2), dtype=np.uint8)
+
+
+def _means_over_rows(
+    read_rows: Callable[[int, int], UInt8Array | Float32Array], size: int, cells: int, block: int
+) -> Float32Array:
+    """(rows, W, C) -> (cells, W, C).
+
+    Without matrix products: theirs would be mostly zeros, and their threads would fight with those of the caller.
+    """
+    one_row = read_rows(0, 1).shape[1:]
+    means = np.empty((cells, math.prod(one_row)), np.float32)
+    at_once = max(1, _VALUES_AT_ONCE * block * cells // (size * means.shape[1]))
+    for first in range(0, cells, at_once):
+        last = min(first + at_once, cells)
+        start, taps, weights = _weights(size, cells, block, first, last)
+        rows = read_rows(start, start + int(taps[-1, -1]) + 1).reshape(-1, means.shape[1])
+        sums = means[first:last]
+        np.multiply(rows[taps[0]], weights[0], out=sums)
+        for tap, weight in zip(taps[1:], weights[1:], strict=True):
+            sums += rows[tap] * weight
+    return means.reshape(cells, *one_row)
+
+
+def _weights(
+    size: int, cells: int, block: int, first: int, last: int
+) -> tuple[int, NDArray[np.int64], Float32Array]:
+    """Which stored pixels have which share in the cells from `first` up to `last`.
+
+    Returns:
+        The first stored pixel; (T, cells) indices after it of each cell's first, second, … T-th pixel; (T, cells, 1) shares.
+        Cells that touch fewer than T pixels have a share of 0 in the rest.
+    """
+    # In units of 1/cells pixel all borders are whole numbers, so the overlaps are exact.
+    begin = np.arange(first, last, dtype=np.int64) * size
+    end = begin + size
+    begin_pixel = begin // (block * cells)
+    end_pixel = -(-end // (block * cells))
+    steps = np.arange(int((end_pixel - begin_pixel).max()))[:, None]
+    pixels = np.minimum(begin_pixel + steps, end_pixel[-1] - 1)
+    overlap = np.minimum(end, np.minimum((pixels + 1) * block, size) * cells)
+    overlap -= np.maximum(begin, pixels * (block * cells))
+    overlap[steps >= end_pixel - begin_pixel] = 0
+    shares = (overlap / size).astype(np.float32)
+    return int(begin_pixel[0]), pixels - begin_pixel[0], shares[..., None]

@@ -1,0 +1,264 @@
+"""Photos that Pillow decodes: all but raw ones. Which of their pixels mean what is known here and nowhere else."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import numpy as np
+from PIL import Image, ImageFile, JpegImagePlugin
+
+from mlsp.arrays import UInt8Array
+from mlsp.colour import ColourMode, lab_to_srgb, to_srgb
+from mlsp.errors import UnsupportedPhotoError
+from mlsp.photo_formats import PhotoFormat, exif_orientation
+from mlsp.photo_sizes import ReadRows, area_means, check_pixels, reduced_size
+from mlsp.pillow_warnings import pillow_is_quiet
+
+# A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
+# is wanted: then its errors are averaged away (measured in docs/photos.md).
+_DRAFT_MARGIN = 2
+
+# Pixels that are copied out of Pillow at once.
+_PIXELS_AT_ONCE = 1_000_000
+
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+
+
+def decode(
+    content: bytes, photo_format: PhotoFormat, *, longest_side: int | None, max_pixels: int
+) -> tuple[UInt8Array, int, int]:
+    """Decode a photo.
+
+    Args:
+        content: of the file.
+        photo_format: of the content, not RAW.
+        longest_side: larger photos are reduced to it; None for never.
+        max_pixels: photos with more are refused before they are decoded.
+
+    Returns:
+        (h, w, 3) RGB, upright, sRGB; width and height of the upright photo before its reduction.
+
+    Raises:
+        PhotoTooLargeError: it has more pixels than the limit.
+        UnsupportedPhotoError: its pixels have no defined white.
+        Exception: whatever the decoder meets in damaged data; `mlsp.photos` translates it.
+    """
+    quiet = pillow_is_quiet() if _may_warn(photo_format, content) else nullcontext()
+    with quiet, _open(photo_format, io.BytesIO(content)) as image:
+        width, height = image.size
+        check_pixels(width, height, max_pixels)
+        size = reduced_size(width, height, longest_side)
+        block = _draft(image, size)
+        deep_colours = "RGB;16" in str(image.tile[:1])
+        image.load()
+        if deep_colours:
+            # Pillow keeps 8 of 16 bits, but the transparent colour has 16: it can no longer be found.
+            image.info.pop("transparency", None)
+        mode, read_rows = _row_reader(image)
+        if size == (width, height):
+            pixels = _all_rows(image, read_rows)
+        else:
+            pixels = area_means(read_rows, (width, height), size, block=block)
+        profile = image.info.get("icc_profile")
+        # Some formats carry it behind the pixels.
+        orientation = _orientation(image, photo_format)
+    # After the reduction, because there are fewer pixels then.
+    pixels = upright(to_srgb(pixels, mode, profile), orientation)
+    return (pixels, height, width) if orientation >= 5 else (pixels, width, height)
+
+
+def upright(pixels: UInt8Array, orientation: int) -> UInt8Array:
+    """Turn pixels as their EXIF orientation says.
+
+    Args:
+        pixels: (H, W, C) as stored.
+        orientation: 1…8.
+
+    Returns:
+        (H, W, C), or (W, H, C) from orientation 5 on.
+    """
+    if orientation == 1:
+        return pixels
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    """A JPEG whose EXIF data Pillow does not read: it would look for the resolution only, and warn of what it finds odd."""
+
+    def getexif(self) -> Image.Exif:
+        return Image.Exif()
+
+
+def _open(photo_format: PhotoFormat, file: io.BytesIO) -> ImageFile.ImageFile:
+    """Read a photo's header.
+
+    The classes are called directly because `Image.open` compares the size to `Image.MAX_IMAGE_PIXELS`, which belongs to the whole
+    process, warns, and takes several photos in one file (MPO) for something else.
+    """
+    match photo_format:
+        case "JPEG":
+            return _Jpeg(file)
+        case "PNG":
+            from PIL.PngImagePlugin import PngImageFile
+
+            return PngImageFile(file)
+        case "WebP":
+            from PIL.WebPImagePlugin import WebPImageFile
+
+            return WebPImageFile(file)
+        case "TIFF":
+            from PIL.TiffImagePlugin import TiffImageFile
+
+            return TiffImageFile(file)
+        case "HEIC":
+            # Not registered with Pillow, which would change it for the whole process.
+            from pillow_heif import HeifImageFile
+
+            heif: ImageFile.ImageFile = HeifImageFile(file)  # type: ignore[no-untyped-call]
+            return heif
+        case "AVIF":
+            from PIL.AvifImagePlugin import AvifImageFile
+
+            return AvifImageFile(file)
+        case "BMP":
+            from PIL.BmpImagePlugin import BmpImageFile
+
+            return BmpImageFile(file)
+        case "GIF":
+            from PIL.GifImagePlugin import GifImageFile
+
+            return GifImageFile(file)
+        case "RAW":
+            raise ValueError("raw photos are decoded by mlsp.raw_photos")
+
+
+def _draft(image: ImageFile.ImageFile, size: tuple[int, int]) -> int:
+    """Let a JPEG be decoded at a fraction of its size if that is enough.
+
+    Returns:
+        How many pixels a decoded one stands for, along each side.
+    """
+    if not isinstance(image, _Jpeg):
+        return 1
+    width, height = image.size
+    for block in (8, 4, 2):
+        wanted = width // block, height // block
+        if wanted[0] >= _DRAFT_MARGIN * size[0] and wanted[1] >= _DRAFT_MARGIN * size[1]:
+            image.draft(None, wanted)
+            return block
+    return 1
+
+
+def _row_reader(image: Image.Image) -> tuple[ColourMode, ReadRows]:
+    """How to get rows of a decoded image: as grey, RGB or CMYK of 8 bits, without transparency."""
+    width = image.width
+    mode, convert = _conversion(image)
+
+    def read_rows(start: int, stop: int) -> UInt8Array:
+        rows = image if (start, stop) == (0, image.height) else image.crop((0, start, width, stop))
+        return convert(rows).reshape(stop - start, width, -1)
+
+    return mode, read_rows
+
+
+def _conversion(image: Image.Image) -> tuple[ColourMode, Callable[[Image.Image], UInt8Array]]:
+    transparency = image.info.get("transparency")
+    if image.mode.startswith("I;16"):
+        # Only TIFF has 12 bits; they fill no 16.
+        bits = getattr(image, "tag_v2", {}).get(258, (16,))[0]
+        return "L", lambda rows: _from_16_bits(rows, 2**bits - 1, transparency)
+    if image.has_transparency_data:
+        return "RGB", lambda rows: _over_white(np.asarray(rows.convert("RGBA")))
+    match image.mode:
+        case "L" | "RGB" | "CMYK":
+            return image.mode, np.asarray
+        case "1":
+            return "L", lambda rows: np.asarray(rows.convert("L"))
+        case "LAB":
+            return "RGB", lambda rows: np.asarray(lab_to_srgb(rows))
+        case "F":
+            return "L", _from_floats
+        case "I":
+            raise UnsupportedPhotoError(
+                "its pixels are signed or 32-bit whole numbers, of which none is white: convert it to 8 or 16 bits"
+            )
+        case _:
+            return "RGB", lambda rows: np.asarray(rows.convert("RGB"))
+
+
+def _from_16_bits(rows: Image.Image, white: int, transparent: int | None) -> UInt8Array:
+    values = np.asarray(rows).astype(np.uint32)
+    grey = ((values * 255 + white // 2) // white).astype(np.uint8)
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255
+    return grey
+
+
+def _from_floats(rows: Image.Image) -> UInt8Array:
+    values = np.asarray(rows)
+    # Written so that NaN fails as well.
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise UnsupportedPhotoError(
+            f"its pixels are floating-point numbers from {values.min():g} to {values.max():g}, expected black 0 and white 1:"
+            " convert it to 8 or 16 bits"
+        )
+    grey: UInt8Array = np.rint(values * 255).astype(np.uint8)
+    return grey
+
+
+def _over_white(rgba: UInt8Array) -> UInt8Array:
+    """(h, w, 4) with plain alpha -> (h, w, 3). Before the reduction: colours that cannot be seen must not be averaged in."""
+    alpha = rgba[..., 3:].astype(np.uint16)
+    if alpha.min() == 255:
+        return rgba[..., :3]
+    return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _all_rows(image: Image.Image, read_rows: ReadRows) -> UInt8Array:
+    """All pixels, copied in pieces: Pillow needs twice the memory of what is copied at once."""
+    height = image.height
+    at_once = max(1, _PIXELS_AT_ONCE // image.width)
+    if at_once >= height:
+        return np.array(read_rows(0, height))
+    pixels: UInt8Array | None = None
+    for start in range(0, height, at_once):
+        rows = read_rows(start, min(start + at_once, height))
+        if pixels is None:
+            pixels = np.empty((height, *rows.shape[1:]), np.uint8)
+        pixels[start : start + len(rows)] = rows
+    assert pixels is not None  # noqa: S101 - an image has rows
+    return pixels
+
+
+def _may_warn(photo_format: PhotoFormat, content: bytes) -> bool:
+    """Whether Pillow may warn of odd data. Plain photos are left alone: changing warning filters is seen by the whole process."""
+    if photo_format == "PNG":
+        return b"acTL" in content[: content.find(b"IDAT")]
+    return photo_format in ("TIFF", "AVIF", "GIF")
+
+
+def _orientation(image: Image.Image, photo_format: PhotoFormat) -> int:
+    """EXIF orientation that is still to be applied."""
+    if photo_format == "TIFF":
+        return 1  # Pillow has turned it.
+    exif = image.info.get("exif")
+    if exif is None and "Raw profile type exif" in image.info:
+        # ImageMagick's way to put EXIF data into PNG: three lines of text, then hexadecimal digits.
+        lines = str(image.info["Raw profile type exif"]).split("\n")[3:]
+        exif = bytes.fromhex("".join(lines))
+    orientation = exif_orientation(exif) if exif else None
+    # HEIC is turned already, and AVIF has its own turn, which Pillow puts into the EXIF data: XMP must not turn them again.
+    if orientation is None and photo_format in ("JPEG", "PNG", "WebP"):
+        xmp = image.info.get("xmp")
+        found = _XMP_ORIENTATION.search(xmp) if isinstance(xmp, bytes) else None
+        orientation = int(found[1]) if found else None
+    return orientation or 1

@@ -1,0 +1,39 @@
+"""Keeps Pillow's warnings of odd data away: they would print over a terminal, or stop a run that takes warnings as errors."""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, cast
+
+_MODULES = r"PIL\."
+# What `filterwarnings` makes of it.
+_FILTER = ("ignore", None, Warning, re.compile(_MODULES), 0)
+
+_lock = threading.Lock()
+_threads_inside = 0
+
+
+@contextmanager
+def pillow_is_quiet() -> Iterator[None]:
+    """Ignore warnings that Pillow's modules give.
+
+    Filters belong to the whole process. `warnings.catch_warnings` puts a saved list of them back, which another thread may have
+    changed in the meantime; so one filter is added while any thread is inside, and only that one is taken out again.
+    """
+    global _threads_inside
+    with _lock:
+        _threads_inside += 1
+        # Each time, because a `catch_warnings` elsewhere may have dropped it; it is never there twice.
+        warnings.filterwarnings("ignore", module=_MODULES)
+    try:
+        yield
+    finally:
+        with _lock:
+            _threads_inside -= 1
+            if not _threads_inside:
+                with suppress(ValueError):
+                    cast(list[Any], warnings.filters).remove(_FILTER)
