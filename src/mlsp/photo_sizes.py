@@ -15,7 +15,7 @@ from mlsp.errors import PhotoTooLargeError
 ReadRows = Callable[[int, int], UInt8Array]
 
 # Values that are averaged at once: few enough for the processor's cache and a low peak of memory.
-_VALUES_AT_ONCE = 500_000
+_VALUES_AT_ONCE = 200_000
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -107,14 +107,17 @@ def _means_over_rows(
     one_row = read_rows(0, 1).shape[1:]
     means = np.empty((cells, math.prod(one_row)), np.float32)
     at_once = max(1, _VALUES_AT_ONCE * block * cells // (size * means.shape[1]))
+    parts = np.empty((min(at_once, cells), means.shape[1]), np.float32)
     for first in range(0, cells, at_once):
         last = min(first + at_once, cells)
         start, taps, weights = _weights(size, cells, block, first, last)
         rows = read_rows(start, start + int(taps[-1, -1]) + 1).reshape(-1, means.shape[1])
         sums = means[first:last]
+        part = parts[: last - first]
         np.multiply(rows[taps[0]], weights[0], out=sums)
         for tap, weight in zip(taps[1:], weights[1:], strict=True):
-            sums += rows[tap] * weight
+            np.multiply(rows[tap], weight, out=part)
+            sums += part
     return means.reshape(cells, *one_row)
 
 
