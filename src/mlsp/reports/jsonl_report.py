@@ -1,0 +1,37 @@
+r"""Reports as JSON lines: one object a line, in ASCII, numbers in full.
+
+Bytes of a name that are not UTF-8 are lone surrogates (`"\udcff"`), as Python has them: `os.fsencode` gives the file's own name
+back. What is not a number is null, for JSON has no name for it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mlsp.atomic_file import atomic_write_text
+from mlsp.reports.rows import Cell, ReportRow, columns
+
+
+def write_jsonl(path: Path, rows: Iterable[ReportRow], *, heads: Sequence[str]) -> None:
+    """Write a report.
+
+    Args:
+        path: the file; replaced whole.
+        rows: the report's rows.
+        heads: names of the model's heads.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    names = columns(heads)
+    with atomic_write_text(path) as file:
+        for row in rows:
+            record = dict(zip(names, map(_finite, row.cells()), strict=True))
+            file.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def _finite(cell: Cell) -> Cell | None:
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
