@@ -136,31 +136,30 @@ def _photos_below(
     root: Path, recursive: bool, files: set[str], folders: set[tuple[int, int]]
 ) -> Iterator[Path]:
     # A list and not recursion: folders may be nested deeper than calls.
-    waiting = [root]
+    waiting = [(root, _real_path(root))]
     while waiting:
-        folder = waiting.pop()
+        folder, real_folder = waiting.pop()
         try:
             status = folder.stat()
             if not _is_new((status.st_dev, status.st_ino), folders):
                 continue
-            names, links, below = _list_folder(folder)
+            names, below, links = _list_folder(folder)
         except OSError:
             yield folder
             continue
-        real_folder = os.path.realpath(folder)
         for name in sorted(names, key=_natural):
             path = folder / name
-            # A file that is no link lies where its folder lies; asking the file system for 100,000 of them takes seconds.
-            real = _real_path(path) if name in links else os.path.join(real_folder, name)
-            if _is_new(real, files):
+            if _is_new(_real_below(path, real_folder, name in links), files):
                 yield path
         if recursive:
-            waiting += [folder / name for name in sorted(below, key=_natural, reverse=True)]
+            for name in sorted(below, key=_natural, reverse=True):
+                path = folder / name
+                waiting.append((path, _real_below(path, real_folder, name in links)))
 
 
-def _list_folder(folder: Path) -> tuple[list[str], set[str], list[str]]:
-    """Names of photos, which of them are links, and names of folders."""
-    names, links, below = [], set(), []
+def _list_folder(folder: Path) -> tuple[list[str], list[str], set[str]]:
+    """Names of photos, names of folders, and which of both are links."""
+    names, below, links = [], [], set()
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
@@ -170,9 +169,11 @@ def _list_folder(folder: Path) -> tuple[list[str], set[str], list[str]]:
                 below.append(name)
             elif os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES:
                 names.append(name)
-                if entry.is_symlink():
-                    links.add(name)
-    return names, links, below
+            else:
+                continue
+            if entry.is_symlink():
+                links.add(name)
+    return names, below, links
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -181,6 +182,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     except OSError:
         # A link to itself or into a forbidden folder; with a photo's suffix it is a photo that reading reports.
         return False
+
+
+def _real_below(path: Path, real_folder: str, is_link: bool) -> str:
+    # What is no link lies where its folder lies; asking the file system for each of 100,000 files takes seconds.
+    return _real_path(path) if is_link else os.path.join(real_folder, path.name)
 
 
 def _real_path(path: Path) -> str:
@@ -207,9 +213,13 @@ def _natural(name: str) -> tuple[list[str | int], str]:
 
 def _check_regular(path: Path, status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
-        if os.access(path, os.R_OK | os.X_OK):
-            raise UnreadablePhotoError("it is a folder, not a photo")
-        raise UnreadablePhotoError("it is a folder that may not be listed: permission denied")
+        try:
+            os.scandir(path).close()
+        except PermissionError as error:
+            raise UnreadablePhotoError(
+                "it is a folder that may not be listed: permission denied"
+            ) from error
+        raise UnreadablePhotoError("it is a folder, not a photo")
     for is_kind, kind in _KINDS:
         if is_kind(status.st_mode):
             raise UnreadablePhotoError(f"it is {kind}, not a file")
