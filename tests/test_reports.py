@@ -358,18 +358,22 @@ NOBODY = 65534
 
 
 def _checked(path: Path, user: int | None) -> str:
+    # The other user may not be allowed to start or import anything, so it comes after that.
     program = """
-import sys
+import os, sys
 from pathlib import Path
 from mlsp.errors import SettingsError
 from mlsp.reports import check_output
+if len(sys.argv) > 2:
+    os.setuid(int(sys.argv[2]))
 try:
     check_output(Path(sys.argv[1]))
 except SettingsError as error:
     sys.exit(str(error))
 """
-    command = [sys.executable, "-c", program, path]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, user=user)
+    users = [] if user is None else [str(user)]
+    command = [sys.executable, "-c", program, str(path), *users]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     return run.stderr.removesuffix("\n")
 
 

@@ -472,6 +472,22 @@ def test_a_short_lock_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert caplog.messages == []
 
 
+def test_a_file_that_another_process_is_beginning_is_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "c", isolation_level=None, check_same_thread=False)
+    ) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.3, other.execute, ["COMMIT"])
+        release.start()
+        with ScoreCache.open(tmp_path / "c") as cache:
+            release.join()
+            cache.put(sha256(9), KEY, SCORES)
+            assert cache.get(sha256(9), KEY) == SCORES
+    assert caplog.messages == []
+
+
 def test_the_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLSP_CACHE_DIR", str(tmp_path))
     assert default_cache_path() == tmp_path / "scores.sqlite"
