@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlsp.arrays import Float32Array
 from mlsp.errors import FeatureStoreError, SettingsError
-from mlsp.feature_codec import GridCodec, StoredDtype, view_checksums
+from mlsp.feature_codec import GridCodec, StoredDtype, view_checksums, widen_halves
 
 LEVELS = (5, 3, 8)
 
@@ -39,6 +39,16 @@ def test_float16_rounds_to_nearest() -> None:
     expected = features.astype(np.float16).astype(np.float32)
     np.testing.assert_array_equal(
         there_and_back(GridCodec(5, LEVELS, "float16"), features), expected
+    )
+
+
+def test_every_finite_float16_is_widened_exactly() -> None:
+    halves = np.arange(65536, dtype="<u2").view("<f2")
+    halves = halves[np.isfinite(halves)]
+    widened = np.empty(halves.shape, dtype=np.float32)
+    widen_halves(halves, widened)
+    np.testing.assert_array_equal(
+        widened.view(np.uint32), halves.astype(np.float32).view(np.uint32)
     )
 
 
