@@ -18,6 +18,7 @@ from mlsp.errors import (
     PhotoTooLargeError,
     SettingsError,
     UnreadablePhotoError,
+    UnsupportedPhotoError,
 )
 from mlsp.photo_files import PHOTO_SUFFIXES, find_photos, read_bytes
 from mlsp.photo_formats import PhotoFormat, photo_format
@@ -32,6 +33,9 @@ __all__ = [
     "read_photo",
     "reduce_pixels",
 ]
+
+# What Pillow says where nothing is damaged, but the pixels have numbers or channels that it does not know.
+_UNKNOWN_PIXELS = frozenset(("unknown pixel mode", "unknown data organization"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +128,8 @@ def _decode(
         # On damaged data decoders raise what they happen to run into (OSError, SyntaxError, ValueError, struct.error,
         # zlib.error, EOFError, IndexError, RuntimeError, …): a list of them would never be complete.
         reason = str(error) or type(error).__name__
+        if reason in _UNKNOWN_PIXELS:
+            raise UnsupportedPhotoError(
+                f"its pixels are of a kind that is not read ({reason}): convert it to 8-bit RGB"
+            ) from error
         raise UnreadablePhotoError(f"damaged or truncated {kind}: {reason}") from error

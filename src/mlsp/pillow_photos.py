@@ -19,7 +19,7 @@ from mlsp.pillow_warnings import pillow_is_quiet
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
 # is wanted: then its errors are averaged away (measured in docs/photos.md).
-_DRAFT_MARGIN = 2
+DRAFT_MARGIN: float = 3
 
 # Pixels that are copied out of Pillow at once.
 _PIXELS_AT_ONCE = 1_000_000
@@ -152,7 +152,7 @@ def _draft(image: ImageFile.ImageFile, size: tuple[int, int]) -> int:
     width, height = image.size
     for block in (8, 4, 2):
         wanted = width // block, height // block
-        if wanted[0] >= _DRAFT_MARGIN * size[0] and wanted[1] >= _DRAFT_MARGIN * size[1]:
+        if wanted[0] >= DRAFT_MARGIN * size[0] and wanted[1] >= DRAFT_MARGIN * size[1]:
             image.draft(None, wanted)
             return block
     return 1
