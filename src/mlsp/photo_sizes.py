@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -14,8 +13,10 @@ from mlsp.errors import PhotoTooLargeError
 # Rows from, up to (both of the stored pixels) -> (rows, W, C).
 ReadRows = Callable[[int, int], UInt8Array]
 
-# Values that are averaged at once: few enough for the processor's cache and a low peak of memory.
-_VALUES_AT_ONCE = 200_000
+# Stored values that are averaged at once, and least rows of the result: the memory for so many comes back from one use to the
+# next without a visit to the system, which would double the time; with fewer rows the time goes into calls.
+_VALUES_AT_ONCE = 50_000
+_FEWEST_ROWS = 8
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -90,35 +91,38 @@ def area_means(
     Returns:
         (height, width, C), each mean rounded once.
     """
-    rows = _means_over_rows(read_rows, size[1], target[1], block)
-    columns = np.ascontiguousarray(rows.transpose(1, 0, 2))
-    means = _means_over_rows(lambda start, stop: columns[start:stop], size[0], target[0], block)
-    np.rint(means, out=means)
-    return np.ascontiguousarray(means.transpose(1, 0, 2), dtype=np.uint8)
+    width, height = target
+    _, column_taps, column_shares = _weights(size[0], width, block, 0, width)
+    stored_width, channels = read_rows(0, 1).shape[1:]
+    means = np.empty((height, width, channels), np.uint8)
+    at_once = max(
+        _FEWEST_ROWS, _VALUES_AT_ONCE * block * height // (size[1] * stored_width * channels)
+    )
+    for first in range(0, height, at_once):
+        last = min(first + at_once, height)
+        start, taps, shares = _weights(size[1], height, block, first, last)
+        stored = read_rows(start, start + int(taps[-1, -1]) + 1).reshape(
+            -1, stored_width * channels
+        )
+        rows = _weighted_sums(stored, taps, shares).reshape(last - first, stored_width, channels)
+        columns = rows.transpose(1, 0, 2).reshape(stored_width, -1)
+        cells = _weighted_sums(columns, column_taps, column_shares)
+        np.rint(cells, out=cells)
+        means[first:last] = cells.reshape(width, last - first, channels).transpose(1, 0, 2)
+    return means
 
 
-def _means_over_rows(
-    read_rows: Callable[[int, int], UInt8Array | Float32Array], size: int, cells: int, block: int
+def _weighted_sums(
+    values: UInt8Array | Float32Array, taps: NDArray[np.int64], shares: Float32Array
 ) -> Float32Array:
-    """(rows, W, C) -> (cells, W, C).
+    """Sums of rows: (rows, V) -> (cells, V).
 
-    Without matrix products: theirs would be mostly zeros, and their threads would fight with those of the caller.
+    Not a matrix product, which would be of zeros mostly, and whose threads would fight with those of the caller.
     """
-    one_row = read_rows(0, 1).shape[1:]
-    means = np.empty((cells, math.prod(one_row)), np.float32)
-    at_once = max(1, _VALUES_AT_ONCE * block * cells // (size * means.shape[1]))
-    parts = np.empty((min(at_once, cells), means.shape[1]), np.float32)
-    for first in range(0, cells, at_once):
-        last = min(first + at_once, cells)
-        start, taps, weights = _weights(size, cells, block, first, last)
-        rows = read_rows(start, start + int(taps[-1, -1]) + 1).reshape(-1, means.shape[1])
-        sums = means[first:last]
-        part = parts[: last - first]
-        np.multiply(rows[taps[0]], weights[0], out=sums)
-        for tap, weight in zip(taps[1:], weights[1:], strict=True):
-            np.multiply(rows[tap], weight, out=part)
-            sums += part
-    return means.reshape(cells, *one_row)
+    sums: Float32Array = values[taps[0]] * shares[0]
+    for tap, share in zip(taps[1:], shares[1:], strict=True):
+        sums += values[tap] * share
+    return sums
 
 
 def _weights(
