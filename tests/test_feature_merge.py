@@ -145,3 +145,11 @@ def test_export_refuses_names_that_clash(tmp_path: Path) -> None:
         f"photos 'x/a.jpg' and 'y/a.jpg' of {store} have one file name: export them with keys by photo_id"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["one.h5"]
+
+
+def test_export_refuses_unknown_keys(tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingsError,
+        match=r"^unknown keys 'photo_ids': did you mean 'photo_id'\? Known: 'file_name', 'photo_id'$",
+    ):
+        export_npz(tmp_path / "f.h5", tmp_path / "f.npz", keys="photo_ids")  # type: ignore[arg-type]

@@ -4,10 +4,12 @@
     ├── PhotoError               a photo cannot be scored; a value in results, not raised by a run
     │   ├── UnreadablePhotoError     missing, forbidden, empty, truncated or damaged
     │   ├── UnsupportedPhotoError    not a photo, or a format that is not read
-    │   └── PhotoTooLargeError       more pixels than the limit
+    │   ├── PhotoTooLargeError       more pixels than the limit
+    │   └── PhotoTooSmallError       fewer pixels than the network needs
     ├── ModelError               a model folder is damaged, foreign or missing
     ├── WeightsError             a weights file is missing, damaged or of another network
     ├── FeatureStoreError        a feature file is damaged or of another kind
+    │   └── FeatureValueError        features do not fit into the form in which they are kept
     ├── RatingsError             a rating table cannot be used
     ├── SettingsError            an argument is out of range or unknown (also a ValueError)
     └── MissingExtraError        an optional dependency is not installed (also an ImportError)
@@ -41,6 +43,10 @@ class PhotoTooLargeError(PhotoError):
     """The photo has more pixels than the limit."""
 
 
+class PhotoTooSmallError(PhotoError):
+    """The photo, or a view of it, has fewer pixels than the network needs."""
+
+
 class ModelError(MlspError):
     """A model folder is damaged, foreign or missing."""
 
@@ -51,6 +57,10 @@ class WeightsError(MlspError):
 
 class FeatureStoreError(MlspError):
     """A feature file is damaged or holds another kind of features."""
+
+
+class FeatureValueError(FeatureStoreError):
+    """Features do not fit into the form in which they are kept; other photos' may."""
 
 
 class RatingsError(MlspError):

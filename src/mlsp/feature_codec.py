@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsp.arrays import Float32Array
-from mlsp.errors import FeatureStoreError, SettingsError, unknown_name
+from mlsp.errors import FeatureValueError, SettingsError, unknown_name
 
 StoredDtype = Literal["float16", "float32", "uint8_level", "uint8_channel"]
 STORED_DTYPES: tuple[StoredDtype, ...] = ("float16", "float32", "uint8_level", "uint8_channel")
@@ -98,11 +98,11 @@ class GridCodec:
             For the name of each part its array, (V, …).
 
         Raises:
-            FeatureStoreError: a value is not finite, or too large for float16.
+            FeatureValueError: a value is not finite, or too large for float16.
         """
         # A sum is finite only if all are, or if finite ones overflow: the exact test then decides.
         if not np.isfinite(features.sum(dtype=np.float64)) and not np.isfinite(features).all():
-            raise FeatureStoreError(
+            raise FeatureValueError(
                 f"features hold {np.count_nonzero(~np.isfinite(features))} values that are not finite numbers"
             )
         if self.dtype == "float32":
@@ -111,7 +111,7 @@ class GridCodec:
             with np.errstate(over="ignore"):
                 halves = features.astype("<f2")
             if not np.isfinite(halves).all():
-                raise FeatureStoreError(
+                raise FeatureValueError(
                     f"features reach {np.abs(features).max():.6g}, float16 holds up to 65504: "
                     "store them with dtype 'float32'"
                 )
@@ -147,7 +147,7 @@ class GridCodec:
             step = _at_least((high - least.astype(np.float64)) / 255, scales.dtype)
         kept = np.stack((least, step), axis=-1)
         if not np.isfinite(kept).all():
-            raise FeatureStoreError(
+            raise FeatureValueError(
                 f"features reach {np.abs(features).max():.6g}, the scales of {self.dtype!r} hold up to "
                 f"{np.finfo(scales.dtype).max:.6g}: store them with dtype 'float32'"
             )

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from mlsp.errors import FeatureStoreError, SettingsError
+from mlsp.errors import FeatureStoreError, SettingsError, unknown_name
 from mlsp.feature_codec import grid_name
 from mlsp.feature_compression import Compression
 from mlsp.feature_copy import CopiedRow, write_copy
@@ -21,6 +21,7 @@ from mlsp.feature_store import FeatureStore
 
 # Of the most useful status first.
 _PREFERENCE = {DONE: 0, FAILED: 1}
+_KEYS = ("file_name", "photo_id")
 
 
 def merge(
@@ -117,7 +118,10 @@ def export_npz(
 
     Raises:
         FeatureStoreError: a row is damaged, two photos have one file name, or the output cannot be written.
+        SettingsError: `keys` is unknown.
     """
+    if keys not in _KEYS:
+        raise SettingsError(unknown_name("keys", keys, _KEYS))
     with FeatureStore.open(path) as store:
         names: dict[str, int] = {}
         for index in store.done().tolist():

@@ -233,12 +233,17 @@ class FeatureReader:
             f"photo {self.photo_ids[index]!r}: its record is damaged, it counts as not done"
             for index in self._records.torn()
         ]
-        for index in self.done():
+        return problems + list(self.damaged().values())
+
+    def damaged(self) -> dict[int, str]:
+        """Rows whose checksum differs, rising, and a phrase for each."""
+        found = {}
+        for index in self.done().tolist():
             try:
-                self._verified(int(index), slice(None))
+                self._verified(index, slice(None))
             except FeatureStoreError as error:
-                problems.append(str(error))
-        return problems
+                found[index] = str(error)
+        return found
 
     def info(self) -> StoreInfo:
         """The store in numbers."""

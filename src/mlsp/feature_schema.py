@@ -1,6 +1,6 @@
 """The HDF5 file of a feature store: its data sets and attributes, made once and never changed in structure.
 
-    /             attributes: format, format_version, kind, grids, level_channels, dtype, compression
+    /             attributes: format, format_version, kind, grids, level_channels, dtype, compression, precision
     /ids          (photos,) names of the photos
     /records      (photos,) what is known of each photo, see `record_dtype`
     /messages     (photos,) why a photo failed
@@ -48,6 +48,8 @@ class StoreLayout:
         grids: those kept of the same pass of the network.
         dtype: how numbers are kept, see `GridCodec`.
         compression: lossless, of what `dtype` gives; None for none.
+        precision: number format in which the network computed. It is no part of the kind, as heads read any; but a file has one,
+            so that an extraction continued or merged is what it would have been in one go.
     """
 
     kind: FeatureKind
@@ -55,6 +57,7 @@ class StoreLayout:
     grids: tuple[Grid, ...]
     dtype: StoredDtype = "float16"
     compression: Compression | None = None
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         if len(self.level_channels) != len(self.kind.levels):
@@ -169,6 +172,7 @@ def _fill(file: h5py.File, layout: StoreLayout, photo_ids: Sequence[str], *, chu
     file.attrs["level_channels"] = np.array(layout.level_channels)
     file.attrs["dtype"] = layout.dtype
     file.attrs["compression"] = layout.compression or "none"
+    file.attrs["precision"] = layout.precision
     encoded = [name.encode("utf-8", "surrogateescape") for name in photo_ids]
     file.create_dataset("ids", data=np.array(encoded, dtype=object), dtype=h5py.string_dtype())
     # Records get their space on the disk now, so that what is done can be noted on a full disk.
@@ -273,6 +277,7 @@ def read_file(path: Path) -> OpenedFile:
                 grids=tuple(int(grid) for grid in file.attrs["grids"]),  # type: ignore[misc]
                 dtype=file.attrs["dtype"],
                 compression=None if compression == "none" else compression,
+                precision=file.attrs["precision"],
             )
             datasets = {name: file[name] for name in file}
             photos = len(datasets["records"])

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from mlsp.arrays import Float32Array
-from mlsp.errors import FeatureStoreError, SettingsError
+from mlsp.errors import FeatureStoreError, FeatureValueError, SettingsError
 from mlsp.feature_codec import StoredArray, view_checksums
 from mlsp.feature_copy import write_copy
 from mlsp.feature_files import WriterLock
@@ -149,7 +149,8 @@ class FeatureStore(FeatureReader):
             content_sha256: of its file, 64 hexadecimal digits.
 
         Raises:
-            FeatureStoreError: the row is done, values are not finite or too large for the dtype, or the disk is full.
+            FeatureValueError: values are not finite or too large for the dtype; the row stays as it was.
+            FeatureStoreError: the row is done, or the disk is full.
             SettingsError: a shape or another argument is wrong.
         """
         self._check_writable(index)
@@ -164,8 +165,8 @@ class FeatureStore(FeatureReader):
         for grid, codec in self._codecs.items():
             try:
                 stored |= codec.encode(features[grid])
-            except FeatureStoreError as error:
-                raise FeatureStoreError(f"photo {self.photo_ids[index]!r}: {error}") from error
+            except FeatureValueError as error:
+                raise FeatureValueError(f"photo {self.photo_ids[index]!r}: {error}") from error
         self._records.note_done(
             index,
             journal_position=self._rows.write(index, stored),

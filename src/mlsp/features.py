@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlsp.arrays import Float32Array
-from mlsp.errors import PhotoError
+from mlsp.arrays import Float32Array, UInt8Array
+from mlsp.errors import PhotoError, PhotoTooSmallError
 from mlsp.feature_kind import FeatureKind as FeatureKind
 from mlsp.parallel import map_in_order
 from mlsp.photos import DecodeSettings, read_bytes, read_photo
@@ -57,6 +57,7 @@ def extract_features(
     *,
     workers: int,
     decode: DecodeSettings | None = None,
+    smallest_side: int = 1,
 ) -> Iterator[Extracted | Failed]:
     """Compute the features of photos.
 
@@ -65,9 +66,10 @@ def extract_features(
         sources: photo files; read lazily, a few ahead of the results.
         workers: photos decoded and computed at the same time.
         decode: how photos are read; by default as the engine's kind wants it.
+        smallest_side: pixels that the network needs of each side of a view.
 
     Returns:
-        Exactly one result for each source, in their order. A photo that cannot be read is a `Failed`.
+        Exactly one result for each source, in their order. A photo that cannot be read, or is too small, is a `Failed`.
     """
     settings = decode or DecodeSettings(longest_side=engine.kind.longest_side)
 
@@ -75,10 +77,20 @@ def extract_features(
         try:
             content = read_bytes(source)
             photo = read_photo(content, settings=settings, source_path=source)
+            views = cut_views(photo.pixels, engine.kind.views)
+            _check_size(views, smallest_side, engine.kind)
         except PhotoError as error:
             return Failed(source, error)
-        views = cut_views(photo.pixels, engine.kind.views)
         sha256 = hashlib.sha256(content).hexdigest()
         return Extracted(source, engine.pooled(views), photo.width, photo.height, sha256)
 
     return map_in_order(extract, sources, workers=workers)
+
+
+def _check_size(views: UInt8Array, smallest_side: int, kind: FeatureKind) -> None:
+    height, width = views.shape[1:3]
+    if min(height, width) < smallest_side:
+        what = "the photo has" if kind.views == "whole" else f"its views {kind.views!r} have"
+        raise PhotoTooSmallError(
+            f"{what} {width}×{height} pixels, {kind.backbone} needs at least {smallest_side} on each side"
+        )

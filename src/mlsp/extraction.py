@@ -1,0 +1,215 @@
+"""Photos -> one feature file: `mlsp extract`. Interrupted at any moment it goes on where it was.
+
+list_photos ── Shard ────┐
+open_extraction_network ┴ Extraction ─ extract_features ─ FeatureStore
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from mlsp.arrays import Float32Array
+from mlsp.engines import Engine, usable_cores
+from mlsp.errors import FeatureValueError, PhotoError, SettingsError
+from mlsp.feature_kind import Grid
+from mlsp.feature_store import FeatureStore, StoreLayout
+from mlsp.features import Extracted, Failed, extract_features
+from mlsp.photo_lists import NamedPhoto
+from mlsp.photos import DecodeSettings
+from mlsp.pooling import narrow_from_wide
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of a list, for one of several machines.
+
+    Attributes:
+        number: of this part, from 1.
+        count: of all parts.
+
+    Raises:
+        SettingsError: the number is not one of 1…count.
+    """
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise SettingsError(
+                f"a shard is 1/N to N/N, got {self.number}/{self.count}: with three machines give them 1/3, 2/3 and 3/3"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read a shard as users write it.
+
+        Raises:
+            SettingsError: it is not written so.
+
+        Examples:
+            >>> Shard.parse("3/8")
+            Shard(number=3, count=8)
+        """
+        number, separator, count = text.partition("/")
+        if not (separator and number.isdecimal() and count.isdecimal()):
+            raise SettingsError(f"a shard is written 3/8, the third of eight parts; got {text!r}")
+        return cls(int(number), int(count))
+
+    def of(self, items: Sequence[_Item]) -> Sequence[_Item]:
+        """Its part of a list: every `count`-th, so that long and short photos spread evenly.
+
+        Raises:
+            SettingsError: there are fewer items than parts, and this part is empty.
+
+        Examples:
+            >>> Shard(2, 3).of("abcdefg")
+            'be'
+        """
+        part = items[self.number - 1 :: self.count]
+        if not part:
+            raise SettingsError(
+                f"shard {self.number}/{self.count} of {len(items)} photos is empty: make fewer shards"
+            )
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionNetwork:
+    """A network ready to extract, and the form in which its features are kept.
+
+    Attributes:
+        engine: runs it.
+        layout: of the feature file; its kind and precision are the engine's.
+        smallest_side: pixels that it needs of each side of a view.
+
+    Raises:
+        SettingsError: the layout is not of the engine's features.
+    """
+
+    engine: Engine
+    layout: StoreLayout
+    smallest_side: int
+
+    def __post_init__(self) -> None:
+        made = (self.engine.kind, self.engine.precision)
+        kept = (self.layout.kind, self.layout.precision)
+        if made != kept:
+            raise SettingsError(f"the engine makes features of {made}, the layout keeps {kept}")
+
+
+class Extraction:
+    """An extraction of photos into a feature file; use it in `with`, and iterate over `results()`.
+
+    Args:
+        network: see `mlsp.extraction_network.open_extraction_network`.
+        photos: all photos of the file, done or not; the same in the same order whenever it is continued.
+        output: the feature file; is made, or continued where it was.
+        retry_failed: try photos again that failed in an earlier run.
+        workers: photos decoded and computed at the same time; by default one more than the cores, so that one decodes while the
+            others compute.
+        max_pixels: photos with more are refused before they are decoded; by default as `DecodeSettings`.
+
+    Attributes:
+        store: the feature file.
+        photos_failed_earlier: photos that failed in an earlier run and are not tried again.
+
+    Raises:
+        FeatureStoreError: the output holds other features or photos, is written by another process, or cannot be written.
+        SettingsError: there are no photos, two have one name, or a number is below 1.
+    """
+
+    def __init__(
+        self,
+        network: ExtractionNetwork,
+        photos: Sequence[NamedPhoto],
+        output: Path,
+        *,
+        retry_failed: bool = False,
+        workers: int | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        self._workers = usable_cores() + 1 if workers is None else workers
+        if self._workers < 1:
+            raise SettingsError(f"workers must be at least 1, got {workers}")
+        longest_side = network.layout.kind.longest_side
+        self._decode = (
+            DecodeSettings(longest_side=longest_side)
+            if max_pixels is None
+            else DecodeSettings(longest_side=longest_side, max_pixels=max_pixels)
+        )
+        self._network = network
+        self._photos = photos
+        self.store = FeatureStore.resume(
+            output, network.layout, [photo.photo_id for photo in photos]
+        )
+        failed = self.store.failed()
+        self._todo: list[int] = self.store.pending().tolist()
+        if retry_failed:
+            self._todo = sorted([*self._todo, *failed.tolist()])
+        self.photos_failed_earlier = 0 if retry_failed else len(failed)
+
+    @property
+    def photos_to_do(self) -> int:
+        """Photos that `results` will give."""
+        return len(self._todo)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.store.close()
+
+    def results(self) -> Iterator[Extracted | Failed]:
+        """Extract what is to do; each result is in the store when it comes, on the disk a few seconds later.
+
+        Yields:
+            One result for each photo, in the order of the rows. A photo that cannot be read, is too small, or has features that
+            the store's dtype cannot hold, is a `Failed`.
+
+        Raises:
+            FeatureStoreError: the disk is full. What was extracted before stays.
+        """
+        extracted = extract_features(
+            self._network.engine,
+            (self._photos[index].path for index in self._todo),
+            workers=self._workers,
+            decode=self._decode,
+            smallest_side=self._network.smallest_side,
+        )
+        for index, result in zip(self._todo, extracted, strict=True):
+            yield self._store(index, result)
+
+    def _store(self, index: int, result: Extracted | Failed) -> Extracted | Failed:
+        if isinstance(result, Extracted):
+            try:
+                self.store.write(
+                    index,
+                    _by_grid(result.features, self._network.layout.grids),
+                    width=result.width,
+                    height=result.height,
+                    content_sha256=result.content_sha256,
+                )
+            except FeatureValueError as error:
+                result = Failed(result.source, PhotoError(str(error)))
+        if isinstance(result, Failed):
+            self.store.write_failure(index, str(result.error))
+        return result
+
+
+def _by_grid(features: Float32Array, grids: Sequence[Grid]) -> dict[Grid, Float32Array]:
+    return {
+        grid: features if features.shape[1] == grid else narrow_from_wide(features)
+        for grid in grids
+    }

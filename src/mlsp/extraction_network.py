@@ -1,0 +1,129 @@
+"""Opens the network of an extraction: name, levels, weights, grid and views -> an engine and the layout of its feature file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+from mlsp.backbones import BackboneSpec, Level, backbone
+from mlsp.errors import SettingsError, unknown_name
+from mlsp.exported_backbones import open_backbone
+from mlsp.extraction import ExtractionNetwork
+from mlsp.feature_codec import STORED_DTYPES, StoredDtype
+from mlsp.feature_compression import Compression
+from mlsp.feature_kind import Grid
+from mlsp.feature_schema import StoreLayout
+from mlsp.views import VIEW_COUNTS, ViewsName
+
+# What is kept; the last is what the network computes.
+GRIDS: dict[str, tuple[Grid, ...]] = {"narrow": (1,), "wide": (5,), "both": (1, 5)}
+COMPRESSIONS: tuple[str, ...] = ("none", *get_args(Compression))
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """Which features of which network, computed and kept how.
+
+    Attributes:
+        backbone: name of the network.
+        grid: `narrow`, `wide`, or `both` of one pass.
+        views: see `mlsp.views.cut_views`.
+        levels: `all`; `last5`, the last five; or names, with commas between them.
+        weights: file of trained weights; by default the network's preferred published ones.
+        longest_side: photos are reduced to this many pixels first; None, as in the paper, for their own size.
+        dtype: how numbers are kept, see `mlsp.feature_codec.GridCodec`.
+        compression: `none`, `zstd` or `blosc2`.
+        device: see `mlsp.engines.open_engine`.
+        precision: likewise.
+
+    Raises:
+        SettingsError: a name is unknown, or a number out of range.
+    """
+
+    backbone: str
+    grid: str = "wide"
+    views: str = "whole"
+    levels: str = "all"
+    weights: Path | None = None
+    longest_side: int | None = None
+    dtype: str = "float16"
+    compression: str = "none"
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for noun, name, known in (
+            ("grid", self.grid, GRIDS),
+            ("views", self.views, VIEW_COUNTS),
+            ("dtype of stored features", self.dtype, STORED_DTYPES),
+            ("compression", self.compression, COMPRESSIONS),
+        ):
+            if name not in known:
+                raise SettingsError(unknown_name(noun, name, known))
+        if self.longest_side is not None and self.longest_side < 1:
+            raise SettingsError(f"longest_side must be at least 1, got {self.longest_side}")
+        chosen_levels(backbone(self.backbone), self.levels)
+
+
+def chosen_levels(spec: BackboneSpec, levels: str) -> tuple[Level, ...]:
+    """Levels of a network by a user's words.
+
+    Args:
+        spec: the network.
+        levels: see `NetworkSettings`.
+
+    Returns:
+        In the network's order.
+
+    Raises:
+        SettingsError: the network has no such level, or not so many.
+    """
+    if levels == "all":
+        return spec.levels
+    count = levels.removeprefix("last")
+    if count != levels and count.isdecimal():
+        if not 1 <= int(count) <= len(spec.levels):
+            raise SettingsError(
+                f"levels {levels!r} of {spec.name}: it has 1 to {len(spec.levels)} levels to choose from"
+            )
+        return spec.levels[-int(count) :]
+    known = [level.name for level in spec.levels]
+    names = [name.strip() for name in levels.split(",")]
+    for name in names:
+        if name not in known:
+            raise SettingsError(unknown_name(f"level of {spec.name}", name, known))
+    return tuple(level for level in spec.levels if level.name in names)
+
+
+def open_extraction_network(settings: NetworkSettings) -> ExtractionNetwork:
+    """Find or download a network's weights, export it once where the engine wants that, and open the engine.
+
+    Raises:
+        SettingsError: this machine lacks the device or the precision.
+        WeightsError: the weights cannot be had, or are of another network.
+        MissingExtraError: torch, or what compresses, is needed and not installed.
+    """
+    spec = backbone(settings.backbone)
+    levels = chosen_levels(spec, settings.levels)
+    grids = GRIDS[settings.grid]
+    engine = open_backbone(
+        spec,
+        settings.weights,
+        grid=grids[-1],
+        levels=[level.name for level in levels],
+        views=cast(ViewsName, settings.views),
+        longest_side=settings.longest_side,
+        device=settings.device,
+        precision=settings.precision,
+    )
+    compression = None if settings.compression == "none" else settings.compression
+    layout = StoreLayout(
+        kind=engine.kind,
+        level_channels=tuple(level.channels for level in levels),
+        grids=grids,
+        dtype=cast(StoredDtype, settings.dtype),
+        compression=cast(Compression | None, compression),
+        precision=engine.precision,
+    )
+    return ExtractionNetwork(engine, layout, spec.smallest_side)
