@@ -20,10 +20,9 @@ import skimage
 from numpy.typing import NDArray
 from PIL import Image
 
-from mlsp import pillow_photos
 from mlsp.arrays import UInt8Array
-from mlsp.photo_sizes import reduced_size
-from mlsp.photos import DecodeSettings, read_photo
+from mlsp.photos import DecodeSettings, pillow_decoder, read_photo
+from mlsp.photos.sizes import reduced_size
 from mlsp.pooling import area_weights
 
 Reduce = Callable[[bytes, int], UInt8Array]
@@ -42,12 +41,12 @@ def drafted(margin: float) -> Reduce:
     """Decode at a fraction that leaves at least `margin` times the wanted size, then area means."""
 
     def reduce(content: bytes, longest_side: int) -> UInt8Array:
-        usual = pillow_photos.DRAFT_MARGIN
-        pillow_photos.DRAFT_MARGIN = margin
+        usual = pillow_decoder.DRAFT_MARGIN
+        pillow_decoder.DRAFT_MARGIN = margin
         try:
             return read_photo(content, settings=DecodeSettings(longest_side=longest_side)).pixels
         finally:
-            pillow_photos.DRAFT_MARGIN = usual
+            pillow_decoder.DRAFT_MARGIN = usual
 
     return reduce
 

@@ -507,22 +507,22 @@ def test_a_table_without_results() -> None:
 
 
 def test_plain_lines() -> None:
-    lines = list(plain_lines(HOSTILE, heads=HEADS))
-    assert lines[0].split("\t") == HEADER[:-1]
+    lines = list(plain_lines(HOSTILE, model_name="default", heads=HEADS))
+    assert lines[0].split("\t") == HEADER
     assert lines[1:] == [
-        "holiday/[red]1[/red] :smile:.jpg\t89.8\t0.7312\t88.4\t5.4000\t91.2\t4000\t3000",
-        "東京/写真/桜の花がとても綺麗でした春の日の思い出の写真です.jpg\t47.6\t0.6300\t50.0\t4.4000\t45.2\t4000\t3000",
-        "x\\x1b[2J\\n\\xff.jpg\t0.1\t0.3300\t0.2\t2.4000\t0.0\t4000\t3000",
-        "nan.jpg\t\t\t\t2.4000\t0.0\t4000\t3000",
+        "holiday/[red]1[/red] :smile:.jpg\t89.8\t0.7312\t88.4\t5.4000\t91.2\t4000\t3000\tdefault",
+        "東京/写真/桜の花がとても綺麗でした春の日の思い出の写真です.jpg\t47.6\t0.6300\t50.0\t4.4000\t45.2\t4000\t3000\tdefault",
+        "x\\x1b[2J\\n\\xff.jpg\t0.1\t0.3300\t0.2\t2.4000\t0.0\t4000\t3000\tdefault",
+        "nan.jpg\t\t\t\t2.4000\t0.0\t4000\t3000\tdefault",
     ]
 
 
 @posix_only
 @given(posix_names)
 def test_a_photo_is_a_line(name: bytes) -> None:
-    _, line = plain_lines([scored(name)], heads=HEADS)
+    _, line = plain_lines([scored(name)], model_name="default", heads=HEADS)
     assert len(line.splitlines()) == 1
-    assert line.count("\t") == len(columns(HEADS)) - 2
+    assert line.count("\t") == len(columns(HEADS)) - 1
 
 
 class Terminal(io.StringIO):
@@ -536,12 +536,14 @@ def test_a_table_is_printed_where_there_is_a_terminal(monkeypatch: pytest.Monkey
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERM", "xterm")
     terminal, pipe = Terminal(), io.StringIO()
-    print_table(HOSTILE, heads=HEADS, stream=terminal)
-    print_table(HOSTILE, heads=HEADS, stream=pipe)
+    print_table(HOSTILE, model_name="default", heads=HEADS, stream=terminal)
+    print_table(HOSTILE, model_name="default", heads=HEADS, stream=pipe)
     assert "holiday/[red]1[/red] :smile:.jpg" in terminal.getvalue()
     assert "█" in terminal.getvalue()
     assert "\x1b[2J" not in terminal.getvalue()
-    assert pipe.getvalue() == "".join(f"{line}\n" for line in plain_lines(HOSTILE, heads=HEADS))
+    assert pipe.getvalue() == "".join(
+        f"{line}\n" for line in plain_lines(HOSTILE, model_name="default", heads=HEADS)
+    )
 
 
 def test_neither_rich_nor_pyarrow_is_loaded_before_it_is_needed() -> None:

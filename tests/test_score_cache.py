@@ -444,7 +444,7 @@ with ScoreCache.open(Path(sys.argv[1])) as cache:
 def test_a_file_that_stays_locked_stops_writing_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlsp.score_cache_file._BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("mlsp.score_cache.file._BUSY_SECONDS", 0.2)
     fill(tmp_path / "c", 5)
     with ScoreCache.open(tmp_path / "c") as cache:
         with contextlib.closing(sqlite3.connect(tmp_path / "c", isolation_level=None)) as other:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 
 from mlsp.arrays import Float32Array, UInt8Array
 from mlsp.engines import Precision
+from mlsp.engines.openvino_runtime import runtime as ov
 from mlsp.errors import ModelError, SettingsError
 from mlsp.feature_kind import FeatureKind
 
@@ -20,7 +20,7 @@ _PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
 class _Compiled:
     """A compiled graph with one input and one output, callable from several threads at once."""
 
-    def __init__(self, core: ov.Core, file: Path, config: dict[str, Any]) -> None:
+    def __init__(self, core: Any, file: Path, config: dict[str, Any]) -> None:
         try:
             self._compiled = core.compile_model(core.read_model(file), "CPU", config)
         except RuntimeError as error:

@@ -147,29 +147,32 @@ def render_table(scored: Iterable[Scored], *, heads: Sequence[str], console: Con
 
 
 def plain_lines(
-    scored: Iterable[Scored], *, heads: Sequence[str], encoding: str = "utf-8"
+    scored: Iterable[Scored], *, model_name: str, heads: Sequence[str], encoding: str = "utf-8"
 ) -> Iterator[str]:
     """Lay results out as tab-separated lines, for other programs.
 
     Args:
         scored: results, ranked.
+        model_name: of the model that scored them.
         heads: names of the model's heads, in the model's order.
         encoding: of what the lines go to.
 
     Yields:
-        A heading, then a line a photo, without line ends; the columns of a report but for the model. Names are `printable`.
+        A heading, then a line a photo, without line ends; the columns of a report. Names are `printable`.
     """
-    yield "\t".join(printable(name, encoding=encoding) for name in columns(heads)[:-1])
-    for row in rows(scored, model_name="", heads=heads):
-        photo, *numbers, _ = row.rounded_cells()
-        yield "\t".join([printable(photo, encoding=encoding), *numbers])
+    yield "\t".join(printable(name, encoding=encoding) for name in columns(heads))
+    for row in rows(scored, model_name=model_name, heads=heads):
+        yield "\t".join(printable(cell, encoding=encoding) for cell in row.rounded_cells())
 
 
-def print_table(scored: Iterable[Scored], *, heads: Sequence[str], stream: TextIO) -> None:
+def print_table(
+    scored: Iterable[Scored], *, model_name: str, heads: Sequence[str], stream: TextIO
+) -> None:
     """Show results: as a table where there is a terminal, else as tab-separated lines.
 
     Args:
         scored: results, ranked.
+        model_name: of the model that scored them.
         heads: names of the model's heads, in the model's order.
         stream: stdout, say.
     """
@@ -179,7 +182,8 @@ def print_table(scored: Iterable[Scored], *, heads: Sequence[str], stream: TextI
         console = Console(file=stream, highlight=False)
         console.print(render_table(scored, heads=heads, console=console))
     else:
-        for line in plain_lines(scored, heads=heads, encoding=stream.encoding or "utf-8"):
+        encoding = stream.encoding or "utf-8"
+        for line in plain_lines(scored, model_name=model_name, heads=heads, encoding=encoding):
             stream.write(f"{line}\n")
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mlsp.arrays import UInt8Array
-from mlsp.photo_sizes import area_means, reduce_pixels, reduced_size
 from mlsp.photos import DecodeSettings, read_photo
+from mlsp.photos.sizes import area_means, reduce_pixels, reduced_size
 from mlsp.pooling import area_weights
 from photo_samples import camera_photo, encode
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from mlsp.errors import PhotoTooLargeError, UnreadablePhotoError, UnsupportedPhotoError
-from mlsp.photo_formats import photo_format
 from mlsp.photos import DecodeSettings, read_photo
+from mlsp.photos.formats import photo_format
 from photo_samples import dng, encode
 
 

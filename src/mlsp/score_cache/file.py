@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlsp.cached_scores import DamagedRowError
+from mlsp.score_cache.rows import DamagedRowError
 
 _APPLICATION_ID = 0x4D4C5350  # "MLSP"
 _SCHEMA_VERSION = 1

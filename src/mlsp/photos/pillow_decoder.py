@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from mlsp.arrays import UInt8Array
-from mlsp.colour import ColourMode, lab_to_srgb, to_srgb
 from mlsp.errors import UnsupportedPhotoError
-from mlsp.photo_formats import PhotoFormat, exif_orientation
-from mlsp.photo_sizes import ReadRows, area_means, check_pixels, reduced_size
-from mlsp.pillow_warnings import pillow_is_quiet
+from mlsp.photos.colour import ColourMode, lab_to_srgb, to_srgb
+from mlsp.photos.formats import PhotoFormat, exif_orientation
+from mlsp.photos.pillow_warnings import pillow_is_quiet
+from mlsp.photos.sizes import ReadRows, area_means, check_pixels, reduced_size
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
 # is wanted: then its errors are averaged away (measured in docs/photos.md).
@@ -138,7 +138,7 @@ def _open(photo_format: PhotoFormat, file: io.BytesIO) -> ImageFile.ImageFile:
 
             return GifImageFile(file)
         case "RAW":
-            raise ValueError("raw photos are decoded by mlsp.raw_photos")
+            raise ValueError("raw photos are decoded by mlsp.photos.raw_decoder")
 
 
 def _draft(image: ImageFile.ImageFile, size: tuple[int, int]) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlsp.arrays import UInt8Array
 from mlsp.errors import MissingExtraError, UnreadablePhotoError, UnsupportedPhotoError
-from mlsp.photo_sizes import check_pixels, reduce_pixels
+from mlsp.photos.sizes import check_pixels, reduce_pixels
 
 # The curve of sRGB; LibRaw's own default is that of television.
 _SRGB_GAMMA = (2.4, 12.92)

@@ -1,7 +1,7 @@
 """File or bytes -> Photo: upright, sRGB, 8 bits. The policy behind it is in `docs/photos.md`.
 
-path ─ read_bytes ─ photo_format ─┬ pillow_photos: header ─ pixel limit ─ decode ─ rows ─ reduce ─ sRGB ─ upright ─┬ Photo
-                                  └ raw_photos: header ─ pixel limit ─ develop ─ reduce ───────────────────────────┘
+path ─ read_bytes ─ photo_format ─┬ pillow_decoder: header ─ pixel limit ─ decode ─ rows ─ reduce ─ sRGB ─ upright ─┬ Photo
+                                  └ raw_decoder: header ─ pixel limit ─ develop ─ reduce ───────────────────────────┘
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from mlsp import pillow_photos, raw_photos
 from mlsp.arrays import UInt8Array
 from mlsp.errors import (
     PhotoError,
@@ -20,9 +19,10 @@ from mlsp.errors import (
     UnreadablePhotoError,
     UnsupportedPhotoError,
 )
-from mlsp.photo_files import PHOTO_SUFFIXES, find_photos, read_bytes
-from mlsp.photo_formats import PhotoFormat, photo_format
-from mlsp.photo_sizes import reduce_pixels
+from mlsp.photos import pillow_decoder, raw_decoder
+from mlsp.photos.files import PHOTO_SUFFIXES, find_photos, read_bytes
+from mlsp.photos.formats import PhotoFormat, photo_format
+from mlsp.photos.sizes import reduce_pixels
 
 __all__ = [
     "PHOTO_SUFFIXES",
@@ -116,8 +116,10 @@ def _decode(
     longest_side, max_pixels = settings.longest_side, settings.max_pixels
     try:
         if kind == "RAW":
-            return raw_photos.decode(content, longest_side=longest_side, max_pixels=max_pixels)
-        return pillow_photos.decode(content, kind, longest_side=longest_side, max_pixels=max_pixels)
+            return raw_decoder.decode(content, longest_side=longest_side, max_pixels=max_pixels)
+        return pillow_decoder.decode(
+            content, kind, longest_side=longest_side, max_pixels=max_pixels
+        )
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mlsp import photo_files
 from mlsp.errors import PhotoTooLargeError, UnreadablePhotoError
-from mlsp.photo_files import find_photos, read_bytes
+from mlsp.photos import files
+from mlsp.photos.files import find_photos, read_bytes
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs the files of a Unix system")
 
@@ -209,7 +209,7 @@ def test_pipes_sockets_and_devices_do_not_block(tmp_path: Path) -> None:
 @posix
 def test_a_file_larger_than_any_photo_is_not_read(tmp_path: Path) -> None:
     with open(tmp_path / "film.jpg", "wb") as file:
-        file.truncate(photo_files._MOST_BYTES + 1)
+        file.truncate(files._MOST_BYTES + 1)
     message = "the file has 2,147,483,649 bytes, more than the 2,147,483,648 that are read"
     with pytest.raises(PhotoTooLargeError, match=f"^{message}$"):
         read_bytes(tmp_path / "film.jpg")

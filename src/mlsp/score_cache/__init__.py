@@ -24,14 +24,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mlsp.cached_scores import CachedScores, DamagedRowError, pack, unpack
-from mlsp.score_cache_file import (
+from mlsp.score_cache.file import (
     ForeignFileError,
     is_damage,
     open_cache_file,
     set_aside,
     transaction,
 )
+from mlsp.score_cache.rows import CachedScores, DamagedRowError, pack, unpack
 
 __all__ = ["CachedScores", "NullCache", "ScoreCache", "default_cache_path"]
 
