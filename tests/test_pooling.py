@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlsp.errors import SettingsError
-from mlsp.pooling import area_weights, pool
+from mlsp.pooling import area_weights, narrow_from_wide, pool
 
 REFERENCE = np.load(Path(__file__).parent / "reference" / "area_pool.npz")
 SIZES = sorted({name.split("/")[0] for name in REFERENCE.files})
@@ -43,7 +43,8 @@ def test_agrees_with_tensorflow(size: str, grid: int) -> None:
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_mean_of_the_cells_is_the_narrow_feature(height: int, width: int) -> None:
     maps = np.random.default_rng(height * 100 + width).standard_normal((2, height, width, 3))
-    np.testing.assert_allclose(pool(maps, 5).mean((1, 2)), pool(maps, 1)[:, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(narrow_from_wide(pool(maps, 5)), pool(maps, 1), atol=1e-12)
+    assert narrow_from_wide(pool(maps.astype(np.float32), 5)).dtype == np.float32
 
 
 def test_keeps_the_dtype_and_the_leading_axes() -> None:

@@ -14,7 +14,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from mlsp.backbones.convolution import ConvBatchNorm
+from mlsp.atomic_file import atomic_write
+from mlsp.backbones.convolution import ConvBatchNorm, fold_batch_norms
 from mlsp.backbones.padding import SameConv2d
 from mlsp.backbones.pooled import PooledNetwork
 
@@ -27,16 +28,16 @@ _LEAST_HALF_ELEMENTS = 1024
 
 
 class _OnnxSameConv2d(nn.Module):
-    """`SameConv2d` with a bias as one ONNX operator.
+    """`SameConv2d` with a folded batch norm as one ONNX operator.
 
     Its padding depends on the photo's size. Traced, that would be a dozen nodes a convolution; ONNX's SAME_UPPER is the same
     arithmetic, and engines run it inside the convolution.
     """
 
-    def __init__(self, conv: SameConv2d, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, conv: SameConv2d) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(bias)
+        self.weight = conv.weight
+        self.bias = conv.bias
         self.stride = conv.stride
         self.attributes: dict[str, int | str | Sequence[int]] = {
             "auto_pad": "SAME_UPPER",
@@ -58,29 +59,6 @@ class _OnnxSameConv2d(nn.Module):
         return out
 
 
-def _fold(unit: ConvBatchNorm) -> None:
-    """Multiply a batch norm, which is a fixed scale and shift at test time, into its convolution."""
-    conv, norm = unit.conv, unit.bn
-    running_mean, running_var = norm.running_mean, norm.running_var
-    if running_mean is None or running_var is None:
-        raise TypeError("a batch norm without running statistics cannot be folded")
-    # float64, because eight-bit weights have variances near zero, whose inverse roots are large.
-    factor = 1 / torch.sqrt(running_var.double() + norm.eps)
-    if norm.weight is not None:
-        factor = factor * norm.weight.double()
-    shift = -running_mean.double() * factor
-    if norm.bias is not None:
-        shift = shift + norm.bias.double()
-    weight = (conv.weight.double() * factor[:, None, None, None]).float().detach()
-    bias = shift.float().detach()
-    if isinstance(conv, SameConv2d):
-        unit.conv = _OnnxSameConv2d(conv, weight, bias)  # type: ignore[assignment]
-    else:
-        conv.weight = nn.Parameter(weight)
-        conv.bias = nn.Parameter(bias)
-    unit.bn = nn.Identity()  # type: ignore[assignment]
-
-
 def export_backbone(
     network: nn.Module,
     spec: BackboneSpec,
@@ -97,15 +75,16 @@ def export_backbone(
     Args:
         network: as `mlsp.weights.load_network` returns it; not changed.
         spec: its record.
-        output: file to write.
+        output: file to write; there whole or not at all.
         grid: cells of each side of a pooled map.
         levels: names of the levels to keep; all by default.
         half_weights: store the weights in 16 bits: half the size, and features that differ by about 1e-3 of their spread.
     """
     network = copy.deepcopy(network).eval()
+    fold_batch_norms(network)
     for unit in network.modules():
-        if isinstance(unit, ConvBatchNorm):
-            _fold(unit)
+        if isinstance(unit, ConvBatchNorm) and isinstance(unit.conv, SameConv2d):
+            unit.conv = _OnnxSameConv2d(unit.conv)  # type: ignore[assignment]
     side = max(spec.smallest_side, 96)
     example = torch.zeros(2, side, side + 32, 3, dtype=torch.uint8)
     pooled = PooledNetwork(network, spec, grid, levels=levels).eval()
@@ -160,7 +139,8 @@ def _export(
         node.ClearField("doc_string")
     graph.graph.ClearField("value_info")
     graph.graph.ClearField("metadata_props")
-    output.write_bytes(graph.SerializeToString())
+    with atomic_write(output) as file:
+        file.write(graph.SerializeToString())
 
 
 def _store_weights_in_16_bits(file: Path) -> None:

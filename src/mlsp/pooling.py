@@ -66,3 +66,28 @@ def pool(
         "gh,...hwc,kw->...gkc", rows, maps, columns, optimize=True
     ).astype(maps.dtype, copy=False)
     return pooled
+
+
+def narrow_from_wide(
+    wide: np.ndarray[tuple[int, ...], np.dtype[_Real]],
+) -> np.ndarray[tuple[int, ...], np.dtype[_Real]]:
+    """Compute narrow features from wide ones, so that one pass of a network gives both.
+
+    All cells of a grid have the same area, also where their borders cut pixels, so the mean over the cells *is* the mean over
+    the map: the result is the narrow feature itself, on photos of any size, up to rounding.
+
+    Args:
+        wide: (..., G, G, C), any real dtype.
+
+    Returns:
+        (..., 1, 1, C) of the same dtype, computed in float64.
+
+    Examples:
+        >>> maps = np.random.default_rng(0).random((7, 3, 2))
+        >>> np.allclose(narrow_from_wide(pool(maps, 5)), pool(maps, 1), rtol=1e-15)
+        True
+    """
+    narrow: np.ndarray[tuple[int, ...], np.dtype[_Real]] = wide.mean(
+        axis=(-3, -2), dtype=np.float64, keepdims=True
+    ).astype(wide.dtype, copy=False)
+    return narrow

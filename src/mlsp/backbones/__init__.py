@@ -31,10 +31,15 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What is done to pixels 0…255: `pixel · scale + offset`, the same for R, G and B."""
+    """What is done to pixels 0…255: `pixel · scale + offset`.
 
-    scale: float
-    offset: float
+    Attributes:
+        scale: one number for R, G and B, or one each.
+        offset: likewise.
+    """
+
+    scale: float | tuple[float, float, float]
+    offset: float | tuple[float, float, float]
 
 
 WeightsLayout = Literal["keras", "timm", "torchvision", "efficientnet_lite"]

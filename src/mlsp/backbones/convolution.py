@@ -56,6 +56,31 @@ class ConvBatchNorm(nn.Module):
         return out
 
 
+def fold_batch_norms(network: nn.Module) -> None:
+    """Multiply each batch norm, which is a fixed scale and shift at test time, into its convolution, in place."""
+    for unit in network.modules():
+        if isinstance(unit, ConvBatchNorm):
+            _fold(unit)
+
+
+def _fold(unit: ConvBatchNorm) -> None:
+    conv, norm = unit.conv, unit.bn
+    running_mean, running_var = norm.running_mean, norm.running_var
+    if running_mean is None or running_var is None:
+        raise TypeError("a batch norm without running statistics cannot be folded")
+    # float64, because eight-bit weights have variances near zero, whose inverse roots are large.
+    factor = 1 / torch.sqrt(running_var.double() + norm.eps)
+    if norm.weight is not None:
+        factor = factor * norm.weight.double()
+    shift = -running_mean.double() * factor
+    if norm.bias is not None:
+        shift = shift + norm.bias.double()
+    weight = conv.weight.double() * factor[:, None, None, None]
+    conv.weight = nn.Parameter(weight.float().detach())
+    conv.bias = nn.Parameter(shift.float().detach())
+    unit.bn = nn.Identity()  # type: ignore[assignment]
+
+
 class Concatenation(nn.Module):
     """Branches that read the same map; their outputs are joined along the channels.
 

@@ -53,10 +53,15 @@ class SameConv2d(nn.Module):
             torch.empty(out_channels, in_channels // groups, kernel_size, kernel_size)
         )
         nn.init.kaiming_normal_(self.weight)
+        # Filled only when a batch norm is folded into the convolution.
+        self.bias: nn.Parameter | None
+        self.register_parameter("bias", None)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C, H, W)."""
         top, bottom = same_padding(x.shape[2], self.kernel_size, self.stride)
         left, right = same_padding(x.shape[3], self.kernel_size, self.stride)
         padded = nn.functional.pad(x, (left, right, top, bottom))
-        return nn.functional.conv2d(padded, self.weight, stride=self.stride, groups=self.groups)
+        return nn.functional.conv2d(
+            padded, self.weight, self.bias, stride=self.stride, groups=self.groups
+        )

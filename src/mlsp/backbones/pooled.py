@@ -5,6 +5,8 @@ The torch engine runs this module and the exported graph is traced from it, so t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -28,13 +30,28 @@ def area_weights(size: int, grid: int, like: Tensor) -> Tensor:
     return overlap.clamp(min=0).to(like.dtype) / size
 
 
-def area_pool(maps: Tensor, grid: int) -> Tensor:
-    """Pool (N, C, h, w) maps to (N, C, grid, grid) by exact area means."""
+def area_pool(maps: Sequence[Tensor], grid: int) -> list[Tensor]:
+    """Pool maps by exact area means.
+
+    Args:
+        maps: (N, C, h, w) each, of any sizes. Neighbours of one size share their matrices, which saves most of the time of
+            tracing a graph; joining such maps first would cost an engine a copy of each.
+        grid: cells of each side.
+
+    Returns:
+        One (N, C, grid, grid) a map.
+    """
     if grid == 1:
-        return maps.mean((2, 3), keepdim=True)
-    rows = area_weights(maps.shape[2], grid, maps)
-    columns = area_weights(maps.shape[3], grid, maps)
-    return torch.matmul(torch.matmul(rows, maps), columns.transpose(0, 1))
+        return [level.mean((2, 3), keepdim=True) for level in maps]
+    pooled: list[Tensor] = []
+    size = None
+    for level in maps:
+        if level.shape[2:] != size:
+            size = level.shape[2:]
+            rows = area_weights(size[0], grid, level)
+            columns = area_weights(size[1], grid, level).transpose(0, 1)
+        pooled.append(torch.matmul(torch.matmul(rows, level), columns))
+    return pooled
 
 
 class PooledNetwork(nn.Module):
@@ -45,7 +62,11 @@ class PooledNetwork(nn.Module):
         spec: the network's record.
         grid: cells of each side of a pooled map.
         levels: names of the levels to return, in the record's order; all by default.
+        dtype: of the network's arrays; preprocessing and pooling are float32 always.
     """
+
+    scale: Tensor
+    offset: Tensor
 
     def __init__(
         self,
@@ -54,12 +75,16 @@ class PooledNetwork(nn.Module):
         grid: int,
         *,
         levels: tuple[str, ...] | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.network = network
+        self.dtype = dtype
         self.grid = grid
-        self.scale = spec.preprocessing.scale
-        self.offset = spec.preprocessing.offset
+        for name in ("scale", "offset"):
+            # float32 numbers of the record, (1 or 3, 1, 1); not the network's, so no part of its state.
+            values = torch.tensor(getattr(spec.preprocessing, name)).reshape(-1, 1, 1)
+            self.register_buffer(name, values, persistent=False)
         self.kept = [
             index
             for index, level in enumerate(spec.levels)
@@ -76,6 +101,6 @@ class PooledNetwork(nn.Module):
             float32 (N, G, G, C), the levels' channels one behind the other.
         """
         x = photos.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.offset
-        maps = self.network(x)
-        pooled = [area_pool(maps[index], self.grid) for index in self.kept]
+        maps = self.network(x.to(self.dtype))
+        pooled = area_pool([maps[index].float() for index in self.kept], self.grid)
         return torch.cat(pooled, dim=1).permute(0, 2, 3, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Literal, Protocol
 import numpy as np
 
 from mlsp.arrays import Float32Array, UInt8Array
-from mlsp.errors import SettingsError, unknown_name
+from mlsp.backbones import BackboneSpec, backbone
+from mlsp.errors import MissingExtraError, SettingsError, unknown_name
 from mlsp.feature_kind import FeatureKind
 
-Device = Literal["auto", "cpu"]
-Precision = Literal["auto", "float32", "bfloat16"]
-DEVICES: tuple[Device, ...] = ("auto", "cpu")
-PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
+PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16", "float16")
 
 
 class Engine(Protocol):
@@ -71,6 +73,22 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def check_choices(device: str, precision: str) -> None:
+    """Refuse a device, a precision or a pair of them that there is not.
+
+    Raises:
+        SettingsError: one is unknown, or the processor is to compute in float16.
+    """
+    if device not in DEVICES:
+        raise SettingsError(unknown_name("device", device, DEVICES))
+    if precision not in PRECISIONS:
+        raise SettingsError(unknown_name("precision", precision, PRECISIONS))
+    if precision == "float16" and device != "cuda":
+        raise SettingsError(
+            "precision 'float16' is for device 'cuda': use 'bfloat16', 'float32' or 'auto' on the processor"
+        )
+
+
 def open_engine(
     file: Path,
     kind: FeatureKind,
@@ -78,24 +96,64 @@ def open_engine(
     device: str = "auto",
     precision: str = "auto",
     streams: int | None = None,
+    weights: Path | None = None,
 ) -> Engine:
-    """Open an exported network.
+    """Open a network: on the processor its exported graph by OpenVINO, on a CUDA device the network itself by torch.
 
     Args:
-        file: ONNX graph as `mlsp.export.export_backbone` writes it.
+        file: ONNX graph as `mlsp.export.export_backbone` writes it; not read for `cuda`.
         kind: what its features are.
-        device: `auto` or `cpu`.
-        precision: `auto` is bfloat16 where the processor has it, float32 elsewhere.
-        streams: batches computed at the same time, one core each; one a core by default.
+        device: `auto`, `cpu` or `cuda`. `auto` is `cpu`: finding out about CUDA takes longer than scoring some photos.
+        precision: `auto` is bfloat16 where the device has it; elsewhere float32 on the processor, float16 by CUDA.
+        streams: batches computed at the same time by the processor, one core each; one a core by default.
+        weights: file of the network's weights, read for `cuda`; by default the published one, found or downloaded.
 
     Raises:
-        SettingsError: an argument is unknown.
+        SettingsError: an argument is unknown, or this machine lacks the device or the precision.
         ModelError: the graph cannot be read.
+        WeightsError: the weights cannot be had, or they are not those of the kind.
+        MissingExtraError: torch, which `cuda` needs, is not installed.
     """
+    check_choices(device, precision)
+    if device == "cuda":
+        return open_network(
+            backbone(kind.backbone), weights, kind, device="cuda", precision=precision
+        )
     from mlsp.engines.openvino_engine import OpenVinoEngine
 
-    if device not in DEVICES:
-        raise SettingsError(unknown_name("device", device, DEVICES))
-    if precision not in PRECISIONS:
-        raise SettingsError(unknown_name("precision", precision, PRECISIONS))
     return OpenVinoEngine(file, kind, precision=precision, streams=streams or usable_cores())
+
+
+def open_network(
+    spec: BackboneSpec,
+    weights: Path | None,
+    kind: FeatureKind,
+    *,
+    device: Literal["cpu", "cuda"],
+    precision: str = "auto",
+) -> Engine:
+    """Open a network by torch, from its weights.
+
+    Args:
+        spec: its record.
+        weights: as `mlsp.weights.load_network` takes it.
+        kind: what its features are.
+        device: where it runs.
+        precision: see `mlsp.engines.torch_engine.TorchEngine`.
+
+    Raises:
+        SettingsError: this machine lacks the device, or the precision is unknown.
+        WeightsError: the weights cannot be had, or they are not those of the kind.
+        MissingExtraError: torch is not installed.
+    """
+    try:
+        # By its name, so that scoring on the processor does not depend on torch.
+        torch_engine = importlib.import_module("mlsp.engines.torch_engine")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(f"Device {device!r}", "train") from error
+    engine: Engine = torch_engine.open_network(
+        spec, weights, kind, device=device, precision=precision
+    )
+    return engine
