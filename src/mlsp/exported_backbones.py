@@ -1,0 +1,222 @@
+"""Networks as graphs in the cache: exported once per weights, then run without torch.
+
+The cache is the folder `exports` beside that of the weights. A graph's name holds everything that it follows from, and its SHA-256
+lies beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock
+
+from mlsp.atomic_file import atomic_write_text
+from mlsp.backbones import BackboneSpec
+from mlsp.downloads import digest
+from mlsp.engines import Engine, check_choices, open_engine, open_network
+from mlsp.errors import MissingExtraError, SettingsError, WeightsError, unknown_name
+from mlsp.feature_kind import FeatureKind, Grid
+from mlsp.views import ViewsName
+from mlsp.weights import fetch_weights, weights_folder
+
+# To be raised with every change to what `mlsp.export` writes.
+_EXPORT_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedBackbone:
+    """A graph, and what is known of its features.
+
+    Attributes:
+        file: ONNX graph from 8-bit photos of any size to features; see `mlsp.export.export_backbone`.
+        backbone: name of the network.
+        weights_sha256: of the file of weights.
+        levels: names of the levels, in the order of the channels.
+        grid: cells of each side of a pooled map.
+    """
+
+    file: Path
+    backbone: str
+    weights_sha256: str
+    levels: tuple[str, ...]
+    grid: Grid
+
+    def kind(self, views: ViewsName = "whole", longest_side: int | None = None) -> FeatureKind:
+        """Say what its features are, of these views of photos reduced to this size."""
+        return FeatureKind(
+            self.backbone, self.weights_sha256, self.levels, views, longest_side, self.grid
+        )
+
+
+def choose_levels(spec: BackboneSpec, levels: Iterable[str] | None) -> tuple[str, ...]:
+    """Put names of levels in the record's order.
+
+    Args:
+        spec: record of the network.
+        levels: names, in any order; all levels by default.
+
+    Raises:
+        SettingsError: a name is unknown, or there is none.
+    """
+    known = tuple(level.name for level in spec.levels)
+    if levels is None:
+        return known
+    wanted = set(levels)
+    for name in sorted(wanted - set(known)):
+        raise SettingsError(unknown_name(f"level of {spec.name}", name, known))
+    if not wanted:
+        raise SettingsError(
+            f"no level of {spec.name} is asked for: name some of {', '.join(known)}"
+        )
+    return tuple(name for name in known if name in wanted)
+
+
+def exported_backbone(
+    spec: BackboneSpec,
+    weights: Path | None = None,
+    *,
+    grid: Grid,
+    levels: Iterable[str] | None = None,
+    cache_dir: Path | None = None,
+) -> ExportedBackbone:
+    """Find a network's graph in the cache, or export it: the only time that torch is needed, and it takes a minute or so.
+
+    For narrow and wide features in one pass take grid 5 and `mlsp.pooling.narrow_from_wide`. Of several processes that want
+    the same graph one exports it and the others wait; a damaged graph is exported again.
+
+    Args:
+        spec: record of the network.
+        weights: file of weights; by default the record's preferred one, found or downloaded.
+        grid: 1 or 5 cells of each side of a pooled map.
+        levels: names of the levels to keep, in any order; all by default. Nothing behind the last of them is computed.
+        cache_dir: see `mlsp.weights.weights_folder`.
+
+    Raises:
+        SettingsError: a level is unknown.
+        WeightsError: the weights cannot be had, or the graph cannot be written.
+        MissingExtraError: it must be exported, and torch or onnx is not installed.
+    """
+    names = choose_levels(spec, levels)
+    file, sha256 = _find_weights(spec, weights, cache_dir)
+    folder = weights_folder(cache_dir).with_name("exports")
+    graph = folder / _file_name(spec, sha256, names, grid)
+    found = ExportedBackbone(graph, spec.name, sha256, names, grid)
+    if _is_whole(graph):
+        return found
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(graph.with_suffix(".lock")):
+            if not _is_whole(graph):
+                _export(spec, file, found)
+    except OSError as error:
+        raise WeightsError(f"cannot write {graph}: {error}") from error
+    return found
+
+
+def open_backbone(
+    spec: BackboneSpec,
+    weights: Path | None = None,
+    *,
+    grid: Grid,
+    levels: Iterable[str] | None = None,
+    views: ViewsName = "whole",
+    longest_side: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    streams: int | None = None,
+    cache_dir: Path | None = None,
+) -> Engine:
+    """Open a network from its weights: by OpenVINO on the processor, by torch on a CUDA device.
+
+    Args:
+        spec: record of the network.
+        weights: file of weights; by default the record's preferred one, found or downloaded.
+        grid: 1 or 5 cells of each side of a pooled map.
+        levels: names of the levels to keep, in any order; all by default.
+        views: what of the photo the network sees.
+        longest_side: photos are reduced to this many pixels first; None for never.
+        device: see `mlsp.engines.open_engine`, also for the next two.
+        precision: number format.
+        streams: batches computed at the same time by the processor.
+        cache_dir: see `mlsp.weights.weights_folder`.
+
+    Raises:
+        SettingsError: an argument is unknown, or this machine lacks the device or the precision.
+        WeightsError: the weights cannot be had, or the graph cannot be written.
+        MissingExtraError: torch or onnx is needed and not installed.
+    """
+    check_choices(device, precision)
+    if device != "cuda":
+        exported = exported_backbone(spec, weights, grid=grid, levels=levels, cache_dir=cache_dir)
+        kind = exported.kind(views, longest_side)
+        return open_engine(exported.file, kind, device=device, precision=precision, streams=streams)
+    names = choose_levels(spec, levels)
+    file, sha256 = _find_weights(spec, weights, cache_dir)
+    kind = FeatureKind(spec.name, sha256, names, views, longest_side, grid)
+    return open_network(spec, file, kind, device="cuda", precision=precision)
+
+
+def _find_weights(
+    spec: BackboneSpec, weights: Path | None, cache_dir: Path | None
+) -> tuple[Path, str]:
+    if weights is None:
+        if not spec.weights:
+            raise WeightsError(f"no weights of {spec.name} are published: give a file")
+        weights = fetch_weights(spec.weights[0], cache_dir=cache_dir)
+    weights = Path(weights)
+    if not weights.is_file():
+        raise WeightsError(
+            f"weights file {weights} does not exist: expected weights of {spec.name}"
+        )
+    return weights, digest(weights, "sha256")
+
+
+def _file_name(spec: BackboneSpec, sha256: str, levels: tuple[str, ...], grid: Grid) -> str:
+    follows_from = {
+        "format": _EXPORT_FORMAT,
+        "mlsp": version("mlsp"),
+        "backbone": spec.name,
+        "preprocessing": dataclasses.asdict(spec.preprocessing),
+        "weights_sha256": sha256,
+        "levels": levels,
+        "grid": grid,
+    }
+    mark = hashlib.sha256(json.dumps(follows_from, sort_keys=True).encode()).hexdigest()[:16]
+    name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in spec.name)
+    return f"{name}-{sha256[:8]}-{grid}x{grid}-{mark}.onnx"
+
+
+def _sha256_file(graph: Path) -> Path:
+    return graph.with_suffix(".sha256")
+
+
+def _is_whole(graph: Path) -> bool:
+    """Whether the graph is there and is the one that was written."""
+    try:
+        expected = _sha256_file(graph).read_text(encoding="utf-8").split()[0]
+        return digest(graph, "sha256") == expected
+    except (OSError, UnicodeDecodeError, IndexError):
+        return False
+
+
+def _export(spec: BackboneSpec, weights: Path, wanted: ExportedBackbone) -> None:
+    try:
+        from mlsp.export import export_backbone
+        from mlsp.weights import load_network
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "onnx", "onnxscript"):
+            raise
+        raise MissingExtraError("Exporting a network", "train") from error
+    network, sha256 = load_network(spec, weights)
+    if sha256 != wanted.weights_sha256:
+        raise WeightsError(f"weights file {weights} changed while it was read: try again")
+    export_backbone(network, spec, wanted.file, grid=wanted.grid, levels=wanted.levels)
+    # The graph first: where a process dies between the two, the graph is not taken for whole.
+    with atomic_write_text(_sha256_file(wanted.file)) as beside:
+        beside.write(f"{digest(wanted.file, 'sha256')}  {wanted.file.name}\n")
