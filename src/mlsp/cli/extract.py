@@ -1,0 +1,174 @@
+"""`mlsp extract`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def extract(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH|TABLE",
+            help="A folder of photos, with its subfolders; or a .csv or .parquet table with a column photo or image of paths relative "
+            "to the table's folder.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.h5",
+            help="The feature file; is continued if it is there.",
+            show_default=False,
+        ),
+    ],
+    backbone: Annotated[
+        str,
+        typer.Option(
+            "--backbone",
+            "-b",
+            metavar="NAME",
+            help="Network; see `mlsp backbones`.",
+            show_default=False,
+        ),
+    ],
+    grid: Annotated[
+        str, typer.Option("--grid", help="narrow (1×1), wide (5×5), or both of one pass.")
+    ] = "wide",
+    views: Annotated[
+        str,
+        typer.Option(
+            "--views",
+            help="whole, whole_mirrored, or corners8: crops of 7/8 at the corners and their mirror images.",
+        ),
+    ] = "whole",
+    levels: Annotated[
+        str,
+        typer.Option(
+            "--levels",
+            help="all; last5, say, for the last five; or names from `mlsp backbones NAME`, with commas.",
+        ),
+    ] = "all",
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="Trained weights; by default the published ones.",
+            show_default=False,
+        ),
+    ] = None,
+    longest_side: Annotated[
+        int | None,
+        typer.Option(
+            "--longest-side",
+            metavar="N",
+            min=1,
+            help="Reduce larger photos to N pixels; by default none, as in the paper.",
+            show_default=False,
+        ),
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="float16, float32, uint8_level or uint8_channel.")
+    ] = "float16",
+    compression: Annotated[
+        str, typer.Option("--compression", help="none, zstd or blosc2; lossless.")
+    ] = "none",
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only the I-th of N parts, into a file of its own; join them by `mlsp features merge`.",
+            show_default=False,
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Try photos again that failed in an earlier run."),
+    ] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            help="auto, float32, bfloat16 or float16. auto: bfloat16 where the processor has it.",
+        ),
+    ] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            "-w",
+            metavar="N",
+            min=1,
+            help="Photos at a time; by default one more than the cores.",
+            show_default=False,
+        ),
+    ] = None,
+    max_megapixels: Annotated[
+        float, typer.Option("--max-megapixels", min=0.001, help="Refuse larger photos.")
+    ] = 250,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="No progress and no summary; failed photos are still named."
+        ),
+    ] = False,
+) -> None:
+    """Extract the features of photos into a file, for training and for other tools.
+
+    Interrupted or killed, the same command goes on where it was. Photos that fail are named, noted in the file and left out,
+    also by the next run, unless it is told to retry them.
+    """
+    # Imported here, so that `mlsp --help` need not wait for them.
+    from mlsp.cli.progress import RunProgress
+    from mlsp.extraction import Extraction, Shard
+    from mlsp.extraction_network import NetworkSettings, open_extraction_network
+    from mlsp.features import Failed
+    from mlsp.photo_lists import list_photos
+
+    settings = NetworkSettings(
+        backbone,
+        grid=grid,
+        views=views,
+        levels=levels,
+        weights=weights,
+        longest_side=longest_side,
+        dtype=dtype,
+        compression=compression,
+        device=device,
+        precision=precision,
+    )
+    part = Shard(1, 1) if shard is None else Shard.parse(shard)
+    photos = part.of(list_photos(source))
+    network = open_extraction_network(settings)
+    with Extraction(
+        network,
+        photos,
+        output,
+        retry_failed=retry_failed,
+        workers=workers,
+        max_pixels=round(max_megapixels * 1e6),
+    ) as extraction:
+        earlier = extraction.photos_failed_earlier
+        if extraction.photos_to_do < len(photos) and not quiet:
+            typer.echo(
+                f"mlsp: {len(photos) - extraction.photos_to_do} of {len(photos)} photos were extracted earlier"
+                + (f", {earlier} of them failed: --retry-failed tries them again" * (earlier > 0)),
+                err=True,
+            )
+        failed = 0
+        with RunProgress(extraction.photos_to_do, done_word="extracted", quiet=quiet) as progress:
+            for result in extraction.results():
+                failed += isinstance(result, Failed)
+                progress.advance(result)
+    progress.summarise(extraction.photos_to_do - failed, failed, [output])
+    if failed or earlier:
+        raise typer.Exit(1)

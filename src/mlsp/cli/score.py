@@ -1,0 +1,128 @@
+"""`mlsp score`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def score(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", help="Photos, and folders of photos.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write a report, by its ending: .csv, .jsonl, .parquet.",
+        ),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", "-n", metavar="N", min=1, help="Only the N first.")
+    ] = None,
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort", metavar="COLUMN", help="Sort by overall, a score such as quality, or photo."
+        ),
+    ] = "overall",
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="NAME|DIR", help="Model; see `mlsp models`.")
+    ] = "default",
+    recursive: Annotated[
+        bool, typer.Option("--recursive/--no-recursive", help="Also photos in subfolders.")
+    ] = True,
+    device: Annotated[str, typer.Option("--device", help="auto or cpu.")] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            help="auto, float32 or bfloat16. auto: bfloat16 where the processor has it.",
+        ),
+    ] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            "-w",
+            metavar="N",
+            min=1,
+            help="Photos at a time. [default: cores + 1]",
+            show_default=False,
+        ),
+    ] = None,
+    max_megapixels: Annotated[
+        float, typer.Option("--max-megapixels", min=0.001, help="Refuse larger photos.")
+    ] = 250,
+    use_cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
+    ] = True,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="No progress and no summary; failed photos are still named."
+        ),
+    ] = False,
+) -> None:
+    """Score photos and rank them.
+
+    Each photo gets a quality (technical, 0 to 1) and a beauty (1 to 7), each with its percentile among the photos that people
+    rated, and overall, the mean of the percentiles. Scores go to stdout, everything else to stderr. A second run, or one after an
+    interruption, scores only what is new.
+    """
+    from mlsp.cli.progress import RunProgress
+    from mlsp.photos import find_photos
+    from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
+    from mlsp.score_cache import NullCache, ScoreCache, default_cache_path
+    from mlsp.scoring import Failed, Scored, Scorer
+
+    if output is not None:
+        check_output(output)
+    photos = list(find_photos(paths, recursive=recursive))
+    if not photos:
+        where = ", ".join(map(str, paths))
+        typer.echo(f"mlsp: no photos found in {where}", err=True)
+        raise typer.Exit(2)
+    cache = ScoreCache.open(default_cache_path()) if use_cache else NullCache()
+    scored: list[Scored] = []
+    failed: list[Failed] = []
+    with cache, contextlib.ExitStack() as stack:
+        scorer = Scorer.load(
+            model,
+            device=device,
+            precision=precision,
+            workers=workers,
+            cache=cache,
+            max_pixels=round(max_megapixels * 1e6),
+        )
+        heads = tuple(head.name for head in scorer.model.heads)
+        check_sort(sort, heads)
+        with RunProgress(
+            len(photos), done_word="scored", quiet=quiet, goes_on=use_cache
+        ) as progress:
+            # Closed on Ctrl-C too, so that what is queued is dropped.
+            results = contextlib.closing(scorer.score(photos))
+            for result in stack.enter_context(results):
+                (scored if isinstance(result, Scored) else failed).append(result)  # type: ignore[arg-type]
+                progress.advance(result)
+    ranked = sort_results(scored, sort, heads=heads, top=top)
+    outputs: list[Path] = []
+    if output is not None:
+        outputs = [output, errors_path(output)] if failed else [output]
+        write_report(output, ranked, failed, model_name=scorer.model.name, heads=heads)
+    elif ranked:
+        from mlsp.reports.table import print_table
+
+        print_table(ranked, model_name=scorer.model.name, heads=heads, stream=sys.stdout)
+    progress.summarise(len(scored), len(failed), outputs)
+    if failed:
+        raise typer.Exit(1)
