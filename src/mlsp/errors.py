@@ -6,6 +6,7 @@
     │   ├── UnsupportedPhotoError    not a photo, or a format that is not read
     │   ├── PhotoTooLargeError       more pixels than the limit
     │   └── PhotoTooSmallError       fewer pixels than the network needs
+    ├── EngineError              a network failed on an input that it should take
     ├── ModelError               a model folder is damaged, foreign or missing
     ├── WeightsError             a weights file is missing, damaged or of another network
     ├── FeatureStoreError        a feature file is damaged or of another kind
@@ -45,6 +46,10 @@ class PhotoTooLargeError(PhotoError):
 
 class PhotoTooSmallError(PhotoError):
     """The photo, or a view of it, has fewer pixels than the network needs."""
+
+
+class EngineError(MlspError):
+    """A network failed on an input that it should take: out of memory, say."""
 
 
 class ModelError(MlspError):

@@ -5,18 +5,24 @@ from __future__ import annotations
 import bisect
 import hashlib
 import json
+import logging
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import platformdirs
 
+from mlsp.atomic_file import atomic_write_text
 from mlsp.errors import ModelError, unknown_name
-from mlsp.feature_kind import FeatureKind
+from mlsp.feature_kind import FeatureKind, Grid
+from mlsp.views import VIEW_COUNTS
+
+_log = logging.getLogger(__name__)
 
 FORMAT = 1
 MODEL_FILE = "model.json"
@@ -80,6 +86,8 @@ class HeadRecord:
             >>> HeadRecord("h", "", "", "", 0, 1, "", (0.0, 0.5, 1.0), ()).percentile(0.25)
             25.0
         """
+        if math.isnan(value):
+            return math.nan
         above = bisect.bisect_right(self.quantiles, value)
         if above == 0:
             return 0.0
@@ -138,17 +146,25 @@ def models_folders() -> tuple[Path, ...]:
     """Where models are looked for by name: the package's own, then the user's (`MLSP_MODELS_DIR`, or the data folder)."""
     own = Path(str(resources.files("mlsp") / "models"))
     user = os.environ.get("MLSP_MODELS_DIR")
-    return own, Path(user) if user else Path(platformdirs.user_data_dir("mlsp")) / "models"
+    return own, Path(user).expanduser() if user else Path(
+        platformdirs.user_data_dir("mlsp")
+    ) / "models"
 
 
 def installed_models() -> Mapping[str, Path]:
     """Folders of the installed models by name, the package's own first."""
     found: dict[str, Path] = {}
     for folder in models_folders():
-        if folder.is_dir():
-            for path in sorted(folder.iterdir()):
-                if (path / MODEL_FILE).is_file():
-                    found.setdefault(path.name, path)
+        try:
+            paths = [path for path in sorted(folder.iterdir()) if (path / MODEL_FILE).is_file()]
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            # A user's folder that cannot be read must not keep the embedded model from scoring.
+            _log.warning("models in %s are not listed: %s", folder, error.strerror)
+            continue
+        for path in paths:
+            found.setdefault(path.name, path)
     return found
 
 
@@ -193,11 +209,11 @@ def _read(folder: Path) -> Model:
         )
     try:
         parsed = _parse(folder, document, hashlib.sha256(raw).hexdigest())
-    except (KeyError, TypeError, ValueError) as error:
+        expected = {parsed.backbone_file: str(document["backbone"]["sha256"])}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"{file} is damaged: {type(error).__name__} at {error}. Install the model again"
         ) from error
-    expected = {parsed.backbone_file: document["backbone"]["sha256"]}
     expected.update((head.file, head.sha256) for head in parsed.heads)
     for name, sha256 in expected.items():
         _verify(folder, name, sha256)
@@ -219,20 +235,20 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
     if not names or len(set(names)) < len(names):
         raise ValueError(f"heads {names}: at least one is needed, each with its own name")
     for head in heads:
-        if not _HEAD_NAME.fullmatch(head.name) or head.name in _RESERVED_NAMES:
-            raise ValueError(
-                f"head name {head.name!r}: lower-case letters, digits and _ are allowed"
-            )
-        if len(head.quantiles) < 2 or list(head.quantiles) != sorted(head.quantiles):
-            raise ValueError(f"quantiles of {head.name!r}: at least two, in rising order")
+        _check_head(head)
     kind, card = document["kind"], document["card"]
+    feature_kind = FeatureKind(**{**kind, "levels": tuple(kind["levels"])})
+    _check_kind(feature_kind)
+    smallest_side = int(document["smallest_side"])
+    if smallest_side < 1:
+        raise ValueError(f"smallest_side {smallest_side}: expected at least 1")
     return Model(
         folder=folder,
         name=str(document["name"]),
         version=str(document["version"]),
         fingerprint=fingerprint,
-        kind=FeatureKind(**{**kind, "levels": tuple(kind["levels"])}),
-        smallest_side=int(document["smallest_side"]),
+        kind=feature_kind,
+        smallest_side=smallest_side,
         backbone_file=str(document["backbone"]["file"]),
         heads=heads,
         card=Card(**{**card, "networks": tuple(card["networks"]), "limits": tuple(card["limits"])}),
@@ -244,8 +260,33 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _check_head(head: HeadRecord) -> None:
+    """Raise ValueError if a head's record cannot be used."""
+    if not _HEAD_NAME.fullmatch(head.name) or head.name in _RESERVED_NAMES:
+        raise ValueError(f"head name {head.name!r}: lower-case letters, digits and _ are allowed")
+    texts = (head.file, head.sha256, head.meaning, head.ratings)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"texts of {head.name!r}: expected strings")
+    numbers = (head.lowest, head.highest, *head.quantiles)
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        raise ValueError(f"numbers of {head.name!r}: expected finite ones")
+    if head.lowest >= head.highest:
+        raise ValueError(f"scale of {head.name!r}: {head.lowest} is not below {head.highest}")
+    if len(head.quantiles) < 2 or list(head.quantiles) != sorted(head.quantiles):
+        raise ValueError(f"quantiles of {head.name!r}: at least two, in rising order")
+
+
+def _check_kind(kind: FeatureKind) -> None:
+    """Raise ValueError if a kind of features is none."""
+    if kind.views not in VIEW_COUNTS or kind.grid not in get_args(Grid):
+        raise ValueError(f"views {kind.views!r} and grid {kind.grid!r}: unknown")
+    side = kind.longest_side
+    if side is not None and (not isinstance(side, int) or side < 1):
+        raise ValueError(f"longest_side {side!r}: expected a whole number of pixels, or null")
+
+
 def _verify(folder: Path, name: str, sha256: str) -> None:
-    if Path(name).name != name:
+    if not name or "\0" in name or Path(name).name != name:
         raise ModelError(
             f"{folder / MODEL_FILE} names the file {name!r}: only files in the model's own folder are read"
         )
@@ -277,8 +318,8 @@ def save_model_record(model: Model) -> None:
         },
         "heads": [asdict(head) for head in model.heads],
     }
-    text = json.dumps(document, indent=1, ensure_ascii=False)
-    (model.folder / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
+    with atomic_write_text(model.folder / MODEL_FILE) as stream:
+        stream.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def iterate_models() -> Iterator[tuple[str, Model | ModelError]]:

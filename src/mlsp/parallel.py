@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ _WINDOW = 4
 
 def map_in_order(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Apply a function to items, several at a time.
 
     Threads, because decoding and inference both release the interpreter's lock. Items are drawn lazily, a few ahead of the
@@ -42,7 +42,7 @@ def map_in_order(
 
 def _map_in_order(
     function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     window: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="mlsp") as pool:
         try:

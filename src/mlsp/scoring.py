@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,13 +13,25 @@ from typing import Protocol
 import numpy as np
 
 from mlsp.arrays import Float32Array, UInt8Array
-from mlsp.engines import Engine, open_engine, usable_cores
-from mlsp.errors import PhotoError, SettingsError, UnsupportedPhotoError
+from mlsp.engines import Engine, check_choices, usable_cores
+from mlsp.errors import (
+    EngineError,
+    ModelError,
+    PhotoError,
+    PhotoTooSmallError,
+    SettingsError,
+    UnsupportedPhotoError,
+    unknown_name,
+)
 from mlsp.features import Failed
 from mlsp.model import Model, load_model
 from mlsp.parallel import map_in_order
-from mlsp.photos import DecodeSettings, read_bytes, read_photo, reduce_pixels
+from mlsp.photos import DecodeSettings, Photo, check_pixels, read_bytes, read_photo, reduce_pixels
 from mlsp.score_cache import CachedScores, NullCache, ScoreCache
+from mlsp.views import cut_views
+
+# A CUDA device would not be faster than decoding on this path, and needs torch and the published weights.
+DEVICES = ("auto", "cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,7 @@ class Head(Protocol):
 
 
 class Scorer:
-    """Scores photos by a model. `Scorer.load()` makes one.
+    """Scores photos by a model. `Scorer.load()` makes one. Several threads may use it at once.
 
     Args:
         model: the model's record.
@@ -73,6 +86,9 @@ class Scorer:
         workers: photos decoded and scored at the same time.
         cache: remembers scores.
         max_pixels: photos with more are refused before they are decoded.
+
+    Raises:
+        SettingsError: `workers` is below 1, or engine, heads and model do not belong together.
     """
 
     def __init__(
@@ -91,9 +107,14 @@ class Scorer:
             raise SettingsError(
                 f"the engine makes features of {engine.kind}, model {model.name!r} reads {model.kind}"
             )
+        heads = tuple(heads)
+        if len(heads) != len(model.heads):
+            raise SettingsError(
+                f"model {model.name!r} has {len(model.heads)} heads, got {len(heads)}"
+            )
         self.model = model
         self._engine = engine
-        self._heads = tuple(heads)
+        self._heads = heads
         self._workers = workers
         self._cache = cache if cache is not None else NullCache()
         defaults = DecodeSettings(longest_side=model.kind.longest_side)
@@ -102,8 +123,9 @@ class Scorer:
             if max_pixels is None
             else DecodeSettings(longest_side=model.kind.longest_side, max_pixels=max_pixels)
         )
-        # Precision and decoder move scores a little, so remembered scores belong to them too.
-        self._cache_key = f"{model.fingerprint}:{engine.precision}:{version('mlsp')}"
+        # Precision, decoder and runtime move scores a little, so remembered scores belong to them too.
+        software = " ".join(version(name) for name in ("mlsp", "Pillow", "pillow-heif", "openvino"))
+        self._cache_key = f"{model.fingerprint} {engine.precision} {software}"
 
     @classmethod
     def load(
@@ -131,13 +153,25 @@ class Scorer:
             ModelError: the model is missing or damaged.
             SettingsError: an argument is unknown or out of range.
         """
-        from mlsp.engines.openvino_engine import OpenVinoHead
+        from mlsp.engines.openvino_engine import OpenVinoEngine, OpenVinoHead
 
+        if device not in DEVICES:
+            raise SettingsError(unknown_name("device", device, DEVICES))
+        check_choices("cpu", precision)
         record = load_model(model)
-        engine = open_engine(
-            record.folder / record.backbone_file, record.kind, device=device, precision=precision
+        engine = OpenVinoEngine(
+            record.folder / record.backbone_file,
+            record.kind,
+            precision=precision,
+            streams=usable_cores(),
         )
         heads = [OpenVinoHead(record.folder / head.file) for head in record.heads]
+        for head, reader in zip(record.heads, heads, strict=True):
+            if reader.channels != engine.channels:
+                raise ModelError(
+                    f"model {record.folder}: {head.file} reads {reader.channels} channels,"
+                    f" {record.backbone_file} makes {engine.channels}. Build the model again"
+                )
         return cls(
             record,
             engine,
@@ -147,14 +181,15 @@ class Scorer:
             max_pixels=max_pixels,
         )
 
-    def score(self, sources: Iterable[Path]) -> Iterator[Scored | Failed]:
+    def score(self, sources: Iterable[Path]) -> Generator[Scored | Failed, None, None]:
         """Score photos.
 
         Args:
             sources: photo files; read lazily, a few ahead of the results.
 
         Returns:
-            Exactly one result for each source, in their order. A photo that cannot be scored is a `Failed`.
+            Exactly one result for each source, in their order. A photo that cannot be scored is a `Failed`. Close the generator to
+            stop early; what has not begun is dropped then.
         """
         return map_in_order(self._score_file, map(Path, sources), workers=self._workers)
 
@@ -168,18 +203,19 @@ class Scorer:
             One score a head, by the head's name.
 
         Raises:
-            UnsupportedPhotoError: the array is of another type or shape, or too small.
+            UnsupportedPhotoError: the array is of another type or shape.
+            PhotoTooSmallError: it has fewer pixels than the model can judge.
+            EngineError: the network failed.
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
             raise UnsupportedPhotoError(
                 f"expected uint8 pixels of shape (H, W, 3), got {pixels.dtype} {pixels.shape}:"
                 " convert to 8-bit RGB first"
             )
-        self._check_size(pixels.shape[1], pixels.shape[0])
-        longest_side = self._decode.longest_side
-        if longest_side is not None:
-            pixels = reduce_pixels(pixels, longest_side)
-        return self._with_percentiles(self._predict(pixels))
+        height, width = pixels.shape[:2]
+        if self._decode.longest_side is not None:
+            pixels = reduce_pixels(pixels, self._decode.longest_side)
+        return self._with_percentiles(self._predict(Photo(pixels, None, width, height)))
 
     def _score_file(self, source: Path) -> Scored | Failed:
         try:
@@ -188,27 +224,41 @@ class Scorer:
             known = self._cache.get(sha256, self._cache_key)
             if known is None:
                 photo = read_photo(content, settings=self._decode, source_path=source)
-                self._check_size(photo.width, photo.height)
-                known = CachedScores(self._predict(photo.pixels), photo.width, photo.height)
+                known = CachedScores(self._predict(photo), photo.width, photo.height)
                 self._cache.put(sha256, self._cache_key, known)
+            else:
+                # The limit may be another than when it was scored.
+                check_pixels(known.width, known.height, self._decode.max_pixels)
         except PhotoError as error:
             return Failed(source, error)
+        except EngineError as error:
+            # One photo that the network cannot take must not end a run of thousands.
+            return Failed(source, PhotoError(str(error)))
         return Scored(source, self._with_percentiles(known.values), known.width, known.height)
 
-    def _check_size(self, width: int, height: int) -> None:
-        least = self.model.smallest_side
-        if min(width, height) < least:
-            raise UnsupportedPhotoError(
-                f"too small to be judged: {width} × {height} pixels, expected at least {least} on each side"
-            )
-
-    def _predict(self, pixels: UInt8Array) -> dict[str, float]:
-        features = self._engine.pooled(pixels[None])
-        return {
+    def _predict(self, photo: Photo) -> dict[str, float]:
+        """Scores of the heads, on their scales, as means over the views."""
+        self._check_size(photo)
+        features = self._engine.pooled(cut_views(photo.pixels, self.model.kind.views))
+        values: dict[str, float] = {}
+        for record, head in zip(self.model.heads, self._heads, strict=True):
+            value = float(head.predict(features).mean())
+            if not math.isfinite(value):
+                raise EngineError(f"the head {record.name!r} gave {value}, which is no score")
             # A head extrapolates where a photo is unlike all that were rated; people's scale has ends.
-            record.name: min(max(float(head.predict(features)[0]), record.lowest), record.highest)
-            for record, head in zip(self.model.heads, self._heads, strict=True)
-        }
+            values[record.name] = min(max(value, record.lowest), record.highest)
+        return values
+
+    def _check_size(self, photo: Photo) -> None:
+        # After the reduction: of a narrow strip it leaves too little, too.
+        height, width = photo.pixels.shape[:2]
+        least = self.model.smallest_side
+        if min(height, width) < least:
+            is_reduced = (width, height) != (photo.width, photo.height)
+            reduced = f", reduced from {photo.width} × {photo.height}" if is_reduced else ""
+            raise PhotoTooSmallError(
+                f"too small to be judged: {width} × {height} pixels{reduced}, expected at least {least} on each side"
+            )
 
     def _with_percentiles(self, values: Mapping[str, float]) -> dict[str, Score]:
         return {

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mlsp.backbones import WeightsLayout
+from mlsp.backbones import TIMM_PREFIX, WeightsLayout
 from mlsp.backbones.convolution import ConvBatchNorm
 from mlsp.errors import WeightsError
 from mlsp.weight_files import Container, read_arrays
@@ -59,7 +59,7 @@ def read_state(
     container, arrays = read_arrays(file)
     misfits: list[str] = []
     for layout_name in layouts:
-        layout = _LAYOUTS[name, layout_name]
+        layout = _timm_layout(network) if _is_timm(name) else _LAYOUTS[name, layout_name]
         if container not in layout.containers:
             misfits.append(f"{layout_name}: expected {' or '.join(layout.containers)}")
             continue
@@ -244,6 +244,20 @@ def _efficientnet_lite_names(network: nn.Module) -> dict[str, str]:
             conv, norm = _EFFICIENTNET_LITE_UNITS[unit]
             units.append((prefix + conv, prefix + norm))
     return _torch_names(network, units)
+
+
+def _is_timm(name: str) -> bool:
+    return name.startswith(TIMM_PREFIX)
+
+
+def _timm_layout(network: nn.Module) -> _Layout:
+    """The layout of a network that timm itself made: its own names."""
+    ignored: tuple[str, ...] = network.classifiers  # type: ignore[assignment]  # of TimmNetwork
+    return _Layout(_TORCH, _timm_names, ignored)
+
+
+def _timm_names(network: nn.Module) -> dict[str, str]:
+    return {name: name.removeprefix("model.") for name in network.state_dict()}
 
 
 _KERAS: tuple[Container, ...] = ("HDF5",)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from mlsp.errors import MissingExtraError, SettingsError, unknown_name
@@ -233,12 +234,23 @@ _DEFINITIONS: Mapping[str, str] = {
 }
 
 
+# Before a name of timm: `timm:resnet18`.
+TIMM_PREFIX = "timm:"
+
+
 def backbone(name: str) -> BackboneSpec:
     """Find a network's record.
 
+    Args:
+        name: key in `BACKBONES`, or `timm:` and a name of timm; see `mlsp.backbones.timm_backbone`.
+
     Raises:
         SettingsError: there is none of this name.
+        MissingExtraError: timm or torch, which networks of timm need, is not installed.
     """
+    if name.startswith(TIMM_PREFIX):
+        spec: BackboneSpec = _definition("timm_backbone").timm_backbone(name)
+        return spec
     if name not in BACKBONES:
         raise SettingsError(unknown_name("backbone", name, BACKBONES))
     return BACKBONES[name]
@@ -253,13 +265,18 @@ def build_network(spec: BackboneSpec) -> nn.Module:
         MissingExtraError: torch is not installed.
         SettingsError: no definition is known for the record's name.
     """
-    if spec.name not in _DEFINITIONS:
+    file = "timm_backbone" if spec.name.startswith(TIMM_PREFIX) else _DEFINITIONS.get(spec.name)
+    if file is None:
         raise SettingsError(unknown_name("network definition", spec.name, _DEFINITIONS))
+    network: nn.Module = _definition(file).build(spec.name)
+    return network.eval()
+
+
+def _definition(file: str) -> ModuleType:
+    """Import the file of a network's torch definition."""
     try:
-        definition = importlib.import_module(f"{__name__}.{_DEFINITIONS[spec.name]}")
+        return importlib.import_module(f"{__name__}.{file}")
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise MissingExtraError("Building a network", "train") from error
-    network: nn.Module = definition.build(spec.name)
-    return network.eval()

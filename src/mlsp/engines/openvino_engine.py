@@ -11,8 +11,12 @@ import numpy as np
 from mlsp.arrays import Float32Array, UInt8Array
 from mlsp.engines import Precision
 from mlsp.engines.openvino_runtime import runtime as ov
-from mlsp.errors import ModelError, SettingsError
+from mlsp.errors import EngineError, ModelError, SettingsError
 from mlsp.feature_kind import FeatureKind
+
+# OpenVINO prepares its operations for each photo size and keeps what it prepared: without a limit that grows to hundreds
+# of megabytes over a collection of many sizes, and so many are enough for any collection's usual ones.
+_KEPT_OPERATIONS = 200
 
 _PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -30,14 +34,29 @@ class _Compiled:
         # A request holds the working memory of one inference, so each thread has its own.
         self._requests = threading.local()
 
+    @property
+    def input_channels(self) -> int:
+        """Length of the input's last axis."""
+        return int(self._compiled.input(0).partial_shape[-1].get_length())
+
+    @property
+    def output_channels(self) -> int:
+        """Length of the output's last axis."""
+        return int(self._compiled.output(0).partial_shape[-1].get_length())
+
     def __call__(self, array: np.ndarray[Any, Any]) -> Float32Array:
         request = getattr(self._requests, "request", None)
         if request is None:
             request = self._requests.request = self._compiled.create_infer_request()
         # OpenVINO reads the array in place, and wants it contiguous and writable for that.
         tensor = ov.Tensor(np.require(array, requirements=["C", "W"]), shared_memory=True)
-        request.set_input_tensor(tensor)
-        request.infer()
+        try:
+            request.set_input_tensor(tensor)
+            request.infer()
+        except (RuntimeError, MemoryError) as error:
+            raise EngineError(
+                f"the network failed on an input of shape {array.shape}: {str(error).strip()}"
+            ) from error
         # The request overwrites its output at the next call.
         result: Float32Array = np.array(request.get_output_tensor().data)
         return result
@@ -77,8 +96,14 @@ class OpenVinoEngine:
                 "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[precision],
                 "NUM_STREAMS": streams,
                 "INFERENCE_NUM_THREADS": streams,
+                "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_OPERATIONS,
             },
         )
+
+    @property
+    def channels(self) -> int:
+        """C of its features."""
+        return self._compiled.output_channels
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
         """Compute features; see `Engine.pooled`."""
@@ -102,6 +127,11 @@ class OpenVinoHead:
             "INFERENCE_NUM_THREADS": 1,
         }
         self._compiled = _Compiled(ov.Core(), file, config)
+
+    @property
+    def channels(self) -> int:
+        """C of the features that it reads."""
+        return self._compiled.input_channels
 
     def predict(self, features: Float32Array) -> Float32Array:
         """Predict scores.

@@ -22,12 +22,13 @@ from mlsp.errors import (
 from mlsp.photos import pillow_decoder, raw_decoder
 from mlsp.photos.files import PHOTO_SUFFIXES, find_photos, read_bytes
 from mlsp.photos.formats import PhotoFormat, photo_format
-from mlsp.photos.sizes import reduce_pixels
+from mlsp.photos.sizes import check_pixels, reduce_pixels
 
 __all__ = [
     "PHOTO_SUFFIXES",
     "DecodeSettings",
     "Photo",
+    "check_pixels",
     "find_photos",
     "read_bytes",
     "read_photo",

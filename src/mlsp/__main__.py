@@ -1,0 +1,5 @@
+"""`python -m mlsp` is `mlsp`."""
+
+from mlsp.cli import main
+
+main()

@@ -1,0 +1,57 @@
+"""A model's card as lines for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.padding import Padding
+from rich.text import Text
+
+from mlsp.model import Model
+
+
+def card_lines(model: Model) -> Iterator[Text | Padding]:
+    """Lay out a card.
+
+    Args:
+        model: whose card.
+
+    Yields:
+        Paragraphs that a rich console wraps to its width.
+    """
+    yield Text(f"{model.name} {model.version}", style="bold")
+    yield Text(model.card.summary)
+    yield Text()
+    for head in model.heads:
+        yield Text(
+            f"{head.name} ({head.lowest:g} to {head.highest:g}): {head.meaning}", style="bold"
+        )
+        yield _indented(f"Learned from {head.ratings}")
+        yield _indented("Agreement with people (SRCC: Spearman, PLCC: Pearson correlation):")
+        for agreement in head.agreement:
+            yield _indented(
+                f"SRCC {agreement.srcc:.3f}  PLCC {agreement.plcc:.3f}  {agreement.photos} ({agreement.photo_count} photos)",
+                by=4,
+            )
+        yield Text()
+    yield Text("Networks", style="bold")
+    for network in model.card.networks:
+        yield _indented(network)
+    side = model.kind.longest_side
+    size = f"reduced to a longest side of {side} pixels" if side else "seen at full size"
+    yield _indented(
+        f"Photos are {size} and must have at least {model.smallest_side} on each side;"
+        f" {len(model.kind.levels)} levels, views: {model.kind.views}"
+    )
+    yield Text()
+    yield Text("Limits", style="bold")
+    for limit in model.card.limits:
+        yield _indented(f"- {limit}")
+    yield Text()
+    yield Text(f"Licence: {model.card.license}")
+    yield Text(f"Folder: {model.folder}")
+    yield Text(f"Fingerprint: {model.fingerprint}")
+
+
+def _indented(text: str, *, by: int = 2) -> Padding:
+    return Padding(Text(text), (0, 0, 0, by))

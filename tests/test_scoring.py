@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mlsp.engines import ConstantEngine
+from mlsp.errors import PhotoTooSmallError, SettingsError, UnsupportedPhotoError
+from mlsp.model import load_model
+from mlsp.photos import read_photo
+from mlsp.score_cache import ScoreCache
+from mlsp.scoring import Failed, Scored, Scorer
+
+
+class CountingEngine:
+    """The fake engine, counting its calls."""
+
+    def __init__(self) -> None:
+        self._engine = ConstantEngine(load_model().kind)
+        self.kind, self.precision = self._engine.kind, self._engine.precision
+        self.calls = 0
+
+    def pooled(self, batch: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        return self._engine.pooled(batch)
+
+
+class RednessHead:
+    """Scores a photo by its mean red, 0…1."""
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        return features[:, 0, 0, 0]
+
+
+def fake_scorer(cache: ScoreCache | None = None) -> tuple[Scorer, CountingEngine]:
+    engine = CountingEngine()
+    return Scorer(
+        load_model(), engine, [RednessHead(), RednessHead()], workers=3, cache=cache
+    ), engine
+
+
+def red_photo(file: Path, red: int, size: tuple[int, int] = (80, 64)) -> Path:
+    Image.new("RGB", size, (red, 0, 0)).save(file)
+    return file
+
+
+def test_one_result_for_each_photo_in_order(tmp_path: Path) -> None:
+    photos = [red_photo(tmp_path / f"{red}.png", red) for red in range(0, 250, 10)]
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    photos[7] = tmp_path / "bad.png"
+    photos[9] = tmp_path / "gone.png"
+    results = list(fake_scorer()[0].score(photos))
+    assert [result.source for result in results] == photos
+    assert [number for number, result in enumerate(results) if isinstance(result, Failed)] == [7, 9]
+    values = [result.scores["quality"].value for result in results if isinstance(result, Scored)]
+    assert values == sorted(values)
+
+
+def test_is_lazy(tmp_path: Path) -> None:
+    photo = red_photo(tmp_path / "a.png", 9)
+    results = fake_scorer()[0].score(itertools.repeat(photo))
+    assert isinstance(next(iter(results)), Scored)
+
+
+def test_overall_is_the_mean_of_the_percentiles(tmp_path: Path) -> None:
+    (result,) = fake_scorer()[0].score([red_photo(tmp_path / "a.png", 128)])
+    assert isinstance(result, Scored)
+    percentiles = [score.percentile for score in result.scores.values()]
+    assert result.overall == pytest.approx(np.mean(percentiles))
+    for record in load_model().heads:
+        score = result.scores[record.name]
+        assert score.percentile == record.percentile(score.value)
+
+
+def test_width_and_height_are_those_of_the_upright_photo(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (600, 1200)).save(tmp_path / "turned.jpg", exif=exif)
+    (result,) = fake_scorer()[0].score([tmp_path / "turned.jpg"])
+    assert isinstance(result, Scored)
+    assert (result.width, result.height) == (1200, 600)
+
+
+def test_scored_photos_are_remembered_by_content(tmp_path: Path) -> None:
+    photos = [red_photo(tmp_path / f"{red}.png", red) for red in (10, 20, 30)]
+    with ScoreCache.open(tmp_path / "cache.sqlite") as cache:
+        scorer, engine = fake_scorer(cache)
+        before = list(scorer.score(photos))
+        assert engine.calls == 3
+    moved = [photo.rename(photo.with_name(f"renamed {photo.name}")) for photo in photos]
+    with ScoreCache.open(tmp_path / "cache.sqlite") as cache:
+        scorer, engine = fake_scorer(cache)
+        after = list(scorer.score([*moved, red_photo(tmp_path / "new.png", 40)]))
+        assert engine.calls == 1
+    assert after[:3] == [
+        replace(result, source=source) for result, source in zip(before, moved, strict=True)
+    ]
+
+
+def test_another_precision_is_another_score(tmp_path: Path) -> None:
+    photo = red_photo(tmp_path / "a.png", 10)
+    with ScoreCache.open(tmp_path / "cache.sqlite") as cache:
+        list(fake_scorer(cache)[0].score([photo]))
+        engine = CountingEngine()
+        engine.precision = "bfloat16"
+        list(
+            Scorer(load_model(), engine, [RednessHead()] * 2, workers=1, cache=cache).score([photo])
+        )
+        assert engine.calls == 1
+
+
+def test_engine_and_model_must_agree() -> None:
+    kind = replace(load_model().kind, longest_side=None)
+    with pytest.raises(
+        SettingsError,
+        match=r"^the engine makes features of FeatureKind\(.*\), model 'default' reads ",
+    ):
+        Scorer(load_model(), ConstantEngine(kind), [RednessHead()] * 2, workers=1)
+
+
+def test_heads_must_be_as_many_as_the_model_has() -> None:
+    with pytest.raises(SettingsError, match="^model 'default' has 2 heads, got 1$"):
+        Scorer(load_model(), ConstantEngine(load_model().kind), [RednessHead()], workers=1)
+
+
+def test_no_workers() -> None:
+    with pytest.raises(SettingsError, match="^workers must be at least 1, got 0$"):
+        Scorer(load_model(), ConstantEngine(load_model().kind), [], workers=0)
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return Scorer.load(workers=2)
+
+
+def test_real_photos_rank_as_people_would(scorer: Scorer, examples: Path) -> None:
+    results = {result.source.name: result for result in scorer.score(sorted(examples.glob("*.*g")))}
+    assert all(isinstance(result, Scored) for result in results.values())
+    quality = {name: result.scores["quality"].value for name, result in results.items()}  # type: ignore[union-attr]
+    # A clock blurred by a moving camera, and a cat in sharp focus.
+    assert quality["clock_motion.png"] < quality["chelsea.png"] - 0.2
+
+
+def test_blur_lowers_quality(scorer: Scorer, examples: Path) -> None:
+    from PIL import ImageFilter
+
+    photo = Image.open(examples / "coffee.png").convert("RGB")
+    values = [
+        scorer.score_array(np.array(photo.filter(ImageFilter.GaussianBlur(radius))))[
+            "quality"
+        ].value
+        for radius in (0, 2, 4)
+    ]
+    assert values[0] > values[1] > values[2]
+
+
+def test_array_and_file_give_the_same_score(scorer: Scorer, examples: Path) -> None:
+    for name in ("chelsea.png", "hubble_deep_field.jpg"):
+        (result,) = scorer.score([examples / name])
+        assert isinstance(result, Scored)
+        pixels = read_photo(examples / name).pixels
+        tolerance = 1e-6 if name.endswith("png") else 0.02
+        for head, score in scorer.score_array(pixels).items():
+            assert score.value == pytest.approx(result.scores[head].value, abs=tolerance)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)],
+)
+def test_arrays_of_another_form(scorer: Scorer, pixels: np.ndarray) -> None:
+    with pytest.raises(
+        UnsupportedPhotoError, match=r"^expected uint8 pixels of shape \(H, W, 3\), got "
+    ):
+        scorer.score_array(pixels)
+
+
+class WildHead:
+    """Extrapolates, or gives no number."""
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        return np.full(len(features), self._value, np.float32)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(99.0, 1.0), (-99.0, 0.0)])
+def test_scores_stay_on_the_scale_of_the_ratings(value: float, expected: float) -> None:
+    heads = [WildHead(value), RednessHead()]
+    wild = Scorer(load_model(), ConstantEngine(load_model().kind), heads, workers=1)
+    assert wild.score_array(np.zeros((99, 99, 3), np.uint8))["quality"].value == expected
+
+
+def test_a_head_that_gives_no_number_fails_its_photo(tmp_path: Path) -> None:
+    heads = [WildHead(float("nan")), RednessHead()]
+    wild = Scorer(load_model(), ConstantEngine(load_model().kind), heads, workers=1)
+    (result,) = wild.score([red_photo(tmp_path / "a.png", 9)])
+    assert isinstance(result, Failed)
+    assert str(result.error) == "the head 'quality' gave nan, which is no score"
+
+
+def test_views_are_averaged() -> None:
+    model = load_model()
+    model = replace(model, kind=replace(model.kind, views="corners8"))
+    pixels = np.zeros((160, 160, 3), np.uint8)
+    pixels[:20, :20, 0] = 255
+    scorer = Scorer(model, ConstantEngine(model.kind), [RednessHead(), RednessHead()], workers=1)
+    # Only the two views of the top left corner, 140 pixels wide, see the red square.
+    assert scorer.score_array(pixels)["quality"].value == pytest.approx(20 * 20 / 140**2 / 4)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "seen"),
+    [
+        (48, 63, "48 × 63 pixels"),
+        (7000, 64, "512 × 5 pixels, reduced from 7000 × 64"),
+    ],
+)
+def test_icons_and_narrow_strips_are_not_judged(
+    scorer: Scorer, tmp_path: Path, width: int, height: int, seen: str
+) -> None:
+    Image.new("RGB", (width, height)).save(tmp_path / "icon.png")
+    (result,) = scorer.score([tmp_path / "icon.png"])
+    assert isinstance(result, Failed)
+    message = f"too small to be judged: {seen}, expected at least 50 on each side"
+    assert str(result.error) == message
+    with pytest.raises(PhotoTooSmallError, match=f"^{message}$"):
+        scorer.score_array(np.zeros((height, width, 3), np.uint8))
+
+
+def test_the_pixel_limit_holds_for_remembered_photos_too(tmp_path: Path) -> None:
+    photo = red_photo(tmp_path / "a.png", 9)
+    with ScoreCache.open(tmp_path / "cache.sqlite") as cache:
+        (first,) = fake_scorer(cache)[0].score([photo])
+        assert isinstance(first, Scored)
+        engine = CountingEngine()
+        heads = [RednessHead()] * 2
+        (second,) = Scorer(load_model(), engine, heads, workers=1, cache=cache, max_pixels=9).score(
+            [photo]
+        )
+        assert isinstance(second, Failed)
+        assert engine.calls == 0
+
+
+def test_precisions_rank_alike(examples: Path, tmp_path: Path) -> None:
+    """bfloat16 has 8 significant bits; the scores' spread over photos is ten times what that moves them."""
+    try:
+        half = Scorer.load(precision="bfloat16", workers=1)
+    except SettingsError:
+        pytest.skip("this processor has no bfloat16")
+    full = Scorer.load(precision="float32", workers=1)
+    photos = sorted(examples.glob("*.*g"))
+    for one, other in zip(half.score(photos), full.score(photos), strict=True):
+        assert isinstance(one, Scored)
+        assert isinstance(other, Scored)
+        assert one.scores["quality"].value == pytest.approx(other.scores["quality"].value, abs=0.03)
+        assert one.scores["beauty"].value == pytest.approx(other.scores["beauty"].value, abs=0.2)
+
+
+NO_NETWORK = """
+import socket, sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "scipy", "sklearn", "pandas", "matplotlib", "onnx", "timm"}:
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocked())
+def refuse(*arguments, **more):
+    raise AssertionError("network access")
+socket.socket.__init__ = refuse
+socket.create_connection = refuse
+socket.getaddrinfo = refuse
+from mlsp.cli import main
+sys.argv = ["mlsp", "score", sys.argv[1], "--no-cache"]
+try:
+    main()
+finally:
+    assert "openvino_telemetry" not in sys.modules
+"""
+
+
+def test_scores_without_torch_and_without_python_sockets(examples: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NO_NETWORK, str(examples)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "chelsea.png" in done.stdout
+
+
+def has_strace() -> bool:
+    if shutil.which("strace") is None:
+        return False
+    probe = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False)
+    return probe.returncode == 0
+
+
+def can_unshare() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return (
+        subprocess.run(["unshare", "-r", "-n", "true"], capture_output=True, check=False).returncode
+        == 0
+    )
+
+
+@pytest.mark.skipif(
+    not can_unshare(), reason="needs unshare -r -n: a network namespace of one's own"
+)
+def test_scores_in_a_namespace_without_any_network(examples: Path) -> None:
+    command = [
+        "unshare",
+        "-r",
+        "-n",
+        sys.executable,
+        "-m",
+        "mlsp",
+        "score",
+        str(examples),
+        "--no-cache",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not has_strace(), reason="needs strace, allowed to trace")
+def test_makes_no_network_call_at_all(examples: Path, tmp_path: Path) -> None:
+    log = tmp_path / "calls"
+    command = [
+        "strace",
+        "-f",
+        "-e",
+        "trace=%network",
+        "-o",
+        str(log),
+        sys.executable,
+        "-m",
+        "mlsp",
+        "score",
+        str(examples),
+        "--no-cache",
+    ]
+    subprocess.run(command, capture_output=True, check=True)
+    calls = [line for line in log.read_text().splitlines() if "AF_INET" in line]
+    assert calls == []
