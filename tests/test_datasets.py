@@ -45,6 +45,13 @@ def test_ratings_outside_the_scale_are_refused(tmp_path: Path) -> None:
         load_biq2021(make_biq2021(tmp_path, mos="4"))
 
 
+@pytest.mark.parametrize("mos", ["", "good"])
+def test_a_rating_that_is_no_number_is_named(tmp_path: Path, mos: str) -> None:
+    message = f"BIQ2021: Train (Images and MOS).csv line 2: expected a rating, got {mos!r}: correct the table"
+    with pytest.raises(RatingsError, match=f"^{re.escape(message)}$"):
+        load_biq2021(make_biq2021(tmp_path, mos=mos))
+
+
 def test_no_ratings() -> None:
     with pytest.raises(RatingsError, match="^X: no ratings were found: check the table's path$"):
         RatingTable("X", 0, 1, ())

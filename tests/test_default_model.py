@@ -40,8 +40,8 @@ def test_its_graph_is_the_published_network(examples: Path, name: str) -> None:
     start = 0
     for level in spec.levels:
         expected = reference[..., start : start + level.channels]
-        error = got[..., start : start + level.channels] - expected
-        assert np.sqrt((error**2).mean()) <= 0.01 * np.sqrt((expected**2).mean()), level.name
+        difference = got[..., start : start + level.channels] - expected
+        assert np.sqrt((difference**2).mean()) <= 0.01 * np.sqrt((expected**2).mean()), level.name
         start += level.channels
 
 

@@ -28,7 +28,7 @@ def test_items_are_drawn_lazily_and_work_stops_with_the_caller() -> None:
 
     results = map_in_order(lambda number: number, endless(), workers=2)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert len(drawn) <= 3 + 2 * 4
     assert all(not thread.name.startswith("mlsp") for thread in threading.enumerate())
 

@@ -17,7 +17,7 @@ from mlsp.errors import PhotoTooSmallError, SettingsError, UnsupportedPhotoError
 from mlsp.model import load_model
 from mlsp.photos import read_photo
 from mlsp.score_cache import ScoreCache
-from mlsp.scoring import Failed, Scored, Scorer
+from mlsp.scoring import Failed, Head, Scored, Scorer
 
 
 class CountingEngine:
@@ -195,13 +195,13 @@ class WildHead:
 
 @pytest.mark.parametrize(("value", "expected"), [(99.0, 1.0), (-99.0, 0.0)])
 def test_scores_stay_on_the_scale_of_the_ratings(value: float, expected: float) -> None:
-    heads = [WildHead(value), RednessHead()]
+    heads: list[Head] = [WildHead(value), RednessHead()]
     wild = Scorer(load_model(), ConstantEngine(load_model().kind), heads, workers=1)
     assert wild.score_array(np.zeros((99, 99, 3), np.uint8))["quality"].value == expected
 
 
 def test_a_head_that_gives_no_number_fails_its_photo(tmp_path: Path) -> None:
-    heads = [WildHead(float("nan")), RednessHead()]
+    heads: list[Head] = [WildHead(float("nan")), RednessHead()]
     wild = Scorer(load_model(), ConstantEngine(load_model().kind), heads, workers=1)
     (result,) = wild.score([red_photo(tmp_path / "a.png", 9)])
     assert isinstance(result, Failed)

@@ -88,9 +88,10 @@ def export_backbone(
     side = max(spec.smallest_side, 96)
     example = torch.zeros(2, side, side + 32, 3, dtype=torch.uint8)
     pooled = PooledNetwork(network, spec, grid, levels=levels).eval()
-    _export(pooled, example, ("photos", "features"), (0, 1, 2), output)
+    model = _export(pooled, example, ("photos", "features"), (0, 1, 2))
     if half_weights:
-        _store_weights_in_16_bits(output)
+        _store_weights_in_16_bits(model)
+    _write(model, output)
 
 
 def export_head(head: nn.Module, channels: int, output: Path, *, grid: int) -> None:
@@ -105,7 +106,7 @@ def export_head(head: nn.Module, channels: int, output: Path, *, grid: int) -> N
         grid: G.
     """
     example = torch.zeros(2, grid, grid, channels)
-    _export(head.eval(), example, ("features", "scores"), (0,), output)
+    _write(_export(copy.deepcopy(head).eval(), example, ("features", "scores"), (0,)), output)
 
 
 def _export(
@@ -113,8 +114,7 @@ def _export(
     example: Tensor,
     names: tuple[str, str],
     dynamic: tuple[int, ...],
-    output: Path,
-) -> None:
+) -> onnx.ModelProto:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with torch.no_grad(), warnings.catch_warnings():
         # The exporter warns of its own use of parts of torch that are to go.
@@ -130,8 +130,8 @@ def _export(
             verbose=False,
         )
     if program is None:
-        raise TypeError("torch's ONNX exporter returned nothing")
-    graph = program.model_proto
+        raise RuntimeError("torch's ONNX exporter returned nothing")
+    graph: onnx.ModelProto = program.model_proto
     graph.ClearField("doc_string")
     for node in graph.graph.node:
         # Stack traces of the machine that exported it: size without use.
@@ -139,13 +139,16 @@ def _export(
         node.ClearField("doc_string")
     graph.graph.ClearField("value_info")
     graph.graph.ClearField("metadata_props")
+    return graph
+
+
+def _write(model: onnx.ModelProto, output: Path) -> None:
     with atomic_write(output) as file:
-        file.write(graph.SerializeToString())
+        file.write(model.SerializeToString())
 
 
-def _store_weights_in_16_bits(file: Path) -> None:
-    """Rewrite a graph so that its large arrays are float16, cast back to float32 where they are used."""
-    model = onnx.load(file)
+def _store_weights_in_16_bits(model: onnx.ModelProto) -> None:
+    """Change a graph so that its large arrays are float16, cast back to float32 where they are used."""
     casts = []
     for array in model.graph.initializer:
         values = onnx.numpy_helper.to_array(array)
@@ -159,4 +162,3 @@ def _store_weights_in_16_bits(file: Path) -> None:
     nodes = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend([*casts, *nodes])
-    file.write_bytes(model.SerializeToString())

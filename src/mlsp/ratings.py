@@ -75,6 +75,24 @@ class RatingTable:
         return tuple(rating.photo for rating in self.ratings)
 
 
+def parse_mos(text: str | None, where: str) -> float:
+    """Read a mean opinion score from a table.
+
+    Args:
+        text: the cell; None where the row is too short.
+        where: collection, table and line, for the message.
+
+    Raises:
+        RatingsError: it is not a number.
+    """
+    try:
+        return float(text or "")
+    except ValueError as error:
+        raise RatingsError(
+            f"{where}: expected a rating, got {text!r}: correct the table"
+        ) from error
+
+
 def photos_by_lower_name(folder: Path) -> dict[str, Path]:
     """Files of a folder by lower-case name: published tables and files differ in letter case.
 

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from mlsp.errors import RatingsError
-from mlsp.ratings import Rating, RatingTable, photos_by_lower_name
+from mlsp.ratings import Rating, RatingTable, parse_mos, photos_by_lower_name
 
 _TABLES = {"train": "Train (Images and MOS).csv", "test": "Test (Images and MOS).csv"}
 
@@ -27,7 +27,7 @@ def load_biq2021(folder: Path) -> RatingTable:
     ratings: list[Rating] = []
     for split, name in _TABLES.items():
         try:
-            text = (folder / name).read_text(encoding="utf-8-sig")
+            text = (folder / name).read_text(encoding="utf-8-sig", errors="replace")
         except OSError as error:
             raise RatingsError(
                 f"BIQ2021: {folder / name} cannot be read ({error.strerror}): give the published folder"
@@ -40,5 +40,7 @@ def load_biq2021(folder: Path) -> RatingTable:
                 raise RatingsError(
                     f"BIQ2021: {name} line {number + 1}: no photo {row[0]!r} in Images"
                 )
-            ratings.append(Rating(photo, float(row[1]), split, row[0][:4].lower()))
+            text_of_mos = row[1] if len(row) > 1 else None
+            mos = parse_mos(text_of_mos, f"BIQ2021: {name} line {number + 1}")
+            ratings.append(Rating(photo, mos, split, row[0][:4].lower()))
     return RatingTable("BIQ2021", 0.0, 1.0, tuple(ratings))

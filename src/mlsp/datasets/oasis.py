@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from mlsp.errors import RatingsError
-from mlsp.ratings import Rating, RatingTable, photos_by_lower_name
+from mlsp.ratings import Rating, RatingTable, parse_mos, photos_by_lower_name
 
 
 def load_oasis_beauty(images: Path, ratings_file: Path) -> RatingTable:
@@ -27,7 +27,7 @@ def load_oasis_beauty(images: Path, ratings_file: Path) -> RatingTable:
         for name, path in photos_by_lower_name(images).items()
     }
     try:
-        text = ratings_file.read_text(encoding="utf-8-sig")
+        text = ratings_file.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise RatingsError(
             f"OASIS: {ratings_file} cannot be read ({error.strerror}): give means_per_image.csv"
@@ -40,10 +40,13 @@ def load_oasis_beauty(images: Path, ratings_file: Path) -> RatingTable:
         )
     ratings: list[Rating] = []
     for row in reader:
-        theme = row["Theme"].replace(" ", "").lower()
+        where = f"OASIS: {ratings_file.name} line {reader.line_num}"
+        theme = (row["Theme"] or "").replace(" ", "").lower()
         if theme not in files:
             raise RatingsError(f"OASIS: no photo of theme {row['Theme']!r} in {images}")
         ratings.append(
-            Rating(files[theme], float(row["beauty_mean"]), None, theme.rstrip("0123456789"))
+            Rating(
+                files[theme], parse_mos(row["beauty_mean"], where), None, theme.rstrip("0123456789")
+            )
         )
     return RatingTable("OASIS", 1.0, 7.0, tuple(ratings))
