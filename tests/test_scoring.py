@@ -131,6 +131,13 @@ def test_heads_must_be_as_many_as_the_model_has() -> None:
         Scorer(load_model(), ConstantEngine(load_model().kind), [RednessHead()], workers=1)
 
 
+def test_one_path_is_not_several() -> None:
+    with pytest.raises(
+        SettingsError, match=r"^expected several photos, got one: pass a list, \['a.jpg'\]$"
+    ):
+        fake_scorer()[0].score("a.jpg")  # type: ignore[arg-type]
+
+
 def test_no_workers() -> None:
     with pytest.raises(SettingsError, match="^workers must be at least 1, got 0$"):
         Scorer(load_model(), ConstantEngine(load_model().kind), [], workers=0)

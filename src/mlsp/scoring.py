@@ -190,7 +190,12 @@ class Scorer:
         Returns:
             Exactly one result for each source, in their order. A photo that cannot be scored is a `Failed`. Close the generator to
             stop early; what has not begun is dropped then.
+
+        Raises:
+            SettingsError: `sources` is one path instead of several.
         """
+        if isinstance(sources, str | bytes | Path):
+            raise SettingsError(f"expected several photos, got one: pass a list, [{sources!r}]")
         return map_in_order(self._score_file, map(Path, sources), workers=self._workers)
 
     def score_array(self, pixels: UInt8Array) -> Mapping[str, Score]:

@@ -14,7 +14,10 @@ def score(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...", help="Photos, and folders of photos.", show_default=False
+            readable=False,
+            metavar="PATH...",
+            help="Photos, and folders of photos.",
+            show_default=False,
         ),
     ],
     output: Annotated[
@@ -22,6 +25,7 @@ def score(
         typer.Option(
             "--output",
             "-o",
+            readable=False,
             metavar="FILE",
             help="Write a report, by its ending: .csv, .jsonl, .parquet.",
         ),
@@ -61,7 +65,7 @@ def score(
         ),
     ] = None,
     max_megapixels: Annotated[
-        float, typer.Option("--max-megapixels", min=0.001, help="Refuse larger photos.")
+        float, typer.Option("--max-megapixels", min=0.001, max=1e6, help="Refuse larger photos.")
     ] = 250,
     use_cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
@@ -82,6 +86,7 @@ def score(
     from mlsp.cli.progress import RunProgress
     from mlsp.photos import find_photos
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
+    from mlsp.reports.table import print_table, printable
     from mlsp.score_cache import NullCache, ScoreCache, default_cache_path
     from mlsp.scoring import Failed, Scored, Scorer
 
@@ -89,7 +94,7 @@ def score(
         check_output(output)
     photos = list(find_photos(paths, recursive=recursive))
     if not photos:
-        where = ", ".join(map(str, paths))
+        where = ", ".join(printable(str(path)) for path in paths)
         typer.echo(f"mlsp: no photos found in {where}", err=True)
         raise typer.Exit(2)
     cache = ScoreCache.open(default_cache_path()) if use_cache else NullCache()
@@ -120,8 +125,6 @@ def score(
         outputs = [output, errors_path(output)] if failed else [output]
         write_report(output, ranked, failed, model_name=scorer.model.name, heads=heads)
     elif ranked:
-        from mlsp.reports.table import print_table
-
         print_table(ranked, model_name=scorer.model.name, heads=heads, stream=sys.stdout)
     progress.summarise(len(scored), len(failed), outputs)
     if failed:
