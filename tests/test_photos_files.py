@@ -153,7 +153,8 @@ def test_a_large_folder_is_listed_quickly(tmp_path: Path) -> None:
     seconds = time.process_time() - start
     assert [path.name for path in paths[:3]] == ["img0.jpg", "img1.jpg", "img2.jpg"]
     assert len(paths) == 100_000
-    assert seconds < 2
+    # About 1 s on an idle machine; looking at each file twice, or at all files for each, would take minutes.
+    assert seconds < 10
 
 
 def test_finding_is_lazy(tmp_path: Path) -> None:
