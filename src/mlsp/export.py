@@ -18,11 +18,18 @@ from mlsp.atomic_file import atomic_write
 from mlsp.backbones.convolution import ConvBatchNorm, fold_batch_norms
 from mlsp.backbones.padding import SameConv2d
 from mlsp.backbones.pooled import PooledNetwork
+from mlsp.engines import open_engine
+from mlsp.engines.torch_engine import TorchEngine
+from mlsp.errors import ModelError
 
 if TYPE_CHECKING:
     from mlsp.backbones import BackboneSpec
+    from mlsp.feature_kind import FeatureKind
 
 _OPSET = 18
+# Sides that no reduction divides, and none of the traced ones. Rounding differs by about 1e-6.
+_CHECKED_SIZES = ((131, 197), (301, 163))
+_LARGEST_DIFFERENCE = 1e-4
 # Smaller arrays gain nothing from 16 bits, and biases lose.
 _LEAST_HALF_ELEMENTS = 1024
 
@@ -79,6 +86,9 @@ def export_backbone(
         grid: cells of each side of a pooled map.
         levels: names of the levels to keep; all by default.
         half_weights: store the weights in 16 bits: half the size, and features that differ by about 1e-3 of their spread.
+
+    Raises:
+        ModelError: torch cannot export the network.
     """
     network = copy.deepcopy(network).eval()
     fold_batch_norms(network)
@@ -92,6 +102,33 @@ def export_backbone(
     if half_weights:
         _store_weights_in_16_bits(model)
     _write(model, output)
+
+
+def check_graph(network: nn.Module, spec: BackboneSpec, file: Path, kind: FeatureKind) -> None:
+    """Compare a graph with its network on noise of other sizes than the traced one.
+
+    Args:
+        network: as `export_backbone` took it.
+        spec: its record.
+        file: the graph.
+        kind: what its features are.
+
+    Raises:
+        ModelError: they differ by more than rounding, or the graph cannot be read.
+    """
+    graph = open_engine(file, kind, precision="float32", streams=1)
+    itself = TorchEngine(network, spec, kind, device="cpu", precision="float32")
+    rng = np.random.default_rng(0)
+    for height, width in _CHECKED_SIZES:
+        photos = rng.integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+        expected = itself.pooled(photos)
+        difference = float(np.abs(graph.pooled(photos) - expected).max() / np.abs(expected).max())
+        if not difference <= _LARGEST_DIFFERENCE:
+            raise ModelError(
+                f"the exported graph of {spec.name} differs from the network by {difference:.1e} of its largest feature on"
+                f" photos of {width}×{height}, expected at most {_LARGEST_DIFFERENCE:.0e}: run the network by torch,"
+                " see mlsp.engines.open_network"
+            )
 
 
 def export_head(head: nn.Module, channels: int, output: Path, *, grid: int) -> None:
@@ -119,16 +156,22 @@ def _export(
     with torch.no_grad(), warnings.catch_warnings():
         # The exporter warns of its own use of parts of torch that are to go.
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module,
-            (example,),
-            dynamo=True,
-            input_names=names[:1],
-            output_names=names[1:],
-            dynamic_shapes=(dict.fromkeys(dynamic, torch.export.Dim.DYNAMIC),),
-            opset_version=_OPSET,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                module,
+                (example,),
+                dynamo=True,
+                input_names=names[:1],
+                output_names=names[1:],
+                dynamic_shapes=(dict.fromkeys(dynamic, torch.export.Dim.DYNAMIC),),
+                opset_version=_OPSET,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise ModelError(
+                f"torch cannot export the network to ONNX: {reason}. Run it by torch, see mlsp.engines.open_network"
+            ) from error
     if program is None:
         raise RuntimeError("torch's ONNX exporter returned nothing")
     graph: onnx.ModelProto = program.model_proto

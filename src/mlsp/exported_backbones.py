@@ -13,14 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock
 
 from mlsp.atomic_file import atomic_write_text
-from mlsp.backbones import BackboneSpec
+from mlsp.backbones import TIMM_PREFIX, BackboneSpec
 from mlsp.downloads import digest
 from mlsp.engines import Engine, check_choices, open_engine, open_network
-from mlsp.errors import MissingExtraError, SettingsError, WeightsError, unknown_name
+from mlsp.errors import MissingExtraError, ModelError, SettingsError, WeightsError, unknown_name
 from mlsp.feature_kind import FeatureKind, Grid
 from mlsp.views import ViewsName
 from mlsp.weights import fetch_weights, weights_folder
@@ -98,11 +99,16 @@ def exported_backbone(
         cache_dir: see `mlsp.weights.weights_folder`.
 
     Raises:
-        SettingsError: a level is unknown.
+        SettingsError: a level is unknown, or the network's record says that it cannot be exported.
         WeightsError: the weights cannot be had, or the graph cannot be written.
+        ModelError: torch cannot export a network of timm, or the graph does not compute what the network does.
         MissingExtraError: it must be exported, and torch or onnx is not installed.
     """
     names = choose_levels(spec, levels)
+    if not spec.is_exportable:
+        raise SettingsError(
+            f"no graph of {spec.name} is right for photos of every size: open_backbone runs it by torch"
+        )
     file, sha256 = _find_weights(spec, weights, cache_dir)
     folder = weights_folder(cache_dir).with_name("exports")
     graph = folder / _file_name(spec, sha256, names, grid)
@@ -134,6 +140,9 @@ def open_backbone(
 ) -> Engine:
     """Open a network from its weights: by OpenVINO on the processor, by torch on a CUDA device.
 
+    On the processor, too, torch runs networks that cannot be exported, such as the transformers of timm; in float32 unless another
+    precision is asked for.
+
     Args:
         spec: record of the network.
         weights: file of weights; by default the record's preferred one, found or downloaded.
@@ -152,14 +161,15 @@ def open_backbone(
         MissingExtraError: torch or onnx is needed and not installed.
     """
     check_choices(device, precision)
-    if device != "cuda":
+    if device != "cuda" and spec.is_exportable:
         exported = exported_backbone(spec, weights, grid=grid, levels=levels, cache_dir=cache_dir)
         kind = exported.kind(views, longest_side)
         return open_engine(exported.file, kind, device=device, precision=precision, streams=streams)
     names = choose_levels(spec, levels)
     file, sha256 = _find_weights(spec, weights, cache_dir)
     kind = FeatureKind(spec.name, sha256, names, views, longest_side, grid)
-    return open_network(spec, file, kind, device="cuda", precision=precision)
+    place: Literal["cpu", "cuda"] = "cuda" if device == "cuda" else "cpu"
+    return open_network(spec, file, kind, device=place, precision=precision)
 
 
 def _find_weights(
@@ -207,7 +217,7 @@ def _is_whole(graph: Path) -> bool:
 
 def _export(spec: BackboneSpec, weights: Path, wanted: ExportedBackbone) -> None:
     try:
-        from mlsp.export import export_backbone
+        from mlsp.export import check_graph, export_backbone
         from mlsp.weights import load_network
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "onnx", "onnxscript"):
@@ -217,6 +227,12 @@ def _export(spec: BackboneSpec, weights: Path, wanted: ExportedBackbone) -> None
     if sha256 != wanted.weights_sha256:
         raise WeightsError(f"weights file {weights} changed while it was read: try again")
     export_backbone(network, spec, wanted.file, grid=wanted.grid, levels=wanted.levels)
+    if spec.name.startswith(TIMM_PREFIX):
+        try:
+            check_graph(network, spec, wanted.file, wanted.kind())
+        except ModelError:
+            wanted.file.unlink()
+            raise
     # The graph first: where a process dies between the two, the graph is not taken for whole.
     with atomic_write_text(_sha256_file(wanted.file)) as beside:
         beside.write(f"{digest(wanted.file, 'sha256')}  {wanted.file.name}\n")

@@ -85,6 +85,7 @@ class BackboneSpec:
         weights: published files, the preferred one first.
         smallest_side: least width and height of a photo, in pixels.
         origin: paper and source of the definition.
+        is_exportable: whether one graph of it is right for photos of every size; if not, torch runs it on the processor too.
     """
 
     name: str
@@ -93,6 +94,7 @@ class BackboneSpec:
     weights: tuple[WeightsFile, ...]
     smallest_side: int
     origin: str
+    is_exportable: bool = True
 
     @property
     def channels(self) -> int:

@@ -15,7 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from mlsp.backbones import TIMM_PREFIX, BackboneSpec, Level, Preprocessing, WeightsFile
-from mlsp.backbones.timm_blocks import Block, UnsuitableNetworkError, block_maps, find_blocks
+from mlsp.backbones.timm_blocks import (
+    Block,
+    UnsuitableNetworkError,
+    block_maps,
+    find_blocks,
+    is_channels_last,
+)
 from mlsp.errors import MissingExtraError, SettingsError
 
 # What makes networks take photos of any size; the first that a network knows is used. Convolutional networks need nothing.
@@ -45,6 +51,13 @@ class TimmNetwork(nn.Module):
         self.model = model
         self.blocks = blocks
         self.multiple = multiple
+
+    @property
+    def is_convolutional(self) -> bool:
+        """Whether all blocks make maps with the channels first, as convolutions want them."""
+        return not is_channels_last(self.model) and all(
+            block.reduction is None for block in self.blocks
+        )
 
     @property
     def classifiers(self) -> tuple[str, ...]:
@@ -98,6 +111,9 @@ def timm_backbone(name: str) -> BackboneSpec:
         weights=_published(config),
         smallest_side=max(_LEAST_SMALLEST_SIDE, *reductions, 0),
         origin=f"timm {_timm().__version__}, {name.removeprefix(TIMM_PREFIX)}: {config.get('paper_name') or 'see timm'}",
+        # Traced, the windows and the interpolated positions of transformers are right for the traced size only, where tracing
+        # ends at all.
+        is_exportable=network.is_convolutional,
     )
 
 

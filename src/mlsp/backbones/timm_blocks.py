@@ -66,7 +66,7 @@ def find_blocks(model: nn.Module, multiple: int = 1) -> tuple[Block, ...]:
     ]
     if not found:
         raise UnsuitableNetworkError("no blocks are found in it")
-    if any(block.reduction is not None for block in found) or _is_channels_last(model):
+    if any(block.reduction is not None for block in found) or is_channels_last(model):
         _check_order(model, found, sizes[1])
     return tuple(found)
 
@@ -201,7 +201,7 @@ def _block(
     outputs = [run[0][0] for run in runs]
     is_changed = any(run[0][1] for run in runs)
     if outputs[0].ndim == 4:
-        channels = outputs[0].shape[-1 if _is_channels_last(model) else 1]
+        channels = outputs[0].shape[-1 if is_channels_last(model) else 1]
         return Block(name, channels, None, rounds_up=False, is_changed_later=is_changed)
     prefix = _prefix_tokens(model)
     for reduction, rounds_up in product(_reductions(model), (True, False)):
@@ -214,7 +214,8 @@ def _block(
     )
 
 
-def _is_channels_last(model: nn.Module) -> bool:
+def is_channels_last(model: nn.Module) -> bool:
+    """Whether a network's maps are (N, h, w, C)."""
     return str(getattr(model, "output_fmt", "")).endswith("NHWC")
 
 
@@ -236,7 +237,7 @@ def _grid(size: Sequence[int], reduction: int, *, rounds_up: bool) -> tuple[int,
 
 def _as_map(output: Tensor, block: Block, model: nn.Module, x: Tensor) -> Tensor:
     if block.reduction is None:
-        return output.permute(0, 3, 1, 2) if _is_channels_last(model) else output
+        return output.permute(0, 3, 1, 2) if is_channels_last(model) else output
     height, width = _grid(x.shape[2:], block.reduction, rounds_up=block.rounds_up)
     places = output[:, _prefix_tokens(model) :]
     return places.transpose(1, 2).reshape(x.shape[0], block.channels, height, width)
