@@ -128,13 +128,17 @@ def flops(name: str, views: ViewsName) -> int:
 
 
 def matrix_peak(precision: str) -> float:
-    """Floating-point operations a second of a large matrix product on all usable cores, the best of several."""
+    """Floating-point operations a second of a large matrix product on all usable cores, the best of several.
+
+    Measured beside each run, because the speed of a shared machine drifts: 183 and 201 GFLOP/s were seen in two processes. A network may
+    still come out a little above it.
+    """
     torch.set_num_threads(usable_cores())
     size = 2048
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
     left, right = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
     seconds = []
-    for _ in range(30):
+    for _ in range(6):
         started = time.perf_counter()
         torch.mm(left, right)
         seconds.append(time.perf_counter() - started)
@@ -144,16 +148,16 @@ def matrix_peak(precision: str) -> float:
 def speed(graphs: Graphs, settings: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
     """Photos/s of each network, number of views and precision."""
     rows = []
-    peaks = {precision: matrix_peak(precision) for precision in settings.precisions}
-    for precision, peak in peaks.items():
-        print(f"matrix peak {precision}: {peak / 1e9:.0f} GFLOP/s")
     for name in settings.networks:
         for views in VIEWS:
-            count = max(1, settings.photos // (4 if views == "corners8" else 1))
+            # One photo a core at least: fewer would leave cores idle.
+            count = max(usable_cores(), settings.photos // (4 if views == "corners8" else 1))
             photos = noise(count)
             np.save(folder / "photos.npy", photos)
             networks = {key: graphs.open(name, views, key) for key in settings.precisions}
-            rates = compare(networks, photos, settings, folder, keras=(name, VIEW_COUNTS[views]))
+            rates, peaks = compare(
+                networks, photos, settings, folder, keras=(name, VIEW_COUNTS[views])
+            )
             operations = flops(name, views)
             for pipeline, rate in rates.items():
                 row: dict[str, object] = {
@@ -164,9 +168,8 @@ def speed(graphs: Graphs, settings: argparse.Namespace, folder: Path) -> list[di
                     "times_keras": rate / rates["keras float32"]
                     if "keras float32" in rates
                     else None,
-                    "share_of_peak": operations * rate / peaks[pipeline.split()[1]]
-                    if pipeline.split()[1] in peaks
-                    else None,
+                    "matrix_peak_gflops": peaks[pipeline.split()[1]] / 1e9,
+                    "share_of_peak": operations * rate / peaks[pipeline.split()[1]],
                 }
                 rows.append(row)
                 print(", ".join(f"{key} {_shown(value)}" for key, value in row.items()))
@@ -180,14 +183,16 @@ def compare(
     folder: Path,
     *,
     keras: tuple[str, int],
-) -> dict[str, float]:
-    """Median photos/s of each pipeline, run in turn."""
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Median photos/s of each pipeline, run in turn, and the median matrix peak of each precision between the runs."""
     seconds: dict[str, list[float]] = {}
+    peaks: dict[str, list[float]] = {"float32": []}
 
     def rounds(run_keras: Any) -> None:
         for number in range(settings.rounds + 1):
             for precision, network in networks.items():
                 key = f"mlsp {precision}"
+                peaks.setdefault(precision, []).append(matrix_peak(precision))
                 taken = extract_arrays(network, list(photos), folder / "f.h5")
                 # The first round warms caches up.
                 seconds.setdefault(key, []).extend([taken] if number else [])
@@ -201,7 +206,8 @@ def compare(
         name, views = keras
         with keras_pipeline(settings.against_keras, name, folder / "photos.npy", views) as run:
             rounds(run)
-    return {key: len(photos) / statistics.median(values) for key, values in seconds.items()}
+    rates = {key: len(photos) / statistics.median(values) for key, values in seconds.items()}
+    return rates, {key: statistics.median(values) for key, values in peaks.items()}
 
 
 def sizes(graphs: Graphs, settings: argparse.Namespace, folder: Path) -> dict[str, object]:
