@@ -31,7 +31,8 @@ from mlsp.datasets.biq2021 import load_biq2021
 from mlsp.datasets.oasis import load_oasis_beauty
 from mlsp.engines import open_engine, usable_cores
 from mlsp.export import export_backbone, export_head
-from mlsp.features import Failed, FeatureKind, extract_features
+from mlsp.feature_kind import FeatureKind
+from mlsp.features import Failed, extract_features
 from mlsp.heads import RidgeHead, RidgeSettings, fit_ridge
 from mlsp.metrics import plcc, srcc
 from mlsp.model import Agreement, Card, HeadRecord, Model, save_model_record

@@ -18,6 +18,7 @@ from mlsp.errors import FeatureValueError, PhotoError, SettingsError
 from mlsp.feature_kind import Grid
 from mlsp.feature_store import FeatureStore, StoreLayout
 from mlsp.features import Extracted, Failed, extract_features
+from mlsp.parallel import check_workers
 from mlsp.photo_lists import NamedPhoto
 from mlsp.photos import DecodeSettings
 from mlsp.pooling import narrow_from_wide
@@ -136,14 +137,8 @@ class Extraction:
         max_pixels: int | None = None,
     ) -> None:
         self._workers = usable_cores() + 1 if workers is None else workers
-        if self._workers < 1:
-            raise SettingsError(f"workers must be at least 1, got {workers}")
-        longest_side = network.layout.kind.longest_side
-        self._decode = (
-            DecodeSettings(longest_side=longest_side)
-            if max_pixels is None
-            else DecodeSettings(longest_side=longest_side, max_pixels=max_pixels)
-        )
+        check_workers(self._workers)
+        self._decode = DecodeSettings.of(network.layout.kind.longest_side, max_pixels)
         self._network = network
         self._photos = photos
         self.store = FeatureStore.resume(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlsp.arrays import Float32Array, UInt8Array
 from mlsp.errors import PhotoError, PhotoTooSmallError
-from mlsp.feature_kind import FeatureKind as FeatureKind
+from mlsp.feature_kind import FeatureKind
 from mlsp.parallel import map_in_order
 from mlsp.photos import DecodeSettings, read_bytes, read_photo
 from mlsp.views import cut_views

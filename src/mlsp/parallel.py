@@ -16,6 +16,16 @@ _Result = TypeVar("_Result")
 _WINDOW = 4
 
 
+def check_workers(workers: int) -> None:
+    """Refuse a number of workers that there cannot be.
+
+    Raises:
+        SettingsError: it is below 1.
+    """
+    if workers < 1:
+        raise SettingsError(f"workers must be at least 1, got {workers}")
+
+
 def map_in_order(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int
 ) -> Generator[_Result, None, None]:
@@ -35,8 +45,7 @@ def map_in_order(
     Raises:
         SettingsError: `workers` is below 1.
     """
-    if workers < 1:
-        raise SettingsError(f"workers must be at least 1, got {workers}")
+    check_workers(workers)
     return _map_in_order(function, items, workers)
 
 

@@ -25,7 +25,7 @@ from mlsp.errors import (
 )
 from mlsp.features import Failed
 from mlsp.model import Model, load_model
-from mlsp.parallel import map_in_order
+from mlsp.parallel import check_workers, map_in_order
 from mlsp.photos import DecodeSettings, Photo, check_pixels, read_bytes, read_photo, reduce_pixels
 from mlsp.score_cache import CachedScores, NullCache, ScoreCache
 from mlsp.views import cut_views
@@ -101,8 +101,7 @@ class Scorer:
         cache: ScoreCache | NullCache | None = None,
         max_pixels: int | None = None,
     ) -> None:
-        if workers < 1:
-            raise SettingsError(f"workers must be at least 1, got {workers}")
+        check_workers(workers)
         if engine.kind != model.kind:
             raise SettingsError(
                 f"the engine makes features of {engine.kind}, model {model.name!r} reads {model.kind}"
@@ -117,12 +116,7 @@ class Scorer:
         self._heads = heads
         self._workers = workers
         self._cache = cache if cache is not None else NullCache()
-        defaults = DecodeSettings(longest_side=model.kind.longest_side)
-        self._decode = (
-            defaults
-            if max_pixels is None
-            else DecodeSettings(longest_side=model.kind.longest_side, max_pixels=max_pixels)
-        )
+        self._decode = DecodeSettings.of(model.kind.longest_side, max_pixels)
         # Precision, decoder and runtime move scores a little, so remembered scores belong to them too.
         software = " ".join(version(name) for name in ("mlsp", "Pillow", "pillow-heif", "openvino"))
         self._cache_key = f"{model.fingerprint} {engine.precision} {software}"

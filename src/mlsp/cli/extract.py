@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+
 
 def extract(
     source: Annotated[
@@ -101,33 +103,16 @@ def extract(
             help="auto, float32, bfloat16 or float16. auto: bfloat16 where the processor has it.",
         ),
     ] = "auto",
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            "-w",
-            metavar="N",
-            min=1,
-            help="Photos at a time; by default one more than the cores.",
-            show_default=False,
-        ),
-    ] = None,
-    max_megapixels: Annotated[
-        float, typer.Option("--max-megapixels", min=0.001, help="Refuse larger photos.")
-    ] = 250,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", "-q", help="No progress and no summary; failed photos are still named."
-        ),
-    ] = False,
+    workers: Workers = None,
+    max_megapixels: MaxMegapixels = 250,
+    quiet: Quiet = False,
 ) -> None:
     """Extract the features of photos into a file, for training and for other tools.
 
     Interrupted or killed, the same command goes on where it was. Photos that fail are named, noted in the file and left out,
     also by the next run, unless it is told to retry them.
     """
-    # Imported here, so that `mlsp --help` need not wait for them.
+    # Imported here, so that other commands need not wait for HDF5.
     from mlsp.cli.progress import RunProgress
     from mlsp.extraction import Extraction, Shard
     from mlsp.extraction_network import NetworkSettings, open_extraction_network

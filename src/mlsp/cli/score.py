@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+
 
 def score(
     paths: Annotated[
@@ -53,29 +55,12 @@ def score(
             help="auto, float32 or bfloat16. auto: bfloat16 where the processor has it.",
         ),
     ] = "auto",
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            "-w",
-            metavar="N",
-            min=1,
-            help="Photos at a time. [default: cores + 1]",
-            show_default=False,
-        ),
-    ] = None,
-    max_megapixels: Annotated[
-        float, typer.Option("--max-megapixels", min=0.001, max=1e6, help="Refuse larger photos.")
-    ] = 250,
+    workers: Workers = None,
+    max_megapixels: MaxMegapixels = 250,
     use_cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
     ] = True,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", "-q", help="No progress and no summary; failed photos are still named."
-        ),
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score photos and rank them.
 
@@ -100,7 +85,7 @@ def score(
     cache = ScoreCache.open(default_cache_path()) if use_cache else NullCache()
     scored: list[Scored] = []
     failed: list[Failed] = []
-    with cache, contextlib.ExitStack() as stack:
+    with cache:
         scorer = Scorer.load(
             model,
             device=device,
@@ -111,12 +96,14 @@ def score(
         )
         heads = tuple(head.name for head in scorer.model.heads)
         check_sort(sort, heads)
-        with RunProgress(
-            len(photos), done_word="scored", quiet=quiet, goes_on=use_cache
-        ) as progress:
+        with (
+            RunProgress(
+                len(photos), done_word="scored", quiet=quiet, goes_on=use_cache
+            ) as progress,
             # Closed on Ctrl-C too, so that what is queued is dropped.
-            results = contextlib.closing(scorer.score(photos))
-            for result in stack.enter_context(results):
+            contextlib.closing(scorer.score(photos)) as results,
+        ):
+            for result in results:
                 (scored if isinstance(result, Scored) else failed).append(result)  # type: ignore[arg-type]
                 progress.advance(result)
     ranked = sort_results(scored, sort, heads=heads, top=top)

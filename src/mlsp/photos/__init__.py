@@ -77,6 +77,17 @@ class DecodeSettings:
         if self.max_pixels < 1:
             raise SettingsError(f"max_pixels must be at least 1, got {self.max_pixels}")
 
+    @classmethod
+    def of(cls, longest_side: int | None, max_pixels: int | None) -> DecodeSettings:
+        """Settings with the default limit where `max_pixels` is None.
+
+        Raises:
+            SettingsError: a value is below 1.
+        """
+        if max_pixels is None:
+            return cls(longest_side=longest_side)
+        return cls(longest_side=longest_side, max_pixels=max_pixels)
+
 
 def read_photo(
     source: Path | bytes,
