@@ -26,6 +26,7 @@ PHOTOS = 100
 IDS = [f"{number:04d}.jpg" for number in range(PHOTOS)]
 KIND = FeatureKind("fake", "0" * 64, ("first", "last"), "corners8", None, 5)
 FAILING = 37
+SURE_KILLS = 6
 
 
 def layout(compression: str) -> StoreLayout:
@@ -43,9 +44,19 @@ def features(index: int) -> dict[Grid, np.ndarray[tuple[int, ...], np.dtype[np.f
     return {1: wide.mean(axis=(1, 2), keepdims=True), 5: wide}
 
 
-def write_all(path: Path, compression: str, *, flush_every: int, say: bool = False) -> None:
+def write_all(
+    path: Path,
+    compression: str,
+    *,
+    flush_every: int,
+    say: bool = False,
+    rows: int | None = None,
+) -> None:
+    """Write what is pending; after `rows` of them wait to be killed."""
     with FeatureStore.resume(path, layout(compression), IDS) as store:
         for count, index in enumerate(store.pending().tolist()):
+            if count == rows:
+                signal.pause()
             if index == FAILING:
                 store.write_failure(index, "not a photo")
             else:
@@ -66,7 +77,9 @@ def kill_until_done(path: Path, compression: str, seed: int) -> None:
     while True:
         child = os.fork()
         if child == 0:
-            write_all(path, compression, flush_every=7)
+            # The first ones never get through, however fast the machine: 6 times at most 15 of 100 photos.
+            rows = rng.randint(1, 15) if kills < SURE_KILLS else None
+            write_all(path, compression, flush_every=7, rows=rows)
             os._exit(0)
         # Ever later on average, so that one gets through on a slow machine too.
         time.sleep(rng.uniform(0, 0.03 + 0.005 * kills))
