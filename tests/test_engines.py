@@ -89,6 +89,7 @@ def test_shape_and_order(engine: Engine, size: tuple[int, int]) -> None:
     grid = engine.kind.grid
     assert features.shape == (3, grid, grid, SPEC.channels)
     assert features.dtype == np.float32
+    assert engine.channels == SPEC.channels
     # Each photo alone gives the same, up to the order of additions.
     scale = np.sqrt((features**2).mean())
     for number in range(3):

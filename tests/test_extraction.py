@@ -16,7 +16,7 @@ from PIL import Image
 from mlsp.arrays import Float32Array, UInt8Array
 from mlsp.backbones import backbone
 from mlsp.engines import ConstantEngine, Precision
-from mlsp.errors import FeatureStoreError, MlspError, PhotoTooSmallError, SettingsError
+from mlsp.errors import EngineError, FeatureStoreError, MlspError, PhotoTooSmallError, SettingsError
 from mlsp.extraction import Extraction, ExtractionNetwork, Shard
 from mlsp.extraction_network import NetworkSettings, chosen_levels
 from mlsp.feature_kind import FeatureKind
@@ -59,6 +59,37 @@ def run(photos: list[NamedPhoto], output: Path, **arguments: object) -> list[Ext
     made = arguments.pop("made", None) or network(smallest_side=16)
     with Extraction(made, photos, output, workers=2, **arguments) as extraction:  # type: ignore[arg-type]
         return list(extraction.results())
+
+
+@dataclass(frozen=True)
+class FailingEngine(ConstantEngine):
+    """Fails on one height, as a network does that a photo leaves without memory."""
+
+    height: int = 0
+
+    def pooled(self, batch: UInt8Array) -> Float32Array:
+        if batch.shape[1] == self.height:
+            raise EngineError("the network failed on an input of shape (8, 1, 1, 3): no memory")
+        return super().pooled(batch)
+
+
+def test_a_photo_that_the_network_cannot_take_does_not_end_the_run(
+    photos: list[NamedPhoto], tmp_path: Path
+) -> None:
+    made = network()
+    engine = FailingEngine(KIND, height=34 * 7 // 8)
+    results = run(photos, tmp_path / "f.h5", made=dataclasses.replace(made, engine=engine))
+    assert [number for number, result in enumerate(results) if isinstance(result, Failed)] == [
+        2,
+        3,
+        7,
+    ]
+    assert isinstance(results[2], Failed)
+    assert str(results[2].error) == (
+        "the network failed on an input of shape (8, 1, 1, 3): no memory"
+    )
+    with FeatureStore.open(tmp_path / "f.h5") as store:
+        assert store.failed().tolist() == [2, 3, 7]
 
 
 def test_one_result_and_one_row_for_each_photo(photos: list[NamedPhoto], tmp_path: Path) -> None:
@@ -157,6 +188,7 @@ class LoudEngine:
 
     kind: FeatureKind
     precision: Precision = "float32"
+    channels: int = 1
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
         value = 1e5 if batch[0, 0, 0, 0] > 100 else 1.0

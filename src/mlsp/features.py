@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlsp.arrays import Float32Array, UInt8Array
-from mlsp.errors import PhotoError, PhotoTooSmallError
+from mlsp.errors import EngineError, PhotoError, PhotoTooSmallError
 from mlsp.feature_kind import FeatureKind
 from mlsp.parallel import map_in_order
 from mlsp.photos import DecodeSettings, read_bytes, read_photo
@@ -69,7 +69,8 @@ def extract_features(
         smallest_side: pixels that the network needs of each side of a view.
 
     Returns:
-        Exactly one result for each source, in their order. A photo that cannot be read, or is too small, is a `Failed`.
+        Exactly one result for each source, in their order. A photo that cannot be read, is too small, or makes the network
+        fail, is a `Failed`.
     """
     settings = decode or DecodeSettings(longest_side=engine.kind.longest_side)
 
@@ -79,10 +80,14 @@ def extract_features(
             photo = read_photo(content, settings=settings, source_path=source)
             views = cut_views(photo.pixels, engine.kind.views)
             _check_size(views, smallest_side, engine.kind)
+            features = engine.pooled(views)
         except PhotoError as error:
             return Failed(source, error)
+        except EngineError as error:
+            # One photo that the network cannot take must not end a run of thousands.
+            return Failed(source, PhotoError(str(error)))
         sha256 = hashlib.sha256(content).hexdigest()
-        return Extracted(source, engine.pooled(views), photo.width, photo.height, sha256)
+        return Extracted(source, features, photo.width, photo.height, sha256)
 
     return map_in_order(extract, sources, workers=workers)
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from mlsp.arrays import Float32Array, UInt8Array
-from mlsp.engines import Engine, check_choices, usable_cores
+from mlsp.engines import Engine, check_choices, open_engine, usable_cores
 from mlsp.errors import (
     EngineError,
     ModelError,
@@ -147,17 +147,14 @@ class Scorer:
             ModelError: the model is missing or damaged.
             SettingsError: an argument is unknown or out of range.
         """
-        from mlsp.engines.openvino_engine import OpenVinoEngine, OpenVinoHead
+        from mlsp.engines.openvino_engine import OpenVinoHead
 
         if device not in DEVICES:
             raise SettingsError(unknown_name("device", device, DEVICES))
         check_choices("cpu", precision)
         record = load_model(model)
-        engine = OpenVinoEngine(
-            record.folder / record.backbone_file,
-            record.kind,
-            precision=precision,
-            streams=usable_cores(),
+        engine = open_engine(
+            record.folder / record.backbone_file, record.kind, device="cpu", precision=precision
         )
         heads = [OpenVinoHead(record.folder / head.file) for head in record.heads]
         for head, reader in zip(record.heads, heads, strict=True):

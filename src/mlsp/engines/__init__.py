@@ -32,6 +32,10 @@ class Engine(Protocol):
     def precision(self) -> Precision:
         """Number format it computes in, never `auto`."""
 
+    @property
+    def channels(self) -> int:
+        """C of its features."""
+
     def pooled(self, batch: UInt8Array) -> Float32Array:
         """Compute features.
 
@@ -40,6 +44,9 @@ class Engine(Protocol):
 
         Returns:
             (N, G, G, C), in the order of the batch.
+
+        Raises:
+            EngineError: the network failed on these photos, for want of memory say.
         """
 
 

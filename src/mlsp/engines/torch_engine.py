@@ -17,7 +17,7 @@ from mlsp.backbones import BackboneSpec
 from mlsp.backbones.convolution import fold_batch_norms
 from mlsp.backbones.pooled import PooledNetwork
 from mlsp.engines import Precision
-from mlsp.errors import SettingsError, WeightsError, unknown_name
+from mlsp.errors import EngineError, SettingsError, WeightsError, unknown_name
 from mlsp.feature_kind import FeatureKind
 from mlsp.weights import load_network
 
@@ -72,14 +72,26 @@ class TorchEngine:
             .to(device)
         )
         self._device = torch.device(device)
+        self._channels = sum(level.channels for level in spec.levels if level.name in kind.levels)
+
+    @property
+    def channels(self) -> int:
+        """C of its features."""
+        return self._channels
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
         """Compute features; see `Engine.pooled`."""
         # torch warns of arrays that are read-only, and takes no negative strides.
         photos = torch.from_numpy(np.require(batch, requirements=["C", "W"]))
-        with _ONE_AT_A_TIME, torch.inference_mode(), _no_tf32():
-            features = self._network(photos.to(self._device))
-            result: Float32Array = features.cpu().contiguous().numpy()
+        try:
+            with _ONE_AT_A_TIME, torch.inference_mode(), _no_tf32():
+                features = self._network(photos.to(self._device))
+                result: Float32Array = features.cpu().contiguous().numpy()
+        except RuntimeError as error:
+            # Of a CUDA device without memory left, too.
+            raise EngineError(
+                f"the network failed on an input of shape {batch.shape}: {str(error).strip()}"
+            ) from error
         return result
 
 
