@@ -92,6 +92,28 @@ def test_a_photo_that_the_network_cannot_take_does_not_end_the_run(
         assert store.failed().tolist() == [2, 3, 7]
 
 
+def test_features_of_resized_photos(photos: list[NamedPhoto], tmp_path: Path) -> None:
+    kind = dataclasses.replace(KIND, resize=(24, 16))
+    made = network()
+    sizes: list[tuple[int, ...]] = []
+
+    class Watching(ConstantEngine):
+        def pooled(self, batch: UInt8Array) -> Float32Array:
+            sizes.append(batch.shape)
+            return super().pooled(batch)
+
+    made = ExtractionNetwork(
+        Watching(kind), dataclasses.replace(made.layout, kind=kind), made.smallest_side
+    )
+    results = run(photos, tmp_path / "f.h5", made=made)
+    done = [result for result in results if isinstance(result, Extracted)]
+    assert set(sizes) == {(8, 14, 21, 3)}
+    assert len(sizes) == len(done)
+    assert all((result.width, result.height) != (24, 16) for result in done)
+    with FeatureStore.open(tmp_path / "f.h5") as store:
+        assert store.layout.kind.resize == (24, 16)
+
+
 def test_one_result_and_one_row_for_each_photo(photos: list[NamedPhoto], tmp_path: Path) -> None:
     results = run(photos, tmp_path / "f.h5")
     assert [result.source for result in results] == [photo.path for photo in photos]
@@ -265,6 +287,7 @@ def test_levels_as_users_write_them() -> None:
         ("compression", "zst", "unknown compression 'zst': did you mean 'zstd'? Known: "),
         ("longest_side", 0, "longest_side must be at least 1, got 0"),
         ("levels", "mixed", "unknown level of inception_v3 'mixed': "),
+        ("resize", "256", "expected width and height in pixels such as 256x256, got '256'"),
     ],
 )
 def test_settings_are_checked_before_anything_is_loaded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import multiprocessing
 import pickle
 import re
@@ -384,3 +385,23 @@ def test_two_million_rows_are_sparse_until_they_are_written(path: Path) -> None:
         info = store.info()
     assert info.size_bytes > 250_000 * 8 * 846_400
     assert info.disk_bytes < 100e6
+
+
+def test_files_of_resized_photos_say_so_and_others_are_as_ever(path: Path, tmp_path: Path) -> None:
+    with FeatureStore.create(path, LAYOUT, IDS):
+        pass
+    with h5py.File(path) as file:
+        assert set(json.loads(file.attrs["kind"])) == {
+            *("backbone", "weights_sha256", "levels", "views", "longest_side", "grid")
+        }
+    resized = dataclasses.replace(LAYOUT, kind=dataclasses.replace(KIND, resize=(256, 256)))
+    with FeatureStore.create(tmp_path / "resized.h5", resized, IDS):
+        pass
+    with FeatureStore.open(tmp_path / "resized.h5") as store:
+        assert store.layout == resized
+    with pytest.raises(FeatureStoreError) as caught:
+        FeatureStore.resume(path, resized, IDS)
+    assert str(caught.value) == (
+        f"feature file {path} holds something else: resize is None, expected (256, 256)."
+        " Choose another file, or extract again"
+    )

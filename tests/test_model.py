@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -123,12 +124,30 @@ def test_a_head_that_cannot_be_used(folder: Path, field: str, value: object) -> 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("views", "bogus"), ("grid", 3), ("longest_side", "512"), ("longest_side", 0)],
+    [
+        ("views", "bogus"),
+        ("grid", 3),
+        ("longest_side", "512"),
+        ("longest_side", 0),
+        ("resize", [256]),
+        ("resize", [256, 0]),
+        ("resize", "256x256"),
+        ("resize", [256, 256]),
+    ],
 )
 def test_a_kind_of_features_that_there_is_not(folder: Path, field: str, value: object) -> None:
     document = json.loads((folder / "model.json").read_text("utf-8"))
     edit(folder, kind={**document["kind"], field: value})
     assert failure(folder).startswith(f"{folder}/model.json is damaged: ValueError at ")
+
+
+def test_a_model_of_resized_photos(folder: Path) -> None:
+    """The field is kept where it is used; `test_saving_what_was_loaded_changes_nothing` says that other models lack it."""
+    model = load_model(folder)
+    kind = dataclasses.replace(model.kind, longest_side=None, resize=(256, 192))
+    save_model_record(dataclasses.replace(model, kind=kind))
+    assert load_model(folder).kind == kind
+    assert json.loads((folder / "model.json").read_text("utf-8"))["kind"]["resize"] == [256, 192]
 
 
 def test_files_outside_the_folder_are_not_read(folder: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,8 +10,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mlsp.arrays import UInt8Array
+from mlsp.errors import SettingsError
 from mlsp.photos import DecodeSettings, read_photo
-from mlsp.photos.sizes import area_means, reduce_pixels, reduced_size
+from mlsp.photos.sizes import (
+    area_means,
+    parse_size,
+    reduce_pixels,
+    reduced_size,
+    resize_pixels,
+)
 from mlsp.pooling import area_weights
 from photo_samples import camera_photo, encode
 
@@ -92,3 +101,63 @@ def test_reduced_photos_look_like_the_whole_ones(name: str, mode: str) -> None:
         error = photo.pixels - exact(whole, *photo.pixels.shape[1::-1])
         assert np.sqrt((error**2).mean()) < (0.8 if name == "JPEG" or mode == "CMYK" else 0.4)
         assert np.abs(error).max() < 12
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1))
+def test_resizing_to_less_is_the_mean_over_exact_areas(width: int, height: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (67, 61, 3), dtype=np.uint8)
+    resized = resize_pixels(pixels, (width, height))
+    assert np.abs(resized - exact(pixels, width, height)).max() <= 0.5001
+
+
+def test_resizing_keeps_no_proportions_and_enlarges() -> None:
+    """A ramp along a side that grows stays one, but at its ends; along the other side exact means are taken."""
+    ramp = np.zeros((40, 20, 3), np.uint8)
+    ramp[:] = (10 * np.arange(20))[:, None]
+    ramp[::2, :, 0] = 0
+    resized = resize_pixels(ramp, (40, 10))
+    assert resized.shape == (10, 40, 3)
+    expected = 10 * ((np.arange(40) + 0.5) / 2 - 0.5)
+    assert np.abs(resized[:, 1:-1, 1] - expected[1:-1]).max() <= 1
+    assert np.abs(resized[:, 1:-1, 0] - expected[1:-1] / 2).max() <= 1
+
+
+def test_a_photo_of_the_size_is_left_as_it_is() -> None:
+    pixels = camera_photo()
+    assert resize_pixels(pixels, (pixels.shape[1], pixels.shape[0])) is pixels
+
+
+def test_reading_resizes_what_is_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encode(Image.fromarray(camera_photo()), "JPEG", exif=exif)
+    whole = read_photo(content)
+    photo = read_photo(content, settings=DecodeSettings(resize=(20, 40)))
+    np.testing.assert_array_equal(photo.pixels, resize_pixels(whole.pixels, (20, 40)))
+    assert (photo.width, photo.height) == (whole.width, whole.height)
+
+
+def test_sizes_as_users_write_them() -> None:
+    assert parse_size("256X192") == parse_size("256×192") == (256, 192)
+    for text in ("256", "0x5", "x", "-2x3", "2x3x4", "2.5x3"):
+        with pytest.raises(SettingsError) as caught:
+            parse_size(text)
+        assert str(caught.value) == (
+            f"expected width and height in pixels such as 256x256, got {text!r}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"resize": (0, 5)}, "resize must be at least 1×1, got 0×5"),
+        (
+            {"resize": (256, 256), "longest_side": 512},
+            "photos can be reduced to a longest side of 512 or resized to 256×256: choose one",
+        ),
+    ],
+)
+def test_sizes_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        DecodeSettings(**settings)
+    assert str(caught.value) == message

@@ -26,6 +26,7 @@ class CountingEngine:
     def __init__(self) -> None:
         self._engine = ConstantEngine(load_model().kind)
         self.kind, self.precision = self._engine.kind, self._engine.precision
+        self.channels = self._engine.channels
         self.calls = 0
 
     def pooled(self, batch: np.ndarray) -> np.ndarray:
@@ -146,6 +147,25 @@ def test_no_workers() -> None:
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
     return Scorer.load(workers=2)
+
+
+def test_models_of_resized_photos_see_files_and_arrays_resized(tmp_path: Path) -> None:
+    model = load_model()
+    kind = replace(model.kind, longest_side=None, resize=(96, 72))
+
+    class Watching(ConstantEngine):
+        def pooled(self, batch: np.ndarray) -> np.ndarray:
+            assert batch.shape[1:] == (72, 96, 3)
+            return super().pooled(batch)
+
+    scorer = Scorer(
+        replace(model, kind=kind), Watching(kind), [RednessHead(), RednessHead()], workers=1
+    )
+    photo = red_photo(tmp_path / "a.png", 102, (200, 100))
+    (scored,) = scorer.score([photo])
+    assert isinstance(scored, Scored)
+    assert (scored.width, scored.height) == (200, 100)
+    assert scored.scores == scorer.score_array(np.asarray(Image.open(photo)))
 
 
 def test_real_photos_rank_as_people_would(scorer: Scorer, examples: Path) -> None:

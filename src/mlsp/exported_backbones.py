@@ -48,10 +48,15 @@ class ExportedBackbone:
     levels: tuple[str, ...]
     grid: Grid
 
-    def kind(self, views: ViewsName = "whole", longest_side: int | None = None) -> FeatureKind:
-        """Say what its features are, of these views of photos reduced to this size."""
+    def kind(
+        self,
+        views: ViewsName = "whole",
+        longest_side: int | None = None,
+        resize: tuple[int, int] | None = None,
+    ) -> FeatureKind:
+        """Say what its features are, of these views of photos reduced or brought to this size."""
         return FeatureKind(
-            self.backbone, self.weights_sha256, self.levels, views, longest_side, self.grid
+            self.backbone, self.weights_sha256, self.levels, views, longest_side, self.grid, resize
         )
 
 
@@ -133,6 +138,7 @@ def open_backbone(
     levels: Iterable[str] | None = None,
     views: ViewsName = "whole",
     longest_side: int | None = None,
+    resize: tuple[int, int] | None = None,
     device: str = "auto",
     precision: str = "auto",
     streams: int | None = None,
@@ -150,6 +156,7 @@ def open_backbone(
         levels: names of the levels to keep, in any order; all by default.
         views: what of the photo the network sees.
         longest_side: photos are reduced to this many pixels first; None for never.
+        resize: width and height that every photo is brought to first; None for its own.
         device: see `mlsp.engines.open_engine`, also for the next two.
         precision: number format.
         streams: batches computed at the same time by the processor.
@@ -163,11 +170,11 @@ def open_backbone(
     check_choices(device, precision)
     if device != "cuda" and spec.is_exportable:
         exported = exported_backbone(spec, weights, grid=grid, levels=levels, cache_dir=cache_dir)
-        kind = exported.kind(views, longest_side)
+        kind = exported.kind(views, longest_side, resize)
         return open_engine(exported.file, kind, device=device, precision=precision, streams=streams)
     names = choose_levels(spec, levels)
     file, sha256 = _find_weights(spec, weights, cache_dir)
-    kind = FeatureKind(spec.name, sha256, names, views, longest_side, grid)
+    kind = FeatureKind(spec.name, sha256, names, views, longest_side, grid, resize)
     place: Literal["cpu", "cuda"] = "cuda" if device == "cuda" else "cpu"
     return open_network(spec, file, kind, device=place, precision=precision)
 

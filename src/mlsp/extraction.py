@@ -138,7 +138,8 @@ class Extraction:
     ) -> None:
         self._workers = usable_cores() + 1 if workers is None else workers
         check_workers(self._workers)
-        self._decode = DecodeSettings.of(network.layout.kind.longest_side, max_pixels)
+        kind = network.layout.kind
+        self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
         self._network = network
         self._photos = photos
         self.store = FeatureStore.resume(

@@ -14,6 +14,8 @@ from mlsp.feature_codec import STORED_DTYPES, StoredDtype
 from mlsp.feature_compression import Compression
 from mlsp.feature_kind import Grid
 from mlsp.feature_schema import StoreLayout
+from mlsp.photos import DecodeSettings
+from mlsp.photos.sizes import parse_size
 from mlsp.views import VIEW_COUNTS, ViewsName
 
 # What is kept; the last is what the network computes.
@@ -36,6 +38,8 @@ class NetworkSettings:
         compression: `none`, `zstd` or `blosc2`.
         device: see `mlsp.engines.open_engine`.
         precision: likewise.
+        resize: width and height that every photo is brought to first, such as `256x256`; None, as but for the paper's Table 2,
+            for its own.
 
     Raises:
         SettingsError: a name is unknown, or a number out of range.
@@ -51,6 +55,7 @@ class NetworkSettings:
     compression: str = "none"
     device: str = "auto"
     precision: str = "auto"
+    resize: str | None = None
 
     def __post_init__(self) -> None:
         for noun, name, known in (
@@ -63,7 +68,13 @@ class NetworkSettings:
                 raise SettingsError(unknown_name(noun, name, known))
         if self.longest_side is not None and self.longest_side < 1:
             raise SettingsError(f"longest_side must be at least 1, got {self.longest_side}")
+        DecodeSettings(longest_side=self.longest_side, resize=self.size)
         chosen_levels(backbone(self.backbone), self.levels)
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of `resize`."""
+        return None if self.resize is None else parse_size(self.resize)
 
 
 def chosen_levels(spec: BackboneSpec, levels: str) -> tuple[Level, ...]:
@@ -114,6 +125,7 @@ def open_extraction_network(settings: NetworkSettings) -> ExtractionNetwork:
         levels=[level.name for level in levels],
         views=cast(ViewsName, settings.views),
         longest_side=settings.longest_side,
+        resize=settings.size,
         device=settings.device,
         precision=settings.precision,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mlsp.views import ViewsName
 
@@ -21,6 +23,8 @@ class FeatureKind:
         views: what of the photo the network saw.
         longest_side: photos are reduced to this many pixels by exact areas first; None for never.
         grid: cells of each side of a pooled map.
+        resize: width and height that every photo is brought to first, whatever its proportions, as in Table 2 of the paper;
+            None, as for everything else, for its own.
     """
 
     backbone: str
@@ -29,3 +33,28 @@ class FeatureKind:
     views: ViewsName
     longest_side: int | None
     grid: Grid
+    resize: tuple[int, int] | None = None
+
+
+def kind_record(kind: FeatureKind) -> dict[str, Any]:
+    """A kind as JSON can hold it.
+
+    `resize` is left out where it is None, so that files and models without it are what they were before there was this field, and
+    earlier versions read them.
+    """
+    record = dataclasses.asdict(kind)
+    if kind.resize is None:
+        del record["resize"]
+    return record
+
+
+def read_kind(record: Mapping[str, Any]) -> FeatureKind:
+    """Read what `kind_record` made; JSON has no tuples.
+
+    Raises:
+        TypeError: a field is missing or unknown. What the fields hold is not checked.
+    """
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
+    }
+    return FeatureKind(**values)

@@ -29,7 +29,7 @@ from mlsp.errors import FeatureStoreError, SettingsError
 from mlsp.feature_codec import GridCodec, Part, StoredDtype
 from mlsp.feature_compression import Compression, filter_settings
 from mlsp.feature_files import move_into_place
-from mlsp.feature_kind import FeatureKind, Grid
+from mlsp.feature_kind import FeatureKind, Grid, kind_record, read_kind
 from mlsp.views import VIEW_COUNTS
 
 FORMAT = "mlsp features"
@@ -167,7 +167,7 @@ def _fill(file: h5py.File, layout: StoreLayout, photo_ids: Sequence[str], *, chu
     photos = len(photo_ids)
     file.attrs["format"] = FORMAT
     file.attrs["format_version"] = FORMAT_VERSION
-    file.attrs["kind"] = json.dumps(dataclasses.asdict(layout.kind))
+    file.attrs["kind"] = json.dumps(kind_record(layout.kind))
     file.attrs["grids"] = np.array(layout.grids)
     file.attrs["level_channels"] = np.array(layout.level_channels)
     file.attrs["dtype"] = layout.dtype
@@ -326,13 +326,10 @@ def open_hdf5(path: Path) -> h5py.File:
 
 def _kind(path: Path, values: dict[str, Any]) -> FeatureKind:
     names = {field.name for field in dataclasses.fields(FeatureKind)}
-    if values.keys() != names:
+    if values.keys() | {"resize"} != names:
         raise FeatureStoreError(
             f"feature file {path} describes its features by {sorted(values)}, expected "
             f"{sorted(names)}: it is of another version of mlsp"
         )
-    # JSON has no tuples. What a field holds is compared with what is expected, not checked here.
-    fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-    }
-    return FeatureKind(**fields)
+    # What a field holds is compared with what is expected, not checked here.
+    return read_kind(values)

@@ -72,7 +72,8 @@ def extract_features(
         Exactly one result for each source, in their order. A photo that cannot be read, is too small, or makes the network
         fail, is a `Failed`.
     """
-    settings = decode or DecodeSettings(longest_side=engine.kind.longest_side)
+    kind = engine.kind
+    settings = decode or DecodeSettings(longest_side=kind.longest_side, resize=kind.resize)
 
     def extract(source: Path) -> Extracted | Failed:
         try:

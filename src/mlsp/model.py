@@ -19,7 +19,7 @@ import platformdirs
 
 from mlsp.atomic_file import atomic_write_text
 from mlsp.errors import ModelError, unknown_name
-from mlsp.feature_kind import FeatureKind, Grid
+from mlsp.feature_kind import FeatureKind, Grid, kind_record, read_kind
 from mlsp.views import VIEW_COUNTS
 
 _log = logging.getLogger(__name__)
@@ -237,7 +237,7 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
     for head in heads:
         _check_head(head)
     kind, card = document["kind"], document["card"]
-    feature_kind = FeatureKind(**{**kind, "levels": tuple(kind["levels"])})
+    feature_kind = read_kind({**kind, "levels": tuple(kind["levels"])})
     _check_kind(feature_kind)
     smallest_side = int(document["smallest_side"])
     if smallest_side < 1:
@@ -283,6 +283,15 @@ def _check_kind(kind: FeatureKind) -> None:
     side = kind.longest_side
     if side is not None and (not isinstance(side, int) or side < 1):
         raise ValueError(f"longest_side {side!r}: expected a whole number of pixels, or null")
+    size = kind.resize
+    if size is not None and not (
+        isinstance(size, tuple)
+        and len(size) == 2
+        and all(isinstance(side, int) and side >= 1 for side in size)
+    ):
+        raise ValueError(f"resize {size!r}: expected width and height in pixels, or null")
+    if size is not None and kind.longest_side is not None:
+        raise ValueError(f"resize {size} and longest_side {side}: expected one of them")
 
 
 def _verify(folder: Path, name: str, sha256: str) -> None:
@@ -310,7 +319,7 @@ def save_model_record(model: Model) -> None:
         "name": model.name,
         "version": model.version,
         "card": asdict(model.card),
-        "kind": asdict(model.kind),
+        "kind": kind_record(model.kind),
         "smallest_side": model.smallest_side,
         "backbone": {
             "file": model.backbone_file,

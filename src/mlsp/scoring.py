@@ -26,7 +26,15 @@ from mlsp.errors import (
 from mlsp.features import Failed
 from mlsp.model import Model, load_model
 from mlsp.parallel import check_workers, map_in_order
-from mlsp.photos import DecodeSettings, Photo, check_pixels, read_bytes, read_photo, reduce_pixels
+from mlsp.photos import (
+    DecodeSettings,
+    Photo,
+    check_pixels,
+    read_bytes,
+    read_photo,
+    reduce_pixels,
+    resize_pixels,
+)
 from mlsp.score_cache import CachedScores, NullCache, ScoreCache
 from mlsp.views import cut_views
 
@@ -116,7 +124,8 @@ class Scorer:
         self._heads = heads
         self._workers = workers
         self._cache = cache if cache is not None else NullCache()
-        self._decode = DecodeSettings.of(model.kind.longest_side, max_pixels)
+        kind = model.kind
+        self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
         # Precision, decoder and runtime move scores a little, so remembered scores belong to them too.
         software = " ".join(version(name) for name in ("mlsp", "Pillow", "pillow-heif", "openvino"))
         self._cache_key = f"{model.fingerprint} {engine.precision} {software}"
@@ -193,7 +202,7 @@ class Scorer:
         """Score a photo that is in memory.
 
         Args:
-            pixels: RGB, upright, sRGB, uint8 (H, W, 3); reduced like a file's where it is larger than the model's longest side.
+            pixels: RGB, upright, sRGB, uint8 (H, W, 3); brought to the model's size like a file's.
 
         Returns:
             One score a head, by the head's name.
@@ -211,6 +220,8 @@ class Scorer:
         height, width = pixels.shape[:2]
         if self._decode.longest_side is not None:
             pixels = reduce_pixels(pixels, self._decode.longest_side)
+        if self._decode.resize is not None:
+            pixels = resize_pixels(pixels, self._decode.resize)
         return self._with_percentiles(self._predict(Photo(pixels, None, width, height)))
 
     def _score_file(self, source: Path) -> Scored | Failed:

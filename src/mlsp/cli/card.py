@@ -39,6 +39,8 @@ def card_lines(model: Model) -> Iterator[Text | Padding]:
         yield _indented(network)
     side = model.kind.longest_side
     size = f"reduced to a longest side of {side} pixels" if side else "seen at full size"
+    if model.kind.resize:
+        size = f"resized to {model.kind.resize[0]}×{model.kind.resize[1]} pixels"
     yield _indented(
         f"Photos are {size} and must have at least {model.smallest_side} on each side;"
         f" {len(model.kind.levels)} levels, views: {model.kind.views}"

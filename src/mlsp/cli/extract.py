@@ -76,6 +76,15 @@ def extract(
             show_default=False,
         ),
     ] = None,
+    resize: Annotated[
+        str | None,
+        typer.Option(
+            "--resize",
+            metavar="WxH",
+            help="Bring every photo to this size, whatever its proportions: 256x256 for the paper's Table 2.",
+            show_default=False,
+        ),
+    ] = None,
     dtype: Annotated[
         str, typer.Option("--dtype", help="float16, float32, uint8_level or uint8_channel.")
     ] = "float16",
@@ -126,6 +135,7 @@ def extract(
         levels=levels,
         weights=weights,
         longest_side=longest_side,
+        resize=resize,
         dtype=dtype,
         compression=compression,
         device=device,

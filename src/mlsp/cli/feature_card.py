@@ -30,6 +30,8 @@ def info_lines(file: Path, info: StoreInfo) -> Iterator[str]:
     yield f"levels      {len(kind.levels)}, {layout.channels} channels: {', '.join(kind.levels)}"
     yield f"views       {kind.views}, {layout.views} a photo"
     size = f"reduced to {kind.longest_side} px" if kind.longest_side else "at their own size"
+    if kind.resize:
+        size = f"resized to {kind.resize[0]}×{kind.resize[1]}"
     yield f"photo size  {size}"
     grids = ", ".join(f"{grid_name(grid)} {grid}×{grid}" for grid in layout.grids)
     yield f"grids       {grids}"

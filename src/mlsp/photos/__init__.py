@@ -22,7 +22,7 @@ from mlsp.errors import (
 from mlsp.photos import pillow_decoder, raw_decoder
 from mlsp.photos.files import PHOTO_SUFFIXES, find_photos, read_bytes
 from mlsp.photos.formats import PhotoFormat, photo_format
-from mlsp.photos.sizes import check_pixels, reduce_pixels
+from mlsp.photos.sizes import check_pixels, reduce_pixels, resize_pixels
 
 __all__ = [
     "PHOTO_SUFFIXES",
@@ -33,6 +33,7 @@ __all__ = [
     "read_bytes",
     "read_photo",
     "reduce_pixels",
+    "resize_pixels",
 ]
 
 # What Pillow says where nothing is damaged, but the pixels have numbers or channels that it does not know.
@@ -63,30 +64,49 @@ class DecodeSettings:
     Attributes:
         longest_side: larger photos are reduced by area means until their longest side has so many pixels; None for never.
         max_pixels: photos with more pixels are refused before they are decoded.
+        resize: width and height that every photo is brought to, see `mlsp.photos.sizes.resize_pixels`; None for its own.
 
     Raises:
-        SettingsError: a value is below 1.
+        SettingsError: a value is below 1, or both `longest_side` and `resize` are given.
     """
 
     longest_side: int | None = None
     max_pixels: int = 250_000_000
+    resize: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.longest_side is not None and self.longest_side < 1:
             raise SettingsError(f"longest_side must be at least 1, got {self.longest_side}")
         if self.max_pixels < 1:
             raise SettingsError(f"max_pixels must be at least 1, got {self.max_pixels}")
+        if self.resize is not None and min(self.resize) < 1:
+            raise SettingsError(f"resize must be at least 1×1, got {_size(self.resize)}")
+        if self.resize is not None and self.longest_side is not None:
+            raise SettingsError(
+                f"photos can be reduced to a longest side of {self.longest_side} or resized to {_size(self.resize)}:"
+                " choose one"
+            )
 
     @classmethod
-    def of(cls, longest_side: int | None, max_pixels: int | None) -> DecodeSettings:
+    def of(
+        cls,
+        longest_side: int | None,
+        max_pixels: int | None,
+        *,
+        resize: tuple[int, int] | None = None,
+    ) -> DecodeSettings:
         """Settings with the default limit where `max_pixels` is None.
 
         Raises:
-            SettingsError: a value is below 1.
+            SettingsError: a value is below 1, or both sizes are given.
         """
         if max_pixels is None:
-            return cls(longest_side=longest_side)
-        return cls(longest_side=longest_side, max_pixels=max_pixels)
+            return cls(longest_side=longest_side, resize=resize)
+        return cls(longest_side=longest_side, max_pixels=max_pixels, resize=resize)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
 
 
 def read_photo(
@@ -118,6 +138,8 @@ def read_photo(
     if not content:
         raise UnreadablePhotoError("the file is empty")
     pixels, width, height = _decode(content, photo_format(content), settings)
+    if settings.resize is not None:
+        pixels = resize_pixels(pixels, settings.resize)
     return Photo(pixels, source_path, width, height)
 
 

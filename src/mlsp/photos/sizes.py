@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mlsp.arrays import Float32Array, UInt8Array
-from mlsp.errors import PhotoTooLargeError
+from mlsp.errors import PhotoTooLargeError, SettingsError
 
 # Rows from, up to (both of the stored pixels) -> (rows, W, C).
 ReadRows = Callable[[int, int], UInt8Array]
@@ -74,6 +75,47 @@ def reduce_pixels(pixels: UInt8Array, longest_side: int) -> UInt8Array:
     if size == (width, height):
         return pixels
     return area_means(lambda start, stop: pixels[start:stop], (width, height), size)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read a size as users write it.
+
+    Args:
+        text: width, `x` or `×`, height.
+
+    Raises:
+        SettingsError: it is none.
+
+    Examples:
+        >>> parse_size("256x192")
+        (256, 192)
+    """
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise SettingsError(f"expected width and height in pixels such as 256x256, got {text!r}")
+    return int(sides[0]), int(sides[1])
+
+
+def resize_pixels(pixels: UInt8Array, size: tuple[int, int]) -> UInt8Array:
+    """Bring pixels to a size, whatever their proportions, as the paper does for its Table 2.
+
+    A side that shrinks does so by exact area means; one that grows is interpolated linearly, by Pillow. The paper does not say
+    how it rescaled.
+
+    Args:
+        pixels: (H, W, 3).
+        size: width w and height h.
+
+    Returns:
+        (h, w, 3).
+    """
+    height, width = pixels.shape[:2]
+    shrunk = min(width, size[0]), min(height, size[1])
+    if shrunk != (width, height):
+        pixels = area_means(lambda start, stop: pixels[start:stop], (width, height), shrunk)
+    if shrunk != size:
+        pixels = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+    return pixels
 
 
 def area_means(
