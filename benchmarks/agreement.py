@@ -17,6 +17,7 @@ import numpy as np
 from mlsp.datasets.biq2021 import load_biq2021
 from mlsp.errors import SettingsError
 from mlsp.metrics import plcc, srcc
+from mlsp.ratings import require_photos
 from mlsp.scoring import Scored, Scorer
 
 
@@ -26,7 +27,11 @@ def main() -> None:
     parser.add_argument("--biq2021", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    test = [rating for rating in load_biq2021(arguments.biq2021) if rating.split == "test"]
+    test = [
+        rating
+        for rating in require_photos(load_biq2021(arguments.biq2021))
+        if rating.split == "test"
+    ]
     mos = np.array([rating.mos for rating in test])
     subsets = np.array([rating.group for rating in test])
     found = []

@@ -25,6 +25,7 @@ from mlsp.errors import PhotoError
 from mlsp.metrics import srcc
 from mlsp.model import load_model
 from mlsp.photos import DecodeSettings, find_photos, read_photo, reduce_pixels
+from mlsp.ratings import require_photos
 from mlsp.scoring import Scorer
 
 Row: TypeAlias = dict[str, float | int | str]
@@ -86,7 +87,7 @@ def compare_halves(folder: Path, most: int) -> list[Row]:
 
 def compare_with_people(folder: Path) -> list[Row]:
     """Quality of BIQ2021's test photos, reduced before they are scored, against people's ratings of the whole."""
-    table = [rating for rating in load_biq2021(folder) if rating.split == "test"]
+    table = [rating for rating in require_photos(load_biq2021(folder)) if rating.split == "test"]
     scorer = scorer_at(512)
     rows: list[Row] = []
     for side in (512, 384, 256):

@@ -1,4 +1,5 @@
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from mlsp.datasets.biq2021 import load_biq2021
 from mlsp.datasets.oasis import load_oasis_beauty
 from mlsp.errors import RatingsError
-from mlsp.ratings import RatingTable
+from mlsp.ratings import RatingTable, require_photos
 
 
 def make_biq2021(folder: Path, *, mos: str = "0.25") -> Path:
@@ -25,22 +26,27 @@ def make_biq2021(folder: Path, *, mos: str = "0.25") -> Path:
 
 def test_biq2021_as_published(tmp_path: Path) -> None:
     table = load_biq2021(make_biq2021(tmp_path))
-    assert [(r.photo.name, r.mos, r.split, r.group) for r in table] == [
+    assert [(r.photo_id, r.mos, r.split, r.group) for r in table] == [
         ("ss02 (1014).JPG", 0.25, "train", "ss02"),
         ("ss01 (1).jpg", 1.0, "test", "ss01"),
     ]
 
 
-def test_biq2021_names_a_missing_photo(tmp_path: Path) -> None:
+def test_biq2021_without_photos_names_them_as_their_files(tmp_path: Path) -> None:
     folder = make_biq2021(tmp_path)
-    (folder / "Images" / "ss01 (1).jpg").unlink()
-    message = "BIQ2021: Test (Images and MOS).csv line 2: no photo 'ss01 (1).jpg' in Images"
-    with pytest.raises(RatingsError, match=f"^{re.escape(message)}$"):
-        load_biq2021(folder)
+    shutil.rmtree(folder / "Images")
+    table = load_biq2021(folder)
+    assert table.photo_ids == ("ss02 (1014).JPG", "ss01 (1).jpg")
+    with pytest.raises(RatingsError) as caught:
+        require_photos(table)
+    first, second = folder / "Images" / "ss02 (1014).JPG", folder / "Images" / "ss01 (1).jpg"
+    assert str(caught.value) == (
+        f"BIQ2021: 2 of 2 photos are missing: '{first}', '{second}': give the folder that holds the photos"
+    )
 
 
 def test_ratings_outside_the_scale_are_refused(tmp_path: Path) -> None:
-    message = "BIQ2021: ss02 (1014).JPG has rating 4.0, expected 0.0 to 1.0: correct the table"
+    message = "BIQ2021: ss02 (1014).JPG has rating 4, expected 0 to 1: correct the table"
     with pytest.raises(RatingsError, match=f"^{re.escape(message)}$"):
         load_biq2021(make_biq2021(tmp_path, mos="4"))
 

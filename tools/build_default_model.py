@@ -38,7 +38,7 @@ from mlsp.metrics import plcc, srcc
 from mlsp.model import Agreement, Card, HeadRecord, Model, save_model_record
 from mlsp.near_duplicates import difference_hash, duplicate_groups
 from mlsp.photos import read_photo
-from mlsp.ratings import RatingTable
+from mlsp.ratings import RatingTable, require_photos
 from mlsp.weights import load_network
 
 LONGEST_SIDE = 512
@@ -276,7 +276,7 @@ def main() -> None:
     )
     channels = [level.channels for level in spec.levels]
     tables = (
-        load_biq2021(arguments.biq2021),
+        require_photos(load_biq2021(arguments.biq2021)),
         load_oasis_beauty(arguments.oasis, arguments.oasis_beauty),
     )
     rated = [features_of(table, model_file, kind, arguments.work) for table in tables]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsp.arrays import Float64Array
 from mlsp.errors import RatingsError
+
+SPLITS = ("train", "validation", "test")
+# Of the scale. Published means are rounded, often to two decimals; a swapped column is off by far more.
+MOS_TOLERANCE = 0.01
+_NAMED_AT_MOST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +25,20 @@ class Rating:
     """One rated photo.
 
     Attributes:
-        photo: its file.
+        photo: its file, which need not exist where stored features are used.
+        photo_id: its name as in feature files: the path relative to the photos' folder, with `/` between the parts.
         mos: mean opinion score, on the table's scale.
-        split: `train` or `test` where the authors published one.
-        group: photos of one group must not be on both sides of a split.
+        split: `train`, `validation` or `test` where the authors published one.
+        group: what it has in common with others, such as its theme or subset; empty where nothing is known.
+        votes: how many people gave each of the table's bins, or shares of them; None where only the mean is known.
     """
 
     photo: Path
+    photo_id: str
     mos: float
-    split: str | None
-    group: str
+    split: str | None = None
+    group: str = ""
+    votes: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +50,47 @@ class RatingTable:
         lowest: end of the scale.
         highest: other end of it.
         ratings: in the published order.
+        bins: values of the bins of the votes, ascending; None where only means are known.
+        extra: further columns by name, each with one text a photo.
 
     Raises:
-        RatingsError: it is empty, or a rating is outside the scale.
+        RatingsError: it is empty, a photo comes twice, a rating is outside the scale, or votes do not fit to the bins or the mean.
     """
 
     name: str
     lowest: float
     highest: float
     ratings: tuple[Rating, ...]
+    bins: tuple[float, ...] | None = None
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.ratings:
             raise RatingsError(f"{self.name}: no ratings were found: check the table's path")
+        if not (
+            math.isfinite(self.lowest)
+            and math.isfinite(self.highest)
+            and self.lowest < self.highest
+        ):
+            raise RatingsError(
+                f"{self.name}: the scale is {self.lowest:g} to {self.highest:g}, expected two numbers, the lower first"
+            )
+        if self.bins is not None and not (
+            len(self.bins) > 1
+            and all(low < high for low, high in zip(self.bins, self.bins[1:], strict=False))
+        ):
+            raise RatingsError(
+                f"{self.name}: the bins are {self.bins}, expected two or more, ascending"
+            )
         for rating in self.ratings:
-            if not self.lowest <= rating.mos <= self.highest:
+            fault = fault_of(rating, self.lowest, self.highest, self.bins)
+            if fault:
+                raise RatingsError(f"{self.name}: {rating.photo_id} {fault}: correct the table")
+        self._check_different()
+        for column, texts in self.extra.items():
+            if len(texts) != len(self.ratings):
                 raise RatingsError(
-                    f"{self.name}: {rating.photo.name} has rating {rating.mos}, expected"
-                    f" {self.lowest} to {self.highest}: correct the table"
+                    f"{self.name}: column {column!r} has {len(texts)} rows, expected one a photo: {len(self.ratings)}"
                 )
 
     def __len__(self) -> int:
@@ -67,12 +102,141 @@ class RatingTable:
     @property
     def mos(self) -> Float64Array:
         """(photos,) mean opinion scores."""
-        return np.array([rating.mos for rating in self.ratings])
+        return np.array([rating.mos for rating in self.ratings], dtype=np.float64)
 
     @property
     def photos(self) -> tuple[Path, ...]:
         """Files, in the table's order."""
         return tuple(rating.photo for rating in self.ratings)
+
+    @property
+    def photo_ids(self) -> tuple[str, ...]:
+        """Names as in feature files, in the table's order."""
+        return tuple(rating.photo_id for rating in self.ratings)
+
+    @property
+    def votes(self) -> Float64Array:
+        """(photos, bins) votes for each of the bins.
+
+        Raises:
+            RatingsError: the table has only means.
+        """
+        if self.bins is None:
+            raise RatingsError(
+                f"{self.name} has mean ratings only: give a table with the votes for each value, in columns votes_1, votes_2 and so on"
+            )
+        return np.array([rating.votes for rating in self.ratings], dtype=np.float64)
+
+    def select(self, rows: Sequence[int] | NDArray[np.intp]) -> RatingTable:
+        """The table of some of the photos.
+
+        Args:
+            rows: their indices, in the order wanted, each once.
+
+        Raises:
+            RatingsError: there are none, or one comes twice.
+        """
+        indices = [int(row) for row in rows]
+        return replace(
+            self,
+            ratings=tuple(self.ratings[row] for row in indices),
+            extra={
+                name: tuple(texts[row] for row in indices) for name, texts in self.extra.items()
+            },
+        )
+
+    def _check_different(self) -> None:
+        counts = Counter(rating.photo_id for rating in self.ratings)
+        if len(counts) < len(self.ratings):
+            twice = [name for name, count in counts.items() if count > 1]
+            raise RatingsError(
+                f"{self.name} rates {listed(twice)} more than once: keep one rating a photo"
+            )
+
+
+def fault_of(
+    rating: Rating, lowest: float, highest: float, bins: tuple[float, ...] | None
+) -> str | None:
+    """What is wrong with a rating, to be continued after the photo's name or the table's line.
+
+    Args:
+        rating: to check.
+        lowest: end of the scale.
+        highest: other end of it.
+        bins: values of the bins of the votes; None for means only.
+
+    Returns:
+        None where nothing is wrong.
+    """
+    if rating.split is not None and rating.split not in SPLITS:
+        return f"has split {rating.split!r}, expected {', '.join(SPLITS)}"
+    if not lowest <= rating.mos <= highest:
+        return f"has rating {rating.mos:g}, expected {lowest:g} to {highest:g}"
+    if rating.votes is None or bins is None:
+        if rating.votes is None and bins is None:
+            return None
+        return "has votes, but the table has no bins" if bins is None else "has no votes"
+    if len(rating.votes) != len(bins):
+        return f"has votes for {len(rating.votes)} bins, expected {len(bins)}"
+    total = math.fsum(rating.votes)
+    if not (all(vote >= 0 for vote in rating.votes) and 0 < total < math.inf):
+        return (
+            f"has the votes {', '.join(f'{vote:g}' for vote in rating.votes)},"
+            " expected numbers from 0, not all of them 0"
+        )
+    mean = math.fsum(map(math.prod, zip(rating.votes, bins, strict=True))) / total
+    if abs(mean - rating.mos) > MOS_TOLERANCE * (highest - lowest):
+        return f"has rating {rating.mos:g}, but the mean of its votes is {mean:.4g}"
+    return None
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message: the first ten, and how many more there are.
+
+    Args:
+        names: of photos.
+
+    Examples:
+        >>> listed(["a.jpg", "b.jpg"])
+        "'a.jpg', 'b.jpg'"
+    """
+    every = list(names)
+    text = ", ".join(map(repr, every[:_NAMED_AT_MOST]))
+    more = len(every) - _NAMED_AT_MOST
+    return f"{text} and {more} more" if more > 0 else text
+
+
+def missing_photos(table: RatingTable) -> tuple[Rating, ...]:
+    """Ratings whose photo is not there; training from stored features does not need the photos.
+
+    Args:
+        table: whose photos are looked up.
+
+    Returns:
+        In the table's order.
+    """
+    return tuple(rating for rating in table.ratings if not rating.photo.is_file())
+
+
+def require_photos(table: RatingTable) -> RatingTable:
+    """Make sure that every photo is there.
+
+    Args:
+        table: whose photos are looked up.
+
+    Returns:
+        The same table.
+
+    Raises:
+        RatingsError: some are missing; it names them.
+    """
+    missing = missing_photos(table)
+    if missing:
+        raise RatingsError(
+            f"{table.name}: {len(missing)} of {len(table)} photos are missing: "
+            f"{listed(str(rating.photo) for rating in missing)}: give the folder that holds the photos"
+        )
+    return table
 
 
 def parse_mos(text: str | None, where: str) -> float:

@@ -1,1 +1,91 @@
 """Public collections of rated photos: one file each, from the files as their authors publish them to a rating table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlsp.datasets.biq2021 import load_biq2021
+from mlsp.datasets.oasis import load_oasis
+from mlsp.errors import RatingsError, unknown_name
+from mlsp.photo_lists import TABLE_SUFFIXES
+from mlsp.rating_tables import read_ratings
+from mlsp.ratings import RatingTable
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A public collection.
+
+    Attributes:
+        name: before the colon of a source, such as `ava:FOLDER`.
+        description: what it holds, in a line.
+        citation: to give in publications.
+        load: reads the folder as published; the photos are in the second folder, or where their authors put them.
+    """
+
+    name: str
+    description: str
+    citation: str
+    load: Callable[[Path, Path | None], RatingTable]
+
+
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            "biq2021",
+            "12,000 photos rated for technical quality by 30 people each",
+            "Ahmed and Asif, BIQ2021: a large-scale blind image quality assessment database, J. Electronic Imaging 31(5), 2022",
+            load_biq2021,
+        ),
+        Dataset(
+            "oasis",
+            "900 photos rated for beauty by 104 to 368 people each",
+            "Kurdi, Lozano and Banaji, Introducing the Open Affective Standardized Image Set (OASIS), Behavior Research Methods 49, 2017; "
+            "ratings: Brielmann and Pelli, Intense beauty requires intense pleasure, Frontiers in Psychology 10, 2019",
+            load_oasis,
+        ),
+    )
+}
+
+
+def load_ratings(
+    source: str | Path,
+    *,
+    photos: Path | None = None,
+    lowest: float | None = None,
+    highest: float | None = None,
+) -> RatingTable:
+    """Read ratings from wherever they are.
+
+    Args:
+        source: a table ending in `.csv` or `.parquet`, or a data set and its folder, such as `ava:FOLDER`; `DATASETS` lists them.
+        photos: folder that holds the photos, if it is not where the table or the data set has them. They may be missing;
+            `mlsp.ratings.require_photos` makes sure that they are not.
+        lowest: end of a table's scale; None takes it from the bins of its votes or from its ratings. Not for data sets, which have theirs.
+        highest: the other end.
+
+    Returns:
+        At least one rating.
+
+    Raises:
+        RatingsError: there is no such data set or table, or it cannot be used.
+        MissingExtraError: a `.parquet` table without pyarrow.
+    """
+    text = str(source)
+    name, colon, folder = text.partition(":")
+    if colon and name in DATASETS:
+        if lowest is not None or highest is not None:
+            raise RatingsError(f"{name} has its own scale: leave out lowest and highest")
+        return DATASETS[name].load(Path(folder), photos)
+    if text.lower().endswith(TABLE_SUFFIXES):
+        return read_ratings(Path(source), photos=photos, lowest=lowest, highest=highest)
+    # One letter is a drive.
+    if colon and len(name) > 1 and name.isidentifier():
+        raise RatingsError(unknown_name("data set", name, DATASETS))
+    known = ", ".join(f"{name}:FOLDER" for name in DATASETS)
+    raise RatingsError(
+        f"ratings cannot be read from {text}: give a table ending in {' or '.join(TABLE_SUFFIXES)}, or one of {known}"
+    )

@@ -1,4 +1,8 @@
-"""BIQ2021 (Ahmed and Asif 2022): 12,000 photos rated for technical quality, 0…1, by 30 people each."""
+"""BIQ2021 (Ahmed and Asif 2022): 12,000 photos rated for technical quality, 0…1, by 30 people each.
+
+Nisar Ahmed and Shahzad Asif, "BIQ2021: a large-scale blind image quality assessment database", Journal of Electronic Imaging 31(5),
+2022. Published at github.com/nisarahmedrana/BIQ2021 without a licence: ask its authors before passing photos or ratings on.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +13,26 @@ from mlsp.errors import RatingsError
 from mlsp.ratings import Rating, RatingTable, parse_mos, photos_by_lower_name
 
 _TABLES = {"train": "Train (Images and MOS).csv", "test": "Test (Images and MOS).csv"}
+# The one published file whose letter case differs from the table's.
+_NAMES_OF_FILES = {"ss02 (1014).jpg": "ss02 (1014).JPG"}
 
 
-def load_biq2021(folder: Path) -> RatingTable:
+def load_biq2021(folder: Path, photos: Path | None = None) -> RatingTable:
     """Read the published folder.
 
     Args:
         folder: holds `Images` and the two tables of the official split.
+        photos: where the photos are, if not in `Images`. They may be missing.
 
     Returns:
-        Train photos first; the group is the subset (`ss01` own photos, `ss02` taken with faults on purpose, `ss03` Unsplash).
+        Train photos first; the group is the subset (`ss01` own photos, `ss02` taken with faults on purpose, `ss03` Unsplash), which is
+        on both sides of the official split. Photos are named as in `Images`.
 
     Raises:
-        RatingsError: a file is missing or a table is not of the published form.
+        RatingsError: a table is missing or not of the published form.
     """
-    files = photos_by_lower_name(folder / "Images")
+    photos = photos or folder / "Images"
+    files = photos_by_lower_name(photos) if photos.is_dir() else {}
     ratings: list[Rating] = []
     for split, name in _TABLES.items():
         try:
@@ -35,12 +44,8 @@ def load_biq2021(folder: Path) -> RatingTable:
         for number, row in enumerate(csv.reader(text.splitlines())):
             if number == 0 or not row or not row[0]:
                 continue
-            photo = files.get(row[0].lower())
-            if photo is None:
-                raise RatingsError(
-                    f"BIQ2021: {name} line {number + 1}: no photo {row[0]!r} in Images"
-                )
+            photo = files.get(row[0].lower(), photos / _NAMES_OF_FILES.get(row[0], row[0]))
             text_of_mos = row[1] if len(row) > 1 else None
             mos = parse_mos(text_of_mos, f"BIQ2021: {name} line {number + 1}")
-            ratings.append(Rating(photo, mos, split, row[0][:4].lower()))
+            ratings.append(Rating(photo, photo.name, mos, split, row[0][:4].lower()))
     return RatingTable("BIQ2021", 0.0, 1.0, tuple(ratings))

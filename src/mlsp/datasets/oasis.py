@@ -44,9 +44,23 @@ def load_oasis_beauty(images: Path, ratings_file: Path) -> RatingTable:
         theme = (row["Theme"] or "").replace(" ", "").lower()
         if theme not in files:
             raise RatingsError(f"OASIS: no photo of theme {row['Theme']!r} in {images}")
-        ratings.append(
-            Rating(
-                files[theme], parse_mos(row["beauty_mean"], where), None, theme.rstrip("0123456789")
-            )
-        )
+        mos = parse_mos(row["beauty_mean"], where)
+        photo = files[theme]
+        ratings.append(Rating(photo, photo.name, mos, None, theme.rstrip("0123456789")))
     return RatingTable("OASIS", 1.0, 7.0, tuple(ratings))
+
+
+def load_oasis(folder: Path, photos: Path | None = None) -> RatingTable:
+    """Read a folder with `means_per_image.csv` and the folder `images`.
+
+    Args:
+        folder: holds the ratings.
+        photos: where the photos are, if not in `images`.
+
+    Returns:
+        See `load_oasis_beauty`.
+
+    Raises:
+        RatingsError: a file is missing or the table is not of the published form.
+    """
+    return load_oasis_beauty(photos or folder / "images", folder / "means_per_image.csv")
