@@ -1,0 +1,37 @@
+"""Heads: from features to a score. Importing this needs torch.
+
+records           what heads there are, and what one is to be: HEADS, HeadSpec
+score_head        build_head -> ScoreHead: levels chosen, scale of the ratings
+fully_connected   Single-1FC, 3FC, Multi-3FC
+pool              Pool-3FC
+layers            Keras's initialisation and batch norms
+losses            squared earth mover's distance, mean of a distribution
+size_network      the paper's network on width and height alone
+ridge             a linear head in closed form
+"""
+
+from __future__ import annotations
+
+from mlsp.heads.layers import parameter_count
+from mlsp.heads.losses import emd_squared, mean_of_bins
+from mlsp.heads.records import HEADS, FeatureLevel, HeadForm, HeadSpec
+from mlsp.heads.ridge import RidgeHead, RidgeSettings, fit_ridge
+from mlsp.heads.score_head import ScoreHead, build_head
+from mlsp.heads.size_network import SizeNetwork, build_size_network
+
+__all__ = [
+    "HEADS",
+    "FeatureLevel",
+    "HeadForm",
+    "HeadSpec",
+    "RidgeHead",
+    "RidgeSettings",
+    "ScoreHead",
+    "SizeNetwork",
+    "build_head",
+    "build_size_network",
+    "emd_squared",
+    "fit_ridge",
+    "mean_of_bins",
+    "parameter_count",
+]
