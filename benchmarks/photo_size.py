@@ -40,7 +40,7 @@ def scorer_at(longest_side: int | None) -> Scorer:
     """The embedded model, but with photos reduced to another longest side."""
     model = load_model()
     model = replace(model, kind=replace(model.kind, longest_side=longest_side))
-    engine = open_engine(model.folder / model.backbone_file, model.kind)
+    engine = open_engine(model.backbone, model.kind)
     heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
     return Scorer(model, engine, heads, workers=1)
 

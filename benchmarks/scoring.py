@@ -120,7 +120,7 @@ def main() -> None:
         photos = prepare(arguments.sources, folder, 300)
         decode = DecodeSettings(longest_side=model.kind.longest_side)
         scorer = Scorer.load()
-        engine = open_engine(model.folder / model.backbone_file, model.kind)
+        engine = open_engine(model.backbone, model.kind)
         pixels = [read_photo(photo, settings=decode).pixels[None] for photo in photos[:50]]
 
         def network() -> int:

@@ -35,7 +35,7 @@ def test_its_graph_is_the_published_network(examples: Path, name: str) -> None:
     pixels = read_photo(examples / name, settings=settings).pixels[None]
     with torch.no_grad():
         reference = PooledNetwork(network, spec, 1).eval()(torch.from_numpy(pixels)).numpy()
-    engine = open_engine(model.folder / model.backbone_file, model.kind, precision="float32")
+    engine = open_engine(model.backbone, model.kind, precision="float32")
     got = engine.pooled(pixels)
     start = 0
     for level in spec.levels:

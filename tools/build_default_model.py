@@ -30,12 +30,13 @@ from mlsp.backbones import backbone
 from mlsp.datasets.biq2021 import load_biq2021
 from mlsp.datasets.oasis import load_oasis_beauty
 from mlsp.engines import open_engine, usable_cores
-from mlsp.export import export_backbone, export_head
+from mlsp.export import export_backbone
 from mlsp.feature_kind import FeatureKind
 from mlsp.features import Failed, extract_features
 from mlsp.heads import RidgeHead, RidgeSettings, fit_ridge
 from mlsp.metrics import plcc, srcc
-from mlsp.model import Agreement, Card, HeadRecord, Model, save_model_record
+from mlsp.model import Agreement, Card, HeadRecord
+from mlsp.model_writing import check_model_folder, write_model
 from mlsp.near_duplicates import difference_hash, duplicate_groups
 from mlsp.photos import read_photo
 from mlsp.ratings import RatingTable, require_photos
@@ -260,11 +261,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/default_model"))
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    check_model_folder(arguments.output)
 
     spec = backbone(arguments.backbone)
     network, weights_sha256 = load_network(spec)
-    model_file = arguments.output / "backbone.onnx"
+    model_file = arguments.work / "backbone.onnx"
     export_backbone(network, spec, model_file, grid=1, half_weights=True)
     kind = FeatureKind(
         backbone=spec.name,
@@ -284,23 +286,17 @@ def main() -> None:
     for name, build, photos in (("quality", quality, rated[0]), ("beauty", beauty, rated[1])):
         print(f"{name}:", flush=True)
         head, record = build(photos, channels)
-        export_head(head, spec.channels, arguments.output / record.file, grid=1)
-        heads.append(record.with_file(arguments.output))
+        heads.append((record, head))
     card = json.loads((Path(__file__).parent / "default_model_card.json").read_text())
-    save_model_record(
-        Model(
-            folder=arguments.output,
-            name="default",
-            version="1",
-            fingerprint="",
-            kind=kind,
-            smallest_side=SMALLEST_SIDE,
-            backbone_file=model_file.name,
-            heads=tuple(heads),
-            card=Card(
-                card["summary"], tuple(card["networks"]), tuple(card["limits"]), card["license"]
-            ),
-        )
+    write_model(
+        arguments.output,
+        name="default",
+        kind=kind,
+        smallest_side=SMALLEST_SIDE,
+        heads=heads,
+        channels=spec.channels,
+        card=Card(card["summary"], tuple(card["networks"]), tuple(card["limits"]), card["license"]),
+        backbone=model_file,
     )
 
 

@@ -1,16 +1,16 @@
-"""A model on disk: a folder with `model.json`, `backbone.onnx` and one `<head>.onnx` each, verified on load."""
+"""A model on disk: a folder with `model.json`, `backbone.onnx` and one `<head>.onnx` each, verified on load.
+
+A model without `backbone.onnx` reads stored features only.
+"""
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import json
 import logging
-import math
 import os
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -20,99 +20,16 @@ import platformdirs
 from mlsp.atomic_file import atomic_write_text
 from mlsp.errors import ModelError, unknown_name
 from mlsp.feature_kind import FeatureKind, Grid, kind_record, read_kind
+from mlsp.model_records import Agreement as Agreement
+from mlsp.model_records import Card as Card
+from mlsp.model_records import HeadRecord as HeadRecord
+from mlsp.model_records import check_head, file_sha256
 from mlsp.views import VIEW_COUNTS
 
 _log = logging.getLogger(__name__)
 
 FORMAT = 1
 MODEL_FILE = "model.json"
-_HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")
-# Names that a report's columns already have.
-_RESERVED_NAMES = frozenset({"photo", "overall", "width", "height", "model"})
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How well a head's scores agree with people's ratings.
-
-    Attributes:
-        photos: which photos it was measured on.
-        photo_count: how many.
-        srcc: Spearman's rank correlation, -1…1.
-        plcc: Pearson's correlation, -1…1.
-    """
-
-    photos: str
-    photo_count: int
-    srcc: float
-    plcc: float
-
-
-@dataclass(frozen=True, slots=True)
-class HeadRecord:
-    """One head of a model.
-
-    Attributes:
-        name: column in reports.
-        file: ONNX file in the model's folder.
-        sha256: of the file.
-        meaning: what a high score means, in a few words.
-        lowest: end of the ratings' scale.
-        highest: other end of it.
-        ratings: which ratings it learned from, with source and licence.
-        quantiles: scores of the rated photos at even steps from the least to the largest, predicted by heads that had not
-            seen them.
-        agreement: with people, measured.
-    """
-
-    name: str
-    file: str
-    sha256: str
-    meaning: str
-    lowest: float
-    highest: float
-    ratings: str
-    quantiles: tuple[float, ...]
-    agreement: tuple[Agreement, ...]
-
-    def with_file(self, folder: Path) -> HeadRecord:
-        """This record with the hash of its file in a folder."""
-        return replace(self, sha256=_sha256(folder / self.file))
-
-    def percentile(self, value: float) -> float:
-        """Share of the rated photos whose score is lower, 0…100, by linear interpolation between quantiles.
-
-        Examples:
-            >>> HeadRecord("h", "", "", "", 0, 1, "", (0.0, 0.5, 1.0), ()).percentile(0.25)
-            25.0
-        """
-        if math.isnan(value):
-            return math.nan
-        above = bisect.bisect_right(self.quantiles, value)
-        if above == 0:
-            return 0.0
-        if above == len(self.quantiles):
-            return 100.0
-        low, high = self.quantiles[above - 1], self.quantiles[above]
-        steps = above - 1 + (value - low) / (high - low)
-        return 100 * steps / (len(self.quantiles) - 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a user should know of a model before believing it.
-
-    Attributes:
-        summary: one sentence.
-        networks: which networks, trained on what, under which licence.
-        limits: what it was not tested on and is not good for.
-        license: of the model.
-    """
-
-    summary: str
-    networks: tuple[str, ...]
-    limits: tuple[str, ...]
-    license: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +43,7 @@ class Model:
         fingerprint: SHA-256 of `model.json`, and so of everything it names.
         kind: features its heads read.
         smallest_side: least width and height of a photo, in pixels; below, scores would mean nothing.
-        backbone_file: ONNX file in the folder.
+        backbone_file: ONNX file in the folder; None for a model that reads stored features only.
         heads: in the order of the reports' columns.
         card: what to know of it.
     """
@@ -137,9 +54,23 @@ class Model:
     fingerprint: str
     kind: FeatureKind
     smallest_side: int
-    backbone_file: str
+    backbone_file: str | None
     heads: tuple[HeadRecord, ...]
     card: Card
+
+    @property
+    def backbone(self) -> Path:
+        """The network's ONNX file.
+
+        Raises:
+            ModelError: the model has none.
+        """
+        if self.backbone_file is None:
+            raise ModelError(
+                f"model {self.folder} has heads but no network, so it cannot score photos: `mlsp predict` scores stored features,"
+                f" or make the model again with --weights FILE, the weights of {self.kind.backbone}"
+            )
+        return self.folder / self.backbone_file
 
 
 def models_folders() -> tuple[Path, ...]:
@@ -209,12 +140,13 @@ def _read(folder: Path) -> Model:
         )
     try:
         parsed = _parse(folder, document, hashlib.sha256(raw).hexdigest())
-        expected = {parsed.backbone_file: str(document["backbone"]["sha256"])}
+        expected = {head.file: head.sha256 for head in parsed.heads}
+        if parsed.backbone_file is not None:
+            expected[parsed.backbone_file] = str(document["backbone"]["sha256"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"{file} is damaged: {type(error).__name__} at {error}. Install the model again"
         ) from error
-    expected.update((head.file, head.sha256) for head in parsed.heads)
     for name, sha256 in expected.items():
         _verify(folder, name, sha256)
     return parsed
@@ -235,11 +167,11 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
     if not names or len(set(names)) < len(names):
         raise ValueError(f"heads {names}: at least one is needed, each with its own name")
     for head in heads:
-        _check_head(head)
+        check_head(head)
     kind, card = document["kind"], document["card"]
     feature_kind = read_kind({**kind, "levels": tuple(kind["levels"])})
     _check_kind(feature_kind)
-    smallest_side = int(document["smallest_side"])
+    smallest_side, backbone = int(document["smallest_side"]), document["backbone"]
     if smallest_side < 1:
         raise ValueError(f"smallest_side {smallest_side}: expected at least 1")
     return Model(
@@ -249,31 +181,10 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
         fingerprint=fingerprint,
         kind=feature_kind,
         smallest_side=smallest_side,
-        backbone_file=str(document["backbone"]["file"]),
+        backbone_file=None if backbone is None else str(backbone["file"]),
         heads=heads,
         card=Card(**{**card, "networks": tuple(card["networks"]), "limits": tuple(card["limits"])}),
     )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _check_head(head: HeadRecord) -> None:
-    """Raise ValueError if a head's record cannot be used."""
-    if not _HEAD_NAME.fullmatch(head.name) or head.name in _RESERVED_NAMES:
-        raise ValueError(f"head name {head.name!r}: lower-case letters, digits and _ are allowed")
-    texts = (head.file, head.sha256, head.meaning, head.ratings)
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"texts of {head.name!r}: expected strings")
-    numbers = (head.lowest, head.highest, *head.quantiles)
-    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
-        raise ValueError(f"numbers of {head.name!r}: expected finite ones")
-    if head.lowest >= head.highest:
-        raise ValueError(f"scale of {head.name!r}: {head.lowest} is not below {head.highest}")
-    if len(head.quantiles) < 2 or list(head.quantiles) != sorted(head.quantiles):
-        raise ValueError(f"quantiles of {head.name!r}: at least two, in rising order")
 
 
 def _check_kind(kind: FeatureKind) -> None:
@@ -300,7 +211,7 @@ def _verify(folder: Path, name: str, sha256: str) -> None:
             f"{folder / MODEL_FILE} names the file {name!r}: only files in the model's own folder are read"
         )
     try:
-        found = _sha256(folder / name)
+        found = file_sha256(folder / name)
     except OSError as error:
         raise ModelError(
             f"model {folder}: {name} cannot be read ({error.strerror}). Install the model again"
@@ -313,7 +224,10 @@ def _verify(folder: Path, name: str, sha256: str) -> None:
 
 def save_model_record(model: Model) -> None:
     """Write `model.json` into the model's folder, where its ONNX files must already be."""
-    backbone = model.folder / model.backbone_file
+    backbone = None
+    if model.backbone_file is not None:
+        sha256 = file_sha256(model.folder / model.backbone_file)
+        backbone = {"file": model.backbone_file, "sha256": sha256}
     document = {
         "format": FORMAT,
         "name": model.name,
@@ -321,10 +235,7 @@ def save_model_record(model: Model) -> None:
         "card": asdict(model.card),
         "kind": kind_record(model.kind),
         "smallest_side": model.smallest_side,
-        "backbone": {
-            "file": model.backbone_file,
-            "sha256": _sha256(backbone),
-        },
+        "backbone": backbone,
         "heads": [asdict(head) for head in model.heads],
     }
     with atomic_write_text(model.folder / MODEL_FILE) as stream:

@@ -48,11 +48,13 @@ class Score:
 
     Attributes:
         value: on the scale of the ratings that the head learned from.
-        percentile: share of the rated photos whose score is lower, 0…100.
+        percentile: share of the rated photos whose score is lower, 0…100; NaN where the model does not know of them.
+        place: where the value lies on the scale: 0 at its lowest end, 100 at its highest.
     """
 
     value: float
     percentile: float
+    place: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,12 @@ class Scored:
 
     @property
     def overall(self) -> float:
-        """Mean of the heads' percentiles, 0…100."""
-        return sum(score.percentile for score in self.scores.values()) / len(self.scores)
+        """Mean of the heads' percentiles, 0…100; for a head without percentiles its score's place on the scale counts."""
+        shares = [
+            score.place if math.isnan(score.percentile) else score.percentile
+            for score in self.scores.values()
+        ]
+        return sum(shares) / len(shares)
 
 
 class Head(Protocol):
@@ -153,7 +159,7 @@ class Scorer:
             max_pixels: photos with more are refused before they are decoded.
 
         Raises:
-            ModelError: the model is missing or damaged.
+            ModelError: the model is missing or damaged, or has no network.
             SettingsError: an argument is unknown or out of range.
         """
         from mlsp.engines.openvino_engine import OpenVinoHead
@@ -162,9 +168,7 @@ class Scorer:
             raise SettingsError(unknown_name("device", device, DEVICES))
         check_choices("cpu", precision)
         record = load_model(model)
-        engine = open_engine(
-            record.folder / record.backbone_file, record.kind, device="cpu", precision=precision
-        )
+        engine = open_engine(record.backbone, record.kind, device="cpu", precision=precision)
         heads = [OpenVinoHead(record.folder / head.file) for head in record.heads]
         for head, reader in zip(record.heads, heads, strict=True):
             if reader.channels != engine.channels:
@@ -269,8 +273,9 @@ class Scorer:
 
     def _with_percentiles(self, values: Mapping[str, float]) -> dict[str, Score]:
         return {
-            head.name: Score(values[head.name], head.percentile(values[head.name]))
+            head.name: Score(value, head.percentile(value), head.place(value))
             for head in self.model.heads
+            for value in [values[head.name]]
         }
 
 

@@ -27,12 +27,17 @@ def card_lines(model: Model) -> Iterator[Text | Padding]:
             f"{head.name} ({head.lowest:g} to {head.highest:g}): {head.meaning}", style="bold"
         )
         yield _indented(f"Learned from {head.ratings}")
-        yield _indented("Agreement with people (SRCC: Spearman, PLCC: Pearson correlation):")
+        if head.agreement:
+            yield _indented("Agreement with people (SRCC: Spearman, PLCC: Pearson correlation):")
+        else:
+            yield _indented("Agreement with people: not measured")
         for agreement in head.agreement:
             yield _indented(
                 f"SRCC {agreement.srcc:.3f}  PLCC {agreement.plcc:.3f}  {agreement.photos} ({agreement.photo_count} photos)",
                 by=4,
             )
+        if not head.quantiles:
+            yield _indented("No percentiles: scores of rated photos were not at hand")
         yield Text()
     yield Text("Networks", style="bold")
     for network in model.card.networks:
@@ -45,6 +50,11 @@ def card_lines(model: Model) -> Iterator[Text | Padding]:
         f"Photos are {size} and must have at least {model.smallest_side} on each side;"
         f" {len(model.kind.levels)} levels, views: {model.kind.views}"
     )
+    if model.backbone_file is None:
+        yield _indented(
+            f"The network is not in the model: it reads stored features, by `mlsp predict`; to score photos make it"
+            f" again with --weights FILE, the weights of {model.kind.backbone}"
+        )
     yield Text()
     yield Text("Limits", style="bold")
     for limit in model.card.limits:
