@@ -86,11 +86,11 @@ def golden_network(reference_data: Path, name: str) -> nn.Module:
         return network
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "seeded_notop.h5")
-        _write_seeded_weights(reference_data / "golden" / f"{name}_weights.csv", file)
+        write_seeded_weights(reference_data / "golden" / f"{name}_weights.csv", file)
         return load_network(backbone(name), file)[0]
 
 
-def _write_seeded_weights(table: Path, file: Path) -> None:
+def write_seeded_weights(table: Path, file: Path) -> None:
     with table.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     assert len(rows) == 896

@@ -21,6 +21,7 @@ from mlsp.export import export_head
 from mlsp.feature_kind import FeatureKind
 from mlsp.model import MODEL_FILE, Card, HeadRecord, Model, load_model, save_model_record
 from mlsp.model_records import check_head
+from mlsp.views import CROP, ViewsName
 
 _BACKBONE_FILE = "backbone.onnx"
 # Of a head's scale, or of its scores on noise where they are larger. Rounding makes about 1e-6.
@@ -57,6 +58,19 @@ def check_model_folder(folder: Path) -> None:
             f"cannot write a model to {folder}: it holds {(foreign or names)[0]!r}, which is not part of a model:"
             " name another folder"
         )
+
+
+def smallest_photo(network_side: int, views: ViewsName) -> int:
+    """Least side of a photo whose views are not smaller than the network needs.
+
+    Examples:
+        >>> smallest_photo(75, "whole"), smallest_photo(75, "corners8")
+        (75, 86)
+    """
+    if views != "corners8":
+        return network_side
+    numerator, denominator = CROP
+    return -(-network_side * denominator // numerator)
 
 
 def write_model(

@@ -9,8 +9,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from mlsp.cli.backbones import backbones
+from mlsp.cli.evaluate import evaluate
 from mlsp.cli.extract import extract
 from mlsp.cli.features import features
+from mlsp.cli.import_keras import import_keras
 from mlsp.cli.models import models
 from mlsp.cli.score import score
 from mlsp.errors import MlspError
@@ -30,6 +32,8 @@ app.command()(models)
 app.command()(extract)
 app.add_typer(features, name="features")
 app.command()(backbones)
+app.command()(evaluate)
+app.command()(import_keras)
 
 
 def _print_version(wanted: bool) -> None:
