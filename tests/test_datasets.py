@@ -80,8 +80,6 @@ def test_oasis_as_published(tmp_path: Path) -> None:
 
 def test_oasis_refuses_another_table(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
-    message = (
-        r"^OASIS: t\.csv lacks the columns \['Theme', 'beauty_mean'\]: give means_per_image\.csv$"
-    )
+    message = r"^OASIS: t\.csv lacks the columns 'Theme', 'beauty_mean': give the published table$"
     with pytest.raises(RatingsError, match=message):
         load_oasis_beauty(tmp_path, tmp_path / "t.csv")

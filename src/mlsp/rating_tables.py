@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from mlsp.errors import MissingExtraError, RatingsError
+from mlsp.errors import MissingExtraError, RatingsError, unknown_name
 from mlsp.photo_lists import PHOTO_COLUMNS, TABLE_SUFFIXES
 from mlsp.ratings import Rating, RatingTable, fault_of
 
@@ -51,6 +51,7 @@ def read_ratings(
     photos: Path | None = None,
     lowest: float | None = None,
     highest: float | None = None,
+    group: str = "group",
 ) -> RatingTable:
     """Read a table of ratings.
 
@@ -63,6 +64,7 @@ def read_ratings(
         photos: folder of the photos; None: the table's. They may be missing.
         lowest: end of the scale; None: the first bin of the votes, or the lowest rating rounded down, which is logged.
         highest: other end; None: the last bin, or the highest rating rounded up, which is logged.
+        group: name of the column that says which photos belong together, such as a theme.
 
     Returns:
         In the table's order.
@@ -83,7 +85,9 @@ def read_ratings(
     except (OSError, ValueError, csv.Error) as error:
         # pyarrow's errors are ValueErrors or OSErrors too.
         raise RatingsError(f"table {path} cannot be read: {error}") from error
-    columns = _find_columns(path, names)
+    if not rows:
+        raise RatingsError(f"table {path} has no rows: give a table with a row for each photo")
+    columns = _find_columns(path, names, group)
     folder = path.parent if photos is None else photos
     ratings = [(where, _rating(where, cells, columns, folder)) for where, cells in rows]
     low, high = _scale(path, columns.bins, [r.mos for _, r in ratings], lowest, highest)
@@ -101,14 +105,16 @@ def read_ratings(
     )
 
 
-def _find_columns(path: Path, names: Sequence[str]) -> _Columns:
+def _find_columns(path: Path, names: Sequence[str], group_column: str) -> _Columns:
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         raise RatingsError(f"table {path} has column {twice[0]!r} more than once: rename one")
     photo, mos, split, group = (
         next((names.index(name) for name in known if name in names), None)
-        for known in (PHOTO_COLUMNS, MOS_COLUMNS, SPLIT_COLUMNS, ("group",))
+        for known in (PHOTO_COLUMNS, MOS_COLUMNS, SPLIT_COLUMNS, (group_column,))
     )
+    if group is None and group_column != "group":
+        raise RatingsError(f"table {path}: {unknown_name('column', group_column, names)}")
     votes = _vote_columns(names)
     if photo is None or (mos is None and not votes):
         lacking = (
@@ -187,11 +193,10 @@ def _scale(
     lowest: float | None,
     highest: float | None,
 ) -> tuple[float, float]:
-    if not mos or (lowest is not None and highest is not None):
-        return lowest or 0.0, 1.0 if highest is None else highest
     low, high = (bins[0], bins[-1]) if bins else (math.floor(min(mos)), math.ceil(max(mos)))
+    given = lowest is not None and highest is not None
     low, high = (low if lowest is None else lowest), (high if highest is None else highest)
-    if not bins:
+    if not bins and not given:
         _log.warning(
             "%s: no scale was given: taking %g to %g, from the lowest and the highest rating",
             path,

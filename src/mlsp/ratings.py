@@ -237,32 +237,3 @@ def require_photos(table: RatingTable) -> RatingTable:
             f"{listed(str(rating.photo) for rating in missing)}: give the folder that holds the photos"
         )
     return table
-
-
-def parse_mos(text: str | None, where: str) -> float:
-    """Read a mean opinion score from a table.
-
-    Args:
-        text: the cell; None where the row is too short.
-        where: collection, table and line, for the message.
-
-    Raises:
-        RatingsError: it is not a number.
-    """
-    try:
-        return float(text or "")
-    except ValueError as error:
-        raise RatingsError(
-            f"{where}: expected a rating, got {text!r}: correct the table"
-        ) from error
-
-
-def photos_by_lower_name(folder: Path) -> dict[str, Path]:
-    """Files of a folder by lower-case name: published tables and files differ in letter case.
-
-    Raises:
-        RatingsError: there is no such folder.
-    """
-    if not folder.is_dir():
-        raise RatingsError(f"no folder {folder}: give the folder that holds the photos")
-    return {path.name.lower(): path for path in sorted(folder.iterdir())}

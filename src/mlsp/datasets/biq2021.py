@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from mlsp.errors import RatingsError
-from mlsp.ratings import Rating, RatingTable, parse_mos, photos_by_lower_name
+from mlsp.datasets.published_files import number, photos_by_lower_name, read_text
+from mlsp.ratings import Rating, RatingTable
 
 _TABLES = {"train": "Train (Images and MOS).csv", "test": "Test (Images and MOS).csv"}
 # The one published file whose letter case differs from the table's.
@@ -35,17 +35,13 @@ def load_biq2021(folder: Path, photos: Path | None = None) -> RatingTable:
     files = photos_by_lower_name(photos) if photos.is_dir() else {}
     ratings: list[Rating] = []
     for split, name in _TABLES.items():
-        try:
-            text = (folder / name).read_text(encoding="utf-8-sig", errors="replace")
-        except OSError as error:
-            raise RatingsError(
-                f"BIQ2021: {folder / name} cannot be read ({error.strerror}): give the published folder"
-            ) from error
-        for number, row in enumerate(csv.reader(text.splitlines())):
-            if number == 0 or not row or not row[0]:
+        text = read_text("BIQ2021", folder / name)
+        # The header has empty cells, and not the same ones in both tables.
+        for line, row in enumerate(csv.reader(text.splitlines()), 1):
+            if line == 1 or not row or not row[0]:
                 continue
             photo = files.get(row[0].lower(), photos / _NAMES_OF_FILES.get(row[0], row[0]))
-            text_of_mos = row[1] if len(row) > 1 else None
-            mos = parse_mos(text_of_mos, f"BIQ2021: {name} line {number + 1}")
+            where = f"BIQ2021: {name} line {line}"
+            mos = number(where, "a rating", row[1] if len(row) > 1 else "")
             ratings.append(Rating(photo, photo.name, mos, split, row[0][:4].lower()))
     return RatingTable("BIQ2021", 0.0, 1.0, tuple(ratings))
