@@ -7,11 +7,14 @@ pool              Pool-3FC
 layers            Keras's initialisation and batch norms
 losses            squared earth mover's distance, mean of a distribution
 size_network      the paper's network on width and height alone
+square_roots      what heads in closed form learn from
 ridge             a linear head in closed form
+kernel            one that compares a photo with the rated ones, in closed form
 """
 
 from __future__ import annotations
 
+from mlsp.heads.kernel import KernelHead, KernelSettings, fit_kernel
 from mlsp.heads.layers import parameter_count
 from mlsp.heads.losses import emd_squared, mean_of_bins
 from mlsp.heads.records import HEADS, FeatureLevel, HeadForm, HeadSpec
@@ -24,6 +27,8 @@ __all__ = [
     "FeatureLevel",
     "HeadForm",
     "HeadSpec",
+    "KernelHead",
+    "KernelSettings",
     "RidgeHead",
     "RidgeSettings",
     "ScoreHead",
@@ -31,6 +36,7 @@ __all__ = [
     "build_head",
     "build_size_network",
     "emd_squared",
+    "fit_kernel",
     "fit_ridge",
     "mean_of_bins",
     "parameter_count",

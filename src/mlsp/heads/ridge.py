@@ -11,10 +11,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 
 from mlsp.arrays import Float32Array, Float64Array
-from mlsp.errors import SettingsError
-
-# A channel that hardly varies over the rated photos says nothing, and would be blown up by its standardisation.
-_LEAST_DEVIATION = 1e-4
+from mlsp.heads.square_roots import standardised_roots
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +73,8 @@ def fit_ridge(
     Raises:
         SettingsError: shapes do not agree, or a number is not finite.
     """
-    if features.shape != (len(mos), sum(level_channels)):
-        raise SettingsError(
-            f"expected features of shape ({len(mos)}, {sum(level_channels)}), got {features.shape}"
-        )
-    if not (np.isfinite(features).all() and np.isfinite(mos).all()):
-        raise SettingsError("features and ratings must be finite numbers")
-    roots = np.sqrt(np.maximum(features, 0))
-    mean = roots.mean(axis=0, dtype=np.float64)
-    deviation = np.maximum(roots.std(axis=0, dtype=np.float64), _LEAST_DEVIATION)
-    scale = 1 / deviation
-    if settings.even_levels:
-        channels = np.asarray(level_channels)
-        scale *= np.repeat(1 / np.sqrt(channels * len(channels)), channels)
-    else:
-        scale /= np.sqrt(features.shape[1])
-    roots -= mean.astype(np.float32)
-    roots *= scale.astype(np.float32)
+    roots = standardised_roots(features, mos, level_channels, even_levels=settings.even_levels)
     ridge = Ridge(alpha=settings.alpha * len(mos), solver="cholesky", copy_X=False)
-    ridge.fit(roots, mos.astype(np.float32))
-    weight = np.asarray(ridge.coef_, dtype=np.float64) * scale
-    return RidgeHead(weight, float(ridge.intercept_) - float(weight @ mean))
+    ridge.fit(roots.values, mos.astype(np.float32))
+    weight = np.asarray(ridge.coef_, dtype=np.float64) * roots.scale
+    return RidgeHead(weight, float(ridge.intercept_) - float(weight @ roots.mean))
