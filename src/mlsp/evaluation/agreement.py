@@ -1,0 +1,259 @@
+"""Predictions and ratings -> an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from mlsp.arrays import Float64Array
+from mlsp.errors import SettingsError, unknown_name
+from mlsp.evaluation.model_result import model_result
+from mlsp.evaluation.records import Evaluation, Predictions, Unscored
+from mlsp.evaluation.settings import EvaluationSettings
+from mlsp.intervals import Interval, Metric, PairedDifference, bootstrap_interval, paired_difference
+from mlsp.metrics import (
+    accuracy,
+    balanced_accuracy,
+    kendall,
+    mae,
+    majority_accuracy,
+    plcc,
+    rmse,
+    srcc,
+)
+from mlsp.ratings import RatingTable
+
+SMALLEST_GROUP = 10  # Correlations of fewer photos say next to nothing.
+MOST_GROUPS = 100
+# Fewer clusters give the bootstrap too little to vary.
+_FEW_GROUPS = 20
+_DEFAULTS = EvaluationSettings()
+
+
+def evaluate(
+    predictions: Predictions,
+    table: RatingTable,
+    *,
+    split: str,
+    against: Predictions | None = None,
+    settings: EvaluationSettings = _DEFAULTS,
+) -> Evaluation:
+    """Measure how well one model agrees with people, or two on the same photos.
+
+    Args:
+        predictions: scores of the table's photos. Photos without one are listed and left out.
+        table: the photos to evaluate on, as `choose_split` gives them.
+        split: which part of the ratings they are, for the record.
+        against: scores of a second model; then only photos that both scored count, and differences are tested.
+        settings: how.
+
+    Returns:
+        The same for the same arguments.
+
+    Raises:
+        SettingsError: fewer than two photos have scores, or the settings do not fit to the table.
+    """
+    sources = [predictions] if against is None else [predictions, against]
+    column, groups = _groups(table, settings)
+    unscored = _unscored(sources, table)
+    missing = {photo.photo_id for photo in unscored}
+    rows = [row for row, photo_id in enumerate(table.photo_ids) if photo_id not in missing]
+    if len(rows) < 2:
+        raise SettingsError(_too_few(sources, table, unscored, len(rows)))
+    rated = table.select(rows)
+    kept = None if groups is None else [groups[row] for row in rows]
+    scores = [
+        np.array([source.scores[photo_id] for photo_id in rated.photo_ids]) for source in sources
+    ]
+    threshold = _threshold(table) if settings.threshold is None else settings.threshold
+    metrics = _metrics(threshold)
+    bootstrap = _Bootstrap(settings, kept if settings.drawn == "groups" else None)
+    high_rated = max(1, len(rated) // 4) if settings.high_rated is None else settings.high_rated
+    measured, left_out = _measured_groups(kept)
+    return Evaluation(
+        ratings=table.name,
+        split=split,
+        photo_count=len(rated),
+        lowest=table.lowest,
+        highest=table.highest,
+        threshold=threshold,
+        baseline=bootstrap.interval(
+            partial(majority_accuracy, threshold=threshold), scores[0], rated.mos
+        ),
+        confidence=settings.confidence,
+        resamples=settings.resamples,
+        seed=settings.seed,
+        drawn=settings.drawn,
+        group_column=column,
+        small_groups=left_out,
+        high_rated=min(high_rated, len(rated)),
+        models=tuple(
+            model_result(
+                source,
+                rated,
+                values,
+                numbers={
+                    name: bootstrap.interval(metric, values, rated.mos)
+                    for name, metric in metrics.items()
+                },
+                groups=measured,
+                settings=settings,
+                high_rated=high_rated,
+            )
+            for source, values in zip(sources, scores, strict=True)
+        ),
+        comparison={
+            name: bootstrap.difference(metric, scores[0], scores[1], rated.mos)
+            for name, metric in metrics.items()
+        }
+        if against is not None
+        else None,
+        unscored=unscored,
+        notes=tuple(
+            _notes(
+                sources,
+                scores,
+                table,
+                split,
+                bootstrap.groups,
+            )
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Bootstrap:
+    """One way of drawing for all numbers; groups are None where photos are drawn."""
+
+    settings: EvaluationSettings
+    groups: Sequence[str] | None
+
+    def interval(self, metric: Metric, scores: Float64Array, actual: Float64Array) -> Interval:
+        return bootstrap_interval(
+            metric,
+            scores,
+            actual,
+            confidence=self.settings.confidence,
+            resamples=self.settings.resamples,
+            seed=self.settings.seed,
+            groups=self.groups,
+        )
+
+    def difference(
+        self, metric: Metric, first: Float64Array, second: Float64Array, actual: Float64Array
+    ) -> PairedDifference:
+        return paired_difference(
+            metric,
+            first,
+            second,
+            actual,
+            confidence=self.settings.confidence,
+            resamples=self.settings.resamples,
+            seed=self.settings.seed,
+            groups=self.groups,
+        )
+
+
+def _metrics(threshold: float) -> dict[str, Metric]:
+    return {
+        "srcc": srcc,
+        "plcc": plcc,
+        "kendall": kendall,
+        "accuracy": partial(accuracy, threshold=threshold),
+        "balanced_accuracy": partial(balanced_accuracy, threshold=threshold),
+        "rmse": rmse,
+        "mae": mae,
+    }
+
+
+def _threshold(table: RatingTable) -> float:
+    # The paper calls MOS > 5 high, although the middle of AVA's scale is 5.5.
+    return 5.0 if (table.lowest, table.highest) == (1, 10) else (table.lowest + table.highest) / 2
+
+
+def _groups(
+    table: RatingTable, settings: EvaluationSettings
+) -> tuple[str | None, Sequence[str] | None]:
+    """Name of the column, and each photo's group; None where there are none."""
+    own = [rating.group for rating in table]
+    column = settings.group_column
+    if column is None and any(own):
+        column = "group"
+    known = {**table.extra, "group": own} if any(own) else dict(table.extra)
+    if column is None:
+        if settings.drawn == "groups":
+            raise SettingsError(
+                f"{table.name} has no groups to draw: name a column of it by --group, or draw photos"
+            )
+        return None, None
+    if column not in known:
+        raise SettingsError(f"{table.name}: {unknown_name('column', column, known)}")
+    return column, known[column]
+
+
+def _unscored(sources: Sequence[Predictions], table: RatingTable) -> tuple[Unscored, ...]:
+    reasons: dict[str, str] = {}
+    for source in reversed(sources):
+        reasons |= {photo.photo_id: photo.reason for photo in source.unscored}
+    return tuple(
+        Unscored(photo_id, reasons.get(photo_id, "has no score"))
+        for photo_id in table.photo_ids
+        if not all(photo_id in source.scores for source in sources)
+    )
+
+
+def _too_few(
+    sources: Sequence[Predictions],
+    table: RatingTable,
+    unscored: Sequence[Unscored],
+    found: int,
+) -> str:
+    names = " and ".join(repr(source.name) for source in sources)
+    first = f"; the first: {unscored[0].photo_id}: {unscored[0].reason}" if unscored else ""
+    return f"{found} of {len(table)} photos of {table.name} have scores of {names}, at least 2 are needed{first}"
+
+
+def _measured_groups(groups: Sequence[str] | None) -> tuple[Mapping[str, list[int]], int]:
+    """Rows of the groups that are measured, largest first, and the number of the others."""
+    rows: dict[str, list[int]] = {}
+    for row, group in enumerate(groups or ()):
+        rows.setdefault(group, []).append(row)
+    large = sorted(
+        (item for item in rows.items() if len(item[1]) >= SMALLEST_GROUP),
+        key=lambda item: (-len(item[1]), item[0]),
+    )[:MOST_GROUPS]
+    return dict(large), len(rows) - len(large)
+
+
+def _notes(
+    sources: Sequence[Predictions],
+    scores: Sequence[Float64Array],
+    table: RatingTable,
+    split: str,
+    drawn_groups: Sequence[str] | None,
+) -> Iterator[str]:
+    for source, values in zip(sources, scores, strict=True):
+        if split != "test" and source.learned_from:
+            yield (
+                f"{source.head!r} of {source.name!r} learned from {source.learned_from}."
+                f" Where the photos evaluated here ({split} of {table.name}) are among them, these numbers flatter it:"
+                " only photos that it has not seen tell how good it is."
+            )
+        low, high = source.scale or (float(values.min()), float(values.max()))
+        span = table.highest - table.lowest
+        if (source.scale and source.scale != (table.lowest, table.highest)) or (
+            low < table.lowest - span / 2 or high > table.highest + span / 2
+        ):
+            yield (
+                f"Scores of {source.head!r} of {source.name!r} go from {low:g} to {high:g}, the ratings' scale from"
+                f" {table.lowest:g} to {table.highest:g}. SRCC, PLCC and Kendall's tau hold on any scale; errors, accuracies and"
+                " calibration mean something only if the same number means the same on both."
+            )
+    number = len(set(drawn_groups or ()))
+    if drawn_groups is not None and number < _FEW_GROUPS:
+        yield (
+            f"Whole groups were drawn, but there are only {number}: with fewer than {_FEW_GROUPS} the intervals are too short."
+        )

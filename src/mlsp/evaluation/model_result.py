@@ -1,0 +1,115 @@
+"""How well one model agrees with people: groups, calibration, and the photos that tell most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from statistics import NormalDist
+
+import numpy as np
+
+from mlsp.arrays import Float64Array
+from mlsp.evaluation.records import (
+    CalibrationBin,
+    GroupResult,
+    JudgedPhoto,
+    ModelResult,
+    Predictions,
+)
+from mlsp.evaluation.settings import EvaluationSettings
+from mlsp.intervals import Interval, bootstrap_interval
+from mlsp.metrics import plcc, rmse, srcc
+from mlsp.ratings import RatingTable
+
+_CALIBRATION_BINS = 10
+_PHOTOS_A_BIN = 5
+
+
+def model_result(
+    source: Predictions,
+    rated: RatingTable,
+    scores: Float64Array,
+    *,
+    numbers: Mapping[str, Interval],
+    groups: Mapping[str, list[int]],
+    settings: EvaluationSettings,
+    high_rated: int,
+) -> ModelResult:
+    """Complete a model's numbers by what it does in each group, at each score and to which photos.
+
+    Args:
+        source: whose scores they are.
+        rated: photos and ratings.
+        scores: (photos,) in the same order.
+        numbers: measured on all photos.
+        groups: rows of the photos of each group.
+        settings: of the intervals, and how many photos are shown.
+        high_rated: of so many photos with the highest ratings the best and worst are taken.
+    """
+    mos = rated.mos
+    photos = tuple(
+        JudgedPhoto(rating.photo_id, rating.photo, rating.mos, float(score))
+        for rating, score in zip(rated, scores, strict=True)
+    )
+    highest = sorted(photos, key=lambda photo: -photo.rating)[:high_rated]
+    by_error = sorted(highest, key=lambda photo: abs(photo.error))
+    largest = sorted(photos, key=lambda photo: -abs(photo.error))
+    spread = scores - scores.mean()
+    slope = float(spread @ mos / (spread @ spread)) if spread.any() else float("nan")
+    return ModelResult(
+        name=source.name,
+        head=source.head,
+        numbers=numbers,
+        groups=tuple(
+            _group_result(name, scores[rows], mos[rows], settings) for name, rows in groups.items()
+        ),
+        calibration=tuple(_calibration(scores, mos, settings.confidence)),
+        slope=slope,
+        intercept=float(mos.mean() - slope * scores.mean()),
+        photos=photos,
+        best=tuple(by_error[: settings.shown]),
+        worst=tuple(by_error[::-1][: settings.shown]),
+        largest_errors=tuple(largest[: settings.shown]),
+    )
+
+
+def _group_result(
+    name: str, scores: Float64Array, mos: Float64Array, settings: EvaluationSettings
+) -> GroupResult:
+    return GroupResult(
+        name=name,
+        photos=len(mos),
+        mean_rating=float(mos.mean()),
+        mean_score=float(scores.mean()),
+        srcc=bootstrap_interval(
+            srcc,
+            scores,
+            mos,
+            confidence=settings.confidence,
+            resamples=settings.resamples,
+            seed=settings.seed,
+        ),
+        plcc=plcc(scores, mos),
+        rmse=rmse(scores, mos),
+    )
+
+
+def _calibration(
+    scores: Float64Array, mos: Float64Array, confidence: float
+) -> Iterator[CalibrationBin]:
+    number = min(_CALIBRATION_BINS, max(1, len(scores) // _PHOTOS_A_BIN))
+    # Photos of one score stay in one bin, so there may be fewer.
+    edges = np.unique(np.quantile(scores, np.arange(1, number) / number))
+    bins = np.searchsorted(edges, scores, side="right")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    for index in np.unique(bins):
+        inside, rated = scores[bins == index], mos[bins == index]
+        half = z * rated.std(ddof=1) / np.sqrt(len(rated)) if len(rated) > 1 else float("nan")
+        yield CalibrationBin(
+            photos=len(rated),
+            lowest=float(inside.min()),
+            highest=float(inside.max()),
+            mean_score=float(inside.mean()),
+            mean_rating=float(rated.mean()),
+            low=float(rated.mean() - half),
+            high=float(rated.mean() + half),
+        )

@@ -1,0 +1,284 @@
+"""Where scores of rated photos come from: a model that scores the photos, or a table that has the scores."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TypeAlias
+
+from mlsp.errors import RatingsError, SettingsError, unknown_name
+from mlsp.evaluation.records import Predictions, Unscored
+from mlsp.model import HeadRecord, Model, load_model
+from mlsp.photo_lists import PHOTO_COLUMNS
+from mlsp.ratings import RatingTable, missing_photos
+from mlsp.score_cache import NullCache, ScoreCache
+from mlsp.scoring import Failed, Scored, Scorer
+
+Advance: TypeAlias = Callable[[Scored | Failed], None]
+
+_SCORES_SUFFIX = ".csv"
+# Columns of `mlsp score` and `mlsp predict` that are no scores.
+_OTHER_COLUMNS = frozenset({*PHOTO_COLUMNS, "overall", "width", "height", "model"})
+
+
+def find_head(model: Model, head: str | None) -> HeadRecord:
+    """The head to evaluate.
+
+    Args:
+        model: whose.
+        head: its name; None where the model has one only.
+
+    Raises:
+        SettingsError: there is no such head, or several and none was named.
+    """
+    names = [record.name for record in model.heads]
+    return model.heads[names.index(_choose(f"model {model.name!r}", "heads", names, head))]
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoScores:
+    """Scores by a model that looks at the photos.
+
+    Attributes:
+        scorer: the model.
+        head: which of its heads; None where it has one only.
+    """
+
+    scorer: Scorer
+    head: str | None = None
+
+    def read(self, table: RatingTable, *, advance: Advance | None = None) -> Predictions:
+        """Score the photos.
+
+        Args:
+            table: the rated photos.
+            advance: called for each photo as it is done.
+
+        Raises:
+            SettingsError: see `find_head`.
+            RatingsError: none of the photos is there.
+        """
+        record = find_head(self.scorer.model, self.head)
+        if len(missing_photos(table)) == len(table):
+            raise RatingsError(
+                f"{table.name}: none of the {len(table)} rated photos is there, not even {table.photos[0]}:"
+                " give the folder that holds them by --photos"
+            )
+        scores: dict[str, float] = {}
+        unscored: list[Unscored] = []
+        # Closed on Ctrl-C too, so that what is queued is dropped.
+        with contextlib.closing(self.scorer.score(table.photos)) as results:
+            for photo_id, result in zip(table.photo_ids, results, strict=True):
+                if isinstance(result, Failed):
+                    unscored.append(Unscored(photo_id, str(result.error)))
+                else:
+                    scores[photo_id] = result.scores[record.name].value
+                if advance is not None:
+                    advance(result)
+        return _with_card(self.scorer.model, record, scores, unscored)
+
+
+@dataclass(frozen=True, slots=True)
+class FileScores:
+    """Scores from a CSV table, such as `mlsp predict` and `mlsp score --output` write.
+
+    It has a column `photo` (or `image`, `image_name`) and one a head; photos are found in the ratings by their names, or by the end of
+    their paths, so that a report of `photos/a.jpg` fits to ratings of `a.jpg`. Photos that are not rated are left out.
+
+    Attributes:
+        path: the table.
+        head: the column; None where there is one only.
+        model: that made the scores, for its scale and what it learned from; None where it is not known.
+    """
+
+    path: Path
+    head: str | None = None
+    model: Model | None = None
+
+    def read(self, table: RatingTable, *, advance: Advance | None = None) -> Predictions:
+        """Find the scores of the rated photos.
+
+        Args:
+            table: the rated photos.
+            advance: not called, since no photo is scored.
+
+        Raises:
+            SettingsError: the table cannot be read, lacks the columns, has a photo twice or none of the rated ones.
+        """
+        photo_column, heads, rows = _read_csv(self.path)
+        head = _choose(f"table {self.path}", "scores", heads, self.head)
+        find = _PhotoFinder(table.photo_ids)
+        scores: dict[str, float] = {}
+        unscored: dict[str, Unscored] = {}
+        found: dict[str, str] = {}
+        for row in rows:
+            name = row[photo_column]
+            photo_id = find(name)
+            if photo_id is None:
+                continue
+            if photo_id in found:
+                raise SettingsError(
+                    f"table {self.path}: {found[photo_id]!r} and {name!r} are both photo {photo_id!r} of {table.name}: keep one of them"
+                )
+            found[photo_id] = name
+            score = _number(row[head])
+            if score is None:
+                reason = f"has no number in column {head!r} of {self.path.name}, but {row[head]!r}"
+                unscored[photo_id] = Unscored(photo_id, reason)
+            else:
+                scores[photo_id] = score
+        if not found:
+            names = (
+                f"photos like {rows[0][photo_column]!r}, the ratings"
+                if rows
+                else "no photos, the ratings some"
+            )
+            raise SettingsError(
+                f"table {self.path} has none of the {len(table)} rated photos of {table.name}: "
+                f"it names {names} like {table.photo_ids[0]!r}"
+            )
+        listed = tuple(
+            unscored.get(photo_id, Unscored(photo_id, f"is not in {self.path.name}"))
+            for photo_id in table.photo_ids
+            if photo_id not in scores
+        )
+        if self.model is not None:
+            return _with_card(self.model, find_head(self.model, head), scores, listed)
+        return Predictions(self.path.name, head, scores, listed)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringSettings:
+    """How photos are scored, as for `mlsp.scoring.Scorer.load`."""
+
+    precision: str = "auto"
+    workers: int | None = None
+    max_pixels: int | None = None
+    cache: ScoreCache | NullCache | None = None
+
+
+def open_source(
+    source: str, *, head: str | None, scores: Path | None = None, settings: ScoringSettings
+) -> PhotoScores | FileScores:
+    """Open a model, or a table of scores.
+
+    Args:
+        source: name of an installed model, its folder, or a table of scores ending in `.csv`.
+        head: whose scores to evaluate; None where there is one head only.
+        scores: a table of the model's scores; then it does not score photos itself and needs no network.
+        settings: of scoring.
+
+    Raises:
+        ModelError: the model is missing or damaged.
+        SettingsError: there is no such head, a table was given in the place of a model that has one already, or a setting is out of range.
+    """
+    if source.lower().endswith(_SCORES_SUFFIX) and not Path(source).is_dir():
+        if scores is not None:
+            raise SettingsError(
+                f"both {source} and {scores} are tables of scores: give a model in the place of the first, or leave one out"
+            )
+        return FileScores(Path(source), head)
+    if scores is not None:
+        model = load_model(source)
+        return FileScores(scores, find_head(model, head).name, model)
+    # Whether there is such a head is said before the network is loaded.
+    find_head(load_model(source), head)
+    scorer = Scorer.load(
+        source,
+        precision=settings.precision,
+        workers=settings.workers,
+        cache=settings.cache,
+        max_pixels=settings.max_pixels,
+    )
+    return PhotoScores(scorer, head)
+
+
+def _with_card(
+    model: Model, head: HeadRecord, scores: Mapping[str, float], unscored: Sequence[Unscored]
+) -> Predictions:
+    return Predictions(
+        model.name,
+        head.name,
+        scores,
+        tuple(unscored),
+        scale=(float(head.lowest), float(head.highest)),
+        learned_from=head.ratings,
+    )
+
+
+def _choose(owner: str, noun: str, names: Sequence[str], head: str | None) -> str:
+    if head is None:
+        if len(names) == 1:
+            return names[0]
+        listed = ", ".join(map(repr, names))
+        raise SettingsError(
+            f"{owner} has the {noun} {listed}: choose one by --head"
+            if names
+            else f"{owner} has no scores: expected a column for each head, named after it"
+        )
+    if head not in names:
+        raise SettingsError(f"{owner}: {unknown_name('head', head, names)}")
+    return head
+
+
+def _read_csv(path: Path) -> tuple[str, list[str], list[dict[str, str]]]:
+    """Name of the photos' column, names of the columns with scores, and the rows."""
+    try:
+        # Names of files need not be UTF-8; a byte-order mark is no part of the first column's name.
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+            reader = csv.DictReader(stream, restval="")
+            columns = list(reader.fieldnames or ())
+            rows = list(reader)
+    except (OSError, csv.Error) as error:
+        raise SettingsError(f"table {path} cannot be read: {error}") from error
+    photo = next((name for name in PHOTO_COLUMNS if name in columns), None)
+    if photo is None:
+        raise SettingsError(
+            f"table {path} has the columns {', '.join(map(repr, columns)) or 'none'}, expected one of "
+            f"{', '.join(map(repr, PHOTO_COLUMNS))} with the photos' names as in the ratings, and one for each head"
+        )
+    heads = [
+        name
+        for name in columns
+        if name not in _OTHER_COLUMNS
+        and name.removesuffix("_percentile") not in columns[: columns.index(name)]
+    ]
+    return photo, heads, rows
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+class _PhotoFinder:
+    """Finds a rated photo by its name, or where one's name is the end of the other's path."""
+
+    def __init__(self, photo_ids: Sequence[str]) -> None:
+        self._ids = frozenset(photo_ids)
+        self._by_end: dict[str, str | None] = {}
+        for photo_id in photo_ids:
+            for end in _ends(photo_id):
+                # An end that two photos share leads to neither.
+                self._by_end[end] = None if end in self._by_end else photo_id
+
+    def __call__(self, name: str) -> str | None:
+        posix = PurePath(name).as_posix()
+        for end in _ends(posix):
+            if end in self._ids:
+                return end
+        return self._by_end.get(posix)
+
+
+def _ends(path: str) -> Iterator[str]:
+    yield path
+    while "/" in path:
+        path = path.partition("/")[2]
+        yield path
