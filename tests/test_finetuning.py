@@ -1,0 +1,494 @@
+"""Fine-tuning of a tiny network of the same parts as the real ones, on small photos whose ratings follow from their colour."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from mlsp.arrays import UInt8Array
+from mlsp.backbones import BackboneSpec, Level, Preprocessing, backbone, build_network
+from mlsp.backbones.convolution import ConvBatchNorm, inception_conv
+from mlsp.errors import MlspError, RatingsError, SettingsError
+from mlsp.features import Failed
+from mlsp.finetuning import EpochRecord, Finetuned, FinetuneSettings, Pretrained, Watch, finetune
+from mlsp.finetuning.network import FinetunedNetwork, Piece, checkpointed, weights_digest
+from mlsp.finetuning.photos import pieces
+from mlsp.heads import HeadSpec, build_head
+from mlsp.ratings import Rating, RatingTable
+from mlsp.scoring import Scored, Scorer
+from mlsp.splits import Split
+
+SPEC = BackboneSpec(
+    name="tiny",
+    levels=(Level("first", 8), Level("second", 12)),
+    preprocessing=Preprocessing(1 / 127.5, -1.0),
+    weights=(),
+    smallest_side=8,
+    origin="made for tests",
+)
+
+
+class Tiny(nn.Module):
+    """Two blocks of a convolution, a batch norm without scale, and a ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            (inception_conv(3, 8, 3, stride=2, is_valid=True), inception_conv(8, 12, 3))
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        levels = []
+        for block in self.blocks:
+            x = block(x)
+            levels.append(x)
+        return levels
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Networks so small are faster so, and sums have one order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny() -> nn.Module:
+    """With statistics that are not those of a new batch norm."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Tiny().eval()
+        for unit in network.modules():
+            if isinstance(unit, ConvBatchNorm):
+                assert unit.bn.running_mean is not None
+                assert unit.bn.running_var is not None
+                unit.bn.running_mean.normal_(0, 0.1)
+                unit.bn.running_var.uniform_(0.5, 1.5)
+    return network
+
+
+def linear(output: str = "mos") -> HeadSpec:
+    if output == "distribution":
+        return HeadSpec("single_1fc", output="distribution", lowest=1, highest=3, bins=(1, 2, 3))
+    return HeadSpec("single_1fc", lowest=0, highest=1)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> RatingTable:
+    """48 noisy photos of several sizes, rated 0 to 1 by how red they are, whatever their brightness; one is broken."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    ratings = []
+    for number in range(48):
+        red = number / 47
+        size = ((24, 32, 3), (28, 24, 3), (24, 24, 3))[number % 3]
+        noise = rng.integers(0, 60, size)
+        pixels = noise + rng.integers(40) + np.array([100 * red, 50, 100 * (1 - red)])
+        file = folder / f"{number}.png"
+        Image.fromarray(pixels.astype(np.uint8)).save(file)
+        ratings.append(Rating(file, file.name, red))
+    (folder / "5.png").write_bytes(b"no photo")
+    return RatingTable("reds", 0.0, 1.0, tuple(ratings))
+
+
+def split_of(table: RatingTable) -> Split:
+    order = np.random.default_rng(1).permutation(len(table))
+    return Split(np.sort(order[:32]), np.sort(order[32:40]), np.sort(order[40:]))
+
+
+SETTINGS = FinetuneSettings(batch=8, epochs=3, views=3, validation_views=2, workers=2)
+
+
+def run(
+    table: RatingTable,
+    folder: Path,
+    *,
+    head: HeadSpec | None = None,
+    watch: Watch | None = None,
+    network: nn.Module | None = None,
+    start: dict[str, Tensor] | None = None,
+    **changes: Any,
+) -> Finetuned:
+    return finetune(
+        Pretrained(network or tiny(), SPEC, "random weights", start),
+        table,
+        split_of(table),
+        head or linear(),
+        dataclasses.replace(SETTINGS, **changes),
+        run_folder=folder,
+        watch=watch,
+    )
+
+
+def log_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def message(error: type[MlspError], function: Callable[[], object]) -> str:
+    with pytest.raises(error) as caught:
+        function()
+    return str(caught.value)
+
+
+def views(count: int, size: tuple[int, int] = (21, 28)) -> UInt8Array:
+    rng = np.random.default_rng(3)
+    return rng.integers(0, 256, (count, *size, 3), dtype=np.uint8)
+
+
+def gradients(network: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: array.grad.clone()
+        for name, array in network.named_parameters()
+        if array.grad is not None
+    }
+
+
+def learned_from(parts: list[Piece], head: str, targets: Tensor) -> tuple[float, dict[str, Tensor]]:
+    """Loss and gradients of a fresh network, dropout switched off as it would be drawn for other shapes."""
+    built = build_head(HeadSpec(head), SPEC.levels, **({"first": 16} if "3fc" in head else {}))
+    for layer in built.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0
+    network = FinetunedNetwork(tiny(), SPEC, built)
+    loss = network.learn_from(parts, targets, nn.functional.mse_loss)
+    return loss, gradients(network)
+
+
+@pytest.mark.parametrize("head", ["single_1fc", "single_3fc"])
+@pytest.mark.parametrize("at_most", [1, 3])
+def test_a_batch_in_pieces_is_learned_from_as_a_whole(head: str, at_most: int) -> None:
+    """Also by a head with batch norms, which see the whole batch; float32 sums in another order."""
+    batch = [view[None] for view in views(6)]
+    targets = torch.linspace(1, 10, 6)[:, None]
+    cpu = torch.device("cpu")
+    whole = pieces(batch, at_most=6, device=cpu)
+    parts = pieces(batch, at_most=at_most, device=cpu)
+    assert (len(whole), len(parts)) == (1, 6 // at_most)
+    loss, expected = learned_from(whole, head, targets)
+    other_loss, found = learned_from(parts, head, targets)
+    assert other_loss == pytest.approx(loss, rel=1e-6)
+    assert found.keys() == expected.keys()
+    assert "pooled.network.inner.blocks.0.conv.weight" in found
+    for name, gradient in expected.items():
+        scale = max(float(gradient.abs().max()), 1e-3)
+        assert float((found[name] - gradient).abs().max()) <= 1e-4 * scale, name
+
+
+def test_pieces_hold_views_of_one_size_and_all_of_them() -> None:
+    sizes = [(21, 28), (24, 21), (21, 28), (700, 700), (700, 700), (21, 28)]
+    batch = [views(1, size) + number for number, size in enumerate(sizes)]
+    parts = pieces(batch, at_most=None, device=torch.device("cpu"))
+    assert [part.places.tolist() for part in parts] == [[0, 2, 5], [1], [3, 4]]
+    for part in parts:
+        for place, view in zip(part.places.tolist(), part.views, strict=True):
+            np.testing.assert_array_equal(view.numpy(), batch[place][0])
+    few = pieces(batch, at_most=2, device=torch.device("cpu"))
+    assert [part.places.tolist() for part in few] == [[0, 2], [5], [1], [3, 4]]
+
+
+def test_checkpointing_changes_memory_only() -> None:
+    spec = backbone("efficientnet_lite0")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_network(spec)
+    head = build_head(HeadSpec("single_1fc"), spec.levels)
+    end_to_end = FinetunedNetwork(network, spec, head)
+    photos = torch.from_numpy(views(1, (48, 54)))
+    kept: list[int] = []
+    found = []
+    # What is kept for the way back, but for weights: what peak memory is made of.
+    own = {array.data_ptr() for array in network.parameters()}
+    for saving in (False, True):
+        seen: dict[int, int] = {}
+
+        def note(array: Tensor, seen: dict[int, int] = seen) -> Tensor:
+            if array.data_ptr() not in own:
+                seen[array.data_ptr()] = array.untyped_storage().nbytes()
+            return array
+
+        end_to_end.zero_grad()
+        with checkpointed(network) if saving else contextlib.nullcontext():
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda array: array):
+                out = end_to_end(photos)
+            kept.append(sum(seen.values()))
+            out.sum().backward()
+        found.append(gradients(end_to_end))
+    assert kept[1] < 0.5 * kept[0]
+    assert found[0].keys() == found[1].keys()
+    for key, gradient in found[0].items():
+        torch.testing.assert_close(found[1][key], gradient, rtol=1e-4, atol=1e-6)
+    assert all("forward" not in vars(module) for module in network.modules())
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    # Stem, blocks and, of EfficientNet, the head convolution; of InceptionResNet the residual ways too.
+    [
+        ("efficientnet_lite0", 1 + 16 + 1),
+        ("inception_v3", 1 + 11),
+        ("inception_resnet_v2", 1 + 43 + 39),
+    ],
+)
+def test_all_of_a_network_is_in_blocks(name: str, count: int) -> None:
+    with torch.device("meta"):
+        network = build_network(backbone(name))
+    with checkpointed(network):
+        blocks = [module for module in network.modules() if "forward" in vars(module)]
+    assert len(blocks) == count
+    inside = sum(array.numel() for block in blocks for array in block.parameters())
+    assert inside == sum(array.numel() for array in network.parameters())
+
+
+@pytest.fixture(scope="module")
+def finetuned(table: RatingTable, tmp_path_factory: pytest.TempPathFactory) -> Finetuned:
+    """A run long enough to learn; at a rate that a tiny network bears."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlsp.finetuning.schedule.RATES", (2e-2, 5e-3, 1e-3))
+        return run(table, tmp_path_factory.mktemp("run") / "run", epochs=12, batch=4)
+
+
+def test_a_planted_signal_is_learned(finetuned: Finetuned) -> None:
+    agreement, scores = finetuned.agreement()
+    assert [one.photos for one in agreement] == [
+        "test photos of reds, views corners8",
+        "test photos of reds, 3 random views",
+    ]
+    assert all(one.srcc >= 0.9 for one in agreement)
+    assert len(scores) == agreement[0].photo_count
+    losses = [float(row["validation_loss"]) for row in log_of(finetuned.folder)]
+    # Of the ratings' variance, evenly spread over 9 of the paper's scale.
+    assert min(losses) < 0.15 * 9**2 / 12
+
+
+def test_what_is_frozen_stays_and_all_else_is_learned(finetuned: Finetuned) -> None:
+    before, after = tiny().state_dict(), finetuned.network.network.state_dict()
+    for name, array in before.items():
+        frozen = name.endswith(("running_mean", "running_var", "num_batches_tracked", "bn.weight"))
+        assert torch.equal(after[name], array) == frozen, name
+
+
+def test_the_model_scores_without_torch_as_torch_does(finetuned: Finetuned, tmp_path: Path) -> None:
+    model = finetuned.write(tmp_path / "model", name="reds", license_="CC0-1.0")
+    assert model.kind.views == "corners8"
+    assert model.kind.weights_sha256 == weights_digest(finetuned.network.network)
+    assert model.kind.weights_sha256 != weights_digest(tiny())
+    rows = [int(row) for row in finetuned.split.test]
+    photos = [finetuned.reader.table.photos[row] for row in rows]
+    scored = list(Scorer.load(tmp_path / "model", precision="float32").score(photos))
+    _, scores = finetuned.agreement()
+    values = [one.scores["score"].value for one in scored if isinstance(one, Scored)]
+    np.testing.assert_allclose(values, scores, atol=1e-5)
+    assert model.smallest_side == 10
+    assert model.heads[0].quantiles == tuple(sorted(model.heads[0].quantiles))
+
+
+def test_a_killed_run_ends_where_it_would_have(table: RatingTable, tmp_path: Path) -> None:
+    """With dropout, whose draws must not depend on when a run was begun."""
+    head = HeadSpec("multi_3fc", lowest=0, highest=1)
+    whole = run(table, tmp_path / "whole", head=head, epochs=4)
+
+    def die(record: EpochRecord) -> None:
+        if record.epoch == 2:
+            raise KeyboardInterrupt
+
+    def die_inside(batch: int) -> None:
+        if batch:
+            raise KeyboardInterrupt
+
+    for watch in (Watch(epoch_done=die), Watch(batch_done=die_inside)):
+        with pytest.raises(KeyboardInterrupt):
+            run(table, tmp_path / "killed", head=head, epochs=4, watch=watch)
+    epochs: list[int] = []
+    watch = Watch(epoch_done=lambda record: epochs.append(record.epoch))
+    resumed = run(table, tmp_path / "killed", head=head, epochs=4, watch=watch)
+    assert epochs == [3, 4]
+    expected = whole.network.state_dict()
+    for name, array in resumed.network.state_dict().items():
+        assert torch.equal(array, expected[name]), name
+    logs = [
+        [{**row, "seconds": ""} for row in log_of(tmp_path / folder)]
+        for folder in ("whole", "killed")
+    ]
+    assert logs[0] == logs[1]
+    assert [row["epoch"] for row in logs[0]] == ["1", "2", "3", "4"]
+    assert logs[0][0]["learning_rate"] == "0.0001"
+
+
+def test_neither_threads_nor_torchs_generator_change_a_run(
+    table: RatingTable, tmp_path: Path
+) -> None:
+    head = HeadSpec("multi_3fc", lowest=0, highest=1)
+    torch.manual_seed(1)
+    one = run(table, tmp_path / "one", head=head, epochs=1, workers=1)
+    drawn = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(1), drawn)
+    torch.manual_seed(2)
+    four = run(table, tmp_path / "four", head=head, epochs=1, workers=4)
+    assert weights_digest(one.network) == weights_digest(four.network)
+    other = run(table, tmp_path / "other", head=head, epochs=1, seed=1)
+    assert weights_digest(one.network) != weights_digest(other.network)
+
+
+def test_a_photo_that_cannot_be_read_is_named_once(table: RatingTable, tmp_path: Path) -> None:
+    failed: list[Failed] = []
+    done = run(table, tmp_path / "run", epochs=2, watch=Watch(failed=failed.append))
+    done.agreement()
+    assert [one.source.name for one in failed] == ["5.png"]
+    assert str(failed[0].error).startswith("it is not in a format that is read; ")
+    assert list(done.reader.failed) == [5]
+
+
+def test_photos_without_augmentation_are_seen_whole(table: RatingTable, tmp_path: Path) -> None:
+    done = run(table, tmp_path / "run", epochs=1, augment=False, resize=(16, 12))
+    assert done.kind.views == "whole"
+    assert done.kind.resize == (16, 12)
+    agreement, scores = done.agreement()
+    assert [one.photos for one in agreement] == ["test photos of reds, views whole"]
+    row = int(next(row for row in done.split.test if row != 5))
+    pixels = torch.from_numpy(
+        next(iter(done.reader.views([row], lambda pixels, _: pixels[None])))[1]
+    )
+    assert pixels.shape == (1, 12, 16, 3)
+    with torch.no_grad():
+        score = done.network.head.eval()(done.network.features(pixels))
+    assert scores[0] == pytest.approx(float(score.clamp(0, 1)), abs=1e-6)
+
+
+def test_distributions_are_learned(table: RatingTable, tmp_path: Path) -> None:
+    ratings = []
+    for rating in table:
+        votes = (1 - rating.mos, 0.5, rating.mos)
+        mean = float(np.dot(votes, (1, 2, 3)) / 1.5)
+        ratings.append(dataclasses.replace(rating, mos=mean, votes=votes))
+    voted = RatingTable("reds", 1.0, 3.0, tuple(ratings), bins=(1.0, 2.0, 3.0))
+    done = run(voted, tmp_path / "run", head=linear("distribution"), epochs=2)
+    first, last = log_of(tmp_path / "run")
+    assert float(last["train_loss"]) < float(first["train_loss"]) < 1
+    assert 1 <= done.agreement()[1].min() <= done.agreement()[1].max() <= 3
+
+
+def test_a_head_that_learned_from_features_is_a_start(table: RatingTable, tmp_path: Path) -> None:
+    start = build_head(linear(), SPEC.levels, seed=9).state_dict()
+    with pytest.raises(KeyboardInterrupt):
+        run(table, tmp_path / "run", start=start, watch=Watch(epoch_begins=_stop))
+    other = {name: array for name, array in start.items() if name != "body.bias"}
+    assert message(SettingsError, lambda: run(table, tmp_path / "new", start=other)) == (
+        'the head to start with is another one: Missing key(s) in state_dict: "body.bias".:'
+        " give its own name, levels and network"
+    )
+
+
+def _stop(_epoch: int, _photos: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_folder_of_another_run_is_refused(table: RatingTable, tmp_path: Path) -> None:
+    run(table, tmp_path / "run", epochs=1)
+    assert message(SettingsError, lambda: run(table, tmp_path / "run", epochs=1, batch=4)) == (
+        f"run folder {tmp_path}/run was begun with batch 8, got 4: give the same again, or choose another run folder"
+    )
+    (tmp_path / "run" / "last.pt").write_bytes(b"PK")
+    assert message(SettingsError, lambda: run(table, tmp_path / "run", epochs=1)) == (
+        f"{tmp_path}/run/last.pt is missing or damaged: remove the run folder and begin again"
+    )
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").touch()
+    assert message(SettingsError, lambda: run(table, tmp_path / "full")) == (
+        f"{tmp_path}/full is no run folder, and not empty: choose another"
+    )
+
+
+def test_photos_that_all_fail(table: RatingTable, tmp_path: Path) -> None:
+    gone = [dataclasses.replace(rating, photo=tmp_path / rating.photo_id) for rating in table]
+    nothing = dataclasses.replace(table, ratings=tuple(gone))
+    assert message(RatingsError, lambda: run(nothing, tmp_path / "run")) == (
+        "reds: fewer than 2 of 32 photos to learn from could be read: check the paths"
+    )
+
+
+def test_a_loss_that_is_no_number_stops_the_run(table: RatingTable, tmp_path: Path) -> None:
+    network = tiny()
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    assert message(SettingsError, lambda: run(table, tmp_path / "run", network=network)) == (
+        "the loss became nan in epoch 1: the run stops before its weights are saved; take precision float32, or a start"
+        " from trained weights"
+    )
+    assert not (tmp_path / "run" / "best.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"batch": 1}, "batch must be at least 2, got 1"),
+        ({"views": 0}, "views must be at least 1, got 0"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        (
+            {"accumulate": 9},
+            "a batch of 8 cannot be divided into 9 pieces: give at most 8",
+        ),
+        ({"workers": 0}, "workers must be at least 1, got 0"),
+        (
+            {"device": "gpu"},
+            "unknown device 'gpu': did you mean 'cpu'? Known: 'auto', 'cpu', 'cuda'",
+        ),
+        (
+            {"precision": "float16", "device": "cuda"},
+            "gradients of a network are too small for float16: use 'bfloat16', 'float32' or 'auto'",
+        ),
+        (
+            {"resize": (256, 256), "longest_side": 512},
+            "photos can be reduced to a longest side of 512 or resized to 256×256: choose one",
+        ),
+    ],
+)
+def test_settings_that_cannot_be(changes: dict[str, Any], expected: str) -> None:
+    assert message(SettingsError, lambda: dataclasses.replace(SETTINGS, **changes)) == expected
+
+
+def test_networks_without_a_graph_are_refused(table: RatingTable, tmp_path: Path) -> None:
+    spec = dataclasses.replace(SPEC, is_exportable=False)
+    pretrained = Pretrained(tiny(), spec, "")
+    split = split_of(table)
+    assert message(
+        SettingsError,
+        lambda: finetune(pretrained, table, split, linear(), SETTINGS, run_folder=tmp_path / "r"),
+    ) == (
+        "no graph of tiny is right for photos of every size, so it cannot become a model: fine-tune another network"
+    )
+
+
+def test_the_learning_rate_of_the_paper() -> None:
+    """Divided every 20 epochs, or after 5 without a lower loss; the lowest of all rates' epochs is the best."""
+    from mlsp.finetuning.schedule import PaperSchedule
+
+    schedule, rates = PaperSchedule(), []
+    for loss in itertools.count(100, -1):
+        rates.append(schedule.learning_rate)
+        schedule.note(loss)
+        if schedule.is_over:
+            break
+    assert rates == [1e-4] * 20 + [1e-5] * 20 + [1e-6] * 20
+    schedule, changed = PaperSchedule(), []
+    losses = [5, 4, 9, 9, 9, 9, 9, 4.5, 3, 9, 9, 9, 9, 9]
+    for number, other in enumerate(losses, 1):
+        is_best, changes = schedule.note(other)
+        assert is_best == (number in (1, 2, 9))
+        if changes:
+            changed.append(number)
+    assert changed == [7, 14]
+    assert schedule.learning_rate == 1e-6
