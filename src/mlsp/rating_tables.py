@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from mlsp.errors import MissingExtraError, RatingsError, unknown_name
 from mlsp.photo_lists import PHOTO_COLUMNS, TABLE_SUFFIXES
-from mlsp.ratings import Rating, RatingTable, fault_of
+from mlsp.ratings import Rating, RatingTable, fault_of, mean_of_votes
 
 MOS_COLUMNS = ("mos", "MOS", "mean", "rating")
 SPLIT_COLUMNS = ("split", "set")
@@ -154,7 +154,7 @@ def _rating(where: str, cells: Sequence[str], columns: _Columns, folder: Path) -
     if columns.mos is not None:
         mos = _number(where, "a rating", cells[columns.mos])
     else:
-        mos = _mean(votes or (), columns.bins or ())
+        mos = mean_of_votes(votes or (), columns.bins or ())
     split = None if columns.split is None else cells[columns.split].strip().lower()
     if split is not None and split not in _SPLIT_NAMES:
         raise RatingsError(
@@ -178,12 +178,6 @@ def _number(where: str, what: str, text: str) -> float:
     if not math.isfinite(number):
         raise RatingsError(f"{where}: expected {what}, got {text!r}: correct the table")
     return number
-
-
-def _mean(votes: Sequence[float], bins: Sequence[float]) -> float:
-    total = math.fsum(votes)
-    # Votes that have no mean are refused with the other faults of a rating.
-    return math.fsum(map(math.prod, zip(votes, bins, strict=True))) / total if total else bins[0]
 
 
 def _scale(

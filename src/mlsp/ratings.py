@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import mul
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +78,7 @@ class RatingTable:
                 f"{self.name}: the scale is {self.lowest:g} to {self.highest:g}, expected two numbers, the lower first"
             )
         if self.bins is not None and not (
-            len(self.bins) > 1
-            and all(low < high for low, high in zip(self.bins, self.bins[1:], strict=False))
+            len(self.bins) > 1 and all(low < high for low, high in itertools.pairwise(self.bins))
         ):
             raise RatingsError(
                 f"{self.name}: the bins are {self.bins}, expected two or more, ascending"
@@ -170,24 +171,41 @@ def fault_of(
     """
     if rating.split is not None and rating.split not in SPLITS:
         return f"has split {rating.split!r}, expected {', '.join(SPLITS)}"
+    if rating.votes is not None:
+        if bins is None:
+            return "has votes, but the table has no bins"
+        if len(rating.votes) != len(bins):
+            return f"has votes for {len(rating.votes)} bins, expected {len(bins)}"
+        if not (min(rating.votes) >= 0 and 0 < sum(rating.votes) < math.inf):
+            votes = ", ".join(f"{vote:g}" for vote in rating.votes)
+            return f"has the votes {votes}, expected numbers from 0, not all of them 0"
+    elif bins is not None:
+        return "has no votes, but the table has bins"
     if not lowest <= rating.mos <= highest:
         return f"has rating {rating.mos:g}, expected {lowest:g} to {highest:g}"
-    if rating.votes is None or bins is None:
-        if rating.votes is None and bins is None:
-            return None
-        return "has votes, but the table has no bins" if bins is None else "has no votes"
-    if len(rating.votes) != len(bins):
-        return f"has votes for {len(rating.votes)} bins, expected {len(bins)}"
-    total = math.fsum(rating.votes)
-    if not (all(vote >= 0 for vote in rating.votes) and 0 < total < math.inf):
-        return (
-            f"has the votes {', '.join(f'{vote:g}' for vote in rating.votes)},"
-            " expected numbers from 0, not all of them 0"
-        )
-    mean = math.fsum(map(math.prod, zip(rating.votes, bins, strict=True))) / total
-    if abs(mean - rating.mos) > MOS_TOLERANCE * (highest - lowest):
-        return f"has rating {rating.mos:g}, but the mean of its votes is {mean:.4g}"
+    if rating.votes is not None and bins is not None:
+        mean = mean_of_votes(rating.votes, bins)
+        if abs(mean - rating.mos) > MOS_TOLERANCE * (highest - lowest):
+            return f"has rating {rating.mos:g}, but the mean of its votes is {mean:.4g}"
     return None
+
+
+def mean_of_votes(votes: Sequence[float], bins: Sequence[float]) -> float:
+    """Mean opinion score of votes.
+
+    Args:
+        votes: for each bin.
+        bins: their values.
+
+    Returns:
+        NaN where there are no votes.
+
+    Examples:
+        >>> mean_of_votes([0, 3, 1], [1, 2, 3])
+        2.25
+    """
+    total = sum(votes)
+    return sum(map(mul, votes, bins)) / total if total else math.nan
 
 
 def listed(names: Iterable[str]) -> str:

@@ -23,7 +23,7 @@ from mlsp.datasets.published_files import (
 )
 from mlsp.errors import RatingsError
 from mlsp.rating_tables import read_ratings
-from mlsp.ratings import Rating, RatingTable, listed
+from mlsp.ratings import Rating, RatingTable, listed, mean_of_votes
 
 OFFICIAL_TEST_PHOTOS = 20_000
 # Of the official ids, ascending, one a line, each line ended.
@@ -79,15 +79,12 @@ def _load_published(root: Path, photos: Path, *, official: bool) -> RatingTable:
     votes_of: dict[str, tuple[float, ...]] = {}
     for where, words in read_words(_NAME, root / "AVA.txt", 15):
         _, image, *rest = words
-        votes = tuple(number(where, "votes", word) for word in rest[:10])
+        votes = tuple([number(where, "votes", word) for word in rest[:10]])
         if votes_of.get(image) == votes:
             _log.info("%s: photo %s comes again with the same votes: left out", where, image)
             continue
         votes_of[image] = votes
-        total = sum(votes)
-        if not total:
-            raise RatingsError(f"{where}: photo {image} has no votes: give the published AVA.txt")
-        mos = sum(value * count for value, count in zip(_BINS, votes, strict=True)) / total
+        mos = mean_of_votes(votes, _BINS)
         split = "test" if image in test else "train"
         name = f"{image}.jpg"
         ratings.append(Rating(photos / name, name, mos, split, rest[12], votes))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mlsp.datasets.published_files import find_published, number, photo_folder, read_published
 from mlsp.errors import RatingsError
-from mlsp.ratings import Rating, RatingTable
+from mlsp.ratings import Rating, RatingTable, mean_of_votes
 
 _NAME = "EVA"
 _CATEGORIES = "image_content_category.csv"
@@ -46,23 +46,12 @@ def load_eva(folder: Path, photos: Path | None = None) -> RatingTable:
             )
         votes.setdefault(row["image_id"], Counter())[score] += 1
     categories = _categories(path.parent / _CATEGORIES)
-    return RatingTable(
-        _NAME,
-        0.0,
-        10.0,
-        tuple(
-            Rating(
-                photos / f"{name}.jpg",
-                f"{name}.jpg",
-                sum(value * count for value, count in counts.items()) / counts.total(),
-                None,
-                categories.get(name, ""),
-                tuple(float(counts[value]) for value in _BINS),
-            )
-            for name, counts in votes.items()
-        ),
-        _BINS,
-    )
+    ratings = []
+    for image, counts in votes.items():
+        of_bins = tuple(float(counts[value]) for value in _BINS)
+        name, mos = f"{image}.jpg", mean_of_votes(of_bins, _BINS)
+        ratings.append(Rating(photos / name, name, mos, None, categories.get(image, ""), of_bins))
+    return RatingTable(_NAME, _BINS[0], _BINS[-1], tuple(ratings), _BINS)
 
 
 def _categories(path: Path) -> dict[str, str]:
