@@ -89,11 +89,12 @@ def load_oasis_beauty(
 def _read_votes(path: Path) -> Float64Array:
     try:
         from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise MissingExtraError(f"Reading {path.name}", "train") from error
     try:
         given = loadmat(path, variable_names=["corrData"])["corrData"]
-    except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+    except (MatReadError, OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise RatingsError(
             f"{_NAME}: {path} cannot be read ({error}): give corrData.mat of OASIS-beauty, or take it away"
         ) from error
