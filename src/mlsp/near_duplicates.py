@@ -64,6 +64,37 @@ def duplicate_groups(hashes: Sequence[np.uint64] | NDArray[np.uint64]) -> NDArra
     return earliest[group][place]
 
 
+def look_alikes(
+    hashes: Sequence[np.uint64] | NDArray[np.uint64],
+    rows: NDArray[np.intp],
+    among: NDArray[np.intp],
+) -> list[tuple[int, int]]:
+    """Find photos that look like one of others, directly.
+
+    Args:
+        hashes: one a photo.
+        rows: photos to look at.
+        among: the others.
+
+    Returns:
+        For each of `rows` that looks like one of `among`, in their order, it and the nearest of those.
+    """
+    values = np.asarray(hashes, dtype=np.uint64)
+    groups = duplicate_groups(values)
+    others = among[np.argsort(groups[among], kind="stable")]
+    starts = np.searchsorted(groups[others], groups[rows], side="left")
+    ends = np.searchsorted(groups[others], groups[rows], side="right")
+    found = []
+    for row, start, end in zip(rows.tolist(), starts, ends, strict=True):
+        if start == end:
+            continue
+        distance = np.bitwise_count(values[others[start:end]] ^ values[row])
+        nearest = int(distance.argmin())
+        if distance[nearest] <= LARGEST_DISTANCE:
+            found.append((row, int(others[start + nearest])))
+    return found
+
+
 def _near_pairs(values: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
     """Pairs (n, 2) of near values, some of them more than once."""
     edges = np.linspace(0, _BITS, LARGEST_DISTANCE + 2).round().astype(np.uint64)

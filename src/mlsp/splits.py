@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsp.errors import RatingsError, SettingsError, unknown_name
-from mlsp.near_duplicates import duplicate_groups
+from mlsp.near_duplicates import duplicate_groups, look_alikes
 from mlsp.ratings import SPLITS, RatingTable, listed
 
 Rows = NDArray[np.intp]
@@ -140,18 +140,18 @@ def _by_group(table: RatingTable, settings: SplitSettings) -> NDArray[np.str_]:
         )
     part_of_group = np.full(len(sizes), "train", dtype="<U10")
     left = list(_drawn(np.arange(len(sizes)), settings.seed))
-    for part, count in wanted:
-        # In the order drawn, each group that still fits; where none does, the smallest.
-        chosen, size = [], 0
+    for after, (part, count) in zip(reversed(range(len(wanted))), wanted, strict=True):
+        # In the order drawn, each group that still fits, as long as one is left for each later part and train; where none fits,
+        # the smallest.
+        chosen: list[np.intp] = []
+        size = 0
         for group in left:
-            if size + sizes[group] <= count:
+            if size + sizes[group] <= count and len(left) - len(chosen) > after + 1:
                 chosen.append(group)
                 size += sizes[group]
         chosen = chosen or [min(left, key=lambda group: int(sizes[group]))]
         part_of_group[chosen] = part
         left = [group for group in left if part_of_group[group] == "train"]
-    if not left:
-        raise RatingsError(f"{table.name}: no group is left to learn from: lower the shares")
     return part_of_group[numbers]
 
 
@@ -181,31 +181,33 @@ def check_overlap(
     Raises:
         RatingsError: some were; it names the first ten pairs and how many test photos it concerns.
     """
-    ids = table.photo_ids
-    _refuse(table, split, list(ids), "are both learned from and tested")
+    for keys in (table.photo_ids, contents, hashes):
+        if keys is not None and len(keys) != len(table):
+            raise SettingsError(f"got {len(keys)} hashes, expected one a photo: {len(table)}")
+    learned = np.concatenate([split.train, split.validation])
+    _refuse(table, split, _equal(table.photo_ids, split.test, learned), "are learned from too")
     if contents is not None:
-        _refuse(table, split, list(contents), "are the same files as photos that are learned from")
+        found = _equal(contents, split.test, learned)
+        _refuse(table, split, found, "are the same files as photos that are learned from")
     if hashes is not None:
-        _refuse(
-            table,
-            split,
-            duplicate_groups(hashes).tolist(),
-            "look like photos that are learned from",
-        )
+        found = look_alikes(hashes, split.test, learned)
+        _refuse(table, split, found, "look like photos that are learned from")
 
 
-def _refuse(table: RatingTable, split: Split, keys: Sequence[object], what: str) -> None:
-    if len(keys) != len(table):
-        raise SettingsError(f"got {len(keys)} hashes, expected one a photo: {len(table)}")
+def _equal(keys: Sequence[str], rows: Rows, among: Rows) -> list[tuple[int, int]]:
+    others = {keys[row]: row for row in reversed(among.tolist())}
+    return [(row, others[keys[row]]) for row in rows.tolist() if keys[row] in others]
+
+
+def _refuse(table: RatingTable, split: Split, found: list[tuple[int, int]], what: str) -> None:
+    if not found:
+        return
     ids = table.photo_ids
-    learned = {keys[row]: ids[row] for row in (*split.validation, *split.train)}
-    found = [(ids[row], learned[keys[row]]) for row in split.test if keys[row] in learned]
-    if found:
-        named = (test if test == other else f"{test} ({other})" for test, other in found)
-        raise RatingsError(
-            f"{table.name}: {len(found)} of {len(split.test)} test photos {what}: {listed(named)}:"
-            " regroup the split, or take them out"
-        )
+    named = (ids[row] if row == other else f"{ids[row]} ({ids[other]})" for row, other in found)
+    raise RatingsError(
+        f"{table.name}: {len(found)} of {len(split.test)} test photos {what}: {listed(named)}:"
+        " regroup the split, or take them out"
+    )
 
 
 def regroup_near_duplicates(split: Split, hashes: Hashes) -> Split:
