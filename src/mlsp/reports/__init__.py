@@ -28,6 +28,7 @@ __all__ = [
     "ReportRow",
     "check_output",
     "check_sort",
+    "check_writable",
     "columns",
     "errors_path",
     "rows",
@@ -65,7 +66,7 @@ def check_output(path: Path) -> None:
             f"cannot write a report to {str(path)!r}: its ending must be one of {known}, got {suffix!r}"
         )
     for file in (path, errors_path(path)):
-        _check_writable(file)
+        check_writable(file)
     if suffix == ".parquet":
         check_parquet()
 
@@ -113,7 +114,15 @@ def write_report(
         ) from error
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Make sure, before the work is done, that a file can be written.
+
+    Args:
+        path: the file, which may exist.
+
+    Raises:
+        SettingsError: it cannot be written there.
+    """
     # A symbolic link is written through, so what it points to counts.
     target = Path(os.path.realpath(path))
     folder = target.parent

@@ -1,0 +1,123 @@
+"""An evaluation's numbers as words and as a table for the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TextIO
+
+from mlsp.reports.table import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mlsp.evaluation import Evaluation
+    from mlsp.intervals import Interval, PairedDifference
+
+# In the order of every report: what it is called, and what it means.
+MEASURES = {
+    "srcc": ("SRCC", "Same order as people? Spearman's rank correlation: 1 the same, 0 none."),
+    "plcc": ("PLCC", "On a straight line with people? Pearson's correlation."),
+    "kendall": ("Kendall's τ", "Pairs of photos in the right order minus those in the wrong one."),
+    "accuracy": ("Accuracy", "Photos on the right side of the threshold."),
+    "balanced_accuracy": ("Balanced accuracy", "Mean of the accuracies among high and low photos."),
+    "rmse": ("RMSE", "Root of the mean squared error, in the ratings' unit. Lower is better."),
+    "mae": ("MAE", "Mean absolute error, in the ratings' unit. Lower is better."),
+}
+PERCENTAGES = frozenset({"accuracy", "balanced_accuracy"})
+_FILE_WIDTH = 120
+_CELL = len("(+0.123…+0.456)")
+
+
+def print_evaluation(evaluation: Evaluation, *, stream: TextIO) -> None:
+    """Print the numbers as a table, each with its interval.
+
+    Args:
+        evaluation: of one or two models.
+        stream: a terminal or a file.
+    """
+    from rich.console import Console
+
+    # A file has no width of its own.
+    width = None if stream.isatty() else _FILE_WIDTH
+    Console(file=stream, highlight=False, width=width).print(_table(evaluation))
+
+
+def _table(evaluation: Evaluation) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    percentage = f"{100 * evaluation.confidence:g} %"
+    table = Table(
+        box=SIMPLE_HEAD,
+        title=Text(
+            printable(
+                f"{evaluation.photo_count:,} photos ({evaluation.split}) of {evaluation.ratings}"
+            )
+        ),
+        title_justify="left",
+        caption=Text(
+            f"In brackets {percentage} intervals. High is above {evaluation.threshold:g}; calling every photo what most are:"
+            f" {percent(evaluation.baseline.value)}"
+        ),
+        caption_justify="left",
+    )
+    table.add_column("")
+    for model in evaluation.models:
+        table.add_column(Text(printable(f"{model.head} of {model.name}")), min_width=_CELL)
+    if evaluation.comparison is not None:
+        table.add_column("difference", min_width=_CELL)
+        table.add_column("p", justify="right")
+    # Two models fit into 80 columns with their intervals on lines of their own.
+    gap = " " if evaluation.comparison is None else "\n"
+    for name, (label, _) in MEASURES.items():
+        cells = [gap.join(_cell(model.numbers[name], name)) for model in evaluation.models]
+        if evaluation.comparison is not None:
+            difference = evaluation.comparison[name]
+            cells += [gap.join(_difference_cell(difference, name)), p_value(difference.p_value)]
+        table.add_row(label, *map(Text, cells))
+    return table
+
+
+def _cell(interval: Interval, name: str) -> tuple[str, str]:
+    if name in PERCENTAGES:
+        low, high = (number(100 * end, 1) for end in (interval.low, interval.high))
+        return percent(interval.value), f"({low}…{high})"
+    return number(interval.value), f"({number(interval.low)}…{number(interval.high)})"
+
+
+def _difference_cell(difference: PairedDifference, name: str) -> tuple[str, str]:
+    value, low, high = (
+        signed_as(each, name) for each in (difference.value, difference.low, difference.high)
+    )
+    return value, f"({low}…{high})"
+
+
+def number(value: float, decimals: int = 3) -> str:
+    """Write a number for people.
+
+    Examples:
+        >>> number(0.75), number(float("nan")), number(-0.0001)
+        ('0.750', '–', '0.000')
+    """
+    return f"{value:z.{decimals}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def signed(value: float, decimals: int = 3) -> str:
+    """Write a difference for people, with its sign."""
+    return f"{value:+z.{decimals}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def signed_as(value: float, name: str) -> str:
+    """A difference in a measure's own unit: points of a percentage, or the plain number."""
+    return signed(100 * value, 1) if name in PERCENTAGES else signed(value)
+
+
+def percent(value: float) -> str:
+    """Write a share as a percentage."""
+    return f"{100 * value:.1f} %" if math.isfinite(value) else "–"
+
+
+def p_value(value: float) -> str:
+    """Write a p-value, which the bootstrap cannot tell below 0.001 with its usual 2,000 draws."""
+    return "< 0.001" if value < 0.001 else number(value)

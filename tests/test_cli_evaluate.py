@@ -1,0 +1,137 @@
+"""`mlsp evaluate` as a user runs it: a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NAMES = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "clock_motion.png"]
+
+
+def mlsp(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlsp", *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=folder,
+        check=False,
+    )
+
+
+@pytest.fixture
+def ratings(tmp_path: Path) -> Path:
+    """Made-up quality of the example photos, best first."""
+    path = tmp_path / "ratings.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        rows = [(name, 0.8 - 0.15 * place, "test") for place, name in enumerate(NAMES)]
+        csv.writer(stream).writerows([("photo", "mos", "split"), *rows])
+    return path
+
+
+def test_a_model_on_photos(ratings: Path, examples: Path, tmp_path: Path) -> None:
+    options = ("--photos", examples, "--lowest", "0", "--highest", "1", "--resamples", "100")
+    done = mlsp("evaluate", "default", ratings, "--head", "quality", *options, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "evaluation.json").read_text("utf-8"))
+    assert (document["photo_count"], document["split"], document["threshold"]) == (5, "test", 0.5)
+    number = document["models"][0]["numbers"]["srcc"]["value"]
+    assert f"SRCC                {number:.3f} (" in done.stdout
+    assert "5 photos (test) of ratings.csv" in done.stdout
+    assert "calling every photo what most are: 60.0 %" in " ".join(done.stdout.split())
+    page = (tmp_path / "evaluation.html").read_text("utf-8")
+    assert page.count("data:image/jpeg;base64,") == 1 + 1 + 5
+    assert "5 scored in " in done.stderr
+    assert done.stderr.endswith("→ evaluation.json, evaluation.html\n")
+
+
+def test_scores_of_two_tables_and_a_photo_without(ratings: Path, tmp_path: Path) -> None:
+    for name, sign in (("good", -1), ("bad", 1)):
+        lines = [f"x/{photo},{sign * place}" for place, photo in enumerate(NAMES[:4])]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["photo,quality", *lines]), "utf-8")
+    done = mlsp(
+        "evaluate", "good.csv", ratings, "--against", "bad.csv", "-o", "x.json", folder=tmp_path
+    )
+    assert done.returncode == 1, done.stderr
+    assert [path.name for path in tmp_path.glob("*.html")] == []
+    document = json.loads((tmp_path / "x.json").read_text("utf-8"))
+    assert document["comparison"]["srcc"]["value"] == pytest.approx(2)
+    assert document["unscored"] == [
+        {"photo_id": "clock_motion.png", "reason": "is not in good.csv"}
+    ]
+    assert "4 scored, 1 failed in " in done.stderr
+    assert "quality of good.csv" in done.stdout
+    assert "difference" in done.stdout
+
+
+def test_a_photo_that_fails_is_named_and_left_out(
+    ratings: Path, examples: Path, tmp_path: Path
+) -> None:
+    for name in NAMES[1:]:
+        (tmp_path / name).symlink_to(examples / name)
+    (tmp_path / NAMES[0]).touch()
+    done = mlsp(
+        "evaluate", "default", ratings, "--head", "quality", "-o", "x.json", folder=tmp_path
+    )
+    assert done.returncode == 1, done.stderr
+    assert "astronaut.png: the file is empty" in done.stderr
+    assert json.loads((tmp_path / "x.json").read_text("utf-8"))["photo_count"] == 4
+
+
+def test_notes_go_to_stderr(ratings: Path, tmp_path: Path) -> None:
+    lines = [f"{photo},{place}" for place, photo in enumerate(NAMES)]
+    (tmp_path / "s.csv").write_text("\n".join(["photo,quality", *lines]), "utf-8")
+    options = ("--predictions", "s.csv", "--head", "quality", "--split", "all", "-o", "x.json")
+    done = mlsp("evaluate", "default", ratings, *options, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "mlsp: note: 'quality' of 'default' learned from BIQ2021 (Ahmed and Asif 2022), its 10,000 official train photos"
+        in done.stderr
+    )
+    assert "learned from" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["-o", "x.txt"],
+            "mlsp: cannot write an evaluation to 'x.txt': its ending must be one of .json, .html, got '.txt'\n",
+        ),
+        (
+            ["-o", "gone/x.json"],
+            "mlsp: cannot write 'gone/x.json': the folder '{folder}/gone' does not exist: make it first\n",
+        ),
+        (
+            ["--split", "validation"],
+            "mlsp: ratings.csv has no validation photos: choose --split all, or mark them in a column 'split'\n",
+        ),
+        (
+            ["--head", "best"],
+            "mlsp: model 'default': unknown head 'best': did you mean 'beauty'? Known: 'beauty', 'quality'\n",
+        ),
+    ],
+)
+def test_mistakes_are_told_before_the_work(
+    arguments: list[str], message: str, ratings: Path, tmp_path: Path
+) -> None:
+    scale = ("--lowest", "0", "--highest", "1")
+    done = mlsp("evaluate", "default", ratings, *scale, *arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == message.format(folder=tmp_path)
+
+
+def test_without_scipy_the_extra_is_named(ratings: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['scipy'] = None; sys.argv = ['mlsp', 'evaluate', 'default', 'ratings.csv'];"
+        "from mlsp.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "mlsp: Measuring agreement needs an extra: pip install 'mlsp[train]'\n"
