@@ -19,6 +19,7 @@ from mlsp.splits import (
     SplitSettings,
     check_overlap,
     regroup_near_duplicates,
+    restrict_split,
     split_ratings,
 )
 
@@ -228,6 +229,11 @@ def test_a_regrouped_split_passes_and_keeps_every_photo(values: list[int], seed:
     assert whole(regrouped) == list(range(len(values)))
     assert set(regrouped.test.tolist()) <= set(split.test.tolist())
     check_overlap(rated, regrouped, hashes=hashes)
+
+
+def test_a_split_of_some_photos_numbers_them_anew() -> None:
+    split = a_split([0, 3, 4], [1], [2, 5])
+    assert parts(restrict_split(split, np.array([5, 4, 1, 0]))) == [[1, 3], [2], [0]]
 
 
 def test_themes_of_the_reference_photos_stay_together(reference_data: Path) -> None:

@@ -232,3 +232,19 @@ def regroup_near_duplicates(split: Split, hashes: Hashes) -> Split:
     of_rows = first[groups[every]]
     train, validation, test = (every[of_rows == number] for number in range(len(parts)))
     return Split(train, validation, test)
+
+
+def restrict_split(split: Split, rows: Rows) -> Split:
+    """The split of some of a table's photos: those that have features, say.
+
+    Args:
+        split: of the whole table.
+        rows: (photos,) rows of it, each once, in the order of `RatingTable.select`.
+
+    Returns:
+        Rows of the selected table.
+    """
+    train, validation, test = (
+        np.flatnonzero(np.isin(rows, part)) for part in (split.train, split.validation, split.test)
+    )
+    return Split(train, validation, test)

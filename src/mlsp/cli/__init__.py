@@ -14,6 +14,7 @@ from mlsp.cli.extract import extract
 from mlsp.cli.features import features
 from mlsp.cli.import_keras import import_keras
 from mlsp.cli.models import models
+from mlsp.cli.ratings import ratings
 from mlsp.cli.score import score
 from mlsp.errors import MlspError
 
@@ -34,6 +35,7 @@ app.add_typer(features, name="features")
 app.command()(backbones)
 app.command()(evaluate)
 app.command()(import_keras)
+app.command()(ratings)
 
 
 def _print_version(wanted: bool) -> None:
