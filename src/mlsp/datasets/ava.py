@@ -28,8 +28,8 @@ from mlsp.ratings import Rating, RatingTable, listed, mean_of_votes
 OFFICIAL_TEST_PHOTOS = 20_000
 # Of the official ids, ascending, one a line, each line ended.
 OFFICIAL_TEST_SHA256 = "89583a7cc8e16e2db9a2c3a1d95d77d62bcbcaf4768a2dd25925788c9b6310d0"
-# The published AVA.txt has no votes for 70 of the official ids.
-_OFFICIAL_WITHOUT_VOTES = 70
+# The published AVA.txt is said to have no votes for 70 of the official ids; many more are missing from a part of it only.
+_WITHOUT_VOTES_AT_MOST = 100
 _NAME = "AVA"
 _BINS = tuple(map(float, range(1, 11)))
 _LISTS = "aesthetics_image_lists"
@@ -134,10 +134,10 @@ def _check_votes_of_test(
     root: Path, test: Collection[str], photo_ids: Collection[str], *, official: bool
 ) -> None:
     without = sorted(f"{image}.jpg" for image in test if f"{image}.jpg" not in photo_ids)
-    if len(without) > _OFFICIAL_WITHOUT_VOTES and official:
+    if len(without) > _WITHOUT_VOTES_AT_MOST and official:
         raise RatingsError(
             f"{_NAME}: {root / 'AVA.txt'} has no votes for {len(without)} of {len(test)} test photos, expected"
-            f" {_OFFICIAL_WITHOUT_VOTES} of them: {listed(without)}: give the whole AVA.txt"
+            f" at most {_WITHOUT_VOTES_AT_MOST}: {listed(without)}: give the whole AVA.txt"
         )
     if without:
         _log.info(
