@@ -1,0 +1,200 @@
+"""From a feature file and ratings to a model, as `mlsp train` does it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlsp.backbones import backbone
+from mlsp.datasets import load_ratings
+from mlsp.downloads import digest
+from mlsp.errors import SettingsError, WeightsError, unknown_name
+from mlsp.exported_backbones import exported_backbone
+from mlsp.feature_kind import FeatureKind, Grid
+from mlsp.feature_store import FeatureStore
+from mlsp.heads import HEADS, HeadSpec
+from mlsp.model import Model
+from mlsp.model_writing import check_model_folder
+from mlsp.ratings import RatingTable
+from mlsp.splits import SplitSettings, check_overlap, split_ratings
+from mlsp.training.loop import Watch
+from mlsp.training.settings import TrainSettings
+from mlsp.training.trained import TrainedHead, level_names
+from mlsp.training.trainer import require_closed_form_goes_without, train_head, train_ridge
+from mlsp.weights import fetch_weights
+
+_log = logging.getLogger(__name__)
+
+RIDGE = "ridge"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainJob:
+    """What to train, from which files.
+
+    Attributes:
+        features: feature file.
+        ratings: see `mlsp.datasets.load_ratings`.
+        output: folder of the model.
+        head: key in `mlsp.heads.HEADS`, or `ridge`.
+        levels: `all`; `last5`, the last five; or names, with commas between them.
+        more_dropout: see `HeadSpec`.
+        distribution: learn the distribution of the votes, not their mean.
+        name: of the model; that of the folder by default.
+        weights: of the network that made the features; by default the published ones.
+        lowest: end of a table's scale, see `load_ratings`.
+        highest: the other one.
+        split: how the ratings are split.
+        settings: how to train.
+        run_folder: see `train_head`; by default beside the model, with `.run` after its name.
+
+    Raises:
+        SettingsError: there is no such head, or an option does not go with it.
+    """
+
+    features: Path
+    ratings: str
+    output: Path
+    head: str
+    levels: str = "all"
+    more_dropout: bool = False
+    distribution: bool = False
+    name: str | None = None
+    weights: Path | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    split: SplitSettings = field(default_factory=SplitSettings)
+    settings: TrainSettings = field(default_factory=TrainSettings)
+    run_folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.head not in (*HEADS, RIDGE):
+            raise SettingsError(unknown_name("head", self.head, (*HEADS, RIDGE)))
+        if self.head == RIDGE:
+            require_closed_form_goes_without(
+                {
+                    "more_dropout": self.more_dropout,
+                    "distribution": self.distribution,
+                    "epochs": self.settings.epochs,
+                    "batch": self.settings.batch,
+                    "run_folder": self.run_folder,
+                }
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return self.run_folder or self.output.absolute().with_name(self.output.name + ".run")
+
+    def spec(self, kind: FeatureKind, ratings: RatingTable) -> HeadSpec:
+        """The head, on the ratings' scale."""
+        levels = level_names(kind, self.levels)
+        if self.distribution:
+            # Says what to do where the table has only means.
+            _ = ratings.votes
+        return HeadSpec(
+            self.head,
+            levels=None if levels is None else tuple(levels),
+            more_dropout=self.more_dropout,
+            output="distribution" if self.distribution else "mos",
+            lowest=ratings.lowest,
+            highest=ratings.highest,
+            bins=ratings.bins if self.distribution else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came out.
+
+    Attributes:
+        trained: the head.
+        model: as written; None in all but the first of several processes.
+        note: why the model has no network; empty where it has.
+    """
+
+    trained: TrainedHead
+    model: Model | None
+    note: str
+
+
+def run_job(job: TrainJob, watch: Watch | None = None) -> Done:
+    """Train and write the model; in a run folder that holds this very run, go on where it was.
+
+    Args:
+        job: what to train.
+        watch: is told of the progress.
+
+    Raises:
+        MlspError: something does not go together, see `train_head`; files are checked before the training where that can be.
+    """
+    is_first = os.environ.get("RANK", "0") == "0"
+    if is_first:
+        check_model_folder(job.output)
+    with FeatureStore.open(job.features) as store:
+        ratings = load_ratings(job.ratings, lowest=job.lowest, highest=job.highest)
+        split = split_ratings(ratings, job.split)
+        check_overlap(ratings, split)
+        kind = store.layout.kind
+        grid: Grid = 1 if job.head == RIDGE else HEADS[job.head].grid
+        graph, note = find_backbone_graph(kind, grid, job.weights) if is_first else (None, "")
+        if job.head == RIDGE:
+            levels = level_names(kind, job.levels)
+            trained = train_ridge(store, ratings, split, levels=levels, settings=job.settings)
+        else:
+            spec = job.spec(kind, ratings)
+            trained = train_head(
+                store, ratings, split, spec, job.settings, run_folder=job.folder, watch=watch
+            )
+    model = None
+    if is_first:
+        model = trained.write(job.output, name=job.name, backbone_graph=graph)
+    return Done(trained, model, note)
+
+
+def find_backbone_graph(
+    kind: FeatureKind, grid: Grid, weights: Path | None = None
+) -> tuple[Path | None, str]:
+    """Find or export the graph of the network that made features.
+
+    Args:
+        kind: of the features.
+        grid: of the head.
+        weights: of the network; by default those published ones that the features were made with.
+
+    Returns:
+        The graph and an empty note; or None and why there is none.
+
+    Raises:
+        WeightsError: `weights` are given, and cannot be read or are not those that the features were made with.
+        SettingsError: `weights` are given of a network that is not known.
+    """
+    if weights is not None:
+        if not weights.is_file():
+            raise WeightsError(
+                f"weights file {weights} does not exist: expected weights of {kind.backbone}"
+            )
+        sha256 = digest(weights, "sha256")
+        if sha256 != kind.weights_sha256:
+            raise WeightsError(
+                f"weights file {weights} has SHA-256 {sha256}, expected {kind.weights_sha256}: give the file that the features were made with"
+            )
+        spec = backbone(kind.backbone)
+        return exported_backbone(spec, weights, grid=grid, levels=kind.levels).file, ""
+    hint = "give the weights that the features were made with by --weights FILE"
+    try:
+        spec = backbone(kind.backbone)
+        if not spec.is_exportable:
+            return None, f"no graph of {spec.name} is right for photos of every size"
+        published = [file for file in spec.weights if file.sha256 == kind.weights_sha256]
+        if not published:
+            return (
+                None,
+                f"the features were made with weights that are not the published ones: {hint}",
+            )
+        file = fetch_weights(published[0])
+        return exported_backbone(spec, file, grid=grid, levels=kind.levels).file, ""
+    except (SettingsError, WeightsError) as error:
+        return None, f"{error}; {hint}"

@@ -1,0 +1,156 @@
+"""Joins a feature file and a rating table: which row holds which rated photo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsp.errors import FeatureStoreError, RatingsError
+from mlsp.feature_kind import kind_record
+from mlsp.feature_schema import FAILED, PENDING
+from mlsp.feature_store import FeatureStore
+from mlsp.ratings import RatingTable, listed
+from mlsp.splits import Split
+
+_log = logging.getLogger(__name__)
+
+LEAST_TRAIN, LEAST_VALIDATION = 10, 2
+_PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class RatedFeatures:
+    """Rated photos whose features are there.
+
+    Attributes:
+        split: rows of the table; photos that failed when their features were extracted are left out.
+        rows: (photos of the table,) their rows in the feature file; -1 where the photo is not used.
+        failed: names of those that were left out.
+    """
+
+    split: Split
+    rows: NDArray[np.intp]
+    failed: tuple[str, ...]
+
+
+def join(store: FeatureStore, ratings: RatingTable, split: Split) -> RatedFeatures:
+    """Find the features of the rated photos in a split.
+
+    A photo is found by its name in the file, the path relative to the photos' folder; or else by its file name, where no other
+    photo in the file has that.
+
+    Args:
+        store: the features.
+        ratings: the table.
+        split: of the table; photos in none of its parts are not looked up.
+
+    Raises:
+        RatingsError: a photo is not in the file, two are the same one there, or too few are left to learn from.
+        FeatureStoreError: the extraction is not finished.
+    """
+    used = np.unique(np.concatenate([getattr(split, part) for part in _PARTS]).astype(np.intp))
+    found = _found(store, ratings, used)
+    statuses = store.statuses()[found]
+    names = np.array(ratings.photo_ids, dtype=object)[used]
+    pending = names[statuses == PENDING]
+    if len(pending):
+        raise FeatureStoreError(
+            f"feature file {store.path} has no features yet of {len(pending)} of {len(used)} rated photos: {listed(pending)}:"
+            " finish the extraction"
+        )
+    failed = names[statuses == FAILED]
+    if len(failed):
+        _log.warning(
+            "%d of %d rated photos have no features, because their extraction failed, and are left out: %s",
+            len(failed),
+            len(used),
+            listed(failed),
+        )
+    rows = np.full(len(ratings), -1, dtype=np.intp)
+    rows[used] = np.where(statuses == FAILED, -1, found)
+    kept = Split(*(part[rows[part] >= 0] for part in (getattr(split, name) for name in _PARTS)))
+    _check_enough(ratings, kept)
+    return RatedFeatures(kept, rows, tuple(failed))
+
+
+def _found(store: FeatureStore, ratings: RatingTable, used: NDArray[np.intp]) -> NDArray[np.intp]:
+    row_of = {name: row for row, name in enumerate(store.photo_ids)}
+    wanted = [ratings.ratings[row].photo_id for row in used]
+    rows = np.array([row_of.get(name, -1) for name in wanted], dtype=np.intp)
+    missing = np.flatnonzero(rows < 0)
+    if len(missing):
+        counts = Counter(PurePosixPath(name).name for name in row_of)
+        by_file = {PurePosixPath(name).name: row for name, row in row_of.items()}
+        for place in missing:
+            file = PurePosixPath(wanted[place]).name
+            if counts[file] == 1:
+                rows[place] = by_file[file]
+    absent = [wanted[place] for place in np.flatnonzero(rows < 0)]
+    if absent:
+        raise RatingsError(
+            f"{ratings.name}: {len(absent)} of {len(used)} rated photos are not in feature file {store.path}: {listed(absent)}:"
+            " extract them too, or leave them out of the ratings"
+        )
+    taken, counts_of_rows = np.unique(rows, return_counts=True)
+    if (counts_of_rows > 1).any():
+        row = int(taken[counts_of_rows > 1][0])
+        same = [wanted[place] for place in np.flatnonzero(rows == row)]
+        raise RatingsError(
+            f"{ratings.name}: {listed(same)} are all {store.photo_ids[row]!r} in feature file {store.path}: name photos by their path"
+            " relative to the folder that was extracted"
+        )
+    return rows
+
+
+def _check_enough(ratings: RatingTable, split: Split) -> None:
+    for part, least, purpose in (
+        ("train", LEAST_TRAIN, "to learn from"),
+        ("validation", LEAST_VALIDATION, "to choose the best model by"),
+    ):
+        rows = getattr(split, part)
+        if len(rows) < least:
+            raise RatingsError(
+                f"{ratings.name} has {len(rows)} {part} photos with features, expected at least {least} {purpose}:"
+                " rate more photos, or change the split"
+            )
+        values = ratings.mos[rows]
+        if (values == values[0]).all():
+            raise RatingsError(
+                f"{ratings.name}: all {len(rows)} {part} photos are rated {values[0]:g}: there is nothing {purpose}"
+            )
+
+
+def features_digest(store: FeatureStore, rows: Sequence[int] | NDArray[np.intp]) -> str:
+    """What the features of some rows are: SHA-256 over the layout, and the photos' names and contents."""
+    digest = hashlib.sha256()
+    layout = store.layout
+    what = (kind_record(layout.kind), layout.level_channels, layout.dtype, layout.precision)
+    digest.update(json.dumps(what).encode())
+    for row in rows:
+        photo = store.photo(int(row))
+        digest.update(
+            f"{photo.photo_id}\0{photo.content_sha256}\n".encode(errors="surrogateescape")
+        )
+    return digest.hexdigest()
+
+
+def ratings_digest(ratings: RatingTable, split: Split) -> str:
+    """What is learned and in which part of the split: SHA-256 over names, ratings, votes and parts."""
+    digest = hashlib.sha256()
+    what = (ratings.lowest, ratings.highest, ratings.bins)
+    digest.update(json.dumps(what).encode())
+    for part in _PARTS:
+        digest.update(part.encode())
+        for row in getattr(split, part):
+            rating = ratings.ratings[row]
+            line = f"{rating.photo_id}\0{rating.mos!r}\0{rating.votes!r}\n"
+            digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()

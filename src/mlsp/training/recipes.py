@@ -1,0 +1,177 @@
+"""How heads are trained, by the paper's text (section 3.3) and by the code that its authors released.
+
+Recipes are records; the learning rate is what follows from a recipe and the epochs before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from mlsp.errors import SettingsError, unknown_name
+from mlsp.feature_kind import Grid
+
+Monitor = Literal["loss", "plcc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A way to train.
+
+    Attributes:
+        name: key in `RECIPES`.
+        description: in a line.
+        narrow_rates: learning rates on narrow features, one after the other.
+        wide_rates: the same on wide ones.
+        narrow_monitor: what of the validation photos is watched: the least `loss` or the largest `plcc`.
+        wide_monitor: the same on wide features.
+        batch: photos a step.
+        narrow_batch_with_views: the same on narrow features of more than one view.
+        epochs_a_rate: after which the next rate comes.
+        patience: epochs without progress of what is watched, after which the next rate comes.
+    """
+
+    name: str
+    description: str
+    narrow_rates: tuple[float, ...]
+    wide_rates: tuple[float, ...]
+    narrow_monitor: Monitor
+    wide_monitor: Monitor
+    batch: int
+    narrow_batch_with_views: int
+    epochs_a_rate: int = 20
+    patience: int = 5
+
+    def rates(self, grid: Grid) -> tuple[float, ...]:
+        """Learning rates for narrow (1) or wide (5) features."""
+        return self.narrow_rates if grid == 1 else self.wide_rates
+
+    def monitor(self, grid: Grid) -> Monitor:
+        """What is watched for narrow (1) or wide (5) features."""
+        return self.narrow_monitor if grid == 1 else self.wide_monitor
+
+    def batch_size(self, grid: Grid, views: int) -> int:
+        """Photos a step for features of a grid and so many stored views."""
+        return self.narrow_batch_with_views if grid == 1 and views > 1 else self.batch
+
+
+_PAPER_RATES = (1e-4, 1e-5, 1e-6)
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "paper",
+            "section 3.3: learning rate 1e-4, divided by 10 every 20 epochs or when the validation loss has not fallen for 5",
+            narrow_rates=_PAPER_RATES,
+            wide_rates=_PAPER_RATES,
+            narrow_monitor="loss",
+            wide_monitor="loss",
+            batch=128,
+            narrow_batch_with_views=128,
+        ),
+        Recipe(
+            "released",
+            "as the authors' code: narrow from 1e-3 to 1e-5; wide from 1e-4 to 1e-6 and chosen by PLCC",
+            narrow_rates=(1e-3, 1e-4, 1e-5),
+            wide_rates=_PAPER_RATES,
+            narrow_monitor="loss",
+            wide_monitor="plcc",
+            batch=128,
+            narrow_batch_with_views=256,
+        ),
+    )
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of a name.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if name not in RECIPES:
+        raise SettingsError(unknown_name("recipe", name, RECIPES))
+    return RECIPES[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What follows from an epoch.
+
+    Attributes:
+        is_best: no epoch before was as good.
+        changes_rate: the rate changes now, or the run is over: the best weights so far are to be loaded.
+    """
+
+    is_best: bool
+    changes_rate: bool
+
+
+@dataclass(slots=True)
+class Schedule:
+    """The learning rate of a run. The best is that of all epochs: it is not forgotten when the rate changes.
+
+    Attributes:
+        rates: one after the other.
+        monitor: what `note` is told.
+        epochs_a_rate: see `Recipe`.
+        patience: likewise.
+        rate: index in `rates`; their number when the run is over.
+        epochs: with this rate.
+        waited: epochs with this rate since the best.
+        best: so far, as a number that falls; None before the first epoch.
+
+    Examples:
+        >>> schedule = Schedule((1e-3, 1e-4), "loss", epochs_a_rate=20, patience=1)
+        >>> schedule.note(2.0), schedule.note(2.5)
+        (Noted(is_best=True, changes_rate=False), Noted(is_best=False, changes_rate=True))
+        >>> schedule.learning_rate
+        0.0001
+    """
+
+    rates: tuple[float, ...]
+    monitor: Monitor
+    epochs_a_rate: int
+    patience: int
+    rate: int = 0
+    epochs: int = 0
+    waited: int = 0
+    best: float | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe, grid: Grid) -> Schedule:
+        """A recipe's schedule for narrow (1) or wide (5) features."""
+        return cls(recipe.rates(grid), recipe.monitor(grid), recipe.epochs_a_rate, recipe.patience)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next epoch."""
+        return self.rates[min(self.rate, len(self.rates) - 1)]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no next epoch."""
+        return self.rate == len(self.rates)
+
+    def note(self, value: float) -> Noted:
+        """Take what an epoch ended with.
+
+        Args:
+            value: loss or PLCC of the validation photos, as `monitor` says. A PLCC that is no number, of equal predictions, is the
+                worst.
+        """
+        falling = -value if self.monitor == "plcc" else value
+        if math.isnan(falling):
+            falling = math.inf
+        self.epochs += 1
+        self.waited += 1
+        is_best = self.best is None or falling < self.best
+        if is_best:
+            self.best, self.waited = falling, 0
+        changes = self.epochs == self.epochs_a_rate or self.waited == self.patience
+        if changes:
+            self.rate, self.epochs, self.waited = self.rate + 1, 0, 0
+        return Noted(is_best, changes)

@@ -1,0 +1,150 @@
+"""The folder of a run: what goes on after a kill, a log as CSV, and curves."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlsp.atomic_file import atomic_write, atomic_write_text
+from mlsp.errors import SettingsError
+from mlsp.training.curves import draw_curves
+
+_RUN_FILE = "run.json"
+_STATE_FILE = "last.pt"
+_LOG_FILE = "log.csv"
+_CURVES_FILE = "curves.png"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """A line of the log.
+
+    Attributes:
+        epoch: from 1.
+        learning_rate: in this epoch.
+        train_loss: mean over the photos, as they were learned from.
+        validation_loss: after it, of the means over all stored views.
+        validation_srcc: Spearman's correlation after it.
+        validation_plcc: Pearson's.
+        seconds: that it took, validation included.
+        rows_per_s: photos learned from in a second, validation left out.
+        is_best: whether no earlier epoch was as good.
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    validation_loss: float
+    validation_srcc: float
+    validation_plcc: float
+    seconds: float
+    rows_per_s: float
+    is_best: bool
+
+
+class RunFolder:
+    """Reads and writes the folder of one run.
+
+    Args:
+        folder: is made if it is not there; its parent must be.
+        identity: what the run is: everything that its result follows from, as JSON can hold it.
+
+    Raises:
+        SettingsError: the folder holds another run or something else, or cannot be made.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        self.folder = folder
+        file = folder / _RUN_FILE
+        # Through JSON, where tuples become lists, so that it compares with what is read.
+        wanted = json.loads(json.dumps(identity))
+        try:
+            folder.mkdir(exist_ok=True)
+            if not file.exists():
+                if any(folder.iterdir()):
+                    raise SettingsError(f"{folder} is no run folder, and not empty: choose another")
+                with atomic_write_text(file) as stream:
+                    stream.write(json.dumps(wanted, indent=1) + "\n")
+                return
+            found = json.loads(file.read_text("utf-8"))
+            if not isinstance(found, dict):
+                raise SettingsError(f"{file} is damaged: choose another run folder")
+        except OSError as error:
+            raise SettingsError(
+                f"run folder {folder} cannot be used: {error.strerror}: choose another"
+            ) from error
+        except ValueError as error:
+            if isinstance(error, SettingsError):
+                raise
+            raise SettingsError(f"{file} is damaged: choose another run folder") from error
+        differing = [
+            f"{name} {found.get(name)!r}, got {wanted.get(name)!r}"
+            for name in dict.fromkeys([*wanted, *found])
+            if found.get(name) != wanted.get(name)
+        ]
+        if differing:
+            raise SettingsError(
+                f"run folder {folder} was begun with {'; with '.join(differing)}: give the same again, or choose another run folder"
+            )
+
+    def save(self, state: Mapping[str, Any], log: Sequence[EpochRecord]) -> None:
+        """Note what goes on after a kill, whole or not at all; then the log and the curves.
+
+        Raises:
+            SettingsError: the disk is full.
+        """
+        try:
+            with atomic_write(self.folder / _STATE_FILE) as file:
+                torch.save({**state, "log": [dataclasses.asdict(record) for record in log]}, file)
+            self.write_log(log)
+        except (OSError, RuntimeError) as error:
+            # torch tells of a full disk in its own words.
+            raise SettingsError(
+                f"run folder {self.folder} cannot be written: {error}: free some space, then the same command goes on"
+            ) from error
+
+    def write_log(self, log: Sequence[EpochRecord]) -> None:
+        """Write log and curves."""
+        text = io.StringIO()
+        fields = [field.name for field in dataclasses.fields(EpochRecord)]
+        writer = csv.DictWriter(text, fields, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(record) for record in log)
+        with atomic_write_text(self.folder / _LOG_FILE) as stream:
+            stream.write(text.getvalue())
+        with atomic_write(self.folder / _CURVES_FILE) as file:
+            draw_curves(file, log)
+
+    def load(self) -> tuple[dict[str, Any], list[EpochRecord]] | None:
+        """What `save` noted last; None before the end of the first epoch.
+
+        Raises:
+            SettingsError: the file is damaged.
+        """
+        file = self.folder / _STATE_FILE
+        if not file.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            log = [EpochRecord(**record) for record in state.pop("log")]
+        except (
+            OSError,
+            RuntimeError,
+            EOFError,
+            KeyError,
+            TypeError,
+            pickle.UnpicklingError,
+        ) as error:
+            raise SettingsError(
+                f"{file} is damaged: remove the run folder and begin again"
+            ) from error
+        return state, log

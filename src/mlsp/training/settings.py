@@ -1,0 +1,61 @@
+"""How a head is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from mlsp.errors import SettingsError, unknown_name
+from mlsp.parallel import check_workers
+from mlsp.training.recipes import Recipe, find_recipe
+
+Precision = Literal["float32", "bfloat16"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How a head is trained.
+
+    Attributes:
+        recipe: `paper` or `released`, see `mlsp.training.recipes`.
+        seed: of the first weights, the order of photos, the views and the dropout.
+        precision: of the large matrix products; all else is float32, see `mlsp.training.learning_form`.
+        device: `auto` is a CUDA device if there is one, else the processor.
+        epochs: at most; None for as many as the recipe has. A run can be continued with more.
+        batch: photos a step; None for the recipe's.
+        memory_bytes: features up to this size are held in memory, larger ones are read while training; None for half of the
+            machine's memory. The result is the same.
+        workers: threads that read features; None for one a core.
+
+    Raises:
+        SettingsError: a value is unknown or out of range.
+    """
+
+    recipe: str = "paper"
+    seed: int = 0
+    precision: Precision = "float32"
+    device: Device = "auto"
+    epochs: int | None = None
+    batch: int | None = None
+    memory_bytes: int | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        find_recipe(self.recipe)
+        for noun, name, known in (
+            ("precision to train in", self.precision, get_args(Precision)),
+            ("device", self.device, get_args(Device)),
+        ):
+            if name not in known:
+                raise SettingsError(unknown_name(noun, name, known))
+        for field, least in (("seed", 0), ("epochs", 1), ("batch", 2), ("memory_bytes", 0)):
+            value = getattr(self, field)
+            if value is not None and value < least:
+                raise SettingsError(f"{field} must be at least {least}, got {value}")
+        if self.workers is not None:
+            check_workers(self.workers)
+
+    def of_recipe(self) -> Recipe:
+        """The recipe itself."""
+        return find_recipe(self.recipe)
