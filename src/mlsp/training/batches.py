@@ -213,7 +213,7 @@ def training_batches(
         yield Batch(order[start:end], drawn[start:end])
 
 
-def testing_batches(rows: Sequence[int] | Rows, *, size: int) -> Iterator[Batch]:
+def ordered_batches(rows: Sequence[int] | Rows, *, size: int) -> Iterator[Batch]:
     """All stored views of photos, in order, to the last photo."""
     rows = np.asarray(rows, dtype=np.intp)
     for start in range(0, len(rows), size):

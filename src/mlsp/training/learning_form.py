@@ -58,7 +58,7 @@ class LearningHead:
         _replace(head, lambda layer: self._learning_layer(layer))
         outputs: nn.Module = _Outputs(head)
         if world.size > 1:
-            outputs = DistributedDataParallel(outputs, broadcast_buffers=False)
+            outputs = DistributedDataParallel(outputs)
         self._outputs = outputs
 
     def begin_epoch(self, seed: int) -> None:

@@ -18,7 +18,7 @@ from mlsp.heads import HeadSpec, ScoreHead
 from mlsp.metrics import plcc, srcc
 from mlsp.ratings import RatingTable
 from mlsp.splits import Split
-from mlsp.training.batches import FeatureBatches, Rows, testing_batches, training_batches
+from mlsp.training.batches import FeatureBatches, Rows, ordered_batches, training_batches
 from mlsp.training.distributed import World
 from mlsp.training.learning_form import HeadAdam, LearningHead
 from mlsp.training.recipes import Schedule
@@ -71,7 +71,7 @@ def predict(
     views_at_once = min(_MOST_TEST_VIEWS, max(1, _TEST_BYTES // view_bytes))
     size = max(1, views_at_once // features.views)
     found = []
-    for array in features.read(testing_batches(rows, size=size)):
+    for array in features.read(ordered_batches(rows, size=size)):
         views = torch.from_numpy(array).to(device, dtype)
         outputs = outputs_of(views.flatten(0, 1)).float()
         outputs = outputs.reshape(len(views), features.views, -1)
@@ -106,8 +106,10 @@ class Learning:
         folder: RunFolder | None,
         watch: Watch,
     ) -> None:
-        self._dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
-        self._learning = LearningHead(head, world, self._dtype)
+        dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+        self._learning = LearningHead(head, world, dtype)
+        # All that heads on wide features do with them is products.
+        self._dtype = dtype if head.spec.grid > 1 else torch.float32
         self._features = features
         self._ratings = ratings
         self._split = split

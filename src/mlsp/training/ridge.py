@@ -13,7 +13,7 @@ from mlsp.errors import SettingsError
 from mlsp.heads import RidgeHead, RidgeSettings, fit_ridge
 from mlsp.ratings import RatingTable
 from mlsp.splits import Split
-from mlsp.training.batches import FeatureBatches, Rows, testing_batches
+from mlsp.training.batches import FeatureBatches, Rows, ordered_batches
 
 _SETTINGS = tuple(
     RidgeSettings(alpha, even_levels)
@@ -83,7 +83,7 @@ def _rows(features: FeatureBatches, rows: Rows, channels: Rows) -> Float32Array:
     """(photos · views, channels)."""
     found = np.empty((len(rows), features.views, len(channels)), dtype=np.float32)
     start = 0
-    for array in features.read(testing_batches(rows, size=_ROWS_AT_ONCE)):
+    for array in features.read(ordered_batches(rows, size=_ROWS_AT_ONCE)):
         found[start : start + len(array)] = array[:, :, 0, 0][..., channels]
         start += len(array)
     return found.reshape(-1, len(channels))

@@ -1,0 +1,112 @@
+"""Recipes to the letter, and learning rates on made-up losses."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlsp.errors import SettingsError
+from mlsp.training import RECIPES, Schedule, TrainSettings
+
+
+def rates_of(schedule: Schedule, values: Iterable[float]) -> list[float]:
+    """The rate of each epoch, until the run is over."""
+    rates = []
+    for value in values:
+        if schedule.is_over:
+            break
+        rates.append(schedule.learning_rate)
+        schedule.note(value)
+    return rates
+
+
+def falling() -> Iterable[float]:
+    return (1 / epoch for epoch in itertools.count(1))
+
+
+def test_recipes_are_those_of_the_paper_and_the_released_code() -> None:
+    paper, released = RECIPES["paper"], RECIPES["released"]
+    for grid in (1, 5):
+        assert paper.rates(grid) == (1e-4, 1e-5, 1e-6)
+        assert paper.monitor(grid) == "loss"
+        assert paper.batch_size(grid, 8) == 128
+    assert released.rates(1) == (1e-3, 1e-4, 1e-5)
+    assert released.rates(5) == (1e-4, 1e-5, 1e-6)
+    assert (released.monitor(1), released.monitor(5)) == ("loss", "plcc")
+    sizes = [released.batch_size(grid, views) for grid in (1, 5) for views in (1, 8)]
+    assert sizes == [128, 256, 128, 128]
+    assert all((recipe.epochs_a_rate, recipe.patience) == (20, 5) for recipe in RECIPES.values())
+
+
+def test_a_loss_that_falls_changes_the_rate_every_20_epochs() -> None:
+    assert rates_of(Schedule.of(RECIPES["paper"], 1), falling()) == (
+        [1e-4] * 20 + [1e-5] * 20 + [1e-6] * 20
+    )
+
+
+def test_a_loss_that_does_not_fall_for_5_epochs_changes_it_at_once() -> None:
+    schedule = Schedule.of(RECIPES["paper"], 1)
+    values = [3, 2, 2.5, 2, 2.1, 2.2, 2.3]
+    noted = [schedule.note(value) for value in values]
+    assert [one.is_best for one in noted] == [True, True] + [False] * 5
+    assert [one.changes_rate for one in noted] == [False] * 6 + [True]
+    assert schedule.learning_rate == 1e-5
+
+
+def test_the_best_is_not_forgotten_when_the_rate_changes() -> None:
+    schedule = Schedule((1e-3, 1e-4), "loss", epochs_a_rate=3, patience=2)
+    assert schedule.note(1).is_best
+    assert not schedule.note(2).changes_rate
+    assert schedule.note(3).changes_rate
+    assert not schedule.note(1.5).is_best
+    second = schedule.note(1.2)
+    assert (second.is_best, second.changes_rate, schedule.is_over) == (False, True, True)
+
+
+def test_plcc_is_better_where_it_is_larger_and_none_is_the_worst() -> None:
+    schedule = Schedule.of(RECIPES["released"], 5)
+    values = (math.nan, 0.2, 0.1, math.nan, 0.3)
+    assert [schedule.note(value).is_best for value in values] == [True, True, False, False, True]
+
+
+@given(st.lists(st.floats(0, 10), min_size=60, max_size=60), st.sampled_from(sorted(RECIPES)))
+def test_any_run_ends_and_never_raises_the_rate(losses: list[float], name: str) -> None:
+    schedule = Schedule.of(RECIPES[name], 1)
+    rates = rates_of(schedule, losses)
+    assert schedule.is_over
+    assert rates == sorted(rates, reverse=True)
+    assert schedule.best == min(losses[: len(rates)])
+    for rate in schedule.rates:
+        assert 5 <= rates.count(rate) <= 20
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"recipe": "papers"},
+            "unknown recipe 'papers': did you mean 'paper'? Known: 'paper', 'released'",
+        ),
+        (
+            {"precision": "float16"},
+            "unknown precision to train in 'float16': did you mean 'bfloat16'? Known: 'bfloat16', 'float32'",
+        ),
+        ({"device": "tpu"}, "unknown device 'tpu': Known: 'auto', 'cpu', 'cuda'"),
+        ({"batch": 1}, "batch must be at least 2, got 1"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"workers": 0}, "workers must be at least 1, got 0"),
+    ],
+)
+def test_settings_are_checked(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        TrainSettings(**settings)  # type: ignore[arg-type]
+    assert re.sub(r"did you mean .*\? ", "", str(caught.value)) == re.sub(
+        r"did you mean .*\? ", "", message
+    )
