@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterator
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,27 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
 from mlsp.arrays import UInt8Array
 from mlsp.backbones import BackboneSpec, Level, Preprocessing, backbone, build_network
 from mlsp.backbones.convolution import ConvBatchNorm, inception_conv
+from mlsp.cli import app
+from mlsp.engines.torch_engine import TorchEngine
 from mlsp.errors import MlspError, RatingsError, SettingsError
-from mlsp.features import Failed
+from mlsp.feature_kind import FeatureKind
+from mlsp.feature_store import FeatureStore, StoreLayout
+from mlsp.features import Failed, extract_features
 from mlsp.finetuning import EpochRecord, Finetuned, FinetuneSettings, Pretrained, Watch, finetune
 from mlsp.finetuning.network import FinetunedNetwork, Piece, checkpointed, weights_digest
 from mlsp.finetuning.photos import pieces
+from mlsp.finetuning.settings import parse_pieces
+from mlsp.finetuning.start import check_different_files, head_for, read_trained_head
 from mlsp.heads import HeadSpec, build_head
 from mlsp.ratings import Rating, RatingTable
 from mlsp.scoring import Scored, Scorer
 from mlsp.splits import Split
+from mlsp.training import TrainedHead, TrainSettings, train_head
 
 SPEC = BackboneSpec(
     name="tiny",
@@ -117,8 +126,9 @@ def run(
     *,
     head: HeadSpec | None = None,
     watch: Watch | None = None,
+    on_failure: Callable[[Failed], None] = lambda _failed: None,
     network: nn.Module | None = None,
-    start: dict[str, Tensor] | None = None,
+    start: Mapping[str, Tensor] | None = None,
     **changes: Any,
 ) -> Finetuned:
     return finetune(
@@ -129,6 +139,7 @@ def run(
         dataclasses.replace(SETTINGS, **changes),
         run_folder=folder,
         watch=watch,
+        on_failure=on_failure,
     )
 
 
@@ -255,19 +266,17 @@ def test_all_of_a_network_is_in_blocks(name: str, count: int) -> None:
 @pytest.fixture(scope="module")
 def finetuned(table: RatingTable, tmp_path_factory: pytest.TempPathFactory) -> Finetuned:
     """A run long enough to learn; at a rate that a tiny network bears."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mlsp.finetuning.schedule.RATES", (2e-2, 5e-3, 1e-3))
-        return run(table, tmp_path_factory.mktemp("run") / "run", epochs=12, batch=4)
+    folder = tmp_path_factory.mktemp("run") / "run"
+    return run(table, folder, epochs=12, batch=4, learning_rate=2e-2)
 
 
 def test_a_planted_signal_is_learned(finetuned: Finetuned) -> None:
-    agreement, scores = finetuned.agreement()
-    assert [one.photos for one in agreement] == [
-        "test photos of reds, views corners8",
-        "test photos of reds, 3 random views",
-    ]
-    assert all(one.srcc >= 0.9 for one in agreement)
-    assert len(scores) == agreement[0].photo_count
+    measured = finetuned.measure()
+    assert measured.test is not None
+    assert measured.test_random is not None
+    assert measured.test.srcc >= 0.9
+    assert measured.test_random.srcc >= 0.9
+    assert not np.array_equal(measured.test.scores, measured.test_random.scores)
     losses = [float(row["validation_loss"]) for row in log_of(finetuned.folder)]
     # Of the ratings' variance, evenly spread over 9 of the paper's scale.
     assert min(losses) < 0.15 * 9**2 / 12
@@ -281,18 +290,30 @@ def test_what_is_frozen_stays_and_all_else_is_learned(finetuned: Finetuned) -> N
 
 
 def test_the_model_scores_without_torch_as_torch_does(finetuned: Finetuned, tmp_path: Path) -> None:
-    model = finetuned.write(tmp_path / "model", name="reds", license_="CC0-1.0")
+    model = finetuned.write(tmp_path / "model", name="reds")
     assert model.kind.views == "corners8"
     assert model.kind.weights_sha256 == weights_digest(finetuned.network.network)
     assert model.kind.weights_sha256 != weights_digest(tiny())
     rows = [int(row) for row in finetuned.split.test]
     photos = [finetuned.reader.table.photos[row] for row in rows]
     scored = list(Scorer.load(tmp_path / "model", precision="float32").score(photos))
-    _, scores = finetuned.agreement()
+    test = finetuned.measure().test
+    assert test is not None
     values = [one.scores["score"].value for one in scored if isinstance(one, Scored)]
-    np.testing.assert_allclose(values, scores, atol=1e-5)
+    np.testing.assert_allclose(values, test.scores, atol=1e-5)
     assert model.smallest_side == 10
-    assert model.heads[0].quantiles == tuple(sorted(model.heads[0].quantiles))
+    stated = [
+        (one.photos.split(" photos")[0], one.photos.split("; ")[-1])
+        for one in model.heads[0].agreement
+    ]
+    assert stated == [
+        ("test", "views corners8"),
+        ("test", "3 random views"),
+        ("validation", "views corners8"),
+    ]
+    assert model.heads[0].agreement[0].srcc == test.srcc
+    results = json.loads((finetuned.folder / "results.json").read_text("utf-8"))
+    assert results == [dataclasses.asdict(one) for one in model.heads[0].agreement]
 
 
 def test_a_killed_run_ends_where_it_would_have(table: RatingTable, tmp_path: Path) -> None:
@@ -319,7 +340,7 @@ def test_a_killed_run_ends_where_it_would_have(table: RatingTable, tmp_path: Pat
     for name, array in resumed.network.state_dict().items():
         assert torch.equal(array, expected[name]), name
     logs = [
-        [{**row, "seconds": ""} for row in log_of(tmp_path / folder)]
+        [{**row, "seconds": "", "rows_per_s": ""} for row in log_of(tmp_path / folder)]
         for folder in ("whole", "killed")
     ]
     assert logs[0] == logs[1]
@@ -345,8 +366,8 @@ def test_neither_threads_nor_torchs_generator_change_a_run(
 
 def test_a_photo_that_cannot_be_read_is_named_once(table: RatingTable, tmp_path: Path) -> None:
     failed: list[Failed] = []
-    done = run(table, tmp_path / "run", epochs=2, watch=Watch(failed=failed.append))
-    done.agreement()
+    done = run(table, tmp_path / "run", epochs=2, on_failure=failed.append)
+    done.measure()
     assert [one.source.name for one in failed] == ["5.png"]
     assert str(failed[0].error).startswith("it is not in a format that is read; ")
     assert list(done.reader.failed) == [5]
@@ -356,16 +377,17 @@ def test_photos_without_augmentation_are_seen_whole(table: RatingTable, tmp_path
     done = run(table, tmp_path / "run", epochs=1, augment=False, resize=(16, 12))
     assert done.kind.views == "whole"
     assert done.kind.resize == (16, 12)
-    agreement, scores = done.agreement()
-    assert [one.photos for one in agreement] == ["test photos of reds, views whole"]
-    row = int(next(row for row in done.split.test if row != 5))
+    measured = done.measure()
+    assert measured.test is not None
+    assert measured.test_random is None
+    row = int(measured.test.rows[0])
     pixels = torch.from_numpy(
         next(iter(done.reader.views([row], lambda pixels, _: pixels[None])))[1]
     )
     assert pixels.shape == (1, 12, 16, 3)
     with torch.no_grad():
         score = done.network.head.eval()(done.network.features(pixels))
-    assert scores[0] == pytest.approx(float(score.clamp(0, 1)), abs=1e-6)
+    assert measured.test.scores[0] == pytest.approx(float(score.clamp(0, 1)), abs=1e-6)
 
 
 def test_distributions_are_learned(table: RatingTable, tmp_path: Path) -> None:
@@ -378,22 +400,148 @@ def test_distributions_are_learned(table: RatingTable, tmp_path: Path) -> None:
     done = run(voted, tmp_path / "run", head=linear("distribution"), epochs=2)
     first, last = log_of(tmp_path / "run")
     assert float(last["train_loss"]) < float(first["train_loss"]) < 1
-    assert 1 <= done.agreement()[1].min() <= done.agreement()[1].max() <= 3
+    scores = done.measure().validation.scores
+    assert 1 <= scores.min() < scores.max() <= 3
+
+
+def trained_head(table: RatingTable, folder: Path) -> TrainedHead:
+    """A head trained on the features that the network makes before it is fine-tuned."""
+    levels = tuple(level.name for level in SPEC.levels)
+    kind = FeatureKind(SPEC.name, "0" * 64, levels, "whole", None, 1)
+    engine = TorchEngine(tiny(), SPEC, kind, device="cpu")
+    with FeatureStore.create(
+        folder / "f.h5", StoreLayout(kind, (8, 12), (1,), dtype="float32"), table.photo_ids
+    ) as store:
+        for row, found in enumerate(extract_features(engine, table.photos, workers=1)):
+            if isinstance(found, Failed):
+                store.write_failure(row, str(found.error))
+            else:
+                store.write(
+                    row,
+                    {1: found.features},
+                    width=found.width,
+                    height=found.height,
+                    content_sha256=found.content_sha256,
+                )
+    with FeatureStore.open(folder / "f.h5") as store:
+        return train_head(
+            store,
+            table,
+            split_of(table),
+            linear(),
+            TrainSettings(epochs=2, batch=8),
+            run_folder=folder / "trained.run",
+        )
 
 
 def test_a_head_that_learned_from_features_is_a_start(table: RatingTable, tmp_path: Path) -> None:
-    start = build_head(linear(), SPEC.levels, seed=9).state_dict()
-    with pytest.raises(KeyboardInterrupt):
-        run(table, tmp_path / "run", start=start, watch=Watch(epoch_begins=_stop))
+    trained = trained_head(table, tmp_path)
+    start = read_trained_head(tmp_path / "trained.run")
+    # Its steps are too small to be seen, so that it ends as it began.
+    done = run(table, tmp_path / "run", epochs=1, start=start, learning_rate=1e-12)
+    for name, array in trained.module.state_dict().items():
+        torch.testing.assert_close(done.network.head.state_dict()[name], array, rtol=0, atol=1e-9)
+    fresh = build_head(linear(), SPEC.levels).state_dict()
+    assert not torch.equal(fresh["body.weight"], start["body.weight"])
+
+
+def test_starts_that_are_none(table: RatingTable, tmp_path: Path) -> None:
+    start = build_head(linear(), SPEC.levels).state_dict()
     other = {name: array for name, array in start.items() if name != "body.bias"}
     assert message(SettingsError, lambda: run(table, tmp_path / "new", start=other)) == (
         'the head to start with is another one: Missing key(s) in state_dict: "body.bias".:'
         " give its own name, levels and network"
     )
+    hint = "give the folder that `mlsp train` keeps beside its model, with .run after its name"
+    assert message(SettingsError, lambda: read_trained_head(tmp_path)) == (
+        f"{tmp_path} is no run folder: {hint}"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run(table, tmp_path / "begun", watch=Watch(epoch_begins=_stop))
+    assert message(SettingsError, lambda: read_trained_head(tmp_path / "begun")) == (
+        f"run folder {tmp_path}/begun has no epoch that is over: train on"
+    )
+    run(table, tmp_path / "done", epochs=1)
+    assert message(SettingsError, lambda: read_trained_head(tmp_path / "done")) == (
+        f"run folder {tmp_path}/done is of a fine-tuning: {hint}"
+    )
 
 
 def _stop(_epoch: int, _photos: int) -> None:
     raise KeyboardInterrupt
+
+
+def test_one_file_under_two_names_is_not_learned_from_and_tested(
+    table: RatingTable, tmp_path: Path
+) -> None:
+    split = split_of(table)
+    check_different_files(table, split)
+    learned, tested = int(split.train[0]), int(split.test[0])
+    ratings = list(table.ratings)
+    copy = tmp_path / "copy.png"
+    shutil.copy(ratings[learned].photo, copy)
+    ratings[tested] = dataclasses.replace(ratings[tested], photo=copy, photo_id="copy.png")
+    assert message(
+        RatingsError,
+        lambda: check_different_files(dataclasses.replace(table, ratings=tuple(ratings)), split),
+    ).startswith(
+        "reds: 1 of 8 test photos are the same files as photos that are learned from: 'copy.png ("
+    )
+
+
+def test_heads_by_users_words(table: RatingTable) -> None:
+    def head(**changes: Any) -> HeadSpec:
+        words: dict[str, Any] = {
+            "name": "single_3fc",
+            "levels": "last5",
+            "distribution": False,
+            "more_dropout": True,
+        }
+        return head_for(table, "inception_v3", **words | changes)
+
+    names = tuple(f"mixed{number}" for number in range(6, 11))
+    expected = HeadSpec("single_3fc", levels=names, more_dropout=True, lowest=0, highest=1)
+    assert head() == expected
+    assert head(levels="all") == dataclasses.replace(expected, levels=None)
+    assert message(RatingsError, lambda: head(distribution=True)).startswith(
+        "reds has mean ratings only: "
+    )
+
+
+def test_pieces_by_users_words() -> None:
+    assert (parse_pieces("auto"), parse_pieces("4")) == (0, 4)
+    assert message(SettingsError, lambda: parse_pieces("0")) == (
+        "accumulate is 'auto' or a number of pieces from 1, got '0'"
+    )
+
+
+def test_the_command_makes_a_model(examples: Path, tmp_path: Path) -> None:
+    lines = ["photo,mos,split"]
+    for number in range(14):
+        split = "train" if number < 8 else "validation" if number < 11 else "test"
+        name = ("chelsea.png", "coffee.png")[number % 2]
+        photo = Image.open(examples / name).convert("RGB").resize((60 + number, 50))
+        photo.save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png,{number % 5},{split}")
+    lines.append("gone.png,3,train")
+    (tmp_path / "ratings.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    done = CliRunner().invoke(
+        app,
+        [
+            *("finetune", str(tmp_path / "ratings.csv"), "--backbone", "efficientnet_lite0"),
+            *("--head", "single_1fc", "--output", str(tmp_path / "model"), "--epochs", "1"),
+            *("--batch", "4", "--accumulate", "2", "--checkpointing", "--views", "2"),
+            *("--resize", "48x40", "--device", "cpu"),
+        ],
+    )
+    assert done.exit_code == 1, done.output
+    assert f"{tmp_path}/gone.png: there is no such file" in done.output
+    assert "epoch 1: learning rate 0.0001, " in done.output
+    assert "on 3 test photos of ratings" in done.output
+    (scored,) = Scorer.load(tmp_path / "model").score([tmp_path / "3.png"])
+    assert isinstance(scored, Scored)
+    assert 0 <= scored.scores["score"].value <= 4
+    assert (tmp_path / "model.run" / "log.csv").exists()
 
 
 def test_a_folder_of_another_run_is_refused(table: RatingTable, tmp_path: Path) -> None:
@@ -403,7 +551,7 @@ def test_a_folder_of_another_run_is_refused(table: RatingTable, tmp_path: Path) 
     )
     (tmp_path / "run" / "last.pt").write_bytes(b"PK")
     assert message(SettingsError, lambda: run(table, tmp_path / "run", epochs=1)) == (
-        f"{tmp_path}/run/last.pt is missing or damaged: remove the run folder and begin again"
+        f"{tmp_path}/run/last.pt is damaged: remove the run folder and begin again"
     )
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").touch()
@@ -425,10 +573,10 @@ def test_a_loss_that_is_no_number_stops_the_run(table: RatingTable, tmp_path: Pa
     with torch.no_grad():
         next(network.parameters()).fill_(float("nan"))
     assert message(SettingsError, lambda: run(table, tmp_path / "run", network=network)) == (
-        "the loss became nan in epoch 1: the run stops before its weights are saved; take precision float32, or a start"
-        " from trained weights"
+        "the loss became nan in epoch 1: the run stops, and its last whole epoch is kept; take precision float32, a lower learning"
+        " rate, or trained weights to begin with"
     )
-    assert not (tmp_path / "run" / "best.pt").exists()
+    assert not (tmp_path / "run" / "last.pt").exists()
 
 
 @pytest.mark.parametrize(
@@ -437,6 +585,7 @@ def test_a_loss_that_is_no_number_stops_the_run(table: RatingTable, tmp_path: Pa
         ({"batch": 1}, "batch must be at least 2, got 1"),
         ({"views": 0}, "views must be at least 1, got 0"),
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
         (
             {"accumulate": 9},
             "a batch of 8 cannot be divided into 9 pieces: give at most 8",
@@ -470,25 +619,3 @@ def test_networks_without_a_graph_are_refused(table: RatingTable, tmp_path: Path
     ) == (
         "no graph of tiny is right for photos of every size, so it cannot become a model: fine-tune another network"
     )
-
-
-def test_the_learning_rate_of_the_paper() -> None:
-    """Divided every 20 epochs, or after 5 without a lower loss; the lowest of all rates' epochs is the best."""
-    from mlsp.finetuning.schedule import PaperSchedule
-
-    schedule, rates = PaperSchedule(), []
-    for loss in itertools.count(100, -1):
-        rates.append(schedule.learning_rate)
-        schedule.note(loss)
-        if schedule.is_over:
-            break
-    assert rates == [1e-4] * 20 + [1e-5] * 20 + [1e-6] * 20
-    schedule, changed = PaperSchedule(), []
-    losses = [5, 4, 9, 9, 9, 9, 9, 4.5, 3, 9, 9, 9, 9, 9]
-    for number, other in enumerate(losses, 1):
-        is_best, changes = schedule.note(other)
-        assert is_best == (number in (1, 2, 9))
-        if changes:
-            changed.append(number)
-    assert changed == [7, 14]
-    assert schedule.learning_rate == 1e-6

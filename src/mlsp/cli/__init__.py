@@ -12,6 +12,7 @@ from mlsp.cli.backbones import backbones
 from mlsp.cli.evaluate import evaluate
 from mlsp.cli.extract import extract
 from mlsp.cli.features import features
+from mlsp.cli.finetune import finetune
 from mlsp.cli.import_keras import import_keras
 from mlsp.cli.models import models
 from mlsp.cli.ratings import ratings
@@ -34,6 +35,7 @@ app.command()(extract)
 app.add_typer(features, name="features")
 app.command()(backbones)
 app.command()(evaluate)
+app.command()(finetune)
 app.command()(import_keras)
 app.command()(ratings)
 

@@ -1,45 +1,51 @@
 """Fine-tuning: photos and ratings -> a network and its head, learned end to end (sections 3.3 and 4.1 of the paper).
 
     settings     how
+    pretrained   what a run begins with
+    start        the same, from names and files; are its photos fit for it
     photos       rated photos -> batches of random views, decoded ahead
     network      network and head as one; a batch in pieces; memory saved by blocks
     scores       means over random views
-    schedule     the learning rate
     loop         epochs
-    run_folder   what goes on after a kill, the best weights, the log
-    output       the model folder
+    output       agreement with people, the model folder
 
-Importing this needs torch.
+The schedule, the targets and the run's folder are those of `mlsp.training`. Importing this needs torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from mlsp.errors import MissingExtraError, SettingsError
 
-from mlsp.backbones import BackboneSpec
+try:
+    import torch
+    from torch import Tensor, nn
+except ModuleNotFoundError as _error:
+    raise MissingExtraError("Fine-tuning", "train") from _error
+
 from mlsp.engines import usable_cores
 from mlsp.engines.torch_engine import check_device
-from mlsp.errors import SettingsError
-from mlsp.finetuning.loop import Learning, Watch
+from mlsp.features import Failed
+from mlsp.finetuning.loop import Learning
 from mlsp.finetuning.network import FinetunedNetwork, weights_digest
-from mlsp.finetuning.output import Finetuned
+from mlsp.finetuning.output import Agreements, Finetuned
 from mlsp.finetuning.photos import PhotoReader
-from mlsp.finetuning.run_folder import EpochRecord, RunFolder
+from mlsp.finetuning.pretrained import Pretrained
 from mlsp.finetuning.settings import FinetuneSettings
-from mlsp.heads import HeadSpec, build_head
+from mlsp.heads import HeadSpec, ScoreHead, build_head
 from mlsp.ratings import RatingTable
 from mlsp.splits import Split
+from mlsp.training import EpochRecord, Watch
+from mlsp.training.rated_features import ratings_digest
+from mlsp.training.run_folder import RunFolder
+from mlsp.training.targets import Targets
 
 __all__ = [
+    "Agreements",
     "EpochRecord",
     "FinetuneSettings",
     "Finetuned",
@@ -47,23 +53,6 @@ __all__ = [
     "Watch",
     "finetune",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Pretrained:
-    """What a run begins with.
-
-    Attributes:
-        network: as `mlsp.weights.load_network` returns it; its weights are changed.
-        spec: its record.
-        origin: of its weights and their licence, for the model's card.
-        head: weights of a head that learned from this network's features; None for a head that has learned nothing.
-    """
-
-    network: nn.Module
-    spec: BackboneSpec
-    origin: str
-    head: Mapping[str, Tensor] | None = None
 
 
 def finetune(
@@ -75,6 +64,7 @@ def finetune(
     *,
     run_folder: Path,
     watch: Watch | None = None,
+    on_failure: Callable[[Failed], None] = lambda _failed: None,
 ) -> Finetuned:
     """Fine-tune a network and its head by recipe `paper`; in a folder that holds this very run, go on where it was.
 
@@ -84,15 +74,16 @@ def finetune(
         split: of the table; train and validation must not be empty.
         head: what the head is to be; on the ratings' scale.
         settings: how.
-        run_folder: keeps what goes on after a kill, the best weights and `log.csv`.
-        watch: is told of the progress, and of each photo that cannot be used and is left out.
+        run_folder: keeps what goes on after a kill, `log.csv` and `curves.png`.
+        watch: is told of the progress.
+        on_failure: is told of each photo that cannot be used, once; it is left out.
 
     Returns:
         The network with the best weights; its `write` makes the model.
 
     Raises:
-        SettingsError: a setting does not go with another, the device is not there, the folder holds another run, or the loss is no
-            number any more.
+        SettingsError: a setting does not go with another, head and ratings do not go together, the device is not there, the folder
+            holds another run, or the loss is no number any more.
         RatingsError: the split leaves nothing to learn from, or too few photos can be read.
     """
     spec, watch = pretrained.spec, watch or Watch()
@@ -105,27 +96,39 @@ def finetune(
             raise SettingsError(
                 f"the split has {len(getattr(split, part))} {part} photos, expected at least 2"
             )
-    device = "cpu" if settings.device == "auto" else settings.device
+    device: str = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     check_device(device)
+    targets = Targets.of(ratings, head)
     built = build_head(head, spec.levels, seed=settings.seed)
     if pretrained.head is not None:
         _start(built, pretrained.head)
-    identity = _identity(pretrained, ratings, split, built, settings)
+    dtype = _dtype(settings, device)
+    identity = {**_identity(pretrained, ratings, split, built, settings), "precision": str(dtype)}
     # Channels last, which convolutions on the processor and in 16 bits want.
     pretrained.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network = FinetunedNetwork(pretrained.network, spec, built, dtype=_dtype(settings, device)).to(
-        device
-    )
+    network = FinetunedNetwork(pretrained.network, spec, built, dtype=dtype).to(device)
     reader = PhotoReader(
         ratings,
         settings.decode(),
         spec.smallest_side,
         usable_cores() if settings.workers is None else settings.workers,
-        watch.failed,
+        on_failure,
     )
     folder = RunFolder(run_folder, identity)
-    Learning(network, reader, split, settings, folder, watch).run()
-    return Finetuned(network, spec, pretrained.origin, reader, split, settings, run_folder)
+    learning = Learning(network, reader, split, targets, settings, folder, watch)
+    learning.run()
+    return Finetuned(
+        network=network,
+        spec=spec,
+        origin=pretrained.origin,
+        reader=reader,
+        split=split,
+        settings=settings,
+        folder=run_folder,
+        history=tuple(learning.log),
+    )
 
 
 def _start(head: nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -149,20 +152,24 @@ def _identity(
     pretrained: Pretrained,
     ratings: RatingTable,
     split: Split,
-    head: nn.Module,
+    head: ScoreHead,
     settings: FinetuneSettings,
 ) -> dict[str, Any]:
     """Everything that the weights follow from; not how many epochs there are, nor what costs only time or memory."""
-    names = ("batch", "augment", "validation_views", "resize", "longest_side", "seed", "precision")
-    rows = [[rating.photo_id, rating.mos, list(rating.votes or ())] for rating in ratings]
-    parts = [getattr(split, part).tolist() for part in ("train", "validation")]
-    spec: HeadSpec = head.spec  # type: ignore[assignment]
+    names = (
+        "learning_rate",
+        "batch",
+        "augment",
+        "validation_views",
+        "resize",
+        "longest_side",
+        "seed",
+    )
     return {
         "backbone": pretrained.spec.name,
         "weights": weights_digest(pretrained.network),
-        "head": dataclasses.asdict(spec),
+        "head": dataclasses.asdict(head.spec),
         "head weights": weights_digest(head),
-        "ratings": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
-        "split": hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
+        "ratings": ratings_digest(ratings, split),
         **{name: getattr(settings, name) for name in names},
     }

@@ -7,71 +7,25 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mlsp.arrays import UInt8Array
 from mlsp.errors import RatingsError, SettingsError
-from mlsp.features import Failed
-from mlsp.finetuning.network import FinetunedNetwork, Loss, checkpointed
+from mlsp.finetuning.network import FinetunedNetwork, checkpointed
 from mlsp.finetuning.photos import PhotoReader, batches, photo_rng, pieces
-from mlsp.finetuning.run_folder import EpochRecord, RunFolder
-from mlsp.finetuning.schedule import PaperSchedule
 from mlsp.finetuning.scores import predict, seeded_views
 from mlsp.finetuning.settings import FinetuneSettings
-from mlsp.heads import HeadSpec, emd_squared
-from mlsp.metrics import srcc
-from mlsp.ratings import RatingTable
+from mlsp.metrics import plcc, srcc
 from mlsp.splits import Split
+from mlsp.training.loop import Watch
+from mlsp.training.recipes import Schedule, find_recipe
+from mlsp.training.run_folder import EpochRecord, RunFolder
+from mlsp.training.targets import Targets, scores_of
 from mlsp.views import cut_views, random_view
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """What a head is to learn.
-
-    Attributes:
-        values: (photos, 1) MOS on the paper's scale, or (photos, bins) shares of the votes; for every row of the table.
-        loss: of outputs and targets.
-    """
-
-    values: Tensor
-    loss: Loss
-
-    @classmethod
-    def of(cls, ratings: RatingTable, head: HeadSpec) -> Targets:
-        """Targets of a table for a head.
-
-        Raises:
-            RatingsError: the head learns distributions and the table has only means.
-        """
-        if head.output == "distribution":
-            votes = ratings.votes
-            shares = votes / votes.sum(axis=1, keepdims=True)
-            return cls(torch.from_numpy(shares.astype(np.float32)), emd_squared)
-        mos = head.to_paper_scale(ratings.mos)
-        return cls(torch.from_numpy(mos.astype(np.float32))[:, None], functional.mse_loss)
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Who is told of a run's progress.
-
-    Attributes:
-        epoch_begins: with its number, from 1, and the photos in it.
-        batch_done: with the photos of it.
-        epoch_done: with its record.
-        failed: with each photo that is left out, once.
-    """
-
-    epoch_begins: Callable[[int, int], None] = lambda _epoch, _photos: None
-    batch_done: Callable[[int], None] = lambda _photos: None
-    epoch_done: Callable[[EpochRecord], None] = lambda _record: None
-    failed: Callable[[Failed], None] = lambda _failed: None
 
 
 class Learning:
@@ -81,6 +35,7 @@ class Learning:
         network: learns; on its device already.
         reader: of the rated photos.
         split: of the reader's table.
+        targets: of it.
         settings: how.
         folder: of the run.
         watch: is told of it.
@@ -91,6 +46,7 @@ class Learning:
         network: FinetunedNetwork,
         reader: PhotoReader,
         split: Split,
+        targets: Targets,
         settings: FinetuneSettings,
         folder: RunFolder,
         watch: Watch,
@@ -101,10 +57,11 @@ class Learning:
         self._settings = settings
         self._folder = folder
         self._watch = watch
-        self._targets = Targets.of(reader.table, network.head.spec)
+        self._targets = targets
         self._device = network.pooled.scale.device
-        self._schedule = PaperSchedule()
+        self._schedule = self._new_schedule()
         self._optimizer = self._new_optimizer()
+        self._best: dict[str, Tensor] = {}
         self.log: list[EpochRecord] = []
 
     def run(self) -> None:
@@ -112,7 +69,7 @@ class Learning:
 
         Raises:
             RatingsError: too few photos can be read.
-            SettingsError: the loss is no number any more.
+            SettingsError: the loss is no number any more, or the folder cannot be read or written.
         """
         self._resume()
         limit = self._settings.epochs or math.inf
@@ -120,33 +77,37 @@ class Learning:
         with saving if self._settings.checkpointing else contextlib.nullcontext():
             while not self._schedule.is_over and len(self.log) < limit:
                 self._epoch(len(self.log) + 1)
-        self._network.load_state_dict(self._folder.load_best()["network"])
+        self._network.load_state_dict(self._best)
 
     def _epoch(self, epoch: int) -> None:
         started = time.monotonic()
         learning_rate = self._schedule.learning_rate
         train_loss, photos = self._learn(epoch)
-        validation_loss, agreement = self._validate()
-        is_best, changes = self._schedule.note(validation_loss)
-        if is_best:
-            self._folder.save_best({"network": self._network.state_dict(), "epoch": epoch})
-        if changes:
-            self._network.load_state_dict(self._folder.load_best()["network"])
-            # Its moments are of other weights.
+        learned = time.monotonic()
+        loss, of_ranks, of_values = self._validate(epoch)
+        noted = self._schedule.note(loss)
+        if noted.is_best:
+            self._best = {
+                name: array.detach().cpu().clone()
+                for name, array in self._network.state_dict().items()
+            }
+        if noted.changes_rate:
+            # Adam's moments are of other weights.
+            self._network.load_state_dict(self._best)
             self._optimizer = self._new_optimizer()
-        seconds = time.monotonic() - started
         record = EpochRecord(
-            epoch, learning_rate, train_loss, validation_loss, agreement, photos, seconds, is_best
+            epoch,
+            learning_rate,
+            train_loss,
+            loss,
+            of_ranks,
+            of_values,
+            seconds=time.monotonic() - started,
+            rows_per_s=photos / max(learned - started, 1e-9),
+            is_best=noted.is_best,
         )
         self.log.append(record)
-        self._folder.save(
-            {
-                "network": self._network.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
-                "schedule": dataclasses.asdict(self._schedule),
-            },
-            self.log,
-        )
+        self._folder.save(self._state(), self.log)
         self._watch.epoch_done(record)
 
     def _learn(self, epoch: int) -> tuple[float, int]:
@@ -163,11 +124,7 @@ class Learning:
             )
             for batch in batches(read, self._settings.batch):
                 loss = self._step([row for row, _ in batch], [views for _, views in batch])
-                if not math.isfinite(loss):
-                    raise SettingsError(
-                        f"the loss became {loss} in epoch {epoch}: the run stops before its weights are saved; take precision"
-                        " float32, or a start from trained weights"
-                    )
+                _check_finite("loss", loss, epoch)
                 total += loss * len(batch)
                 photos += len(batch)
                 self._watch.batch_done(len(batch))
@@ -196,8 +153,8 @@ class Learning:
 
         return cut
 
-    def _validate(self) -> tuple[float, float]:
-        """Returns loss and SRCC."""
+    def _validate(self, epoch: int) -> tuple[float, float, float]:
+        """Returns loss, SRCC and PLCC."""
         table, settings = self._reader.table, self._settings
         cut = seeded_views(
             table, count=settings.validation_views, seed=settings.seed, augment=settings.augment
@@ -210,7 +167,17 @@ class Learning:
             )
         targets = self._targets.values[torch.from_numpy(said.rows)]
         loss = float(self._targets.loss(said.outputs, targets))
-        return loss, srcc(said.scores(self._network.head.spec), table.mos[said.rows])
+        _check_finite("validation loss", loss, epoch)
+        scores, mos = scores_of(said.outputs, self._targets.spec), table.mos[said.rows]
+        return loss, srcc(scores, mos), plcc(scores, mos)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "network": self._network.state_dict(),
+            "best": self._best,
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": dataclasses.asdict(self._schedule),
+        }
 
     def _resume(self) -> None:
         found = self._folder.load()
@@ -218,11 +185,30 @@ class Learning:
             return
         state, self.log = found
         self._network.load_state_dict(state["network"])
-        self._schedule = PaperSchedule(**state["schedule"])
+        self._schedule = Schedule(**state["schedule"])
+        self._best = state["best"]
         self._optimizer = self._new_optimizer()
         self._optimizer.load_state_dict(state["optimizer"])
+        # A kill may have come between the state and the log.
+        self._folder.write_log(self.log)
+
+    def _new_schedule(self) -> Schedule:
+        # Of narrow features, whatever the head's: the paper has one for all.
+        schedule = Schedule.of(find_recipe("paper"), grid=1)
+        first = self._settings.learning_rate
+        if first is not None:
+            schedule.rates = tuple(first * rate / schedule.rates[0] for rate in schedule.rates)
+        return schedule
 
     def _new_optimizer(self) -> torch.optim.Adam:
         learned = [array for array in self._network.parameters() if array.requires_grad]
         # Keras's defaults but for the learning rate; torch's epsilon is 1e-8.
         return torch.optim.Adam(learned, lr=self._schedule.learning_rate, eps=1e-7)
+
+
+def _check_finite(what: str, value: float, epoch: int) -> None:
+    if not math.isfinite(value):
+        raise SettingsError(
+            f"the {what} became {value} in epoch {epoch}: the run stops, and its last whole epoch is kept; take precision float32,"
+            " a lower learning rate, or trained weights to begin with"
+        )

@@ -5,31 +5,49 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from mlsp.arrays import Float64Array, UInt8Array
+from mlsp.arrays import UInt8Array
 from mlsp.atomic_file import atomic_write_text
 from mlsp.backbones import BackboneSpec
+from mlsp.errors import RatingsError
 from mlsp.export import check_graph, export_backbone
 from mlsp.feature_kind import FeatureKind
 from mlsp.finetuning.network import FinetunedNetwork, weights_digest
-from mlsp.finetuning.photos import PhotoReader
+from mlsp.finetuning.photos import CutViews, PhotoReader
 from mlsp.finetuning.scores import predict, seeded_views
 from mlsp.finetuning.settings import FinetuneSettings
-from mlsp.metrics import plcc, srcc
 from mlsp.model import Agreement, Card, HeadRecord, Model
-from mlsp.model_writing import write_model
+from mlsp.model_writing import smallest_photo, write_model
 from mlsp.splits import Split
+from mlsp.training.loop import best_epoch
+from mlsp.training.run_folder import EpochRecord
+from mlsp.training.targets import scores_of
+from mlsp.training.trained import DEFAULT_LICENSE, HEAD_NAME, Measured
+from mlsp.training.trainer import title_of
 from mlsp.views import ViewsName, cut_views
 
-_HEAD_NAME = "score"
-# Percentiles need no more, and with fewer photos not even so many.
+# Percentiles need no more steps.
 _QUANTILES = 101
-_LEAST_PHOTOS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Agreements:
+    """How well a fine-tuned network agrees with people, by photos that it did not learn from.
+
+    Attributes:
+        validation: photos that chose the best, by the model's own views.
+        test: photos that nothing was chosen by, likewise; None where there are not two.
+        test_random: the same by random views, as in the paper; None also where there was no augmentation.
+    """
+
+    validation: Measured
+    test: Measured | None
+    test_random: Measured | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,7 @@ class Finetuned:
         split: of them.
         settings: how it learned.
         folder: of the run.
+        history: epoch by epoch.
     """
 
     network: FinetunedNetwork
@@ -53,6 +72,7 @@ class Finetuned:
     split: Split
     settings: FinetuneSettings
     folder: Path
+    history: tuple[EpochRecord, ...]
 
     @property
     def views(self) -> ViewsName:
@@ -72,69 +92,110 @@ class Finetuned:
             self.settings.resize,
         )
 
-    def agreement(self) -> tuple[tuple[Agreement, ...], Float64Array]:
-        """Measure on the test photos, by the model's own views and, as the paper does, by random ones; into `results.json` too.
+    def measure(self) -> Agreements:
+        """Measure the agreement with people, and note it in the run folder's `results.json`.
 
-        Returns:
-            What was measured, the model's own views first; empty where fewer than three test photos can be read. And the scores of
-            the photos that it was measured on, else of the validation photos, by the model's own views.
+        Raises:
+            RatingsError: fewer than 2 validation photos can be read.
         """
-        table = self.reader.table
-        own = self._scores(self.split.test.tolist(), self._own_views)
-        if len(own[0]) < _LEAST_PHOTOS:
-            return (), self._scores(self.split.validation.tolist(), self._own_views)[1]
-        found = [self._measured(own, f"test photos of {table.name}, views {self.views}")]
+
+        def own(pixels: UInt8Array, row: int) -> UInt8Array:
+            del row
+            return cut_views(pixels, self.views)
+
+        validation = self._measured("validation", own)
+        if validation is None:
+            raise RatingsError(
+                f"{self.reader.table.name}: fewer than 2 validation photos could be read: check the paths"
+            )
+        drawn = None
         if self.settings.augment:
             cut = seeded_views(
-                table, count=self.settings.views, seed=self.settings.seed, augment=True
+                self.reader.table,
+                count=self.settings.views,
+                seed=self.settings.seed,
+                augment=True,
             )
-            drawn = self._scores(self.split.test.tolist(), cut)
-            where = f"test photos of {table.name}, {self.settings.views} random views"
-            found.append(self._measured(drawn, where))
+            drawn = self._measured("test", cut)
+        found = Agreements(validation, self._measured("test", own), drawn)
         with atomic_write_text(self.folder / "results.json") as stream:
-            stream.write(json.dumps([dataclasses.asdict(one) for one in found], indent=1) + "\n")
-        return tuple(found), own[1]
+            agreements = [dataclasses.asdict(one) for one in self._stated(found)]
+            stream.write(json.dumps(agreements, indent=1) + "\n")
+        return found
 
-    def write(self, folder: Path, *, name: str, license_: str) -> Model:
+    def write(
+        self, folder: Path, *, name: str | None = None, license_: str = DEFAULT_LICENSE
+    ) -> Model:
         """Write the model.
 
         Args:
             folder: see `mlsp.model_writing.write_model`.
-            name: of the model.
-            license_: of the model, which that of the ratings may limit.
+            name: of the model; that of the folder by default.
+            license_: of the model.
 
         Raises:
             ModelError: it cannot be written, or the graph does not compute what the network does.
+            RatingsError: see `measure`.
         """
-        agreement, scores = self.agreement()
-        spec = self.network.head.spec
+        measured = self.measure()
+        parts = [part for part in (measured.test, measured.validation) if part is not None]
+        held_out = np.concatenate([part.scores for part in parts])
         table = self.reader.table
         record = HeadRecord(
-            name=_HEAD_NAME,
+            name=HEAD_NAME,
             file="",
             sha256="",
-            meaning=f"people rate such photos highly in {table.name}",
-            lowest=spec.lowest,
-            highest=spec.highest,
-            ratings=f"{table.name}, {len(self.split.train)} photos",
-            quantiles=_quantiles(scores),
-            agreement=agreement,
+            meaning=f"what people gave the photos of {table.name}, on average",
+            lowest=table.lowest,
+            highest=table.highest,
+            ratings=f"{table.name}: {self._readable('train')} train photos, the best chosen by"
+            f" {self._readable('validation')} others",
+            quantiles=tuple(np.quantile(held_out, np.linspace(0, 1, _QUANTILES)).tolist()),
+            agreement=self._stated(measured),
         )
         itself = self.network.to("cpu").eval()
+        kind = self.kind
         with tempfile.TemporaryDirectory(prefix="mlsp-") as temporary:
             graph = Path(temporary) / "backbone.onnx"
-            export_backbone(itself.network, self.spec, graph, grid=self.kind.grid)
-            check_graph(itself.network, self.spec, graph, self.kind)
+            export_backbone(itself.network, self.spec, graph, grid=kind.grid)
+            check_graph(itself.network, self.spec, graph, kind)
             return write_model(
                 folder,
-                name=name,
-                kind=self.kind,
-                smallest_side=self._smallest_side(),
+                name=name or folder.absolute().name,
+                kind=kind,
+                # Whatever a photo's size, it is brought to one that was large enough to learn from.
+                smallest_side=1
+                if kind.resize
+                else smallest_photo(self.spec.smallest_side, self.views),
                 heads=[(record, itself.head)],
                 channels=self.spec.channels,
                 card=self._card(license_),
                 backbone=graph,
             )
+
+    def _measured(self, part: str, cut: CutViews) -> Measured | None:
+        said = predict(self.network, self.reader, getattr(self.split, part).tolist(), cut)
+        scores = scores_of(said.outputs, self.network.head.spec)
+        return Measured.of(part, self.reader.table, said.rows, scores)
+
+    def _stated(self, measured: Agreements) -> tuple[Agreement, ...]:
+        """As they stand in the card, the model's own views first."""
+        own = f"views {self.views}"
+        stated = (
+            (measured.test, own),
+            (measured.test_random, f"{self.settings.views} random views"),
+            (measured.validation, own),
+        )
+        return tuple(
+            dataclasses.replace(one, photos=f"{one.photos}; {views}")
+            for part, views in stated
+            if part is not None
+            for one in (part.agreement(self.reader.table.name),)
+        )
+
+    def _readable(self, part: str) -> int:
+        rows = getattr(self.split, part).tolist()
+        return sum(row not in self.reader.failed for row in rows)
 
     def _card(self, license_: str) -> Card:
         settings, table = self.settings, self.reader.table
@@ -143,43 +204,20 @@ class Finetuned:
             size = f"{settings.resize[0]}×{settings.resize[1]} pixels"
         elif settings.longest_side is not None:
             size = f"at most {settings.longest_side} pixels a side"
+        title = title_of(self.network.head.spec)
+        count = len(self.reader.failed)
+        left_out = f"; {count} photos could not be read" if count else ""
         return Card(
-            summary=f"{self.spec.name} with head {self.network.head.spec.name}, fine-tuned end to end on photos of"
-            f" {table.name} at {size}.",
+            summary=f"{self.spec.name} and {title}, fine-tuned end to end on {table.name}.",
             networks=(
-                f"{self.spec.name}: {self.spec.origin}. Began with {self.origin}; all weights but the batch norms'"
-                " statistics were changed by the ratings",
+                f"{self.spec.name}: {self.spec.origin}. Began with {self.origin}; all but the statistics of its batch norms was"
+                " changed by the ratings",
+                f"{title}: recipe paper, {len(self.history)} epochs of which {best_epoch(self.history)} was the best, batch"
+                f" {settings.batch}, seed {settings.seed}; mlsp {version('mlsp')}, torch {version('torch')}{left_out}",
             ),
             limits=(
-                f"It learned from {table.name} alone; on other photos, and for other people, it is untested.",
-                "At the test it averages fixed views, not the random ones of the paper.",
+                f"It learned from {table.name} alone, photos at {size}; on other photos, and for other people, it is untested.",
+                "Agreement on the validation photos is a little too good: they chose what was kept.",
             ),
             license=license_,
         )
-
-    def _smallest_side(self) -> int:
-        """Least side of a photo whose views are not too small for the network."""
-        if not self.settings.augment or self.settings.resize is not None:
-            return 1 if self.settings.resize is not None else self.spec.smallest_side
-        return -(-self.spec.smallest_side * 8 // 7)
-
-    def _own_views(self, pixels: UInt8Array, row: int) -> UInt8Array:
-        del row
-        return cut_views(pixels, self.views)
-
-    def _scores(
-        self, rows: list[int], cut: Callable[[UInt8Array, int], UInt8Array]
-    ) -> tuple[list[int], Float64Array]:
-        said = predict(self.network, self.reader, rows, cut)
-        return said.rows.tolist(), said.scores(self.network.head.spec)
-
-    def _measured(self, scored: tuple[list[int], Float64Array], photos: str) -> Agreement:
-        rows, scores = scored
-        mos = self.reader.table.mos[rows]
-        return Agreement(photos, len(rows), srcc(scores, mos), plcc(scores, mos))
-
-
-def _quantiles(scores: Float64Array) -> tuple[float, ...]:
-    if len(scores) < _LEAST_PHOTOS:
-        return ()
-    return tuple(np.quantile(scores, np.linspace(0, 1, _QUANTILES)).tolist())

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlsp.arrays import Float64Array, UInt8Array
+from mlsp.arrays import UInt8Array
 from mlsp.finetuning.network import FinetunedNetwork
 from mlsp.finetuning.photos import PIXELS_AT_ONCE, CutViews, PhotoReader, photo_rng
-from mlsp.heads import HeadSpec, mean_of_bins
 from mlsp.ratings import RatingTable
+from mlsp.training.targets import mean_over_views
 from mlsp.views import cut_views, random_views
 
 
@@ -29,15 +29,6 @@ class Outputs:
 
     rows: NDArray[np.intp]
     outputs: Tensor
-
-    def scores(self, spec: HeadSpec) -> Float64Array:
-        """(photos,) on the scale of the ratings, within its ends, as `mlsp score` gives them."""
-        if spec.output == "distribution":
-            values = mean_of_bins(self.outputs, spec.bins or ())
-        else:
-            values = spec.from_paper_scale(self.outputs[:, 0])
-        scores: Float64Array = values.double().numpy().clip(spec.lowest, spec.highest)
-        return scores
 
 
 def predict(
@@ -63,7 +54,8 @@ def predict(
         for row, views in reader.views(rows, cut):
             parts = [network(chunk) for chunk in _chunks(views, network.pooled.scale.device)]
             done.append(row)
-            outputs.append(_mean(torch.cat(parts).float().cpu(), spec))
+            said = torch.cat(parts).float().cpu()[None]
+            outputs.append(mean_over_views(said, spec)[0])
     network.train(was_learning)
     stacked = torch.stack(outputs) if outputs else torch.zeros(0, spec.outputs)
     return Outputs(np.array(done, dtype=np.intp), stacked)
@@ -74,13 +66,6 @@ def _chunks(views: UInt8Array, device: torch.device) -> list[Tensor]:
     # torch takes no negative strides, which mirrored views have.
     whole = torch.from_numpy(np.require(views, requirements=["C", "W"]))
     return [chunk.to(device) for chunk in torch.split(whole, count)]
-
-
-def _mean(outputs: Tensor, spec: HeadSpec) -> Tensor:
-    """(V, O) -> (O,)."""
-    if spec.output == "distribution":
-        return outputs.softmax(dim=1).mean(dim=0).clamp(min=1e-12).log()
-    return outputs.mean(dim=0)
 
 
 def seeded_views(table: RatingTable, *, count: int, seed: int, augment: bool) -> CutViews:

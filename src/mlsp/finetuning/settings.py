@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,7 @@ class FinetuneSettings:
 
     Attributes:
         epochs: at most; None for as many as the recipe has.
+        learning_rate: the first; None for the recipe's, 1e-4. The later ones are as much smaller as the recipe's.
         batch: photos a step of the optimiser.
         accumulate: pieces that a batch goes through the network in; 0 for as many as keep the memory small, see
             `mlsp.finetuning.photos.pieces`. Photos of different sizes are in different pieces in any case. The result is the same
@@ -29,7 +31,7 @@ class FinetuneSettings:
         longest_side: larger photos are reduced to so many pixels first; None for never.
         seed: of the order of photos, crops and dropout.
         precision: `float32`, or `bfloat16` for the network's convolutions; `auto` is bfloat16 on a CUDA device, else float32.
-        device: `auto`, `cpu` or `cuda`; `auto` is `cpu`.
+        device: `auto`, `cpu` or `cuda`; `auto` is a CUDA device if there is one, else the processor.
         workers: photos decoded at the same time; None for one a core.
         max_pixels: photos with more are refused; None for the usual limit.
 
@@ -38,6 +40,7 @@ class FinetuneSettings:
     """
 
     epochs: int | None = None
+    learning_rate: float | None = None
     batch: int = 32
     accumulate: int = 0
     checkpointing: bool = False
@@ -64,6 +67,8 @@ class FinetuneSettings:
                 raise SettingsError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.epochs is not None and self.epochs < 1:
             raise SettingsError(f"epochs must be at least 1, got {self.epochs}")
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise SettingsError(f"learning_rate must be above 0, got {self.learning_rate}")
         if self.accumulate > self.batch:
             raise SettingsError(
                 f"a batch of {self.batch} cannot be divided into {self.accumulate} pieces: give at most {self.batch}"
@@ -89,3 +94,19 @@ class FinetuneSettings:
             SettingsError: a size or the limit is below 1, or both sizes are given.
         """
         return DecodeSettings.of(self.longest_side, self.max_pixels, resize=self.resize)
+
+
+def parse_pieces(text: str) -> int:
+    """Read the number of pieces of a batch as users write it.
+
+    Args:
+        text: `auto`, which is 0, or a number from 1.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    if text == "auto":
+        return 0
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError(f"accumulate is 'auto' or a number of pieces from 1, got {text!r}")
+    return int(text)

@@ -1,0 +1,22 @@
+"""Progress of fine-tuning on stderr: that of a training, and one line for each failed photo in any case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from mlsp.cli.train_progress import TrainProgress
+from mlsp.reports.table import printable
+
+if TYPE_CHECKING:
+    from mlsp.features import Failed
+
+
+class FinetuneProgress(TrainProgress):
+    """What is shown of a fine-tuning; see `TrainProgress`."""
+
+    def failed(self, failed: Failed) -> None:
+        """Name a photo that is left out."""
+        text = f"{printable(str(failed.source))}: {printable(str(failed.error))}"
+        self._console.print(Text(text, style="red"))
