@@ -31,14 +31,14 @@ def ids(photos: int) -> list[str]:
 def planted(
     photos: int, *, views: int = 1, grid: int = 1, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features (photos, views, grid, grid, 256) that follow from 4 numbers a photo, and MOS of 1 to 10 that is linear in these."""
+    """Features (photos, views, grid, grid, 256) that follow from 2 numbers a photo, and MOS of 1 to 10 that is linear in these."""
     rng, fixed = np.random.default_rng(seed), np.random.default_rng(7)
     channels = sum(CHANNELS)
-    hidden = rng.normal(size=(photos, 4))
-    loads = fixed.normal(0, 0.6, (4, channels))
+    hidden = rng.normal(size=(photos, 2))
+    loads = fixed.normal(0, 0.8, (2, channels))
     noise = rng.normal(0, 0.3, (photos, views, grid, grid, channels))
     features = np.maximum(2 + (hidden @ loads)[:, None, None, None] + noise, 0).astype(np.float32)
-    return features, np.clip(5.5 + hidden @ (1.0, 0.8, -0.6, 0.5), 1, 10)
+    return features, np.clip(5.5 + hidden @ (1.2, 0.8), 1, 10)
 
 
 def votes_of(mos: float) -> tuple[float, ...]:

@@ -23,7 +23,7 @@ LEAST_WEIGHTS = 1 << 20
 _BLOCK_WEIGHTS = 1 << 22
 
 
-class LargeDense(nn.Module):
+class LargeDense(nn.Linear):
     """A dense layer that takes an Adam step of its weights in the backward pass.
 
     Weights, Adam's moments and the bias are float32. In bfloat16 are, if asked for, what goes into the two products and the gradient that
@@ -37,11 +37,8 @@ class LargeDense(nn.Module):
         learning_rate: of the next steps.
     """
 
-    weight: Tensor
-    bias: Tensor | None
-
     def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
-        super().__init__()
+        super().__init__(layer.in_features, layer.out_features, device="meta")
         self.weight = layer.weight
         self.bias = layer.bias
         self.learning_rate = 0.0

@@ -173,9 +173,9 @@ class _RowDropout(nn.Module):
         return x * kept
 
 
-class _ReducedDense(nn.Module):
+class _ReducedDense(nn.Linear):
     def __init__(self, layer: nn.Linear) -> None:
-        super().__init__()
+        super().__init__(layer.in_features, layer.out_features, device="meta")
         self.weight, self.bias = layer.weight, layer.bias
 
     def forward(self, x: Tensor) -> Tensor:
