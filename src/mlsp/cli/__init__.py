@@ -17,6 +17,7 @@ from mlsp.cli.import_keras import import_keras
 from mlsp.cli.models import models
 from mlsp.cli.ratings import ratings
 from mlsp.cli.score import score
+from mlsp.cli.train import train
 from mlsp.errors import MlspError
 
 EXIT_ERROR = 2
@@ -38,6 +39,7 @@ app.command()(evaluate)
 app.command()(finetune)
 app.command()(import_keras)
 app.command()(ratings)
+app.command()(train)
 
 
 def _print_version(wanted: bool) -> None:
