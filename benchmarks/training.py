@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from extraction import matrix_peak
+from extraction import matrix_peak  # type: ignore[import-not-found]  # beside this file
 from torch.utils.flop_counter import FlopCounterMode
 
 from mlsp.backbones import Level, backbone
@@ -99,13 +99,13 @@ def learning(
     return found
 
 
-def operations(spec: HeadSpec, levels: list[Level]) -> int:
+def operations(spec: HeadSpec, levels: list[Level], size: int) -> int:
     """Floating-point operations of a step in training, counted."""
     head = build_head(spec, levels).train()
     features = torch.zeros(4, spec.grid, spec.grid, sum(level.channels for level in levels))
     with FlopCounterMode(display=False) as counter:
         head.outputs(features).sum().backward()  # type: ignore[no-untyped-call]
-    return int(counter.get_total_flops()) * BATCH // 4
+    return int(counter.get_total_flops()) * size // 4
 
 
 def measure(
@@ -116,7 +116,8 @@ def measure(
     path = folder / f"{name}-{len(levels)}.h5"
     make_store(path, rows, spec.grid, levels)
     found: list[dict[str, object]] = []
-    flops = operations(spec, levels)
+    size = min(BATCH, rows)
+    flops = operations(spec, levels, size)
     with FeatureStore.open(path) as store:
         read = reading(store, spec.grid, rows, steps)
         for precision in PRECISIONS:
@@ -130,14 +131,13 @@ def measure(
                 "rows": rows,
                 "reading_alone_rows_per_s": read,
                 **{
-                    key.replace("_s", "_rows_per_s"): BATCH / value
-                    for key, value in seconds.items()
+                    key.replace("_s", "_rows_per_s"): size / value for key, value in seconds.items()
                 },
-                "epoch_s_from_file": rows / BATCH * slowest,
-                "epoch_s_from_memory": rows / BATCH * seconds.get("memory_s", float("nan")),
+                "epoch_s_from_file": rows / size * slowest,
+                "epoch_s_from_memory": rows / size * seconds.get("memory_s", float("nan")),
                 "gflop_a_step": flops / 1e9,
                 "matrix_peak_gflops": peak / 1e9,
-                "floor_epoch_s": rows / BATCH * flops / peak,
+                "floor_epoch_s": rows / size * flops / peak,
                 "share_of_floor": flops / peak / slowest,
             }
             found.append(row)
