@@ -42,7 +42,7 @@ def stored(image: Image.Image, name: str, **options: Any) -> bytes:
     return heic(image, **options) if name == "HEIC" else encode(image, name, **options)
 
 
-def decoded(content: bytes, **limits: int) -> UInt8Array:
+def decoded(content: bytes, **limits: Any) -> UInt8Array:
     return read_photo(content, settings=DecodeSettings(**limits)).pixels
 
 
@@ -382,7 +382,7 @@ def test_pillows_own_limit_is_left_alone_and_neither_warns_nor_hinders() -> None
         ({"max_pixels": 0}, "max_pixels must be at least 1, got 0"),
     ],
 )
-def test_settings_are_checked(values: dict[str, int], message: str) -> None:
+def test_settings_are_checked(values: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=f"^{message}$"):
         DecodeSettings(**values)
 
