@@ -24,7 +24,14 @@ from mlsp.backbones import Level
 from mlsp.errors import MlspError, RatingsError, SettingsError
 from mlsp.feature_store import FeatureStore
 from mlsp.heads import HeadSpec, ScoreHead, build_head
-from mlsp.training import EpochRecord, TrainedHead, TrainSettings, Watch, train_head, train_ridge
+from mlsp.training import (
+    EpochRecord,
+    TrainedHead,
+    TrainSettings,
+    Watch,
+    train_closed_form,
+    train_head,
+)
 from mlsp.training.batches import FeatureBatches
 from mlsp.training.distributed import World
 from mlsp.training.large_dense import BETAS, EPSILON, LargeDense
@@ -479,26 +486,43 @@ def test_dropout_is_that_of_the_whole_batch_in_each_process() -> None:
 # In closed form
 
 
-def test_ridge_is_chosen_by_the_validation_photos(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("ridge", r"penalty \S+ with (levels|channels) alike, the best of 16"),
+        (
+            "kernel",
+            r"[0-9]+ photos in [0-9]+ principal components, steepness \S+, penalty \S+, the best of 12",
+        ),
+    ],
+)
+def test_heads_in_closed_form_are_chosen_by_the_validation_photos(
+    name: str, how: str, tmp_path: Path
+) -> None:
     features, mos = planted(400, views=2)
     mos = np.clip(mos + np.random.default_rng(5).normal(0, 0.5, 400), 1, 10)
+    rated = {"ratings": make_table(mos), "split": make_split(400)}
     with FeatureStore.open(make_store(tmp_path / "f.h5", features)) as store:
-        trained = train_ridge(store, make_table(mos), make_split(400), levels=("second", "last"))
+        trained = train_closed_form(name, store, levels=("second", "last"), **rated)  # type: ignore[arg-type]
         with pytest.raises(
             SettingsError,
-            match=r"^head 'ridge' needs all features in memory, 0\.0 GiB: allow more, choose fewer photos, or another head$",
+            match=rf"^head '{name}' needs all features in memory, 0\.0 GiB: allow more, choose fewer photos, or another head$",
         ):
-            train_ridge(
-                store, make_table(mos), make_split(400), settings=TrainSettings(memory_bytes=9)
-            )
+            train_closed_form(name, store, settings=TrainSettings(memory_bytes=9), **rated)  # type: ignore[arg-type]
+        with pytest.raises(
+            SettingsError,
+            match=r"^unknown head in closed form 'rigde': did you mean 'ridge'\? Known: 'kernel', 'ridge'$",
+        ):
+            train_closed_form("rigde", store, **rated)  # type: ignore[arg-type]
     assert trained.test is not None
     assert trained.test.srcc > 0.9
+    # Of photos that were unseen; of seen ones the kernel's would be nearly perfect.
+    assert 0.8 < trained.validation.srcc < 0.995
     assert (trained.best_epoch, trained.history) == (None, ())
     assert re.fullmatch(
-        r"in closed form on square roots, 2 of 3 levels, penalty \S+ with (levels|channels) alike, the best of 16 on the validation"
-        r" photos",
+        rf"in closed form on square roots, 2 of 3 levels, {how} on the validation photos, which it then learned from too",
         trained.how,
     )
-    weight = trained.module.weight
+    weight = trained.module.weight if name == "ridge" else trained.module.projection
     assert (weight[:96] == 0).all()  # type: ignore[index]
     assert (weight[96:] != 0).any()  # type: ignore[index]

@@ -33,7 +33,7 @@ def train(
         typer.Option(
             "--head",
             metavar="NAME",
-            help="single_1fc, single_3fc, multi_3fc or ridge on narrow features; pool_3fc or pool_3fc_released on wide ones.",
+            help="single_1fc, single_3fc, multi_3fc, ridge or kernel on narrow features; pool_3fc or pool_3fc_released on wide ones.",
             show_default=False,
         ),
     ],

@@ -14,7 +14,7 @@ kernel            one that compares a photo with the rated ones, in closed form
 
 from __future__ import annotations
 
-from mlsp.heads.kernel import KernelHead, KernelSettings, fit_kernel
+from mlsp.heads.kernel import KernelHead, KernelSettings, fit_kernel, kernel_components
 from mlsp.heads.layers import parameter_count
 from mlsp.heads.losses import emd_squared, mean_of_bins
 from mlsp.heads.records import HEADS, FeatureLevel, HeadForm, HeadSpec
@@ -38,6 +38,7 @@ __all__ = [
     "emd_squared",
     "fit_kernel",
     "fit_ridge",
+    "kernel_components",
     "mean_of_bins",
     "parameter_count",
 ]

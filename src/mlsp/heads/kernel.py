@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
@@ -98,6 +99,24 @@ class KernelHead(nn.Module):
         ):
             self.register_buffer(name, torch.from_numpy(np.array(array, dtype=np.float32)))
 
+    def among(self, channels: NDArray[np.intp], count: int) -> KernelHead:
+        """This head on features of which its own are a part.
+
+        Args:
+            channels: where its own are.
+            count: C of the features.
+        """
+        projection = np.zeros((count, self.projection.shape[1]), np.float32)
+        projection[channels] = self.projection.numpy()
+        return KernelHead(
+            projection,
+            self.offset.numpy(),
+            self.support.numpy(),
+            self.weight.double().numpy(),
+            float(self.bias),
+            steepness=self.steepness,
+        )
+
     def forward(self, features: Tensor) -> Tensor:
         """Score features: (N, 1, 1, C) -> (N,)."""
         roots = features[:, 0, 0, :].clamp(min=0).sqrt()
@@ -109,30 +128,57 @@ class KernelHead(nn.Module):
         return likeness @ self.weight + self.bias
 
 
-def fit_kernel(
+@dataclass(frozen=True, slots=True)
+class KernelComponents:
+    """Rated photos in principal components; heads of any steepness and penalty are fitted on them.
+
+    Attributes:
+        photos: (photos, D).
+        projection: (C, D) from square roots of features.
+        offset: (D,) taken off then.
+    """
+
+    photos: Float32Array
+    projection: Float32Array
+    offset: Float32Array
+
+    def fit(self, mos: Float64Array, settings: KernelSettings) -> KernelHead:
+        """Fit a head; see `fit_kernel`."""
+        drawn = np.arange(len(self.photos))
+        if len(drawn) > settings.support:
+            rng = np.random.default_rng(settings.seed)
+            drawn = np.sort(rng.choice(len(drawn), settings.support, replace=False))
+        bias = float(mos.mean())
+        return KernelHead(
+            self.projection,
+            self.offset,
+            self.photos[drawn],
+            _weights(self.photos, drawn, mos - bias, settings),
+            bias,
+            steepness=settings.steepness,
+        )
+
+
+def kernel_components(
     features: Float32Array,
     mos: Float64Array,
     level_channels: Sequence[int],
-    settings: KernelSettings | None = None,
-) -> KernelHead:
-    """Fit a kernel head in closed form.
+    settings: KernelSettings,
+) -> KernelComponents:
+    """Find the principal components in which photos are compared.
 
     Levels weigh alike, whatever their number of channels. Components are scaled by the inverse square root of their deviations,
     halfway between as they are and all alike.
 
     Args:
         features: narrow, (photos, C), not negative.
-        mos: (photos,).
+        mos: (photos,), only looked at.
         level_channels: channels of each level, adding up to C.
-        settings: by default as documented there.
-
-    Returns:
-        The head, with the standardisation folded in.
+        settings: components and seed.
 
     Raises:
         SettingsError: shapes do not agree, a number is not finite, or all photos have the same features.
     """
-    settings = settings or KernelSettings()
     roots = standardised_roots(features, mos, level_channels, even_levels=True)
     count = min(settings.components, *roots.values.shape)
     _, singular, directions = randomized_svd(
@@ -145,24 +191,36 @@ def fit_kernel(
     projection = directions[kept].T / np.sqrt(singular[kept])
     photos = roots.values @ projection
     norm = np.sqrt((photos.astype(np.float64) ** 2).sum(axis=1).mean())
-    photos = (photos / norm).astype(np.float32)
     projection = projection / norm * roots.scale[:, None]
-    rng = np.random.default_rng(settings.seed)
-    drawn = (
-        np.arange(len(photos))
-        if len(photos) <= settings.support
-        else np.sort(rng.choice(len(photos), settings.support, replace=False))
-    )
-    bias = float(mos.mean())
-    weight = _weights(photos, drawn, mos - bias, settings)
-    return KernelHead(
+    return KernelComponents(
+        (photos / norm).astype(np.float32),
         projection.astype(np.float32),
         (roots.mean @ projection).astype(np.float32),
-        photos[drawn],
-        weight,
-        bias,
-        steepness=settings.steepness,
     )
+
+
+def fit_kernel(
+    features: Float32Array,
+    mos: Float64Array,
+    level_channels: Sequence[int],
+    settings: KernelSettings | None = None,
+) -> KernelHead:
+    """Fit a kernel head in closed form.
+
+    Args:
+        features: narrow, (photos, C), not negative.
+        mos: (photos,).
+        level_channels: channels of each level, adding up to C.
+        settings: by default as documented there.
+
+    Returns:
+        The head, with the standardisation folded in.
+
+    Raises:
+        SettingsError: shapes do not agree, a number is not finite, all photos have the same features, or the penalty is too small.
+    """
+    settings = settings or KernelSettings()
+    return kernel_components(features, mos, level_channels, settings).fit(mos, settings)
 
 
 def _weights(

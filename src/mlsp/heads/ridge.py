@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 
@@ -46,6 +47,17 @@ class RidgeHead(nn.Module):
         super().__init__()
         self.register_buffer("weight", torch.from_numpy(weight.astype(np.float32)))
         self.register_buffer("bias", torch.tensor(bias, dtype=torch.float32))
+
+    def among(self, channels: NDArray[np.intp], count: int) -> RidgeHead:
+        """This head on features of which its own are a part.
+
+        Args:
+            channels: where its own are.
+            count: C of the features.
+        """
+        weight = np.zeros(count)
+        weight[channels] = self.weight.double().numpy()
+        return RidgeHead(weight, float(self.bias))
 
     def forward(self, features: Tensor) -> Tensor:
         """Score features: (N, 1, 1, C) -> (N,)."""

@@ -9,7 +9,7 @@
     distributed      several processes as one
     loop             epochs
     run_folder       what goes on after a kill, the log; curves: a picture of it
-    ridge            a head in closed form
+    closed_form      ridge and kernel ridge
     trained          what came out, as a model
     job              from files to a model, as `mlsp train` does it
 
@@ -25,14 +25,16 @@ except ImportError as _error:
 
     raise MissingExtraError("Training", "train") from _error
 
+from mlsp.training.closed_form import CLOSED_FORMS
 from mlsp.training.loop import Watch
 from mlsp.training.recipes import RECIPES, Recipe, Schedule
 from mlsp.training.run_folder import EpochRecord
 from mlsp.training.settings import TrainSettings
 from mlsp.training.trained import Measured, TrainedHead
-from mlsp.training.trainer import train_head, train_ridge
+from mlsp.training.trainer import train_closed_form, train_head
 
 __all__ = [
+    "CLOSED_FORMS",
     "RECIPES",
     "EpochRecord",
     "Measured",
@@ -41,8 +43,8 @@ __all__ = [
     "TrainSettings",
     "TrainedHead",
     "Watch",
+    "train_closed_form",
     "train_head",
-    "train_ridge",
 ]
 
 del _torch

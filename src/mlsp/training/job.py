@@ -19,15 +19,18 @@ from mlsp.model import Model
 from mlsp.model_writing import check_model_folder
 from mlsp.ratings import RatingTable
 from mlsp.splits import SplitSettings, check_overlap, split_ratings
+from mlsp.training.closed_form import CLOSED_FORMS
 from mlsp.training.loop import Watch
 from mlsp.training.settings import TrainSettings
 from mlsp.training.trained import TrainedHead, level_names
-from mlsp.training.trainer import require_closed_form_goes_without, train_head, train_ridge
+from mlsp.training.trainer import (
+    require_closed_form_goes_without,
+    train_closed_form,
+    train_head,
+)
 from mlsp.weights import fetch_weights
 
 _log = logging.getLogger(__name__)
-
-RIDGE = "ridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class TrainJob:
         features: feature file.
         ratings: see `mlsp.datasets.load_ratings`.
         output: folder of the model.
-        head: key in `mlsp.heads.HEADS`, or `ridge`.
+        head: key in `mlsp.heads.HEADS`, or one of `CLOSED_FORMS`.
         levels: `all`; `last5`, the last five; or names, with commas between them.
         more_dropout: see `HeadSpec`.
         distribution: learn the distribution of the votes, not their mean.
@@ -70,17 +73,18 @@ class TrainJob:
     run_folder: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.head not in (*HEADS, RIDGE):
-            raise SettingsError(unknown_name("head", self.head, (*HEADS, RIDGE)))
-        if self.head == RIDGE:
+        if self.head not in (*HEADS, *CLOSED_FORMS):
+            raise SettingsError(unknown_name("head", self.head, (*HEADS, *CLOSED_FORMS)))
+        if self.head in CLOSED_FORMS:
             require_closed_form_goes_without(
+                self.head,
                 {
                     "more_dropout": self.more_dropout,
                     "distribution": self.distribution,
                     "epochs": self.settings.epochs,
                     "batch": self.settings.batch,
                     "run_folder": self.run_folder,
-                }
+                },
             )
 
     @property
@@ -138,11 +142,17 @@ def run_job(job: TrainJob, watch: Watch | None = None) -> Done:
         split = split_ratings(ratings, job.split)
         check_overlap(ratings, split)
         kind = store.layout.kind
-        grid: Grid = 1 if job.head == RIDGE else HEADS[job.head].grid
+        grid: Grid = 1 if job.head in CLOSED_FORMS else HEADS[job.head].grid
         graph, note = find_backbone_graph(kind, grid, job.weights) if is_first else (None, "")
-        if job.head == RIDGE:
-            levels = level_names(kind, job.levels)
-            trained = train_ridge(store, ratings, split, levels=levels, settings=job.settings)
+        if job.head in CLOSED_FORMS:
+            trained = train_closed_form(
+                job.head,
+                store,
+                ratings=ratings,
+                split=split,
+                levels=level_names(kind, job.levels),
+                settings=job.settings,
+            )
         else:
             spec = job.spec(kind, ratings)
             trained = train_head(

@@ -11,16 +11,16 @@ import torch
 from torch import nn
 
 from mlsp.backbones import Level
-from mlsp.errors import SettingsError
+from mlsp.errors import SettingsError, unknown_name
 from mlsp.feature_store import FeatureStore
 from mlsp.heads import HEADS, HeadSpec, build_head
 from mlsp.ratings import RatingTable
 from mlsp.splits import Split
 from mlsp.training.batches import FeatureBatches, Rows
+from mlsp.training.closed_form import CLOSED_FORMS, fit_closed_form
 from mlsp.training.distributed import World, open_world
 from mlsp.training.loop import Learning, Watch, best_epoch, predict
 from mlsp.training.rated_features import RatedFeatures, features_digest, join, ratings_digest
-from mlsp.training.ridge import choose_ridge
 from mlsp.training.run_folder import RunFolder
 from mlsp.training.settings import TrainSettings
 from mlsp.training.targets import Targets, scores_of
@@ -112,17 +112,19 @@ def train_head(
     )
 
 
-def train_ridge(
+def train_closed_form(
+    name: str,
     features: FeatureStore,
+    *,
     ratings: RatingTable,
     split: Split,
-    *,
     levels: Sequence[str] | None = None,
     settings: TrainSettings | None = None,
 ) -> TrainedHead:
-    """Fit a ridge head on narrow features, its penalty and weighting of levels chosen by the validation photos.
+    """Fit a head in closed form on narrow features, its settings chosen by the validation photos.
 
     Args:
+        name: one of `CLOSED_FORMS`: `ridge` or `kernel`.
         features: see `train_head`.
         ratings: likewise.
         split: likewise.
@@ -130,10 +132,12 @@ def train_ridge(
         settings: memory and workers; a closed form has no recipe, and no seed.
 
     Raises:
-        SettingsError: the features have no such level, or do not fit into memory.
+        SettingsError: there is no such head, the features have no such level, or do not fit into memory.
         RatingsError: see `train_head`.
         FeatureStoreError: likewise.
     """
+    if name not in CLOSED_FORMS:
+        raise SettingsError(unknown_name("head in closed form", name, CLOSED_FORMS))
     settings = settings or TrainSettings()
     chosen = HeadSpec("single_1fc", None if levels is None else tuple(levels)).chosen(
         feature_levels(features)
@@ -146,21 +150,20 @@ def train_ridge(
         memory_bytes=settings.memory_bytes,
         workers=settings.workers,
     )
-    fitted = choose_ridge(batches, ratings, rated.split, chosen)
+    fitted = fit_closed_form(name, batches, ratings, rated.split, chosen)
     world = World(0, 1, 1, torch.device("cpu"))
-    validation, test = _measure(fitted.head, batches, ratings, rated.split, world)
-    weighting = "levels" if fitted.settings.even_levels else "channels"
+    validation, _ = _measure(fitted.unaware, batches, ratings, rated.split, world)
+    _, test = _measure(fitted.head, batches, ratings, rated.split, world)
     return TrainedHead(
         module=fitted.head,
-        title="Ridge",
+        title=fitted.title,
         grid=1,
         kind=features.layout.kind,
         channels=features.layout.channels,
         ratings=ratings,
         split=rated.split,
         failed=rated.failed,
-        how=f"in closed form on square roots, {len(chosen)} of {len(features.layout.kind.levels)} levels, penalty"
-        f" {fitted.settings.alpha:g} with {weighting} alike, the best of {fitted.tried} on the validation photos",
+        how=f"in closed form on square roots, {len(chosen)} of {len(features.layout.kind.levels)} levels, {fitted.how}",
         best_epoch=None,
         history=(),
         validation=validation,
@@ -239,12 +242,12 @@ def _identity(
     }
 
 
-def require_closed_form_goes_without(settings: Mapping[str, object]) -> None:
+def require_closed_form_goes_without(name: str, settings: Mapping[str, object]) -> None:
     """Refuse settings that mean nothing to a head in closed form.
 
     Raises:
         SettingsError: one is set.
     """
-    for name, value in settings.items():
+    for setting, value in settings.items():
         if value:
-            raise SettingsError(f"head 'ridge' is fitted in closed form: leave out {name}")
+            raise SettingsError(f"head {name!r} is fitted in closed form: leave out {setting}")
