@@ -15,6 +15,7 @@ from mlsp.cli.features import features
 from mlsp.cli.finetune import finetune
 from mlsp.cli.import_keras import import_keras
 from mlsp.cli.models import models
+from mlsp.cli.predict import predict
 from mlsp.cli.ratings import ratings
 from mlsp.cli.score import score
 from mlsp.cli.train import train
@@ -38,6 +39,7 @@ app.command()(backbones)
 app.command()(evaluate)
 app.command()(finetune)
 app.command()(import_keras)
+app.command()(predict)
 app.command()(ratings)
 app.command()(train)
 

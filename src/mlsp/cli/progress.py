@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from mlsp.features import Extracted
+    from mlsp.predicting import Predicted
     from mlsp.scoring import Scored
 
 _SECONDS_BETWEEN_LINES = 60
@@ -81,7 +82,7 @@ class RunProgress:
                 f"mlsp: interrupted after {self._done} of {self._total} photos{hint}"
             )
 
-    def advance(self, result: Scored | Extracted | Failed) -> None:
+    def advance(self, result: Scored | Extracted | Predicted | Failed) -> None:
         """Count a result, and name it if it failed."""
         self._done += 1
         if isinstance(result, Failed):

@@ -116,16 +116,17 @@ class OpenVinoHead:
 
     Args:
         file: ONNX graph from features (N, G, G, C) to scores (N,).
+        threads: cores that one call may use: one where photos are scored side by side, more for large batches.
 
     Raises:
         ModelError: the graph cannot be read.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, threads: int = 1) -> None:
         config = {
             "INFERENCE_PRECISION_HINT": "f32",
             "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": 1,
+            "INFERENCE_NUM_THREADS": threads,
         }
         self._compiled = _Compiled(ov.Core(), file, config)
 

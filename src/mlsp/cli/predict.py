@@ -1,0 +1,64 @@
+"""`mlsp predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlsp.cli.options import Quiet
+
+
+def predict(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Model: a name or a folder.", show_default=False),
+    ],
+    features: Annotated[
+        Path,
+        typer.Argument(
+            readable=False,
+            metavar="FEATURES",
+            help="File of mlsp extract, or an .npz with one array of (rows, …).",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            readable=False,
+            metavar="FILE",
+            help="Write the scores, by its ending: .csv, .jsonl, .parquet.",
+            show_default=False,
+        ),
+    ],
+    quiet: Quiet = False,
+) -> None:
+    """Score stored features by a model: a column photo (or row, counted from 0, for an .npz), then one a head.
+
+    The features must be of the kind that the model reads; scores are means over all stored views. Photos that failed or are still
+    to be extracted are named and left out.
+    """
+    from mlsp.cli.progress import RunProgress
+    from mlsp.features import Failed
+    from mlsp.predicting import FeaturePredictor, Predicted
+    from mlsp.reports import check_output
+    from mlsp.reports.predictions import write_predictions
+
+    check_output(output)
+    predicted: list[Predicted] = []
+    with FeaturePredictor(model, features) as predictor:
+        total, column = len(predictor), predictor.column
+        heads = [head.name for head in predictor.model.heads]
+        with RunProgress(total, done_word="predicted", quiet=quiet, goes_on=False) as progress:
+            for result in predictor.results():
+                if not isinstance(result, Failed):
+                    predicted.append(result)
+                progress.advance(result)
+    write_predictions(output, predicted, column=column, heads=heads)
+    progress.summarise(len(predicted), total - len(predicted), [output])
+    if len(predicted) < total:
+        raise typer.Exit(1)
