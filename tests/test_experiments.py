@@ -1,0 +1,146 @@
+"""The paper's tables on tiny features."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlsp.errors import SettingsError
+from mlsp.experiments import EXPERIMENTS, ExperimentJob, as_markdown, run_experiment, write_outcomes
+from mlsp.experiments.baselines import size_scores
+from mlsp.experiments.features import extract_command
+from mlsp.experiments.records import read_result, result_record
+from mlsp.splits import Split, SplitSettings
+from mlsp.training import TrainSettings
+from training_data import ids, make_store, planted
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> ExperimentJob:
+    """Of a network that nobody knows, whole photos only."""
+    features, mos = planted(120)
+    lines = [f"{name},{value:.4f}" for name, value in zip(ids(120), mos, strict=True)]
+    table = tmp_path / "ratings.csv"
+    table.write_text("\n".join(["photo,mos", *lines]) + "\n", "utf-8")
+    return ExperimentJob(
+        "table3",
+        (make_store(tmp_path / "f.h5", features),),
+        str(table),
+        tmp_path / "out",
+        backbone="tiny",
+        lowest=1,
+        highest=10,
+        split=SplitSettings("random", 0.2, 0.3),
+        settings=TrainSettings(epochs=1, batch=32),
+    )
+
+
+def no_levels(_name: str) -> int:
+    return 11
+
+
+def test_numbers_of_the_paper() -> None:
+    best = EXPERIMENTS["table3"].rows(None, no_levels)[6]
+    assert (best.label, best.grid, best.backbone) == ("Pool-3FC", 5, "inception_resnet_v2")
+    assert (best.paper.srcc, best.paper.plcc, best.paper.accuracy) == (0.756, 0.757, 0.8172)
+    assert len(EXPERIMENTS["table2"].rows(None, no_levels)) == 11
+    assert [row.last_levels for row in EXPERIMENTS["fig7"].rows(None, no_levels)] == [*range(1, 12)]
+
+
+def test_command_that_makes_the_features_of_a_row() -> None:
+    small, full = (
+        EXPERIMENTS["table2"].rows(None, no_levels)[1],
+        EXPERIMENTS["table3"].rows(None, no_levels)[5],
+    )
+    assert extract_command(small) == (
+        "mlsp extract PHOTOS -o FILE.h5 --backbone inception_v3 --grid narrow --views corners8 --resize 256x256"
+    )
+    assert extract_command(full) == (
+        "mlsp extract PHOTOS -o FILE.h5 --backbone inception_resnet_v2 --grid wide --views whole"
+    )
+
+
+def test_rows_run_once_and_say_what_they_lack(job: ExperimentJob) -> None:
+    begun: list[str] = []
+    outcomes = run_experiment(job, row_begins=lambda row: begun.append(row.label))
+    # On one network the rows of Inception-v3 are those of InceptionResNet-v2.
+    assert begun == ["Single-3FC (-aug)", "Ridge (not in the paper)"]
+    by_label = {one.row.label: one for one in outcomes}
+    assert by_label["Pool-3FC"].reason == (
+        "not run: needs features of tiny, make them by"
+        " `mlsp extract PHOTOS -o FILE.h5 --backbone tiny --grid wide --views corners8`"
+    )
+    ridge = by_label["Ridge (not in the paper)"].result
+    assert ridge is not None
+    assert ridge.numbers["srcc"].low < ridge.numbers["srcc"].value < ridge.numbers["srcc"].high
+    assert ridge.numbers["srcc"].value > 0.8
+    again = run_experiment(job, row_begins=lambda row: begun.append(row.label))
+    assert again == outcomes
+    assert len(begun) == 2
+    assert not list(job.output.glob("*.run"))
+    other = replace(job, settings=TrainSettings(epochs=1, batch=32, seed=1))
+    run_experiment(other, row_begins=lambda row: begun.append(row.label))
+    assert len(begun) == 4
+
+
+def test_files_and_photos_of_figure_8(job: ExperimentJob) -> None:
+    job = replace(job, name="fig8")
+    outcomes = run_experiment(job)
+    text, table, plot = write_outcomes(job.output, "fig8", outcomes)
+    assert text.read_text("utf-8") == as_markdown("fig8", outcomes)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    photos = list(csv.DictReader(table.read_text("utf-8").splitlines()))
+    # 9 of 36 test photos are as high-rated as 5,000 of 19,928.
+    assert [photo["of"] for photo in photos] == ["smallest errors"] * 4 + ["largest errors"] * 4
+    errors = [abs(float(photo["error"])) for photo in photos]
+    assert errors[:4] == sorted(errors[:4])
+    assert errors[4:] == sorted(errors[4:], reverse=True)
+    assert errors[3] <= errors[7]
+
+
+def test_baselines_and_cited_rows(job: ExperimentJob) -> None:
+    outcomes = run_experiment(replace(job, name="table4"))
+    by_label = {one.row.label: one for one in outcomes}
+    assert by_label["Ma et al."].result is None
+    assert by_label["Ma et al."].reason == ""
+    alike = by_label["All alike"].result
+    size = by_label["Width and height only (SRCC: of width × height)"].result
+    assert alike is not None
+    assert size is not None
+    # All photos have one size, which tells nothing.
+    assert math.isnan(size.numbers["srcc"].value)
+    assert set(alike.numbers) == {"accuracy"}
+    assert 0.5 <= alike.numbers["accuracy"].value < 1
+    written = result_record(size)
+    assert result_record(read_result(written)) == written
+    assert "| Ma et al. |  |  | – | – | – | – | – | 0.817 |" in as_markdown("table4", outcomes)
+
+
+def test_sizes_that_tell_everything() -> None:
+    high = np.arange(90) % 3 == 0
+    sizes = np.where(high[:, None], [900.0, 600.0], [300.0, 200.0])
+    rows = np.arange(90)
+    scores = size_scores(sizes, high, Split(rows[:50], rows[50:70], rows[70:]))
+    np.testing.assert_array_equal(scores > 0, high[70:])
+
+
+def test_damaged_result(job: ExperimentJob) -> None:
+    job = replace(job, name="table4", features=())
+    run_experiment(job)
+    (path,) = job.output.glob("*.json")
+    path.write_text("{}", "utf-8")
+    with pytest.raises(SettingsError) as caught:
+        run_experiment(job)
+    assert str(caught.value) == (
+        f"result {path} cannot be read: KeyError('how'): delete it, and it is computed anew"
+    )
+
+
+def test_unknown_experiment(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^unknown experiment 'table9'"):
+        ExperimentJob("table9", (), "r.csv", tmp_path)
