@@ -299,7 +299,7 @@ def test_stored_features_get_the_scores_of_their_photos(tmp_path: Path, examples
     photos = sorted(examples.glob("*.png"))[:3]
     engine = open_engine(default.backbone, default.kind, precision="float32")
     channels = tuple(level.channels for level in backbone(default.kind.backbone).levels)
-    layout = StoreLayout(default.kind, channels, (1,), dtype="float32")
+    layout = StoreLayout(default.kind, channels, (1,))
     with FeatureStore.create(tmp_path / "f.h5", layout, [path.name for path in photos]) as opened:
         for index, result in enumerate(extract_features(engine, photos, workers=1)):
             assert isinstance(result, Extracted)

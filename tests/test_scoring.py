@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mlsp.caches import FeatureCache, ScoreCache
 from mlsp.engines import ConstantEngine
 from mlsp.errors import PhotoTooSmallError, SettingsError, UnsupportedPhotoError
+from mlsp.features import Extracted
 from mlsp.model import load_model
 from mlsp.photos import read_photo
-from mlsp.score_cache import ScoreCache
 from mlsp.scoring import Failed, Head, Scored, Scorer
 
 
@@ -104,6 +105,41 @@ def test_scored_photos_are_remembered_by_content(tmp_path: Path) -> None:
     assert after[:3] == [
         replace(result, source=source) for result, source in zip(before, moved, strict=True)
     ]
+
+
+def test_another_model_reads_what_the_network_made_before(tmp_path: Path) -> None:
+    photos = [red_photo(tmp_path / f"{red}.png", red) for red in (10, 20, 30)]
+    engine = CountingEngine()
+    heads = [RednessHead()] * 2
+    with FeatureCache.open(tmp_path / "features.sqlite") as cache:
+        scorer = Scorer(load_model(), engine, heads, workers=2, feature_cache=cache)
+        scored = list(scorer.score(photos))
+        (photos[0]).rename(tmp_path / "moved.png")
+        photos[0] = tmp_path / "moved.png"
+        other = replace(load_model(), fingerprint="another")
+        again = list(Scorer(other, engine, heads, workers=2, feature_cache=cache).score(photos))
+        found = list(scorer.features(photos))
+    assert engine.calls == 3
+    for first, second, features in zip(scored, again, found, strict=True):
+        assert isinstance(first, Scored)
+        assert isinstance(second, Scored)
+        assert isinstance(features, Extracted)
+        assert first.scores == second.scores == scorer.scores_of(features.features)
+        assert features.content_sha256 == first.content_sha256
+        assert (features.width, features.height) == (80, 64)
+
+
+def test_features_without_a_cache_are_computed(tmp_path: Path) -> None:
+    scorer, engine = fake_scorer()
+    photo = red_photo(tmp_path / "a.png", 51)
+    found, failed = scorer.features([photo, tmp_path / "gone.png"])
+    assert isinstance(found, Extracted)
+    assert found.features[0, 0, 0, 0] == np.float32(
+        np.float16(engine.pooled(read_photo(photo).pixels[None])[0, 0, 0, 0])
+    )
+    assert isinstance(failed, Failed)
+    with pytest.raises(SettingsError, match="expected several photos, got one: pass a list"):
+        scorer.features(photo)  # type: ignore[arg-type]
 
 
 def test_another_precision_is_another_score(tmp_path: Path) -> None:
@@ -242,7 +278,10 @@ def test_views_are_averaged() -> None:
     pixels[:20, :20, 0] = 255
     scorer = Scorer(model, ConstantEngine(model.kind), [RednessHead(), RednessHead()], workers=1)
     # Only the two views of the top left corner, 140 pixels wide, see the red square.
-    assert scorer.score_array(pixels)["quality"].value == pytest.approx(20 * 20 / 140**2 / 4)
+    # Features come in steps of 16 bits.
+    assert scorer.score_array(pixels)["quality"].value == pytest.approx(
+        20 * 20 / 140**2 / 4, rel=2**-11
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ Score photos:
 
 from __future__ import annotations
 
+from mlsp.caches import ScoreCache, default_cache_path
 from mlsp.errors import (
     FeatureStoreError,
     MissingExtraError,
@@ -43,8 +44,8 @@ from mlsp.errors import (
 from mlsp.features import Failed
 from mlsp.model import Model, load_model
 from mlsp.photos import DecodeSettings, Photo, find_photos, read_photo
-from mlsp.score_cache import ScoreCache, default_cache_path
-from mlsp.scoring import Score, Scored, Scorer
+from mlsp.scored import Score, Scored
+from mlsp.scoring import Scorer
 
 __all__ = [
     "DecodeSettings",

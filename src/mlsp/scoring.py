@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, UInt8Array
+from mlsp.arrays import Float16Array, Float32Array, UInt8Array
+from mlsp.caches import CachedFeatures, CachedScores, FeatureCache, NullCache, ScoreCache
 from mlsp.engines import Engine, check_choices, open_engine, usable_cores
 from mlsp.errors import (
     EngineError,
@@ -23,7 +24,8 @@ from mlsp.errors import (
     UnsupportedPhotoError,
     unknown_name,
 )
-from mlsp.features import Failed
+from mlsp.feature_kind import kind_record
+from mlsp.features import Extracted, Failed
 from mlsp.model import Model, load_model
 from mlsp.parallel import check_workers, map_in_order
 from mlsp.photos import (
@@ -35,52 +37,12 @@ from mlsp.photos import (
     reduce_pixels,
     resize_pixels,
 )
-from mlsp.score_cache import CachedScores, NullCache, ScoreCache
+from mlsp.scored import Score, Scored
 from mlsp.views import cut_views
 
 # A CUDA device would not be faster than decoding on this path, and needs torch and the published weights.
 DEVICES = ("auto", "cpu")
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What one head says of a photo.
-
-    Attributes:
-        value: on the scale of the ratings that the head learned from.
-        percentile: share of the rated photos whose score is lower, 0…100; NaN where the model does not know of them.
-        place: where the value lies on the scale: 0 at its lowest end, 100 at its highest.
-    """
-
-    value: float
-    percentile: float
-    place: float = math.nan
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A photo and its scores.
-
-    Attributes:
-        source: the photo.
-        scores: one a head, by the head's name, in the model's order.
-        width: of the upright photo, in pixels.
-        height: likewise.
-    """
-
-    source: Path
-    scores: Mapping[str, Score]
-    width: int
-    height: int
-
-    @property
-    def overall(self) -> float:
-        """Mean of the heads' percentiles, 0…100; for a head without percentiles its score's place on the scale counts."""
-        shares = [
-            score.place if math.isnan(score.percentile) else score.percentile
-            for score in self.scores.values()
-        ]
-        return sum(shares) / len(shares)
+_LARGEST = float(np.finfo(np.float16).max)
 
 
 class Head(Protocol):
@@ -99,6 +61,7 @@ class Scorer:
         heads: the model's heads, in the order of its records.
         workers: photos decoded and scored at the same time.
         cache: remembers scores.
+        feature_cache: remembers narrow features, so that another model on the same network need not run it.
         max_pixels: photos with more are refused before they are decoded.
 
     Raises:
@@ -112,7 +75,8 @@ class Scorer:
         heads: Iterable[Head],
         *,
         workers: int,
-        cache: ScoreCache | NullCache | None = None,
+        cache: ScoreCache | NullCache[CachedScores] | None = None,
+        feature_cache: FeatureCache | NullCache[CachedFeatures] | None = None,
         max_pixels: int | None = None,
     ) -> None:
         check_workers(workers)
@@ -129,12 +93,20 @@ class Scorer:
         self._engine = engine
         self._heads = heads
         self._workers = workers
-        self._cache = cache if cache is not None else NullCache()
+        self._cache: ScoreCache | NullCache[CachedScores] = (
+            cache if cache is not None else NullCache()
+        )
+        # Wide features take a megabyte a photo: those belong into a feature file.
+        self._feature_cache: FeatureCache | NullCache[CachedFeatures] = (
+            feature_cache if feature_cache is not None and model.kind.grid == 1 else NullCache()
+        )
         kind = model.kind
         self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
         # Precision, decoder and runtime move scores a little, so remembered scores belong to them too.
         software = " ".join(version(name) for name in ("mlsp", "Pillow", "pillow-heif", "openvino"))
         self._cache_key = f"{model.fingerprint} {engine.precision} {software}"
+        network = json.dumps(kind_record(model.kind), sort_keys=True)
+        self._feature_key = f"{network} {engine.precision} {software}"
 
     @classmethod
     def load(
@@ -144,7 +116,8 @@ class Scorer:
         device: str = "auto",
         precision: str = "auto",
         workers: int | None = None,
-        cache: ScoreCache | NullCache | None = None,
+        cache: ScoreCache | NullCache[CachedScores] | None = None,
+        feature_cache: FeatureCache | NullCache[CachedFeatures] | None = None,
         max_pixels: int | None = None,
     ) -> Scorer:
         """Load a model and the engine that runs it.
@@ -156,6 +129,7 @@ class Scorer:
             workers: photos decoded and scored at the same time; by default one more than the cores, so that one decodes
                 while the others compute.
             cache: remembers scores; nothing is remembered by default.
+            feature_cache: remembers features, likewise.
             max_pixels: photos with more are refused before they are decoded.
 
         Raises:
@@ -182,6 +156,7 @@ class Scorer:
             heads,
             workers=usable_cores() + 1 if workers is None else workers,
             cache=cache,
+            feature_cache=feature_cache,
             max_pixels=max_pixels,
         )
 
@@ -198,9 +173,35 @@ class Scorer:
         Raises:
             SettingsError: `sources` is one path instead of several.
         """
-        if isinstance(sources, str | bytes | Path):
-            raise SettingsError(f"expected several photos, got one: pass a list, [{sources!r}]")
-        return map_in_order(self._score_file, map(Path, sources), workers=self._workers)
+        return map_in_order(self._score_file, _several(sources), workers=self._workers)
+
+    def features(self, sources: Iterable[Path]) -> Generator[Extracted | Failed, None, None]:
+        """Give the features that the heads read, remembered where the photo was scored before.
+
+        Args:
+            sources: photo files; read lazily, a few ahead of the results.
+
+        Returns:
+            Exactly one result for each source, in their order. Features are those the scores come from, in steps of 16 bits.
+
+        Raises:
+            SettingsError: `sources` is one path instead of several.
+        """
+        return map_in_order(self._features_of_file, _several(sources), workers=self._workers)
+
+    def scores_of(self, features: Float32Array) -> Mapping[str, Score]:
+        """Score a photo by its features.
+
+        Args:
+            features: (V, G, G, C), a view each, of the model's kind.
+
+        Returns:
+            One score a head, by the head's name.
+
+        Raises:
+            EngineError: a head failed, or gave no number.
+        """
+        return self._with_percentiles(self._values(features))
 
     def score_array(self, pixels: UInt8Array) -> Mapping[str, Score]:
         """Score a photo that is in memory.
@@ -226,7 +227,8 @@ class Scorer:
             pixels = reduce_pixels(pixels, self._decode.longest_side)
         if self._decode.resize is not None:
             pixels = resize_pixels(pixels, self._decode.resize)
-        return self._with_percentiles(self._predict(Photo(pixels, None, width, height)))
+        features = self._pooled(Photo(pixels, None, width, height))
+        return self.scores_of(features.astype(np.float32))
 
     def _score_file(self, source: Path) -> Scored | Failed:
         try:
@@ -234,8 +236,9 @@ class Scorer:
             sha256 = hashlib.sha256(content).hexdigest()
             known = self._cache.get(sha256, self._cache_key)
             if known is None:
-                photo = read_photo(content, settings=self._decode, source_path=source)
-                known = CachedScores(self._predict(photo), photo.width, photo.height)
+                found = self._known_features(source, content, sha256)
+                values = self._values(found.values.astype(np.float32))
+                known = CachedScores(values, found.width, found.height)
                 self._cache.put(sha256, self._cache_key, known)
             else:
                 # The limit may be another than when it was scored.
@@ -245,12 +248,39 @@ class Scorer:
         except EngineError as error:
             # One photo that the network cannot take must not end a run of thousands.
             return Failed(source, PhotoError(str(error)))
-        return Scored(source, self._with_percentiles(known.values), known.width, known.height)
+        scores = self._with_percentiles(known.values)
+        return Scored(source, scores, known.width, known.height, sha256)
 
-    def _predict(self, photo: Photo) -> dict[str, float]:
-        """Scores of the heads, on their scales, as means over the views."""
+    def _features_of_file(self, source: Path) -> Extracted | Failed:
+        try:
+            content = read_bytes(source)
+            sha256 = hashlib.sha256(content).hexdigest()
+            found = self._known_features(source, content, sha256)
+        except PhotoError as error:
+            return Failed(source, error)
+        except EngineError as error:
+            return Failed(source, PhotoError(str(error)))
+        values = found.values.astype(np.float32)
+        return Extracted(source, values, found.width, found.height, sha256)
+
+    def _known_features(self, source: Path, content: bytes, sha256: str) -> CachedFeatures:
+        known = self._feature_cache.get(sha256, self._feature_key)
+        if known is not None:
+            check_pixels(known.width, known.height, self._decode.max_pixels)
+            return known
+        photo = read_photo(content, settings=self._decode, source_path=source)
+        known = CachedFeatures(self._pooled(photo), photo.width, photo.height)
+        self._feature_cache.put(sha256, self._feature_key, known)
+        return known
+
+    def _pooled(self, photo: Photo) -> Float16Array:
+        """Features of a photo, (V, G, G, C), in steps of 16 bits, as they are remembered: scores must not depend on what is."""
         self._check_size(photo)
         features = self._engine.pooled(cut_views(photo.pixels, self.model.kind.views))
+        return np.clip(features, -_LARGEST, _LARGEST).astype(np.float16)
+
+    def _values(self, features: Float32Array) -> dict[str, float]:
+        """Scores of the heads, on their scales, as means over the views."""
         values: dict[str, float] = {}
         for record, head in zip(self.model.heads, self._heads, strict=True):
             value = float(head.predict(features).mean())
@@ -277,6 +307,12 @@ class Scorer:
             for head in self.model.heads
             for value in [values[head.name]]
         }
+
+
+def _several(sources: Iterable[Path]) -> Iterable[Path]:
+    if isinstance(sources, str | bytes | Path):
+        raise SettingsError(f"expected several photos, got one: pass a list, [{sources!r}]")
+    return map(Path, sources)
 
 
 __all__ = ["Failed", "Head", "Score", "Scored", "Scorer"]

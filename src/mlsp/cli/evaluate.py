@@ -158,6 +158,7 @@ def evaluate(
     photos that opens in any browser, offline. Photos that fail are named and left out.
     """
     # Imported here, so that other commands need not wait for scipy.
+    from mlsp.caches import open_caches
     from mlsp.cli.progress import RunProgress
     from mlsp.datasets import load_ratings
     from mlsp.evaluation import (
@@ -171,7 +172,6 @@ def evaluate(
     from mlsp.reports.evaluation_files import check_evaluation_files, write_evaluation_files
     from mlsp.reports.evaluation_table import print_evaluation
     from mlsp.reports.table import printable
-    from mlsp.score_cache import NullCache, ScoreCache, default_cache_path
 
     outputs = output or [Path("evaluation.json"), Path("evaluation.html")]
     check_evaluation_files(outputs)
@@ -188,8 +188,8 @@ def evaluate(
     part, rated = choose_split(
         load_ratings(ratings, photos=photos, lowest=lowest, highest=highest), split
     )
-    with ScoreCache.open(default_cache_path()) if use_cache else NullCache() as cache:
-        scoring = ScoringSettings(precision, workers, round(max_megapixels * 1e6), cache)
+    with open_caches(remember=use_cache) as caches:
+        scoring = ScoringSettings(precision, workers, round(max_megapixels * 1e6), caches)
         sources = [open_source(model, head=head, scores=predictions, settings=scoring)]
         if against is not None:
             sources.append(open_source(against, head=against_head or head, settings=scoring))

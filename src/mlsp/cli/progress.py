@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mlsp.features import Extracted
     from mlsp.predicting import Predicted
-    from mlsp.scoring import Scored
+    from mlsp.scored import Scored
 
 _SECONDS_BETWEEN_LINES = 60
 

@@ -68,11 +68,11 @@ def score(
     rated, and overall, the mean of the percentiles. Scores go to stdout, everything else to stderr. A second run, or one after an
     interruption, scores only what is new.
     """
+    from mlsp.caches import open_caches
     from mlsp.cli.progress import RunProgress
     from mlsp.photos import find_photos
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
     from mlsp.reports.table import print_table, printable
-    from mlsp.score_cache import NullCache, ScoreCache, default_cache_path
     from mlsp.scoring import Failed, Scored, Scorer
 
     if output is not None:
@@ -82,16 +82,16 @@ def score(
         where = ", ".join(printable(str(path)) for path in paths)
         typer.echo(f"mlsp: no photos found in {where}", err=True)
         raise typer.Exit(2)
-    cache = ScoreCache.open(default_cache_path()) if use_cache else NullCache()
     scored: list[Scored] = []
     failed: list[Failed] = []
-    with cache:
+    with open_caches(remember=use_cache) as caches:
         scorer = Scorer.load(
             model,
             device=device,
             precision=precision,
             workers=workers,
-            cache=cache,
+            cache=caches.scores,
+            feature_cache=caches.features,
             max_pixels=round(max_megapixels * 1e6),
         )
         heads = tuple(head.name for head in scorer.model.heads)

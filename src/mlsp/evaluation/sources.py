@@ -6,16 +6,16 @@ import contextlib
 import csv
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
+from mlsp.caches import OpenCaches, no_caches
 from mlsp.errors import RatingsError, SettingsError, unknown_name
 from mlsp.evaluation.records import Predictions, Unscored
 from mlsp.model import HeadRecord, Model, load_model
 from mlsp.photo_lists import PHOTO_COLUMNS
 from mlsp.ratings import RatingTable, missing_photos
-from mlsp.score_cache import NullCache, ScoreCache
 from mlsp.scoring import Failed, Scored, Scorer
 
 Advance: TypeAlias = Callable[[Scored | Failed], None]
@@ -158,7 +158,7 @@ class ScoringSettings:
     precision: str = "auto"
     workers: int | None = None
     max_pixels: int | None = None
-    cache: ScoreCache | NullCache | None = None
+    caches: OpenCaches = field(default_factory=no_caches)
 
 
 def open_source(
@@ -191,7 +191,8 @@ def open_source(
         source,
         precision=settings.precision,
         workers=settings.workers,
-        cache=settings.cache,
+        cache=settings.caches.scores,
+        feature_cache=settings.caches.features,
         max_pixels=settings.max_pixels,
     )
     return PhotoScores(scorer, head)

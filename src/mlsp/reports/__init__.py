@@ -21,7 +21,7 @@ from mlsp.reports.rows import ReportRow, columns, rows
 
 if TYPE_CHECKING:
     from mlsp.features import Failed
-    from mlsp.scoring import Scored
+    from mlsp.scored import Scored
 
 __all__ = [
     "REPORT_SUFFIXES",

@@ -11,7 +11,7 @@ from mlsp.errors import SettingsError, unknown_name
 from mlsp.reports.rows import columns
 
 if TYPE_CHECKING:
-    from mlsp.scoring import Scored
+    from mlsp.scored import Scored
 
 _PERCENTILE = "_percentile"
 

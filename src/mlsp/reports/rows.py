@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from mlsp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from mlsp.scoring import Score, Scored
+    from mlsp.scored import Score, Scored
 
 Cell: TypeAlias = str | float | int
 

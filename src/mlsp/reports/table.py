@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from mlsp.scoring import Scored
+    from mlsp.scored import Scored
 
 # Control and format characters, lone surrogates, line and paragraph separators. The two joiners are spelling in Persian and
 # Hindi, and hold an emoji together.

@@ -15,11 +15,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlsp.score_cache import CachedScores, NullCache, ScoreCache, default_cache_path
+from mlsp.caches import (
+    CachedFeatures,
+    CachedScores,
+    FeatureCache,
+    NullCache,
+    ScoreCache,
+    default_cache_path,
+    default_feature_cache_path,
+    open_caches,
+)
 
 KEY = "f" * 64 + ":bfloat16:0.1.0"
 SCORES = CachedScores({"quality": 0.1234567891234, "beauty": 4.567890123}, 4000, 3000)
@@ -109,7 +119,7 @@ def test_a_closed_cache_remembers_nothing_and_raises_nothing(tmp_path: Path) -> 
 
 
 def test_the_null_cache_remembers_nothing() -> None:
-    with NullCache() as cache:
+    with NullCache[CachedScores]() as cache:
         cache.put(sha256(1), KEY, SCORES)
         assert cache.get(sha256(1), KEY) is None
 
@@ -179,8 +189,8 @@ def test_several_threads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
 WRITER = """
 import sys
 from pathlib import Path
-from test_score_cache import KEY, numbered, sha256
-from mlsp.score_cache import ScoreCache
+from test_caches import KEY, numbered, sha256
+from mlsp.caches import ScoreCache
 first, last = int(sys.argv[2]), int(sys.argv[3])
 sys.stdin.readline()
 with ScoreCache.open(Path(sys.argv[1])) as cache:
@@ -272,7 +282,7 @@ def test_a_damaged_file_is_set_aside(
         cache.put(sha256(2), KEY, SCORES)
         assert cache.get(sha256(2), KEY) == SCORES
     assert caplog.messages == [
-        f"the score cache {path} is damaged ({reason}): it was set aside as scores.sqlite.damaged, and a new one begun"
+        f"the cache of scores {path} is damaged ({reason}): it was set aside as scores.sqlite.damaged, and a new one begun"
     ]
     assert (tmp_path / "scores.sqlite.damaged").read_bytes() == damaged
     with ScoreCache.open(path) as cache:
@@ -417,8 +427,8 @@ def test_a_full_disk_stops_writing_only(tmp_path: Path) -> None:
     program = """
 import resource, sys
 from pathlib import Path
-from test_score_cache import KEY, numbered, sha256
-from mlsp.score_cache import ScoreCache
+from test_caches import KEY, numbered, sha256
+from mlsp.caches import ScoreCache
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 with ScoreCache.open(Path(sys.argv[1])) as cache:
     for number in range(1000):
@@ -444,7 +454,7 @@ with ScoreCache.open(Path(sys.argv[1])) as cache:
 def test_a_file_that_stays_locked_stops_writing_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlsp.score_cache.file._BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("mlsp.caches.file._BUSY_SECONDS", 0.2)
     fill(tmp_path / "c", 5)
     with ScoreCache.open(tmp_path / "c") as cache:
         with contextlib.closing(sqlite3.connect(tmp_path / "c", isolation_level=None)) as other:
@@ -496,3 +506,66 @@ def test_the_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setenv("MLSP_CACHE_DIR", "")
     assert default_cache_path().parts[-2:] == ("mlsp", "scores.sqlite")
     assert default_cache_path().is_absolute()
+
+
+def features(number: int, channels: int = 64) -> CachedFeatures:
+    values = np.random.default_rng(number).standard_normal((1, 1, 1, channels))
+    return CachedFeatures(values.astype(np.float16), 4000 + number, 3000)
+
+
+def test_features_are_remembered_bit_for_bit(tmp_path: Path) -> None:
+    with FeatureCache.open(tmp_path / "features.sqlite") as cache:
+        for number in range(3):
+            cache.put(sha256(number), KEY, features(number))
+    with FeatureCache.open(tmp_path / "features.sqlite") as cache:
+        for number in range(3):
+            found = cache.get(sha256(number), KEY)
+            assert found is not None
+            assert found.values.dtype == np.float16
+            np.testing.assert_array_equal(found.values, features(number).values)
+            assert (found.width, found.height) == (4000 + number, 3000)
+        assert cache.get(sha256(1), "another network") is None
+
+
+def test_damaged_features_are_no_features(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "features.sqlite"
+    with FeatureCache.open(path) as cache:
+        cache.put(sha256(1), KEY, features(1))
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        (row,) = database.execute("SELECT value FROM features").fetchone()
+        database.execute("UPDATE features SET value = ?", (row[:-1] + bytes([row[-1] ^ 1]),))
+    with FeatureCache.open(path) as cache:
+        assert cache.get(sha256(1), KEY) is None
+    assert caplog.messages == [
+        f"the cache of features {path} is damaged (a row does not match its checksum):"
+        " it was set aside as features.sqlite.damaged, and a new one begun"
+    ]
+
+
+def test_a_file_of_features_does_not_grow_over_its_limit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FeatureCache, "max_bytes", 100_000)
+    path = tmp_path / "features.sqlite"
+    with FeatureCache.open(path) as cache:
+        for number in range(40):
+            cache.put(sha256(number), KEY, features(number, 4000))
+        assert cache.get(sha256(0), KEY) is not None
+        assert cache.get(sha256(39), KEY) is None
+    assert path.stat().st_size < 120_000
+    assert caplog.messages == [
+        f"new features are not remembered in {path}: it has reached its limit of 0 GB; delete the file to begin anew"
+    ]
+
+
+def test_both_caches_are_opened_in_the_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLSP_CACHE_DIR", str(tmp_path))
+    with open_caches() as caches:
+        caches.features.put(sha256(1), KEY, features(1))
+        caches.scores.put(sha256(1), KEY, SCORES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["features.sqlite", "scores.sqlite"]
+    assert default_feature_cache_path() == tmp_path / "features.sqlite"
+    with open_caches(remember=False) as caches:
+        assert caches.scores.get(sha256(1), KEY) is None

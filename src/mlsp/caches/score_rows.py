@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mlsp.caches.damage import DamagedRowError
+
 # A row is a checksum; the number of heads, width and height; a float64 a head; the heads' names as JSON.
 _CHECKSUM = struct.Struct("<I")
 _HEADER = struct.Struct("<BII")
@@ -29,34 +31,30 @@ class CachedScores:
     height: int
 
 
-class DamagedRowError(Exception):
-    """A row is not as it was written."""
-
-
-def pack(content: bytes, model_key: str, scores: CachedScores) -> bytes:
+def pack(content: bytes, model_key: str, value: CachedScores) -> bytes:
     """Write a row.
 
     Args:
         content: SHA-256 of the photo's file.
         model_key: the model's.
-        scores: the row's.
+        value: the row's.
 
     Returns:
         A checksum and a header of 13 bytes together, 8 bytes a head, and the heads' names.
     """
-    values = struct.pack(f"<{len(scores.values)}d", *scores.values.values())
-    names = json.dumps(list(scores.values), separators=(",", ":")).encode()
-    body = _HEADER.pack(len(scores.values), scores.width, scores.height) + values + names
+    values = struct.pack(f"<{len(value.values)}d", *value.values.values())
+    names = json.dumps(list(value.values), separators=(",", ":")).encode()
+    body = _HEADER.pack(len(value.values), value.width, value.height) + values + names
     return _CHECKSUM.pack(_checksum(content, model_key, body)) + body
 
 
-def unpack(content: bytes, model_key: str, value: object) -> CachedScores:
+def unpack(content: bytes, model_key: str, row: object) -> CachedScores:
     """Read a row; its checksum covers its key too, so that no damage can give a photo the scores of another.
 
     Args:
         content: SHA-256 of the photo's file.
         model_key: the model's.
-        value: what `pack` wrote.
+        row: what `pack` wrote.
 
     Returns:
         The scores, bit for bit.
@@ -64,10 +62,10 @@ def unpack(content: bytes, model_key: str, value: object) -> CachedScores:
     Raises:
         DamagedRowError: the row is not as it was written.
     """
-    if not isinstance(value, bytes) or len(value) < _CHECKSUM.size + _HEADER.size:
+    if not isinstance(row, bytes) or len(row) < _CHECKSUM.size + _HEADER.size:
         raise DamagedRowError("a row is cut off")
-    body = value[_CHECKSUM.size :]
-    if _CHECKSUM.unpack_from(value) != (_checksum(content, model_key, body),):
+    body = row[_CHECKSUM.size :]
+    if _CHECKSUM.unpack_from(row) != (_checksum(content, model_key, body),):
         raise DamagedRowError("a row does not match its checksum")
     count, width, height = _HEADER.unpack_from(body)
     values = struct.unpack_from(f"<{count}d", body, _HEADER.size)

@@ -1,84 +1,54 @@
-"""Scores remembered between runs, by what is in a photo and which model scored it.
+"""Values remembered between runs, by what is in a photo and what computed them.
 
-A small SQLite file: `models` numbers the model keys, `scores` has one row a (model, content). A row of two heads takes about
-102 bytes of the file (measured over 20,000 rows), a `get` about 15 µs.
+A SQLite file: `models` numbers the keys of what computed, one more table has a row a (model, content).
 
 Every `put` is a transaction of its own. In write-ahead mode that is one write to the operating system without a disk flush,
-about 50 µs, so what was put outlives a killed process at once, and no process waits for another's batch. A power cut may lose
-the last puts, but does not damage the file.
+so what was put outlives a killed process at once, and no process waits for another's batch. A power cut may lose the last puts,
+but does not damage the file.
 
 A cache never stops scoring. A damaged file is set aside as `*.damaged` and a new one begun; another program's file, or a newer
 version's, is left alone and nothing is remembered; when the disk is full or the file read-only, what is in it is still used.
-Each of these is said once, as a warning of the logger `mlsp.score_cache`.
+Each of these is said once, as a warning of the logger `mlsp.caches`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sqlite3
 import threading
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Generic, Self, TypeVar
 
-from mlsp.score_cache.file import (
+from mlsp.caches.damage import DamagedRowError
+from mlsp.caches.file import (
     ForeignFileError,
+    TableName,
     is_damage,
     open_cache_file,
     set_aside,
     transaction,
 )
-from mlsp.score_cache.rows import CachedScores, DamagedRowError, pack, unpack
 
-__all__ = ["CachedScores", "NullCache", "ScoreCache", "default_cache_path"]
+_log = logging.getLogger("mlsp.caches")
 
-_log = logging.getLogger(__name__)
-
-# A new model or version of mlsp has a new key; older ones go, so that the file does not grow with every release.
-_KEPT_MODELS = 8
 _SECONDS_A_DAY = 86_400
 
-
-def default_cache_path() -> Path:
-    """Say where scores are remembered: in MLSP_CACHE_DIR if it is set, else in the user's cache folder."""
-    folder = os.environ.get("MLSP_CACHE_DIR")
-    if folder:
-        return Path(folder).expanduser() / "scores.sqlite"
-    from platformdirs import user_cache_path
-
-    return user_cache_path("mlsp", appauthor=False) / "scores.sqlite"
+Value = TypeVar("Value")
 
 
-class NullCache:
-    """Remembers nothing; for runs without a cache."""
+class ContentCache(ABC, Generic[Value]):
+    """Remembers values in a file; `open` makes one. Safe for several threads, and several processes a file."""
 
-    def get(self, content_sha256: str, model_key: str) -> CachedScores | None:
-        """Return None."""
-        return None
-
-    def put(self, content_sha256: str, model_key: str, scores: CachedScores) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
-
-
-class ScoreCache:
-    """Remembers scores in a file; `ScoreCache.open` makes one. Safe for several threads, and several processes a file."""
+    # What a row is called, in the file and, without its s, in messages.
+    table: ClassVar[TableName]
+    # A new model or version of mlsp has a new key; older ones go, so that the file does not grow with every release.
+    kept_models: ClassVar[int]
+    # A file that has grown to this takes nothing new.
+    max_bytes: ClassVar[int | None] = None
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
@@ -87,6 +57,16 @@ class ScoreCache:
         self._inode: int | None = None
         self._is_writable = True
         self._model_ids: dict[str, int] = {}
+
+    @staticmethod
+    @abstractmethod
+    def _pack(content: bytes, model_key: str, value: Value) -> bytes:
+        """Write a row."""
+
+    @staticmethod
+    @abstractmethod
+    def _unpack(content: bytes, model_key: str, row: object) -> Value:
+        """Read a row, or raise DamagedRowError."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -102,8 +82,8 @@ class ScoreCache:
         cache._connect()
         return cache
 
-    def get(self, content_sha256: str, model_key: str) -> CachedScores | None:
-        """Look scores up.
+    def get(self, content_sha256: str, model_key: str) -> Value | None:
+        """Look a value up.
 
         Args:
             content_sha256: of the photo's file, in hexadecimal digits.
@@ -121,23 +101,24 @@ class ScoreCache:
                 if model is None:
                     return None
                 row = self._connection.execute(
-                    "SELECT value FROM scores WHERE model = ? AND content = ?", (model, content)
+                    f"SELECT value FROM {self.table} WHERE model = ? AND content = ?",  # noqa: S608 - a constant
+                    (model, content),
                 ).fetchone()
-                return None if row is None else unpack(content, model_key, row[0])
+                return None if row is None else self._unpack(content, model_key, row[0])
             except (sqlite3.Error, DamagedRowError) as error:
                 self._give_up_reading(error)
                 return None
 
-    def put(self, content_sha256: str, model_key: str, scores: CachedScores) -> None:
-        """Remember scores, in place of what was known; a closed cache ignores them.
+    def put(self, content_sha256: str, model_key: str, value: Value) -> None:
+        """Remember a value, in place of what was known; a closed cache ignores them.
 
         Args:
             content_sha256: of the photo's file, in hexadecimal digits.
             model_key: names the model and all that moves its scores.
-            scores: what to remember.
+            value: what to remember.
         """
         content = bytes.fromhex(content_sha256)
-        value = pack(content, model_key, scores)
+        row = self._pack(content, model_key, value)
         with self._lock:
             if self._connection is None or not self._is_writable:
                 return
@@ -145,9 +126,10 @@ class ScoreCache:
                 model = self._known_model(model_key)
                 if model is None:
                     model = self._add_model(model_key)
-                if self._is_writable:
+                if self._is_writable and self._has_room():
                     self._connection.execute(
-                        "INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", (model, content, value)
+                        f"INSERT OR REPLACE INTO {self.table} VALUES (?, ?, ?)",  # noqa: S608 - a constant
+                        (model, content, row),
                     )
             except sqlite3.Error as error:
                 self._give_up_writing(error)
@@ -172,13 +154,13 @@ class ScoreCache:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._inode = self._path.stat().st_ino if self._path.exists() else None
-            self._connection = open_cache_file(self._path)
+            self._connection = open_cache_file(self._path, self.table)
             self._inode = self._path.stat().st_ino
         except (OSError, sqlite3.Error, ForeignFileError) as error:
             if is_damage(error):
                 self._begin_anew(error)
             else:
-                _log.warning("scores are not remembered in %s: %s", self._path, error)
+                _log.warning("%s are not remembered in %s: %s", self.table, self._path, error)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -221,15 +203,36 @@ class ScoreCache:
             (model,) = connection.execute("SELECT id FROM models WHERE key = ?", (key,)).fetchone()
             connection.execute(
                 "DELETE FROM models WHERE id NOT IN (SELECT id FROM models ORDER BY used DESC, id DESC LIMIT ?)",
-                (_KEPT_MODELS,),
+                (self.kept_models,),
             )
-            connection.execute("DELETE FROM scores WHERE model NOT IN (SELECT id FROM models)")
+            connection.execute(
+                f"DELETE FROM {self.table} WHERE model NOT IN (SELECT id FROM models)"  # noqa: S608 - a constant
+            )
         self._model_ids[key] = int(model)
         return int(model)
 
+    def _has_room(self) -> bool:
+        """Whether the file may grow; says once that it may not."""
+        if self.max_bytes is None:
+            return True
+        connection = self._usable_connection()
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        if (pages - free) * size < self.max_bytes:
+            return True
+        self._is_writable = False
+        _log.warning(
+            "new %s are not remembered in %s: it has reached its limit of %.0f GB; delete the file to begin anew",
+            self.table,
+            self._path,
+            self.max_bytes / 1e9,
+        )
+        return False
+
     def _usable_connection(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise sqlite3.ProgrammingError("the score cache is closed")
+            raise sqlite3.ProgrammingError(f"the cache of {self.table} is closed")
         return self._connection
 
     def _give_up_reading(self, error: Exception) -> None:
@@ -237,14 +240,14 @@ class ScoreCache:
             self._begin_anew(error)
         else:
             self._disconnect()
-            _log.warning("scores are no longer remembered in %s: %s", self._path, error)
+            _log.warning("%s are no longer remembered in %s: %s", self.table, self._path, error)
 
     def _give_up_writing(self, error: sqlite3.Error) -> None:
         if is_damage(error):
             self._begin_anew(error)
         else:
             self._is_writable = False
-            _log.warning("new scores are not remembered in %s: %s", self._path, error)
+            _log.warning("new %s are not remembered in %s: %s", self.table, self._path, error)
 
     def _begin_anew(self, error: Exception) -> None:
         """Set a damaged file aside and open a new one."""
@@ -254,18 +257,20 @@ class ScoreCache:
             if self._path.exists() and self._path.stat().st_ino == self._inode:
                 aside = set_aside(self._path)
                 _log.warning(
-                    "the score cache %s is damaged (%s): it was set aside as %s, and a new one begun",
+                    "the cache of %s %s is damaged (%s): it was set aside as %s, and a new one begun",
+                    self.table,
                     self._path,
                     error,
                     aside.name,
                 )
-            self._connection = open_cache_file(self._path)
+            self._connection = open_cache_file(self._path, self.table)
             self._is_writable = True
             self._inode = self._path.stat().st_ino
         except (OSError, sqlite3.Error, ForeignFileError) as second:
             self._disconnect()
             _log.warning(
-                "the score cache %s is damaged (%s) and no new one could be begun (%s): scores are not remembered",
+                "the cache of %s %s is damaged (%s) and no new one could be begun (%s): nothing is remembered",
+                self.table,
                 self._path,
                 error,
                 second,

@@ -1,4 +1,4 @@
-"""The SQLite file of the score cache: its layout, how it is opened, and what damage is."""
+"""The SQLite file of a cache: its layout, how it is opened, and what damage is."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from mlsp.score_cache.rows import DamagedRowError
+from mlsp.caches.damage import DamagedRowError
 
 _APPLICATION_ID = 0x4D4C5350  # "MLSP"
 _SCHEMA_VERSION = 1
+TableName: TypeAlias = Literal["scores", "features"]
 _SCHEMA = (
     # AUTOINCREMENT: the number of a forgotten model is never given to another one, whose scores would get mixed up with it.
     "CREATE TABLE models (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)",
-    "CREATE TABLE scores (model INTEGER NOT NULL, content BLOB NOT NULL, value BLOB NOT NULL,"
+    "CREATE TABLE {table} (model INTEGER NOT NULL, content BLOB NOT NULL, value BLOB NOT NULL,"
     " PRIMARY KEY (model, content)) WITHOUT ROWID",
 )
 _BUSY_SECONDS = 10.0
@@ -27,11 +29,12 @@ class ForeignFileError(Exception):
     """The file is a database of another program or of a newer version."""
 
 
-def open_cache_file(path: Path) -> sqlite3.Connection:
+def open_cache_file(path: Path, table: TableName) -> sqlite3.Connection:
     """Open a cache file, and lay it out if it is new.
 
     Args:
         path: the file; its folder must exist.
+        table: name of the table of values.
 
     Returns:
         A connection that commits each statement, for several threads of which one at a time uses it.
@@ -51,7 +54,7 @@ def open_cache_file(path: Path) -> sqlite3.Connection:
                 # Another process may have laid it out while this one waited.
                 if _is_new(connection):
                     for statement in _SCHEMA:
-                        connection.execute(statement)
+                        connection.execute(statement.format(table=table))
                     connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                     connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         _check_ours(connection)
