@@ -129,6 +129,16 @@ def test_another_model_reads_what_the_network_made_before(tmp_path: Path) -> Non
         assert (features.width, features.height) == (80, 64)
 
 
+def test_a_file_in_memory_gets_the_scores_of_the_file(tmp_path: Path) -> None:
+    photo = red_photo(tmp_path / "a.png", 77)
+    scorer = fake_scorer()[0]
+    (expected,) = scorer.score([photo])
+    assert scorer.score_content(photo.read_bytes(), source=photo) == expected
+    bad = scorer.score_content(b"", source=Path("request 1"))
+    assert isinstance(bad, Failed)
+    assert (bad.source, str(bad.error)) == (Path("request 1"), "the file is empty")
+
+
 def test_features_without_a_cache_are_computed(tmp_path: Path) -> None:
     scorer, engine = fake_scorer()
     photo = red_photo(tmp_path / "a.png", 51)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -230,9 +230,24 @@ class Scorer:
         features = self._pooled(Photo(pixels, None, width, height))
         return self.scores_of(features.astype(np.float32))
 
+    def score_content(self, content: bytes, *, source: Path = Path("photo")) -> Scored | Failed:
+        """Score a photo whose file is in memory. Safe to call from several threads at once.
+
+        Args:
+            content: of the file.
+            source: what the result calls it.
+
+        Returns:
+            Its scores; a photo that cannot be scored is a `Failed`.
+        """
+        return self._score(source, lambda: content)
+
     def _score_file(self, source: Path) -> Scored | Failed:
+        return self._score(source, lambda: read_bytes(source))
+
+    def _score(self, source: Path, read: Callable[[], bytes]) -> Scored | Failed:
         try:
-            content = read_bytes(source)
+            content = read()
             sha256 = hashlib.sha256(content).hexdigest()
             known = self._cache.get(sha256, self._cache_key)
             if known is None:
