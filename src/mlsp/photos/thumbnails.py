@@ -1,0 +1,60 @@
+"""Small pictures of photos, for pages that show many."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from mlsp.errors import SettingsError
+from mlsp.photos import DecodeSettings, read_bytes, read_photo
+
+THUMBNAIL_MEDIA_TYPE = "image/jpeg"
+# Every picture of one pixel fits.
+FEWEST_BYTES = 1_000
+
+_QUALITIES = (75, 60, 45, 30, 20)
+# A file of at most so many bytes is decoded whole and reduced by Pillow, in half the time of exact means; in a larger one,
+# the decoder's short cuts for large photos are worth more.
+_SMALL_FILE_BYTES = 400_000
+
+
+def thumbnail(source: Path, *, longest_side: int = 320, max_bytes: int = 30_000) -> bytes:
+    """Make a small picture of a photo. Safe to call from several threads at once.
+
+    Args:
+        source: the photo.
+        longest_side: of the picture, in pixels; a smaller photo keeps its size.
+        max_bytes: what the picture may take; one that would take more is made coarser, and if need be smaller.
+
+    Returns:
+        A JPEG file (`THUMBNAIL_MEDIA_TYPE`), upright, sRGB, with nothing of the photo's metadata.
+
+    Raises:
+        PhotoError: the photo cannot be read; its subclass says why.
+        SettingsError: `longest_side` is below 1, or `max_bytes` below `FEWEST_BYTES`.
+    """
+    if longest_side < 1:
+        raise SettingsError(f"longest_side must be at least 1, got {longest_side}")
+    if max_bytes < FEWEST_BYTES:
+        raise SettingsError(f"max_bytes must be at least {FEWEST_BYTES}, got {max_bytes}")
+    content = read_bytes(source)
+    is_small = len(content) <= _SMALL_FILE_BYTES
+    settings = DecodeSettings(longest_side=None if is_small else longest_side)
+    picture = Image.fromarray(read_photo(content, settings=settings, source_path=source).pixels)
+    side = longest_side
+    while True:
+        # Never enlarges.
+        picture.thumbnail((side, side), Image.Resampling.HAMMING)
+        for quality in _QUALITIES:
+            encoded = _encode(picture, quality)
+            if len(encoded) <= max_bytes:
+                return encoded
+        side = max(1, max(picture.size) * 2 // 3)
+
+
+def _encode(picture: Image.Image, quality: int) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
