@@ -1,0 +1,56 @@
+// A photo's card in the grid.
+
+import { element, icon } from "./dom.js";
+import { amount, describe, nameOf, percent, shortNumber } from "./records.js";
+
+const TICK = "M5 12.5 10 17.5 19 7";
+
+/**
+ * @param {import("./records.js").PhotoRecord} record
+ * @param {import("./gallery.js").GalleryOptions} options
+ * @returns {HTMLElement} what does not change of a card
+ */
+export function drawCard(record, { columns, load }) {
+  const picture = element("img", { class: "g-thumbnail", alt: "", decoding: "async", draggable: "false" });
+  const frame = element("div", { class: "g-picture" }, picture);
+  const show = (url) => {
+    if (url) picture.src = url;
+    else frame.classList.add("g-missing");
+  };
+  picture.onerror = () => show("");
+  const url = load(record);
+  if (typeof url === "string") show(url);
+  else url.then(show, () => show(""));
+  const bars = columns.map((head, place) => {
+    const [value, percentile] = record.scores[head] ?? [null, null];
+    const bar = element("span", { class: "g-meter", "data-hue": place % 4 }, element("span"));
+    bar.firstChild.style.width = `${percentile ?? 0}%`;
+    bar.classList.toggle("g-no-percentile", percentile === null);
+    return element(
+      "div", { class: "g-score" },
+      element("span", { class: "g-head", text: head }), bar, element("span", { class: "g-value", text: shortNumber(value) }),
+    );
+  });
+  const file = element("div", { class: "g-file" }, element("span", { class: "g-rank" }), element("span", { class: "g-name", text: nameOf(record), title: record.photo }));
+  return element(
+    "div", { class: "g-card" },
+    frame, element("span", { class: "g-overall", text: percent(record.overall) }), element("span", { class: "g-tick" }, icon(TICK)),
+    element("span", { class: "g-badge" }), element("div", { class: "g-under" }, file, ...bars),
+  );
+}
+
+/**
+ * Show on a card what changes.
+ * @param {HTMLElement} card
+ * @param {import("./records.js").PhotoRecord} record
+ * @param {import("./gallery.js").GalleryOptions} options
+ * @param {number} rank 1 is best
+ * @param {boolean} isChosen
+ */
+export function markCard(card, record, { columns, badge, badgeText }, rank, isChosen) {
+  card.setAttribute("aria-selected", isChosen);
+  card.classList.toggle("g-chosen", isChosen);
+  card.querySelector(".g-rank").textContent = amount(rank);
+  card.querySelector(".g-badge").replaceChildren(...[badge(record)].filter(Boolean));
+  card.setAttribute("aria-label", [describe(record, columns, rank), badgeText(record)].filter(Boolean).join("; "));
+}

@@ -1,0 +1,174 @@
+// What shall be shown: by text, folder, score and date; with the histogram of the collection.
+
+import { element } from "./dom.js";
+import { amount, everything, foldersOf, histogram, photos, scaleOf, scoreOf, shortNumber } from "./records.js";
+
+const BINS = 25;
+// Steps of the score's two sliders.
+const STEPS = 100;
+
+/** The panel beside the grid. `wanted` is what it asks for at the moment. */
+export class Filters {
+  /**
+   * @param {object} options
+   * @param {string[]} options.columns names of the scores
+   * @param {function(): void} options.onchange called after `wanted` has changed
+   */
+  constructor({ columns, onchange }) {
+    this.wanted = everything();
+    this._onchange = onchange;
+    this._records = [];
+    this._scale = { low: 0, high: 100, isPercentile: true };
+    this._text = element("input", {
+      type: "search", class: "g-input", placeholder: "Part of a name", "aria-label": "Part of a name or folder", autocomplete: "off", spellcheck: "false",
+      oninput: () => this._change({ text: this._text.value }),
+    });
+    this._folder = element("select", { class: "g-input", onchange: () => this._change({ folder: this._folder.value === "" ? null : this._folder.value }) });
+    this._score = element(
+      "select", { class: "g-input", onchange: () => this._changeScore() },
+      ...["overall", ...columns].map((name) => element("option", { value: name, text: name })),
+    );
+    this._bars = Array.from({ length: BINS }, () => element("span", { class: "g-bin" }, element("span", { class: "g-bin-all" }), element("span", { class: "g-bin-shown" })));
+    this._chart = element("div", { class: "g-histogram", role: "img" }, ...this._bars);
+    this._low = this._slider("Lowest score shown", 0);
+    this._high = this._slider("Highest score shown", STEPS);
+    this._range = element("output", { class: "g-range-text" });
+    this._from = this._day("From", "from");
+    this._to = this._day("To", "to");
+    this._dateNote = element("p", { class: "g-note" });
+    this._folderPart = part("Folder", this._folder);
+    this._datePart = part("Taken", element("div", { class: "g-days" }, label("from", this._from), label("to", this._to)), this._dateNote);
+    this._reset = element("button", { type: "reset", class: "g-button", text: "Show all" });
+    this.element = element(
+      "form",
+      {
+        class: "g-filters", role: "search", "aria-label": "Filter photos",
+        onsubmit: (event) => event.preventDefault(),
+        onreset: (event) => { event.preventDefault(); this.reset(); },
+      },
+      part("Score", this._score, this._chart, element("div", { class: "g-sliders" }, this._low, this._high), this._range),
+      part("Find", this._text), this._folderPart, this._datePart, this._reset,
+    );
+  }
+
+  /** Offer the folders, dates and scores of these records. */
+  setRecords(records) {
+    this._records = records;
+    this._scale = scaleOf(records, this.wanted.score);
+    this._offerFolders(foldersOf(records));
+    const days = records.filter((record) => record.captured).map((record) => record.captured.slice(0, 10)).sort();
+    this._datePart.hidden = days.length === 0;
+    for (const input of [this._from, this._to]) {
+      input.min = days[0] ?? "";
+      input.max = days.at(-1) ?? "";
+    }
+    const unsure = records.filter((record) => record.captured_is_file_time).length;
+    this._dateNote.textContent = unsure === 0 ? "" : `${unsure === records.length ? "No photo says" : `${photos(unsure)} ${unsure === 1 ? "does" : "do"} not say`} when it was taken: the file's time counts.`;
+    this._showRange();
+  }
+
+  /** Draw the histogram: of all, and of those shown. */
+  setShown(shown) {
+    const { score } = this.wanted;
+    const all = histogram(this._records, score, this._scale, BINS);
+    const these = histogram(shown, score, this._scale, BINS);
+    const most = Math.max(1, ...all);
+    this._bars.forEach((bar, place) => {
+      bar.firstChild.style.height = `${(100 * all[place]) / most}%`;
+      bar.lastChild.style.height = `${(100 * these[place]) / most}%`;
+    });
+    const values = this._records.map((record) => scoreOf(record, score)).filter((value) => value !== null).sort((one, other) => one - other);
+    const middle = values.length > 0 ? `; half of ${amount(values.length)} are below ${this._words(values[Math.floor(values.length / 2)])}` : "";
+    this._chart.setAttribute("aria-label", `Histogram of ${score} from ${this._words(this._scale.low)} to ${this._words(this._scale.high)}${middle}`);
+    this._reset.disabled = !this.isActive;
+  }
+
+  /** Whether anything but everything is asked for. */
+  get isActive() {
+    const { score: _, ...wanted } = this.wanted;
+    const { score: __, ...all } = everything();
+    return JSON.stringify(wanted) !== JSON.stringify(all);
+  }
+
+  /** Ask for everything. */
+  reset() {
+    this.wanted = { ...everything(), score: this.wanted.score };
+    this._text.value = this._folder.value = this._from.value = this._to.value = "";
+    this._low.value = 0;
+    this._high.value = STEPS;
+    this._showRange();
+    this._onchange();
+  }
+
+  /** Put the cursor into the text field. */
+  focus() {
+    this._text.focus();
+    this._text.select();
+  }
+
+  _change(changed) {
+    this.wanted = { ...this.wanted, ...changed };
+    this._onchange();
+  }
+
+  _changeScore() {
+    this.wanted = { ...this.wanted, score: this._score.value };
+    this._scale = scaleOf(this._records, this.wanted.score);
+    this._slid();
+  }
+
+  _slider(name, value) {
+    return element("input", { type: "range", min: 0, max: STEPS, step: 1, value, "aria-label": name, oninput: (event) => this._slid(event.target) });
+  }
+
+  _slid(moved) {
+    // The two never cross: the one that is moved stops at the other.
+    if (moved === this._low) this._low.value = Math.min(Number(this._low.value), Number(this._high.value));
+    if (moved === this._high) this._high.value = Math.max(Number(this._low.value), Number(this._high.value));
+    const [low, high] = [Number(this._low.value), Number(this._high.value)];
+    const value = (step) => this._scale.low + ((this._scale.high - this._scale.low) * step) / STEPS;
+    this._change({ low: low > 0 ? value(low) : null, high: high < STEPS ? value(high) : null });
+    this._showRange();
+  }
+
+  _showRange() {
+    const low = this.wanted.low ?? this._scale.low;
+    const high = this.wanted.high ?? this._scale.high;
+    this._range.textContent = `${this._words(low)} – ${this._words(high)}${this._scale.isPercentile ? " of 100" : ""}`;
+    for (const [slider, value] of [[this._low, low], [this._high, high]]) slider.setAttribute("aria-valuetext", this._words(value));
+    this._bars.forEach((bar, place) => {
+      const middle = ((place + 0.5) / BINS) * STEPS;
+      bar.classList.toggle("g-outside", middle < Number(this._low.value) || middle > Number(this._high.value));
+    });
+  }
+
+  _words(value) {
+    return this._scale.isPercentile ? String(Math.round(value)) : shortNumber(value);
+  }
+
+  _day(name, key) {
+    return element("input", { type: "date", class: "g-input", "aria-label": `${name} this day`, oninput: (event) => this._change({ [key]: event.target.value }) });
+  }
+
+  _offerFolders(folders) {
+    this._folderPart.hidden = folders.length < 2;
+    const before = this._folder.value;
+    const offered = folders.filter(({ folder }) => folder !== "");
+    this._folder.replaceChildren(
+      element("option", { value: "", text: `All folders (${amount(this._records.length)})` }),
+      ...offered.map(({ folder, depth, count }) =>
+        element("option", { value: folder, text: `${"\u2003".repeat(depth - 1)}${folder.slice(folder.lastIndexOf("/") + 1)} (${amount(count)})` }),
+      ),
+    );
+    this._folder.value = offered.some(({ folder }) => folder === before) ? before : "";
+    this.wanted.folder = this._folder.value === "" ? null : this._folder.value;
+  }
+}
+
+function part(title, ...children) {
+  return element("fieldset", { class: "g-part" }, element("legend", { text: title }), ...children);
+}
+
+function label(text, input) {
+  return element("label", {}, element("span", { text }), input);
+}

@@ -1,0 +1,198 @@
+// A grid of any number of cards of one size, of which only those near the window are in the page.
+
+import { element } from "./dom.js";
+
+const GAP = 12;
+const LEAST_WIDTH = 190;
+const LEAST_WIDTH_ON_PHONES = 140;
+const PHONE = 520;
+// Height of the picture for each pixel of its width.
+const SHAPE = 0.75;
+// Cards drawn beyond the window, as a share of its height: they are there before they come into sight.
+const AHEAD = 0.75;
+
+/** A listbox: it has the focus, one of its cards is the active one. */
+export class Grid {
+  /**
+   * @param {object} options
+   * @param {string} options.label name for screen readers
+   * @param {function(any, number): HTMLElement} options.draw makes the card of an item, with its place
+   * @param {function(HTMLElement, any, number): void} options.mark shows on a card what may change: selection, rank, badge
+   * @param {function(): number} options.inset pixels at the window's top that something covers
+   * @param {function(any): void} options.onactive
+   */
+  constructor({ label, draw, mark, inset, onactive }) {
+    this.element = element("div", { class: "g-grid", role: "listbox", tabindex: "0", "aria-multiselectable": "true", "aria-label": label });
+    this.items = [];
+    this.columns = 1;
+    this.active = -1;
+    this._draw = draw;
+    this._mark = mark;
+    this._inset = inset;
+    this._onactive = onactive;
+    this._cards = new Map();
+    this._frame = 0;
+    window.addEventListener("scroll", () => this._later(), { passive: true });
+    new ResizeObserver(() => this._layout()).observe(this.element);
+  }
+
+  /** Show other items; the active one stays active if it is among them. */
+  setItems(items) {
+    const active = this.items[this.active];
+    this.items = items;
+    this.active = active === undefined ? -1 : items.findIndex((item) => item.id === active.id);
+    this._clear();
+    this._layout();
+  }
+
+  /** The active item, or undefined. */
+  get activeItem() {
+    return this.items[this.active];
+  }
+
+  /** Show anew what may change, on all cards or on one. */
+  remark(id) {
+    for (const [place, card] of this._cards) {
+      if (id === undefined || this.items[place].id === id) this._markCard(card, place);
+    }
+  }
+
+  /** Make the card at a place the active one and bring it into sight. */
+  activate(place) {
+    if (this.items.length === 0) return;
+    const before = this.active;
+    this.active = Math.min(Math.max(place, 0), this.items.length - 1);
+    this._scrollTo(this.active);
+    this._render();
+    for (const changed of [before, this.active]) {
+      if (this._cards.has(changed)) this._markCard(this._cards.get(changed), changed);
+    }
+    this._onactive(this.activeItem);
+  }
+
+  /**
+   * Move the active card by a key.
+   * @returns {boolean} whether the key moves it
+   */
+  move(key) {
+    const rows = Math.max(1, Math.floor((window.innerHeight - this._inset()) / this._rowHeight));
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -rows * this.columns, PageDown: rows * this.columns };
+    if (key === "Home") this.activate(0);
+    else if (key === "End") this.activate(this.items.length - 1);
+    else if (!(key in steps)) return false;
+    else if (this.active < 0) this.activate(this._firstInSight());
+    else {
+      const place = this.active + steps[key];
+      const isInside = place >= 0 && place < this.items.length;
+      // Up from the first row stays; a page down from the last but one goes to the end.
+      if (isInside || key.startsWith("Page")) this.activate(place);
+      else if (key === "ArrowDown" && Math.floor(this.active / this.columns) < this._rows - 1) this.activate(this.items.length - 1);
+    }
+    return true;
+  }
+
+  /** Place of the card that an event came from, or -1. */
+  placeOf(event) {
+    const card = event.target instanceof Element ? event.target.closest(".g-card") : null;
+    return card ? Number(card.dataset.place) : -1;
+  }
+
+  get _rows() {
+    return Math.ceil(this.items.length / this.columns);
+  }
+
+  _firstInSight() {
+    const above = this._inset() - this.element.getBoundingClientRect().top;
+    return Math.max(0, Math.ceil(above / this._rowHeight)) * this.columns;
+  }
+
+  _later() {
+    if (this._frame === 0) this._frame = requestAnimationFrame(() => this._render());
+  }
+
+  _clear() {
+    for (const card of this._cards.values()) card.remove();
+    this._cards.clear();
+  }
+
+  _layout() {
+    const width = this.element.clientWidth;
+    if (width === 0) return;
+    const least = width < PHONE ? LEAST_WIDTH_ON_PHONES : LEAST_WIDTH;
+    const columns = Math.max(1, Math.floor((width + GAP) / (least + GAP)));
+    const cardWidth = Math.floor((width - GAP * (columns - 1)) / columns);
+    const picture = Math.round(cardWidth * SHAPE);
+    this.element.style.setProperty("--g-card", `${cardWidth}px`);
+    this.element.style.setProperty("--g-picture", `${picture}px`);
+    this._columnWidth = cardWidth + GAP;
+    this.columns = columns;
+    if (this.items.length > 0) {
+      // All cards are as high as the first: their captions are lines of one height.
+      const probe = this._draw(this.items[0], 0);
+      probe.style.visibility = "hidden";
+      this.element.append(probe);
+      this._rowHeight = Math.ceil(probe.getBoundingClientRect().height) + GAP;
+      probe.remove();
+    }
+    this.element.style.height = `${Math.max(0, this._rows * (this._rowHeight ?? 0) - GAP)}px`;
+    for (const [place, card] of this._cards) this._put(card, place);
+    this._render();
+  }
+
+  _put(card, place) {
+    const left = (place % this.columns) * this._columnWidth;
+    const top = Math.floor(place / this.columns) * this._rowHeight;
+    card.style.transform = `translate(${left}px, ${top}px)`;
+  }
+
+  _render() {
+    if (this._frame !== 0) cancelAnimationFrame(this._frame);
+    this._frame = 0;
+    if (this.items.length === 0 || !this._rowHeight) return;
+    const above = -this.element.getBoundingClientRect().top;
+    const ahead = window.innerHeight * AHEAD;
+    const first = Math.max(0, Math.floor((above - ahead) / this._rowHeight)) * this.columns;
+    const last = Math.min(this.items.length, Math.ceil((above + window.innerHeight + ahead) / this._rowHeight) * this.columns);
+    for (const [place, card] of this._cards) {
+      if ((place < first || place >= last) && place !== this.active) {
+        card.remove();
+        this._cards.delete(place);
+      }
+    }
+    const made = document.createDocumentFragment();
+    for (let place = first; place < last; place += 1) this._ensure(place, made);
+    // Screen readers follow the active card wherever the window is.
+    if (this.active >= 0) this._ensure(this.active, made);
+    this.element.append(made);
+    const active = this._cards.get(this.active);
+    if (active) this.element.setAttribute("aria-activedescendant", active.id);
+    else this.element.removeAttribute("aria-activedescendant");
+  }
+
+  _ensure(place, into) {
+    if (this._cards.has(place)) return;
+    const card = this._draw(this.items[place], place);
+    card.id = `g-card-${place}`;
+    card.dataset.place = place;
+    card.setAttribute("role", "option");
+    card.setAttribute("aria-posinset", place + 1);
+    card.setAttribute("aria-setsize", this.items.length);
+    this._put(card, place);
+    this._cards.set(place, card);
+    this._markCard(card, place);
+    into.append(card);
+  }
+
+  _markCard(card, place) {
+    card.classList.toggle("g-active", place === this.active);
+    this._mark(card, this.items[place], place);
+  }
+
+  _scrollTo(place) {
+    const top = this.element.getBoundingClientRect().top + Math.floor(place / this.columns) * this._rowHeight;
+    const bottom = top + this._rowHeight;
+    const inset = this._inset() + GAP;
+    if (top < inset) window.scrollBy({ top: top - inset, behavior: "instant" });
+    else if (bottom > window.innerHeight) window.scrollBy({ top: bottom - window.innerHeight, behavior: "instant" });
+  }
+}

@@ -1,0 +1,30 @@
+// The list of keys.
+
+import { element } from "./dom.js";
+
+const KEYS = [
+  ["← ↑ → ↓", "move; full-screen: the photo before and after, or with several another pane (← →) and another photo in it (↑ ↓)"],
+  ["Home End Page↑ Page↓", "move far"],
+  ["Enter", "the photo full-screen"],
+  ["Space", "choose it for a comparison, or no longer"],
+  ["C", "compare the chosen photos, or this and the next"],
+  ["+ −", "full-screen: one photo more, one fewer"],
+  ["Z", "full-screen: actual pixels and back; Shift with arrows moves them"],
+  ["/", "find by name"],
+  ["Esc", "close; choose none"],
+];
+
+/**
+ * A dialog with the gallery's keys and the host's.
+ * @param {Array<[string, string]>} more keys, parted by blanks, and what they do
+ * @returns {HTMLDialogElement}
+ */
+export function keyList(more) {
+  const lines = [...KEYS, ...more].flatMap(([keys, what]) => [
+    element("dt", {}, ...keys.split(" ").map((key) => element("kbd", { text: key }))),
+    element("dd", { text: what }),
+  ]);
+  const close = element("button", { type: "button", class: "g-button g-main", text: "Close", onclick: () => dialog.close() });
+  const dialog = element("dialog", { class: "g-help", "aria-label": "Keys" }, element("h2", { text: "Keys" }), element("dl", {}, ...lines), close);
+  return dialog;
+}

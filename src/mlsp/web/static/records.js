@@ -1,0 +1,191 @@
+// Photo records: what is read from them, their order, which are shown. Nothing here touches the page.
+
+/**
+ * A photo, or one that could not be scored.
+ * @typedef {object} PhotoRecord
+ * @property {string|number} id unique, and the same in every update
+ * @property {string} photo path, as it is to be shown
+ * @property {string} folder path of its folder, parts parted by "/"; "" for the uppermost
+ * @property {?string} captured local time as "2024-05-03T14:22:10", null where nothing is known
+ * @property {boolean} [captured_is_file_time] `captured` is when the file was changed, not when the photo was taken
+ * @property {number} width pixels, upright
+ * @property {number} height likewise
+ * @property {?number} overall 0…100
+ * @property {Object<string, [?number, ?number]>} scores a head's value and percentile (0…100)
+ * @property {string} [thumbnail] URL of a small picture
+ * @property {string} [original] URL of the photo itself, for the full-screen view
+ * @property {string} [failed] why it could not be scored; such a photo is listed apart
+ */
+
+/** @typedef {{text: string, folder: ?string, score: string, low: ?number, high: ?number, from: string, to: string}} Wanted */
+
+/** @returns {Wanted} what shows every photo */
+export function everything() {
+  return { text: "", folder: null, score: "overall", low: null, high: null, from: "", to: "" };
+}
+
+/** The last part of a path. */
+export function nameOf(record) {
+  return record.photo.slice(record.photo.lastIndexOf("/") + 1);
+}
+
+/** What is drawn as a bar and compared in the filter: overall, a head's percentile, or its value where there is no percentile. */
+export function scoreOf(record, score) {
+  if (score === "overall") return record.overall;
+  const pair = record.scores[score];
+  return pair ? (pair[1] ?? pair[0]) : null;
+}
+
+/**
+ * Ends of a score's scale.
+ * @param {PhotoRecord[]} records
+ * @param {string} score
+ * @returns {{low: number, high: number, isPercentile: boolean}} 0…100, or for a head without percentiles its lowest and highest value
+ */
+export function scaleOf(records, score) {
+  const isPercentile = score === "overall" || records.some((record) => Number.isFinite(record.scores[score]?.[1]));
+  if (isPercentile) return { low: 0, high: 100, isPercentile };
+  let low = Infinity;
+  let high = -Infinity;
+  for (const record of records) {
+    const value = scoreOf(record, score);
+    if (value === null) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return low < high ? { low, high, isPercentile } : { low: low === Infinity ? 0 : low, high: low === Infinity ? 1 : low + 1, isPercentile };
+}
+
+/**
+ * @param {PhotoRecord[]} records
+ * @param {Wanted} wanted
+ * @param {Iterable<function(PhotoRecord): boolean>} [more] further conditions
+ * @returns {PhotoRecord[]} those that meet every condition, in their order
+ */
+export function filterRecords(records, wanted, more = []) {
+  const words = wanted.text.toLowerCase().split(/\s+/).filter(Boolean);
+  const below = wanted.folder === null ? null : `${wanted.folder}/`;
+  const conditions = [...more];
+  return records.filter((record) => {
+    if (below !== null && wanted.folder !== "" && record.folder !== wanted.folder && !record.folder.startsWith(below)) return false;
+    if (words.length > 0) {
+      const text = record.photo.toLowerCase();
+      if (!words.every((word) => text.includes(word))) return false;
+    }
+    if (wanted.low !== null || wanted.high !== null) {
+      const value = scoreOf(record, wanted.score);
+      if (value === null || (wanted.low !== null && value < wanted.low) || (wanted.high !== null && value > wanted.high)) return false;
+    }
+    if (wanted.from || wanted.to) {
+      const day = record.captured?.slice(0, 10);
+      if (!day || (wanted.from && day < wanted.from) || (wanted.to && day > wanted.to)) return false;
+    }
+    return conditions.every((condition) => condition(record));
+  });
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true });
+
+/**
+ * @param {PhotoRecord[]} records
+ * @param {function(PhotoRecord): (number|string|null|undefined)} value what ranks a record; those without one come last
+ * @param {boolean} isDescending
+ * @returns {PhotoRecord[]} a new array; those that are equal by their path
+ */
+export function sortRecords(records, value, isDescending) {
+  const keyed = records.map((record) => ({ record, key: value(record) ?? null }));
+  const sign = isDescending ? -1 : 1;
+  keyed.sort((one, other) => {
+    if (one.key === null || other.key === null) return (one.key === null) - (other.key === null) || byPath(one.record, other.record);
+    if (typeof one.key === "string") return sign * collator.compare(one.key, other.key) || byPath(one.record, other.record);
+    return sign * (one.key - other.key) || byPath(one.record, other.record);
+  });
+  return keyed.map(({ record }) => record);
+}
+
+function byPath(one, other) {
+  return one.photo < other.photo ? -1 : Number(one.photo > other.photo);
+}
+
+/** Milliseconds of a record's time, for sorting. */
+export function timeOf(record) {
+  return record.captured ? Date.parse(record.captured) : null;
+}
+
+/**
+ * How many records lie where on a score's scale.
+ * @returns {number[]} a count for each of `bins` equal parts
+ */
+export function histogram(records, score, scale, bins) {
+  const counts = new Array(bins).fill(0);
+  for (const record of records) {
+    const value = scoreOf(record, score);
+    if (value === null) continue;
+    const place = Math.floor(((value - scale.low) / (scale.high - scale.low)) * bins);
+    counts[Math.min(bins - 1, Math.max(0, place))] += 1;
+  }
+  return counts;
+}
+
+/**
+ * Every folder that holds photos, itself or in folders below.
+ * @returns {{folder: string, depth: number, count: number}[]} in the order of a tree
+ */
+export function foldersOf(records) {
+  const counts = new Map();
+  for (const record of records) counts.set(record.folder, (counts.get(record.folder) ?? 0) + 1);
+  const all = new Map();
+  for (const [folder, count] of counts) {
+    const parts = folder === "" ? [] : folder.split("/");
+    for (let depth = 0; depth <= parts.length; depth += 1) {
+      const above = parts.slice(0, depth).join("/");
+      if (above === "" && depth > 0) continue;
+      all.set(above, (all.get(above) ?? 0) + count);
+    }
+  }
+  return [...all]
+    .sort(([one], [other]) => collator.compare(one, other))
+    .map(([folder, count]) => ({ folder, depth: folder === "" ? 0 : folder.split("/").length, count }));
+}
+
+const whole = new Intl.NumberFormat();
+
+/** A count, as people of this place write it. */
+export function amount(number) {
+  return whole.format(number);
+}
+
+/** "1 photo", "2,000 photos". */
+export function photos(count) {
+  return `${amount(count)} ${count === 1 ? "photo" : "photos"}`;
+}
+
+/** A score with three digits that matter. */
+export function shortNumber(value) {
+  if (value === null || value === undefined) return "–";
+  const size = Math.abs(value);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+}
+
+/** 0…100 without decimals; 99.7 is not yet 100. */
+export function percent(value) {
+  return value === null || value === undefined ? "–" : String(value < 100 ? Math.min(99, Math.round(value)) : 100);
+}
+
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** When a photo was taken, in words; where only the file's time is known it says so. */
+export function dateOf(record) {
+  if (!record.captured) return "";
+  const text = moment.format(new Date(record.captured));
+  return record.captured_is_file_time ? `file of ${text}` : text;
+}
+
+/** A record in one sentence, for screen readers. */
+export function describe(record, columns, rank) {
+  const scores = columns.map((head) => {
+    const [value, percentile] = record.scores[head] ?? [null, null];
+    return percentile === null ? `${head} ${shortNumber(value)}` : `${head} ${shortNumber(value)}, percentile ${percent(percentile)}`;
+  });
+  return [`${rank}. ${nameOf(record)}`, `overall ${percent(record.overall)}`, ...scores].join("; ");
+}
