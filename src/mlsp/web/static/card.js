@@ -21,22 +21,33 @@ export function drawCard(record, { columns, load }) {
   const url = load(record);
   if (typeof url === "string") show(url);
   else url.then(show, () => show(""));
-  const bars = columns.map((head, place) => {
-    const [value, percentile] = record.scores[head] ?? [null, null];
-    const bar = element("span", { class: "g-meter", "data-hue": place % 4 }, element("span"));
-    bar.firstChild.style.width = `${percentile ?? 0}%`;
-    bar.classList.toggle("g-no-percentile", percentile === null);
-    return element(
+  const bars = columns.map((head, place) =>
+    element(
       "div", { class: "g-score" },
-      element("span", { class: "g-head", text: head }), bar, element("span", { class: "g-value", text: shortNumber(value) }),
-    );
-  });
+      element("span", { class: "g-head", text: head }), meter(record, head, place), element("span", { class: "g-value", text: shortNumber(record.scores[head]?.[0]) }),
+    ),
+  );
   const file = element("div", { class: "g-file" }, element("span", { class: "g-rank" }), element("span", { class: "g-name", text: nameOf(record), title: record.photo }));
   return element(
     "div", { class: "g-card" },
     frame, element("span", { class: "g-overall", text: percent(record.overall) }), element("span", { class: "g-tick" }, icon(TICK)),
     element("span", { class: "g-badge" }), element("div", { class: "g-under" }, file, ...bars),
   );
+}
+
+/**
+ * A head's percentile as a bar; empty where there is none.
+ * @param {import("./records.js").PhotoRecord} record
+ * @param {string} head
+ * @param {number} place of the head among the columns, for the bar's colour
+ */
+export function meter(record, head, place) {
+  const percentile = record.scores[head]?.[1] ?? null;
+  const words = percentile === null ? null : `better than ${percent(percentile)} of 100 rated photos`;
+  const bar = element("span", { class: "g-meter", "data-hue": place % 4, title: words }, element("span"));
+  bar.firstChild.style.width = `${percentile ?? 0}%`;
+  bar.classList.toggle("g-no-percentile", percentile === null);
+  return bar;
 }
 
 /**

@@ -213,7 +213,7 @@ export class Gallery extends EventTarget {
     );
     this._compare = element("button", { type: "button", class: "g-button g-main", title: "Compare (C)", onclick: () => this.compare() }, icon(COMPARE), element("span", { text: "Compare" }));
     this._help = keyList(this._options.keys);
-    const help = element("button", { type: "button", class: "g-button g-square", "aria-label": "Keys", title: "Keys (?)", text: "?", onclick: () => this._help.showModal() });
+    const help = element("button", { type: "button", class: "g-button g-square g-help-button", "aria-label": "Keys", title: "Keys (?)", text: "?", onclick: () => this._help.showModal() });
     this._bar = element(
       "header", { class: "g-bar" }, element("div", { class: "g-title" }, element("h1", { text: title }), this._count),
       element("div", { class: "g-tools" }, this._toggle, element("div", { class: "g-sort" }, element("span", { text: "Sort by", "aria-hidden": "true" }), this._sortChoice, this._turn), ...tools, this._compare, help),

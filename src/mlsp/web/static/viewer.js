@@ -1,7 +1,8 @@
 // Photos full-screen: one, or two to four side by side, by keyboard, mouse and touch.
 
+import { meter } from "./card.js";
 import { element, icon } from "./dom.js";
-import { dateOf, nameOf, percent, shortNumber } from "./records.js";
+import { amount, dateOf, nameOf, percent, shortNumber } from "./records.js";
 
 export const MOST_SIDE_BY_SIDE = 4;
 const CLOSE = "M6 6 18 18M18 6 6 18";
@@ -148,8 +149,8 @@ export class Viewer {
     this._remove.disabled = this._shown.length < 2;
     this._move(0, 0);
     const place = this._list.findIndex((record) => record.id === this.activeItem.id) + 1;
-    const which = this._shown.length > 1 ? `Photo ${this._active + 1} of ${this._shown.length}: ` : "";
-    this._said.textContent = `${which}${nameOf(this.activeItem)} (${place} of ${this._list.length})`;
+    const pane = this._shown.length > 1 ? ` · photo ${this._active + 1} of the ${this._shown.length} here` : "";
+    this._said.textContent = `${amount(place)} of ${amount(this._list.length)} · ${nameOf(this.activeItem)}${pane}`;
     this._onactive(this.activeItem);
   }
 
@@ -171,10 +172,7 @@ export class Viewer {
   }
 
   _caption(record) {
-    const scores = this._columns.map((head) => {
-      const [value, percentile] = record.scores[head] ?? [null, null];
-      return element("li", {}, `${head} `, element("b", { text: shortNumber(value) }), percentile === null ? "" : element("span", { text: ` ${percent(percentile)} of 100` }));
-    });
+    const scores = this._columns.map((head, place) => element("li", {}, head, meter(record, head, place), element("b", { text: shortNumber(record.scores[head]?.[0]) })));
     const facts = [record.folder, dateOf(record), `${record.width} × ${record.height}`].filter(Boolean).join(" · ");
     const original = this._original(record);
     return element(
