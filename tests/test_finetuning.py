@@ -300,7 +300,8 @@ def test_the_model_scores_without_torch_as_torch_does(finetuned: Finetuned, tmp_
     test = finetuned.measure().test
     assert test is not None
     values = [one.scores["score"].value for one in scored if isinstance(one, Scored)]
-    np.testing.assert_allclose(values, test.scores, atol=1e-5)
+    # The scorer's features come in steps of 16 bits.
+    np.testing.assert_allclose(values, test.scores, atol=1e-3)
     assert model.smallest_side == 10
     stated = [
         (one.photos.split(" photos")[0], one.photos.split("; ")[-1])
