@@ -172,3 +172,19 @@ for action in (build_network, load_weights):
         "Building a network needs an extra: pip install 'mlsp[train]'",
         "Reading weights needs an extra: pip install 'mlsp[train]'",
     ]
+
+
+def test_looking_twice_is_the_network_on_half_the_size_and_on_the_middle() -> None:
+    torch.manual_seed(0)
+    twice = build_network(backbone("efficientnet_lite0_overview_and_detail"))
+    once = build_network(backbone("efficientnet_lite0"))
+    once.load_state_dict(twice.state_dict())
+    photo = torch.randn(1, 3, 93, 130)
+    overview = photo[:, :, :92].reshape(1, 3, 46, 2, 65, 2).mean((3, 5))
+    detail = photo[:, :, 23:69, 32:97]
+    with torch.no_grad():
+        expected = [*once(overview), *once(detail)]
+        found = twice(photo)
+    assert len(found) == len(backbone("efficientnet_lite0_overview_and_detail").levels)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mlsp.backbones import TIMM_PREFIX, WeightsLayout
+from mlsp.backbones import OVERVIEW_AND_DETAIL, TIMM_PREFIX, WeightsLayout
 from mlsp.backbones.convolution import ConvBatchNorm
 from mlsp.errors import WeightsError
 from mlsp.weight_files import Container, read_arrays
@@ -275,9 +275,10 @@ _LAYOUTS: Mapping[tuple[str, WeightsLayout], _Layout] = {
         _TORCH, _inception_resnet_v2_names, ("block8.conv2d.", "conv2d_7b.", "classif.")
     ),
     **{
-        (f"efficientnet_lite{number}", "efficientnet_lite"): _Layout(
+        (f"efficientnet_lite{number}{looks}", "efficientnet_lite"): _Layout(
             _TORCH, _efficientnet_lite_names, ("_fc.",)
         )
         for number in range(3)
+        for looks in ("", OVERVIEW_AND_DETAIL)
     },
 }

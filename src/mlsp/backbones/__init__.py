@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
@@ -149,6 +149,26 @@ _EFFICIENTNET_LITE = (
     ),
 )
 
+# Behind the name of a network that looks twice: at the photo at half its size, and at its middle quarter.
+OVERVIEW_AND_DETAIL = "_overview_and_detail"
+
+
+def _overview_and_detail(spec: BackboneSpec) -> BackboneSpec:
+    """Record of a network that looks twice, with the same weights; see `mlsp.backbones.efficientnet_lite.OverviewAndDetail`."""
+    return replace(
+        spec,
+        name=spec.name + OVERVIEW_AND_DETAIL,
+        levels=tuple(
+            Level(f"{look}_{level.name}", level.channels)
+            for look in ("overview", "detail")
+            for level in spec.levels
+        ),
+        smallest_side=2 * spec.smallest_side,
+    )
+
+
+_LOOKING_TWICE = tuple(_overview_and_detail(spec) for spec in _EFFICIENTNET_LITE)
+
 # x / 127.5 - 1
 _INCEPTION_PREPROCESSING = Preprocessing(scale=1 / 127.5, offset=-1.0)
 _INCEPTION_SMALLEST_SIDE = 75
@@ -225,12 +245,13 @@ _INCEPTION_RESNET_V2 = BackboneSpec(
 )
 
 BACKBONES: Mapping[str, BackboneSpec] = {
-    spec.name: spec for spec in (*_EFFICIENTNET_LITE, _INCEPTION_V3, _INCEPTION_RESNET_V2)
+    spec.name: spec
+    for spec in (*_EFFICIENTNET_LITE, *_LOOKING_TWICE, _INCEPTION_V3, _INCEPTION_RESNET_V2)
 }
 
 # The file of each network's torch definition, whose `build` makes it.
 _DEFINITIONS: Mapping[str, str] = {
-    **{spec.name: "efficientnet_lite" for spec in _EFFICIENTNET_LITE},
+    **{spec.name: "efficientnet_lite" for spec in (*_EFFICIENTNET_LITE, *_LOOKING_TWICE)},
     "inception_v3": "inception_v3",
     "inception_resnet_v2": "inception_resnet_v2",
 }

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn import functional
 
+from mlsp.backbones import OVERVIEW_AND_DETAIL
 from mlsp.backbones.convolution import Activation, ConvBatchNorm
 from mlsp.backbones.padding import SameConv2d
 
@@ -125,6 +127,35 @@ class EfficientNetLite(nn.Module):
         return levels
 
 
+class OverviewAndDetail(EfficientNetLite):
+    """EfficientNet-Lite, twice with the same weights: on the photo at half its size, and on its middle quarter as it is.
+
+    Both together have half the pixels of the photo. What is shown can be seen at half the size, and how sharp and clean it is in the
+    middle, so this sees in half the time what one pass over the whole photo does (docs/results/speed.md).
+
+    Args:
+        name: of the network, without `OVERVIEW_AND_DETAIL`.
+    """
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Compute the maps of all levels, of the overview first.
+
+        Args:
+            x: preprocessed photos, (N, 3, H, W), H and W at least 2.
+
+        Returns:
+            One (N, C, h, w) map a level and look.
+        """
+        height, width = x.shape[2] // 2, x.shape[3] // 2
+        top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
+        # An odd last row or column is left out of the overview.
+        overview = functional.avg_pool2d(x, 2)
+        detail = x[:, :, top : top + height, left : left + width]
+        return [*super().forward(overview), *super().forward(detail)]
+
+
 def build(name: str) -> EfficientNetLite:
     """Make the network of this name."""
+    if name.endswith(OVERVIEW_AND_DETAIL):
+        return OverviewAndDetail(name.removesuffix(OVERVIEW_AND_DETAIL))
     return EfficientNetLite(name)
