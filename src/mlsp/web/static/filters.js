@@ -23,9 +23,9 @@ export class Filters {
       type: "search", class: "g-input", placeholder: "Part of a name", "aria-label": "Part of a name or folder", autocomplete: "off", spellcheck: "false",
       oninput: () => this._change({ text: this._text.value }),
     });
-    this._folder = element("select", { class: "g-input", onchange: () => this._change({ folder: this._folder.value === "" ? null : this._folder.value }) });
+    this._folder = element("select", { class: "g-input", "aria-label": "Folder", onchange: () => this._change({ folder: this._folder.value === "" ? null : this._folder.value }) });
     this._score = element(
-      "select", { class: "g-input", onchange: () => this._changeScore() },
+      "select", { class: "g-input", "aria-label": "Score of histogram and filter", onchange: () => this._changeScore() },
       ...["overall", ...columns].map((name) => element("option", { value: name, text: name })),
     );
     this._bars = Array.from({ length: BINS }, () => element("span", { class: "g-bin" }, element("span", { class: "g-bin-all" }), element("span", { class: "g-bin-shown" })));
@@ -63,7 +63,7 @@ export class Filters {
       input.max = days.at(-1) ?? "";
     }
     const unsure = records.filter((record) => record.captured_is_file_time).length;
-    this._dateNote.textContent = unsure === 0 ? "" : `${unsure === records.length ? "No photo says" : `${photos(unsure)} ${unsure === 1 ? "does" : "do"} not say`} when it was taken: the file's time counts.`;
+    this._dateNote.textContent = unsure === 0 ? "" : `${whoIsUnsure(unsure, records.length)} taken: the file's time counts.`;
     this._showRange();
   }
 
@@ -163,6 +163,11 @@ export class Filters {
     this._folder.value = offered.some(({ folder }) => folder === before) ? before : "";
     this.wanted.folder = this._folder.value === "" ? null : this._folder.value;
   }
+}
+
+function whoIsUnsure(unsure, all) {
+  if (unsure === all) return "No photo says when it was";
+  return unsure === 1 ? "1 photo does not say when it was" : `${photos(unsure)} do not say when they were`;
 }
 
 function part(title, ...children) {

@@ -5,10 +5,11 @@
 //     gallery.setRecords(records);
 //
 // One gallery a page. Style sheet: gallery.css. It needs no inline styles in markup and no eval, so the strictest
-// content security policy suits it. Pure functions are in records.js, the parts in grid.js, card.js, filters.js, viewer.js and keys.js.
+// content security policy suits it. Pure functions are in records.js, the parts in grid.js, card.js, filters.js, viewer.js, failed.js and keys.js.
 
 import { drawCard, markCard } from "./card.js";
 import { element, icon } from "./dom.js";
+import { showFailed } from "./failed.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { keyList } from "./keys.js";
@@ -42,6 +43,8 @@ import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
  */
 
 const COMPARE = "M4 5H10.5V19H4ZM13.5 5H20V19H13.5Z";
+// Least time between two updates that are drawn.
+const UPDATE_MS = 250;
 const FILTER = "M4 6H20M7 12H17M10 18H14";
 const TURN = "M8 4V20M8 20 4 16M16 20V4M16 4 20 8";
 
@@ -67,6 +70,8 @@ export class Gallery extends EventTarget {
     this._selected = new Set();
     this._conditions = new Map();
     this._frame = 0;
+    this._isStale = false;
+    this._changedAt = -UPDATE_MS;
     const { columns } = this._options;
     this._sorts = [
       { name: "overall", label: "overall", value: (record) => record.overall, isDescending: true },
@@ -94,13 +99,15 @@ export class Gallery extends EventTarget {
   }
 
   /**
-   * Add records, or put them in the place of those with the same ids. Cheap: many calls within a frame are drawn once.
+   * Add records, or put new objects in the place of those with the same ids. Cheap: all calls within a while are drawn at once, and
+   * what is in sight stays in its place.
    * @param {PhotoRecord[]} records
    */
   update(records) {
     for (const record of records) this._byId.set(record.id, record);
+    if (this._isStale) return;
     this._isStale = true;
-    this._later();
+    setTimeout(() => this._later(), Math.max(0, this._changedAt + UPDATE_MS - performance.now()));
   }
 
   /** Draw the host's badge and details of a record anew, or of all. */
@@ -265,24 +272,25 @@ export class Gallery extends EventTarget {
     else if (event.key === "Escape") this.selectNone();
   }
 
-  _changed() {
+  _changed(isUpdate = false) {
     this._isStale = false;
+    this._changedAt = performance.now();
     const all = [...this._byId.values()];
     this._records = all.filter((record) => !record.failed);
     this._ranks = new Map(sortRecords(this._records, (record) => record.overall, true).map((record, place) => [record.id, place + 1]));
-    this._showFailed(all.filter((record) => record.failed));
+    showFailed(this._failed, all.filter((record) => record.failed));
     this.filters.setRecords(this._records);
-    this._arrange();
+    this._arrange(isUpdate);
   }
 
   _later() {
-    if (this._frame === 0) this._frame = requestAnimationFrame(() => { this._frame = 0; this._isStale ? this._changed() : this._arrange(); });
+    if (this._frame === 0) this._frame = requestAnimationFrame(() => { this._frame = 0; this._isStale ? this._changed(true) : this._arrange(); });
   }
 
-  _arrange() {
+  _arrange(isUpdate = false) {
     const { value, isDescending } = this._sort;
     this._shown = sortRecords(filterRecords(this._records, this.filters.wanted, this._conditions.values()), value, isDescending);
-    this.grid.setItems(this._shown);
+    this.grid.setItems(this._shown, isUpdate);
     this.filters.setShown(this._shown);
     if (this.viewer.isOpen) this.viewer.setList(this._shown);
     const isAll = this._shown.length === this._records.length;
@@ -321,14 +329,6 @@ export class Gallery extends EventTarget {
     this._compare.classList.toggle("g-on", count > 1);
     if (count > 0) this._say(`${photos(count)} chosen`);
     this._emit("selectionchange", { records: this.selected });
-  }
-
-  _showFailed(failed) {
-    this._failed.hidden = failed.length === 0;
-    const isOpen = this._failed.open;
-    const lines = failed.map((record) => element("li", {}, element("b", { text: record.photo }), `: ${record.failed}`));
-    this._failed.replaceChildren(element("summary", { text: `${photos(failed.length)} could not be scored` }), element("ul", {}, ...lines));
-    this._failed.open = isOpen;
   }
 
   _toggleSide() {

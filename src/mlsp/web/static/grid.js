@@ -31,18 +31,35 @@ export class Grid {
     this._inset = inset;
     this._onactive = onactive;
     this._cards = new Map();
+    this._spare = new Map();
     this._frame = 0;
     window.addEventListener("scroll", () => this._later(), { passive: true });
     new ResizeObserver(() => this._layout()).observe(this.element);
   }
 
-  /** Show other items; the active one stays active if it is among them. */
-  setItems(items) {
+  /**
+   * Show other items; the active one stays active if it is among them.
+   * @param {any[]} items each with an `id`; an item that is the same object as before keeps its card
+   * @param {boolean} staysInPlace whether what is in sight stays where it is, though others come before it
+   */
+  setItems(items, staysInPlace = false) {
     const active = this.items[this.active];
+    const isAtTop = this.element.getBoundingClientRect().top > 0;
+    const anchor = staysInPlace && !isAtTop && this._rowHeight ? this._firstInSight() : -1;
+    const before = { item: this.items[anchor], row: Math.floor(anchor / this.columns) };
+    this._spare = new Map([...this._cards].map(([place, card]) => [this.items[place], card]));
+    this._cards.clear();
     this.items = items;
     this.active = active === undefined ? -1 : items.findIndex((item) => item.id === active.id);
-    this._clear();
     this._layout();
+    if (before.item) {
+      const place = items.findIndex((item) => item.id === before.item.id);
+      const rows = Math.floor(place / this.columns) - before.row;
+      if (place >= 0 && rows !== 0) window.scrollBy({ top: rows * this._rowHeight, behavior: "instant" });
+      this._render();
+    }
+    for (const card of this._spare.values()) card.remove();
+    this._spare.clear();
   }
 
   /** The active item, or undefined. */
@@ -110,11 +127,6 @@ export class Grid {
     if (this._frame === 0) this._frame = requestAnimationFrame(() => this._render());
   }
 
-  _clear() {
-    for (const card of this._cards.values()) card.remove();
-    this._cards.clear();
-  }
-
   _layout() {
     const width = this.element.clientWidth;
     if (width === 0) return;
@@ -171,7 +183,10 @@ export class Grid {
 
   _ensure(place, into) {
     if (this._cards.has(place)) return;
-    const card = this._draw(this.items[place], place);
+    const item = this.items[place];
+    const spare = this._spare.get(item);
+    this._spare.delete(item);
+    const card = spare ?? this._draw(item, place);
     card.id = `g-card-${place}`;
     card.dataset.place = place;
     card.setAttribute("role", "option");
@@ -180,7 +195,7 @@ export class Grid {
     this._put(card, place);
     this._cards.set(place, card);
     this._markCard(card, place);
-    into.append(card);
+    if (!spare) into.append(card);
   }
 
   _markCard(card, place) {

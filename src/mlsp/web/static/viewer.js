@@ -50,7 +50,7 @@ export class Viewer {
       "dialog",
       {
         class: "g-viewer", "aria-label": "Photos full-screen", tabindex: "-1",
-        onkeydown: (event) => this._keydown(event), onclose: () => { this._shown = []; this._panes.replaceChildren(); onclose(); },
+        onkeydown: (event) => this._keydown(event), onclose: () => this._closed(onclose),
       },
       this._bar, this._panes,
     );
@@ -130,6 +130,15 @@ export class Viewer {
     this._draw();
   }
 
+  _closed(onclose) {
+    // The event comes late: photos may have been opened again.
+    if (this.element.open) return;
+    this._shown = [];
+    this._ahead = null;
+    this._panes.replaceChildren();
+    onclose();
+  }
+
   _isShown(record) {
     return this._shown.some((shown) => shown.id === record.id);
   }
@@ -152,6 +161,10 @@ export class Viewer {
     const pane = this._shown.length > 1 ? ` · photo ${this._active + 1} of the ${this._shown.length} here` : "";
     this._said.textContent = `${amount(place)} of ${amount(this._list.length)} · ${nameOf(this.activeItem)}${pane}`;
     this._onactive(this.activeItem);
+    // The next photo is likely to be wanted.
+    const next = this._list[place];
+    const url = next && !this._isShown(next) ? this._original(next) : null;
+    if (url) this._ahead = Object.assign(new Image(), { src: url });
   }
 
   _pane(record) {
