@@ -4,8 +4,7 @@
 //     const gallery = new Gallery(document.querySelector("main"), { columns: ["quality", "beauty"] });
 //     gallery.setRecords(records);
 //
-// One gallery a page. Style sheet: gallery.css. It needs no inline styles in markup and no eval, so the strictest
-// content security policy suits it. Pure functions are in records.js, the parts in grid.js, card.js, filters.js, viewer.js, failed.js and keys.js.
+// One gallery a page, with gallery.css. The strictest content security policy suits it. Its parts are in the files that it imports.
 
 import { drawCard, markCard } from "./card.js";
 import { element, icon } from "./dom.js";
@@ -13,7 +12,8 @@ import { showFailed } from "./failed.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { keyList } from "./keys.js";
-import { amount, filterRecords, photos, sortRecords, timeOf } from "./records.js";
+import { amount, filterRecords, pathRanks, photos, sortRecords } from "./records.js";
+import { Sorting } from "./sorting.js";
 import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
 
 /** @typedef {import("./records.js").PhotoRecord} PhotoRecord */
@@ -46,7 +46,6 @@ const COMPARE = "M4 5H10.5V19H4ZM13.5 5H20V19H13.5Z";
 // Least time between two updates that are drawn.
 const UPDATE_MS = 250;
 const FILTER = "M4 6H20M7 12H17M10 18H14";
-const TURN = "M8 4V20M8 20 4 16M16 20V4M16 4 20 8";
 
 /**
  * Events of `gallery`, each with `detail`: `activechange` {record}, `selectionchange` {records}, `shownchange` {records},
@@ -73,14 +72,7 @@ export class Gallery extends EventTarget {
     this._isStale = false;
     this._changedAt = -UPDATE_MS;
     const { columns } = this._options;
-    this._sorts = [
-      { name: "overall", label: "overall", value: (record) => record.overall, isDescending: true },
-      ...columns.map((head) => ({ name: `score ${head}`, label: head, value: (record) => record.scores[head]?.[0], isDescending: true })),
-      { name: "captured", label: "date", value: timeOf, isDescending: true },
-      { name: "photo", label: "name", value: (record) => record.photo, isDescending: false },
-      ...this._options.sorts,
-    ];
-    this._sort = { ...this._sorts[0] };
+    this._sorting = new Sorting({ columns, sorts: this._options.sorts, pathRank: (record) => this._pathRanks().get(record), onchange: () => this._later() });
     this.filters = new Filters({ columns, onchange: () => this._later() });
     this.viewer = new Viewer({
       columns, load: this._options.load, original: this._options.original, details: this._options.details, onkey: this._options.onkey,
@@ -209,11 +201,6 @@ export class Gallery extends EventTarget {
     });
     this._count = element("span", { class: "g-count" });
     this._said = element("p", { class: "g-hidden", role: "status" });
-    this._sortChoice = element(
-      "select", { class: "g-input", "aria-label": "Sort by", onchange: () => this._sortBy(this._sortChoice.value) },
-      ...this._sorts.map(({ name, label }) => element("option", { value: name, text: label })),
-    );
-    this._turn = element("button", { type: "button", class: "g-button g-square", onclick: () => this._reverse() }, icon(TURN));
     this._toggle = element(
       "button", { type: "button", class: "g-button g-toggle", "aria-expanded": "false", "aria-controls": "g-side", onclick: () => this._toggleSide() },
       icon(FILTER), element("span", { text: "Filter" }),
@@ -223,7 +210,7 @@ export class Gallery extends EventTarget {
     const help = element("button", { type: "button", class: "g-button g-square g-help-button", "aria-label": "Keys", title: "Keys (?)", text: "?", onclick: () => this._help.showModal() });
     this._bar = element(
       "header", { class: "g-bar" }, element("div", { class: "g-title" }, element("h1", { text: title }), this._count),
-      element("div", { class: "g-tools" }, this._toggle, element("div", { class: "g-sort" }, element("span", { text: "Sort by", "aria-hidden": "true" }), this._sortChoice, this._turn), ...tools, this._compare, help),
+      element("div", { class: "g-tools" }, this._toggle, this._sorting.element, ...tools, this._compare, help),
     );
     this._failed = element("details", { class: "g-failed", hidden: true });
     this._empty = element("p", { class: "g-empty", hidden: true });
@@ -231,7 +218,6 @@ export class Gallery extends EventTarget {
     root.classList.add("gallery");
     root.replaceChildren(this._bar, this._said, element("div", { class: "g-body" }, this._side, element("div", { class: "g-content" }, this._failed, this._empty, this.grid.element)), this.viewer.element, this._help);
     this._listen();
-    this._showSort();
     this._selectionChanged();
   }
 
@@ -272,11 +258,18 @@ export class Gallery extends EventTarget {
     else if (event.key === "Escape") this.selectNone();
   }
 
+  _pathRanks() {
+    this._paths ??= pathRanks(this._records);
+    return this._paths;
+  }
+
   _changed(isUpdate = false) {
     this._isStale = false;
     this._changedAt = performance.now();
     const all = [...this._byId.values()];
     this._records = all.filter((record) => !record.failed);
+    this._paths = null;
+    if (!isUpdate) setTimeout(() => this._pathRanks(), UPDATE_MS);
     this._ranks = new Map(sortRecords(this._records, (record) => record.overall, true).map((record, place) => [record.id, place + 1]));
     showFailed(this._failed, all.filter((record) => record.failed));
     this.filters.setRecords(this._records);
@@ -288,38 +281,18 @@ export class Gallery extends EventTarget {
   }
 
   _arrange(isUpdate = false) {
-    const { value, isDescending } = this._sort;
-    this._shown = sortRecords(filterRecords(this._records, this.filters.wanted, this._conditions.values()), value, isDescending);
+    this._shown = this._sorting.sorted(filterRecords(this._records, this.filters.wanted, this._conditions.values()));
     this.grid.setItems(this._shown, isUpdate);
     this.filters.setShown(this._shown);
     if (this.viewer.isOpen) this.viewer.setList(this._shown);
-    const isAll = this._shown.length === this._records.length;
-    this._count.textContent = isAll ? photos(this._records.length) : `${amount(this._shown.length)} of ${photos(this._records.length)}`;
+    const all = photos(this._records.length);
+    this._count.textContent = this._shown.length === this._records.length ? all : `${amount(this._shown.length)} of ${all}`;
     this._empty.hidden = this._shown.length > 0;
     this.grid.element.hidden = this._shown.length === 0;
     this._empty.textContent = this._records.length === 0 ? "No photo has been scored." : "No photo is like this. “Show all” brings them back.";
     this._toggle.classList.toggle("g-on", this.filters.isActive);
     this._say(this._count.textContent);
     this._emit("shownchange", { records: this._shown });
-  }
-
-  _sortBy(name) {
-    this._sort = { ...this._sorts.find((sort) => sort.name === name) };
-    this._showSort();
-    this._later();
-  }
-
-  _reverse() {
-    this._sort.isDescending = !this._sort.isDescending;
-    this._showSort();
-    this._later();
-  }
-
-  _showSort() {
-    const words = this._sort.isDescending ? "highest first" : "lowest first";
-    this._turn.setAttribute("aria-label", `Now ${words}: turn round`);
-    this._turn.title = `Now ${words}: turn round`;
-    this._turn.classList.toggle("g-turned", !this._sort.isDescending);
   }
 
   _selectionChanged() {

@@ -1,0 +1,59 @@
+// In which order photos are shown.
+
+import { element, icon } from "./dom.js";
+import { sortRecords, timeOf } from "./records.js";
+
+const TURN = "M8 4V20M8 20 4 16M16 20V4M16 4 20 8";
+
+/** A choice of orders and a button that turns the order round. */
+export class Sorting {
+  /**
+   * @param {object} options
+   * @param {string[]} options.columns names of the scores
+   * @param {import("./gallery.js").Sort[]} options.sorts further orders
+   * @param {function(any): number} options.pathRank place of a record by its path
+   * @param {function(): void} options.onchange
+   */
+  constructor({ columns, sorts, pathRank, onchange }) {
+    this._onchange = onchange;
+    this._sorts = [
+      { name: "overall", label: "overall", value: (record) => record.overall, isDescending: true },
+      ...columns.map((head) => ({ name: `score ${head}`, label: head, value: (record) => record.scores[head]?.[0], isDescending: true })),
+      { name: "captured", label: "date", value: timeOf, isDescending: true },
+      { name: "photo", label: "name", value: pathRank, isDescending: false },
+      ...sorts,
+    ];
+    this._choice = element(
+      "select", { class: "g-input", "aria-label": "Sort by", onchange: () => this._sortBy(this._choice.value) },
+      ...this._sorts.map(({ name, label }) => element("option", { value: name, text: label })),
+    );
+    this._turn = element("button", { type: "button", class: "g-button g-square", onclick: () => this._reverse() }, icon(TURN));
+    this.element = element("div", { class: "g-sort" }, element("span", { text: "Sort by", "aria-hidden": "true" }), this._choice, this._turn);
+    this._sort = this._sorts[0];
+    this._show();
+  }
+
+  /** Records in the order that is asked for; a new array. */
+  sorted(records) {
+    return sortRecords(records, this._sort.value, this._sort.isDescending);
+  }
+
+  _sortBy(name) {
+    this._sort = this._sorts.find((sort) => sort.name === name);
+    this._show();
+    this._onchange();
+  }
+
+  _reverse() {
+    this._sort = { ...this._sort, isDescending: !this._sort.isDescending };
+    this._show();
+    this._onchange();
+  }
+
+  _show() {
+    const words = this._sort.isDescending ? "highest first" : "lowest first";
+    this._turn.setAttribute("aria-label", `Now ${words}: turn round`);
+    this._turn.title = `Now ${words}: turn round`;
+    this._turn.classList.toggle("g-turned", !this._sort.isDescending);
+  }
+}
