@@ -24,10 +24,8 @@ export class Filters {
       oninput: () => this._change({ text: this._text.value }),
     });
     this._folder = element("select", { class: "g-input", "aria-label": "Folder", onchange: () => this._change({ folder: this._folder.value === "" ? null : this._folder.value }) });
-    this._score = element(
-      "select", { class: "g-input", "aria-label": "Score of histogram and filter", onchange: () => this._changeScore() },
-      ...["overall", ...columns].map((name) => element("option", { value: name, text: name })),
-    );
+    this._score = element("select", { class: "g-input", "aria-label": "Score of histogram and filter", onchange: () => this._changeScore() });
+    this.setColumns(columns);
     this._bars = Array.from({ length: BINS }, () => element("span", { class: "g-bin" }, element("span", { class: "g-bin-all" }), element("span", { class: "g-bin-shown" })));
     this._chart = element("div", { class: "g-histogram", role: "img" }, ...this._bars);
     this._low = this._slider("Lowest score shown", 0);
@@ -49,6 +47,14 @@ export class Filters {
       part("Score", this._score, this._chart, element("div", { class: "g-sliders" }, this._low, this._high), this._range),
       part("Find", this._text), this._folderPart, this._datePart, this._reset,
     );
+  }
+
+  /** Offer these scores. */
+  setColumns(columns) {
+    const names = ["overall", ...columns];
+    this._score.replaceChildren(...names.map((name) => element("option", { value: name, text: name })));
+    if (!names.includes(this.wanted.score)) this.wanted = { ...this.wanted, score: "overall", low: null, high: null };
+    this._score.value = this.wanted.score;
   }
 
   /** Offer the folders, dates and scores of these records. */

@@ -102,6 +102,17 @@ export class Gallery extends EventTarget {
     setTimeout(() => this._later(), Math.max(0, this._changedAt + UPDATE_MS - performance.now()));
   }
 
+  /**
+   * Show other scores. Records that have none of a name show a dash.
+   * @param {string[]} columns
+   */
+  setColumns(columns) {
+    this._options.columns = columns;
+    for (const part of [this.filters, this._sorting, this.viewer]) part.setColumns(columns);
+    this._changed();
+    this.grid.redraw();
+  }
+
   /** Draw the host's badge and details of a record anew, or of all. */
   refresh(id) {
     this.grid.remark(id);

@@ -62,6 +62,13 @@ export class Grid {
     this._spare.clear();
   }
 
+  /** Draw every card anew. */
+  redraw() {
+    for (const card of this._cards.values()) card.remove();
+    this._cards.clear();
+    this._layout();
+  }
+
   /** The active item, or undefined. */
   get activeItem() {
     return this.items[this.active];

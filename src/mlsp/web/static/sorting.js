@@ -16,20 +16,26 @@ export class Sorting {
    */
   constructor({ columns, sorts, pathRank, onchange }) {
     this._onchange = onchange;
+    this._pathRank = pathRank;
+    this._more = sorts;
+    this._choice = element("select", { class: "g-input", "aria-label": "Sort by", onchange: () => this._sortBy(this._choice.value) });
+    this._turn = element("button", { type: "button", class: "g-button g-square", onclick: () => this._reverse() }, icon(TURN));
+    this.element = element("div", { class: "g-sort" }, element("span", { text: "Sort by", "aria-hidden": "true" }), this._choice, this._turn);
+    this.setColumns(columns);
+  }
+
+  /** Offer these scores; the order stays as it is if it still can. */
+  setColumns(columns) {
     this._sorts = [
       { name: "overall", label: "overall", value: (record) => record.overall, isDescending: true },
       ...columns.map((head) => ({ name: `score ${head}`, label: head, value: (record) => record.scores[head]?.[0], isDescending: true })),
       { name: "captured", label: "date", value: timeOf, isDescending: true },
-      { name: "photo", label: "name", value: pathRank, isDescending: false },
-      ...sorts,
+      { name: "photo", label: "name", value: this._pathRank, isDescending: false },
+      ...this._more,
     ];
-    this._choice = element(
-      "select", { class: "g-input", "aria-label": "Sort by", onchange: () => this._sortBy(this._choice.value) },
-      ...this._sorts.map(({ name, label }) => element("option", { value: name, text: label })),
-    );
-    this._turn = element("button", { type: "button", class: "g-button g-square", onclick: () => this._reverse() }, icon(TURN));
-    this.element = element("div", { class: "g-sort" }, element("span", { text: "Sort by", "aria-hidden": "true" }), this._choice, this._turn);
-    this._sort = this._sorts[0];
+    this._choice.replaceChildren(...this._sorts.map(({ name, label }) => element("option", { value: name, text: label })));
+    if (!this._sorts.some(({ name }) => name === this._sort?.name)) this._sort = this._sorts[0];
+    this._choice.value = this._sort.name;
     this._show();
   }
 

@@ -83,6 +83,12 @@ export class Viewer {
     this._draw();
   }
 
+  /** Show these scores. */
+  setColumns(columns) {
+    this._columns = columns;
+    this.redraw();
+  }
+
   /** Show anew what the host adds. */
   redraw() {
     [...this._panes.children].forEach((pane, place) => pane.querySelector(".g-caption").replaceWith(this._caption(this._shown[place])));
