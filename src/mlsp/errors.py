@@ -12,6 +12,7 @@
     ├── FeatureStoreError        a feature file is damaged or of another kind
     │   └── FeatureValueError        features do not fit into the form in which they are kept
     ├── RatingsError             a rating table cannot be used
+    ├── SidecarError             an XMP sidecar is damaged, foreign or cannot be written
     ├── SettingsError            an argument is out of range or unknown (also a ValueError)
     └── MissingExtraError        an optional dependency is not installed (also an ImportError)
 
@@ -70,6 +71,10 @@ class FeatureValueError(FeatureStoreError):
 
 class RatingsError(MlspError):
     """A rating table cannot be used."""
+
+
+class SidecarError(MlspError):
+    """An XMP sidecar is damaged, foreign or cannot be written; it is left as it was."""
 
 
 class SettingsError(MlspError, ValueError):
