@@ -311,8 +311,8 @@ except SettingsError as error:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("r.xlsx", "cannot write a report to '{0}/r.xlsx': its ending must be one of .csv, .jsonl, .parquet, got '.xlsx'"),
-        ("r", "cannot write a report to '{0}/r': its ending must be one of .csv, .jsonl, .parquet, got ''"),
+        ("r.xlsx", "cannot write a report to '{0}/r.xlsx': its ending must be one of .html, .csv, .jsonl, .parquet, got '.xlsx'"),
+        ("r", "cannot write a report to '{0}/r': its ending must be one of .html, .csv, .jsonl, .parquet, got ''"),
         ("gone/r.csv", "cannot write '{0}/gone/r.csv': the folder '{0}/gone' does not exist: make it first"),
         ("file/r.csv", "cannot write '{0}/file/r.csv': '{0}/file' is a file: name a folder"),
         ("folder.csv", "cannot write '{0}/folder.csv': it is a folder: name a file"),

@@ -45,10 +45,10 @@ def predict(
     from mlsp.cli.progress import RunProgress
     from mlsp.features import Failed
     from mlsp.predicting import FeaturePredictor, Predicted
-    from mlsp.reports import check_output
+    from mlsp.reports import TABLE_SUFFIXES, check_output
     from mlsp.reports.predictions import write_predictions
 
-    check_output(output)
+    check_output(output, suffixes=TABLE_SUFFIXES)
     predicted: list[Predicted] = []
     with FeaturePredictor(model, features) as predictor:
         total, column = len(predictor), predictor.column

@@ -29,7 +29,7 @@ def score(
             "-o",
             readable=False,
             metavar="FILE",
-            help="Write a report, by its ending: .csv, .jsonl, .parquet.",
+            help="Write a report, by its ending: .html, .csv, .jsonl, .parquet.",
         ),
     ] = None,
     top: Annotated[
@@ -110,7 +110,17 @@ def score(
     outputs: list[Path] = []
     if output is not None:
         outputs = [output, errors_path(output)] if failed else [output]
-        write_report(output, ranked, failed, model_name=scorer.model.name, heads=heads)
+        with RunProgress(
+            len(ranked), done_word="shown", quiet=quiet or output.suffix.lower() != ".html"
+        ) as pictures:
+            write_report(
+                output,
+                ranked,
+                failed,
+                model_name=scorer.model.name,
+                heads=heads,
+                on_picture=pictures.advance,
+            )
     elif ranked:
         print_table(ranked, model_name=scorer.model.name, heads=heads, stream=sys.stdout)
     progress.summarise(len(scored), len(failed), outputs)

@@ -1,0 +1,279 @@
+"""The report for people: one HTML file with everything in it, pictures, styles and scripts. It loads nothing from a network.
+
+Scored, Failed ─ records as JSON ┐
+web/static/*.js, *.css, report.js ┼ page
+thumbnails, best first ──────────┘
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import quote
+
+from mlsp.atomic_file import atomic_write_text
+from mlsp.errors import PhotoError
+from mlsp.parallel import map_in_order
+from mlsp.photos.capture_time import capture_time
+from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
+from mlsp.reports.table import printable
+
+if TYPE_CHECKING:
+    from mlsp.features import Failed
+    from mlsp.scored import Scored
+
+Json: TypeAlias = "str | float | bool | Sequence[Json] | dict[str, Json] | None"
+
+# In the order in which one script may hold them: each uses only what is before it.
+_SCRIPTS = ("dom.js", "records.js", "keys.js", "card.js", "grid.js", "filters.js", "sorting.js", "failed.js", "viewer.js", "gallery.js")  # fmt: skip
+_IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
+_PIECE_SIZE = 50
+_PIECE_END = "</script>\n"
+_NO_PICTURE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSize:
+    """How large the pictures of a report are.
+
+    Attributes:
+        longest_side: in pixels.
+        max_bytes: of one picture; a third more in the page, where it is text.
+    """
+
+    longest_side: int
+    max_bytes: int
+
+
+def picture_size(photos: int) -> PictureSize:
+    """Choose the pictures' size by their number, so that a browser can still open the page.
+
+    Args:
+        photos: in the report.
+
+    Returns:
+        A size with which all pictures together take at most 60 MB, until there are 15,000 of them.
+
+    Examples:
+        >>> picture_size(5000)
+        PictureSize(longest_side=240, max_bytes=12000)
+    """
+    if photos <= 2_000:
+        return PictureSize(320, 30_000)
+    if photos <= 5_000:
+        return PictureSize(240, 12_000)
+    return PictureSize(180, 4_000)
+
+
+def write_html(
+    path: Path,
+    scored: Sequence[Scored],
+    failed: Iterable[Failed],
+    *,
+    model_name: str,
+    heads: Sequence[str],
+    on_picture: Callable[[Scored], object] | None = None,
+) -> None:
+    """Write the report.
+
+    Args:
+        path: the file; replaced whole. Photos are linked from it, relative to its folder where that is possible.
+        scored: results, in the order that the report shall have.
+        failed: photos that could not be scored.
+        model_name: of the model that scored them.
+        heads: names of the model's heads, in the model's order.
+        on_picture: called with each result after its picture is in the file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    failures = list(failed)
+    size = picture_size(len(scored))
+    workers = os.cpu_count() or 1
+
+    def picture(result: Scored) -> str:
+        try:
+            content = thumbnail(
+                result.source, longest_side=size.longest_side, max_bytes=size.max_bytes
+            )
+        except PhotoError:
+            # Moved or removed since it was scored, say: its scores are still true.
+            return _NO_PICTURE
+        return base64.b64encode(content).decode("ascii")
+
+    with atomic_write_text(path) as stream:
+        stream.write(
+            _page(path, scored, failures, model_name=model_name, heads=heads, workers=workers)
+        )
+        for place, encoded in enumerate(map_in_order(picture, scored, workers=workers)):
+            if place % _PIECE_SIZE == 0:
+                end = "" if place == 0 else _PIECE_END
+                stream.write(
+                    f'{end}<script type="text/plain" id="pictures-{place // _PIECE_SIZE}">\n'
+                )
+            stream.write(f"{encoded}\n")
+            if on_picture is not None:
+                on_picture(scored[place])
+        stream.write(f"{_PIECE_END if scored else ''}</body>\n</html>\n")
+
+
+def _page(
+    path: Path,
+    scored: Sequence[Scored],
+    failed: Sequence[Failed],
+    *,
+    model_name: str,
+    heads: Sequence[str],
+    workers: int,
+) -> str:
+    """The page up to its pictures."""
+    sources = [result.source for result in scored]
+    root = _common_folder([*sources, *(failure.source for failure in failed)])
+    title = printable(root.name) if root is not None and root.name else "Photos"
+    page_folder = Path(os.path.abspath(path)).parent
+    times = map_in_order(_captured, sources, workers=workers)
+    records: list[Json] = [
+        {
+            "id": place,
+            **_names(result.source, root),
+            "captured": captured,
+            "captured_is_file_time": is_file_time,
+            "width": result.width,
+            "height": result.height,
+            "overall": _number(result.overall, 1),
+            "scores": {
+                head: [
+                    _number(result.scores[head].value, 4),
+                    _number(result.scores[head].percentile, 1),
+                ]
+                for head in heads
+            },
+            "original": link(result.source, page_folder),
+        }
+        for place, (result, (captured, is_file_time)) in enumerate(zip(scored, times, strict=True))
+    ]
+    records += [
+        {
+            "id": len(scored) + place,
+            **_names(failure.source, root),
+            "failed": printable(str(failure.error)),
+        }
+        for place, failure in enumerate(failed)
+    ]
+    data: Json = {
+        "title": title,
+        "model": printable(model_name),
+        "heads": list(heads),
+        "piece_size": _PIECE_SIZE,
+        "media_type": THUMBNAIL_MEDIA_TYPE,
+        "records": records,
+    }
+    style = (resources.files("mlsp") / "web" / "static" / "gallery.css").read_text("utf-8")
+    report = (resources.files("mlsp.reports") / "report.js").read_text("utf-8")
+    script = gallery_script() + _IMPORT.sub("", report)
+    return Template(
+        (resources.files("mlsp.reports") / "report.html").read_text("utf-8")
+    ).substitute(
+        title=html.escape(f"{title}: photos by score"),
+        count=f"{len(scored):,} photos",
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        data=embed(data),
+    )
+
+
+def embed(data: Json) -> str:
+    r"""Write JSON so that it may stand in a script element of a page: ASCII, and nothing that could end the element.
+
+    Examples:
+        >>> embed(["</script>", "\u2028"])
+        '["\\u003c/script\\u003e","\\u2028"]'
+    """
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    # In JSON these three stand in strings only, where an escape means the same.
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def gallery_script() -> str:
+    """The gallery's modules as one script, which needs no other file; what follows in it may use `Gallery`."""
+    static = resources.files("mlsp") / "web" / "static"
+    text = "\n".join((static / name).read_text("utf-8") for name in _SCRIPTS)
+    return _EXPORT.sub("", _IMPORT.sub("", text))
+
+
+def link(photo: Path, page_folder: Path) -> str:
+    """Address of a photo for a page in a folder: relative, so that both can be moved together.
+
+    Args:
+        photo: its path, whatever bytes are in it.
+        page_folder: absolute.
+
+    Returns:
+        A relative URL, or on another drive of Windows an absolute one.
+
+    Examples:
+        >>> link(Path("/photos/a:b #1.jpg"), Path("/photos/reports"))
+        '../a%3Ab%20%231.jpg'
+    """
+    absolute = os.path.abspath(photo)
+    try:
+        relative = os.path.relpath(absolute, page_folder)
+    except ValueError:
+        return Path(absolute).as_uri()
+    return quote(os.fsencode(relative.replace(os.sep, "/")))
+
+
+def _common_folder(photos: Sequence[Path]) -> Path | None:
+    """The lowest folder that holds all photos; None where there is none."""
+    try:
+        return Path(os.path.commonpath({os.path.abspath(photo.parent) for photo in photos}))
+    except ValueError:
+        # No photos, or photos on several drives of Windows.
+        return None
+
+
+def _names(photo: Path, root: Path | None) -> dict[str, Json]:
+    """Path and folder below the common folder: a page that is given away tells nothing of what lies above."""
+    absolute = Path(os.path.abspath(photo))
+    shown = absolute if root is None else absolute.relative_to(root)
+    folder = shown.parent.as_posix()
+    return {
+        "photo": printable(shown.as_posix()),
+        "folder": "" if folder == "." else printable(folder),
+    }
+
+
+def _captured(photo: Path) -> tuple[str | None, bool]:
+    """When a photo was taken, and whether only its file says so."""
+    time = capture_time(photo)
+    if time is not None:
+        return time.isoformat(timespec="seconds"), False
+    try:
+        # Local, as cameras' times are.
+        changed = datetime.fromtimestamp(photo.stat().st_mtime)
+    except (OSError, ValueError, OverflowError):
+        return None, False
+    return changed.isoformat(timespec="seconds"), True
+
+
+def _number(value: float, decimals: int) -> float | None:
+    return round(value, decimals) if math.isfinite(value) else None
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
