@@ -1,0 +1,81 @@
+// Ratings out of here: tables to save, and stars into sidecar files beside the photos.
+
+import { element } from "./dom.js";
+import { photos } from "./records.js";
+import { download, post } from "./server.js";
+
+const TABLES = [
+  ["export.csv", "Rated photos", "stars, flags and scores of the photos that you have rated"],
+  ["export.csv?all=true", "All photos", "the same with all the others"],
+  ["comparisons.csv", "Comparisons", "which of two was better"],
+];
+const CONVENTIONS = [["both", "both"], ["photo.jpg.xmp", "photo.jpg.xmp (darktable)"], ["photo.xmp", "photo.xmp (Lightroom)"]];
+
+export class Export {
+  /**
+   * @param {object} options
+   * @param {import("./outbox.js").Outbox} options.outbox
+   * @param {boolean} options.canWriteXmp
+   */
+  constructor({ outbox, canWriteXmp }) {
+    this._outbox = outbox;
+    this._said = element("p", { class: "p-said", role: "status" });
+    this._list = element("ul", { class: "p-kept" });
+    const tables = TABLES.map(([path, name, what]) =>
+      element("div", { class: "p-export" }, element("button", { type: "button", class: "g-button", text: `${name} (CSV)`, onclick: () => this._save(path) }), element("span", { class: "g-note", text: what })),
+    );
+    this.element = element(
+      "dialog", { class: "g-help p-dialog", "aria-labelledby": "p-export-title" },
+      element("h2", { id: "p-export-title", text: "Export" }), ...tables, ...(canWriteXmp ? this._sidecars() : []), this._said, this._list,
+      element("p", { class: "p-row" }, element("button", { type: "button", class: "g-button p-strong", text: "Close", onclick: () => this.element.close() })),
+    );
+    document.querySelector(".gallery").append(this.element);
+  }
+
+  open() {
+    this._said.textContent = "";
+    this._list.replaceChildren();
+    this.element.showModal();
+  }
+
+  _sidecars() {
+    this._convention = element("select", { class: "g-input", id: "p-convention" }, ...CONVENTIONS.map(([value, text]) => element("option", { value, text })));
+    this._overwrite = element("input", { type: "checkbox", id: "p-overwrite" });
+    return [
+      element("h3", { text: "Stars for Lightroom and darktable" }),
+      element("p", { class: "g-note", text: "Writes your stars, and −1 for rejected, into XMP sidecar files beside the photos. The photos themselves are not touched, and whatever else a sidecar holds stays." }),
+      element("p", { class: "p-row" }, element("label", { for: "p-convention", text: "Files" }), this._convention),
+      element("p", { class: "p-tick" }, this._overwrite, element("label", { for: "p-overwrite", text: "also where a sidecar has another rating" })),
+      element("p", { class: "p-row" }, element("button", { type: "button", class: "g-button", text: "Write sidecars", onclick: () => this._write() })),
+    ];
+  }
+
+  async _save(path) {
+    await this._try(async () => `Saved: ${await download(path)}`);
+  }
+
+  async _write() {
+    await this._try(async () => {
+      const { written, files, kept, failed } = await post("export/xmp", { overwrite: this._overwrite.checked, convention: this._convention.value });
+      const lines = [...kept.map((photo) => `${photo}: kept the rating that it has`), ...failed.map(({ photo, error }) => `${photo}: ${error}`)];
+      this._list.replaceChildren(...lines.map((text) => element("li", { text })));
+      const parts = [`Wrote the rating of ${photos(written)} into ${files === 1 ? "1 file" : `${files} files`}`];
+      if (kept.length > 0) parts.push(`${kept.length} kept another rating`);
+      if (failed.length > 0) parts.push(`${failed.length} failed`);
+      return parts.join("; ");
+    });
+  }
+
+  async _try(action) {
+    this._said.textContent = "…";
+    this._said.classList.remove("p-bad");
+    this._list.replaceChildren();
+    try {
+      await this._outbox.send();
+      this._said.textContent = await action();
+    } catch (error) {
+      this._said.textContent = error.message;
+      this._said.classList.add("p-bad");
+    }
+  }
+}

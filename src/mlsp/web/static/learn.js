@@ -1,0 +1,133 @@
+// A model of the user's own taste: how far it is, learning it, what it is worth, installing it.
+
+import { element } from "./dom.js";
+import { get, post } from "./server.js";
+
+const ASK_MS = 400;
+
+export class Learn {
+  /**
+   * @param {HTMLElement} root is filled
+   * @param {object} options
+   * @param {import("./collection.js").Collection} options.collection
+   * @param {import("./outbox.js").Outbox} options.outbox
+   * @param {import("./toast.js").Toast} options.toast
+   */
+  constructor(root, { collection, outbox, toast }) {
+    Object.assign(this, { _root: root, _collection: collection, _outbox: outbox, _toast: toast });
+    this._learn = null;
+    this._heading = element("h1", { text: "My taste", tabindex: "-1" });
+    this._amount = element("p", { class: "p-amount" });
+    this._bar = element("progress", { class: "p-bar", "aria-label": "Ratings and comparisons so far" });
+    this._button = element("button", { type: "button", class: "g-button p-strong", text: "Learn my taste", onclick: () => this._start() });
+    this._said = element("p", { class: "p-said", role: "status" });
+    this._result = element("div", { class: "p-result" });
+    root.replaceChildren(
+      element(
+        "div", { class: "p-card" }, this._heading,
+        element("p", {
+          text: "The default model knows what people like in general. From your stars, picks, rejects and comparisons it can learn what you like. It happens on this computer, takes seconds, and changes no photo.",
+        }),
+        this._amount, this._bar,
+        element("p", { class: "p-row" }, this._button, element("a", { class: "g-button", href: "#photos", text: "Rate photos" }), element("a", { class: "g-button", href: "#compare", text: "Compare two" })),
+        this._said, this._result,
+      ),
+    );
+    collection.addEventListener("status", ({ detail: { status } }) => { if (status.learn) this.show(status.learn); });
+  }
+
+  /** The view has come into sight. */
+  open() {
+    this._heading.focus();
+  }
+
+  /** @param {object} learn as the API gives it */
+  show(learn) {
+    const before = JSON.stringify(this._learn);
+    if (before === JSON.stringify(learn)) return;
+    this._learn = learn;
+    const { state, message, ratings, comparisons, needed, result, saved } = learn;
+    const have = ratings + comparisons;
+    const missing = Math.max(0, needed - have);
+    this._amount.textContent = `${count(ratings, "rating")} and ${count(comparisons, "comparison")} so far${missing > 0 ? `: about ${missing} more are needed` : ", which is enough. More make it surer"}.`;
+    this._bar.max = needed;
+    this._bar.value = Math.min(have, needed);
+    this._button.disabled = missing > 0 || state === "running";
+    this._button.textContent = state === "running" ? "Learning …" : result ? "Learn again" : "Learn my taste";
+    this._said.textContent = state === "running" ? "Learning from what you said …" : state === "failed" ? (message ?? "It did not work.") : "";
+    this._said.classList.toggle("p-bad", state === "failed");
+    this._result.replaceChildren(...(state === "done" && result ? this._verdict(result, saved) : saved ? this._howToUse(saved) : []));
+  }
+
+  async _start() {
+    try {
+      // What has been said must be there before it is learned from.
+      await this._outbox.send();
+      this.show(await post("learn"));
+      while (this._learn.state === "running") {
+        await new Promise((done) => { setTimeout(done, ASK_MS); });
+        this.show(await get("learn"));
+      }
+      this._toast.say(this._learn.state === "done" ? "Learned" : (this._learn.message ?? "Not learned"));
+    } catch (error) {
+      this._said.textContent = error.message;
+      this._said.classList.add("p-bad");
+    }
+  }
+
+  _verdict(result, saved) {
+    const { is_better: isBetter, agreement, default_agreement: general, measure } = result;
+    const words = isBetter ? "Your own model predicts you better than the default does." : "Your own model does not predict you better than the default does yet, so it is not offered. Rate and compare some more, and learn again.";
+    const bar = (name, value, isOwn) =>
+      element("div", { class: `p-agreement${isOwn ? " p-own" : ""}` }, element("dt", { text: name }), element("dd", {}, track(value), element("b", { text: value === null ? "–" : value.toFixed(2) })));
+    return [
+      element("h2", { text: words }),
+      element("dl", { class: "p-agreements" }, bar("your model", agreement, true), bar("default", general, false)),
+      element("p", { class: "g-note", text: `${measure}. On answers that the model had not seen.` }),
+      ...(saved ? this._howToUse(saved) : isBetter ? [this._form()] : []),
+    ];
+  }
+
+  _form() {
+    const name = element("input", { class: "g-input", id: "p-model-name", value: "mine", required: true, autocomplete: "off", spellcheck: "false" });
+    const said = element("p", { class: "p-said p-bad", role: "status" });
+    const save = async (event) => {
+      event.preventDefault();
+      try {
+        const saved = await post("learn/save", { name: name.value.trim() });
+        this._toast.say(`Installed as ${saved.name}`);
+        this.show({ ...this._learn, saved });
+        await this._collection.ask();
+      } catch (error) {
+        said.textContent = error.message;
+      }
+    };
+    return element(
+      "form", { class: "p-install", onsubmit: save }, element("label", { for: "p-model-name", text: "Name" }), name,
+      element("button", { type: "submit", class: "g-button p-strong", text: "Install my model" }), said,
+    );
+  }
+
+  _howToUse({ name, folder }) {
+    const command = `mlsp score --model ${name} PHOTOS`;
+    const copy = element("button", {
+      type: "button", class: "g-button", text: "Copy",
+      onclick: () => navigator.clipboard.writeText(command).then(() => this._toast.say("Copied"), () => this._toast.say("The browser does not let this page copy", { isError: true })),
+    });
+    return [
+      element("h2", { text: `Your model is installed as ${name}` }),
+      element("p", { class: "p-command" }, element("code", { text: command }), copy),
+      element("p", { class: "g-note", text: `The photos here have its score, taste, beside the others. It is a folder that you may copy: ${folder}` }),
+    ];
+  }
+}
+
+function count(number, noun) {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+function track(value) {
+  const bar = element("span", { class: "p-track" }, element("span"));
+  bar.firstChild.style.width = `${100 * Math.min(1, Math.max(0, value ?? 0))}%`;
+  return bar;
+}

@@ -1,0 +1,121 @@
+// Ratings and comparisons on their way to the server. What cannot be sent waits, also across reloads of the page, and is sent later.
+
+import { Refused, post } from "./server.js";
+
+const PREFIX = "mlsp outbox";
+
+/**
+ * @typedef {object} Entry
+ * @property {"ratings"|"comparisons"} path of the API
+ * @property {Object<string, string>} photos the fields that name photos, by the photos' paths: ids change when the server starts anew
+ * @property {object} fields the others
+ * @property {object} [before] what the photo's rating was
+ * @property {string} words what the user did
+ * @property {string} [key] of the storage
+ */
+
+/** Events: `sent` {entry, answer}, `refused` {entry, error}, `change` {} of what waits, `stuck` {error}. */
+export class Outbox extends EventTarget {
+  /**
+   * @param {object} options
+   * @param {string} options.root the folder of the photos: what waits for another one is left alone
+   * @param {function(string): (number|undefined)} options.idOf a photo's id by its path
+   */
+  constructor({ root, idOf }) {
+    super();
+    this._prefix = `${PREFIX} ${root} `;
+    this._idOf = idOf;
+    this._sending = null;
+    /** @type {Entry[]} */
+    this.waiting = stored(this._prefix);
+  }
+
+  /** @param {Entry} entry is sent after those before it */
+  add(entry) {
+    // Sortable, and no other page of the same server makes the same one.
+    const kept = { ...entry, key: `${this._prefix}${Date.now()} ${Math.random().toString(36).slice(2)}` };
+    this.waiting.push(kept);
+    keep(kept);
+    this._emit("change", {});
+    return this.send();
+  }
+
+  /** Take the last back, where it has not been sent. Waits for what is being sent right now. */
+  async takeLast() {
+    await this._sending;
+    const entry = this.waiting.pop() ?? null;
+    if (entry !== null) {
+      forget(entry);
+      this._emit("change", {});
+    }
+    return entry;
+  }
+
+  /** Send all that waits, in its order. */
+  send() {
+    this._sending ??= this._sendAll().finally(() => { this._sending = null; });
+    return this._sending;
+  }
+
+  async _sendAll() {
+    for (let entry; (entry = this.waiting.find((one) => this._ids(one) !== null)); ) {
+      let answer;
+      try {
+        answer = await post(entry.path, { ...this._ids(entry), ...entry.fields });
+      } catch (error) {
+        if (!(error instanceof Refused) || error.mayPass) {
+          this._emit("stuck", { error });
+          return;
+        }
+        this._done(entry);
+        this._emit("refused", { entry, error });
+        continue;
+      }
+      this._done(entry);
+      this._emit("sent", { entry, answer });
+    }
+  }
+
+  /** Ids in the place of paths; null where a photo is not there (yet). */
+  _ids(entry) {
+    const pairs = Object.entries(entry.photos).map(([field, photo]) => [field, this._idOf(photo)]);
+    return pairs.some(([, id]) => id === undefined) ? null : Object.fromEntries(pairs);
+  }
+
+  _done(entry) {
+    this.waiting = this.waiting.filter((one) => one !== entry);
+    forget(entry);
+    this._emit("change", {});
+  }
+
+  _emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+// Browsers may refuse to store; then what waits lasts as long as the page.
+
+function keep(entry) {
+  try {
+    localStorage.setItem(entry.key, JSON.stringify(entry));
+  } catch {
+    return;
+  }
+}
+
+function forget(entry) {
+  try {
+    localStorage.removeItem(entry.key);
+  } catch {
+    return;
+  }
+}
+
+function stored(prefix) {
+  try {
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith(prefix)).sort();
+    return keys.map((key) => JSON.parse(localStorage.getItem(key)));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,164 @@
+// The page of `mlsp serve`: three views (photos, compare, taste) of one collection, and what stands around them.
+
+import { Collection } from "./collection.js";
+import { Compare } from "./compare.js";
+import { element, icon } from "./dom.js";
+import { Explain } from "./explain.js";
+import { Export } from "./export.js";
+import { Gallery } from "./gallery.js";
+import { Learn } from "./learn.js";
+import { Outbox } from "./outbox.js";
+import { Progress } from "./progress.js";
+import { RATING_KEYS, Rating, ratingBadge, ratingWords } from "./rating.js";
+import { RatingFilter } from "./rating_filter.js";
+import { Toast } from "./toast.js";
+
+const UNDO = "M9 14 4 9l5-5M4 9h10a6 6 0 0 1 0 12h-3";
+const DOWN = "M12 4v11M7 11l5 5 5-5M5 20h14";
+const VIEWS = { photos: "Photos", compare: "Which is better?", taste: "My taste" };
+
+const part = (selector) => document.querySelector(selector);
+const collection = new Collection();
+const progress = new Progress(part(".p-progress"));
+const away = part(".p-away");
+
+collection.addEventListener("status", ({ detail: { status } }) => progress.show(status.scoring));
+collection.addEventListener("away", ({ detail: { error } }) => showAway(error));
+collection.addEventListener("back", () => showAway(null));
+// The names of the scores come with the model, a second after the server starts.
+const hasStarted = new Promise((done) => {
+  collection.addEventListener("status", ({ detail: { status } }) => { if (status.columns.length > 0 || status.scoring.state === "failed") done(status); });
+});
+collection.start();
+build(await hasStarted);
+
+/** @param {?Error} error what keeps the server from answering; null where it answers */
+function showAway(error, waiting = 0) {
+  const kept = waiting > 0 ? ` ${waiting === 1 ? "One answer of yours waits" : `${waiting} answers of yours wait`} here, kept by the browser, and will be sent.` : "";
+  const text = error ? `${error.message}${kept}` : "";
+  if (away.textContent !== text) away.textContent = text;
+}
+
+function build(status) {
+  const { columns } = status;
+  const folder = status.root.split(/[\\/]/).filter(Boolean).at(-1) ?? "Photos";
+  const outbox = new Outbox({ root: status.root, idOf: (photo) => collection.idOf(photo) });
+  const toast = new Toast(() => rating.undo());
+  const rating = new Rating({ collection, outbox, toast, onnext: () => goOn() });
+  const filter = new RatingFilter((condition) => setCondition(condition));
+  const undo = element("button", { type: "button", class: "g-button g-square", "aria-label": "Undo", title: "Undo (Ctrl+Z)", onclick: () => rating.undo() }, icon(UNDO));
+  const exported = element("button", { type: "button", class: "g-button", onclick: () => exporting.open() }, icon(DOWN), element("span", { text: "Export" }));
+  part(".p-actions").replaceChildren(undo, exported);
+
+  const gallery = new Gallery(part("#photos"), {
+    columns, title: folder, keys: [...RATING_KEYS, ["E", "full-screen: why this score? A heat map of one score after another"]],
+    badge: ratingBadge, badgeText: ratingWords, onkey: useKey,
+    details: (record) => element("div", { class: "p-details" }, rating.control(record), status.can.explain ? explain.button() : null),
+    sorts: [{ name: "stars", label: "your stars", value: (record) => record.stars, isDescending: true }],
+  });
+  const explain = new Explain({ columns, gallery, toast });
+  const exporting = new Export({ outbox, canWriteXmp: status.can.xmp });
+  const views = {
+    photos: { open: () => gallery.focus() },
+    compare: new Compare(part("#compare"), { collection, outbox, rating, toast }),
+    taste: new Learn(part("#taste"), { collection, outbox, toast }),
+  };
+  views.taste.show(status.learn);
+
+  // Photos that a change of their rating hides while they are looked at full-screen stay until that is closed.
+  const held = new Set();
+  function setCondition(condition) {
+    gallery.setCondition("rating", condition && ((record) => held.has(record.id) || condition(record)));
+  }
+  const reset = gallery.filters.element.querySelector("[type=reset]");
+  reset.before(filter.element);
+  gallery.filters.element.addEventListener("reset", () => filter.reset());
+  // The active place: where the active photo goes out of sight, the one that takes its place is next.
+  let place = -1;
+  gallery.addEventListener("activechange", () => { place = gallery.grid.active; });
+  gallery.addEventListener("shownchange", () => {
+    reset.disabled = !(gallery.filters.isActive || filter.isActive);
+    part(".g-toggle").classList.toggle("g-on", !reset.disabled);
+    if (gallery.grid.active < 0 && place >= 0 && !gallery.viewer.isOpen) gallery.grid.activate(place);
+  });
+  gallery.addEventListener("open", () => toast.moveTo(gallery.viewer.element));
+  gallery.addEventListener("close", () => {
+    toast.hide();
+    toast.moveTo(document.body);
+    if (held.size === 0) return;
+    held.clear();
+    gallery.rearrange();
+  });
+
+  rating.addEventListener("change", ({ detail: { id } }) => {
+    if (gallery.viewer.isOpen) held.add(id);
+    gallery.grid.remark(id);
+    if (filter.isActive && !gallery.viewer.isOpen) gallery.rearrange();
+  });
+
+  function take({ records, isWhole }) {
+    rating.overlay(records);
+    if (isWhole) gallery.setRecords(records);
+    else gallery.update(records);
+  }
+  take({ records: [...collection.records.values()], isWhole: true });
+  collection.addEventListener("records", ({ detail }) => {
+    take(detail);
+    // What waits for a photo that is only now here.
+    if (outbox.waiting.length > 0) outbox.send();
+  });
+  collection.addEventListener("status", ({ detail: { status: now } }) => {
+    // Learned a score: the gallery is built for its columns.
+    if (String(now.columns) !== String(columns)) location.reload();
+    const what = outbox.waiting.at(-1)?.words ?? now.undo;
+    undo.disabled = what === null;
+    undo.title = what === null ? "Nothing to undo" : `Undo: ${what} (Ctrl+Z)`;
+  });
+  collection.addEventListener("away", ({ detail: { error } }) => showAway(error, outbox.waiting.length));
+  collection.addEventListener("back", () => outbox.send());
+  outbox.addEventListener("sent", () => { undo.disabled = false; });
+  outbox.addEventListener("stuck", ({ detail: { error } }) => {
+    showAway(error, outbox.waiting.length);
+    collection.ask();
+  });
+  outbox.addEventListener("change", () => { if (away.textContent !== "") collection.ask(); });
+  outbox.send();
+
+  function useKey(event, record) {
+    if (event.key.toLowerCase() === "e" && gallery.viewer.isOpen) explain.turn();
+    else if (event.key.toLowerCase() === "z" && !gallery.viewer.isOpen) rating.undo();
+    else return rating.key(event, record);
+    return true;
+  }
+  function goOn() {
+    if (gallery.viewer.isOpen) gallery.viewer.turn(1);
+    else gallery.grid.activate(gallery.grid.active + 1);
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const isTyping = event.target instanceof Element && event.target.closest("input:not([type=checkbox], [type=range]), textarea");
+    if (event.defaultPrevented || isTyping) return;
+    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") rating.undo();
+    // Wherever the focus is, keys act on the active photo.
+    else if (part("#photos").hidden || event.target.closest?.("dialog, select, .g-grid") || !rating.key(event, gallery.active)) return;
+    event.preventDefault();
+  });
+  window.addEventListener("beforeunload", (event) => { if (outbox.waiting.length > 0) event.preventDefault(); });
+
+  function showView() {
+    const name = location.hash.slice(1) in VIEWS ? location.hash.slice(1) : "photos";
+    for (const [other, label] of Object.entries(VIEWS)) {
+      part(`#${other}`).hidden = other !== name;
+      const link = part(`.p-nav [href="#${other}"]`);
+      if (other === name) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+      if (other === name) document.title = `${label} · ${folder} · mlsp`;
+    }
+    if (gallery.viewer.isOpen) gallery.viewer.element.close();
+    toast.hide();
+    window.scrollTo({ top: 0, behavior: "instant" });
+    views[name].open();
+  }
+  window.addEventListener("hashchange", showView);
+  showView();
+}

@@ -1,0 +1,184 @@
+// What the user thinks of a photo: stars and flag, by keys and buttons, with undo. Shown at once, sent by the outbox.
+
+import { element, icon } from "./dom.js";
+import { nameOf } from "./records.js";
+import { post } from "./server.js";
+
+const MOST_STARS = 5;
+const STAR = "M12 3.6l2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.7-5.2 2.7 1-5.8L3.6 9.7l5.8-.8z";
+const FLAG = "M6 21V4M6 4.5h11l-2.5 4 2.5 4H6";
+const CROSS = "M6.5 6.5l11 11M17.5 6.5l-11 11";
+
+/** For the gallery's list of keys. */
+export const RATING_KEYS = [
+  ["1 2 3 4 5", "stars; with Shift, then on to the next photo"],
+  ["0", "no stars"],
+  ["P", "pick"],
+  ["X", "reject"],
+  ["U", "no flag any more; once more: no stars either"],
+  ["Ctrl+Z", "undo the last rating or comparison; in the grid also Z"],
+];
+
+/** @returns {string} "4 stars, pick"; "" for nothing */
+export function ratingWords({ stars, flag }) {
+  const parts = [];
+  if (stars !== null) parts.push(stars === 1 ? "1 star" : `${stars} stars`);
+  if (flag !== null) parts.push(flag === "pick" ? "picked" : "rejected");
+  return parts.join(", ");
+}
+
+/** @returns {?HTMLElement} the rating as it stands on a card */
+export function ratingBadge({ stars, flag }) {
+  if (stars === null && flag === null) return null;
+  const badge = element("span", { class: `p-badge${flag ? ` p-${flag}` : ""}` });
+  if (flag !== null) badge.append(icon(flag === "pick" ? FLAG : CROSS));
+  if (stars !== null) badge.append(element("span", { class: "p-badge-stars", text: "★".repeat(stars) }));
+  return badge;
+}
+
+/** Rates photos. Events: `change` {id}, `undone` {ids}. */
+export class Rating extends EventTarget {
+  /**
+   * @param {object} options
+   * @param {import("./collection.js").Collection} options.collection
+   * @param {import("./outbox.js").Outbox} options.outbox
+   * @param {import("./toast.js").Toast} options.toast
+   * @param {function(): void} options.onnext go on to the next photo
+   */
+  constructor({ collection, outbox, toast, onnext }) {
+    super();
+    Object.assign(this, { _collection: collection, _outbox: outbox, _toast: toast, _onnext: onnext });
+    this._controls = new Map();
+    this._undoing = Promise.resolve();
+    outbox.addEventListener("sent", ({ detail: { entry, answer } }) => {
+      if (entry.path === "ratings") collection.settle(answer.id, answer.revision);
+    });
+    outbox.addEventListener("refused", ({ detail: { entry, error } }) => {
+      this._restore(entry);
+      toast.say(`${entry.words}: not done. ${error.message}`, { isError: true });
+    });
+  }
+
+  /** Show what waits to be sent on records that have just come. */
+  overlay(records) {
+    const byPhoto = new Map(records.map((record) => [record.photo, record]));
+    for (const { path, photos, fields } of this._outbox.waiting) {
+      const record = path === "ratings" ? byPhoto.get(photos.id) : undefined;
+      if (record) Object.assign(record, fields);
+    }
+    for (const record of records) this._show(record);
+  }
+
+  /**
+   * @param {object} record
+   * @param {{stars?: ?number, flag?: ?string}} fields what is left out stays
+   */
+  rate(record, fields) {
+    const after = { stars: record.stars, flag: record.flag, ...fields };
+    if (after.stars === record.stars && after.flag === record.flag) {
+      this._toast.say(`${nameOf(record)}: ${ratingWords(record) || "not rated"} already`);
+      return;
+    }
+    const before = { stars: record.stars, flag: record.flag };
+    const words = `${nameOf(record)}: ${ratingWords(after) || "no rating any more"}`;
+    Object.assign(record, fields);
+    this._changed(record);
+    this._toast.say(words, { canUndo: true });
+    this._outbox.add({ path: "ratings", photos: { id: record.photo }, fields, before, words });
+  }
+
+  /**
+   * Rate by a key.
+   * @returns {boolean} whether the key rates
+   */
+  key(event, record) {
+    if (!record || event.ctrlKey || event.metaKey || event.altKey) return false;
+    // With Shift, the row of digits gives other characters, which differ by keyboard.
+    const digit = /^(?:Digit|Numpad)([0-5])$/.exec(event.code)?.[1] ?? (/^[0-5]$/.test(event.key) ? event.key : null);
+    const letter = event.key.toLowerCase();
+    if (digit !== null) this.rate(record, { stars: Number(digit) || null });
+    else if (letter === "p") this.rate(record, { flag: "pick" });
+    else if (letter === "x") this.rate(record, { flag: "reject" });
+    else if (letter === "u") this.rate(record, record.flag === null ? { stars: null } : { flag: null });
+    else return false;
+    if (event.shiftKey) this._onnext();
+    return true;
+  }
+
+  /** Take the last rating or comparison back, wherever it was given. Several calls are done one after another. */
+  undo() {
+    this._undoing = this._undoing.then(() => this._undo());
+    return this._undoing;
+  }
+
+  async _undo() {
+    const entry = await this._outbox.takeLast();
+    if (entry !== null) {
+      this._restore(entry);
+      this._toast.say(`Undone: ${entry.words}`);
+      this._emit("undone", { ids: Object.values(entry.photos).map((photo) => this._collection.idOf(photo)) });
+      return;
+    }
+    try {
+      const { undone, ids } = await post("undo");
+      await this._collection.ask();
+      this._toast.say(undone === null ? "Nothing to undo" : `Undone: ${undone}`);
+      if (undone !== null) this._emit("undone", { ids });
+    } catch (error) {
+      this._toast.say(`Not undone. ${error.message}`, { isError: true });
+    }
+  }
+
+  /**
+   * Stars and flags as buttons.
+   * @returns {HTMLElement} one a record, which keeps itself up to date
+   */
+  control(record) {
+    const { id } = record;
+    const rate = (fields) => {
+      const now = this._collection.records.get(id) ?? record;
+      const [[name, value]] = Object.entries(fields);
+      // Pressed again, a button takes back what it gave.
+      this.rate(now, now[name] === value ? { [name]: null } : fields);
+    };
+    const stars = Array.from({ length: MOST_STARS }, (_, index) =>
+      element("button", { type: "button", class: "p-star", "aria-label": index === 0 ? "1 star" : `${index + 1} stars`, title: `(${index + 1})`, onclick: () => rate({ stars: index + 1 }) }, icon(STAR)),
+    );
+    const flag = (name, label, key, path) =>
+      element("button", { type: "button", class: `p-flag p-${name}`, "aria-label": label, title: `${label} (${key})`, "data-flag": name, onclick: () => rate({ flag: name }) }, icon(path));
+    const made = element(
+      "div", { class: "p-rating", role: "group", "aria-label": `Your rating of ${nameOf(record)}` },
+      element("span", { class: "p-stars" }, ...stars), flag("pick", "Pick", "P", FLAG), flag("reject", "Reject", "X", CROSS),
+    );
+    this._controls.set(id, made);
+    this._show(record);
+    return made;
+  }
+
+  _show({ id, stars, flag }) {
+    const control = this._controls.get(id);
+    if (!control) return;
+    control.querySelectorAll(".p-star").forEach((button, index) => {
+      button.classList.toggle("p-lit", index < (stars ?? 0));
+      button.setAttribute("aria-pressed", index + 1 === stars);
+    });
+    for (const button of control.querySelectorAll(".p-flag")) button.setAttribute("aria-pressed", button.dataset.flag === flag);
+  }
+
+  _restore({ path, photos, before }) {
+    if (path !== "ratings") return;
+    const record = this._collection.records.get(this._collection.idOf(photos.id));
+    if (!record) return;
+    Object.assign(record, before);
+    this._changed(record);
+  }
+
+  _changed(record) {
+    this._show(record);
+    this._emit("change", { id: record.id });
+  }
+
+  _emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,73 @@
+// Talks to the server that this page came from. What goes wrong becomes an error whose message may be shown as it is.
+
+/** The server answered that it will not, and says why. */
+export class Refused extends Error {
+  /**
+   * @param {string} message
+   * @param {number} status of HTTP
+   */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+
+  /** Whether the same may work later: the session is over, or the server is in trouble. */
+  get mayPass() {
+    return this.status === 401 || this.status >= 500;
+  }
+}
+
+/** The server does not answer. */
+export class Unreachable extends Error {
+  constructor() {
+    super("mlsp serve does not answer. Is it still running?");
+  }
+}
+
+/** @returns {Promise<any>} the answer's JSON */
+export async function get(path) {
+  return (await request(path)).json();
+}
+
+/** @returns {Promise<any>} the answer's JSON */
+export async function post(path, body = {}) {
+  const answer = await request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  return answer.json();
+}
+
+/**
+ * Let the user save a file of the server's.
+ * @returns {Promise<string>} its name
+ */
+export async function download(path) {
+  const answer = await request(path);
+  const name = /filename="?([^";]+)"?/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? path.slice(path.lastIndexOf("/") + 1);
+  const url = URL.createObjectURL(await answer.blob());
+  const link = Object.assign(document.createElement("a"), { href: url, download: name });
+  link.click();
+  // The browser reads it a moment later.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  return name;
+}
+
+async function request(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(`/api/${path}`, { cache: "no-store", ...options });
+  } catch (error) {
+    throw new Unreachable(error);
+  }
+  if (answer.ok) return answer;
+  throw new Refused(await reason(answer), answer.status);
+}
+
+async function reason(answer) {
+  const text = await answer.text();
+  try {
+    const { error } = JSON.parse(text);
+    if (typeof error === "string") return error;
+  } catch {
+    // Not from the API: the status has to do.
+  }
+  return `mlsp serve answered ${answer.status} ${answer.statusText}`.trim();
+}
