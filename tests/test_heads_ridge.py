@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mlsp.errors import SettingsError
-from mlsp.heads import RidgeSettings, fit_ridge
+from mlsp.heads import RidgeSettings, fit_ridge, fit_ridges
 
 CHANNELS = (3, 5)
 
@@ -55,3 +55,26 @@ def test_shapes_and_numbers_are_checked() -> None:
     features[3, 3] = np.nan
     with pytest.raises(SettingsError, match="^features and ratings must be finite numbers$"):
         fit_ridge(features, mos, CHANNELS, RidgeSettings(1, even_levels=False))
+
+
+@pytest.mark.parametrize("photos", [60, 6])
+def test_several_penalties_are_each_the_minimum(photos: int) -> None:
+    """With more photos than channels and with fewer, where the sums are made the other way round."""
+    features, mos = (array[:photos] for array in rated())
+    roots = np.sqrt(features.astype(np.float64))
+    z = (roots - roots.mean(0)) / roots.std(0) / np.sqrt(8)
+    penalties = (0.02, 1.5)
+    heads = list(fit_ridges(features, mos, CHANNELS, penalties, even_levels=False))
+    assert len(heads) == len(penalties)
+    for head, alpha in zip(heads, penalties, strict=True):
+        weight = np.linalg.solve(z.T @ z + alpha * photos * np.eye(8), z.T @ (mos - mos.mean()))
+        got = head(torch.from_numpy(features)[:, None, None, :]).numpy()
+        np.testing.assert_allclose(got, z @ weight + mos.mean(), atol=2e-5)
+
+
+def test_photos_that_are_all_twice_and_hardly_a_penalty() -> None:
+    """Singular but for the penalty, which float32 does not see."""
+    features, mos = (np.concatenate([array[:4]] * 2) for array in rated())
+    (head,) = fit_ridges(features, mos, CHANNELS, [1e-10], even_levels=False)
+    scores = head(torch.from_numpy(features)[:, None, None, :]).numpy()
+    np.testing.assert_allclose(scores, mos, atol=1e-2)

@@ -18,7 +18,7 @@ from mlsp.heads.kernel import KernelHead, KernelSettings, fit_kernel, kernel_com
 from mlsp.heads.layers import parameter_count
 from mlsp.heads.losses import emd_squared, mean_of_bins
 from mlsp.heads.records import HEADS, FeatureLevel, HeadForm, HeadSpec
-from mlsp.heads.ridge import RidgeHead, RidgeSettings, fit_ridge
+from mlsp.heads.ridge import RidgeHead, RidgeSettings, fit_ridge, fit_ridges
 from mlsp.heads.score_head import ScoreHead, build_head
 from mlsp.heads.size_network import SizeNetwork, build_size_network
 
@@ -38,6 +38,7 @@ __all__ = [
     "emd_squared",
     "fit_kernel",
     "fit_ridge",
+    "fit_ridges",
     "kernel_components",
     "mean_of_bins",
     "parameter_count",

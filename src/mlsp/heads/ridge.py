@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from torch import Tensor, nn
 
 from mlsp.arrays import Float32Array, Float64Array
@@ -85,8 +85,60 @@ def fit_ridge(
     Raises:
         SettingsError: shapes do not agree, or a number is not finite.
     """
-    roots = standardised_roots(features, mos, level_channels, even_levels=settings.even_levels)
-    ridge = Ridge(alpha=settings.alpha * len(mos), solver="cholesky", copy_X=False)
-    ridge.fit(roots.values, mos.astype(np.float32))
-    weight = np.asarray(ridge.coef_, dtype=np.float64) * roots.scale
-    return RidgeHead(weight, float(ridge.intercept_) - float(weight @ roots.mean))
+    return next(
+        fit_ridges(
+            features, mos, level_channels, [settings.alpha], even_levels=settings.even_levels
+        )
+    )
+
+
+def fit_ridges(
+    features: Float32Array,
+    mos: Float64Array,
+    level_channels: Sequence[int],
+    alphas: Sequence[float],
+    *,
+    even_levels: bool,
+) -> Iterator[RidgeHead]:
+    """Fit ridge heads of several penalties. Most of the work is the same for all, and done once.
+
+    Args:
+        features: see `fit_ridge`.
+        mos: likewise.
+        level_channels: likewise.
+        alphas: penalties, see `RidgeSettings`.
+        even_levels: likewise.
+
+    Yields:
+        A head for each penalty, in their order.
+
+    Raises:
+        SettingsError: see `fit_ridge`.
+    """
+    roots = standardised_roots(features, mos, level_channels, even_levels=even_levels)
+    values, bias = roots.values, float(mos.mean())
+    target = (mos - bias).astype(np.float32)
+    photos, channels = values.shape
+    # Products of photos with photos, or of channels with channels: the smaller of both gives the same weights.
+    by_photos = photos <= channels
+    products = values @ values.T if by_photos else values.T @ values
+    right = target if by_photos else values.T @ target
+    for alpha in alphas:
+        solved = _solved(products, alpha * photos, right)
+        weight = (values.T @ solved if by_photos else solved).astype(np.float64) * roots.scale
+        yield RidgeHead(weight, bias - float(weight @ roots.mean))
+
+
+def _solved(products: Float32Array, penalty: float, right: Float32Array) -> Float32Array:
+    """Solve (products + penalty · identity) x = right; the products have no negative eigenvalues but by rounding."""
+    system = products.copy()
+    diagonal = np.einsum("ii->i", system)
+    diagonal += penalty
+    try:
+        factor = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
+        solution = cho_solve(factor, right, check_finite=False)
+    except LinAlgError:
+        # A penalty below the rounding of the products. Slow, and happens with made-up numbers only.
+        values, vectors = eigh(products.astype(np.float64))
+        solution = vectors @ (vectors.T @ right / (values.clip(min=0) + penalty))
+    return np.asarray(solution, dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from mlsp.heads import (
     KernelSettings,
     RidgeHead,
     RidgeSettings,
-    fit_ridge,
+    fit_ridges,
     kernel_components,
 )
 from mlsp.ratings import RatingTable
@@ -57,12 +58,14 @@ class _Form:
 def _ridges(
     features: Float32Array, mos: Float64Array, widths: Sequence[int], numbers: Sequence[int]
 ) -> Iterator[_Candidate]:
-    for settings in (_RIDGES[number] for number in numbers):
-        weighting = "levels" if settings.even_levels else "channels"
-        yield (
-            fit_ridge(features, mos, widths, settings),
-            f"penalty {settings.alpha:g} with {weighting} alike",
-        )
+    chosen = [_RIDGES[number] for number in numbers]
+    # Settings of one weighting follow each other, and share what costs most.
+    for even_levels, alike in itertools.groupby(chosen, key=lambda settings: settings.even_levels):
+        alphas = [settings.alpha for settings in alike]
+        weighting = "levels" if even_levels else "channels"
+        heads = fit_ridges(features, mos, widths, alphas, even_levels=even_levels)
+        for alpha, head in zip(alphas, heads, strict=True):
+            yield head, f"penalty {alpha:g} with {weighting} alike"
 
 
 def _kernels(
