@@ -1,0 +1,17 @@
+# The scoring service: docker build -t mlsp . && docker run -p 8000:8000 -e MLSP_SERVICE_TOKEN=… mlsp
+FROM python:3.11-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY src src
+RUN python -m venv /opt/mlsp && /opt/mlsp/bin/pip install --no-cache-dir '.[service]'
+
+FROM python:3.11-slim
+COPY --from=build /opt/mlsp /opt/mlsp
+RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin mlsp
+USER 10001
+ENV PATH=/opt/mlsp/bin:$PATH PYTHONUNBUFFERED=1
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/ready', timeout=2)"]
+# Without a token only --no-token serves other machines; the container says neither by itself.
+ENTRYPOINT ["mlsp", "service", "--host", "0.0.0.0"]

@@ -1,0 +1,71 @@
+"""Photos of all requests in one bounded queue, scored side by side.
+
+A photo is not joined with others into one batch of the network: on processors that gains nothing (docs/decisions/021), and would make
+the first wait for the last. What is shared is the queue: photos of many small requests and of one large one keep all cores busy alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mlsp.features import Failed
+from mlsp.scored import Scored
+from mlsp.scoring import Scorer
+
+
+class QueueFullError(Exception):
+    """No more photos can wait."""
+
+
+class ScoringQueue:
+    """Scores photos in threads, as many at once as there are workers.
+
+    Args:
+        scorer: scores them.
+        workers: photos decoded and scored at the same time.
+        size: photos that may wait.
+    """
+
+    def __init__(self, scorer: Scorer, *, workers: int, size: int) -> None:
+        self._scorer = scorer
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mlsp-service")
+        self._limit = workers + size
+        self._lock = threading.Lock()
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """Photos that wait or are being scored."""
+        return self._held
+
+    def reserve(self, photos: int) -> None:
+        """Take places for the photos of a request; each is given back when its photo is done, or by `release`.
+
+        Raises:
+            QueueFullError: there are not so many.
+        """
+        with self._lock:
+            if self._held + photos > self._limit:
+                raise QueueFullError
+            self._held += photos
+
+    def release(self, photos: int) -> None:
+        """Give places back that no photo took."""
+        with self._lock:
+            self._held -= photos
+
+    async def score(self, content: bytes, source: Path) -> Scored | Failed:
+        """Score a photo for which a place was taken.
+
+        A caller that stops waiting does not stop a photo that has begun, which still holds its place; one that has not begun is dropped.
+        """
+        future = self._pool.submit(self._scorer.score_content, content, source=source)
+        future.add_done_callback(lambda _: self.release(1))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait for the rest."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
