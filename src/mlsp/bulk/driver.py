@@ -1,0 +1,88 @@
+"""A run in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+
+from mlsp.bulk.job import BulkJob
+from mlsp.bulk.records import Shard, ShardError, ShardReport
+from mlsp.bulk.results import ResultDataset
+from mlsp.bulk.shard_scoring import ResultRow, score_shard
+from mlsp.bulk.sources import Source
+from mlsp.scoring import Scorer
+
+# Seconds between tries of a shard.
+_WAITS = (2.0, 15.0)
+
+
+def run_local(
+    job: BulkJob, *, on_row: Callable[[ResultRow], object] | None = None
+) -> Iterator[ShardReport]:
+    """Score what is to do of a job, in this process.
+
+    Args:
+        job: the run.
+        on_row: called with each row when it is scored; its shard may fail after that.
+
+    Yields:
+        What became of each shard. One that cannot be read or written after three tries is reported with its error, and the others go on.
+
+    Raises:
+        SettingsError: results may not be written, or the input changed.
+        ModelError: the model is damaged.
+    """
+    scorer = job.settings.scorer.load()
+    threads = job.settings.scorer.threads
+    for shard in job.shards_to_do():
+        yield score_and_write(
+            scorer, job.source, job.dataset, shard, threads=threads, on_row=on_row
+        )
+
+
+def score_and_write(
+    scorer: Scorer,
+    source: Source,
+    dataset: ResultDataset,
+    shard: Shard,
+    *,
+    threads: int,
+    on_row: Callable[[ResultRow], object] | None = None,
+) -> ShardReport:
+    """Score a shard and write its rows, with several tries.
+
+    Args:
+        scorer: gives the scores.
+        source: reads the shard.
+        dataset: takes the rows.
+        shard: which photos.
+        threads: photos at the same time.
+        on_row: called with each row when it is scored.
+
+    Returns:
+        What became of it; an error where three tries failed.
+
+    Raises:
+        SettingsError: results may not be written.
+    """
+    for wait in (*_WAITS, None):
+        rows = score_shard(scorer, source, shard, threads=threads)
+        try:
+            return dataset.write(shard, _watched(rows, on_row))
+        except ShardError as error:
+            if wait is None:
+                return ShardReport(shard.name, 0, 0, str(error))
+            time.sleep(wait)
+        finally:
+            # On Ctrl-C too, so that what is queued is dropped.
+            rows.close()
+    raise AssertionError
+
+
+def _watched(
+    rows: Generator[ResultRow, None, None], on_row: Callable[[ResultRow], object] | None
+) -> Iterator[ResultRow]:
+    for row in rows:
+        if on_row is not None:
+            on_row(row)
+        yield row

@@ -1,0 +1,149 @@
+"""Photos that each have a file of their own: those of folders, and those that a table names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from mlsp.bulk.records import SourcePhoto
+from mlsp.bulk.stores import absolute, is_url, join, read_photo_content, size_of, walk, written
+from mlsp.errors import PhotoError
+from mlsp.parallel import map_in_order
+from mlsp.photos import PHOTO_SUFFIXES, find_photos
+
+# Files read at the same time: a disk gains nothing by many, a fetch is mostly waiting.
+_LOCAL_READERS = 2
+_REMOTE_READERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPhoto:
+    """A photo by where it is.
+
+    Attributes:
+        id: its name in the results.
+        location: path or URL; empty where a table names none.
+        size_bytes: of its file; -1 where it is not known.
+    """
+
+    id: str
+    location: str
+    size_bytes: int = -1
+
+    def read(self) -> SourcePhoto:
+        """Read its file."""
+        if not self.location:
+            return SourcePhoto(self.id, None, "its row of the table names no photo")
+        try:
+            return SourcePhoto(self.id, read_photo_content(self.location), None)
+        except PhotoError as error:
+            return SourcePhoto(self.id, None, str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPhotos:
+    """A piece of an input: photos with a file each.
+
+    Attributes:
+        photos: in their order.
+    """
+
+    photos: tuple[ListedPhoto, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Ids of the photos."""
+        return [photo.id for photo in self.photos]
+
+    @property
+    def photo_count(self) -> int:
+        """How many photos it has."""
+        return len(self.photos)
+
+    def identity(self) -> object:
+        """Ids and sizes: a folder that was copied to another machine stays the same."""
+        return [(photo.id, photo.size_bytes) for photo in self.photos]
+
+    def read(self) -> Iterator[SourcePhoto]:
+        """Read the photos' files, several at a time; see `mlsp.bulk.records.Piece`."""
+        is_remote = any(is_url(photo.location) for photo in self.photos)
+        readers = _REMOTE_READERS if is_remote else _LOCAL_READERS
+        return map_in_order(ListedPhoto.read, self.photos, workers=readers)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSource:
+    """The photos below a folder, or one photo.
+
+    Attributes:
+        location: path or URL of the folder or photo.
+        recursive: also photos in folders of the folder.
+    """
+
+    location: str
+    recursive: bool = True
+
+    def pieces(self, size: int) -> Iterator[ListedPhotos]:
+        """Cut the photos into pieces, lazily; see `mlsp.bulk.sources.Source`.
+
+        An id is the photo's path below the folder, behind the folder as it was given.
+        """
+        photos = self._remote() if is_url(self.location) else self._local()
+        return map(ListedPhotos, batched_photos(photos, size))
+
+    def _local(self) -> Iterator[ListedPhoto]:
+        for path in find_photos([Path(self.location)], recursive=self.recursive):
+            try:
+                size = path.stat().st_size
+            except (OSError, ValueError):
+                # Reading says what is wrong with it.
+                size = -1
+            yield ListedPhoto(written(path.as_posix()), absolute(str(path)), size)
+
+    def _remote(self) -> Iterator[ListedPhoto]:
+        if self.location.startswith(("http://", "https://")):
+            # The web has no folders.
+            yield ListedPhoto(self.location, self.location)
+            return
+        size = None if self.location.endswith("/") else size_of(self.location)
+        if size is not None or suffix(self.location) in PHOTO_SUFFIXES:
+            yield ListedPhoto(self.location, self.location, -1 if size is None else size)
+            return
+        for location, entry in walk(self.location, recursive=self.recursive):
+            if suffix(entry.name) in PHOTO_SUFFIXES:
+                yield ListedPhoto(location, location, entry.size_bytes)
+
+
+def batched_photos(photos: Iterator[ListedPhoto], size: int) -> Iterator[tuple[ListedPhoto, ...]]:
+    """Cut photos into groups of `size`, the last of them smaller."""
+    while group := tuple(islice(photos, size)):
+        yield group
+
+
+def suffix(name: str) -> str:
+    """Ending of a name, in small letters.
+
+    Examples:
+        >>> suffix("a/b.JPEG"), suffix("a.d/b")
+        ('.jpeg', '')
+    """
+    return Path(name).suffix.lower()
+
+
+def named_photo(photo_id: str, location: object, *, folder: str) -> ListedPhoto:
+    """Make a photo of a table's row.
+
+    Args:
+        photo_id: its name in the results.
+        location: URL, or path; a relative one counts from the table's folder.
+        folder: the table's.
+    """
+    if not isinstance(location, str) or not location:
+        return ListedPhoto(photo_id, "")
+    if is_url(location):
+        return ListedPhoto(photo_id, location)
+    if location.startswith("/") and not is_url(folder):
+        return ListedPhoto(photo_id, location)
+    return ListedPhoto(photo_id, join(folder, location))

@@ -1,0 +1,105 @@
+"""What a data set of results was made from: a small JSON file in it, so that no run goes on with something else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mlsp.errors import SettingsError
+
+FORMAT = 1
+# Readers of data sets, pyarrow and Spark among them, pass over names that begin with an underscore.
+MANIFEST_FILE = "_manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a data set is made from.
+
+    Attributes:
+        input_sha256: fingerprint of the input, see `mlsp.bulk.survey`.
+        shard_size: photos a shard.
+        shards: how many.
+        photos: how many; None where only reading tells.
+        model: name of the model.
+        model_sha256: its fingerprint.
+        precision: as it was asked for.
+        max_pixels: larger photos are refused; None for the usual limit.
+        mlsp: version that began it.
+    """
+
+    input_sha256: str
+    shard_size: int
+    shards: int
+    photos: int | None
+    model: str
+    model_sha256: str
+    precision: str
+    max_pixels: int | None
+    mlsp: str
+
+    def to_json(self) -> bytes:
+        """Write it."""
+        document = {"format": FORMAT, **asdict(self)}
+        return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, content: bytes, location: str) -> Manifest:
+        """Read one.
+
+        Raises:
+            SettingsError: it is damaged or of another format.
+        """
+        try:
+            document: dict[str, Any] = json.loads(content)
+            found = document.pop("format")
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            raise SettingsError(
+                f"{location} is damaged: no JSON object with a 'format'. Name another data set"
+            ) from error
+        if found != FORMAT:
+            raise SettingsError(
+                f"{location} has format {found!r}, this mlsp reads format {FORMAT}: update mlsp, or name another data set"
+            )
+        try:
+            return cls(**document)
+        except TypeError as error:
+            raise SettingsError(f"{location} is damaged: {error}. Name another data set") from error
+
+    def check_continued_by(self, other: Manifest, location: str) -> None:
+        """Refuse to go on with something else.
+
+        Args:
+            other: of the run that would go on.
+            location: of the data set, for the message.
+
+        Raises:
+            SettingsError: it differs in anything that rows depend on.
+        """
+        for name, noun in _COMPARED.items():
+            before, now = getattr(self, name), getattr(other, name)
+            if before != now:
+                raise SettingsError(
+                    f"{location} was begun with {noun} {before}, this run has {now}: use the same, or name another data set"
+                )
+        if self.input_sha256 != other.input_sha256:
+            raise SettingsError(
+                f"{location} was begun with other photos: then {_amount(self)}, now {_amount(other)}; names, sizes or order of some"
+                " differ. Give the sources as they were, in the same words and order, or name another data set"
+            )
+
+
+# In the order in which a user would look for the cause.
+_COMPARED = {
+    "shard_size": "a shard size of",
+    "model": "model",
+    "model_sha256": "a model of SHA-256",
+    "precision": "precision",
+    "max_pixels": "a limit of pixels of",
+}
+
+
+def _amount(manifest: Manifest) -> str:
+    photos = "an unknown number of" if manifest.photos is None else f"{manifest.photos:,}"
+    return f"{photos} photos in {manifest.shards:,} shards"

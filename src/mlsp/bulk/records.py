@@ -1,0 +1,91 @@
+"""What passes between sources, drivers and results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlsp.errors import MlspError
+
+
+class ShardError(MlspError):
+    """A shard cannot be read or written now; another try may succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePhoto:
+    """A photo of an input.
+
+    Attributes:
+        id: its name in the results.
+        content: of its file; None where it cannot be read.
+        error: why it cannot be read; None where it can.
+    """
+
+    id: str
+    content: bytes | None
+    error: str | None
+
+
+class Piece(Protocol):
+    """A few photos of an input that one worker reads; small, and can be pickled."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What must be there only once in the whole input: ids of photos, or a tar."""
+
+    @property
+    def photo_count(self) -> int | None:
+        """How many photos it has; None where only reading tells."""
+
+    def identity(self) -> object:
+        """What makes it this piece and no other, as JSON can write it."""
+
+    def read(self) -> Iterator[SourcePhoto]:
+        """Read its photos, a few ahead of the caller.
+
+        Yields:
+            Each photo once, in a fixed order, also those that cannot be read.
+
+        Raises:
+            ShardError: what holds the photos cannot be reached.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A piece of the input with its place in it.
+
+    Attributes:
+        number: its place, from 0.
+        piece: its photos.
+    """
+
+    number: int
+    piece: Piece
+
+    @property
+    def name(self) -> str:
+        """Name of its file in the results: its place, and what is in it. Stays the same as long as the input does."""
+        identity = json.dumps(self.piece.identity(), ensure_ascii=True)
+        return f"{self.number:06d}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """What became of a shard.
+
+    Attributes:
+        name: of the shard.
+        photos: rows that were written.
+        failed: rows among them that have an error.
+        error: why nothing was written; None where it was.
+    """
+
+    name: str
+    photos: int
+    failed: int
+    error: str | None = None

@@ -1,0 +1,199 @@
+"""Results as a data set of Parquet files, one a shard, each there whole or not at all.
+
+    DATASET/_manifest.json                    what it was made from
+    DATASET/000000-3f2a9c01b7de.parquet       the first shard: its place, and a hash of what is in it
+    DATASET/000001-…
+
+pyarrow, pandas, polars, DuckDB and Spark read the folder as one table.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+from mlsp.bulk.manifest import MANIFEST_FILE, Manifest
+from mlsp.bulk.records import Shard, ShardReport
+from mlsp.bulk.shard_scoring import ResultRow
+from mlsp.bulk.stores import (
+    absolute,
+    is_url,
+    join,
+    list_folder,
+    local,
+    open_file,
+    read_file,
+    write_file,
+)
+from mlsp.errors import MissingExtraError, SettingsError
+from mlsp.parallel import map_in_order
+
+_SUFFIX = ".parquet"
+_FAILED_KEY = b"mlsp.failed"
+_FOOTER_READERS = 16
+
+
+def columns(heads: Iterable[str]) -> tuple[str, ...]:
+    """Name the columns.
+
+    Examples:
+        >>> columns(["quality"])
+        ('id', 'quality', 'quality_percentile', 'overall', 'width', 'height', 'model', 'error')
+    """
+    scores = (column for head in heads for column in (head, f"{head}_percentile"))
+    return ("id", *scores, "overall", "width", "height", "model", "error")
+
+
+@dataclass(frozen=True)
+class ResultDataset:
+    """A data set of results; can be pickled, and several processes may write different shards of it at once.
+
+    Attributes:
+        location: folder or URL.
+        heads: names of the model's heads, in the model's order.
+        model: name of the model.
+    """
+
+    location: str
+    heads: tuple[str, ...]
+    model: str
+
+    @classmethod
+    def at(cls, location: str, *, heads: Iterable[str], model: str) -> ResultDataset:
+        """Name a data set; nothing is read or written.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+            SettingsError: a head's name is that of another column.
+        """
+        try:
+            import pyarrow as pa  # noqa: F401
+        except ImportError as error:
+            raise MissingExtraError("A data set of results", "bulk") from error
+        names = tuple(heads)
+        known = columns(names)
+        if len(set(known)) < len(known):
+            raise SettingsError(f"heads {list(names)} make two columns of one name: rename a head")
+        return cls(absolute(local(location)), names, model)
+
+    def begin(self, manifest: Manifest) -> None:
+        """Make sure that results of a run belong here: write the manifest, or compare it with the one that is there.
+
+        Raises:
+            SettingsError: it was begun with something else, or is not a data set of results.
+            ShardError: the store cannot be reached.
+        """
+        file = join(self.location, MANIFEST_FILE)
+        found = read_file(file)
+        if found is not None:
+            Manifest.from_json(found, file).check_continued_by(manifest, self.location)
+            return
+        if any(not name.startswith(".") for name in self._names()):
+            raise SettingsError(
+                f"{self.location} is not empty and has no {MANIFEST_FILE}: name another folder for the data set"
+            )
+        write_file(file, manifest.to_json())
+
+    def exists(self, shard: Shard) -> bool:
+        """Whether a shard was written before this object first looked, or is being asked about the first time."""
+        return shard.name in self.done
+
+    @cached_property
+    def done(self) -> frozenset[str]:
+        """Names of the shards that were there at the first look."""
+        ending = len(_SUFFIX)
+        return frozenset(name[:-ending] for name in self._names() if name.endswith(_SUFFIX))
+
+    def failed_in(self, names: Iterable[str]) -> Iterator[tuple[str, int]]:
+        """Count the rows with an error in shards that are done.
+
+        Args:
+            names: of the shards.
+
+        Yields:
+            Name and count, in their order.
+
+        Raises:
+            SettingsError: a file is damaged.
+            ShardError: the store cannot be reached.
+        """
+        return map_in_order(self._failed_in, names, workers=_FOOTER_READERS)
+
+    def write(self, shard: Shard, rows: Iterable[ResultRow]) -> ShardReport:
+        """Write a shard, whole or not at all; replaces what an earlier run wrote of it.
+
+        Args:
+            shard: which.
+            rows: of all its photos.
+
+        Raises:
+            SettingsError: it may not be written.
+            ShardError: the store cannot be reached, or the disk is full.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        cells = [row.cells(len(self.heads)) for row in rows]
+        *numbers, errors = list(zip(*cells, strict=True)) or [()] * (6 + 2 * len(self.heads) - 1)
+        failed = sum(error is not None for error in errors)
+        metadata = {
+            _FAILED_KEY: str(failed).encode(),
+            b"mlsp.model": self.model.encode(),
+            b"mlsp.version": version("mlsp").encode(),
+        }
+        schema = self._schema().with_metadata(metadata)
+        by_column = [*numbers, (self.model,) * len(cells), errors]
+        arrays = [
+            pa.array(column, field.type) for column, field in zip(by_column, schema, strict=True)
+        ]
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd")
+        write_file(join(self.location, shard.name + _SUFFIX), buffer.getvalue())
+        return ShardReport(shard.name, len(cells), failed)
+
+    def _schema(self) -> Any:
+        import pyarrow as pa
+
+        types = {"width": pa.int32(), "height": pa.int32()}
+        texts = {"id", "model", "error"}
+        return pa.schema(
+            [
+                pa.field(
+                    name,
+                    pa.string() if name in texts else types.get(name, pa.float64()),
+                    nullable=name not in {"id", "model"},
+                )
+                for name in columns(self.heads)
+            ]
+        )
+
+    def _names(self) -> list[str]:
+        if is_url(self.location):
+            return [entry.name for entry in list_folder(self.location)]
+        import os
+
+        try:
+            return os.listdir(self.location)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise SettingsError(
+                f"{self.location} cannot be listed: {error.strerror}. Name a folder for the data set"
+            ) from error
+
+    def _failed_in(self, name: str) -> tuple[str, int]:
+        import pyarrow.parquet as pq
+
+        location = join(self.location, name + _SUFFIX)
+        with open_file(location) as file:
+            try:
+                metadata = pq.read_schema(file).metadata or {}
+                return name, int(metadata[_FAILED_KEY])
+            except (OSError, ValueError, KeyError) as error:
+                raise SettingsError(
+                    f"{location} is damaged or not of mlsp: {error}. Remove it, and the same command scores its photos again"
+                ) from error

@@ -1,0 +1,121 @@
+"""A shard's photos -> rows of the result table, by the one scorer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mlsp.bulk.records import Shard, SourcePhoto
+from mlsp.bulk.sources import Source
+from mlsp.engines import usable_cores
+from mlsp.features import Failed
+from mlsp.parallel import map_in_order
+from mlsp.scoring import Scorer
+
+Cell: TypeAlias = str | float | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerSettings:
+    """What `Scorer.load` takes, to be sent to other machines.
+
+    Attributes:
+        model: name of an installed model, or a folder.
+        device: `auto` or `cpu`.
+        precision: `auto`, `float32` or `bfloat16`.
+        workers: photos decoded and scored at the same time; None for one more than the cores.
+        max_pixels: photos with more are refused; None for the usual limit.
+    """
+
+    model: str = "default"
+    device: str = "auto"
+    precision: str = "auto"
+    workers: int | None = None
+    max_pixels: int | None = None
+
+    def load(self) -> Scorer:
+        """Load the scorer. It remembers nothing: the data set is what is remembered.
+
+        Raises:
+            ModelError: the model is missing or damaged.
+            SettingsError: an argument is unknown or out of range.
+        """
+        return Scorer.load(
+            self.model,
+            device=self.device,
+            precision=self.precision,
+            workers=self.workers,
+            max_pixels=self.max_pixels,
+        )
+
+    @property
+    def threads(self) -> int:
+        """Photos at the same time, as a number."""
+        return usable_cores() + 1 if self.workers is None else self.workers
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """A photo's row.
+
+    Attributes:
+        id: its name.
+        scores: value and percentile of each head, in the model's order; None where it failed.
+        overall: 0…100; None where it failed.
+        width: of the upright photo, in pixels; None where it failed.
+        height: likewise.
+        error: why it failed; None where it did not.
+    """
+
+    id: str
+    scores: tuple[tuple[float, float], ...] | None
+    overall: float | None
+    width: int | None
+    height: int | None
+    error: str | None
+
+    def cells(self, heads: int) -> tuple[Cell, ...]:
+        """Return the values in the order of `mlsp.bulk.results.columns`, without the model; a percentile that is no number is None.
+
+        Args:
+            heads: how many the model has.
+        """
+        pairs = self.scores or ((None, None),) * heads
+        numbers: list[Cell] = [
+            None if isinstance(cell, float) and math.isnan(cell) else cell
+            for pair in pairs
+            for cell in pair
+        ]
+        return (self.id, *numbers, self.overall, self.width, self.height, self.error)
+
+
+def score_shard(
+    scorer: Scorer, source: Source, shard: Shard, *, threads: int
+) -> Generator[ResultRow, None, None]:
+    """Score the photos of a shard.
+
+    Args:
+        scorer: gives the scores.
+        source: reads the shard.
+        shard: which photos.
+        threads: photos at the same time.
+
+    Yields:
+        Exactly one row for each photo, in their order. A few photos are in memory at a time.
+
+    Raises:
+        ShardError: what holds the photos cannot be reached.
+    """
+
+    def row(photo: SourcePhoto) -> ResultRow:
+        if photo.content is None:
+            return ResultRow(photo.id, None, None, None, None, photo.error)
+        result = scorer.score_content(photo.content)
+        if isinstance(result, Failed):
+            return ResultRow(photo.id, None, None, None, None, str(result.error))
+        scores = tuple((score.value, score.percentile) for score in result.scores.values())
+        return ResultRow(photo.id, scores, result.overall, result.width, result.height, None)
+
+    return map_in_order(row, source.read(shard), workers=threads)

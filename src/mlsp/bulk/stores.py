@@ -1,0 +1,286 @@
+"""Files on local disk and on object stores, by fsspec. What its many backends raise is translated here and nowhere else."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mlsp.atomic_file import atomic_write
+from mlsp.bulk.records import ShardError
+from mlsp.errors import MissingExtraError, SettingsError, UnreadablePhotoError
+from mlsp.photos import read_bytes
+
+# Seconds between tries of a fetch: a server that restarts is back by then, one that is gone costs a photo 5 seconds.
+_WAITS = (0.5, 4.5)
+# Statuses of HTTP below 500 of which another try may be better: too slow, too many.
+_TEMPORARY_STATUSES = frozenset({408, 425, 429})
+_BUFFER_BYTES = 4 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or folder in a folder.
+
+    Attributes:
+        name: its last part.
+        is_folder: whether it is one.
+        size_bytes: of a file; -1 where the store does not say.
+    """
+
+    name: str
+    is_folder: bool
+    size_bytes: int
+
+
+def is_url(location: str) -> bool:
+    """Say whether a location is a URL, and not a path of this machine.
+
+    Examples:
+        >>> is_url("s3://bucket/photos"), is_url("photos/a.jpg")
+        (True, False)
+    """
+    return "://" in location
+
+
+def written(name: str) -> str:
+    r"""Write a name in UTF-8: bytes of it that are not become `\xff`, say.
+
+    Examples:
+        >>> written("caf\udce9.jpg")
+        'caf\\xe9.jpg'
+    """
+    return name.encode(errors=sys.getfilesystemencodeerrors()).decode(errors="backslashreplace")
+
+
+def join(folder: str, name: str) -> str:
+    """Name something in a folder.
+
+    Examples:
+        >>> join("s3://bucket/photos/", "a.jpg")
+        's3://bucket/photos/a.jpg'
+    """
+    return f"{folder.rstrip('/')}/{name}" if is_url(folder) else os.path.join(folder, name)
+
+
+def parent(location: str) -> str:
+    """Name the folder that something is in."""
+    return location.rsplit("/", 1)[0] if is_url(location) else os.path.dirname(location)
+
+
+def absolute(location: str) -> str:
+    """Name a local file so that processes in other folders find it; a URL stays."""
+    return location if is_url(location) else os.path.abspath(location)
+
+
+def local(location: str) -> str:
+    """Turn a `file://` URL into a path; all else stays."""
+    return location.removeprefix("file://") if location.startswith("file://") else location
+
+
+def _file_system(location: str) -> tuple[Any, str]:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise MissingExtraError(f"Reading and writing {location}", "bulk") from error
+    try:
+        # Listings that a backend remembers would hide what other processes wrote.
+        file_system, path = fsspec.core.url_to_fs(location, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        raise SettingsError(f"{location} cannot be reached: {error}") from error
+    return file_system, str(path)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    return f"{type(error).__name__}: {str(error) or 'no more is known'}"
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether another try would end the same."""
+    if isinstance(error, FileNotFoundError | PermissionError | SettingsError | MissingExtraError):
+        return True
+    status = getattr(error, "status", None)
+    return isinstance(status, int) and status < 500 and status not in _TEMPORARY_STATUSES
+
+
+def read_photo_content(location: str) -> bytes:
+    """Read a photo's file.
+
+    Args:
+        location: path or URL. A fetch that fails is tried three times, unless it would fail again.
+
+    Raises:
+        PhotoError: it cannot be read.
+    """
+    if not is_url(location):
+        return read_bytes(Path(location))
+    for wait in (*_WAITS, None):
+        try:
+            file_system, path = _file_system(location)
+            return bytes(file_system.cat_file(path))
+        except (SettingsError, MissingExtraError) as error:
+            raise UnreadablePhotoError(str(error)) from error
+        except Exception as error:
+            # Backends raise errors of their own libraries (botocore, aiohttp, …): a list would never be complete.
+            if wait is None or _is_final(error):
+                raise UnreadablePhotoError(f"it cannot be fetched: {_reason(error)}") from error
+            time.sleep(wait)
+    raise AssertionError
+
+
+def open_file(location: str) -> BinaryIO:
+    """Open a file for reading; the result can seek and is buffered.
+
+    Raises:
+        SettingsError: there is no such file, it may not be read, or no library for the store is installed.
+        ShardError: the store cannot be reached.
+    """
+    try:
+        if not is_url(location):
+            return open(location, "rb")
+        file_system, path = _file_system(location)
+        return io.BufferedReader(file_system.open(path, "rb"), _BUFFER_BYTES)
+    except Exception as error:
+        raise _translated(location, "read", error) from error
+
+
+def list_folder(location: str) -> list[Entry]:
+    """List a folder of an object store, by name.
+
+    Raises:
+        SettingsError: it may not be listed.
+        ShardError: the store cannot be reached.
+    """
+    file_system, path = _file_system(location)
+    try:
+        found = file_system.ls(path, detail=True)
+    except FileNotFoundError:
+        return []
+    except Exception as error:
+        raise _translated(location, "listed", error) from error
+    entries = []
+    for info in found:
+        name = str(info["name"]).rstrip("/")
+        # Some stores list the mark of the folder itself.
+        if name.strip("/") != path.strip("/"):
+            size = info.get("size")
+            entries.append(
+                Entry(
+                    name.rsplit("/", 1)[-1],
+                    info["type"] == "directory",
+                    -1 if size is None else int(size),
+                )
+            )
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def walk(location: str, *, recursive: bool) -> Iterator[tuple[str, Entry]]:
+    """Find the files below a folder of an object store, lazily, a folder's own before those of its folders.
+
+    Yields:
+        Location and entry of each file. Names that begin with a dot are left out.
+    """
+    waiting = [location]
+    while waiting:
+        folder = waiting.pop()
+        entries = [entry for entry in list_folder(folder) if not entry.name.startswith(".")]
+        for entry in entries:
+            if not entry.is_folder:
+                yield join(folder, entry.name), entry
+        if recursive:
+            below = [join(folder, entry.name) for entry in entries if entry.is_folder]
+            waiting.extend(reversed(below))
+
+
+def size_of(location: str) -> int | None:
+    """Say how large a file is.
+
+    Returns:
+        Bytes; -1 where the store does not say; None where there is no such file.
+
+    Raises:
+        SettingsError: it may not be read.
+        ShardError: the store cannot be reached.
+    """
+    try:
+        if not is_url(location):
+            return os.stat(location).st_size if os.path.isfile(location) else None
+        file_system, path = _file_system(location)
+        info = file_system.info(path)
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        raise _translated(location, "read", error) from error
+    if info["type"] == "directory":
+        return None
+    return -1 if info.get("size") is None else int(info["size"])
+
+
+def glob(pattern: str) -> list[str]:
+    """Find the files that a pattern with `*`, `?` or `[…]` names, sorted."""
+    file_system, path = _file_system(pattern)
+    try:
+        found = file_system.glob(path)
+    except Exception as error:
+        raise _translated(pattern, "listed", error) from error
+    if not is_url(pattern):
+        return sorted(
+            os.path.relpath(name) if not os.path.isabs(pattern) else name for name in found
+        )
+    return sorted(str(file_system.unstrip_protocol(name)) for name in found)
+
+
+def write_file(location: str, content: bytes) -> None:
+    """Write a file that is there whole or not at all: local by a temporary file, on an object store by one PUT.
+
+    Raises:
+        SettingsError: it may not be written.
+        ShardError: the store cannot be reached, or the disk is full.
+    """
+    try:
+        if not is_url(location):
+            os.makedirs(os.path.dirname(location) or ".", exist_ok=True)
+            with atomic_write(Path(location)) as file:
+                file.write(content)
+            return
+        file_system, path = _file_system(location)
+        file_system.pipe_file(path, content)
+    except Exception as error:
+        raise _translated(location, "written", error) from error
+
+
+def read_file(location: str) -> bytes | None:
+    """Read a small file whole.
+
+    Returns:
+        Its bytes; None where there is no such file.
+
+    Raises:
+        SettingsError: it may not be read.
+        ShardError: the store cannot be reached.
+    """
+    try:
+        if not is_url(location):
+            return Path(location).read_bytes()
+        file_system, path = _file_system(location)
+        return bytes(file_system.cat_file(path))
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        raise _translated(location, "read", error) from error
+
+
+def _translated(location: str, verb: str, error: Exception) -> Exception:
+    if isinstance(error, SettingsError | MissingExtraError | ShardError):
+        return error
+    message = f"{location} cannot be {verb}: {_reason(error)}"
+    return SettingsError(message) if _is_final(error) else ShardError(message)

@@ -1,0 +1,215 @@
+"""Rows of tables, one after the other and from any row on: .csv, .jsonl, .parquet, on disk or on an object store."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from mlsp.bulk.stores import open_file
+from mlsp.errors import MissingExtraError, SettingsError
+
+TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
+# Rows of a Parquet file in memory at a time; each may hold a photo.
+_BATCH_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        number: from 1.
+        offset: where its text begins, in bytes; 0 in a Parquet file.
+        cells: by column.
+    """
+
+    number: int
+    offset: int
+    cells: Mapping[str, object]
+
+
+class Table(Protocol):
+    """A table that can be read from any row on."""
+
+    columns: tuple[str, ...]
+
+    def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
+        """Read rows, lazily.
+
+        Args:
+            columns: wanted; a text table gives them all.
+            first_row: number of the first row, from 1.
+            offset: of that row.
+
+        Raises:
+            SettingsError: the table cannot be read.
+        """
+
+
+def open_table(location: str) -> Table:
+    """Open a table by its ending.
+
+    Raises:
+        SettingsError: there is none, or it cannot be read.
+        MissingExtraError: a `.parquet` table without pyarrow.
+    """
+    ending = location[location.rfind(".") :].lower()
+    if ending == ".parquet":
+        return _ParquetTable(location)
+    return _CsvTable(location) if ending == ".csv" else _JsonTable(location)
+
+
+class _Lines:
+    """Lines of a file as text, counting the bytes that were read."""
+
+    def __init__(self, file: BinaryIO, offset: int) -> None:
+        file.seek(offset)
+        self._file = file
+        self.offset = offset
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline()
+        if not line:
+            raise StopIteration
+        # A byte-order mark is no part of the first column's name; names of files need not be UTF-8.
+        codec = "utf-8-sig" if self.offset == 0 else "utf-8"
+        self.offset += len(line)
+        return line.decode(codec, errors="surrogateescape")
+
+
+class _CsvTable:
+    def __init__(self, location: str) -> None:
+        # A cell may hold a photo. The module knows one limit for the whole process, and it guards nothing here.
+        csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+        self._location = location
+        with open_file(location) as file:
+            lines = _Lines(file, 0)
+            try:
+                self.columns = tuple(next(csv.reader(lines), ()))
+            except csv.Error as error:
+                raise SettingsError(f"table {location} cannot be read: {error}") from error
+            self._first_offset = lines.offset
+
+    def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
+        del columns
+        with open_file(self._location) as file:
+            lines = _Lines(file, offset or self._first_offset)
+            # The reader takes just the lines of one row, so what was read so far ends where the next row begins.
+            reader = csv.reader(lines)
+            number, begin = first_row, lines.offset
+            try:
+                for cells in reader:
+                    if cells:
+                        yield Row(number, begin, dict(zip(self.columns, cells, strict=False)))
+                        number += 1
+                    begin = lines.offset
+            except csv.Error as error:
+                raise SettingsError(
+                    f"row {number} of table {self._location} cannot be read: {error}"
+                ) from error
+
+
+class _JsonTable:
+    def __init__(self, location: str) -> None:
+        self._location = location
+        first = next(self.rows(()), None)
+        self.columns = () if first is None else tuple(first.cells)
+
+    def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
+        del columns
+        with open_file(self._location) as file:
+            lines = _Lines(file, offset)
+            number, begin = first_row, offset
+            for line in lines:
+                if line.strip():
+                    yield Row(number, begin, self._parse(line, number))
+                    number += 1
+                begin = lines.offset
+
+    def _parse(self, line: str, number: int) -> dict[str, object]:
+        try:
+            cells = json.loads(line)
+        except ValueError as error:
+            raise SettingsError(
+                f"row {number} of table {self._location} is not JSON: {error}"
+            ) from error
+        if not isinstance(cells, dict):
+            raise SettingsError(
+                f"row {number} of table {self._location} is not a JSON object: expected {{…}} on each line"
+            )
+        return cells
+
+
+class _ParquetTable:
+    def __init__(self, location: str) -> None:
+        self._location = location
+        with open_file(location) as file:
+            parquet = self._open(file)
+            schema = parquet.schema_arrow
+        columns = []
+        for field in schema:
+            columns.append(field.name)
+            if str(field.type).startswith("struct"):
+                columns += [f"{field.name}.{child.name}" for child in field.type]
+        self.columns = tuple(columns)
+
+    def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
+        del offset
+        with open_file(self._location) as file:
+            parquet = self._open(file)
+            number = 1
+            for group in range(parquet.num_row_groups):
+                count = parquet.metadata.row_group(group).num_rows
+                if number + count <= first_row:
+                    number += count
+                elif columns:
+                    for row in self._group(parquet, group, columns, number):
+                        if row.number >= first_row:
+                            yield row
+                    number += count
+                else:
+                    yield from (Row(number + index, 0, {}) for index in range(count))
+                    number += count
+
+    def _open(self, file: BinaryIO) -> Any:
+        try:
+            from pyarrow import parquet
+        except ImportError as error:
+            raise MissingExtraError("A .parquet table of photos", "bulk") from error
+        try:
+            # Buffers of its own: without them a row group of photos is read at once.
+            return parquet.ParquetFile(file, buffer_size=1024**2, pre_buffer=False)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"table {self._location} cannot be read: {error}") from error
+
+    def _group(
+        self, parquet: Any, group: int, columns: Sequence[str], number: int
+    ) -> Iterator[Row]:
+        try:
+            batches = parquet.iter_batches(
+                _BATCH_ROWS, row_groups=[group], columns=list(columns), use_threads=False
+            )
+            for batch in batches:
+                for cells in batch.to_pylist():
+                    yield Row(number, 0, {name: _cell(cells, name) for name in columns})
+                    number += 1
+        except (OSError, ValueError) as error:
+            # pyarrow's errors are of these.
+            raise SettingsError(
+                f"row {number} of table {self._location} cannot be read: {error}"
+            ) from error
+
+
+def _cell(cells: Mapping[str, Any], name: str) -> object:
+    if name in cells:
+        return cells[name]
+    column, _, child = name.partition(".")
+    inner = cells[column]
+    return None if inner is None else inner[child]

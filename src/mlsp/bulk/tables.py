@@ -1,0 +1,221 @@
+"""Photos that tables name or hold: .parquet, .csv, .jsonl."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from mlsp.bulk.listed_photos import ListedPhoto, ListedPhotos, batched_photos, named_photo
+from mlsp.bulk.records import ShardError, SourcePhoto
+from mlsp.bulk.stores import absolute, parent, size_of, written
+from mlsp.bulk.table_rows import Row, open_table
+from mlsp.errors import SettingsError
+
+ID_COLUMN = "id"
+# Looked for in this order where no column is named.
+LOCATION_COLUMNS = ("photo", "image", "image_name", "path", "url")
+BYTES_COLUMNS = ("bytes", "image_bytes", "jpg")
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumns:
+    """Which columns of a table say what.
+
+    Attributes:
+        id: name of each photo in the results; by default the column `id` where there is one, else path or URL, else the row's number.
+        path: paths, relative to the table's folder.
+        url: URLs.
+        bytes: the photos' files themselves; in text in base64.
+
+    Raises:
+        SettingsError: more than one says where the photos are.
+    """
+
+    id: str | None = None
+    path: str | None = None
+    url: str | None = None
+    bytes: str | None = None
+
+    def __post_init__(self) -> None:
+        named = [name for name in (self.path, self.url, self.bytes) if name is not None]
+        if len(named) > 1:
+            raise SettingsError(
+                f"photos are in one column, got {', '.join(map(repr, named))}: choose a path, a URL or a bytes column"
+            )
+
+    @property
+    def are_named(self) -> bool:
+        """Whether any column is."""
+        return any((self.id, self.path, self.url, self.bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The columns of one table.
+
+    Attributes:
+        id: None where a table has none.
+        photo: with locations or bytes.
+        holds_bytes: whether it is bytes.
+    """
+
+    id: str | None
+    photo: str
+    holds_bytes: bool
+
+
+def _choose(wanted: TableColumns, table: str, columns: tuple[str, ...]) -> _Chosen:
+    for name in (wanted.id, wanted.path, wanted.url, wanted.bytes):
+        if name is not None and name not in columns:
+            raise SettingsError(f"table {table} has no column {name!r}, it has {_listed(columns)}")
+    photo = wanted.path or wanted.url or wanted.bytes
+    holds_bytes = wanted.bytes is not None
+    if photo is None:
+        known = (*LOCATION_COLUMNS, *BYTES_COLUMNS)
+        photo = next((name for name in known if name in columns), None)
+        holds_bytes = photo in BYTES_COLUMNS
+    if photo is None:
+        raise SettingsError(
+            f"table {table} has the columns {_listed(columns)}: say by --path-column, --url-column or --bytes-column which has the photos"
+        )
+    if f"{photo}.bytes" in columns:
+        # A photo as the Hugging Face libraries keep it: a record of bytes and path.
+        photo, holds_bytes = f"{photo}.bytes", True
+    return _Chosen(wanted.id or (ID_COLUMN if ID_COLUMN in columns else None), photo, holds_bytes)
+
+
+def _listed(columns: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, columns)) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    """The photos of a table.
+
+    Attributes:
+        location: path or URL of the table.
+        columns: which of its columns say what.
+    """
+
+    location: str
+    columns: TableColumns = TableColumns()
+
+    def pieces(self, size: int) -> Iterator[ListedPhotos | HeldPhotos]:
+        """Cut the table into pieces, lazily; see `mlsp.bulk.sources.Source`.
+
+        Raises:
+            SettingsError: the table cannot be read, lacks a column, or has a row without an id.
+        """
+        table = open_table(absolute(self.location))
+        chosen = _choose(self.columns, self.location, table.columns)
+        if chosen.holds_bytes:
+            return self._held(chosen, size)
+        return map(ListedPhotos, batched_photos(self._named(chosen), size))
+
+    def _named(self, chosen: _Chosen) -> Iterator[ListedPhoto]:
+        folder = parent(absolute(self.location))
+        columns = tuple(dict.fromkeys(name for name in (chosen.id, chosen.photo) if name))
+        for row in open_table(absolute(self.location)).rows(columns):
+            location = row.cells.get(chosen.photo)
+            if location is not None and not isinstance(location, str):
+                raise SettingsError(
+                    f"row {row.number} of table {self.location}: column {chosen.photo!r} holds {type(location).__name__},"
+                    " expected a path or URL; bytes are read by --bytes-column"
+                )
+            photo_id = self._id(chosen, row, location)
+            yield named_photo(photo_id, location, folder=folder)
+
+    def _held(self, chosen: _Chosen, size: int) -> Iterator[HeldPhotos]:
+        columns = (chosen.id,) if chosen.id else ()
+        table = absolute(self.location)
+        rows = open_table(table).rows(columns)
+        table_bytes = size_of(table)
+        while group := list(islice(rows, size)):
+            first = group[0]
+            ids = tuple(self._id(chosen, row, None) for row in group)
+            yield HeldPhotos(
+                table,
+                chosen.photo,
+                ids,
+                first.number,
+                first.offset,
+                -1 if table_bytes is None else table_bytes,
+            )
+
+    def _id(self, chosen: _Chosen, row: Row, location: str | None) -> str:
+        if chosen.id is None:
+            return written(location or f"{self.location}#{row.number}")
+        value = row.cells.get(chosen.id)
+        if value is None or value == "":
+            raise SettingsError(
+                f"row {row.number} of table {self.location} has no id in its column {chosen.id!r}: give it one"
+            )
+        return written(str(value))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPhotos:
+    """A piece of a table that holds the photos themselves.
+
+    Attributes:
+        table: where workers find it.
+        column: with the photos.
+        ids: of the rows, in their order.
+        first_row: number of the first, from 1.
+        offset: where its text begins, in bytes; 0 in a Parquet file.
+        table_bytes: size of the table; -1 where the store does not say.
+    """
+
+    table: str
+    column: str
+    ids: tuple[str, ...]
+    first_row: int
+    offset: int
+    table_bytes: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Ids of the photos."""
+        return self.ids
+
+    @property
+    def photo_count(self) -> int:
+        """How many rows it has."""
+        return len(self.ids)
+
+    def identity(self) -> object:
+        """Ids, where their text begins, and the table's size."""
+        return [self.ids, self.offset, self.table_bytes]
+
+    def read(self) -> Iterator[SourcePhoto]:
+        """Read the photos; see `mlsp.bulk.records.Piece`."""
+        try:
+            rows = open_table(self.table).rows((self.column,), self.first_row, self.offset)
+            for photo_id in self.ids:
+                row = next(rows, None)
+                if row is None:
+                    raise ShardError(
+                        f"table {self.table} ends before its row {self.first_row + len(self.ids) - 1}, which it had when the run began"
+                    )
+                yield _held_photo(photo_id, row.cells, self.column)
+        except SettingsError as error:
+            # It could be read when the run began.
+            raise ShardError(str(error)) from error
+
+
+def _held_photo(photo_id: str, cells: Mapping[str, object], column: str) -> SourcePhoto:
+    value = cells.get(column)
+    if value is None or value in {"", b""}:
+        return SourcePhoto(photo_id, None, f"its row of the table has nothing in column {column!r}")
+    if isinstance(value, str):
+        try:
+            return SourcePhoto(photo_id, base64.b64decode(value, validate=True), None)
+        except (binascii.Error, ValueError) as error:
+            return SourcePhoto(photo_id, None, f"column {column!r} holds no base64: {error}")
+    if not isinstance(value, bytes):
+        reason = f"column {column!r} holds {type(value).__name__}, expected bytes"
+        return SourcePhoto(photo_id, None, reason)
+    return SourcePhoto(photo_id, value, None)
