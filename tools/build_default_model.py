@@ -1,6 +1,8 @@
-"""Build the embedded model from the published weights and rated photos.
+r"""Build an embedded model from the published weights and rated photos.
 
     python tools/build_default_model.py --biq2021 DIR --oasis DIR --oasis-beauty FILE [--work DIR]
+    python tools/build_default_model.py … --name fast --backbone efficientnet_lite0_overview_and_detail \\
+        --same-settings --crops
 
 `--biq2021` is the folder of the repository nisarahmedrana/BIQ2021, `--oasis` the folder of the 900 OASIS photos, `--oasis-beauty`
 the file `means_per_image.csv` of the repository aenneb/OASIS-beauty. The weights come from the Python package
@@ -49,8 +51,10 @@ FOLDS = 10
 # Fits on 20,000 rows take minutes, and more folds would say the same.
 QUALITY_FOLDS = 4
 VALIDATION = (0, 1, 2)
+# Of a network that looks twice.
+MANY_LEVELS = 20
 QUANTILES = 200
-CANDIDATES = {
+CANDIDATES: dict[str, tuple[RidgeSettings, ...]] = {
     "quality": (
         RidgeSettings(alpha=8e-5, even_levels=False),
         RidgeSettings(alpha=4e-5, even_levels=True),
@@ -63,6 +67,11 @@ CANDIDATES = {
         for alpha in (1.5e-4, 3e-4, 6e-4, 1.2e-3)
     ),
 }
+# What was chosen for the default model.
+CHOSEN = {
+    "quality": (RidgeSettings(alpha=8e-5, even_levels=True),),
+    "beauty": (RidgeSettings(alpha=3e-4, even_levels=False),),
+}
 SUBSETS = {
     "ss01": "own snapshots",
     "ss02": "taken with faults on purpose",
@@ -72,22 +81,41 @@ SUBSETS = {
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """Features of a collection: `plain` and `mirrored` are (photos, C); `groups` keeps look-alikes together."""
+    """Features of a collection.
+
+    `plain` is (photos, C), `others` (K, photos, C) of mirror images and crops, which people would rate alike; `groups` keeps
+    look-alikes together.
+    """
 
     table: RatingTable
     plain: Float32Array
-    mirrored: Float32Array | None
+    others: Float32Array | None
     groups: np.ndarray
 
 
-def features_of(table: RatingTable, model_file: Path, kind: FeatureKind, work: Path) -> Rated:
-    """Features of a collection, remembered in `work`."""
-    both = replace(kind, views="whole_mirrored")
+def features_of(
+    table: RatingTable, model_file: Path, kind: FeatureKind, work: Path, *, crops: bool
+) -> Rated:
+    """Features of a collection, remembered in `work`; of the corner crops too if asked for."""
+    plain, mirrored, hashes = _features_of_views(
+        table, model_file, replace(kind, views="whole_mirrored"), work
+    )
+    others = mirrored[None]
+    if crops:
+        corners = _features_of_views(table, model_file, replace(kind, views="corners8"), work)[:-1]
+        others = np.concatenate([others, np.stack(corners)])
+    return Rated(table, plain, others, duplicate_groups(hashes))
+
+
+def _features_of_views(
+    table: RatingTable, model_file: Path, kind: FeatureKind, work: Path
+) -> tuple[np.ndarray, ...]:
+    """One (photos, C) a view, and the photos' hashes."""
     # Another network, size or weights must not find these features.
-    digest = hashlib.sha256(json.dumps(asdict(both)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(asdict(kind)).encode()).hexdigest()[:12]
     file = work / f"{table.name}-{digest}.npz"
     if not file.is_file():
-        engine = open_engine(model_file, both)
+        engine = open_engine(model_file, kind)
         rows, hashes = [], []
         for result in extract_features(engine, table.photos, workers=usable_cores() + 1):
             if isinstance(result, Failed):
@@ -96,22 +124,23 @@ def features_of(table: RatingTable, model_file: Path, kind: FeatureKind, work: P
             hashes.append(difference_hash(read_photo(result.source).pixels))
             if len(rows) % 500 == 0:
                 print(f"{table.name}: {len(rows)} of {len(table)} photos", flush=True)
-        stacked = np.stack(rows)
+        stacked = np.stack(rows, axis=1)
+        named = {f"view{number}": view for number, view in enumerate(stacked)}
         with atomic_write(file) as stream:
-            np.savez(stream, plain=stacked[:, 0], mirrored=stacked[:, 1], hashes=np.array(hashes))
+            np.savez(stream, **named, hashes=np.array(hashes))
     stored = np.load(file)
-    return Rated(table, stored["plain"], stored["mirrored"], duplicate_groups(stored["hashes"]))
+    return tuple(stored[name] for name in stored.files)
 
 
 def fit(
     rated: Rated, rows: np.ndarray, channels: Sequence[int], settings: RidgeSettings
 ) -> RidgeHead:
-    """Fit a head on photos and, where there are any, their mirror images, which people would rate alike."""
+    """Fit a head on photos and, where there are any, on their other looks."""
     mos = rated.table.mos[rows]
-    if rated.mirrored is None:
+    if rated.others is None:
         return fit_ridge(rated.plain[rows], mos, channels, settings)
-    features = np.concatenate([rated.plain[rows], rated.mirrored[rows]])
-    return fit_ridge(features, np.tile(mos, 2), channels, settings)
+    looks = [rated.plain[rows], *(other[rows] for other in rated.others)]
+    return fit_ridge(np.concatenate(looks), np.tile(mos, len(looks)), channels, settings)
 
 
 def predict(head: RidgeHead, features: Float32Array) -> Float64Array:
@@ -166,10 +195,12 @@ def choose(
 ) -> RidgeSettings:
     """Settings with the best SRCC on the validation folds, out of `FOLDS`, by heads that have seen none of their groups."""
     # Mirror images lift all settings alike, and would take three times as long.
-    rated = replace(rated, mirrored=None)
+    rated = replace(rated, others=None)
     fold = fold_numbers(groups[rows], FOLDS)
     judged = np.isin(fold, validation_folds)
     tried: dict[RidgeSettings, float] = {}
+    if len(CANDIDATES[name]) == 1:
+        return CANDIDATES[name][0]
     for settings in CANDIDATES[name]:
         scores = held_out(rated, rows, fold, channels, settings, validation_folds)
         tried[settings] = srcc(scores[judged], rated.table.mos[rows[judged]])
@@ -184,13 +215,15 @@ def quantiles(scores: Float64Array) -> tuple[float, ...]:
 
 def quality(rated: Rated, channels: Sequence[int]) -> tuple[RidgeHead, HeadRecord]:
     """The quality head and what is known of it."""
+    # Held-out scores need no mirror images, which would take three times as long, to say how scores are spread.
+    plain = replace(rated, others=None) if len(channels) > MANY_LEVELS else rated
     split = np.array([rating.split for rating in rated.table])
     subset = np.array([rating.group for rating in rated.table])
     mos = rated.table.mos
     train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
     settings = choose("quality", rated, train, rated.groups, channels, VALIDATION)
     fold = fold_numbers(rated.groups[train], QUALITY_FOLDS)
-    scores = held_out(rated, train, fold, channels, settings, range(QUALITY_FOLDS))
+    scores = held_out(plain, train, fold, channels, settings, range(QUALITY_FOLDS))
     head = fit(rated, train, channels, settings)
     predicted = predict(head, rated.plain[test])
     found = [agreement("BIQ2021, official test split", predicted, mos[test])]
@@ -208,7 +241,7 @@ def quality(rated: Rated, channels: Sequence[int]) -> tuple[RidgeHead, HeadRecor
     )
     every = np.arange(len(mos))
     fold = fold_numbers(rated.groups, QUALITY_FOLDS)
-    regrouped = held_out(rated, every, fold, channels, settings, range(QUALITY_FOLDS))
+    regrouped = held_out(plain, every, fold, channels, settings, range(QUALITY_FOLDS))
     found.append(
         agreement(
             f"all of BIQ2021, {QUALITY_FOLDS} folds regrouped by near-duplicates", regrouped, mos
@@ -257,12 +290,24 @@ def main() -> None:
     parser.add_argument("--oasis", type=Path, required=True)
     parser.add_argument("--oasis-beauty", type=Path, required=True)
     parser.add_argument("--backbone", default="efficientnet_lite0")
-    parser.add_argument("--output", type=Path, default=Path("src/mlsp/models/default"))
+    parser.add_argument("--name", default="default")
+    parser.add_argument("--output", type=Path, help="default: src/mlsp/models/NAME")
+    parser.add_argument(
+        "--same-settings",
+        action="store_true",
+        help="do not choose penalties anew: those of the default model",
+    )
+    parser.add_argument(
+        "--crops",
+        action="store_true",
+        help="beauty learns from the corner crops of its few photos too",
+    )
     parser.add_argument("--work", type=Path, default=Path("build/default_model"))
     arguments = parser.parse_args()
+    output = arguments.output or Path("src/mlsp/models") / arguments.name
     arguments.work.mkdir(parents=True, exist_ok=True)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    check_model_folder(arguments.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    check_model_folder(output)
 
     spec = backbone(arguments.backbone)
     network, weights_sha256 = load_network(spec)
@@ -281,16 +326,21 @@ def main() -> None:
         require_photos(load_biq2021(arguments.biq2021)),
         load_oasis_beauty(arguments.oasis, arguments.oasis_beauty),
     )
-    rated = [features_of(table, model_file, kind, arguments.work) for table in tables]
+    if arguments.same_settings:
+        CANDIDATES.update(CHOSEN)
+    rated = [
+        features_of(table, model_file, kind, arguments.work, crops=arguments.crops and index == 1)
+        for index, table in enumerate(tables)
+    ]
     heads = []
     for name, build, photos in (("quality", quality, rated[0]), ("beauty", beauty, rated[1])):
         print(f"{name}:", flush=True)
         head, record = build(photos, channels)
         heads.append((record, head))
-    card = json.loads((Path(__file__).parent / "default_model_card.json").read_text())
+    card = json.loads((Path(__file__).parent / f"{arguments.name}_model_card.json").read_text())
     write_model(
-        arguments.output,
-        name="default",
+        output,
+        name=arguments.name,
         kind=kind,
         smallest_side=SMALLEST_SIDE,
         heads=heads,
