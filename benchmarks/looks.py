@@ -1,0 +1,192 @@
+"""What a network must see of a photo: speed and agreement of one look at the whole, of smaller ones, and of pairs.
+
+    python benchmarks/looks.py [--oasis DIR --oasis-beauty FILE] [--biq2021 DIR] [--json FILE]
+
+A look is the photo at a longest side (`384`), its middle at full size (`c192`: at most 192 pixels a side), at half its size (`half`), or its
+middle quarter (`middle`). Each set of looks is timed on photos of 500×400, in turn with all others, on all cores, the network only; with a
+collection at hand a ridge head is fitted on the features of all its looks together. Beauty: OASIS, ten folds grouped by theme, with mirror images.
+Quality: BIQ2021, official train and test split, without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlsp.arrays import Float32Array, Float64Array, UInt8Array
+from mlsp.backbones import backbone
+from mlsp.datasets.biq2021 import load_biq2021
+from mlsp.datasets.oasis import load_oasis_beauty
+from mlsp.engines import Engine, open_engine, usable_cores
+from mlsp.heads import RidgeHead, RidgeSettings, fit_ridge
+from mlsp.metrics import srcc
+from mlsp.model import load_model
+from mlsp.photos import DecodeSettings, read_photo, reduce_pixels
+from mlsp.ratings import RatingTable
+
+SETS: tuple[tuple[str, ...], ...] = (
+    ("whole",),
+    ("384",),
+    ("320",),
+    ("half",),
+    ("middle",),
+    ("half", "middle"),
+    ("320", "c192"),
+    ("256", "c192"),
+    ("256", "192"),
+    ("whole", "256"),
+)
+FOLDS = 10
+
+
+Looks = tuple[str, ...]
+
+
+def look(pixels: UInt8Array, name: str) -> UInt8Array:
+    """One look at a photo."""
+    height, width = pixels.shape[:2]
+    if name == "whole":
+        return pixels
+    if name.startswith("c") or name == "middle":
+        sides = [
+            side // 2 if name == "middle" else min(side, int(name[1:])) for side in (height, width)
+        ]
+        top, left = (height - sides[0]) // 2, (width - sides[1]) // 2
+        return np.ascontiguousarray(pixels[top : top + sides[0], left : left + sides[1]])
+    if name == "half":
+        even = pixels[: height // 2 * 2, : width // 2 * 2].reshape(height // 2, 2, width // 2, 2, 3)
+        return np.rint(even.mean((1, 3))).astype(np.uint8)
+    return reduce_pixels(pixels, int(name))
+
+
+def speeds(engine: Engine) -> dict[tuple[str, ...], float]:
+    """Photos/s of each set, medians of rounds in which all take turns."""
+    pixels = np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8)
+    batches = {names: [look(pixels, name)[None] for name in names] for names in SETS}
+
+    def run(names: tuple[str, ...], count: int = 8) -> float:
+        def one(_: int) -> None:
+            for batch in batches[names]:
+                engine.pooled(batch)
+
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            started = time.perf_counter()
+            list(pool.map(one, range(count)))
+            return count / (time.perf_counter() - started)
+
+    for names in SETS:
+        run(names)
+    rounds = [{names: run(names) for names in SETS} for _ in range(9)]
+    return {names: statistics.median(found[names] for found in rounds) for names in SETS}
+
+
+def features(
+    engine: Engine, table: RatingTable, *, mirrored: bool
+) -> dict[str, list[Float32Array]]:
+    """Of each look: features (photos, C), and of the mirror images if asked for."""
+    names = sorted({name for names in SETS for name in names})
+
+    def of(path: Path) -> list[Float32Array]:
+        pixels = read_photo(path, settings=DecodeSettings(longest_side=512)).pixels
+        versions = [pixels, np.ascontiguousarray(pixels[:, ::-1])] if mirrored else [pixels]
+        return [
+            np.stack([engine.pooled(look(version, name)[None])[0, 0, 0] for name in names])
+            for version in versions
+        ]
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        rows = list(pool.map(of, table.photos))
+    versions = len(rows[0])
+    return {
+        name: [np.stack([row[version][at] for row in rows]) for version in range(versions)]
+        for at, name in enumerate(names)
+    }
+
+
+def predict(head: RidgeHead, values: Float32Array) -> Float64Array:
+    """Scores of (photos, C)."""
+    weight = head.weight.numpy().astype(np.float64)
+    return np.sqrt(np.maximum(values, 0)) @ weight + float(head.bias)
+
+
+def beauty(engine: Engine, table: RatingTable, channels: list[int]) -> dict[tuple[str, ...], float]:
+    """SRCC of each set on folds grouped by theme."""
+    looks = features(engine, table, mirrored=True)
+    themes, places = np.unique([rating.group for rating in table], return_inverse=True)
+    fold = (np.random.default_rng(0).permutation(len(themes)) % FOLDS)[places]
+    found: dict[Looks, float] = {}
+    for names in SETS:
+        plain, mirrored = (
+            np.concatenate([looks[name][version] for name in names], axis=1) for version in (0, 1)
+        )
+        scores = np.empty(len(table))
+        for number in range(FOLDS):
+            seen = fold != number
+            head = fit_ridge(
+                np.concatenate([plain[seen], mirrored[seen]]),
+                np.tile(table.mos[seen], 2),
+                channels * len(names),
+                RidgeSettings(3e-4, even_levels=False),
+            )
+            scores[~seen] = predict(head, plain[~seen])
+        found[names] = srcc(scores, table.mos)
+    return found
+
+
+def quality(
+    engine: Engine, table: RatingTable, channels: list[int]
+) -> dict[tuple[str, ...], float]:
+    """SRCC of each set on the official test split."""
+    looks = features(engine, table, mirrored=False)
+    split = np.array([rating.split for rating in table])
+    train, test = split == "train", split == "test"
+    found: dict[Looks, float] = {}
+    for names in SETS:
+        values = np.concatenate([looks[name][0] for name in names], axis=1)
+        head = fit_ridge(
+            values[train],
+            table.mos[train],
+            channels * len(names),
+            RidgeSettings(8e-5, even_levels=True),
+        )
+        found[names] = srcc(predict(head, values[test]), table.mos[test])
+    return found
+
+
+def main() -> None:
+    """Measure, print, and write JSON if asked to."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--oasis", type=Path)
+    parser.add_argument("--oasis-beauty", type=Path)
+    parser.add_argument("--biq2021", type=Path)
+    parser.add_argument("--json", type=Path)
+    settings = parser.parse_args()
+    model = load_model()
+    engine = open_engine(model.backbone, model.kind, device="cpu", precision="auto")
+    channels = [level.channels for level in backbone(model.kind.backbone).levels]
+    columns: dict[str, dict[tuple[str, ...], float]] = {"photos_per_s": speeds(engine)}
+    if settings.oasis is not None:
+        table = load_oasis_beauty(settings.oasis, settings.oasis_beauty)
+        columns["beauty_srcc"] = beauty(engine, table, channels)
+    if settings.biq2021 is not None:
+        columns["quality_srcc"] = quality(engine, load_biq2021(settings.biq2021), channels)
+    rows: list[dict[str, Any]] = [
+        {"looks": " + ".join(names), **{name: values[names] for name, values in columns.items()}}
+        for names in SETS
+    ]
+    print("| looks | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
+    for row in rows:
+        print(f"| {row['looks']} | " + " | ".join(f"{row[name]:.4g}" for name in columns) + " |")
+    if settings.json is not None:
+        settings.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
