@@ -62,7 +62,8 @@ def look(pixels: UInt8Array, name: str) -> UInt8Array:
         return np.ascontiguousarray(pixels[top : top + sides[0], left : left + sides[1]])
     if name == "half":
         even = pixels[: height // 2 * 2, : width // 2 * 2].reshape(height // 2, 2, width // 2, 2, 3)
-        return np.rint(even.mean((1, 3))).astype(np.uint8)
+        halved: UInt8Array = np.rint(even.mean((1, 3))).astype(np.uint8)
+        return halved
     return reduce_pixels(pixels, int(name))
 
 
