@@ -38,7 +38,10 @@ export class Compare {
     rating.addEventListener("undone", ({ detail: { ids } }) => {
       if (ids.length === 2 && !root.hidden) this._show(ids, "asked again");
     });
-    collection.addEventListener("status", ({ detail: { status } }) => this._showCount(status));
+    collection.addEventListener("status", ({ detail: { status } }) => this._showCount(status.ratings.comparisons, status.learn));
+    outbox.addEventListener("sent", ({ detail: { entry, answer } }) => {
+      if (entry.path === "comparisons") this._showCount(answer.comparisons, collection.status?.learn);
+    });
     collection.addEventListener("back", () => { if (!root.hidden && this._pair === null) this.next(); });
     collection.addEventListener("records", () => { if (!root.hidden && this._pair === null && this._isWaiting) this.next(); });
   }
@@ -117,9 +120,8 @@ export class Compare {
     this._question.hidden = true;
   }
 
-  _showCount({ ratings, learn }) {
-    const { comparisons } = ratings;
-    const more = learn ? Math.max(0, learn.needed - learn.ratings - learn.comparisons) : 0;
+  _showCount(comparisons, learn) {
+    const more = learn ? Math.max(0, learn.needed - learn.ratings - comparisons) : 0;
     const answered = comparisons === 1 ? "1 pair answered" : `${comparisons} pairs answered`;
     this._count.textContent = more > 0 ? `${answered} · ${more} more answers or ratings, and your taste can be learned` : answered;
   }

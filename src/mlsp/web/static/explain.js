@@ -10,7 +10,8 @@ export class Explain {
    * @param {import("./toast.js").Toast} options.toast
    */
   constructor({ columns, gallery, toast }) {
-    Object.assign(this, { _columns: columns, _gallery: gallery, _toast: toast });
+    this.columns = columns;
+    Object.assign(this, { _gallery: gallery, _toast: toast });
     this._place = -1;
     gallery.addEventListener("activechange", () => { if (this._place >= 0) this._draw(); });
     gallery.addEventListener("close", () => { this._place = -1; });
@@ -19,7 +20,7 @@ export class Explain {
   /** On to the map of the next score, or to none after the last. */
   turn() {
     if (!this._gallery.viewer.isOpen) return;
-    this._place = this._place + 1 < this._columns.length ? this._place + 1 : -1;
+    this._place = this._place + 1 < this.columns.length ? this._place + 1 : -1;
     this._draw();
     this._toast.say(this._place < 0 ? "No heat map" : `What raised (red) and lowered (blue) ${this._head}`);
   }
@@ -30,7 +31,7 @@ export class Explain {
   }
 
   get _head() {
-    return this._columns[this._place];
+    return this.columns[this._place];
   }
 
   _draw() {

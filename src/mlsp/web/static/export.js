@@ -29,7 +29,6 @@ export class Export {
       element("h2", { id: "p-export-title", text: "Export" }), ...tables, ...(canWriteXmp ? this._sidecars() : []), this._said, this._list,
       element("p", { class: "p-row" }, element("button", { type: "button", class: "g-button p-strong", text: "Close", onclick: () => this.element.close() })),
     );
-    document.querySelector(".gallery").append(this.element);
   }
 
   open() {

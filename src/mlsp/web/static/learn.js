@@ -39,6 +39,8 @@ export class Learn {
   /** The view has come into sight. */
   open() {
     this._heading.focus();
+    // What was said a moment ago counts.
+    this._collection.ask();
   }
 
   /** @param {object} learn as the API gives it */

@@ -40,7 +40,7 @@ function showAway(error, waiting = 0) {
 }
 
 function build(status) {
-  const { columns } = status;
+  let { columns } = status;
   const folder = status.root.split(/[\\/]/).filter(Boolean).at(-1) ?? "Photos";
   const outbox = new Outbox({ root: status.root, idOf: (photo) => collection.idOf(photo) });
   const toast = new Toast(() => rating.undo());
@@ -52,12 +52,14 @@ function build(status) {
 
   const gallery = new Gallery(part("#photos"), {
     columns, title: folder, keys: [...RATING_KEYS, ["E", "full-screen: why this score? A heat map of one score after another"]],
-    badge: ratingBadge, badgeText: ratingWords, onkey: useKey,
+    badge: (record) => ratingBadge(rating.of(record)), badgeText: (record) => ratingWords(rating.of(record)), onkey: useKey,
     details: (record) => element("div", { class: "p-details" }, rating.control(record), status.can.explain ? explain.button() : null),
     sorts: [{ name: "stars", label: "your stars", value: (record) => record.stars, isDescending: true }],
   });
   const explain = new Explain({ columns, gallery, toast });
   const exporting = new Export({ outbox, canWriteXmp: status.can.xmp });
+  // Dialogs open over each view, so they must not be in one.
+  document.body.append(element("div", { class: "gallery p-dialogs" }, part("#photos .g-help"), exporting.element));
   const views = {
     photos: { open: () => gallery.focus() },
     compare: new Compare(part("#compare"), { collection, outbox, rating, toast }),
@@ -108,8 +110,10 @@ function build(status) {
     if (outbox.waiting.length > 0) outbox.send();
   });
   collection.addEventListener("status", ({ detail: { status: now } }) => {
-    // Learned a score: the gallery is built for its columns.
-    if (String(now.columns) !== String(columns)) location.reload();
+    if (String(now.columns) !== String(columns)) {
+      columns = explain.columns = now.columns;
+      gallery.setColumns(columns);
+    }
     const what = outbox.waiting.at(-1)?.words ?? now.undo;
     undo.disabled = what === null;
     undo.title = what === null ? "Nothing to undo" : `Undo: ${what} (Ctrl+Z)`;
@@ -159,6 +163,8 @@ function build(status) {
     window.scrollTo({ top: 0, behavior: "instant" });
     views[name].open();
   }
+  // The gallery's keys are for the view that shows it.
+  window.addEventListener("keydown", (event) => { if (event.key === "/" && part("#photos").hidden) event.stopPropagation(); }, { capture: true });
   window.addEventListener("hashchange", showView);
   showView();
 }

@@ -59,6 +59,11 @@ export class Rating extends EventTarget {
     });
   }
 
+  /** The newest record of a photo: the gallery draws some a moment later. */
+  of(record) {
+    return this._collection.records.get(record.id) ?? record;
+  }
+
   /** Show what waits to be sent on records that have just come. */
   overlay(records) {
     const byPhoto = new Map(records.map((record) => [record.photo, record]));
@@ -73,7 +78,9 @@ export class Rating extends EventTarget {
    * @param {object} record
    * @param {{stars?: ?number, flag?: ?string}} fields what is left out stays
    */
-  rate(record, fields) {
+  rate({ id }, fields) {
+    const record = this._collection.records.get(id);
+    if (!record) return;
     const after = { stars: record.stars, flag: record.flag, ...fields };
     if (after.stars === record.stars && after.flag === record.flag) {
       this._toast.say(`${nameOf(record)}: ${ratingWords(record) || "not rated"} already`);
@@ -99,7 +106,7 @@ export class Rating extends EventTarget {
     if (digit !== null) this.rate(record, { stars: Number(digit) || null });
     else if (letter === "p") this.rate(record, { flag: "pick" });
     else if (letter === "x") this.rate(record, { flag: "reject" });
-    else if (letter === "u") this.rate(record, record.flag === null ? { stars: null } : { flag: null });
+    else if (letter === "u") this.rate(record, this.of(record).flag === null ? { stars: null } : { flag: null });
     else return false;
     if (event.shiftKey) this._onnext();
     return true;
@@ -136,10 +143,10 @@ export class Rating extends EventTarget {
   control(record) {
     const { id } = record;
     const rate = (fields) => {
-      const now = this._collection.records.get(id) ?? record;
+      const now = this._collection.records.get(id);
       const [[name, value]] = Object.entries(fields);
       // Pressed again, a button takes back what it gave.
-      this.rate(now, now[name] === value ? { [name]: null } : fields);
+      if (now) this.rate(now, now[name] === value ? { [name]: null } : fields);
     };
     const stars = Array.from({ length: MOST_STARS }, (_, index) =>
       element("button", { type: "button", class: "p-star", "aria-label": index === 0 ? "1 star" : `${index + 1} stars`, title: `(${index + 1})`, onclick: () => rate({ stars: index + 1 }) }, icon(STAR)),
