@@ -20,6 +20,7 @@ from mlsp.cli.models import models
 from mlsp.cli.predict import predict
 from mlsp.cli.ratings import ratings
 from mlsp.cli.score import score
+from mlsp.cli.serve import serve
 from mlsp.cli.service import service
 from mlsp.cli.train import train
 from mlsp.errors import MlspError
@@ -46,6 +47,7 @@ app.command()(finetune)
 app.command()(import_keras)
 app.command()(predict)
 app.command()(ratings)
+app.command()(serve)
 app.command()(service)
 app.command()(train)
 

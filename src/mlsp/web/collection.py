@@ -99,7 +99,8 @@ class Collection:
     """
 
     def __init__(self, sources: Sequence[Path], said: Mapping[str, Said]) -> None:
-        self.sources = tuple(sources)
+        # Absolute: with these paths ratings are kept and exported.
+        self.sources = tuple(Path(os.path.abspath(source)) for source in sources)
         self.root = _common_folder(self.sources)
         self._lock = threading.Lock()
         self._said = dict(said)

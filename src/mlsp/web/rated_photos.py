@@ -7,8 +7,10 @@ import io
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from mlsp.errors import SettingsError
 from mlsp.scored import Score
@@ -44,8 +46,15 @@ class RatedPhotos:
         # They are asked for every second, and cost milliseconds with 20,000 photos.
         self._counted, self._counts = (-1, -1), (0, 0)
 
-    def rate(self, entry: Entry, said: Said) -> None:
+    def rate(self, entry: Entry, given: Mapping[str, Any]) -> Said:
         """Keep and show what the user says of a photo.
+
+        Args:
+            entry: the photo.
+            given: `stars`, `flag` or both; what is left out stays as it was.
+
+        Returns:
+            What is said of it now.
 
         Raises:
             SettingsError: the photo could not be scored, or what is said of it is out of range.
@@ -53,8 +62,10 @@ class RatedPhotos:
         """
         _check_rateable(entry)
         with self._lock:
+            said = replace(self.collection.said(entry.sha256), **given)
             self.ratings.rate(entry.sha256, str(entry.source), stars=said.stars, flag=said.flag)
             self.collection.say(entry.sha256, said)
+        return said
 
     def compare(self, better: Entry, worse: Entry) -> None:
         """Keep which of two photos is better.
@@ -108,6 +119,12 @@ class RatedPhotos:
             self._counts = rated, sum(pair <= here for pair in self._compared)
             self._counted = state
         return self._counts
+
+    def comparisons(self) -> list[tuple[str, str]]:
+        """The comparisons of two photos of this page: better, worse, oldest first."""
+        here = {entry.sha256 for entry in self.collection.entries()}
+        found = ((one.better_sha256, one.worse_sha256) for one in self.ratings.comparisons())
+        return [pair for pair in found if here.issuperset(pair)]
 
     def skip(self, one: Entry, other: Entry) -> None:
         """Do not ask about two photos again while this page is served."""

@@ -1,0 +1,101 @@
+"""`mlsp serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+
+
+def serve(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            readable=False,
+            metavar="PATH...",
+            help="Photos, and folders of photos.",
+            show_default=False,
+        ),
+    ],
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
+    open_page: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
+    ] = True,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(
+            "--ratings",
+            readable=False,
+            metavar="FILE",
+            help="Where your ratings are kept; by default in MLSP_RATINGS or your data folder.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="NAME|DIR", help="Model; see `mlsp models`.")
+    ] = "default",
+    recursive: Annotated[
+        bool, typer.Option("--recursive/--no-recursive", help="Also photos in subfolders.")
+    ] = True,
+    workers: Workers = None,
+    max_megapixels: MaxMegapixels = 250,
+    use_cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
+    ] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Rank, compare and rate photos in the browser; needs the web extra.
+
+    Prints a link that lets one browser of this machine in, once. Photos appear as they are scored. Nothing is sent anywhere, and no
+    photo is changed, moved or deleted. Ctrl-C ends it; your ratings stay.
+    """
+    from mlsp.caches import open_caches
+    from mlsp.errors import MissingExtraError
+    from mlsp.model import load_model
+    from mlsp.photos import find_photos
+    from mlsp.reports.table import printable
+    from mlsp.scoring import Scorer
+    from mlsp.user_ratings import UserRatings, default_user_ratings_path
+
+    try:
+        from mlsp.web.desk import Desk
+        from mlsp.web.server import open_browser, serve
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("The page", "web") from error
+
+    # Said here and not only on the page.
+    _ = load_model(model).backbone
+    photos = list(find_photos(paths, recursive=recursive))
+    if not photos:
+        where = ", ".join(printable(str(path)) for path in paths)
+        typer.echo(f"mlsp: no photos found in {where}", err=True)
+        raise typer.Exit(2)
+    with (
+        UserRatings.open(ratings or default_user_ratings_path()) as kept,
+        open_caches(remember=use_cache) as caches,
+    ):
+
+        def load(name: Path | str) -> Scorer:
+            return Scorer.load(
+                name,
+                workers=workers,
+                cache=caches.scores,
+                feature_cache=caches.features,
+                max_pixels=round(max_megapixels * 1e6),
+            )
+
+        def ready(link: str) -> None:
+            typer.echo(link)
+            if open_page:
+                open_browser(link)
+            if not quiet:
+                typer.echo(
+                    f"{len(photos)} photos. The link works once, in a browser of this machine. Ratings: {printable(str(kept.path))}."
+                    " Ctrl-C ends.",
+                    err=True,
+                )
+
+        serve(Desk(photos, kept, load, model=model), port=port, ready=ready)
