@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
-from mlsp.arrays import UInt8Array
+import io
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mlsp.arrays import Float64Array, UInt8Array
+from mlsp.errors import SettingsError
 from mlsp.explaining.explanation import Explanation
+
+# Blue and orange are told apart by people who do not see red and green, and on a grey photo by everybody.
+_LOWERS = np.array([40.0, 120.0, 255.0])
+_RAISES = np.array([255.0, 140.0, 20.0])
+_STRONGEST = 0.8
+# The photo behind the colours: grey, with half its contrast.
+_DARKEST, _CONTRAST = 30.0, 0.5
+# Of the map's longer side. Deep levels have a place for every 32 pixels: their borders would be seen, and mean nothing.
+_SMOOTHING = 1 / 30
+# So few places may be coloured stronger than the legend's ends.
+_STRONGER = 1.0
+_LARGEST_ENLARGEMENT = 2
+_BACKGROUND, _INK, _FAINT = (24, 24, 27), (244, 244, 245), (180, 180, 188)
 
 
 def heat_map_png(
@@ -18,10 +38,110 @@ def heat_map_png(
     Args:
         pixels: of the upright photo, RGB, uint8 (H, W, 3), at any size.
         explanation: of its score.
-        longest_side: of the photo in the picture, in pixels; smaller photos are enlarged by at most twice.
-        has_legend: whether score and legend are written below it; without, the picture is of the photo's proportions exactly.
+        longest_side: of the photo in the picture, in pixels; a smaller photo is enlarged at most twice.
+        has_legend: whether score and legend are written below it; without, the picture has the photo's proportions exactly.
 
     Returns:
         A PNG file.
+
+    Raises:
+        SettingsError: `longest_side` is below 1.
     """
-    raise NotImplementedError
+    if longest_side < 1:
+        raise SettingsError(f"longest_side must be at least 1, got {longest_side}")
+    height, width = pixels.shape[:2]
+    enlargement = min(longest_side / max(height, width), _LARGEST_ENLARGEMENT)
+    size = max(1, round(width * enlargement)), max(1, round(height * enlargement))
+    photo = Image.fromarray(pixels).convert("L").resize(size, Image.Resampling.LANCZOS)
+    density, end = _shown(explanation)
+    map_image = Image.fromarray((density / end).astype(np.float32)).resize(
+        size, Image.Resampling.BICUBIC
+    )
+    grey = _DARKEST + _CONTRAST * np.asarray(photo, np.float64)
+    coloured = Image.fromarray(_overlay(grey, np.asarray(map_image, np.float64)))
+    if has_legend:
+        coloured = _with_legend(coloured, explanation, end)
+    stream = io.BytesIO()
+    coloured.save(stream, "PNG", optimize=False, compress_level=7)
+    return stream.getvalue()
+
+
+def _shown(explanation: Explanation) -> tuple[Float64Array, float]:
+    """The map as it is coloured, in score for a hundredth of the photo's area, and what the strongest colour stands for."""
+    contributions = explanation.contributions.astype(np.float64)
+    density = smoothed(contributions * contributions.size / 100)
+    end = float(np.percentile(np.abs(density), 100 - _STRONGER))
+    return density, end if end > 0 else 1.0
+
+
+def smoothed(values: Float64Array) -> Float64Array:
+    """Smooth a map by a Gaussian; at its borders it is mirrored, so that the sum stays.
+
+    Args:
+        values: (h, w).
+    """
+    sigma = max(values.shape) * _SMOOTHING
+    rows, columns = (_gaussian(size, sigma) for size in values.shape)
+    result: Float64Array = rows @ values @ columns.T
+    return result
+
+
+def _gaussian(size: int, sigma: float) -> Float64Array:
+    """(size, size) matrix that smooths along one axis, as if mirrored at both ends; its columns add up to 1."""
+    place = np.arange(size)
+    to, of = place[:, None], place[None]
+    distances = (to - of, to + of + 1, 2 * size - 1 - to - of)
+    weights = np.sum([np.exp(-((distance / sigma) ** 2) / 2) for distance in distances], axis=0)
+    result: Float64Array = weights / weights.sum(axis=0)
+    return result
+
+
+def _overlay(grey: Float64Array, strength: Float64Array) -> UInt8Array:
+    """Colour a grey picture: -1 the strongest blue, 1 the strongest orange."""
+    opacity = _STRONGEST * np.clip(np.abs(strength), 0, 1)[..., None]
+    colour = np.where(strength[..., None] > 0, _RAISES, _LOWERS)
+    mixed = grey[..., None] * (1 - opacity) + colour * opacity
+    return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
+
+
+def _with_legend(photo: Image.Image, explanation: Explanation, end: float) -> Image.Image:
+    """Write score and legend below a picture, which is made wider where it is too narrow for them."""
+    unit = max(12, round(max(photo.size) / 42))
+    font, small = ImageFont.load_default(unit * 1.1), ImageFont.load_default(unit * 0.85)
+    lines = [(_title(explanation), font, _INK), (_meaning(explanation), small, _FAINT)]
+    ends = f"-{end:.2g} lowers", f"raises +{end:.2g}"
+    note = "score that 1 % of the photo adds, beside the average photo"
+    gap, bar = unit // 2, unit * 8
+    needed = [line_font.getlength(text) for text, line_font, _ in lines]
+    needed.append(small.getlength(ends[0]) + small.getlength(ends[1]) + bar + 2 * gap)
+    needed.append(small.getlength(note))
+    width = max(photo.width, math.ceil(max(needed)) + 2 * unit)
+    picture = Image.new("RGB", (width, photo.height + round(unit * 7.6)), _BACKGROUND)
+    picture.paste(photo, ((width - photo.width) // 2, 0))
+    draw = ImageDraw.Draw(picture)
+    y = photo.height + unit * 0.7
+    for text, line_font, ink in lines:
+        draw.text((unit, y), text, ink, line_font)
+        y += unit * 1.6
+    scale = _DARKEST + _CONTRAST * 128
+    strength = np.broadcast_to(np.linspace(-1, 1, bar), (unit, bar))
+    x = unit + small.getlength(ends[0]) + gap
+    draw.text((unit, y), ends[0], _INK, small)
+    picture.paste(
+        Image.fromarray(_overlay(np.full(strength.shape, scale), strength)), (round(x), round(y))
+    )
+    draw.text((x + bar + gap, y), ends[1], _INK, small)
+    draw.text((unit, y + unit * 1.5), note, _FAINT, small)
+    return picture
+
+
+def _title(explanation: Explanation) -> str:
+    score = explanation.score
+    better = (
+        "" if math.isnan(score.percentile) else f", above {score.percentile:.0f} % of rated photos"
+    )
+    return f"{explanation.head} {score.value:.3g}{better}"
+
+
+def _meaning(explanation: Explanation) -> str:
+    return f"{explanation.meaning}; the average photo has {explanation.average:.3g}"

@@ -1,0 +1,114 @@
+"""The maps of a network's levels, before they are pooled to features."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlsp.arrays import Float32Array, UInt8Array
+from mlsp.engines.openvino_runtime import runtime as ov
+from mlsp.errors import EngineError, ModelError
+
+# Between pooling and output: the levels' channels one behind the other, channels last.
+_PASSED_THROUGH = frozenset({"Transpose", "Reshape", "Convert", "Squeeze", "Unsqueeze"})
+
+
+class LevelMaps:
+    """A network that gives its maps, by OpenVINO in float32. Several threads may call it at once.
+
+    Args:
+        file: the network's graph, as `mlsp.export.export_backbone` writes it.
+        levels: how many levels it has.
+        channels: of all of them together.
+
+    Raises:
+        ModelError: the graph cannot be read, or does not pool its maps as ours do.
+    """
+
+    def __init__(self, file: Path, *, levels: int, channels: int) -> None:
+        core = ov.Core()
+        try:
+            graph = core.read_model(file)
+            maps = list(_before_pooling(graph.output(0), file))
+            # Found from the output on, so in the order of the channels.
+            found = [_channels(level) for level in maps]
+            if len(maps) != levels or sum(found) != channels:
+                raise _unknown(
+                    file,
+                    f"{len(maps)} maps of {sum(found)} channels before its pooling,"
+                    f" expected {levels} of {channels}",
+                )
+            graph.add_outputs(maps)
+            self._compiled = core.compile_model(
+                graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
+            )
+        except RuntimeError as error:
+            raise ModelError(
+                f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
+            ) from error
+        self.channels = tuple(found)
+        self._requests = threading.local()
+
+    def __call__(self, view: UInt8Array) -> list[Float32Array]:
+        """Compute the maps of one view.
+
+        Args:
+            view: RGB, (H, W, 3).
+
+        Returns:
+            One (C, h, w) map a level.
+
+        Raises:
+            EngineError: the network failed.
+        """
+        request = getattr(self._requests, "request", None)
+        if request is None:
+            request = self._requests.request = self._compiled.create_infer_request()
+        batch = np.require(view[None], requirements=["C", "W"])
+        try:
+            request.set_input_tensor(ov.Tensor(batch, shared_memory=True))
+            request.infer()
+        except (RuntimeError, MemoryError) as error:
+            raise EngineError(
+                f"the network failed on an input of shape {batch.shape}: {str(error).strip()}"
+            ) from error
+        # The request overwrites its outputs at the next call. The first one is the features.
+        return [
+            np.array(request.get_output_tensor(number + 1).data)[0]
+            for number in range(len(self.channels))
+        ]
+
+
+def _before_pooling(output: Any, file: Path) -> Iterator[Any]:
+    """Walk from a graph's output back to the tensors that are pooled, in the order of their channels."""
+    node = output.get_node()
+    kind = node.get_type_name()
+    sources = [entry.get_source_output() for entry in node.inputs()]
+    if kind in _PASSED_THROUGH or kind == "Result":
+        yield from _before_pooling(sources[0], file)
+    elif kind == "Concat":
+        for source in sources:
+            yield from _before_pooling(source, file)
+    elif kind == "ReduceMean":
+        yield sources[0]
+    elif kind == "MatMul" and sources[0].get_node().get_type_name() == "MatMul":
+        # Rows · map · columns, see `mlsp.backbones.pooled.area_pool`.
+        yield sources[0].get_node().input(1).get_source_output()
+    else:
+        raise _unknown(file, f"{kind!r} where its pooling was expected")
+
+
+def _channels(level: Any) -> int:
+    shape = level.get_partial_shape()
+    return int(shape[1].get_length()) if len(shape) == 4 and shape[1].is_static else 0
+
+
+def _unknown(file: Path, found: str) -> ModelError:
+    return ModelError(
+        f"scores of {file.parent} cannot be explained: its network has {found}."
+        " Explain them by a model whose network mlsp has exported"
+    )
