@@ -1,0 +1,29 @@
+"""A model of one user's own taste, from stars, picks, rejects and comparisons; numpy alone, and onnx to write it.
+
+features ─ components ─ fitting (ridge and Bradley-Terry, drawn towards the default's heads) ─ cross_validation ─ agreement ─ Taste
+                                                                                   Taste ─ model_folder ─ an ordinary model
+    settings, records   how it is learned, what comes out
+    linear_heads        the default's heads as weights
+    learning            all of it: `learn_taste`
+    judgements          ratings files, tables and sidecars -> photos and what was said of them
+"""
+
+from __future__ import annotations
+
+from mlsp.personal.learning import learn_taste
+from mlsp.personal.linear_heads import LinearHead, linear_heads
+from mlsp.personal.model_folder import personal_model_folder, write_personal_model
+from mlsp.personal.records import Bounds, Taste, TasteAgreement
+from mlsp.personal.settings import TasteSettings
+
+__all__ = [
+    "Bounds",
+    "LinearHead",
+    "Taste",
+    "TasteAgreement",
+    "TasteSettings",
+    "learn_taste",
+    "linear_heads",
+    "personal_model_folder",
+    "write_personal_model",
+]

@@ -1,0 +1,83 @@
+"""Scores of photos by models that have not seen them, nor any that is alike.
+
+Groups of photos are dealt into folds. A fold's ratings are those of its groups; its comparisons are those whose first group is one of
+its, and the groups of their other photos are left out of learning too: knowing one side of a comparison would be cheating as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsp.arrays import Float64Array
+from mlsp.personal.fitting import Observations, fit_worth
+from mlsp.personal.settings import TasteSettings
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Worth of photos by models that have not seen them; without a bias, which ranks nothing.
+
+    Attributes:
+        ratings: (repeats, ratings) of the rated photos.
+        margins: (repeats, comparisons) of the better photo less that of the worse one.
+        scores: (observed photos,) of single photos, for the spread of scores: means over repeats.
+    """
+
+    ratings: Float64Array
+    margins: Float64Array
+    scores: Float64Array
+
+
+def hold_out(
+    photos: Float64Array,
+    crowd: Float64Array,
+    said: Observations,
+    groups: NDArray[np.intp],
+    settings: TasteSettings,
+) -> HeldOut:
+    """Cross-validate.
+
+    Args:
+        photos: (N, D) components.
+        crowd: (N, H) the default's heads.
+        said: of some of the photos.
+        groups: (N,) photos that are alike.
+        settings: folds, repeats and seed.
+    """
+    rng = np.random.default_rng(settings.seed)
+    codes = np.unique(groups, return_inverse=True)[1]
+    number = int(codes.max()) + 1
+    rated = len(said.rating_rows)
+    ratings = np.zeros((settings.repeats, rated))
+    margins = np.zeros((settings.repeats, len(said.better)))
+    sums, times = np.zeros(len(photos)), np.zeros(len(photos))
+    for repeat in range(settings.repeats):
+        fold_of = rng.permutation(number) % min(settings.folds, number)
+        swapped = rng.random(len(said.better)) < 0.5
+        home = codes[np.where(swapped, said.worse, said.better)]
+        for fold in range(int(fold_of.max()) + 1):
+            tests_ratings = fold_of[codes[said.rating_rows]] == fold
+            tests = fold_of[home] == fold
+            left_out = fold_of == fold
+            left_out[codes[said.better[tests]]] = left_out[codes[said.worse[tests]]] = True
+            kept = said.chosen(
+                ~left_out[codes[said.rating_rows]],
+                ~(left_out[codes[said.better]] | left_out[codes[said.worse]]),
+            )
+            worth = fit_worth(photos, crowd, kept, observation_groups(kept, codes)).of(
+                photos, crowd
+            )
+            ratings[repeat, tests_ratings] = worth[said.rating_rows[tests_ratings]]
+            margins[repeat, tests] = worth[said.better[tests]] - worth[said.worse[tests]]
+            unseen = left_out[codes]
+            sums[unseen] += worth[unseen]
+            times[unseen] += 1
+    return HeldOut(ratings, margins, sums / times)
+
+
+def observation_groups(said: Observations, groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(observations,) which are left out together when the penalty is chosen: those of one group, comparisons by their better photo."""
+    return np.concatenate([groups[said.rating_rows], groups[said.better]])

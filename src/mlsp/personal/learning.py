@@ -1,0 +1,260 @@
+"""Ratings and comparisons of photos -> a taste."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mlsp.arrays import Float32Array, Float64Array
+from mlsp.errors import RatingsError, SettingsError
+from mlsp.personal.agreement import comparisons_agreement, is_better, ratings_agreement
+from mlsp.personal.components import Components, alike_groups, principal_components
+from mlsp.personal.cross_validation import HeldOut, hold_out, observation_groups
+from mlsp.personal.fitting import Observations, Worth, fit_worth
+from mlsp.personal.linear_heads import LinearHead
+from mlsp.personal.records import Taste, TasteAgreement
+from mlsp.personal.settings import TasteSettings
+
+# Of two photos' standardised features. Shots of one burst have .9 and more, different photos of one theme rarely above .6.
+_ALIKE = 0.8
+_LEAST_GROUPS = 10
+_QUANTILES = 201
+# Comparisons say nothing of a scale. So many deviations fit between its middle and its ends.
+_DEVIATIONS = 2.5
+
+Rows = NDArray[np.intp]
+
+
+def learn_taste(
+    features: Float32Array,
+    *,
+    prior: ArrayLike,
+    ratings: tuple[ArrayLike, ArrayLike] | None = None,
+    comparisons: tuple[ArrayLike, ArrayLike] | None = None,
+    heads: Sequence[LinearHead] = (),
+    groups: Sequence[Hashable] | None = None,
+    settings: TasteSettings | None = None,
+) -> Taste:
+    """Learn what a user likes, and measure on photos left out whether that predicts the user better than the default does.
+
+    Args:
+        features: narrow, (photos, C), not negative.
+        prior: (photos, H) the default's percentiles, 0…100; their means over the heads are what the taste is compared with.
+        ratings: rows of `features`, each at most once, and the stars of each.
+        comparisons: rows of the better photos, and of the worse ones.
+        heads: the default's heads, see `linear_heads`: where judgements are few, they decide. Without them nothing does.
+        groups: (photos,) photos of equal ones belong together, a burst say: they are never on both sides of a fold. Photos whose features
+            are alike belong together in any case.
+        settings: by default as documented there.
+
+    Returns:
+        The taste, in stars.
+
+    Raises:
+        RatingsError: there are too few judgements, all ratings are the same, or all photos are.
+        SettingsError: shapes do not agree, a row or a number is out of range.
+    """
+    settings = settings or TasteSettings()
+    percentiles = np.asarray(prior, dtype=np.float64)
+    _check_features(features, percentiles, heads, groups)
+    rows, stars = _checked_ratings(ratings, len(features), settings)
+    better, worse = _checked_comparisons(comparisons, len(features))
+    _check_enough(len(rows), stars, len(better), settings)
+    used = np.unique(np.concatenate([rows, better, worse]))
+    place = np.zeros(len(features), dtype=np.intp)
+    place[used] = np.arange(len(used))
+    mean, deviation = _scale(stars, settings)
+    said = Observations(place[rows], (stars - mean) / deviation, place[better], place[worse])
+    found = principal_components(features[used], count=settings.components, seed=settings.seed)
+    joined = _joined_groups(found, None if groups is None else [groups[row] for row in used])
+    _check_groups(joined)
+    crowd = np.zeros((len(used), len(heads)))
+    for column, head in enumerate(heads):
+        crowd[:, column] = head.standardised(features[used])
+    held_out = hold_out(found.photos, crowd, said, joined, settings)
+    overall = percentiles[used].mean(axis=1)
+    agreement = _agreement(held_out, overall, said, stars, joined, settings)
+    worth = fit_worth(found.photos, crowd, said, observation_groups(said, joined))
+    values = worth.of(found.photos, crowd)
+    offset = worth.bias
+    if not len(rows):
+        # Comparisons give no scale: the judged photos' middle is its middle, and photos that were not seen spread over it.
+        offset = -float(values.mean())
+        deviation /= max(float(held_out.scores.std()), 1e-6)
+    weights, bias = _folded(worth, found, heads)
+    spread = held_out.scores - held_out.scores.mean() + values.mean() + offset
+    return Taste(
+        weights=deviation * weights,
+        bias=mean + deviation * (bias + offset),
+        lowest=settings.lowest,
+        highest=settings.highest,
+        quantiles=_quantiles(mean + deviation * spread, settings),
+        photo_count=len(used),
+        rating_count=len(rows),
+        comparison_count=len(better),
+        group_count=len(np.unique(joined)),
+        uses_default=bool(heads),
+        penalty=worth.penalty,
+        agreement=agreement,
+        is_better=is_better(agreement),
+    )
+
+
+def _agreement(
+    held_out: HeldOut,
+    overall: Float64Array,
+    said: Observations,
+    stars: Float64Array,
+    groups: Rows,
+    settings: TasteSettings,
+) -> tuple[TasteAgreement, ...]:
+    found: list[TasteAgreement] = []
+    # A handful beside many comparisons has no correlation to speak of.
+    if len(stars) > 2 and np.ptp(stars) > 0:
+        rows = said.rating_rows
+        found.append(
+            ratings_agreement(held_out.ratings, overall[rows], stars, groups[rows], settings)
+        )
+    if len(said.better):
+        pairs = np.stack([groups[said.better], groups[said.worse]], axis=1)
+        margin = overall[said.better] - overall[said.worse]
+        found.append(comparisons_agreement(held_out.margins, margin, pairs, settings))
+    return tuple(found)
+
+
+def _folded(
+    worth: Worth, found: Components, heads: Sequence[LinearHead]
+) -> tuple[Float64Array, float]:
+    """Worth as weights of the square roots of features, and what is added."""
+    weights = found.projection @ worth.components
+    bias = -float(found.offset @ worth.components)
+    for head, weight in zip(heads, worth.crowd, strict=True):
+        weights = weights + head.weights * (weight / head.spread)
+        bias += float(weight) * (head.bias - head.middle) / head.spread
+    return weights, bias
+
+
+def _scale(stars: Float64Array, settings: TasteSettings) -> tuple[float, float]:
+    """What is taken off ratings, and what they are divided by."""
+    middle = (settings.lowest + settings.highest) / 2
+    half = (settings.highest - settings.lowest) / 2
+    if not len(stars):
+        return middle, half / _DEVIATIONS
+    # The deviation of very few ratings may be 0, beside many comparisons.
+    return float(stars.mean()), max(float(stars.std()), half / 10)
+
+
+def _joined_groups(found: Components, groups: Sequence[Hashable] | None) -> Rows:
+    count = len(found.photos)
+    joined = np.arange(count) if found.likeness is None else alike_groups(found.likeness, _ALIKE)
+    if groups is None:
+        return joined
+    first: dict[Hashable, int] = {}
+    for row, name in enumerate(groups):
+        other = int(joined[first.setdefault(name, row)])
+        joined[joined == joined[row]] = other
+    return joined
+
+
+def _quantiles(scores: Float64Array, settings: TasteSettings) -> tuple[float, ...]:
+    # More steps than photos would show a precision that is not there.
+    steps = min(_QUANTILES, len(scores))
+    clipped = np.clip(scores, settings.lowest, settings.highest)
+    return tuple(np.quantile(clipped, np.linspace(0, 1, steps)).round(6).tolist())
+
+
+def _check_features(
+    features: Float32Array,
+    percentiles: Float64Array,
+    heads: Sequence[LinearHead],
+    groups: Sequence[Hashable] | None,
+) -> None:
+    if features.ndim != 2 or percentiles.ndim != 2 or len(percentiles) != len(features):
+        raise SettingsError(
+            f"expected features (photos, C) and percentiles (photos, heads), got {features.shape} and {percentiles.shape}"
+        )
+    if not (np.isfinite(features).all() and np.isfinite(percentiles).all()):
+        raise SettingsError("features and percentiles must be finite numbers")
+    for head in heads:
+        if len(head.weights) != features.shape[1]:
+            raise SettingsError(
+                f"the head {head.name!r} reads {len(head.weights)} channels, the features have {features.shape[1]}"
+            )
+    if groups is not None and len(groups) != len(features):
+        raise SettingsError(
+            f"expected a group for each of {len(features)} photos, got {len(groups)}"
+        )
+
+
+def _checked_ratings(
+    ratings: tuple[ArrayLike, ArrayLike] | None, photos: int, settings: TasteSettings
+) -> tuple[Rows, Float64Array]:
+    if ratings is None:
+        return np.zeros(0, dtype=np.intp), np.zeros(0)
+    rows, stars = _rows(ratings[0], photos), np.asarray(ratings[1], dtype=np.float64)
+    if rows.shape != stars.shape:
+        raise SettingsError(
+            f"expected a rating for each row, got {len(stars)} for {len(rows)} rows"
+        )
+    if len(np.unique(rows)) < len(rows):
+        raise SettingsError("a photo is rated more than once: give its last rating")
+    # Written so that NaN fails as well.
+    if not ((stars >= settings.lowest) & (stars <= settings.highest)).all():
+        raise SettingsError(
+            f"ratings must lie between {settings.lowest:g} and {settings.highest:g}, got {stars.min():g} to {stars.max():g}"
+        )
+    return rows, stars
+
+
+def _checked_comparisons(
+    comparisons: tuple[ArrayLike, ArrayLike] | None, photos: int
+) -> tuple[Rows, Rows]:
+    if comparisons is None:
+        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+    better, worse = (_rows(side, photos) for side in comparisons)
+    if better.shape != worse.shape:
+        raise SettingsError(
+            f"expected a worse photo for each better one, got {len(worse)} for {len(better)}"
+        )
+    if (better == worse).any():
+        raise SettingsError("a photo cannot be compared with itself")
+    return better, worse
+
+
+def _rows(given: ArrayLike, photos: int) -> Rows:
+    rows = np.asarray(given)
+    if rows.size == 0:
+        return np.zeros(0, dtype=np.intp)
+    if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
+        raise SettingsError(f"expected numbers of photos, got {rows.dtype} of shape {rows.shape}")
+    if rows.min() < 0 or rows.max() >= photos:
+        raise SettingsError(
+            f"expected rows 0 to {photos - 1}, got {rows.min()} to {rows.max()}: there are features of {photos} photos"
+        )
+    return rows.astype(np.intp)
+
+
+def _check_enough(
+    ratings: int, stars: Float64Array, comparisons: int, settings: TasteSettings
+) -> None:
+    if ratings + comparisons < settings.least:
+        raise RatingsError(
+            f"too little to learn from: {ratings} ratings and {comparisons} comparisons, at least {settings.least} together are"
+            " needed. Rate or compare more photos"
+        )
+    if not comparisons and np.ptp(stars) == 0:
+        raise RatingsError(
+            f"all {ratings} ratings are {stars[0]:g}: what you like more and what less cannot be learned from them. Give different"
+            " ratings, or compare photos"
+        )
+
+
+def _check_groups(groups: Rows) -> None:
+    number = len(np.unique(groups))
+    if number < _LEAST_GROUPS:
+        raise RatingsError(
+            f"the {len(groups)} judged photos are of {number} kinds only, copies and shots of one burst counted once: at least"
+            f" {_LEAST_GROUPS} are needed to see whether a taste holds for other photos. Rate more different photos"
+        )

@@ -1,0 +1,54 @@
+"""How a taste is learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlsp.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class TasteSettings:
+    """How a taste is learned.
+
+    Attributes:
+        least: ratings and comparisons, together, below which nothing is learned.
+        lowest: end of the ratings' scale.
+        highest: other end of it.
+        folds: of a cross-validation.
+        repeats: cross-validations, each with other folds.
+        resamples: of the bootstrap that gives the intervals.
+        confidence: of the intervals, 0…1.
+        components: principal components of the rated photos that are learned from, at most.
+        seed: of the folds and the bootstrap; equal seeds give equal models.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+
+    least: int = 30
+    lowest: float = 1.0
+    highest: float = 5.0
+    folds: int = 10
+    repeats: int = 2
+    resamples: int = 1000
+    confidence: float = 0.95
+    components: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("least", self.least, 2),
+            ("folds", self.folds, 2),
+            ("repeats", self.repeats, 1),
+            ("resamples", self.resamples, 100),
+            ("components", self.components, 1),
+        ):
+            if value < least:
+                raise SettingsError(f"{name} must be at least {least}, got {value}")
+        if not self.lowest < self.highest:
+            raise SettingsError(
+                f"the scale must end above where it begins, got {self.lowest:g} to {self.highest:g}"
+            )
+        if not 0 < self.confidence < 1:
+            raise SettingsError(f"confidence must lie between 0 and 1, got {self.confidence}")
