@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+from mlsp.cli.star_options import OverwriteRatings, StarThresholds, Xmp, XmpNames
 
 
 def score(
@@ -61,6 +62,10 @@ def score(
         bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
     ] = True,
     quiet: Quiet = False,
+    xmp: Xmp = False,
+    star_thresholds: StarThresholds = None,
+    xmp_names: XmpNames = None,
+    overwrite_ratings: OverwriteRatings = False,
 ) -> None:
     """Score photos and rank them.
 
@@ -73,8 +78,12 @@ def score(
     from mlsp.photos import find_photos
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
     from mlsp.reports.table import print_table, printable
+    from mlsp.reports.xmp_report import write_stars, xmp_settings
     from mlsp.scoring import Failed, Scored, Scorer
 
+    stars = xmp_settings(
+        xmp, thresholds=star_thresholds, names=xmp_names, overwrite=overwrite_ratings
+    )
     if output is not None:
         check_output(output)
     photos = list(find_photos(paths, recursive=recursive))
@@ -124,5 +133,11 @@ def score(
     elif ranked:
         print_table(ranked, model_name=scorer.model.name, heads=heads, stream=sys.stdout)
     progress.summarise(len(scored), len(failed), outputs)
+    if stars is not None:
+        with RunProgress(len(ranked), done_word="rated", quiet=quiet) as sidecars:
+            summary = write_stars(ranked, by=sort, settings=stars, on_result=sidecars.advance)
+        failed += summary.failed
+        if not quiet:
+            typer.echo(str(summary), err=True)
     if failed:
         raise typer.Exit(1)
