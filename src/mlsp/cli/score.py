@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mlsp.cli.options import MaxMegapixels, Quiet, Workers
-from mlsp.cli.star_options import OverwriteRatings, StarThresholds, Xmp, XmpNames
+from mlsp.cli.star_options import OverwriteRatings, StarThresholds, Xmp, XmpNames, give_stars
 
 
 def score(
@@ -78,7 +78,7 @@ def score(
     from mlsp.photos import find_photos
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
     from mlsp.reports.table import print_table, printable
-    from mlsp.reports.xmp_report import write_stars, xmp_settings
+    from mlsp.reports.xmp_report import xmp_settings
     from mlsp.scoring import Failed, Scored, Scorer
 
     stars = xmp_settings(
@@ -133,11 +133,6 @@ def score(
     elif ranked:
         print_table(ranked, model_name=scorer.model.name, heads=heads, stream=sys.stdout)
     progress.summarise(len(scored), len(failed), outputs)
-    if stars is not None:
-        with RunProgress(len(ranked), done_word="rated", quiet=quiet) as sidecars:
-            summary = write_stars(ranked, by=sort, settings=stars, on_result=sidecars.advance)
-        failed += summary.failed
-        if not quiet:
-            typer.echo(str(summary), err=True)
+    failed += give_stars(ranked, stars, by=sort, quiet=quiet)
     if failed:
         raise typer.Exit(1)

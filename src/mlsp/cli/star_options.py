@@ -1,10 +1,16 @@
-"""Options of `mlsp score` for stars in XMP sidecars."""
+"""Options of `mlsp score` for stars in XMP sidecars, and what it says while it writes them."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from mlsp.features import Failed
+    from mlsp.reports.xmp_report import XmpSettings
+    from mlsp.scored import Scored
 
 _PANEL = "Stars"
 
@@ -44,3 +50,29 @@ OverwriteRatings: TypeAlias = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+
+
+def give_stars(
+    ranked: Sequence[Scored], settings: XmpSettings | None, *, by: str, quiet: bool
+) -> Sequence[Failed]:
+    """Write sidecars with a progress bar and a summary.
+
+    Args:
+        ranked: results.
+        settings: how; None for not at all.
+        by: the column whose percentile counts.
+        quiet: show neither bar nor summary.
+
+    Returns:
+        The photos whose sidecar was left alone.
+    """
+    from mlsp.cli.progress import RunProgress
+    from mlsp.reports.xmp_report import write_stars
+
+    if settings is None:
+        return ()
+    with RunProgress(len(ranked), done_word="rated", quiet=quiet) as progress:
+        summary = write_stars(ranked, by=by, settings=settings, on_result=progress.advance)
+    if not quiet:
+        typer.echo(str(summary), err=True)
+    return summary.failed
