@@ -58,12 +58,13 @@ def make_store(
     grids: tuple[Grid, ...] | None = None,
     failed: tuple[int, ...] = (),
     pending: tuple[int, ...] = (),
+    longest_side: int | None = None,
     **layout: Any,
 ) -> Path:
     """A feature file of (photos, views, G, G, 256)."""
     photos, views, grid = features.shape[:3]
     view_name = {1: "whole", 2: "whole_mirrored", 8: "corners8"}[views]
-    kind = FeatureKind("tiny", "0" * 64, LEVELS, view_name, None, grid)  # type: ignore[arg-type]
+    kind = FeatureKind("tiny", "0" * 64, LEVELS, view_name, longest_side, grid)  # type: ignore[arg-type]
     kept = grids or (grid,)
     settings = {"dtype": "float16"} | layout
     with FeatureStore.create(

@@ -14,7 +14,9 @@ def experiment(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="table2, table3, table4, fig7 or fig8.", show_default=False
+            metavar="NAME",
+            help="table2, table3, table4, fig7, fig8, or claims: which of the paper's claims hold.",
+            show_default=False,
         ),
     ],
     ratings: Annotated[
@@ -61,6 +63,51 @@ def experiment(
             "--own-size", help="Photos at their own size where the paper has them at 256×256."
         ),
     ] = False,
+    views: Annotated[
+        str | None,
+        typer.Option(
+            "--views",
+            metavar="NAME",
+            help="Views in place of the paper's corners8: whole_mirrored, say.",
+            show_default=False,
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe",
+            metavar="NAME",
+            help="paper or released; by default paper. Small collections learn quicker by released.",
+            show_default=False,
+        ),
+    ] = None,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rows",
+            metavar="PATTERN",
+            help="Run only the rows whose label is like this: 'Single-3FC*'; may be repeated. Others keep their results.",
+            show_default=False,
+        ),
+    ] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scores",
+            metavar="ROW=FILE.csv",
+            help="Scores of the test photos as the result of a row: of a fine-tuned model, by mlsp score; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    folds: Annotated[
+        int,
+        typer.Option(
+            "--folds",
+            metavar="K",
+            min=1,
+            help="Train K times, so that each photo is a test photo once; for small collections.",
+        ),
+    ] = 1,
     split: Annotated[str, typer.Option("--split", help="given, random or group.")] = "given",
     validation_share: Annotated[
         float, typer.Option("--validation-share", help="As for mlsp train.")
@@ -95,12 +142,15 @@ def experiment(
             show_default=False,
         ),
     ] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="float32 or bfloat16, as for mlsp train.")
+    ] = "float32",
     quiet: Quiet = False,
 ) -> None:
     """Run a table or figure of the paper on stored features and ratings; what has a result is not run again."""
     # Imported here, so that other commands need not wait for torch.
     from mlsp.cli.train_progress import TrainProgress
-    from mlsp.experiments import ExperimentJob, as_markdown, run_experiment, write_outcomes
+    from mlsp.experiments import ExperimentJob, parse_scores, run_experiment, write_outcomes
     from mlsp.splits import SplitSettings
     from mlsp.training import TrainSettings
 
@@ -111,10 +161,20 @@ def experiment(
         output,
         backbone=backbone,
         own_size=own_size,
+        views=views,  # type: ignore[arg-type]  # checked there
+        recipe=recipe,
+        rows=tuple(rows or ("*",)),
+        scores=parse_scores(scores or ()),
+        folds=folds,
         lowest=lowest,
         highest=highest,
         split=SplitSettings(split, validation_share, test_share, seed),  # type: ignore[arg-type]  # checked there
-        settings=TrainSettings(seed=seed, epochs=epochs, batch=batch),
+        settings=TrainSettings(
+            seed=seed,
+            precision=precision,  # type: ignore[arg-type]  # checked there
+            epochs=epochs,
+            batch=batch,
+        ),
     )
     with TrainProgress(quiet=quiet) as progress:
         outcomes = run_experiment(
@@ -122,5 +182,5 @@ def experiment(
             watch=progress.watch(),
             row_begins=lambda row: None if quiet else typer.echo(f"{row.label}:", err=True),
         )
-    write_outcomes(output, name, outcomes)
-    typer.echo(as_markdown(name, outcomes), nl=False)
+    text, *_ = write_outcomes(output, name, outcomes, job.groups())
+    typer.echo(text.read_text("utf-8"), nl=False)

@@ -2,27 +2,38 @@
 
 records    what a row is, and what came out of it
 tables     the paper's rows and numbers: EXPERIMENTS
+job        what to run, from which files
 features   which feature file a row runs on, or the command that makes it
 baselines  what needs no features: calling all photos alike, their width and height
+folds      each photo a test photo once
+measuring  metrics with intervals
 runner     run_experiment: runs what is missing
-writing    Markdown, CSV and a plot
+claims     which of the paper's claims the rows bear out
+writing    Markdown and CSV; plots: pictures
 """
 
 from __future__ import annotations
 
+from mlsp.experiments.claims import CLAIMS, Claim, PairResult, check_claims
+from mlsp.experiments.job import ExperimentJob, parse_scores
 from mlsp.experiments.records import Outcome, PaperNumbers, Result, Row
-from mlsp.experiments.runner import ExperimentJob, run_experiment
+from mlsp.experiments.runner import run_experiment
 from mlsp.experiments.tables import EXPERIMENTS
 from mlsp.experiments.writing import as_markdown, write_outcomes
 
 __all__ = [
+    "CLAIMS",
     "EXPERIMENTS",
+    "Claim",
     "ExperimentJob",
     "Outcome",
+    "PairResult",
     "PaperNumbers",
     "Result",
     "Row",
     "as_markdown",
+    "check_claims",
+    "parse_scores",
     "run_experiment",
     "write_outcomes",
 ]

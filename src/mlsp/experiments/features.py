@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mlsp.backbones import backbone
 from mlsp.errors import SettingsError
 from mlsp.experiments.records import Row
+from mlsp.feature_schema import DONE
 from mlsp.feature_store import FeatureStore
 
 
@@ -20,11 +23,23 @@ def _fits(row: Row, store: FeatureStore) -> bool:
     # Wide features of the same pass give narrow ones by their mean.
     has_grid = row.grid in store.layout.grids or 5 in store.layout.grids
     return (
-        (kind.backbone, kind.views, kind.resize) == (row.backbone, row.views, row.resize)
-        and kind.longest_side is None
+        (kind.backbone, kind.views) == (row.backbone, row.views)
         and has_grid
         and len(kind.levels) == level_count(row.backbone, [store])
+        and _has_size(row, store)
     )
+
+
+def _has_size(row: Row, store: FeatureStore) -> bool:
+    kind = store.layout.kind
+    if kind.longest_side is None:
+        return kind.resize == row.resize
+    # Square photos come to the same size by either option, but the longest side enlarges none.
+    if row.resize != (kind.longest_side, kind.longest_side):
+        return False
+    side = kind.longest_side
+    photos = (store.photo(int(number)) for number in np.flatnonzero(store.statuses() == DONE))
+    return all(photo.width == photo.height and (photo.width or 0) >= side for photo in photos)
 
 
 def level_count(name: str, stores: Sequence[FeatureStore]) -> int:

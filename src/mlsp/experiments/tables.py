@@ -126,6 +126,44 @@ def _fig7(backbone: str | None, levels: Callable[[str], int]) -> _Rows:
     )
 
 
+def _claims(backbone: str | None, _levels: Callable[[str], int]) -> _Rows:
+    """What the pairs of `mlsp.experiments.claims` need, quick rows first; whole photos but for `views`."""
+    network = backbone or _V3
+
+    def rows(label: str, head: str, *, closed: bool = False) -> _Rows:
+        full = Row(
+            label,
+            "closed_form" if closed else "head",
+            head=head,
+            backbone=network,
+            views="whole",
+        )
+        return (
+            full,
+            replace(full, label=f"{label} (5)", last_levels=5),
+            replace(full, label=f"{label}, 256×256", resize=_SMALL),
+            replace(full, label=f"{label}, views", views="corners8"),
+        )
+
+    one_layer, one_layer_of_5, *_ = rows("Single-1FC", "single_1fc")
+    three, *other_threes = rows("Single-3FC", "single_3fc")
+    pool, *_ = rows("Pool-3FC", "pool_3fc")
+    released = replace(pool, label="Pool-3FC, released form", head="pool_3fc_released")
+    return (
+        *rows("Ridge", "ridge", closed=True),
+        *rows("Kernel ridge", "kernel", closed=True),
+        one_layer,
+        one_layer_of_5,
+        three,
+        *other_threes,
+        replace(three, label="Single-3FC (+do)", more_dropout=True),
+        replace(three, label="Multi-3FC", head="multi_3fc"),
+        replace(released, label="Pool-3FC (5), released form", last_levels=5),
+        released,
+        pool,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """A table or figure.
@@ -144,5 +182,6 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "table3": Experiment("Table 3: photos at their own size", _table3),
     "table4": Experiment("Table 4: other methods", _table4),
     "fig7": Experiment("Figure 7: Single-3FC on more and more levels, from the last", _fig7),
+    "claims": Experiment("The paper's claims, in pairs of rows", _claims),
     "fig8": Experiment("Figures 8 and 9: high-rated photos with small and large errors", _table3),
 }

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from mlsp.atomic_file import atomic_write, atomic_write_text
+from mlsp.experiments.claims import PairResult, check_claims
+from mlsp.experiments.plots import line_figure, rows_figure
 from mlsp.experiments.records import METRICS, Outcome
 from mlsp.experiments.tables import EXPERIMENTS
 
@@ -18,13 +17,19 @@ from mlsp.experiments.tables import EXPERIMENTS
 _HIGH_RATED, _SHOWN = 5000 / 19928, 40
 
 
-def write_outcomes(folder: Path, name: str, outcomes: Sequence[Outcome]) -> tuple[Path, ...]:
-    """Write NAME.md, NAME.csv and NAME.png.
+def write_outcomes(
+    folder: Path,
+    name: str,
+    outcomes: Sequence[Outcome],
+    groups: Mapping[str, str] | None = None,
+) -> tuple[Path, ...]:
+    """Write NAME.md, NAME.csv and NAME.png; for claims also `claims-pairs.csv`.
 
     Args:
         folder: that exists.
         name: key of `EXPERIMENTS`.
         outcomes: of its rows.
+        groups: see `mlsp.experiments.check_claims`.
 
     Returns:
         The files.
@@ -33,8 +38,9 @@ def write_outcomes(folder: Path, name: str, outcomes: Sequence[Outcome]) -> tupl
         OSError: one cannot be written.
     """
     text, table, plot = (folder / f"{name}.{suffix}" for suffix in ("md", "csv", "png"))
+    tested = check_claims(outcomes, groups) if name == "claims" else ()
     with atomic_write_text(text) as file:
-        file.write(as_markdown(name, outcomes))
+        file.write(as_markdown(name, outcomes, tested))
     with atomic_write_text(table) as file:
         writer = csv.writer(file)
         if name == "fig8":
@@ -47,28 +53,29 @@ def write_outcomes(folder: Path, name: str, outcomes: Sequence[Outcome]) -> tupl
             writer.writerow(header)
             writer.writerows(_csv_row(outcome) for outcome in outcomes)
     with atomic_write(plot) as binary:
-        figure = Figure(figsize=(8, 1.5 + 0.3 * len(outcomes)), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots()
-        for place, outcome in enumerate(outcomes):
-            paper = outcome.row.paper.srcc
-            if paper is not None:
-                axes.plot([paper], [place], "x", color="tab:orange")
-            ours = outcome.result.numbers.get("srcc") if outcome.result else None
-            if ours is not None and math.isfinite(ours.value):
-                axes.plot([ours.low, ours.high], [place, place], color="tab:blue")
-                axes.plot([ours.value], [place], "o", color="tab:blue")
-        axes.set_yticks(
-            range(len(outcomes)), [f"{one.row.label} {one.row.backbone}" for one in outcomes]
-        )
-        axes.invert_yaxis()
-        axes.set_xlabel("SRCC (dot: ours with its 95 % interval; cross: the paper's, on AVA)")
+        figure = (line_figure if name == "fig7" else rows_figure)(outcomes)
         figure.savefig(binary, format="png", dpi=110)
-    return text, table, plot
+    if not tested:
+        return text, table, plot
+    pairs = folder / f"{name}-pairs.csv"
+    with atomic_write_text(pairs) as file:
+        writer = csv.writer(file)
+        fields = ("photos", "first", "second", "difference", "low", "high", "p_value", "verdict")
+        writer.writerow(("claim", "better", "worse", *fields))
+        for one in tested:
+            values = [getattr(one, field) for field in fields]
+            writer.writerow((one.claim.text, one.better, one.worse, *map(_cell, values)))
+    return text, table, plot, pairs
 
 
-def as_markdown(name: str, outcomes: Sequence[Outcome]) -> str:
-    """A table of ours and the paper's; for fig8 also the photos."""
+def as_markdown(name: str, outcomes: Sequence[Outcome], tested: Sequence[PairResult] = ()) -> str:
+    """A table of ours and the paper's; for fig8 also the photos, for claims the pairs.
+
+    Args:
+        name: key of `EXPERIMENTS`.
+        outcomes: of its rows.
+        tested: see `mlsp.experiments.check_claims`.
+    """
     lines = [f"# {EXPERIMENTS[name].title}", ""]
     lines += [
         "Ours with 95 % bootstrap intervals over the test photos; the paper's are of AVA.",
@@ -98,7 +105,37 @@ def as_markdown(name: str, outcomes: Sequence[Outcome]) -> str:
         lines += ["", "| photo | MOS | score | error | of |", "|---|---|---|---|---|"]
         for of, (photo, mos, score) in _selected(outcomes):
             lines.append(f"| {photo} | {mos:.3f} | {score:.3f} | {score - mos:+.3f} | {of} |")
+    if tested:
+        lines += ["", *_claim_lines(tested)]
     return "\n".join(lines) + "\n"
+
+
+def _claim_lines(tested: Sequence[PairResult]) -> list[str]:
+    lines = [
+        "SRCC of both rows of a pair on the same photos. A claim holds where the 95 % interval of the difference is above 0,"
+        " or above -.02 for `as good`; contrary: below; open: neither.",
+        "",
+        "| claim | the paper's | better | worse | SRCC | difference | p | verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in tested:
+        cells = ("–", "–", "–")
+        if math.isfinite(one.difference):
+            cells = (
+                f"{one.first:.3f} and {one.second:.3f}",
+                f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]",
+                f"{one.p_value:.3f}",
+            )
+        claim = one.claim
+        texts = (claim.text, claim.paper, one.better, one.worse, *cells, one.verdict)
+        lines.append(f"| {' | '.join(texts)} |")
+    return lines
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return f"{value:.6f}" if math.isfinite(value) else ""
+    return value
 
 
 def _selected(outcomes: Sequence[Outcome]) -> list[tuple[str, tuple[str, float, float]]]:
