@@ -11,6 +11,7 @@ import typer
 from mlsp.cli.backbones import backbones
 from mlsp.cli.evaluate import evaluate
 from mlsp.cli.experiment import experiment
+from mlsp.cli.explain import explain
 from mlsp.cli.export import export
 from mlsp.cli.extract import extract
 from mlsp.cli.features import features
@@ -42,6 +43,7 @@ app.add_typer(features, name="features")
 app.command()(backbones)
 app.command()(evaluate)
 app.command()(experiment)
+app.command()(explain)
 app.command()(export)
 app.command()(finetune)
 app.command()(import_keras)

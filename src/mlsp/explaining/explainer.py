@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
 
 from mlsp.arrays import Float32Array, Float64Array, UInt8Array
 from mlsp.engines.openvino_engine import OpenVinoHead
 from mlsp.errors import EngineError, PhotoError, SettingsError, unknown_name
+from mlsp.explaining.contents import without_content
 from mlsp.explaining.contributions import View, by_cell, by_place
 from mlsp.explaining.explanation import Explanation, LevelShare
 from mlsp.explaining.head_slopes import LinearForm, linear_form
@@ -26,8 +26,6 @@ from mlsp.views import cut_views
 # Pixels of the network's input for a place of the result: as fine as the second of five steps of most networks.
 _PIXELS_A_PLACE = 8
 _MOST_PLACES = 96
-# Of the longer side: leaves colours and large shapes, takes what is sharp.
-_BLUR = 1 / 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,11 @@ class Explainer:
             _Head(records[name], reader, linear_form(reader, shape), _average(records[name]))
             for name, reader in readers.items()
         ]
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the heads whose scores are explained."""
+        return tuple(head.record.name for head in self._heads)
 
     def explain(self, source: Path) -> dict[str, Explanation]:
         """Explain the scores of a photo.
@@ -168,18 +171,6 @@ class Explainer:
             LevelShare(name, level.shape[1], level.shape[2], float(raised))
             for name, level, raised in zip(self.scorer.model.kind.levels, maps, above, strict=True)
         )
-
-
-def without_content(pixels: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
-    """Make the photos that a photo is compared with: itself out of focus, and its mean colour.
-
-    Args:
-        pixels: (H, W, 3).
-    """
-    sigma = max(pixels.shape[:2]) * _BLUR
-    blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(sigma)))
-    mean = np.rint(pixels.reshape(-1, 3).mean(axis=0)).astype(np.uint8)
-    return blurred, np.broadcast_to(mean, pixels.shape)
 
 
 def _average(record: HeadRecord) -> float:

@@ -54,7 +54,10 @@ class LinearForm:
         if self.of == "features":
             return self.weights
         roots = np.sqrt(np.maximum(features, 0)) + np.sqrt(np.maximum(base, 0))
-        return np.divide(self.weights, roots, out=np.zeros_like(self.weights), where=roots > 0)
+        slopes: Float64Array = np.divide(
+            self.weights, roots, out=np.zeros_like(self.weights), where=roots > 0
+        )
+        return slopes
 
 
 def linear_form(head: Head, shape: tuple[int, int, int]) -> LinearForm | None:

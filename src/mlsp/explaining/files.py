@@ -1,0 +1,154 @@
+"""Explanations as files: a picture a photo and head."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlsp.atomic_file import atomic_write
+from mlsp.errors import EngineError, PhotoError, SettingsError
+from mlsp.explaining.explainer import Explainer
+from mlsp.explaining.explanation import Explanation
+from mlsp.explaining.occlusion import OcclusionCheck, check_by_occlusion
+from mlsp.explaining.picture import heat_map_png
+from mlsp.features import Failed
+from mlsp.photos import DecodeSettings, read_photo
+
+_PICTURE_SIDE = 1024
+_SUFFIX = ".png"
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A photo whose scores were explained.
+
+    Attributes:
+        source: the photo.
+        explanations: by head.
+        pictures: files that were written, by head.
+        checks: by head; none where they were not asked for.
+    """
+
+    source: Path
+    explanations: dict[str, Explanation]
+    pictures: dict[str, Path]
+    checks: dict[str, OcclusionCheck] = field(default_factory=dict)
+
+
+def picture_paths(
+    sources: Sequence[Path], heads: Sequence[str], output: Path
+) -> list[dict[str, Path]]:
+    """Say where the pictures go, and make sure that they can be written.
+
+    Args:
+        sources: photos.
+        heads: names of the heads.
+        output: a folder, which is made if need be; or a .png file for the picture of one photo and head.
+
+    Returns:
+        For each photo its pictures by head, all of them different: `photo.head.png`, or `photo.jpg.head.png` and then with a
+        number where two would have one name.
+
+    Raises:
+        SettingsError: one file is named for several pictures, or the folder cannot be made or written, or a picture would
+            replace a photo.
+    """
+    if output.suffix.lower() == _SUFFIX and not output.is_dir():
+        if len(sources) * len(heads) != 1:
+            raise SettingsError(
+                f"{str(output)!r} is one file, but there are {len(sources) * len(heads)} pictures to write"
+                f" (photos × scores: {len(sources)} × {len(heads)}): name a folder, or one photo and --head"
+            )
+        _check_folder(output.parent)
+        paths = [{heads[0]: output}]
+    else:
+        _check_folder(output)
+        paths = []
+        taken: set[str] = set()
+        for source in sources:
+            stem = _free_name(source, heads, taken)
+            paths.append({head: output / f"{stem}.{head}{_SUFFIX}" for head in heads})
+    photos = {os.path.realpath(source) for source in sources}
+    for path in (path for of_photo in paths for path in of_photo.values()):
+        if os.path.realpath(path) in photos:
+            raise SettingsError(
+                f"{str(path)!r} is a photo itself and will not be replaced: name another --output"
+            )
+    return paths
+
+
+def _free_name(source: Path, heads: Sequence[str], taken: set[str]) -> str:
+    number = 1
+    while True:
+        name = (source.stem, source.name)[min(number, 2) - 1] + (f" {number}" if number > 2 else "")
+        # Some file systems take upper and lower case for the same.
+        keys = {f"{name}.{head}".casefold() for head in heads}
+        if not keys & taken:
+            taken |= keys
+            return name
+        number += 1
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the folder {str(folder)!r} cannot be made: {error.strerror}: name another --output"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsError(f"the folder {str(folder)!r} is not writable: name another --output")
+
+
+def explain_files(
+    explainer: Explainer, sources: Sequence[Path], output: Path, *, with_check: bool = False
+) -> Iterator[Explained | Failed]:
+    """Explain photos and write the pictures.
+
+    Args:
+        explainer: explains them.
+        sources: photos.
+        output: see `picture_paths`.
+        with_check: also check each explanation by occlusion.
+
+    Returns:
+        Exactly one result for each source, in their order. A photo that cannot be scored is a `Failed`.
+
+    Raises:
+        SettingsError: see `picture_paths`; or the disk is full.
+    """
+    paths = picture_paths(sources, explainer.heads, output)
+    return _explain_files(explainer, sources, paths, with_check)
+
+
+def _explain_files(
+    explainer: Explainer,
+    sources: Sequence[Path],
+    paths: Sequence[dict[str, Path]],
+    with_check: bool,
+) -> Iterator[Explained | Failed]:
+    for source, pictures in zip(sources, paths, strict=True):
+        try:
+            explanations = explainer.explain(source)
+            some = next(iter(explanations.values()))
+            settings = DecodeSettings.of(_PICTURE_SIDE, some.width * some.height)
+            pixels = read_photo(source, settings=settings).pixels
+            checks = check_by_occlusion(explainer.scorer, explanations) if with_check else {}
+        except PhotoError as error:
+            yield Failed(source, error)
+            continue
+        except EngineError as error:
+            # One photo that the network cannot take must not end a run.
+            yield Failed(source, PhotoError(str(error)))
+            continue
+        for head, path in pictures.items():
+            try:
+                with atomic_write(path) as file:
+                    file.write(heat_map_png(pixels, explanations[head], longest_side=_PICTURE_SIDE))
+            except OSError as error:
+                raise SettingsError(
+                    f"cannot write the picture {str(path)!r}: {error.strerror or error}: free some space or name another --output"
+                ) from error
+        yield Explained(source, explanations, pictures, checks)
