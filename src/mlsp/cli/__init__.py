@@ -17,6 +17,7 @@ from mlsp.cli.extract import extract
 from mlsp.cli.features import features
 from mlsp.cli.finetune import finetune
 from mlsp.cli.import_keras import import_keras
+from mlsp.cli.learn import learn
 from mlsp.cli.models import models
 from mlsp.cli.predict import predict
 from mlsp.cli.ratings import ratings
@@ -47,6 +48,7 @@ app.command()(explain)
 app.command()(export)
 app.command()(finetune)
 app.command()(import_keras)
+app.command()(learn)
 app.command()(predict)
 app.command()(ratings)
 app.command()(serve)

@@ -6,24 +6,39 @@ features ─ components ─ fitting (ridge and Bradley-Terry, drawn towards the 
     linear_heads        the default's heads as weights
     learning            all of it: `learn_taste`
     judgements          ratings files, tables and sidecars -> photos and what was said of them
+    photographs         those photos -> features, wherever they have gone
 """
 
 from __future__ import annotations
 
+from mlsp.personal.judgements import (
+    Judgements,
+    PhotoReference,
+    read_judgements,
+    read_sidecar_judgements,
+)
 from mlsp.personal.learning import learn_taste
 from mlsp.personal.linear_heads import LinearHead, linear_heads
-from mlsp.personal.model_folder import personal_model_folder, write_personal_model
+from mlsp.personal.model_folder import judged, personal_model_folder, write_personal_model
+from mlsp.personal.photographs import JudgedPhotos, read_judged_photos
 from mlsp.personal.records import Bounds, Taste, TasteAgreement
 from mlsp.personal.settings import TasteSettings
 
 __all__ = [
     "Bounds",
+    "JudgedPhotos",
+    "Judgements",
     "LinearHead",
+    "PhotoReference",
     "Taste",
     "TasteAgreement",
     "TasteSettings",
+    "judged",
     "learn_taste",
     "linear_heads",
     "personal_model_folder",
+    "read_judged_photos",
+    "read_judgements",
+    "read_sidecar_judgements",
     "write_personal_model",
 ]

@@ -1,0 +1,121 @@
+"""`mlsp learn`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+
+
+def learn(
+    ratings: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RATINGS.csv|RATINGS.sqlite]",
+            help="What you said of photos: a table with photo and rating (1 to 5), or better and worse; or a ratings file of `mlsp serve`,"
+            " by default yours.",
+            show_default=False,
+        ),
+    ] = None,
+    from_xmp: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from-xmp",
+            metavar="PATH",
+            help="Learn from the stars in the XMP sidecars of these photos or folders; can be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            "--photos",
+            metavar="FOLDER",
+            help="Where the photos are, if not where they were when you rated them.",
+            show_default=False,
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Of your model.")] = "mine",
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Install your model even if it is not shown to be better."),
+    ] = False,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", metavar="NAME|DIR", help="Model to start from and to compare with."
+        ),
+    ] = "default",
+    workers: Workers = None,
+    max_megapixels: MaxMegapixels = 250,
+    use_cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Remember features between runs.")
+    ] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Learn your own taste from about 30 ratings or comparisons on, and install it as a model if it predicts you better.
+
+    Needs `pip install 'mlsp[learn]'`. Shows, on photos left out of learning, how well the default and your own model predict you. Your
+    model is installed only if it is better beyond chance: `mlsp score --model mine` uses it. No photo is changed. Ends with 1 if
+    nothing was installed, or some photos could not be used.
+    """
+    from mlsp.caches import open_caches
+    from mlsp.cli.learn_card import taste_lines
+    from mlsp.cli.progress import RunProgress
+    from mlsp.personal import (
+        Judgements,
+        judged,
+        learn_taste,
+        linear_heads,
+        personal_model_folder,
+        read_judged_photos,
+        read_judgements,
+        read_sidecar_judgements,
+        write_personal_model,
+    )
+    from mlsp.scoring import Scorer
+    from mlsp.user_ratings import default_user_ratings_path
+
+    folder = personal_model_folder(name)
+    said = Judgements()
+    if ratings is not None or not from_xmp:
+        said += read_judgements(ratings or default_user_ratings_path(), photos=photos)
+    if from_xmp:
+        said += read_sidecar_judgements(from_xmp)
+    with open_caches(remember=use_cache) as caches:
+        scorer = Scorer.load(
+            model,
+            workers=workers,
+            feature_cache=caches.features,
+            max_pixels=round(max_megapixels * 1e6),
+        )
+        with RunProgress(
+            len(said.photos()), done_word="photos read", quiet=quiet, goes_on=use_cache
+        ) as progress:
+            found = read_judged_photos(scorer, said, photos=photos, advance=progress.advance)
+    taste = learn_taste(
+        found.features,
+        prior=found.prior,
+        ratings=found.ratings,
+        comparisons=found.comparisons,
+        heads=linear_heads(scorer.model),
+        groups=found.groups,
+    )
+    base = scorer.model.name
+    for line in taste_lines(taste, base=base, judged=judged(taste)):
+        typer.echo(line)
+    if taste.is_better or force:
+        mine = write_personal_model(folder, scorer.model, taste)
+        forced = "" if taste.is_better else ", because of --force"
+        typer.echo(f"Installed as {mine.name!r}{forced}: mlsp score PHOTOS --model {mine.name}")
+    else:
+        typer.echo(
+            "Nothing was installed. Rate or compare more photos, and learn again; --force installs it all the same."
+        )
+    if found.failed or not (taste.is_better or force):
+        raise typer.Exit(1)

@@ -1,0 +1,210 @@
+"""What a user said of photos: from the file of `mlsp serve`, a table, or sidecars.
+
+stars count as they are; of a photo without stars a pick counts as 4 and a reject as 1. Unrated photos (0 stars) are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlsp.errors import RatingsError
+from mlsp.photo_lists import PHOTO_COLUMNS
+from mlsp.photos import find_photos
+
+PICK, REJECT = 4.0, 1.0
+_LOWEST, _HIGHEST = 1.0, 5.0
+# Of XMP and of tables made from it.
+_XMP_REJECT = -1.0
+_STARS_COLUMNS = ("rating", "stars")
+_FLAGS = {"pick": PICK, "reject": REJECT}
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoReference:
+    """A photo as a judgement names it.
+
+    Attributes:
+        path: where it is, or was.
+        content_sha256: of its file; empty where the source does not say.
+    """
+
+    path: Path
+    content_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """What was said, oldest first.
+
+    Attributes:
+        ratings: photos and stars, 1…5.
+        comparisons: the better photo and the worse one.
+    """
+
+    ratings: tuple[tuple[PhotoReference, float], ...] = ()
+    comparisons: tuple[tuple[PhotoReference, PhotoReference], ...] = ()
+
+    def __add__(self, other: Judgements) -> Judgements:
+        return Judgements(self.ratings + other.ratings, self.comparisons + other.comparisons)
+
+    def photos(self) -> list[PhotoReference]:
+        """The photos that were judged, each once."""
+        rated = (photo for photo, _ in self.ratings)
+        return list(
+            dict.fromkeys((*rated, *(photo for pair in self.comparisons for photo in pair)))
+        )
+
+
+def read_judgements(source: Path, *, photos: Path | None = None) -> Judgements:
+    """Read a ratings file of `mlsp serve`, or a table, by its ending `.csv`.
+
+    Args:
+        source: the file; it is not changed.
+        photos: folder to which the paths of a table are relative; None: the table's.
+
+    Raises:
+        RatingsError: it is missing or cannot be used.
+    """
+    if source.suffix.lower() == ".csv":
+        return _read_table(source, source.parent if photos is None else photos)
+    if not source.is_file():
+        raise RatingsError(
+            f"there is no ratings file {source}: rate photos with `mlsp serve FOLDER` first, or give a table of ratings, or"
+            " --from-xmp and your photos"
+        )
+    from mlsp.user_ratings import UserRatings
+
+    with UserRatings.open(source) as file:
+        said, compared = file.ratings(), file.comparisons()
+    rated = (
+        (PhotoReference(Path(one.photo), one.content_sha256), _stars(one.stars, one.flag))
+        for one in said
+    )
+    return Judgements(
+        tuple((photo, stars) for photo, stars in rated if stars is not None),
+        tuple(
+            (
+                PhotoReference(Path(one.better), one.better_sha256),
+                PhotoReference(Path(one.worse), one.worse_sha256),
+            )
+            for one in compared
+        ),
+    )
+
+
+def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
+    """Read the stars in the XMP sidecars of photos.
+
+    Args:
+        paths: photos, or folders of photos.
+
+    Raises:
+        RatingsError: there are no photos, or none is rated.
+    """
+    from mlsp.xmp import read_rating
+
+    given = list(paths)
+    photos = list(find_photos(given))
+    found: list[tuple[PhotoReference, float]] = []
+    for photo in photos:
+        rating = read_rating(photo)
+        if rating:
+            found.append((PhotoReference(photo), REJECT if rating < 0 else float(rating)))
+    if not found:
+        where = ", ".join(map(str, given))
+        raise RatingsError(
+            f"none of {len(photos)} photos in {where} has a rated XMP sidecar: let your photo software write sidecars, and give"
+            " stars or rejects"
+        )
+    return Judgements(ratings=tuple(found))
+
+
+def _stars(stars: float | None, flag: str | None) -> float | None:
+    return _FLAGS.get(flag or "") if stars is None else float(stars)
+
+
+def _read_table(path: Path, folder: Path) -> Judgements:
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+            rows = list(csv.reader(stream))
+    except FileNotFoundError:
+        raise RatingsError(f"there is no table {path}") from None
+    except (OSError, csv.Error) as error:
+        raise RatingsError(f"table {path} cannot be read: {error}") from error
+    names = [name.strip() for name in rows[0]] if rows else []
+    # Blank lines at the end are common.
+    lines = [(number, row) for number, row in enumerate(rows[1:], 2) if any(row)]
+    for number, row in lines:
+        if len(row) != len(names):
+            raise RatingsError(
+                f"table {path}, line {number}: expected {len(names)} values, got {len(row)}"
+            )
+    if "better" in names and "worse" in names:
+        return Judgements(comparisons=tuple(_compared(path, names, lines, folder)))
+    photo = next((name for name in PHOTO_COLUMNS if name in names), None)
+    if photo is None or not {*_STARS_COLUMNS, "flag"}.intersection(names):
+        raise RatingsError(
+            f"table {path} has the columns {', '.join(map(repr, names)) or 'of no header'}: expected photo and rating, or better"
+            " and worse"
+        )
+    return Judgements(ratings=tuple(_rated(path, names, lines, folder, photo)))
+
+
+def _compared(
+    path: Path, names: Sequence[str], lines: Iterable[tuple[int, list[str]]], folder: Path
+) -> Iterable[tuple[PhotoReference, PhotoReference]]:
+    for number, row in lines:
+        values = dict(zip(names, row, strict=True))
+        if not values["better"] or not values["worse"]:
+            raise RatingsError(f"table {path}, line {number}: expected two photos")
+        yield (
+            PhotoReference(folder / values["better"], values.get("better_sha256", "")),
+            PhotoReference(folder / values["worse"], values.get("worse_sha256", "")),
+        )
+
+
+def _rated(
+    path: Path,
+    names: Sequence[str],
+    lines: Iterable[tuple[int, list[str]]],
+    folder: Path,
+    photo: str,
+) -> Iterable[tuple[PhotoReference, float]]:
+    column = next((name for name in _STARS_COLUMNS if name in names), None)
+    for number, row in lines:
+        values = dict(zip(names, row, strict=True))
+        if not values[photo]:
+            raise RatingsError(f"table {path}, line {number}: the photo is missing")
+        text = values[column].strip().lower() if column else ""
+        flag = values.get("flag", "").strip().lower()
+        if text in _FLAGS:
+            text, flag = "", text
+        if flag not in {"", *_FLAGS}:
+            raise RatingsError(
+                f"table {path}, line {number}: expected the flag pick or reject, got {flag!r}"
+            )
+        stars = _stars(_number(path, number, text) if text else None, flag)
+        if stars:
+            yield (
+                PhotoReference(folder / values[photo], values.get("content_sha256", "")),
+                stars,
+            )
+
+
+def _number(path: Path, line: int, text: str) -> float:
+    try:
+        stars = float(text)
+    except ValueError:
+        stars = math.nan
+    if stars == _XMP_REJECT:
+        return REJECT
+    # Written so that NaN fails as well.
+    if not (stars == 0 or _LOWEST <= stars <= _HIGHEST):
+        raise RatingsError(
+            f"table {path}, line {line}: expected 1 to 5 stars (0 for none, -1 for a reject, or pick or reject), got {text!r}"
+        )
+    return stars

@@ -1,0 +1,203 @@
+"""Judgements -> the features of the judged photos, wherever these have gone."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mlsp.arrays import Float32Array, Float64Array
+from mlsp.errors import ModelError, PhotoError, RatingsError
+from mlsp.features import Extracted, Failed
+from mlsp.personal.judgements import Judgements, PhotoReference
+from mlsp.photos import find_photos, read_bytes
+from mlsp.photos.capture_time import capture_time
+from mlsp.scoring import Scorer
+
+# Photos taken so soon after each other are shots of one thing.
+_BURST_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPhotos:
+    """Judged photos as `learn_taste` takes them.
+
+    Attributes:
+        features: (photos, C).
+        prior: (photos, H) percentiles by the model.
+        ratings: rows and stars.
+        comparisons: rows of the better and of the worse photos.
+        groups: (photos,) which were taken within seconds.
+        failed: judged photos that could not be used, and why; what was said of them is left out.
+    """
+
+    features: Float32Array
+    prior: Float64Array
+    ratings: tuple[list[int], list[float]]
+    comparisons: tuple[list[int], list[int]]
+    groups: tuple[int, ...]
+    failed: tuple[Failed, ...]
+
+
+def check_base(scorer: Scorer) -> None:
+    """Raise ModelError where a taste cannot be learned on a model's features."""
+    kind = scorer.model.kind
+    if kind.grid != 1 or kind.views != "whole":
+        raise ModelError(
+            f"a taste is learned from narrow features of whole photos, the model {scorer.model.name!r} reads a grid of {kind.grid} and"
+            f" views {kind.views!r}: choose another with --model"
+        )
+
+
+def read_judged_photos(
+    scorer: Scorer,
+    said: Judgements,
+    *,
+    photos: Path | None = None,
+    advance: Callable[[Extracted | Failed], None] = lambda _: None,
+) -> JudgedPhotos:
+    """Read the features of judged photos, remembered where they were scored before.
+
+    A photo that is not where it was is looked for in a folder: by its content where the judgement knows that, else by its name.
+
+    Args:
+        scorer: of the model whose taste is the prior.
+        said: of photos.
+        photos: folder to look in, with its subfolders.
+        advance: called with each photo's result.
+
+    Raises:
+        ModelError: the model's features cannot be learned from.
+        RatingsError: none of the photos can be used.
+    """
+    check_base(scorer)
+    named = said.photos()
+    results = _read(scorer, {one: one.path for one in named if one.path.is_file()})
+    lost = [one for one in named if not _is_it(one, results.get(one))]
+    if photos is not None and lost:
+        results |= _read(scorer, _found(lost, photos))
+    rows: dict[str, int] = {}
+    row_of: dict[PhotoReference, int] = {}
+    kept: list[Extracted] = []
+    failed: list[Failed] = []
+    for one in named:
+        result = _checked(one, results.get(one), photos)
+        advance(result)
+        if isinstance(result, Failed):
+            failed.append(result)
+            continue
+        if result.content_sha256 not in rows:
+            rows[result.content_sha256] = len(kept)
+            kept.append(result)
+        row_of[one] = rows[result.content_sha256]
+    if not kept:
+        reason = f" ({failed[0].source}: {failed[0].error})" if failed else ""
+        raise RatingsError(f"none of {len(named)} judged photos can be used{reason}")
+    # The last rating of a photo, and of its copies, counts.
+    stars = {row_of[photo]: value for photo, value in said.ratings if photo in row_of}
+    pairs = [
+        (row_of[better], row_of[worse])
+        for better, worse in said.comparisons
+        if better in row_of and worse in row_of and row_of[better] != row_of[worse]
+    ]
+    return JudgedPhotos(
+        np.stack([one.features.reshape(-1) for one in kept]),
+        np.array([_percentiles(scorer, one) for one in kept]),
+        (list(stars), list(stars.values())),
+        ([better for better, _ in pairs], [worse for _, worse in pairs]),
+        _bursts([one.source for one in kept]),
+        tuple(failed),
+    )
+
+
+def _read(
+    scorer: Scorer, paths: dict[PhotoReference, Path]
+) -> dict[PhotoReference, Extracted | Failed]:
+    """Features of photos; a file that several judgements name is read once."""
+    files = list(dict.fromkeys(paths.values()))
+    found = dict(zip(files, scorer.features(files), strict=True))
+    return {reference: found[path] for reference, path in paths.items()}
+
+
+def _is_it(reference: PhotoReference, result: Extracted | Failed | None) -> bool:
+    """Whether a photo was there, and is what was judged."""
+    if isinstance(result, Extracted):
+        return reference.content_sha256 in ("", result.content_sha256)
+    return result is not None and not reference.content_sha256
+
+
+def _checked(
+    reference: PhotoReference, result: Extracted | Failed | None, folder: Path | None
+) -> Extracted | Failed:
+    if isinstance(result, Failed):
+        return Failed(reference.path, result.error)
+    if result is not None and _is_it(reference, result):
+        return result
+    what = (
+        "the photo is not there any more"
+        if result is None
+        else "the photo was changed after it was judged"
+    )
+    where = (
+        "name the folder where it is now with --photos"
+        if folder is None
+        else f"the one that was judged is not in {folder} either"
+    )
+    return Failed(reference.path, PhotoError(f"{what}: {where}"))
+
+
+def _found(lost: list[PhotoReference], folder: Path) -> dict[PhotoReference, Path]:
+    """Look for photos in a folder."""
+    by_name: dict[str, list[Path]] = defaultdict(list)
+    for path in find_photos([folder]):
+        by_name[path.name].append(path)
+    # Where the content is not known, several photos of one name may be meant: none is taken.
+    found = {
+        one: by_name[one.path.name][0]
+        for one in lost
+        if not one.content_sha256 and len(by_name[one.path.name]) == 1
+    }
+    wanted = {one.content_sha256: one for one in lost if one.content_sha256}
+    names = {one.path.name for one in wanted.values()}
+    # Every photo must be read for its content: those of a lost one's name first.
+    everything = sorted(
+        (path for paths in by_name.values() for path in paths),
+        key=lambda path: path.name not in names,
+    )
+    for path in everything:
+        if not wanted:
+            break
+        reference = wanted.pop(_sha256(path), None)
+        if reference is not None:
+            found[reference] = path
+    return found
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    except PhotoError:
+        return ""
+
+
+def _percentiles(scorer: Scorer, photo: Extracted) -> list[float]:
+    return [
+        score.place if np.isnan(score.percentile) else score.percentile
+        for score in scorer.scores_of(photo.features).values()
+    ]
+
+
+def _bursts(photos: list[Path]) -> tuple[int, ...]:
+    """Number of each photo's burst; a photo without a time is a burst of its own."""
+    times = [capture_time(photo) for photo in photos]
+    bursts = list(range(len(photos)))
+    dated = sorted((time, row) for row, time in enumerate(times) if time is not None)
+    for (before, earlier), (after, later) in itertools.pairwise(dated):
+        if (after - before).total_seconds() <= _BURST_SECONDS:
+            bursts[later] = bursts[earlier]
+    return tuple(bursts)
