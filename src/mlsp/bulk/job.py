@@ -62,6 +62,13 @@ class BulkJob:
         """Shards that need not be scored."""
         return len(self.dataset.done) - len(self.retried)
 
+    @property
+    def photos_to_do(self) -> int | None:
+        """About how many photos there are to score: the last shard of a source may be smaller. None where only reading tells."""
+        if self.survey.photos is None:
+            return None
+        return max(self.survey.photos - self.shards_done * self.settings.shard_size, 0)
+
     def shards_to_do(self) -> Iterator[Shard]:
         """List what is to do, lazily.
 

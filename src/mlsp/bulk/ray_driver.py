@@ -16,6 +16,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+DEFAULT_CPUS = 2
 _TRIES = 3
 _WAIT_SECONDS = 5.0
 
@@ -53,7 +55,7 @@ class RaySettings:
 
     address: str = "auto"
     workers: int | None = None
-    cpus_per_worker: int = 2
+    cpus_per_worker: int = DEFAULT_CPUS
     start_seconds: float = 900
 
     def __post_init__(self) -> None:
@@ -192,18 +194,20 @@ class _Pool:
     _early_deaths: int = 0
 
     def run(self) -> Generator[ShardReport, None, None]:
+        """Hand out shards until none is left; see `run_on_ray`."""
         shards = self.job.shards_to_do()
-        # One is drawn ahead, so that no worker is asked for that would find nothing to do.
+        # One is drawn ahead, so that the end is known before a worker asks for more.
         upcoming = next(shards, None)
+        # An estimate, as what is in the data set may have changed since.
+        unlisted = self.job.survey.shards - self.job.shards_done - 1
         order = self.ray.put(self._order())
         limit = self.settings.workers or self._room()
         last_event = time.monotonic()
-        while self._busy or self._again or upcoming is not None:
-            idle_work = len(self._again) + (upcoming is not None)
-            waiting = sum(worker.shard is None for worker in self._busy.values())
-            while len(self._busy) < limit and waiting < max(idle_work, 1) and idle_work:
-                self._hire(order)
-                waiting += 1
+        while True:
+            left = len(self._again) + (0 if upcoming is None else 1 + max(unlisted, 0))
+            self._adapt(order, limit, left)
+            if not self._busy:
+                return
             done, _ = self.ray.wait(list(self._busy), num_returns=1, timeout=_WAIT_SECONDS)
             if not done:
                 self._check_start(last_event)
@@ -211,18 +215,32 @@ class _Pool:
             last_event = time.monotonic()
             worker = self._busy.pop(done[0])
             report = self._result(done[0], worker)
+            if worker.is_ready:
+                if self._again:
+                    self._give(worker, self._again.popleft())
+                elif upcoming is not None:
+                    self._give(worker, upcoming)
+                    upcoming = next(shards, None)
+                    unlisted -= 1
+                else:
+                    self._dismiss(worker)
+            # Last, so that the worker has work while the caller takes its time.
             if report is not None:
                 yield report
-            if not worker.is_ready:
-                continue
-            shard = self._again.popleft() if self._again else upcoming
-            if shard is upcoming and shard is not None:
-                upcoming = next(shards, None)
-            if shard is None:
-                self._dismiss(worker)
-            else:
-                worker.shard = shard
-                self._busy[worker.actor.score.remote(shard)] = worker
+
+    def _adapt(self, order: Any, limit: int, left: int) -> None:
+        """Ask for workers while there are shards without one, give back those that wait for a place where there are none."""
+        waiting = [key for key, worker in self._busy.items() if worker.shard is None]
+        for key in waiting[left:]:
+            self._dismiss(self._busy.pop(key))
+        wanted = min(limit - len(self._busy), left - len(waiting))
+        for _ in range(wanted):
+            actor = self._actor_class.remote(order)
+            self._busy[actor.prepare.remote()] = _Worker(actor)
+
+    def _give(self, worker: _Worker, shard: Shard) -> None:
+        worker.shard = shard
+        self._busy[worker.actor.score.remote(shard)] = worker
 
     def close(self) -> None:
         """End what still runs."""
@@ -242,12 +260,13 @@ class _Pool:
         cores = self.ray.cluster_resources().get("CPU", 0)
         return max(1, int(cores // self.settings.cpus_per_worker))
 
-    def _hire(self, order: Any) -> None:
-        actor_class = self.ray.remote(
+    @cached_property
+    def _actor_class(self) -> Any:
+        # What a lost worker had is given to another by this pool, not by Ray, which knows no end to that.
+        make = self.ray.remote(
             num_cpus=self.settings.cpus_per_worker, max_restarts=0, max_task_retries=0
-        )(_ShardWorker)
-        actor = actor_class.remote(order)
-        self._busy[actor.prepare.remote()] = _Worker(actor)
+        )
+        return make(_ShardWorker)
 
     def _dismiss(self, worker: _Worker) -> None:
         worker.is_ready = False
@@ -262,13 +281,11 @@ class _Pool:
         shard, worker.shard = worker.shard, None
         try:
             report: ShardReport | None = self.ray.get(reference)
-        except errors.RayTaskError as error:
-            # What mlsp raises has a message for the user.
-            cause = error.cause
-            raise (
-                cause if isinstance(cause, MlspError) else MlspError(_unexpected(error))
-            ) from error
         except errors.RayError as error:
+            # What mlsp raises in a worker has a message for the user: a write-protected data set, a damaged model.
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, MlspError):
+                raise cause from error
             self._dismiss(worker)
             return self._lost(shard, error)
         if shard is None:
@@ -278,12 +295,16 @@ class _Pool:
         return report
 
     def _lost(self, shard: Shard | None, error: Exception) -> ShardReport | None:
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        lines = str(error).strip().splitlines() or ["no more is known"]
+        # Where the worker's own code failed, the last line says how; where it was lost, the first.
+        has_failed = hasattr(error, "cause") or "creation task" in lines[0]
+        reason = f"{type(error).__name__}: {lines[-1 if has_failed else 0]}"
         if shard is None:
             self._early_deaths += 1
-            if self._early_deaths >= _TRIES:
+            # A lost machine takes all that were loading on it.
+            if self._early_deaths >= _TRIES + len(self._busy):
                 raise MlspError(
-                    f"{_TRIES} workers in a row were lost before they scored anything: {reason}. Look into the cluster's logs"
+                    f"{self._early_deaths} workers in a row were lost before they scored anything: {reason}. Look into the cluster's logs"
                 ) from error
             return None
         self._tries[shard.number] += 1
@@ -306,7 +327,3 @@ class _Pool:
                 f"the cluster had no room for a worker of {self.settings.cpus_per_worker} cores in"
                 f" {self.settings.start_seconds:.0f} seconds: ask for fewer, or add a machine"
             )
-
-
-def _unexpected(error: Exception) -> str:
-    return f"a worker failed: {str(error).strip().splitlines()[-1]}"

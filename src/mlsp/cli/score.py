@@ -9,15 +9,27 @@ from typing import Annotated
 
 import typer
 
+from mlsp.cli.bulk_options import (
+    BulkOptions,
+    BytesColumn,
+    Dataset,
+    IdColumn,
+    On,
+    PathColumn,
+    RayCpus,
+    RayWorkers,
+    RetryFailed,
+    ShardSize,
+    UrlColumn,
+)
 from mlsp.cli.options import MaxMegapixels, Quiet, Workers
 from mlsp.cli.star_options import OverwriteRatings, StarThresholds, Xmp, XmpNames, give_stars
 
 
 def score(
     paths: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            readable=False,
             metavar="PATH...",
             help="Photos, and folders of photos.",
             show_default=False,
@@ -66,6 +78,16 @@ def score(
     star_thresholds: StarThresholds = None,
     xmp_names: XmpNames = None,
     overwrite_ratings: OverwriteRatings = False,
+    dataset: Dataset = None,
+    on: On = None,
+    shard_size: ShardSize = None,
+    id_column: IdColumn = None,
+    path_column: PathColumn = None,
+    url_column: UrlColumn = None,
+    bytes_column: BytesColumn = None,
+    retry_failed: RetryFailed = False,
+    ray_workers: RayWorkers = None,
+    ray_cpus: RayCpus = None,
 ) -> None:
     """Score photos and rank them.
 
@@ -75,6 +97,7 @@ def score(
     """
     from mlsp.caches import open_caches
     from mlsp.cli.progress import RunProgress
+    from mlsp.errors import SettingsError
     from mlsp.photos import find_photos
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
     from mlsp.reports.table import print_table, printable
@@ -84,11 +107,41 @@ def score(
     stars = xmp_settings(
         xmp, thresholds=star_thresholds, names=xmp_names, overwrite=overwrite_ratings
     )
+    max_pixels = round(max_megapixels * 1e6)
+    bulk = BulkOptions(
+        dataset,
+        on,
+        shard_size,
+        id_column,
+        path_column,
+        url_column,
+        bytes_column,
+        retry_failed,
+        ray_workers,
+        ray_cpus,
+    )
+    if bulk.are_meant(paths):
+        if stars is not None:
+            raise SettingsError("a data set's photos get no sidecars: leave out --xmp or --dataset")
+        from mlsp.bulk import ScorerSettings
+        from mlsp.cli.bulk import score_into_dataset
+
+        scorer_settings = ScorerSettings(model, device, precision, workers, max_pixels)
+        score_into_dataset(
+            paths,
+            bulk,
+            scorer_settings,
+            recursive=recursive,
+            output=output,
+            top=top,
+            quiet=quiet,
+        )
+        return
     if output is not None:
         check_output(output)
-    photos = list(find_photos(paths, recursive=recursive))
+    photos = list(find_photos(map(Path, paths), recursive=recursive))
     if not photos:
-        where = ", ".join(printable(str(path)) for path in paths)
+        where = ", ".join(map(printable, paths))
         typer.echo(f"mlsp: no photos found in {where}", err=True)
         raise typer.Exit(2)
     scored: list[Scored] = []
@@ -101,7 +154,7 @@ def score(
             workers=workers,
             cache=caches.scores,
             feature_cache=caches.features,
-            max_pixels=round(max_megapixels * 1e6),
+            max_pixels=max_pixels,
         )
         heads = tuple(head.name for head in scorer.model.heads)
         check_sort(sort, heads)

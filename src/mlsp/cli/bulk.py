@@ -1,0 +1,93 @@
+"""`mlsp score --dataset`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mlsp.errors import MlspError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlsp.bulk import BulkJob, ScorerSettings, ShardReport
+    from mlsp.bulk.shard_scoring import ResultRow
+    from mlsp.cli.bulk_options import BulkOptions
+    from mlsp.cli.bulk_progress import BulkProgress
+
+
+def score_into_dataset(
+    paths: list[str],
+    options: BulkOptions,
+    scorer: ScorerSettings,
+    *,
+    recursive: bool,
+    output: Path | None,
+    top: int | None,
+    quiet: bool,
+) -> None:
+    """Score photos into a data set; ends with the exit codes of `mlsp score`.
+
+    Raises:
+        MlspError: the input, the data set or the cluster cannot be used, or shards remain.
+    """
+    from mlsp.bulk import BulkSettings, SourceSpec, TableColumns, prepare
+    from mlsp.bulk.job import DEFAULT_SHARD_SIZE
+    from mlsp.cli.bulk_progress import BulkProgress, Listing
+
+    if options.dataset is None:
+        raise SettingsError(
+            "URLs and the options for millions of photos need a place for the results: add --dataset DIR_OR_URL"
+        )
+    if output is not None or top is not None:
+        raise SettingsError(
+            "a data set is neither ranked nor a report: leave out --output and --top, or --dataset"
+        )
+    if options.on not in {None, "local", "ray"} and not str(options.on).startswith("ray://"):
+        raise SettingsError(f"--on is local, ray or ray://HOST:PORT, got {options.on!r}")
+    is_on_ray = options.on not in {None, "local"}
+    if not is_on_ray and (options.ray_workers is not None or options.ray_cpus is not None):
+        raise SettingsError("--ray-workers and --ray-cpus are for a cluster: add --on ray")
+    columns = TableColumns(
+        options.id_column, options.path_column, options.url_column, options.bytes_column
+    )
+    settings = BulkSettings(
+        SourceSpec(tuple(paths), columns, recursive),
+        options.dataset,
+        DEFAULT_SHARD_SIZE if options.shard_size is None else options.shard_size,
+        scorer,
+        options.retry_failed,
+    )
+    with Listing(quiet=quiet) as listing:
+        job = prepare(settings, on_photos=listing.advance)
+    with BulkProgress(job, quiet=quiet, by_row=not is_on_ray) as progress:
+        for report in _run(job, options, progress, is_on_ray=is_on_ray):
+            progress.add(report)
+    progress.summarise()
+    if progress.shard_errors:
+        raise MlspError(
+            f"{len(progress.shard_errors)} of {job.survey.shards} shards have no results, the first because"
+            f" {progress.shard_errors[0]}. The same command tries them again"
+        )
+    if progress.failed:
+        raise typer.Exit(1)
+
+
+def _run(
+    job: BulkJob, options: BulkOptions, progress: BulkProgress, *, is_on_ray: bool
+) -> Iterator[ShardReport]:
+    from mlsp.bulk import run_local
+
+    if not is_on_ray:
+
+        def count(row: ResultRow) -> None:
+            progress.count(1, failed=int(row.error is not None))
+
+        return run_local(job, on_row=count)
+    from mlsp.bulk.ray_driver import DEFAULT_CPUS, RaySettings, run_on_ray
+
+    address = "auto" if options.on == "ray" else str(options.on)
+    cpus = DEFAULT_CPUS if options.ray_cpus is None else options.ray_cpus
+    return run_on_ray(job, RaySettings(address, options.ray_workers, cpus))
