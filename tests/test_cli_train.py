@@ -90,14 +90,19 @@ def test_a_recipe_goes_on_and_says_how_well(tmp_path: Path, stored: tuple[Path, 
         *("--levels", "last2", "--name", "mine", "--output", model),
     )
     first = mlsp(*command, "--epochs", "2")
-    lines = first.stderr.splitlines()
+    hint, *lines = first.stderr.splitlines()
+    assert hint == (
+        "mlsp: a small collection: 210 photos in batches of 8 are 27 steps an epoch, and after 5 epochs without progress the learning"
+        " rate falls. Outputs begin at 0, and take some 300 steps to come to the ratings. If the agreement stays low: a smaller"
+        " --batch, or --head kernel, which needs no steps"
+    )
     assert lines[0].startswith("epoch 1: learning rate 0.001, loss ")
     assert lines[1].startswith("epoch 2: ")
     assert lines[-1].startswith(
         "mlsp: the model has no network, so it scores stored features only, by mlsp predict: unknown backbone 'tiny'"
     )
     more = mlsp(*command, "--epochs", "4")
-    assert [line[:7] for line in more.stderr.splitlines()[:2]] == ["epoch 3", "epoch 4"]
+    assert [line[:7] for line in more.stderr.splitlines()[1:3]] == ["epoch 3", "epoch 4"]
     assert {path.name for path in (tmp_path / "model.run").iterdir()} == {
         *("run.json", "last.pt", "log.csv", "curves.png")
     }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mlsp.errors import SettingsError
 from mlsp.training import RECIPES, Schedule, TrainSettings
+from mlsp.training.recipes import small_collection_hint
 
 
 def rates_of(schedule: Schedule, values: Iterable[float]) -> list[float]:
@@ -110,3 +111,16 @@ def test_settings_are_checked(settings: dict[str, object], message: str) -> None
     assert re.sub(r"did you mean .*\? ", "", str(caught.value)) == re.sub(
         r"did you mean .*\? ", "", message
     )
+
+
+def test_a_small_collection_is_told_what_helps() -> None:
+    paper, released = RECIPES["paper"], RECIPES["released"]
+    assert small_collection_hint(paper, 630, 128) == (
+        "a small collection: 630 photos in batches of 128 are 5 steps an epoch, and after 5 epochs without progress the learning rate"
+        " falls. Outputs begin at 0, and take some 300 steps to come to the ratings. If the agreement stays low: --recipe released, a"
+        " smaller --batch, or --head kernel, which needs no steps"
+    )
+    assert "--recipe" not in small_collection_hint(released, 630, 128)
+    # 60 steps an epoch are 300 in 5 epochs.
+    assert small_collection_hint(paper, 59 * 128, 128) != ""
+    assert small_collection_hint(paper, 59 * 128 + 1, 128) == ""

@@ -18,9 +18,10 @@ from mlsp.heads import HEADS, HeadSpec
 from mlsp.model import Model
 from mlsp.model_writing import check_model_folder
 from mlsp.ratings import RatingTable
-from mlsp.splits import SplitSettings, check_overlap, split_ratings
+from mlsp.splits import Split, SplitSettings, check_overlap, split_ratings
 from mlsp.training.closed_form import CLOSED_FORMS
 from mlsp.training.loop import Watch
+from mlsp.training.recipes import small_collection_hint
 from mlsp.training.settings import TrainSettings
 from mlsp.training.trained import TrainedHead, level_names
 from mlsp.training.trainer import (
@@ -28,6 +29,7 @@ from mlsp.training.trainer import (
     train_closed_form,
     train_head,
 )
+from mlsp.views import VIEW_COUNTS
 from mlsp.weights import fetch_weights
 
 _log = logging.getLogger(__name__)
@@ -155,6 +157,8 @@ def run_job(job: TrainJob, watch: Watch | None = None) -> Done:
             )
         else:
             spec = job.spec(kind, ratings)
+            if is_first:
+                _hint(job, kind, grid, split)
             trained = train_head(
                 store, ratings, split, spec, job.settings, run_folder=job.folder, watch=watch
             )
@@ -162,6 +166,14 @@ def run_job(job: TrainJob, watch: Watch | None = None) -> Done:
     if is_first:
         model = trained.write(job.output, name=job.name, backbone_graph=graph)
     return Done(trained, model, note)
+
+
+def _hint(job: TrainJob, kind: FeatureKind, grid: Grid, split: Split) -> None:
+    recipe = job.settings.of_recipe()
+    batch = job.settings.batch or recipe.batch_size(grid, VIEW_COUNTS[kind.views])
+    hint = small_collection_hint(recipe, len(split.train), batch)
+    if hint:
+        _log.warning("mlsp: %s", hint)
 
 
 def find_backbone_graph(

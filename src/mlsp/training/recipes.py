@@ -97,6 +97,33 @@ def find_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
+# Keras's batch norms, with a momentum of .99, and outputs that begin at 0 need about so many to come to the ratings.
+_STEPS_TO_ARRIVE = 300
+
+
+def small_collection_hint(recipe: Recipe, photos: int, batch: int) -> str:
+    """What to do about few steps an epoch; empty where there are enough.
+
+    Args:
+        recipe: whose patience counts epochs, however short they are.
+        photos: to learn from.
+        batch: photos a step.
+
+    Examples:
+        >>> small_collection_hint(RECIPES["paper"], 223_795, 128)
+        ''
+    """
+    steps = math.ceil(photos / batch)
+    if steps * recipe.patience >= _STEPS_TO_ARRIVE:
+        return ""
+    other = "" if recipe.name == "released" else "--recipe released, "
+    return (
+        f"a small collection: {photos} photos in batches of {batch} are {steps} steps an epoch, and after {recipe.patience} epochs without"
+        f" progress the learning rate falls. Outputs begin at 0, and take some {_STEPS_TO_ARRIVE} steps to come to the ratings. If the"
+        f" agreement stays low: {other}a smaller --batch, or --head kernel, which needs no steps"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Noted:
     """What follows from an epoch.
