@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from mlsp.errors import MlspError, PhotoError, SettingsError, unknown_name
 from mlsp.explaining import Explainer, heat_map_png
@@ -19,11 +19,12 @@ from mlsp.web.collection import Collection, Entry, previously_said
 from mlsp.web.learning import TASTE, TasteLearner
 from mlsp.web.live_scoring import LiveScoring
 from mlsp.web.rated_photos import RatedPhotos
-from mlsp.xmp import Convention, read_rating, write_rating
+from mlsp.xmp import Convention, Folders, rate
 
 Load: TypeAlias = Callable[[Path | str], Scorer]
 _HEAT_MAP_SIDE = 1600
-_REJECTED: Literal[-1] = -1
+_REJECTED = -1
+_SHARED = "photo.xmp would be its only sidecar, and belongs to another photo of that name: write photo.jpg.xmp"
 
 
 @dataclass(slots=True)
@@ -140,21 +141,29 @@ class Desk:
             convention: which sidecars.
         """
         found = Written()
+        folders = Folders()
         for entry in self.collection.entries():
             said = self.collection.said(entry.sha256)
             rating = _REJECTED if said.flag == "reject" else said.stars
             if not entry.sha256 or rating is None:
                 continue
             try:
-                files = write_rating(
-                    entry.source, rating, overwrite=overwrite, convention=convention, by_hand=True
+                outcome = rate(
+                    entry.source,
+                    rating,
+                    overwrite=overwrite,
+                    convention=convention,
+                    by_hand=True,
+                    folders=folders,
                 )
-                has_it = bool(files) or read_rating(entry.source) == rating
             except MlspError as error:
-                found.failed.append({"photo": entry.shown, "error": str(error)})
+                found.failed.append({"photo": entry.shown, "error": printable(str(error))})
                 continue
-            found.files += len(files)
-            found.written += has_it
-            if not has_it:
+            found.files += len(outcome.files)
+            if outcome.status == "kept":
                 found.kept.append(entry.shown)
+            elif outcome.status == "shared":
+                found.failed.append({"photo": entry.shown, "error": _SHARED})
+            else:
+                found.written += 1
         return found

@@ -24,6 +24,7 @@ Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 # A rating takes 40 bytes.
 MAX_BODY_BYTES = 64 * 1024
 MAX_TARGET_BYTES = 2_048
+MAX_HEADER_BYTES = 16 * 1024
 # The session ends with the server in any case; a browser that is closed in between shall find its way back.
 _SESSION_SECONDS = 30 * 24 * 3600
 _OURS = ("same-origin", "none")
@@ -118,6 +119,8 @@ class Gate:
 
     async def _check(self, scope: Message, receive: Receive, send: Send) -> bytes | None:
         """The body of a request that may pass; None for one that is answered already."""
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            raise _Refusal(431, f"the headers are longer than {MAX_HEADER_BYTES} bytes")
         headers = _headers(scope)
         method, is_page = scope["method"], scope["path"] == "/"
         if method not in ("GET", "HEAD", "POST"):

@@ -16,12 +16,11 @@ import uvicorn
 from mlsp.errors import SettingsError
 from mlsp.web.app import create_app
 from mlsp.web.desk import Desk
-from mlsp.web.security import Access
+from mlsp.web.security import MAX_HEADER_BYTES, Access
 
 # Other machines are not served: who may see the photos is decided by a key that goes over the wire in the open.
 _HOST = "127.0.0.1"
 _WAITING_CONNECTIONS = 128
-_MOST_HEADER_BYTES = 16 * 1024
 # For pictures that are being made.
 _SECONDS_TO_END = 2
 
@@ -39,25 +38,31 @@ def serve(desk: Desk, *, port: int, ready: Callable[[str], None]) -> None:
     """
     with _listen(port) as listener:
         access = Access(listener.getsockname()[1])
-        config = uvicorn.Config(
-            create_app(desk, access),
-            # Not httptools, which knows no limit of headers.
-            http="h11",
-            h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=_SECONDS_TO_END,
-        )
+        server = page_server(desk, access)
         desk.start()
         try:
             ready(access.link)
-            _run(uvicorn.Server(config), listener)
+            _run(server, listener)
         finally:
             desk.stop()
+
+
+def page_server(desk: Desk, access: Access) -> uvicorn.Server:
+    """What serves the page, with its limits."""
+    config = uvicorn.Config(
+        create_app(desk, access),
+        # Not httptools, which reads headers without end.
+        http="h11",
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_SECONDS_TO_END,
+    )
+    return uvicorn.Server(config)
 
 
 def can_open_browser() -> bool:
