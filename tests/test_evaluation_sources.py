@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from mlsp.errors import ModelError, RatingsError, SettingsError
 from mlsp.evaluation import FileScores, PhotoScores, ScoringSettings, Unscored, open_source
 from mlsp.model import load_model
 from mlsp.ratings import RatingTable
+from mlsp.reports import write_report
+from mlsp.scored import Score
 from mlsp.scoring import Failed, Scored, Scorer
 
 
@@ -57,6 +60,40 @@ def test_a_model_scores_photos_and_failures_are_listed(tmp_path: Path) -> None:
     assert (found.name, found.head, found.scale) == ("default", "beauty", (1, 7))
     assert found.learned_from == load_model().heads[1].ratings
     assert [type(result) for result in seen] == [Scored, Scored, Failed, Scored]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_every_report_of_mlsp_score_can_be_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"scores{suffix}"
+    scored = [
+        Scored(Path(f"photos/00{number}.jpg"), {"beauty": Score(value, 50.0)}, 80, 80, "")
+        for number, value in enumerate((5.5, 6.25, math.nan))
+    ]
+    write_report(path, scored, [], model_name="default", heads=["beauty"])
+    source = open_source(str(path), head=None, settings=ScoringSettings())
+    assert isinstance(source, FileScores)
+    found = source.read(rated_table(4))
+    assert found.scores == {"000.jpg": 5.5, "001.jpg": 6.25}
+    assert [one.photo_id for one in found.unscored] == ["002.jpg", "003.jpg"]
+    assert found.head == "beauty"
+
+
+def test_a_damaged_table_is_told(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text('{"photo": "000.jpg", "beauty": 5}\n{"photo": "00', "utf-8")
+    with pytest.raises(
+        SettingsError, match=f"^line 2 of table {cut} is no JSON: .*: was it written to its end\\?$"
+    ):
+        FileScores(cut).read(rated_table(4))
+    cut.write_text("[1]\n", "utf-8")
+    with pytest.raises(
+        SettingsError, match=f"^line 1 of table {cut} is \\[1\\], expected an object$"
+    ):
+        FileScores(cut).read(rated_table(4))
+    parquet = tmp_path / "cut.parquet"
+    parquet.write_bytes(b"PAR1")
+    with pytest.raises(SettingsError, match=f"^table {parquet} cannot be read: "):
+        FileScores(parquet).read(rated_table(4))
 
 
 def test_no_photo_at_all_is_an_error(tmp_path: Path) -> None:

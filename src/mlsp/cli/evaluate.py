@@ -16,7 +16,7 @@ def evaluate(
         str,
         typer.Argument(
             metavar="NAME|DIR|SCORES.csv",
-            help="Model, see `mlsp models`; or a table of scores that `mlsp predict` or `mlsp score` wrote.",
+            help="Model, see `mlsp models`; or a table of scores that `mlsp predict` or `mlsp score` wrote: .csv, .jsonl or .parquet.",
             show_default=False,
         ),
     ],

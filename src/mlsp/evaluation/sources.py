@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -13,16 +11,12 @@ from typing import TypeAlias
 from mlsp.caches import OpenCaches, no_caches
 from mlsp.errors import RatingsError, SettingsError, unknown_name
 from mlsp.evaluation.records import Predictions, Unscored
+from mlsp.evaluation.score_tables import TABLE_SUFFIXES, number_of, read_score_table
 from mlsp.model import HeadRecord, Model, load_model
-from mlsp.photo_lists import PHOTO_COLUMNS
 from mlsp.ratings import RatingTable, missing_photos
 from mlsp.scoring import Failed, Scored, Scorer
 
 Advance: TypeAlias = Callable[[Scored | Failed], None]
-
-_SCORES_SUFFIX = ".csv"
-# Columns of `mlsp score` and `mlsp predict` that are no scores.
-_OTHER_COLUMNS = frozenset({*PHOTO_COLUMNS, "overall", "width", "height", "model"})
 
 
 def find_head(model: Model, head: str | None) -> HeadRecord:
@@ -84,7 +78,7 @@ class PhotoScores:
 
 @dataclass(frozen=True, slots=True)
 class FileScores:
-    """Scores from a CSV table, such as `mlsp predict` and `mlsp score --output` write.
+    """Scores from a table, such as `mlsp predict` and `mlsp score --output` write.
 
     It has a column `photo` (or `image`, `image_name`) and one a head; photos are found in the ratings by their names, or by the end of
     their paths, so that a report of `photos/a.jpg` fits to ratings of `a.jpg`. Photos that are not rated are left out.
@@ -108,15 +102,17 @@ class FileScores:
 
         Raises:
             SettingsError: the table cannot be read, lacks the columns, has a photo twice or none of the rated ones.
+            MissingExtraError: it is `.parquet`, and pyarrow is not installed.
         """
-        photo_column, heads, rows = _read_csv(self.path)
-        head = _choose(f"table {self.path}", "scores", heads, self.head)
+        scored = read_score_table(self.path)
+        rows = scored.rows
+        head = _choose(f"table {self.path}", "scores", scored.heads, self.head)
         find = _PhotoFinder(table.photo_ids)
         scores: dict[str, float] = {}
         unscored: dict[str, Unscored] = {}
         found: dict[str, str] = {}
         for row in rows:
-            name = row[photo_column]
+            name = str(row[scored.photo_column])
             photo_id = find(name)
             if photo_id is None:
                 continue
@@ -125,7 +121,7 @@ class FileScores:
                     f"table {self.path}: {found[photo_id]!r} and {name!r} are both photo {photo_id!r} of {table.name}: keep one of them"
                 )
             found[photo_id] = name
-            score = _number(row[head])
+            score = number_of(row[head])
             if score is None:
                 reason = f"has no number in column {head!r} of {self.path.name}, but {row[head]!r}"
                 unscored[photo_id] = Unscored(photo_id, reason)
@@ -133,7 +129,7 @@ class FileScores:
                 scores[photo_id] = score
         if not found:
             names = (
-                f"photos like {rows[0][photo_column]!r}, the ratings"
+                f"photos like {rows[0][scored.photo_column]!r}, the ratings"
                 if rows
                 else "no photos, the ratings some"
             )
@@ -167,7 +163,7 @@ def open_source(
     """Open a model, or a table of scores.
 
     Args:
-        source: name of an installed model, its folder, or a table of scores ending in `.csv`.
+        source: name of an installed model, its folder, or a table of scores ending in `.csv`, `.jsonl` or `.parquet`.
         head: whose scores to evaluate; None where there is one head only.
         scores: a table of the model's scores; then it does not score photos itself and needs no network.
         settings: of scoring.
@@ -176,7 +172,7 @@ def open_source(
         ModelError: the model is missing or damaged.
         SettingsError: there is no such head, a table was given in the place of a model that has one already, or a setting is out of range.
     """
-    if source.lower().endswith(_SCORES_SUFFIX) and not Path(source).is_dir():
+    if Path(source).suffix.lower() in TABLE_SUFFIXES and not Path(source).is_dir():
         if scores is not None:
             raise SettingsError(
                 f"both {source} and {scores} are tables of scores: give a model in the place of the first, or leave one out"
@@ -224,39 +220,6 @@ def _choose(owner: str, noun: str, names: Sequence[str], head: str | None) -> st
     if head not in names:
         raise SettingsError(f"{owner}: {unknown_name('head', head, names)}")
     return head
-
-
-def _read_csv(path: Path) -> tuple[str, list[str], list[dict[str, str]]]:
-    """Name of the photos' column, names of the columns with scores, and the rows."""
-    try:
-        # Names of files need not be UTF-8; a byte-order mark is no part of the first column's name.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            reader = csv.DictReader(stream, restval="")
-            columns = list(reader.fieldnames or ())
-            rows = list(reader)
-    except (OSError, csv.Error) as error:
-        raise SettingsError(f"table {path} cannot be read: {error}") from error
-    photo = next((name for name in PHOTO_COLUMNS if name in columns), None)
-    if photo is None:
-        raise SettingsError(
-            f"table {path} has the columns {', '.join(map(repr, columns)) or 'none'}, expected one of "
-            f"{', '.join(map(repr, PHOTO_COLUMNS))} with the photos' names as in the ratings, and one for each head"
-        )
-    heads = [
-        name
-        for name in columns
-        if name not in _OTHER_COLUMNS
-        and name.removesuffix("_percentile") not in columns[: columns.index(name)]
-    ]
-    return photo, heads, rows
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 class _PhotoFinder:

@@ -1,0 +1,113 @@
+"""Tables of scores, as `mlsp score` and `mlsp predict` write them: CSV, JSON lines or parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlsp.errors import MissingExtraError, SettingsError
+from mlsp.photo_lists import PHOTO_COLUMNS
+
+TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
+# Columns of `mlsp score` and `mlsp predict` that are no scores.
+_OTHER_COLUMNS = frozenset({*PHOTO_COLUMNS, "overall", "width", "height", "model"})
+
+_Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """A table as it was read.
+
+    Attributes:
+        photo_column: name of the column with the photos' names.
+        heads: names of those with scores.
+        rows: a cell each by the column's name.
+    """
+
+    photo_column: str
+    heads: list[str]
+    rows: Sequence[_Row]
+
+
+def read_score_table(path: Path) -> ScoreTable:
+    """Read a table; by the end of its name it is parquet or JSON lines, else CSV.
+
+    Raises:
+        SettingsError: it cannot be read, or has no column with photos.
+        MissingExtraError: it is parquet, and pyarrow is not installed.
+    """
+    readers = {".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    try:
+        columns, rows = readers.get(path.suffix.lower(), _read_csv)(path)
+    except (OSError, ValueError, csv.Error) as error:
+        if isinstance(error, SettingsError):
+            raise
+        # pyarrow's errors are ValueErrors or OSErrors too.
+        raise SettingsError(f"table {path} cannot be read: {error}") from error
+    photo = next((name for name in PHOTO_COLUMNS if name in columns), None)
+    if photo is None:
+        raise SettingsError(
+            f"table {path} has the columns {', '.join(map(repr, columns)) or 'none'}, expected one of "
+            f"{', '.join(map(repr, PHOTO_COLUMNS))} with the photos' names as in the ratings, and one for each head"
+        )
+    heads = [
+        name
+        for name in columns
+        if name not in _OTHER_COLUMNS
+        and name.removesuffix("_percentile") not in columns[: columns.index(name)]
+    ]
+    return ScoreTable(photo, heads, rows)
+
+
+def number_of(cell: object) -> float | None:
+    """A cell's number; None where it has none that is finite."""
+    if not isinstance(cell, (str, int, float)):
+        return None
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    # Names of files need not be UTF-8; a byte-order mark is no part of the first column's name.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        reader = csv.DictReader(stream, restval="")
+        columns = list(reader.fieldnames or ())
+        return columns, list(reader)
+
+
+def _read_jsonl(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    columns: dict[str, None] = {}
+    rows = []
+    with path.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise SettingsError(
+                    f"line {number} of table {path} is no JSON: {error}: was it written to its end?"
+                ) from error
+            if not isinstance(row, dict):
+                raise SettingsError(f"line {number} of table {path} is {row!r}, expected an object")
+            columns |= dict.fromkeys(row)
+            rows.append(row)
+    return list(columns), [dict.fromkeys(columns) | row for row in rows]
+
+
+def _read_parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("A .parquet table of scores", "parquet") from error
+    table = parquet.read_table(path)
+    return list(table.column_names), table.to_pylist()
