@@ -5,13 +5,12 @@ import { element } from "./dom.js";
 export class Explain {
   /**
    * @param {object} options
-   * @param {string[]} options.columns names of the scores
+   * @param {string[]} options.heads names of the scores that can be explained
    * @param {import("./gallery.js").Gallery} options.gallery
    * @param {import("./toast.js").Toast} options.toast
    */
-  constructor({ columns, gallery, toast }) {
-    this.columns = columns;
-    Object.assign(this, { _gallery: gallery, _toast: toast });
+  constructor({ heads, gallery, toast }) {
+    Object.assign(this, { _heads: heads, _gallery: gallery, _toast: toast });
     this._place = -1;
     gallery.addEventListener("activechange", () => { if (this._place >= 0) this._draw(); });
     gallery.addEventListener("close", () => { this._place = -1; });
@@ -20,9 +19,9 @@ export class Explain {
   /** On to the map of the next score, or to none after the last. */
   turn() {
     if (!this._gallery.viewer.isOpen) return;
-    this._place = this._place + 1 < this.columns.length ? this._place + 1 : -1;
+    this._place = this._place + 1 < this._heads.length ? this._place + 1 : -1;
     this._draw();
-    this._toast.say(this._place < 0 ? "No heat map" : `What raised (red) and lowered (blue) ${this._head}`);
+    this._toast.say(this._place < 0 ? "No heat map" : `What raised and lowered ${this._head}`);
   }
 
   /** A button for a photo's caption. */
@@ -31,7 +30,7 @@ export class Explain {
   }
 
   get _head() {
-    return this.columns[this._place];
+    return this._heads[this._place];
   }
 
   _draw() {

@@ -16,6 +16,7 @@ export class Learn {
   constructor(root, { collection, outbox, toast }) {
     Object.assign(this, { _root: root, _collection: collection, _outbox: outbox, _toast: toast });
     this._learn = null;
+    this._isNew = false;
     this._heading = element("h1", { text: "My taste", tabindex: "-1" });
     this._amount = element("p", { class: "p-amount" });
     this._bar = element("progress", { class: "p-bar", "aria-label": "Ratings and comparisons so far" });
@@ -45,8 +46,8 @@ export class Learn {
 
   /** @param {object} learn as the API gives it */
   show(learn) {
-    const before = JSON.stringify(this._learn);
-    if (before === JSON.stringify(learn)) return;
+    // What is written into the name's field must not be lost to an answer that says nothing new.
+    if (JSON.stringify(this._learn) === JSON.stringify(learn)) return;
     this._learn = learn;
     const { state, message, ratings, comparisons, needed, result, saved } = learn;
     const have = ratings + comparisons;
@@ -65,6 +66,7 @@ export class Learn {
     try {
       // What has been said must be there before it is learned from.
       await this._outbox.send();
+      this._isNew = true;
       this.show(await post("learn"));
       while (this._learn.state === "running") {
         await new Promise((done) => { setTimeout(done, ASK_MS); });
@@ -72,6 +74,7 @@ export class Learn {
       }
       this._toast.say(this._learn.state === "done" ? "Learned" : (this._learn.message ?? "Not learned"));
     } catch (error) {
+      this._isNew = false;
       this._said.textContent = error.message;
       this._said.classList.add("p-bad");
     }
@@ -86,19 +89,23 @@ export class Learn {
       element("h2", { text: words }),
       element("dl", { class: "p-agreements" }, bar("your model", agreement, true), bar("default", general, false)),
       element("p", { class: "g-note", text: `${measure}. On answers that the model had not seen.` }),
-      ...(saved ? this._howToUse(saved) : isBetter ? [this._form()] : []),
+      ...(isBetter && (this._isNew || !saved) ? [this._form(saved)] : []), ...(saved ? this._howToUse(saved) : []),
     ];
   }
 
-  _form() {
-    const name = element("input", { class: "g-input", id: "p-model-name", value: "mine", required: true, autocomplete: "off", spellcheck: "false" });
+  _form(saved) {
+    const name = element("input", { class: "g-input", id: "p-model-name", value: saved?.name ?? "mine", required: true, autocomplete: "off", spellcheck: "false" });
     const said = element("p", { class: "p-said p-bad", role: "status" });
     const save = async (event) => {
       event.preventDefault();
       try {
         const saved = await post("learn/save", { name: name.value.trim() });
         this._toast.say(`Installed as ${saved.name}`);
-        this.show({ ...this._learn, saved });
+        this._isNew = false;
+        const learn = { ...this._learn, saved };
+        this._learn = null;
+        this.show(learn);
+        this._result.querySelector(".p-installed").focus();
         await this._collection.ask();
       } catch (error) {
         said.textContent = error.message;
@@ -117,7 +124,7 @@ export class Learn {
       onclick: () => navigator.clipboard.writeText(command).then(() => this._toast.say("Copied"), () => this._toast.say("The browser does not let this page copy", { isError: true })),
     });
     return [
-      element("h2", { text: `Your model is installed as ${name}` }),
+      element("h2", { class: "p-installed", tabindex: "-1", text: `Your model is installed as ${name}` }),
       element("p", { class: "p-command" }, element("code", { text: command }), copy),
       element("p", { class: "g-note", text: `The photos here have its score, taste, beside the others. It is a folder that you may copy: ${folder}` }),
     ];

@@ -56,7 +56,7 @@ function build(status) {
     details: (record) => element("div", { class: "p-details" }, rating.control(record), status.can.explain ? explain.button() : null),
     sorts: [{ name: "stars", label: "your stars", value: (record) => record.stars, isDescending: true }],
   });
-  const explain = new Explain({ columns, gallery, toast });
+  const explain = new Explain({ heads: Object.keys(status.heads), gallery, toast });
   const exporting = new Export({ outbox, canWriteXmp: status.can.xmp });
   // Dialogs open over each view, so they must not be in one.
   document.body.append(element("div", { class: "gallery p-dialogs" }, part("#photos .g-help"), exporting.element));
@@ -111,7 +111,7 @@ function build(status) {
   });
   collection.addEventListener("status", ({ detail: { status: now } }) => {
     if (String(now.columns) !== String(columns)) {
-      columns = explain.columns = now.columns;
+      columns = now.columns;
       gallery.setColumns(columns);
     }
     const what = outbox.waiting.at(-1)?.words ?? now.undo;
@@ -122,6 +122,8 @@ function build(status) {
   collection.addEventListener("back", () => outbox.send());
   outbox.addEventListener("sent", () => { undo.disabled = false; });
   outbox.addEventListener("stuck", ({ detail: { error } }) => {
+    // Full-screen, the banner is out of sight.
+    if (away.textContent === "") toast.say(`Kept, not yet sent. ${error.message}`, { canUndo: true, isError: true });
     showAway(error, outbox.waiting.length);
     collection.ask();
   });
