@@ -52,24 +52,7 @@ def with_rating(content: bytes, rating: int, *, by_hand: bool = False) -> bytes:
     packet = parse_packet(content)
     if packet.rating == rating and (not by_hand or packet.is_by_hand):
         return content
-    new = str(rating)
-    mark = BY_HAND + new if by_hand else new
-    values = packet.values
-    edits: list[tuple[int, int, str]] = []
-    added: list[tuple[tuple[str, str], str]] = []
-    if WRITTEN in values:
-        edits.append((values[WRITTEN].start, values[WRITTEN].end, mark))
-    else:
-        added.append((WRITTEN, mark))
-        if RATING in values and REPLACED not in values:
-            added.append((REPLACED, values[RATING].text))
-    if RATING in values:
-        edits.append((values[RATING].start, values[RATING].end, new))
-    else:
-        added.append((RATING, new))
-    if added:
-        edits.append((packet.place.at, packet.place.at, _new_text(packet.place, added)))
-    result = packet.units.edited(edits)
+    result = _put(packet, rating, by_hand=by_hand)
     if parse_packet(result).rating != rating:
         raise SidecarError("the rating could not be put into it")
     return result
@@ -98,13 +81,34 @@ def without_rating(content: bytes) -> bytes:
             edits.append((value.start, value.end, packet.values[REPLACED].text))
         candidate = packet.units.edited(edits)
         try:
-            if with_rating(candidate, rating) == content:
+            if _put(parse_packet(candidate), rating) == content:
                 return candidate
         except SidecarError:
             continue
     raise SidecarError(
         "another program has rewritten it since mlsp did: take the rating away in that program"
     )
+
+
+def _put(packet: Packet, rating: int, *, by_hand: bool = False) -> bytes:
+    new = str(rating)
+    mark = BY_HAND + new if by_hand else new
+    values = packet.values
+    edits: list[tuple[int, int, str]] = []
+    added: list[tuple[tuple[str, str], str]] = []
+    if WRITTEN in values:
+        edits.append((values[WRITTEN].start, values[WRITTEN].end, mark))
+    else:
+        added.append((WRITTEN, mark))
+        if RATING in values and REPLACED not in values:
+            added.append((REPLACED, values[RATING].text))
+    if RATING in values:
+        edits.append((values[RATING].start, values[RATING].end, new))
+    else:
+        added.append((RATING, new))
+    if added:
+        edits.append((packet.place.at, packet.place.at, _new_text(packet.place, added)))
+    return packet.units.edited(edits)
 
 
 def _cuts(packet: Packet) -> list[tuple[int, int]]:

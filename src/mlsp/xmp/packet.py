@@ -30,6 +30,7 @@ _TAG_NAME = re.compile(f"<[^{_SPACE}/>]+")
 _ATTRIBUTE = re.compile(
     rf"""([{_SPACE}]+)([^{_SPACE}=/>]+)[{_SPACE}]*=[{_SPACE}]*(?:"([^"]*)"|'([^']*)')"""
 )
+_DECLARATION = re.compile("xmlns(?::|$)")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 
 # Before the rating in our mark, where the user gave it.
@@ -134,7 +135,7 @@ def parse_packet(content: bytes) -> Packet:
     """
     reader = _Reader(CodeUnits.of(content))
     parser = expat.ParserCreate(namespace_separator=_PART)
-    parser.namespace_prefixes = True
+    parser.namespace_prefixes = parser.ordered_attributes = True
 
     def position() -> int:
         return parser.CurrentByteIndex // reader.units.width
@@ -142,7 +143,9 @@ def parse_packet(content: bytes) -> Packet:
     parser.StartDoctypeDeclHandler = _refuse_document_type
     parser.StartNamespaceDeclHandler = reader.open_prefix
     parser.EndNamespaceDeclHandler = reader.close_prefix
-    parser.StartElementHandler = lambda name, _: reader.open_element(name, position())
+    parser.StartElementHandler = lambda name, attributes: reader.open_element(
+        name, attributes[::2], position()
+    )
     parser.EndElementHandler = lambda _: reader.close_element(position())
     try:
         parser.Parse(content, True)
@@ -174,9 +177,8 @@ class _Reader:
     def close_prefix(self, prefix: str | None) -> None:
         self._scopes[prefix or ""].pop()
 
-    def open_element(self, expanded: str, start: int) -> None:
-        uri, _, local = expanded.partition(_PART)
-        name = (uri, local.partition(_PART)[0])
+    def open_element(self, expanded: str, attributes: list[str], start: int) -> None:
+        name = _name(expanded)
         depth = len(self._path)
         if self._rdf_depth is None:
             is_top = depth == 0 or (depth == 1 and self._path[0][0] == _META)
@@ -187,7 +189,7 @@ class _Reader:
         elif self._path[self._rdf_depth] != _RDF_RDF:
             pass
         elif depth == self._rdf_depth + 1 and name == _RDF_DESCRIPTION:
-            self._read_description(_Tag.at(self.units.text, start))
+            self._read_description(_Tag.at(self.units.text, start), attributes)
         elif depth == self._rdf_depth + 2 and self._path[-1] == _RDF_DESCRIPTION and name in _READ:
             self._open = (name, _Tag.at(self.units.text, start))
         self._path.append(name)
@@ -216,22 +218,27 @@ class _Reader:
             )
         return Packet(self.units, self._values, self._place)
 
-    def _read_description(self, tag: _Tag) -> None:
+    def _read_description(self, tag: _Tag, names: list[str]) -> None:
         if self._place is None:
             separator = tag.attributes[-1][1] if tag.attributes else " "
             self._place = Place(
                 tag.attributes_end, separator, self._in_scope(), True, self._rdf_prefix
             )
-        for match in tag.attributes:
-            prefix, _, local = match[2].rpartition(":")
-            uris = self._scopes.get(prefix) if prefix else None
-            name = (uris[-1] if uris else "", local)
+        # The parser gives names in the same order, but declarations are none to it.
+        properties = (match for match in tag.attributes if not _DECLARATION.match(match[2]))
+        for expanded, match in zip(names, properties, strict=True):
+            name = _name(expanded)
             if name in _READ:
                 group = 3 if match[3] is not None else 4
                 self._add(name, match.start(group), match.end(group), match.start())
 
     def _in_scope(self) -> Mapping[str, str]:
-        return {prefix: uris[-1] for prefix, uris in self._scopes.items() if uris and prefix}
+        # A prefix that is not ASCII is not what it looks like in code units.
+        return {
+            prefix: uris[-1]
+            for prefix, uris in self._scopes.items()
+            if uris and prefix and prefix.isascii()
+        }
 
     def _add(
         self,
@@ -291,6 +298,12 @@ class _Tag:
         end = text.index(">", at) + 1
         prefix = name[0][1:].rpartition(":")[0]
         return cls(prefix, attributes, at, end, text[at:end].endswith("/>"))
+
+
+def _name(expanded: str) -> tuple[str, str]:
+    """Return namespace and name of what the parser gives as namespace, name and prefix, or as a name alone."""
+    parts = expanded.split(_PART)
+    return ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
 
 
 def _refuse_document_type(name: str, *_: object) -> None:
