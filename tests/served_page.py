@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from mlsp.scoring import Scorer
 from mlsp.user_ratings import UserRatings
 from mlsp.web.desk import Desk
 from mlsp.web.security import Access
-from mlsp.web.server import page_server
+from mlsp.web.server import listen, page_server
 
 PHOTOS = 12
 
@@ -118,7 +117,7 @@ def make_photos(folder: Path) -> Path:
 def serving(folder: Path, file: Path) -> Iterator[Served]:
     """Serve the photos of a folder until the block ends; all of them are scored when it begins."""
     sources = sorted(path for path in folder.rglob("*") if path.is_file())
-    with UserRatings.open(file) as ratings, listening() as listener:
+    with UserRatings.open(file) as ratings, listen(0) as listener:
         desk = Desk(sources, ratings, fake_scorer)
         access = Access(listener.getsockname()[1])
         server = page_server(desk, access)
@@ -134,7 +133,3 @@ def serving(folder: Path, file: Path) -> Iterator[Served]:
             server.should_exit = True
             thread.join()
             desk.stop()
-
-
-def listening() -> contextlib.closing[socket.socket]:
-    return contextlib.closing(socket.create_server(("127.0.0.1", 0)))

@@ -36,7 +36,7 @@ def serve(desk: Desk, *, port: int, ready: Callable[[str], None]) -> None:
     Raises:
         SettingsError: the port is not free.
     """
-    with _listen(port) as listener:
+    with listen(port) as listener:
         access = Access(listener.getsockname()[1])
         server = page_server(desk, access)
         desk.start()
@@ -92,8 +92,17 @@ def _run(server: uvicorn.Server, listener: socket.socket) -> None:
             signal.signal(number, handler)
 
 
-def _listen(port: int) -> contextlib.closing[socket.socket]:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def listen(port: int) -> contextlib.closing[socket.socket]:
+    """Listen on loopback.
+
+    Args:
+        port: 0 takes a free one.
+
+    Raises:
+        SettingsError: the port is not free.
+    """
+    # The protocol is named because asyncio switches Nagle's delay off only then, which costs 40 ms an answer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             # The port of a server that has just ended can be had again. On Windows this would share it with another program.
