@@ -67,18 +67,17 @@ class PairResult:
     verdict: str
 
 
+_NARROW = ("Single-1FC", "Single-3FC", "Ridge", "Kernel ridge")
+
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         "full size beats 256×256",
-        tuple((label, f"{label}, 256×256") for label in ("Single-3FC", "Ridge", "Kernel ridge")),
+        tuple((label, f"{label}, 256×256") for label in _NARROW),
         ".722 over .668",
     ),
     Claim(
         "more levels beat fewer",
-        tuple(
-            (label, f"{label} (5)")
-            for label in ("Single-1FC", "Single-3FC", "Ridge", "Kernel ridge")
-        ),
+        tuple((label, f"{label} (5)") for label in _NARROW),
         ".644 over .570",
     ),
     Claim(
@@ -92,7 +91,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "views help",
-        tuple((f"{label}, views", label) for label in ("Single-3FC", "Ridge", "Kernel ridge")),
+        tuple((f"{label}, views", label) for label in _NARROW),
         ".729 over .722",
     ),
     Claim("3FC beats 1FC", (("Single-3FC", "Single-1FC"),), ".676 over .644"),

@@ -145,15 +145,13 @@ def _claims(backbone: str | None, _levels: Callable[[str], int]) -> _Rows:
             replace(full, label=f"{label}, views", views="corners8"),
         )
 
-    one_layer, one_layer_of_5, *_ = rows("Single-1FC", "single_1fc")
     three, *other_threes = rows("Single-3FC", "single_3fc")
     pool, *_ = rows("Pool-3FC", "pool_3fc")
     released = replace(pool, label="Pool-3FC, released form", head="pool_3fc_released")
     return (
         *rows("Ridge", "ridge", closed=True),
         *rows("Kernel ridge", "kernel", closed=True),
-        one_layer,
-        one_layer_of_5,
+        *rows("Single-1FC", "single_1fc"),
         three,
         *other_threes,
         replace(three, label="Single-3FC (+do)", more_dropout=True),
