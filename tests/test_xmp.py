@@ -350,3 +350,39 @@ def test_percentiles_that_are_none(percentile: float) -> None:
     message = f"a percentile is a number from 0 to 100, got {percentile:g}"
     with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
         stars(percentile)
+
+
+@pytest.mark.parametrize("program", ["exiftool", "exiv2"])
+def test_another_program_keeps_our_mark_and_its_users_rating_counts(
+    photo: Path, program: str
+) -> None:
+    """Programs on exiv2 (darktable, digiKam) and exiftool write a sidecar anew, with what they do not know."""
+
+    def change(label: str, rating: int | None) -> None:
+        if program == "exiftool":
+            read_by_exiftool([sidecar])
+            options = [
+                f"-XMP:Label={label}",
+                *([] if rating is None else [f"-XMP:Rating={rating}"]),
+            ]
+            command = ["exiftool", "-q", "-overwrite_original", *options, str(sidecar)]
+            subprocess.run(command, check=True)
+        else:
+            pyexiv2 = pytest.importorskip("pyexiv2", reason="needs exiv2: pip install pyexiv2")
+            values = {"Xmp.xmp.Label": label}
+            with pyexiv2.ImageData(sidecar.read_bytes()) as image:
+                image.modify_xmp(
+                    values if rating is None else {**values, "Xmp.xmp.Rating": str(rating)}
+                )
+                sidecar.write_bytes(image.get_bytes())
+
+    sidecar = photo.with_suffix(".xmp")
+    sidecar.write_bytes(DARKTABLE)
+    write_rating(photo, 4, convention="photo.xmp")
+    change("Red", None)
+    assert b"Red" in sidecar.read_bytes()
+    assert rate(photo, 5, convention="photo.xmp").status == "written"
+    assert read_by_exiv2(sidecar.read_bytes())["Xmp.xmp.Rating"] == "5"
+    change("Blue", 3)
+    assert rate(photo, 5, convention="photo.xmp").status == "kept"
+    assert read_rating(photo) == 3

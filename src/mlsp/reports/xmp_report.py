@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from mlsp.errors import PhotoError, SettingsError, SidecarError, unknown_name
 from mlsp.features import Failed
+from mlsp.parallel import map_in_order
 from mlsp.scored import Scored
-from mlsp.xmp import Convention, Folders, StarSettings, rate, stars
+from mlsp.xmp import Convention, Folders, Outcome, StarSettings, rate, stars
 
+# Making a file last is waiting for the disk, which takes several at a time.
+_WORKERS = 8
 XMP_NAMES: dict[str, Convention] = {
     "both": "both",
     "darktable": "photo.jpg.xmp",
@@ -81,6 +85,15 @@ class XmpSummary:
     shared: int = 0
     failed: list[Failed] = field(default_factory=list)
 
+    def count(self, result: Scored, outcome: Outcome | SidecarError) -> Scored | Failed:
+        """Count what became of a photo, and return it as other results are shown."""
+        if isinstance(outcome, SidecarError):
+            failed = Failed(result.source, PhotoError(str(outcome)))
+            self.failed.append(failed)
+            return failed
+        setattr(self, outcome.status, getattr(self, outcome.status) + 1)
+        return result
+
     def __str__(self) -> str:
         parts = [f"stars: {self.written} written, {self.kept} kept, {self.unchanged} unchanged"]
         if self.shared:
@@ -114,8 +127,9 @@ def write_stars(
     results = list(scored)
     ratings = [stars(_percentile(result, by), settings.stars) for result in results]
     summary, folders = XmpSummary(), Folders()
-    for result, rating in zip(results, ratings, strict=True):
-        outcome: Scored | Failed = result
+
+    def write(pair: tuple[Scored, int]) -> tuple[Scored, Outcome | SidecarError]:
+        result, rating = pair
         try:
             done = rate(
                 result.source,
@@ -125,13 +139,16 @@ def write_stars(
                 folders=folders,
             )
         except SidecarError as error:
-            # As a photo's, so that it is counted and shown as all that fail are.
-            outcome = Failed(result.source, PhotoError(str(error)))
-            summary.failed.append(outcome)
-        else:
-            setattr(summary, done.status, getattr(summary, done.status) + 1)
-        if on_result is not None:
-            on_result(outcome)
+            return result, error
+        return result, done
+
+    pairs = zip(results, ratings, strict=True)
+    # Closed on Ctrl-C too, so that what is queued is dropped.
+    with contextlib.closing(map_in_order(write, pairs, workers=_WORKERS)) as outcomes:
+        for result, outcome in outcomes:
+            shown = summary.count(result, outcome)
+            if on_result is not None:
+                on_result(shown)
     return summary
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +26,20 @@ class SidecarNames:
     short: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """Names in a folder, by what they have in common in small letters: of sidecars all of it, of photos all but the ending."""
+
+    sidecars: dict[str, list[str]]
+    photos: dict[str, list[str]]
+
+
 class Folders:
-    """Finds the sidecars of photos; lists each folder once, so it is for one run."""
+    """Finds the sidecars of photos; lists each folder once, so it is for one run. Several threads may use it at once."""
 
     def __init__(self) -> None:
-        self._names: dict[Path, dict[str, list[str]]] = {}
-        self._by_stem: dict[Path, dict[str, list[str]]] = {}
+        self._listings: dict[Path, _Listing] = {}
+        self._lock = threading.Lock()
 
     def sidecars(self, photo: Path) -> SidecarNames:
         """Say where a photo's sidecars are.
@@ -43,45 +52,47 @@ class Folders:
         """
         if not os.path.lexists(photo):
             raise SidecarError(f"there is no photo {str(photo)!r} to write a sidecar for")
-        if photo.parent not in self._names:
-            self._list(photo.parent)
-        full = self._existing(photo.parent, photo.name + _ENDING)
-        if not self._owns_short_name(photo):
+        folder = photo.parent
+        with self._lock:
+            listing = self._listings.get(folder) or _list(folder)
+            self._listings[folder] = listing
+        full = folder / _existing(listing, photo.name + _ENDING)
+        if not _owns_short_name(listing, photo):
             return SidecarNames(full, None)
-        return SidecarNames(full, self._existing(photo.parent, photo.stem + _ENDING))
+        return SidecarNames(full, folder / _existing(listing, photo.stem + _ENDING))
 
-    def _owns_short_name(self, photo: Path) -> bool:
-        """Whether `photo.xmp` is this photo's: of photo.cr2 and photo.jpg it is the raw one's, as for Adobe's programs."""
-        # Then it is the long name of another photo's sidecar: photo.jpg.xmp of photo.jpg beside photo.jpg.webp.
-        if os.path.isfile(photo.parent / photo.stem):
-            return False
-        sharing = {*self._by_stem[photo.parent].get(photo.stem.casefold(), ()), photo.name}
-        if len(sharing) == 1:
-            return True
-        raw = [name for name in sharing if _suffix(name) in RAW_SUFFIXES]
-        return raw == [photo.name]
 
-    def _existing(self, folder: Path, name: str) -> Path:
-        """Return the path of a file that is there, perhaps as PHOTO.XMP, else the given one."""
-        names = self._names[folder].get(name.casefold(), [])
-        return folder / (names[0] if len(names) == 1 else name)
+def _owns_short_name(listing: _Listing, photo: Path) -> bool:
+    """Whether `photo.xmp` is this photo's: of photo.cr2 and photo.jpg it is the raw one's, as for Adobe's programs."""
+    # Then it is the long name of another photo's sidecar: photo.jpg.xmp of photo.jpg beside photo.jpg.webp.
+    if os.path.isfile(photo.parent / photo.stem):
+        return False
+    sharing = {*listing.photos.get(photo.stem.casefold(), ()), photo.name}
+    raw = [name for name in sharing if _suffix(name) in RAW_SUFFIXES]
+    return len(sharing) == 1 or raw == [photo.name]
 
-    def _list(self, folder: Path) -> None:
-        names: dict[str, list[str]] = {}
-        by_stem: dict[str, list[str]] = {}
-        try:
-            listed = os.listdir(folder)
-        except OSError as error:
-            raise SidecarError(
-                f"the folder {str(folder)!r} cannot be listed ({error.strerror}), so its sidecars are not known"
-            ) from error
-        for name in listed:
-            suffix = _suffix(name)
-            if suffix == _ENDING:
-                names.setdefault(name.casefold(), []).append(name)
-            elif suffix in PHOTO_SUFFIXES and not name.startswith("."):
-                by_stem.setdefault(os.path.splitext(name)[0].casefold(), []).append(name)
-        self._names[folder], self._by_stem[folder] = names, by_stem
+
+def _existing(listing: _Listing, name: str) -> str:
+    """Return a name that is there, perhaps as PHOTO.XMP, else the given one."""
+    names = listing.sidecars.get(name.casefold(), [])
+    return names[0] if len(names) == 1 else name
+
+
+def _list(folder: Path) -> _Listing:
+    listing = _Listing({}, {})
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise SidecarError(
+            f"the folder {str(folder)!r} cannot be listed ({error.strerror}), so its sidecars are not known"
+        ) from error
+    for name in names:
+        suffix = _suffix(name)
+        if suffix == _ENDING:
+            listing.sidecars.setdefault(name.casefold(), []).append(name)
+        elif suffix in PHOTO_SUFFIXES and not name.startswith("."):
+            listing.photos.setdefault(os.path.splitext(name)[0].casefold(), []).append(name)
+    return listing
 
 
 def _suffix(name: str) -> str:
