@@ -22,8 +22,8 @@ from mlsp.errors import SettingsError
 from mlsp.photos import PHOTO_SUFFIXES
 
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
-# More than a run can have shards; keeps {0..999999999} from filling the memory.
-_MOST_NAMES = 1_000_000
+# Keeps {0..999999999} from filling the memory.
+_MOST_NAMES = 100_000
 _BRACES = re.compile(r"\{([^{}]+)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 

@@ -18,6 +18,22 @@ from mlsp.photos import PHOTO_SUFFIXES
 _MOST_BYTES = 2 * 1024**3
 
 
+class _CheckedHeader(tarfile.TarInfo):
+    """Header of a file in a tar; damage is an error, where `tarfile` would take it for the end of the tar."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:
+            # The mark at the end.
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(
+                f"{error} where a file or the tar's end was expected"
+            ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class TarPhotos:
     """The photos in a tar.
@@ -56,7 +72,10 @@ class TarPhotos:
         """
         seen: Counter[str] = Counter()
         try:
-            with open_file(self.location) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
+            with (
+                open_file(self.location) as file,
+                tarfile.open(fileobj=file, mode="r|*", tarinfo=_CheckedHeader) as tar,
+            ):
                 for member in tar:
                     base = member.name.rsplit("/", 1)[-1]
                     if (
@@ -66,9 +85,10 @@ class TarPhotos:
                     ):
                         continue
                     name = written(f"{self.tar}/{member.name.removeprefix('./')}")
+                    again = f"#{seen[name] + 1}" if seen[name] else ""
+                    photo = _read_member(tar, member, name + again)
                     seen[name] += 1
-                    again = f"#{seen[name]}" if seen[name] > 1 else ""
-                    yield _read_member(tar, member, name + again)
+                    yield photo
         except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
             count = seen.total()
             reason = f"the tar is damaged or truncated after {count} photos: {error}; what follows cannot be read"
