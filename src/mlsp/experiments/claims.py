@@ -96,6 +96,15 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim("3FC beats 1FC", (("Single-3FC", "Single-1FC"),), ".676 over .644"),
     Claim(
+        "features are as good as fine-tuning",
+        tuple(
+            (f"{label}, 256×256, views", f"{label}, 256×256, views, fine-tuned")
+            for label in ("Single-1FC", "Single-3FC")
+        ),
+        ".644 and .680, .676 and .658",
+        as_good=True,
+    ),
+    Claim(
         "Single-3FC is as good as Multi-3FC",
         (("Single-3FC", "Multi-3FC"),),
         ".676 and .673",

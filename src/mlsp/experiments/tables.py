@@ -130,7 +130,7 @@ def _claims(backbone: str | None, _levels: Callable[[str], int]) -> _Rows:
     """What the pairs of `mlsp.experiments.claims` need, quick rows first; whole photos but for `views`."""
     network = backbone or _V3
 
-    def rows(label: str, head: str, *, closed: bool = False) -> _Rows:
+    def rows(label: str, head: str, *, closed: bool = False, tuned: bool = False) -> _Rows:
         full = Row(
             label,
             "closed_form" if closed else "head",
@@ -143,15 +143,16 @@ def _claims(backbone: str | None, _levels: Callable[[str], int]) -> _Rows:
             replace(full, label=f"{label} (5)", last_levels=5),
             replace(full, label=f"{label}, 256×256", resize=_SMALL),
             replace(full, label=f"{label}, views", views="corners8"),
+            *(_as_tuned(full) if tuned else ()),
         )
 
-    three, *other_threes = rows("Single-3FC", "single_3fc")
+    three, *other_threes = rows("Single-3FC", "single_3fc", tuned=True)
     pool, *_ = rows("Pool-3FC", "pool_3fc")
     released = replace(pool, label="Pool-3FC, released form", head="pool_3fc_released")
     return (
         *rows("Ridge", "ridge", closed=True),
         *rows("Kernel ridge", "kernel", closed=True),
-        *rows("Single-1FC", "single_1fc"),
+        *rows("Single-1FC", "single_1fc", tuned=True),
         three,
         *other_threes,
         replace(three, label="Single-3FC (+do)", more_dropout=True),
@@ -160,6 +161,13 @@ def _claims(backbone: str | None, _levels: Callable[[str], int]) -> _Rows:
         released,
         pool,
     )
+
+
+def _as_tuned(full: Row) -> _Rows:
+    """The row in the size and views of fine-tuning, and the fine-tuned one."""
+    label = f"{full.label}, 256×256, views"
+    features = replace(full, label=label, resize=_SMALL, views="corners8")
+    return features, replace(features, label=f"{label}, fine-tuned", way="finetuned")
 
 
 @dataclass(frozen=True, slots=True)
