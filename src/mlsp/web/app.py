@@ -210,7 +210,10 @@ def _add_pictures(app: FastAPI, desk: Desk) -> None:
     async def explain(id_: int, head: str) -> Response:
         entry = desk.entry(id_)
         content = await asyncio.get_running_loop().run_in_executor(
-            pool, lambda: previews.get((id_, head), lambda: desk.heat_map(entry, head))
+            pool,
+            lambda: previews.get(
+                (id_, head, desk.learner.scorer), lambda: desk.heat_map(entry, head)
+            ),
         )
         return Response(content, media_type="image/png")
 

@@ -63,7 +63,8 @@ class Desk:
         self.rated = RatedPhotos(self.collection, ratings)
         self.scoring = LiveScoring(self.collection, lambda: load(model))
         self.learner = TasteLearner(self.rated, self.scoring, load)
-        self._explainer: Explainer | None = None
+        # By the score; a taste that is learned again has another scorer.
+        self._explainers: dict[str, tuple[Scorer, Explainer]] = {}
         self._explainer_lock = threading.Lock()
 
     @property
@@ -118,17 +119,15 @@ class Desk:
             SettingsError: there is no such score, or the model cannot explain it.
             PhotoError: the photo cannot be read.
         """
-        scorer = self.scoring.scorer
-        names = [] if scorer is None else [found.name for found in scorer.model.heads]
-        if head == TASTE and head not in names:
-            raise SettingsError("only the default's scores can be explained here, not your own")
-        if scorer is None or head not in names:
-            raise SettingsError(unknown_name("score", head, names))
-        # Making one takes half a second, and a photo a network's run: one at a time is enough for one reader.
+        scorer = self.learner.scorer if head == TASTE else self.scoring.scorer
+        if scorer is None or head not in [found.name for found in scorer.model.heads]:
+            raise SettingsError(unknown_name("score", head, self.collection.columns))
+        # Making an explainer takes half a second, and each explanation a run of the network: one at a time.
         with self._explainer_lock:
-            if self._explainer is None:
-                self._explainer = Explainer(scorer)
-            explanation = self._explainer.explain(entry.source)[head]
+            known = self._explainers.get(head)
+            if known is None or known[0] is not scorer:
+                known = self._explainers[head] = scorer, Explainer(scorer)
+            explanation = known[1].explain(entry.source)[head]
         settings = DecodeSettings(longest_side=_HEAT_MAP_SIDE)
         pixels = read_photo(entry.source, settings=settings).pixels
         return heat_map_png(pixels, explanation, longest_side=_HEAT_MAP_SIDE)

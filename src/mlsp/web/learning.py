@@ -78,6 +78,7 @@ class TasteLearner:
         self._message: str | None = None
         self._taste: Taste | None = None
         self._saved: tuple[str, Path] | None = None
+        self._scorer: Scorer | None = None
         # Counts up, so that an earlier model's thread stops showing its scores.
         self._shown = 0
 
@@ -85,6 +86,11 @@ class TasteLearner:
     def is_shown(self) -> bool:
         """Whether the photos have a score of the user's taste."""
         return TASTE in self._rated.collection.columns
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """What scores by the user's taste; None until one was kept."""
+        return self._scorer
 
     def status(self) -> dict[str, Any]:
         """How far it is, as the page gets it."""
@@ -200,7 +206,7 @@ class TasteLearner:
     def _show(self, folder: Path, number: int) -> None:
         """Score all photos by a model that was kept, also those that are scored by the default only later."""
         try:
-            scorer = self._load(folder)
+            self._scorer = scorer = self._load(folder)
             done: set[int] = set()
             while True:
                 is_last = self._scoring.wait(0)
