@@ -3,6 +3,7 @@
 features ─ components ─ fitting (ridge and Bradley-Terry, drawn towards the default's heads) ─ cross_validation ─ agreement ─ Taste
                                                                                    Taste ─ model_folder ─ an ordinary model
     settings, records   how it is learned, what comes out
+    threads             why one is faster than two
     linear_heads        the default's heads as weights
     learning            all of it: `learn_taste`
     judgements          ratings files, tables and sidecars -> photos and what was said of them

@@ -16,6 +16,7 @@ from mlsp.personal.fitting import Observations, Worth, fit_worth
 from mlsp.personal.linear_heads import LinearHead
 from mlsp.personal.records import Taste, TasteAgreement
 from mlsp.personal.settings import TasteSettings
+from mlsp.personal.threads import one_thread
 
 # Of two photos' standardised features. Shots of one burst have .9 and more, different photos of one theme rarely above .6.
 _ALIKE = 0.8
@@ -57,6 +58,19 @@ def learn_taste(
         SettingsError: shapes do not agree, a row or a number is out of range.
     """
     settings = settings or TasteSettings()
+    with one_thread():
+        return _learned(features, prior, ratings, comparisons, heads, groups, settings)
+
+
+def _learned(
+    features: Float32Array,
+    prior: ArrayLike,
+    ratings: tuple[ArrayLike, ArrayLike] | None,
+    comparisons: tuple[ArrayLike, ArrayLike] | None,
+    heads: Sequence[LinearHead],
+    groups: Sequence[Hashable] | None,
+    settings: TasteSettings,
+) -> Taste:
     percentiles = np.asarray(prior, dtype=np.float64)
     _check_features(features, percentiles, heads, groups)
     rows, stars = _checked_ratings(ratings, len(features), settings)

@@ -51,8 +51,9 @@ class LinearHead:
 
     def standardised(self, features: Float32Array) -> Float64Array:
         """(photos,) scores of (photos, C) features: 0 for a middling photo, of variance about 1."""
-        roots = np.sqrt(np.maximum(features, 0)).astype(np.float64)
-        return np.asarray((roots @ self.weights + self.bias - self.middle) / self.spread)
+        roots = np.sqrt(np.maximum(features, 0))
+        sums = (roots @ self.weights.astype(features.dtype)).astype(np.float64)
+        return np.asarray((sums + self.bias - self.middle) / self.spread)
 
 
 def linear_heads(model: Model) -> tuple[LinearHead, ...]:

@@ -77,18 +77,18 @@ def read_judged_photos(
     """
     check_base(scorer)
     named = said.photos()
-    results = _read(scorer, {one: one.path for one in named if one.path.is_file()})
+    results = _read(scorer, {one: one.path for one in named if one.path.is_file()}, advance)
     lost = [one for one in named if not _is_it(one, results.get(one))]
     if photos is not None and lost:
-        results |= _read(scorer, _found(lost, photos))
+        results |= _read(scorer, _found(lost, photos), advance)
     rows: dict[str, int] = {}
     row_of: dict[PhotoReference, int] = {}
     kept: list[Extracted] = []
     failed: list[Failed] = []
     for one in named:
         result = _checked(one, results.get(one), photos)
-        advance(result)
         if isinstance(result, Failed):
+            advance(result)
             failed.append(result)
             continue
         if result.content_sha256 not in rows:
@@ -116,11 +116,18 @@ def read_judged_photos(
 
 
 def _read(
-    scorer: Scorer, paths: dict[PhotoReference, Path]
+    scorer: Scorer,
+    paths: dict[PhotoReference, Path],
+    advance: Callable[[Extracted | Failed], None],
 ) -> dict[PhotoReference, Extracted | Failed]:
     """Features of photos; a file that several judgements name is read once."""
     files = list(dict.fromkeys(paths.values()))
-    found = dict(zip(files, scorer.features(files), strict=True))
+    found: dict[Path, Extracted | Failed] = {}
+    for path, result in zip(files, scorer.features(files), strict=True):
+        found[path] = result
+        # Failures are told where it is sure that the photo is nowhere else.
+        if isinstance(result, Extracted):
+            advance(result)
     return {reference: found[path] for reference, path in paths.items()}
 
 
