@@ -244,6 +244,9 @@ class _Pool:
 
     def close(self) -> None:
         """End what still runs."""
+        if not self.ray.is_initialized():
+            # The cluster is gone; asked to end something, Ray would start one of its own.
+            return
         for worker in self._busy.values():
             self._dismiss(worker)
         self._busy.clear()
