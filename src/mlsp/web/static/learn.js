@@ -17,6 +17,7 @@ export class Learn {
     Object.assign(this, { _root: root, _collection: collection, _outbox: outbox, _toast: toast });
     this._learn = null;
     this._isNew = false;
+    this._isLearning = false;
     this._heading = element("h1", { text: "My taste", tabindex: "-1" });
     this._amount = element("p", { class: "p-amount" });
     this._bar = element("progress", { class: "p-bar", "aria-label": "Ratings and comparisons so far" });
@@ -34,7 +35,7 @@ export class Learn {
         this._said, this._result,
       ),
     );
-    collection.addEventListener("status", ({ detail: { status } }) => { if (status.learn) this.show(status.learn); });
+    collection.addEventListener("status", ({ detail: { status } }) => { if (!this._isLearning) this.show(status.learn); });
   }
 
   /** The view has come into sight. */
@@ -63,6 +64,8 @@ export class Learn {
   }
 
   async _start() {
+    // Answers on their way that are older than this one do not count.
+    this._isLearning = true;
     try {
       // What has been said must be there before it is learned from.
       await this._outbox.send();
@@ -78,6 +81,7 @@ export class Learn {
       this._said.textContent = error.message;
       this._said.classList.add("p-bad");
     }
+    this._isLearning = false;
   }
 
   _verdict(result, saved) {
