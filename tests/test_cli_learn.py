@@ -23,6 +23,7 @@ from mlsp.personal import Judgements, PhotoReference, read_judged_photos, read_j
 from mlsp.personal.judgements import read_sidecar_judgements
 from mlsp.scoring import Scorer
 from mlsp.user_ratings import UserRatings
+from mlsp.xmp import write_rating
 
 COUNT = 60
 
@@ -213,7 +214,7 @@ def test_tables_of_stars_flags_and_comparisons(tmp_path: Path) -> None:
     assert [(one.path, value) for one, value in read_judgements(stars).ratings] == [
         (tmp_path / "a.jpg", 3.5),
         (tmp_path / "sub/d.jpg", 1),
-        (tmp_path / "e.jpg", 4),
+        (tmp_path / "e.jpg", 5),
         (tmp_path / "f.jpg", 1),
     ]
     # As `mlsp serve` exports them.
@@ -286,20 +287,30 @@ def sidecar(photo: Path, rating: int) -> None:
     )
 
 
-def test_stars_of_sidecars(photos: Path, tmp_path: Path) -> None:
+def test_stars_of_sidecars_and_inside_photos(photos: Path, tmp_path: Path) -> None:
     for number, rating in enumerate((-1, 0, 5)):
-        copy = Path(shutil.copy(photos / f"{number:02}.png", tmp_path))
-        sidecar(copy, rating)
-    shutil.copy(photos / "03.png", tmp_path)
-    assert read_sidecar_judgements([tmp_path]).ratings == (
+        sidecar(Path(shutil.copy(photos / f"{number:02}.png", tmp_path)), rating)
+    for number in (3, 4, 5):
+        shutil.copy(photos / f"{number:02}.png", tmp_path)
+    # Stars that mlsp gave, and a damaged sidecar.
+    write_rating(tmp_path / "04.png", 5)
+    (tmp_path / "05.png.xmp").write_text("<x:xmpmeta")
+    packet = (tmp_path / "02.png.xmp").read_bytes()
+    with Image.open(photos / "06.png") as image:
+        image.save(tmp_path / "06.jpg", xmp=packet)
+    said = read_sidecar_judgements([tmp_path])
+    assert said.ratings == (
         (PhotoReference(tmp_path / "00.png"), 1),
         (PhotoReference(tmp_path / "02.png"), 5),
+        (PhotoReference(tmp_path / "06.jpg"), 5),
     )
+    assert [one.source.name for one in said.failed] == ["05.png"]
+    assert "05.png.xmp" in str(said.failed[0].error)
     with pytest.raises(RatingsError) as raised:
-        read_sidecar_judgements([tmp_path / "03.png"])
+        read_sidecar_judgements([tmp_path / "03.png", tmp_path / "04.png"])
     assert str(raised.value) == (
-        f"none of 1 photos in {tmp_path / '03.png'} has a rated XMP sidecar: let your photo software write sidecars, and give stars"
-        " or rejects"
+        f"none of 2 photos in {tmp_path / '03.png'}, {tmp_path / '04.png'} has stars or a reject in its XMP that somebody gave it:"
+        " let your photo software write XMP, and rate photos in it"
     )
 
 

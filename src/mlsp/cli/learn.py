@@ -25,7 +25,7 @@ def learn(
         typer.Option(
             "--from-xmp",
             metavar="PATH",
-            help="Learn from the stars in the XMP sidecars of these photos or folders; can be given several times.",
+            help="Learn from the stars that you gave these photos in other software, in XMP sidecars or inside of them; photos or folders, can be given several times.",
             show_default=False,
         ),
     ] = None,

@@ -1,6 +1,6 @@
 """What a user said of photos: from the file of `mlsp serve`, a table, or sidecars.
 
-stars count as they are; of a photo without stars a pick counts as 4 and a reject as 1. Unrated photos (0 stars) are left out.
+Stars count as they are; of a photo without stars a pick counts as 5 and a reject as 1. Unrated photos (0 stars) are left out.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlsp.errors import RatingsError
+from mlsp.errors import PhotoError, RatingsError, SidecarError
+from mlsp.features import Failed
 from mlsp.photo_lists import PHOTO_COLUMNS
 from mlsp.photos import find_photos
 
-PICK, REJECT = 4.0, 1.0
+if TYPE_CHECKING:
+    from mlsp.xmp import Folders
+
+PICK, REJECT = 5.0, 1.0
 _LOWEST, _HIGHEST = 1.0, 5.0
 # Of XMP and of tables made from it.
 _XMP_REJECT = -1.0
@@ -43,13 +48,19 @@ class Judgements:
     Attributes:
         ratings: photos and stars, 1…5.
         comparisons: the better photo and the worse one.
+        failed: photos of which it could not be read what was said.
     """
 
     ratings: tuple[tuple[PhotoReference, float], ...] = ()
     comparisons: tuple[tuple[PhotoReference, PhotoReference], ...] = ()
+    failed: tuple[Failed, ...] = ()
 
     def __add__(self, other: Judgements) -> Judgements:
-        return Judgements(self.ratings + other.ratings, self.comparisons + other.comparisons)
+        return Judgements(
+            self.ratings + other.ratings,
+            self.comparisons + other.comparisons,
+            self.failed + other.failed,
+        )
 
     def photos(self) -> list[PhotoReference]:
         """The photos that were judged, each once."""
@@ -97,30 +108,56 @@ def read_judgements(source: Path, *, photos: Path | None = None) -> Judgements:
 
 
 def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
-    """Read the stars in the XMP sidecars of photos.
+    """Read the stars that somebody gave photos, from their XMP sidecars or the XMP inside of them.
+
+    Stars that `mlsp score --xmp` wrote are left out: from its own scores no taste can be learned.
 
     Args:
         paths: photos, or folders of photos.
 
+    Returns:
+        Ratings. A damaged sidecar is a failure, since the rating may be in it.
+
     Raises:
         RatingsError: there are no photos, or none is rated.
     """
-    from mlsp.xmp import read_rating
+    from mlsp.xmp import Folders
 
-    given = list(paths)
-    photos = list(find_photos(given))
+    given, folders = list(paths), Folders()
     found: list[tuple[PhotoReference, float]] = []
+    failed: list[Failed] = []
+    photos = list(find_photos(given))
     for photo in photos:
-        rating = read_rating(photo)
+        try:
+            rating = _rating_by_hand(photo, folders)
+        except SidecarError as error:
+            failed.append(Failed(photo, PhotoError(str(error))))
+            continue
         if rating:
             found.append((PhotoReference(photo), REJECT if rating < 0 else float(rating)))
     if not found:
         where = ", ".join(map(str, given))
         raise RatingsError(
-            f"none of {len(photos)} photos in {where} has a rated XMP sidecar: let your photo software write sidecars, and give"
-            " stars or rejects"
+            f"none of {len(photos)} photos in {where} has stars or a reject in its XMP that somebody gave it: let your photo software"
+            " write XMP, and rate photos in it"
         )
-    return Judgements(ratings=tuple(found))
+    return Judgements(ratings=tuple(found), failed=tuple(failed))
+
+
+def _rating_by_hand(photo: Path, folders: Folders) -> int | None:
+    from mlsp.xmp import read_rating
+    from mlsp.xmp.embedded import embedded_packet
+    from mlsp.xmp.files import read_sidecar
+
+    names = folders.sidecars(photo)
+    ending = photo.suffix.lower().removeprefix(".")
+    packets = [read_sidecar(path).packet for path in (names.full, names.short) if path is not None]
+    # Of photo.cr2 and photo.jpg, photo.xmp may say which it means.
+    of_photo = [one for one in packets if one and one.extension in (None, "", ending)]
+    if any(packet.is_by_hand for packet in of_photo):
+        return read_rating(photo, folders=folders)
+    inside = embedded_packet(photo)
+    return inside.rating if inside is not None and inside.is_by_hand else None
 
 
 def _stars(stars: float | None, flag: str | None) -> float | None:

@@ -84,7 +84,9 @@ def read_judged_photos(
     rows: dict[str, int] = {}
     row_of: dict[PhotoReference, int] = {}
     kept: list[Extracted] = []
-    failed: list[Failed] = []
+    failed: list[Failed] = list(said.failed)
+    for failure in failed:
+        advance(failure)
     for one in named:
         result = _checked(one, results.get(one), photos)
         if isinstance(result, Failed):
