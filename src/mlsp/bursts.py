@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mlsp.arrays import Float32Array
 from mlsp.backbones import BACKBONES
 from mlsp.burst_pairs import similar_pairs
-from mlsp.errors import SettingsError, unknown_name
+from mlsp.errors import EngineError, PhotoError, SettingsError, unknown_name
 from mlsp.feature_kind import FeatureKind
 from mlsp.features import Failed
 from mlsp.photos.capture_time import capture_time
@@ -158,12 +158,14 @@ def take_shots(scorer: Scorer, photos: Iterable[Path]) -> Generator[Shot | Faile
             if isinstance(result, Failed):
                 yield result
                 continue
+            try:
+                scores = scorer.scores_of(result.features)
+            except EngineError as error:
+                # One photo that a head cannot take must not end a run of thousands.
+                yield Failed(result.source, PhotoError(str(error)))
+                continue
             scored = Scored(
-                result.source,
-                scorer.scores_of(result.features),
-                result.width,
-                result.height,
-                result.content_sha256,
+                result.source, scores, result.width, result.height, result.content_sha256
             )
             look = look_of(result.features, channels)
             yield Shot(scored, capture_time(result.source), look)
@@ -299,11 +301,11 @@ def _ranking(example: Scored, by: str | None) -> Callable[[Scored], float]:
     return lambda scored: scored.scores[by].value
 
 
-def check_ranking(by: str, heads: Sequence[str]) -> None:
+def check_ranking(by: str | None, heads: Sequence[str]) -> None:
     """Make sure, before photos are scored, that bursts can be ranked by a score.
 
     Raises:
         SettingsError: the model has no such head, and it is not `overall`.
     """
-    if by != "overall" and by not in heads:
-        raise SettingsError(unknown_name("score", by, ("overall", *heads)))
+    if by not in (None, "overall", *heads):
+        raise SettingsError(unknown_name("score", str(by), ("overall", *heads)))

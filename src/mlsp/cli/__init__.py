@@ -19,6 +19,7 @@ from mlsp.cli.finetune import finetune
 from mlsp.cli.import_keras import import_keras
 from mlsp.cli.learn import learn
 from mlsp.cli.models import models
+from mlsp.cli.pick import pick
 from mlsp.cli.predict import predict
 from mlsp.cli.ratings import ratings
 from mlsp.cli.score import score
@@ -49,6 +50,7 @@ app.command()(export)
 app.command()(finetune)
 app.command()(import_keras)
 app.command()(learn)
+app.command()(pick)
 app.command()(predict)
 app.command()(ratings)
 app.command()(serve)

@@ -1,0 +1,223 @@
+"""`mlsp pick`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+
+if TYPE_CHECKING:
+    from mlsp.bursts import Shot
+    from mlsp.cli.progress import RunProgress
+    from mlsp.features import Failed
+    from mlsp.scoring import Scorer
+
+
+def pick(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            readable=False,
+            metavar="PATH...",
+            help="Photos, and folders of photos.",
+            show_default=False,
+        ),
+    ],
+    best: Annotated[
+        int, typer.Option("--best", "-n", metavar="N", min=1, help="So many of each burst.")
+    ] = 1,
+    copy_to: Annotated[
+        Path | None,
+        typer.Option("--copy-to", metavar="DIR", help="Copy the picked photos into a folder."),
+    ] = None,
+    link_to: Annotated[
+        Path | None,
+        typer.Option("--link-to", metavar="DIR", help="Put symbolic links to them into a folder."),
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Print only the picked photos' names, a line each.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            readable=False,
+            metavar="FILE.csv",
+            help="Write all photos with burst, rank and scores.",
+        ),
+    ] = None,
+    bursts_only: Annotated[
+        bool, typer.Option("--bursts-only", help="Leave out photos that stand alone.")
+    ] = False,
+    within_seconds: Annotated[
+        float,
+        typer.Option(
+            "--within-seconds",
+            metavar="S",
+            help="Longest time from one photo of a burst to another.",
+        ),
+    ] = 10,
+    similarity: Annotated[
+        float,
+        typer.Option(
+            "--similarity", metavar="X", help="How similar photos of a burst are, 0 to 1, at least."
+        ),
+    ] = 0.80,
+    similarity_without_time: Annotated[
+        float,
+        typer.Option(
+            "--similarity-without-time",
+            metavar="X",
+            help="Likewise where a photo does not say when it was taken.",
+        ),
+    ] = 0.88,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="COLUMN",
+            help="Rank by overall, or a score such as beauty; by default quality, or overall where the model has none.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="NAME|DIR", help="Model; see `mlsp models`.")
+    ] = "default",
+    recursive: Annotated[
+        bool, typer.Option("--recursive/--no-recursive", help="Also photos in subfolders.")
+    ] = True,
+    workers: Workers = None,
+    max_megapixels: MaxMegapixels = 250,
+    use_cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
+    ] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Pick the best of each burst: of shots of the same moment.
+
+    Bursts are found by the time in the photos and by what they show. Photos that stand alone are picked too. No photo is moved, changed
+    or deleted, and no file is overwritten; the same command goes on after an interruption. A raw photo and the JPEG of the same name
+    beside it are picked together.
+    """
+    from mlsp.bursts import BurstSettings, check_ranking, group_bursts
+    from mlsp.caches import open_caches
+    from mlsp.photo_copies import find_for
+    from mlsp.reports import check_output
+    from mlsp.reports.burst_report import (
+        describe_pick,
+        print_bursts,
+        print_names,
+        write_burst_report,
+    )
+    from mlsp.reports.table import printable
+    from mlsp.scoring import Scorer
+
+    folder = _folder(copy_to, link_to, list_)
+    settings = BurstSettings(within_seconds, similarity, similarity_without_time)
+    if output is not None:
+        check_output(output, suffixes=(".csv",))
+    photos = find_for(folder, paths, recursive=recursive)
+    if not photos:
+        where = ", ".join(printable(str(path)) for path in paths)
+        typer.echo(f"mlsp: no photos found in {where}", err=True)
+        raise typer.Exit(2)
+    with open_caches(remember=use_cache) as caches:
+        scorer = Scorer.load(
+            model,
+            workers=workers,
+            cache=caches.scores,
+            feature_cache=caches.features,
+            max_pixels=round(max_megapixels * 1e6),
+        )
+        heads = tuple(head.name for head in scorer.model.heads)
+        check_ranking(by, heads)
+        shots, failed, progress = _take(scorer, photos, quiet=quiet, goes_on=use_cache)
+    bursts = group_bursts(shots, settings, by=by)
+    if bursts_only:
+        bursts = [burst for burst in bursts if not burst.is_alone]
+    picked = [shot.scored.source for burst in bursts for shot in burst.best(best)]
+    name = scorer.model.name
+    if list_:
+        print_names(picked, stream=sys.stdout)
+    elif output is None and bursts:
+        print_bursts(bursts, set(picked), model_name=name, heads=heads, stream=sys.stdout)
+    outputs: list[Path] = []
+    new: list[bool] = []
+    if folder is not None:
+        new = _place(picked, folder, paths, failed, link=link_to is not None, quiet=quiet)
+        outputs.append(folder)
+    if output is not None:
+        outputs += write_burst_report(
+            output, bursts, set(picked), failed, model_name=name, heads=heads
+        )
+    progress.summarise(len(shots), len(failed), outputs)
+    if not quiet:
+        verb = "linked" if link_to is not None else "copied"
+        typer.echo(describe_pick(bursts, len(picked), are_new=new, verb=verb), err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _folder(copy_to: Path | None, link_to: Path | None, list_: bool) -> Path | None:
+    if (copy_to is not None) + (link_to is not None) + list_ > 1:
+        raise typer.BadParameter("--copy-to, --link-to and --list: choose one")
+    return copy_to or link_to
+
+
+def _take(
+    scorer: Scorer, photos: list[Path], *, quiet: bool, goes_on: bool
+) -> tuple[list[Shot], list[Failed], RunProgress]:
+    from mlsp.bursts import CALIBRATED_BACKBONE, Shot, take_shots
+    from mlsp.cli.progress import RunProgress
+
+    network = scorer.model.kind.backbone
+    if network != CALIBRATED_BACKBONE and not quiet:
+        typer.echo(
+            f"mlsp: similarities of {network} may need other thresholds than those of {CALIBRATED_BACKBONE}: --similarity",
+            err=True,
+        )
+    shots: list[Shot] = []
+    failed: list[Failed] = []
+    with (
+        RunProgress(len(photos), done_word="scored", quiet=quiet, goes_on=goes_on) as progress,
+        # Closed on Ctrl-C too, so that what is queued is dropped.
+        contextlib.closing(take_shots(scorer, photos)) as results,
+    ):
+        for result in results:
+            if isinstance(result, Shot):
+                shots.append(result)
+                progress.advance(result.scored)
+            else:
+                failed.append(result)
+                progress.advance(result)
+    return shots, failed, progress
+
+
+def _place(
+    picked: list[Path],
+    folder: Path,
+    paths: list[Path],
+    failed: list[Failed],
+    *,
+    link: bool,
+    quiet: bool,
+) -> list[bool]:
+    from mlsp.cli.progress import RunProgress
+    from mlsp.photo_copies import Placed, place_photos
+
+    new: list[bool] = []
+    with RunProgress(len(picked), done_word="copied", quiet=quiet) as progress:
+        for result in place_photos(picked, folder, paths, link=link):
+            # Counts whatever is no Failed.
+            progress.advance(result)  # type: ignore[arg-type]
+            if isinstance(result, Placed):
+                new.append(result.is_new)
+            else:
+                failed.append(result)
+    return new
