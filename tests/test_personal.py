@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlsp.arrays import Float32Array, Float64Array
 from mlsp.errors import MlspError, ModelError, RatingsError, SettingsError
 from mlsp.intervals import paired_difference
-from mlsp.metrics import srcc
+from mlsp.metrics import plcc, srcc
 from mlsp.model import Model, load_model
 from mlsp.personal import (
     LinearHead,
@@ -281,6 +281,7 @@ def test_correlations_and_intervals_are_those_of_the_library() -> None:
     )
     assert found.personal.value == pytest.approx(srcc(mine, ratings))
     assert found.default.value == pytest.approx(srcc(other, ratings))
+    assert found.plcc == pytest.approx(plcc(mine, ratings))
     expected = paired_difference(srcc, mine, other, ratings, groups=groups.tolist(), seed=3)
     bounds = found.difference
     assert (bounds.value, bounds.low, bounds.high) == pytest.approx(
@@ -502,6 +503,11 @@ def test_a_taste_becomes_an_ordinary_model(
     assert (model.name, model.kind) == ("mine", base.kind)
     assert [head.name for head in model.heads] == ["taste"]
     assert (model.heads[0].lowest, model.heads[0].highest) == (1, 5)
+    (measured,) = model.heads[0].agreement
+    assert (measured.photo_count, measured.srcc) == (
+        40,
+        round(real_taste.agreement[0].personal.value, 4),
+    )
     assert model.card.summary.startswith(
         "Your own taste, learned from 40 ratings of 40 photos, drawn towards the heads of the model 'default' where your judgements"
         " are few. Rank correlation with your ratings, on photos left out of learning: "

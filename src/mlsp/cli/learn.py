@@ -60,7 +60,7 @@ def learn(
 ) -> None:
     """Learn your own taste from about 30 ratings or comparisons on, and install it as a model if it predicts you better.
 
-    Needs `pip install 'mlsp[learn]'`. Shows, on photos left out of learning, how well the default and your own model predict you. Your
+    Needs the extra learn. Shows, on photos left out of learning, how well the default and your own model predict you. Your
     model is installed only if it is better beyond chance: `mlsp score --model mine` uses it. No photo is changed. Ends with 1 if
     nothing was installed, or some photos could not be used.
     """

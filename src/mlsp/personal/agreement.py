@@ -55,6 +55,7 @@ def ratings_agreement(
         _percentiles(first, drawn[:, 0], settings.confidence),
         _percentiles(second, drawn[:, 1], settings.confidence),
         _percentiles(first - second, drawn[:, 0] - drawn[:, 1], settings.confidence),
+        float(np.mean([_correlation(scores, ratings) for scores in personal])),
     )
 
 
@@ -126,6 +127,12 @@ def _mean_bounds(
     variance = float(max(shared, own) + ends_errors) / count**2
     width = NormalDist().inv_cdf((1 + confidence) / 2) * variance**0.5
     return Bounds(mean, max(centre - width, ends[0]), min(centre + width, ends[1]))
+
+
+def _correlation(first: Float64Array, second: Float64Array) -> float:
+    first, second = first - first.mean(), second - second.mean()
+    norm = np.sqrt((first @ first) * (second @ second))
+    return float(first @ second / norm) if norm > 0 else float("nan")
 
 
 def _percentiles(value: float, drawn: Float64Array, confidence: float) -> Bounds:

@@ -18,7 +18,8 @@ from mlsp.personal.records import Taste, TasteAgreement
 from mlsp.personal.settings import TasteSettings
 from mlsp.personal.threads import one_thread
 
-# Of two photos' standardised features. Shots of one burst have .9 and more, different photos of one theme rarely above .6.
+# Of two photos' standardised features. Of OASIS, crops, brighter copies and strong JPEG compression of a photo have .78 to .99, other
+# photos at most .7, but for bare textures.
 _ALIKE = 0.8
 _LEAST_GROUPS = 10
 _QUANTILES = 201

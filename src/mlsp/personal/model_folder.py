@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import secrets
@@ -20,6 +21,7 @@ from mlsp.atomic_file import atomic_write
 from mlsp.errors import MissingExtraError, ModelError, SettingsError
 from mlsp.model import (
     MODEL_FILE,
+    Agreement,
     Card,
     HeadRecord,
     Model,
@@ -193,7 +195,16 @@ def _head_record(taste: Taste) -> HeadRecord:
         highest=taste.highest,
         ratings=f"your own: {judged(taste)}",
         quantiles=taste.quantiles,
-        agreement=(),
+        agreement=tuple(
+            Agreement(
+                "those that you rated, left out of learning",
+                one.count,
+                round(one.personal.value, 4),
+                round(one.plcc, 4),
+            )
+            for one in taste.agreement
+            if one.measure == "ratings" and math.isfinite(one.personal.value + one.plcc)
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -38,6 +39,7 @@ class TasteAgreement:
         personal: of the personal model.
         default: of the default's overall.
         difference: of the first less the second.
+        plcc: Pearson's correlation of the personal model's scores with the ratings; NaN for comparisons.
     """
 
     measure: Measure
@@ -45,6 +47,7 @@ class TasteAgreement:
     personal: Bounds
     default: Bounds
     difference: Bounds
+    plcc: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
