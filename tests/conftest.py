@@ -33,10 +33,11 @@ def reference_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests, and the processes they start, keep off the user's cache and models."""
+    """Tests, and the processes they start, keep off the user's cache, models and ratings."""
     folder = tmp_path_factory.mktemp("user")
     monkeypatch.setenv("MLSP_CACHE_DIR", str(folder / "cache"))
     monkeypatch.setenv("MLSP_MODELS_DIR", str(folder / "models"))
+    monkeypatch.setenv("MLSP_RATINGS", str(folder / "ratings.sqlite"))
 
 
 _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")

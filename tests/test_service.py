@@ -37,7 +37,7 @@ from mlsp.scored import Scored
 from mlsp.scoring import Scorer
 from mlsp.service import ServiceSettings
 from mlsp.service.app import Service
-from mlsp.service.serving import check_access
+from mlsp.service.serving import check_access, serve_http
 from mlsp.service.telemetry import JsonLines
 
 TOKEN = "a secret of the tests"  # noqa: S105 - guards nothing
@@ -319,6 +319,18 @@ def schemathesis_given(operation: Any) -> Any:
     from hypothesis import given
 
     return given(case=operation.as_strategy())
+
+
+def test_an_address_that_is_taken(scorer: Scorer) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError) as caught:
+            serve_http(scorer, host="127.0.0.1", port=port, workers=1, settings=ServiceSettings())
+    assert str(caught.value) == (
+        f"cannot listen at 127.0.0.1:{port} (Address already in use): name another by --host and --port"
+    )
 
 
 def test_log_lines_are_json() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 
@@ -14,6 +16,7 @@ from mlsp.service.app import Service
 from mlsp.service.settings import ServiceSettings
 from mlsp.service.telemetry import log_to
 
+_WAITING_CONNECTIONS = 2048
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -65,15 +68,38 @@ def serve_http(
         timeout_graceful_shutdown=max(1, round(settings.drain_s)),
         h11_max_incomplete_event_size=64 * 1024,
     )
-    try:
-        listener = config.bind_socket()
-    except SystemExit as error:
-        raise SettingsError(
-            f"cannot listen at {host}:{port}: it is in use, or not an address of this machine: name another by --host and --port"
-        ) from error
+    listener = _listen(host, port)
     bound_host, bound_port = listener.getsockname()[:2]
     shown = f"[{bound_host}]" if ":" in bound_host else bound_host
     started(f"http://{shown}:{bound_port}")
     # uvicorn sends the signal to itself again once all is done; asked to stop and stopped is no failure.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Listen at an address.
+
+    Raises:
+        SettingsError: it is in use, or not this machine's.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        # The protocol is named because asyncio switches Nagle's delay off only then, which costs 40 ms an answer.
+        listener = socket.socket(family, kind, socket.IPPROTO_TCP)
+        try:
+            if os.name == "posix":
+                # The port of a server that has just ended can be had again.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_WAITING_CONNECTIONS)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen at {host}:{port} ({error.strerror}): name another by --host and --port"
+        ) from error
+    return listener
