@@ -12,8 +12,8 @@ from mlsp.arrays import Float32Array, Float64Array
 # A power of 4, so that it and its root are exact; so large that rounding of the score does not matter.
 _STEP = 65536.0
 _ROWS_AT_ONCE = 256
-# Asking for each feature takes the square of their number: half a second here.
-_MOST_FEATURES = 20_000
+# Asking for each feature takes the square of their number: a second here.
+_MOST_FEATURES = 30_000
 # Of the largest score, between what a linear head would say and what the head says.
 _LARGEST_DIFFERENCE = 1e-3
 _CHECKED_ROWS = 4
