@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -132,7 +132,7 @@ def test_a_raw_photo_and_its_jpeg_are_one_exposure() -> None:
     assert Burst((burst.shots[0], burst.shots[2])).is_alone
 
 
-def at(degrees: list[float]) -> Float32Array:
+def at(degrees: Sequence[float]) -> Float32Array:
     """Looks at angles: two are as similar as the cosine of what lies between."""
     radians = np.radians(degrees)
     return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)

@@ -31,11 +31,13 @@ def exif(
         if text is not None:
             inner[tag] = text
     inner[0x9290], inner[0x9291], inner[0x9292] = "1", "54", "007"
-    # Set and not got from `get_ifd`: Pillow would leave it out of a TIFF.
     data[0x8769] = inner
     if changed is not None:
         data[0x0132] = changed
-    return data
+    # As if read from a file: else Pillow leaves the inner directory out of a TIFF.
+    loaded = Image.Exif()
+    loaded.load(data.tobytes())
+    return loaded
 
 
 @pytest.fixture(scope="module")
