@@ -21,12 +21,12 @@ export class Explain {
     if (!this._gallery.viewer.isOpen) return;
     this._place = this._place + 1 < this._heads.length ? this._place + 1 : -1;
     this._draw();
-    this._toast.say(this._place < 0 ? "No heat map" : `What raised and lowered ${this._head}`);
+    this._toast.say(this._place < 0 ? "No heat map" : `Working out what raised and lowered ${this._head} …`);
   }
 
   /** A button for a photo's caption. */
   button() {
-    return element("button", { type: "button", class: "p-why", "aria-pressed": this._place >= 0, title: "Why this score? (E)", onclick: () => this.turn(), text: "Why?" });
+    return element("button", { type: "button", class: "p-why", "aria-pressed": this._place >= 0, title: "Why this score? (E)", onclick: () => this.turn() }, "Why", element("span", { text: this._place < 0 ? "?" : `: ${this._head}` }));
   }
 
   get _head() {
@@ -37,26 +37,30 @@ export class Explain {
     const { element: viewer } = this._gallery.viewer;
     for (const button of viewer.querySelectorAll(".p-why")) {
       button.setAttribute("aria-pressed", this._place >= 0);
-      button.textContent = this._place < 0 ? "Why?" : `Why: ${this._head}`;
+      button.lastChild.textContent = this._place < 0 ? "?" : `: ${this._head}`;
     }
     for (const pane of viewer.querySelectorAll(".g-pane")) {
-      const old = pane.querySelector(".p-heat");
       const url = this._place < 0 ? "" : `/api/explain/${pane.dataset.id}/${encodeURIComponent(this._head)}`;
-      if (old?.getAttribute("src") === url) continue;
-      old?.remove();
-      if (url) pane.querySelector(".g-frame").append(this._map(url));
+      if ((pane.dataset.heat ?? "") === url) continue;
+      pane.dataset.heat = url;
+      pane.querySelector(".p-heat")?.remove();
+      if (url) this._load(pane, url);
     }
   }
 
-  _map(url) {
+  /** Put a map over a photo when it is there: working it out takes a second or two, and the photo stays in sight meanwhile. */
+  _load(pane, url) {
     const map = element("img", { class: "g-photo p-heat", alt: `Heat map: what raised and lowered ${this._head}`, draggable: "false" });
+    map.onload = () => {
+      if (pane.dataset.heat !== url) return;
+      pane.querySelector(".g-frame").append(map);
+      this._toast.say(`What raised and lowered ${this._head}`);
+    };
     map.onerror = async () => {
-      map.remove();
       // The picture itself does not tell what went wrong.
       const answer = await fetch(url).then((got) => got.json()).catch(() => ({}));
       this._toast.say(answer.error ?? "The heat map did not come.", { isError: true });
     };
     map.src = url;
-    return map;
   }
 }

@@ -34,7 +34,9 @@ build(await hasStarted);
 
 /** @param {?Error} error what keeps the server from answering; null where it answers */
 function showAway(error, waiting = 0) {
-  const kept = waiting > 0 ? ` ${waiting === 1 ? "One answer of yours waits" : `${waiting} answers of yours wait`} here, kept by the browser, and will be sent.` : "";
+  // Browsers keep what waits for this address, the port included.
+  const back = `kept by the browser, and sent as soon as it is back. If it has ended, start it again with --port ${location.port} and open the link that it prints.`;
+  const kept = waiting > 0 ? ` ${waiting === 1 ? "One answer of yours waits" : `${waiting} answers of yours wait`} here, ${back}` : "";
   const text = error ? `${error.message}${kept}` : "";
   if (away.textContent !== text) away.textContent = text;
 }
