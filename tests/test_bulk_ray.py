@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -18,11 +19,6 @@ from mlsp.errors import SettingsError
 ray = pytest.importorskip("ray", reason="the cluster is an extra: pip install 'mlsp[ray]'")
 pytestmark = [
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes as on Linux"),
-    # Ray's own client code, in threads and destructors of its own: sockets and files that it leaves to the garbage collector,
-    # and what it will change in later versions.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 PHOTOS = 60
 SHARD_SIZE = 2
@@ -38,10 +34,10 @@ def cluster() -> Iterator[Any]:
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     head = {**NODE, "num_cpus": 0, "include_dashboard": False}
     started = Cluster(initialize_head=True, head_node_args=head)
-    ray.init(address=started.address, log_to_driver=False, logging_level="ERROR")
+    ray.init(address=started.address, log_to_driver=False, logging_level=logging.ERROR)
     yield started
     ray.shutdown()
-    started.shutdown()
+    started.shutdown()  # type: ignore[no-untyped-call]
     patch.undo()
 
 

@@ -22,10 +22,14 @@ from mlsp.bulk.sources import expand
 from mlsp.bulk.survey import survey
 from mlsp.errors import SettingsError
 
+NO_COLUMNS = TableColumns()
 
-def read_all(*sources: Path | str, size: int = 4, **columns: str) -> list[SourcePhoto]:
+
+def read_all(
+    *sources: Path | str, size: int = 4, columns: TableColumns = NO_COLUMNS
+) -> list[SourcePhoto]:
     """All photos of an input, its shards having gone through a pickle as they do on a cluster."""
-    source = open_source(SourceSpec(tuple(map(str, sources)), TableColumns(**columns)))
+    source = open_source(SourceSpec(tuple(map(str, sources)), columns))
     survey(source, size)
     shards = pickle.loads(pickle.dumps(list(source.shards(size))))  # noqa: S301
     return [photo for shard in shards for photo in source.read(shard)]
@@ -90,7 +94,7 @@ def test_a_folder_of_an_object_store(bucket: str) -> None:
     }
 
 
-TABLE = [
+TABLE: list[tuple[str, object]] = [
     ("first, of\ntwo lines", "sub/4.jpg"),
     ("é", "0.jpg"),
     ("c", "gone.jpg"),
@@ -118,7 +122,7 @@ def write_table(path: Path, names: tuple[str, str], rows: list[tuple[str, object
 def test_a_table_of_paths_relative_to_it(tmp_path: Path, suffix: str) -> None:
     write_photos(tmp_path, 5)
     table = write_table(tmp_path / f"table{suffix}", ("name", "file"), TABLE)
-    found = contents(read_all(table, id="name", path="file"))
+    found = contents(read_all(table, columns=TableColumns(id="name", path="file")))
     assert list(found) == [name for name, _ in TABLE]
     assert found["é"] == jpeg(0)
     assert found["first, of\ntwo lines"] == jpeg(4)
@@ -269,7 +273,7 @@ def test_a_table_of_urls_and_what_servers_answer(
     rows: list[tuple[str, object]] = [(name, f"{web}/{name}") for name in names]
     rows.append(("odd", "gopher://somewhere/1.jpg"))
     table = write_table(tmp_path / "table.csv", ("id", "link"), rows)
-    found = contents(read_all(table, url="link"))
+    found = contents(read_all(table, columns=TableColumns(url="link")))
     assert found["1.jpg?w=5"] == found["restarting.jpg"] == jpeg(3)
     assert found["gone.jpg"] == "it cannot be fetched: there is no such file"
     assert str(found["forbidden.jpg"]).startswith("it cannot be fetched: ClientResponseError: 403")
@@ -387,7 +391,7 @@ def test_tables_that_cannot_be_used(
     table = tmp_path / name
     table.write_text(content, "utf-8")
     with pytest.raises(SettingsError) as caught:
-        read_all(table, **columns)
+        read_all(table, columns=TableColumns(**columns))
     assert str(caught.value) == message.format(table=table)
 
 

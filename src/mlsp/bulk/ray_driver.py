@@ -149,8 +149,11 @@ def _connect(address: str) -> Any:
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError, ImportError, TimeoutError) as error:
+            # The last line says what happened, those before it where in Ray.
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise SettingsError(
-                f"no Ray cluster can be reached at {address!r}: {error}. `ray start --head` starts one on this machine"
+                f"no Ray cluster can be reached at {address!r}: {reason}. `ray start --head` starts one on this machine; one that asks"
+                " for a token wants RAY_AUTH_MODE=token"
             ) from error
     return ray
 

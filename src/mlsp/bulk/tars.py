@@ -8,6 +8,13 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from tarfile import (  # type: ignore[attr-defined]  # typeshed lacks the first
+    EOFHeaderError,
+    HeaderError,
+    ReadError,
+    TarFile,
+)
+from typing import Self
 
 from mlsp.bulk.listed_photos import suffix
 from mlsp.bulk.records import ShardError, SourcePhoto
@@ -22,16 +29,14 @@ class _CheckedHeader(tarfile.TarInfo):
     """Header of a file in a tar; damage is an error, where `tarfile` would take it for the end of the tar."""
 
     @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+    def fromtarfile(cls, tarfile: TarFile) -> Self:
         try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
             # The mark at the end.
             raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(
-                f"{error} where a file or the tar's end was expected"
-            ) from error
+        except HeaderError as error:
+            raise ReadError(f"{error} where a file or the tar's end was expected") from error
 
 
 @dataclass(frozen=True, slots=True)
