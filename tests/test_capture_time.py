@@ -26,12 +26,8 @@ def exif(
     taken: str | None = TAKEN, digitised: str | None = DIGITISED, changed: str | None = CHANGED
 ) -> Image.Exif:
     data = Image.Exif()
-    inner: dict[int, str] = {}
-    for tag, text in ((0x9003, taken), (0x9004, digitised)):
-        if text is not None:
-            inner[tag] = text
-    inner[0x9290], inner[0x9291], inner[0x9292] = "1", "54", "007"
-    data[0x8769] = inner
+    times = {0x9003: taken, 0x9004: digitised, 0x9290: "1", 0x9291: "54", 0x9292: "007"}
+    data[0x8769] = {tag: text for tag, text in times.items() if text is not None}
     if changed is not None:
         data[0x0132] = changed
     # As if read from a file: else Pillow leaves the inner directory out of a TIFF.
