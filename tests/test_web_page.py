@@ -560,7 +560,7 @@ def test_heat_map(opened: Page) -> None:
     page.wait_for_selector("text=Why: beauty")
     # It goes along to the next photo.
     page.keyboard.press("ArrowRight")
-    heat.wait_for()
+    page.wait_for_selector('.g-pane[data-heat$="/beauty"]')
     assert page.locator(".p-why").inner_text() == "Why: beauty"
     page.keyboard.press("e")
     assert heat.count() == 0
