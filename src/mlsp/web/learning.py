@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -185,7 +186,7 @@ class TasteLearner:
         try:
             features = _features(scorer, judged.entries)
             heads = [head.name for head in scorer.model.heads]
-            prior = [[e.scores[head].percentile for head in heads] for e in judged.entries]
+            prior = [[_share(e.scores[head]) for head in heads] for e in judged.entries]
             rows, stars = judged.ratings
             better, worse = judged.comparisons
             self._taste = learn_taste(
@@ -273,3 +274,8 @@ def _result(taste: Taste) -> dict[str, Any]:
         "ratings": taste.rating_count,
         "comparisons": taste.comparison_count,
     }
+
+
+def _share(score: Score) -> float:
+    """A score's percentile, or its place on the scale where the model knows of no percentiles."""
+    return score.place if math.isnan(score.percentile) else score.percentile
