@@ -114,11 +114,11 @@ def make_photos(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, file: Path) -> Iterator[Served]:
+def serving(folder: Path, file: Path, *, model: str = "default") -> Iterator[Served]:
     """Serve the photos of a folder until the block ends; all of them are scored when it begins."""
     sources = sorted(path for path in folder.rglob("*") if path.is_file())
     with UserRatings.open(file) as ratings, listen(0) as listener:
-        desk = Desk(sources, ratings, fake_scorer)
+        desk = Desk(sources, ratings, fake_scorer, model=model)
         access = Access(listener.getsockname()[1])
         server = page_server(desk, access)
         thread = threading.Thread(target=server.run, args=([listener],))

@@ -419,6 +419,12 @@ def test_an_own_taste_is_learned_kept_and_shown(tmp_path: Path) -> None:
             served.get("pair")["why"] == "your own model cannot tell which of these you like better"
         )
         assert served.get("learn")["saved"] == kept
+    with serving(folder, tmp_path / "r.sqlite", model="mine") as served:
+        assert served.get("status")["columns"] == ["taste"]
+        picture = served.client.get("/api/explain/0/taste")
+        assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png"), (
+            picture.text
+        )
 
 
 def until_learned(served: Served) -> Any:

@@ -119,7 +119,10 @@ class Desk:
             SettingsError: there is no such score, or the model cannot explain it.
             PhotoError: the photo cannot be read.
         """
-        scorer = self.learner.scorer if head == TASTE else self.scoring.scorer
+        scorer = self.scoring.scorer
+        # A model of the user's taste may also be what the page was opened with.
+        if head == TASTE and self.learner.scorer is not None:
+            scorer = self.learner.scorer
         if scorer is None or head not in [found.name for found in scorer.model.heads]:
             raise SettingsError(unknown_name("score", head, self.collection.columns))
         # Making an explainer takes half a second, and each explanation a run of the network: one at a time.
