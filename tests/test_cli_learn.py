@@ -195,6 +195,16 @@ def test_without_any_ratings_it_says_how_to_get_some() -> None:
     assert not Path(os.environ["MLSP_RATINGS"]).exists()
 
 
+def test_a_ratings_file_in_which_nothing_is_rated_says_what_to_do(tmp_path: Path) -> None:
+    with UserRatings.open(tmp_path / "new.sqlite"):
+        pass
+    found = in_process(str(tmp_path / "new.sqlite"))
+    assert isinstance(found.exception, RatingsError)
+    assert str(found.exception) == (
+        "nothing was rated or compared yet: rate photos with `mlsp serve FOLDER` first, or give a table of ratings"
+    )
+
+
 # --- what is read
 
 

@@ -73,10 +73,14 @@ def read_judged_photos(
 
     Raises:
         ModelError: the model's features cannot be learned from.
-        RatingsError: none of the photos can be used.
+        RatingsError: nothing was judged, or none of the photos can be used.
     """
     check_base(scorer)
     named = said.photos()
+    if not named:
+        raise RatingsError(
+            "nothing was rated or compared yet: rate photos with `mlsp serve FOLDER` first, or give a table of ratings"
+        )
     results = _read(scorer, {one: one.path for one in named if one.path.is_file()}, advance)
     lost = [one for one in named if not _is_it(one, results.get(one))]
     if photos is not None and lost:
