@@ -20,10 +20,18 @@ from mlsp.scoring import Scored, Scorer
 from mlsp.weights import load_network
 
 
-@pytest.mark.parametrize("name", ["chelsea.png", "rocket.jpg", "clock_motion.png"])
-def test_its_graph_is_the_published_network(examples: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("embedded", "name"),
+    [
+        ("default", "chelsea.png"),
+        ("default", "rocket.jpg"),
+        ("default", "clock_motion.png"),
+        ("fast", "chelsea.png"),
+    ],
+)
+def test_its_graph_is_the_published_network(examples: Path, embedded: str, name: str) -> None:
     """Weights are stored in 16 bits, 11 of them significant: that moves features by up to 1 % of a level's root mean square."""
-    model = load_model()
+    model = load_model(embedded)
     spec = backbone(model.kind.backbone)
     try:
         network, sha256 = load_network(spec)
@@ -45,14 +53,16 @@ def test_its_graph_is_the_published_network(examples: Path, name: str) -> None:
         start += level.channels
 
 
-@pytest.mark.parametrize("precision", ["float32", "auto"])
+@pytest.mark.parametrize(
+    ("embedded", "precision"), [("default", "float32"), ("default", "auto"), ("fast", "auto")]
+)
 def test_agrees_with_people_on_photos_it_has_not_learned_from(
-    reference_data: Path, precision: str
+    reference_data: Path, embedded: str, precision: str
 ) -> None:
     folder = reference_data / "data" / "biq2021"
     with (folder / "ratings.csv").open(encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
-    results = Scorer.load(precision=precision).score(
+    results = Scorer.load(embedded, precision=precision).score(
         folder / "images" / row["image"] for row in rows
     )
     values = [result.scores["quality"].value for result in results if isinstance(result, Scored)]

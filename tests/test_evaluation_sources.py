@@ -188,7 +188,7 @@ def test_sources_by_name(tmp_path: Path) -> None:
             None,
             None,
             ModelError,
-            "^unknown model 'nodel': Known: 'default'; a folder of this name does not exist either$",
+            "^unknown model 'nodel': Known: 'default', 'fast'; a folder of this name does not exist either$",
         ),
     ):
         with pytest.raises(error, match=message):

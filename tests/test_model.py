@@ -167,7 +167,7 @@ def test_head_names_are_safe_column_names(folder: Path, name: str) -> None:
 
 def test_an_unknown_name_lists_the_close_ones() -> None:
     assert failure("defualt") == (
-        "unknown model 'defualt': did you mean 'default'? Known: 'default'; a folder of this name does not exist either"
+        "unknown model 'defualt': did you mean 'default'? Known: 'default', 'fast'; a folder of this name does not exist either"
     )
 
 
@@ -177,7 +177,7 @@ def test_models_of_the_user_are_found_and_damaged_ones_listed(
     monkeypatch.setenv("MLSP_MODELS_DIR", str(folder.parent))
     (folder / "beauty.onnx").unlink()
     found = dict(iterate_models())
-    assert list(found) == ["default", "copy"]
+    assert list(found) == ["default", "fast", "copy"]
     assert isinstance(found["default"], Model)
     assert isinstance(found["copy"], ModelError)
 
