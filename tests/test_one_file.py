@@ -24,7 +24,7 @@ from mlsp.engines import open_engine
 from mlsp.engines.openvino_engine import OpenVinoHead
 from mlsp.errors import MlspError, SettingsError
 from mlsp.model import Model, load_model
-from mlsp.one_file.browser import RUNTIME_VERSION, export_browser_page
+from mlsp.one_file.browser import _RUNTIME_FILES, RUNTIME_VERSION, export_browser_page
 from mlsp.one_file.graph import one_file_graph
 from mlsp.one_file.parity import OnnxRuntime, OpenVino, check_exported
 from mlsp.one_file.percentiles import percentile_pieces
@@ -228,6 +228,32 @@ def test_a_page_is_not_written_over_other_files(tmp_path: Path) -> None:
         f"{tmp_path} is not the dist folder of onnxruntime-web {RUNTIME_VERSION}: ort.wasm.min.mjs cannot be read (No such file or directory)"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+    with pytest.raises(SettingsError, match="it is a file: name a folder$"):
+        export_browser_page(load_model(), tmp_path / "holiday.jpg", runtime=tmp_path)
+
+
+def _fake_runtime(folder: Path) -> Path:
+    folder.mkdir()
+    for name in _RUNTIME_FILES:
+        (folder / name).touch()
+    return folder
+
+
+def test_a_page_replaces_a_page_but_never_a_model_or_files_that_came_to_it(tmp_path: Path) -> None:
+    runtime = _fake_runtime(tmp_path / "dist")
+    model = tmp_path / "mine"
+    shutil.copytree(load_model().folder, model)
+    before = sorted(path.name for path in model.iterdir())
+    with pytest.raises(SettingsError, match="it holds other files: name a new folder$"):
+        export_browser_page(load_model(), model, runtime=runtime)
+    assert sorted(path.name for path in model.iterdir()) == before
+    page = export_browser_page(load_model(), tmp_path / "page", runtime=runtime)
+    export_browser_page(load_model(), page, runtime=runtime)
+    for added in (page / "holiday.jpg", page / "onnxruntime" / "notes.txt"):
+        added.touch()
+        with pytest.raises(SettingsError, match="it holds other files: name a new folder$"):
+            export_browser_page(load_model(), page, runtime=runtime)
+        added.unlink()
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -54,7 +54,11 @@ def export_browser_page(model: Model, folder: Path, *, runtime: Path | None = No
         ModelError: the model has no network.
         MissingExtraError: the `export` extra is not installed.
     """
-    if folder.exists() and not (folder / "model.json").is_file() and any(folder.iterdir()):
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(
+            f"cannot write a page into {str(folder)!r}: it is a file: name a folder"
+        )
+    if folder.exists() and any(folder.iterdir()) and not _is_page(folder):
         raise SettingsError(
             f"cannot write a page into {str(folder)!r}: it holds other files: name a new folder"
         )
@@ -71,6 +75,18 @@ def export_browser_page(model: Model, folder: Path, *, runtime: Path | None = No
     # The temporary folder's own permissions would keep a web server out.
     folder.chmod(0o755)
     return folder
+
+
+def _is_page(folder: Path) -> bool:
+    """Whether a folder is a page and nothing but that: a model's own folder has a model.json too, and a page may have got more files."""
+    own = {"model.onnx", "model.json", "onnxruntime", *_PAGE_FILES}
+    found = {path.name for path in folder.iterdir()}
+    runtime = folder / "onnxruntime"
+    return (
+        found == own
+        and runtime.is_dir()
+        and {path.name for path in runtime.iterdir()} <= set(_RUNTIME_FILES)
+    )
 
 
 def _write_page(page: Path, model: Model, content: bytes) -> None:
