@@ -307,9 +307,13 @@ def test_killed_and_resumed_every_row_is_as_without(
     assert (
         f"{(PHOTOS - 2 * done) - 1} scored, 1 failed in " in resumed.stderr or done > 3
     )  # then 7.jpg may be among them
-    assert resumed.stderr.endswith(f" s → {dataset}\n")
+    assert f" s → {dataset}\n" in resumed.stderr
     assert resumed.stdout == ""
     same_rows(read_rows(dataset), undisturbed)
+    # With nothing left to do it is no success either.
+    again = mlsp(*options, "--dataset", dataset)
+    assert again.returncode == 1
+    assert again.stderr.endswith("1 failed earlier; --retry-failed tries them again\n")
 
 
 @pytest.fixture(scope="module")

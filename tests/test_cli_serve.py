@@ -129,6 +129,17 @@ def test_what_cannot_be_served_is_said(examples: Path, tmp_path: Path) -> None:
     )
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(examples, tmp_path / "gone", "--no-open"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"mlsp: {tmp_path / 'gone'} does not exist\n"
+
+
 def test_other_machines_are_not_served(examples: Path) -> None:
     done = CliRunner().invoke(app, ["serve", str(examples), "--host", "0.0.0.0"])  # noqa: S104 - refused
     assert done.exit_code == 2

@@ -48,6 +48,7 @@ class BulkJob:
         model: that scores.
         settings: as they were asked for.
         retried: names of shards that are done and to be done again.
+        kept: names of shards that were done before and stay as they are.
     """
 
     source: Source
@@ -56,6 +57,15 @@ class BulkJob:
     model: Model
     settings: BulkSettings
     retried: frozenset[str]
+    kept: frozenset[str] = frozenset()
+
+    def failed_earlier(self) -> int:
+        """Photos that failed in earlier runs and were not tried again.
+
+        Raises:
+            ShardError: a store cannot be reached.
+        """
+        return sum(failed for _, failed in self.dataset.failed_in(sorted(self.kept)))
 
     @property
     def shards_done(self) -> int:
@@ -126,4 +136,6 @@ def prepare(settings: BulkSettings, *, on_photos: Callable[[int], object] | None
         retried = frozenset(
             name for name, failed in dataset.failed_in(sorted(dataset.done)) if failed
         )
-    return BulkJob(source, found, dataset, model, settings, retried)
+    return BulkJob(
+        source, found, dataset, model, settings, retried, frozenset(dataset.done) - retried
+    )

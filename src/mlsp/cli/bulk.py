@@ -71,7 +71,9 @@ def score_into_dataset(
             f"{len(progress.shard_errors)} of {job.survey.shards} shards have no results, the first because"
             f" {progress.shard_errors[0]}. The same command tries them again"
         )
-    if progress.failed:
+    failed_earlier = job.failed_earlier()
+    progress.say_failed_earlier(failed_earlier)
+    if progress.failed or failed_earlier:
         raise typer.Exit(1)
 
 

@@ -144,6 +144,11 @@ class BulkProgress:
         text = f"{self._photos - self.failed:,} scored{failed} in {seconds:.1f} s → {place}"
         self._console.print(Text(text))
 
+    def say_failed_earlier(self, photos: int) -> None:
+        """Say how many photos failed in earlier runs, which this one did not try again."""
+        if photos and not self._quiet:
+            self._console.print(Text(f"{photos:,} failed earlier; --retry-failed tries them again"))
+
     def _show(self) -> None:
         now = time.monotonic()
         if self._bar is not None and self._task is not None:

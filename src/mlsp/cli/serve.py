@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -68,6 +69,10 @@ def serve(
 
     # Said here and not only on the page.
     _ = load_model(model).backbone
+    # One that is missing among others is shown as a photo that failed.
+    if not any(os.path.lexists(path) for path in paths):
+        typer.echo(f"mlsp: {printable(str(paths[0]))} does not exist", err=True)
+        raise typer.Exit(2)
     photos = list(find_photos(paths, recursive=recursive))
     if not photos:
         where = ", ".join(printable(str(path)) for path in paths)
