@@ -131,7 +131,7 @@ def test_what_cannot_be_served_is_said(examples: Path, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = subprocess.run(
-        command(examples, tmp_path / "gone", "--no-open"),
+        command(tmp_path / "gone", "--no-open"),
         capture_output=True,
         text=True,
         check=False,
