@@ -107,13 +107,36 @@ def peak_of_a_large_photo(folder: Path) -> float:
     return float(done.stdout) / 1e3
 
 
+def compare(models: list[str], sources: list[Path]) -> None:
+    """Print photos/s of models from file to scores, medians of rounds in which they take turns."""
+    with tempfile.TemporaryDirectory() as name:
+        photos = prepare(sources, Path(name), 300)
+        scorers = {model: Scorer.load(model) for model in models}
+        rates: dict[str, list[float]] = {model: [] for model in models}
+        for round_number in range(ROUNDS + 1):
+            for model, scorer in scorers.items():
+                start = time.perf_counter()
+                count = sum(1 for _ in scorer.score(photos))
+                # The first round prepares operations for the size.
+                if round_number:
+                    rates[model].append(count / (time.perf_counter() - start))
+        for model, found in rates.items():
+            print(f"{model}: {statistics.median(found):.1f} photos/s, best {max(found):.1f}")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("sources", nargs="+", type=Path)
     parser.add_argument("--photos", type=int, default=2000, help="photos of the memory run")
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--models", nargs="+", help="only compare these, end to end, in turn: default fast"
+    )
     arguments = parser.parse_args()
+    if arguments.models:
+        compare(arguments.models, arguments.sources)
+        return
     model = load_model()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
