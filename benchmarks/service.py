@@ -1,9 +1,11 @@
 """The service under load, beside the scorer alone; and a soak.
 
-    python benchmarks/service.py FOLDER [--seconds 15] [--soak-seconds 600] [--json FILE]
+    python benchmarks/service.py FOLDER [--batch 1 4 8] [--batch-wait-ms 0] [--clients 1 8 64] [--seconds 15] [--rounds 1] [--soak-seconds 600] [--json FILE]
 
 FOLDER holds photos; 64 of them are sent. Load comes from wrk, which takes little from the cores that it shares with the service. The scorer alone scores the
-same photos from memory, in as many threads. `--soak-seconds` mixes good photos with damaged, small and foreign ones and watches memory.
+same photos from memory, in as many threads, photo by photo. Each size of batch has a service of its own; they are loaded in turn, in another order each round, so that what else the
+machine does falls on all alike. Photos join batches only if they have one size, so FOLDER's should. `--soak-seconds` mixes good photos with damaged, small and foreign
+ones and watches the memory of the first service.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +56,54 @@ function done(summary, latency)
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout, ms(50), ms(95), ms(99)))
 end
 """
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service that runs."""
+
+    batch: int
+    address: str
+    process: subprocess.Popen[str]
+
+    def count(self, metric: str) -> float:
+        """Read a metric; 0 before it has a value."""
+        with urllib.request.urlopen(f"{self.address}/metrics", timeout=60) as answer:  # noqa: S310
+            text = answer.read().decode()
+        match = re.search(rf"^{re.escape(metric)} (\S+)", text, re.MULTILINE)
+        return float(match[1]) if match else 0
+
+    def finish(self) -> None:
+        """Wait until it has scored what wrk no longer waits for."""
+        while self.count("mlsp_photos_in_service"):
+            time.sleep(0.05)
+
+    def work(self) -> tuple[float, float, float, float]:
+        """So far: processor seconds, photos scored, and runs of the network in batches and photos in those."""
+        return (
+            processor_s(self.process.pid),
+            self.count('mlsp_photos_total{outcome="scored"}'),
+            self.count("mlsp_batch_photos_count"),
+            self.count("mlsp_batch_photos_sum"),
+        )
+
+
+@contextmanager
+def serving(batch: int, wait_ms: float) -> Iterator[Served]:
+    """Run `mlsp service`."""
+    command = [sys.executable, "-m", "mlsp", "service", "--port", "0", "--queue", "512"]
+    command += ["--batch", str(batch), "--batch-wait-ms", str(wait_ms)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        address = process.stdout.readline().strip() if process.stdout else ""
+        if not address:
+            raise SystemExit(f"{' '.join(command)} did not start")
+        yield Served(batch, address, process)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def alone(scorer: Scorer, contents: list[bytes], seconds: float) -> float:
@@ -107,6 +160,12 @@ def memory_mb(pid: int) -> float:
     return int(match[1]) / 1024 if match else float("nan")
 
 
+def processor_s(pid: int) -> float:
+    """Processor seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def soak(address: str, pid: int, contents: list[bytes], seconds: float) -> dict[str, Any]:
     """Send good and bad photos, and watch memory and answers."""
     bad = {
@@ -154,11 +213,38 @@ def soak(address: str, pid: int, contents: list[bytes], seconds: float) -> dict[
     }
 
 
+def measured(
+    served: Served, script: Path, clients: int, seconds: float, bare: float
+) -> dict[str, float]:
+    """One row of the table."""
+    before = served.work()
+    row = {
+        "clients": clients,
+        "batch": served.batch,
+        **under_load(served.address, script, clients, seconds),
+    }
+    served.finish()
+    processor, photos, runs, in_runs = (
+        now - then for now, then in zip(served.work(), before, strict=True)
+    )
+    row["scorer_alone_photos_per_s"] = bare
+    row["share"] = row["photos_per_s"] / bare
+    # What other processes do to the wall clock hardly moves this.
+    row["processor_ms_a_photo"] = 1000 * processor / photos if photos else float("nan")
+    row["photos_a_run"] = in_runs / runs if runs else 1
+    row["memory_mb"] = memory_mb(served.process.pid)
+    return row
+
+
 def main() -> None:
     """Measure, print, and write JSON if asked to."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--batch", type=int, nargs="+", default=[1])
+    parser.add_argument("--batch-wait-ms", type=float, default=0)
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--soak-seconds", type=float, default=0)
     parser.add_argument("--json", type=Path)
     settings = parser.parse_args()
@@ -167,34 +253,34 @@ def main() -> None:
     photos = [path for path, _ in zip(find_photos([settings.folder]), range(PHOTOS), strict=False)]
     contents = [photo.read_bytes() for photo in photos]
     scorer = Scorer.load()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlsp", "service", "--port", "0", "--queue", "512"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    found: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "load": []}
-    try:
-        address = process.stdout.readline().strip() if process.stdout else ""
-        with tempfile.TemporaryDirectory() as folder:
-            script = Path(folder) / "photos.lua"
-            paths = ", ".join(json.dumps(str(photo.resolve())) for photo in photos)
-            script.write_text(_LUA.format(paths=paths))
-            alone(scorer, contents, 3)
-            under_load(address, script, 8, 3)
-            for clients in CLIENTS:
+    found: dict[str, Any] = {
+        "cores": usable_cores(),
+        "batch_wait_ms": settings.batch_wait_ms,
+        "load": [],
+    }
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        script = Path(folder) / "photos.lua"
+        paths = ", ".join(json.dumps(str(photo.resolve())) for photo in photos)
+        script.write_text(_LUA.format(paths=paths))
+        services = [
+            stack.enter_context(serving(batch, settings.batch_wait_ms)) for batch in settings.batch
+        ]
+        alone(scorer, contents, 3)
+        for served in services:
+            under_load(served.address, script, max(settings.clients), 3)
+            served.finish()
+        for number in range(settings.rounds):
+            for clients in settings.clients:
                 bare = alone(scorer, contents, settings.seconds)
-                row = {"clients": clients, **under_load(address, script, clients, settings.seconds)}
-                row["scorer_alone_photos_per_s"] = bare
-                row["share"] = row["photos_per_s"] / bare
-                found["load"].append(row)
-                print(", ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
+                for served in services[:: -1 if number % 2 else 1]:
+                    row = measured(served, script, clients, settings.seconds, bare)
+                    found["load"].append(row)
+                    print(", ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
         if settings.soak_seconds:
-            found["soak"] = soak(address, process.pid, contents, settings.soak_seconds)
+            first = services[0]
+            found["soak"] = soak(first.address, first.process.pid, contents, settings.soak_seconds)
             print(json.dumps(found["soak"]), flush=True)
-    finally:
-        process.terminate()
-        process.wait()
     if settings.json is not None:
         settings.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

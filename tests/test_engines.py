@@ -18,6 +18,7 @@ from PIL import Image
 from mlsp.backbones import BACKBONES, BackboneSpec, build_network
 from mlsp.backbones.pooled import PooledNetwork, area_weights
 from mlsp.engines import ConstantEngine, Engine, open_engine, open_network
+from mlsp.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.engines.openvino_engine import OpenVinoEngine, OpenVinoHead
 from mlsp.engines.torch_engine import TorchEngine
 from mlsp.errors import ModelError, SettingsError, WeightsError
@@ -62,7 +63,13 @@ def exported(
 
 
 @pytest.fixture(
-    params=["constant", "openvino", "torch", pytest.param("cuda", marks=pytest.mark.gpu)]
+    params=[
+        "constant",
+        "openvino",
+        "batching",
+        "torch",
+        pytest.param("cuda", marks=pytest.mark.gpu),
+    ]
 )
 def engine(
     request: pytest.FixtureRequest, exported: tuple[Path, Grid], network: torch.nn.Module
@@ -73,6 +80,9 @@ def engine(
             return ConstantEngine(kind(grid), channels=SPEC.channels)
         case "openvino":
             return open_engine(file, kind(grid), precision="float32")
+        case "batching":
+            opened = open_engine(file, kind(grid), precision="float32")
+            return BatchingEngine(opened, BatchSettings(4), streams=2)
         case device:
             device = {"torch": "cpu"}.get(device, device)
             return TorchEngine(network, SPEC, kind(grid), device=device, precision="float32")

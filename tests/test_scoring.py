@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from mlsp.caches import FeatureCache, ScoreCache
 from mlsp.engines import ConstantEngine
+from mlsp.engines.batching_engine import BatchSettings
 from mlsp.errors import PhotoTooSmallError, SettingsError, UnsupportedPhotoError
 from mlsp.features import Extracted
 from mlsp.model import load_model
@@ -139,6 +141,48 @@ def test_a_file_in_memory_gets_the_scores_of_the_file(tmp_path: Path) -> None:
     assert (bad.source, str(bad.error)) == (Path("request 1"), "the file is empty")
 
 
+def test_in_batches_each_photo_has_its_own_result(tmp_path: Path) -> None:
+    photos = [
+        red_photo(tmp_path / f"{red}.png", red, (80, 64) if red % 20 else (64, 80))
+        for red in range(0, 250, 10)
+    ]
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    photos[7] = tmp_path / "bad.png"
+    with ScoreCache.open(tmp_path / "cache.sqlite") as cache:
+        scorer, engine = fake_scorer(cache)
+        sizes: list[int] = []
+        batched = scorer.in_batches(BatchSettings(4), streams=1, computing=sizes.append)
+        assert (scorer.threads, batched.threads) == (3, 3 + 2 * 4)
+        results = list(batched.score(photos))
+        assert sum(sizes) == 24
+        assert max(sizes) <= 4
+        assert engine.calls == len(sizes)
+        assert [result.source for result in results] == photos
+        bad = results.pop(7)
+        assert isinstance(bad, Failed)
+        del photos[7]
+        # Remembered as if they had been scored alone.
+        assert list(scorer.score(photos)) == results
+        assert engine.calls == len(sizes)
+    alone, _ = fake_scorer()
+    assert list(alone.score(photos)) == results
+
+
+def test_in_batches_no_more_photos_are_decoded_at_once(tmp_path: Path) -> None:
+    scorer = fake_scorer()[0].in_batches(BatchSettings(4), streams=1)
+    content = red_photo(tmp_path / "a.png", 9).read_bytes()
+    for _ in range(3):
+        scorer._decoding.acquire()
+    results: list[Scored | Failed] = []
+    thread = threading.Thread(target=lambda: results.append(scorer.score_content(content)))
+    thread.start()
+    thread.join(0.1)
+    assert not results
+    scorer._decoding.release()
+    thread.join(10)
+    assert isinstance(results[0], Scored)
+
+
 def test_features_without_a_cache_are_computed(tmp_path: Path) -> None:
     scorer, engine = fake_scorer()
     photo = red_photo(tmp_path / "a.png", 51)
@@ -220,6 +264,26 @@ def test_real_photos_rank_as_people_would(scorer: Scorer, examples: Path) -> Non
     quality = {name: result.scores["quality"].value for name, result in results.items()}  # type: ignore[union-attr]
     # A clock blurred by a moving camera, and a cat in sharp focus.
     assert quality["clock_motion.png"] < quality["chelsea.png"] - 0.2
+
+
+def test_real_photos_score_in_batches_as_alone(
+    scorer: Scorer, examples: Path, tmp_path: Path
+) -> None:
+    photo = Image.open(examples / "coffee.png")
+    files = []
+    for number in range(12):
+        files.append(tmp_path / f"{number}.png")
+        width = 300 if number % 3 else 280
+        photo.crop((9 * number, 5 * number, 9 * number + width, 5 * number + 250)).save(files[-1])
+    sizes: list[int] = []
+    batched = scorer.in_batches(BatchSettings(4, wait_ms=50), streams=1, computing=sizes.append)
+    for alone, joined in zip(scorer.score(files), batched.score(files), strict=True):
+        assert isinstance(alone, Scored)
+        assert isinstance(joined, Scored)
+        for name, score in alone.scores.items():
+            # The features differ by the order of additions, and are then rounded to 16 bits.
+            assert joined.scores[name].value == pytest.approx(score.value, abs=2e-3)
+    assert max(sizes) == 4
 
 
 def test_blur_lowers_quality(scorer: Scorer, examples: Path) -> None:

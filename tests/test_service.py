@@ -13,11 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import schemathesis
 import uvicorn
@@ -31,6 +33,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from mlsp.engines import ConstantEngine
 from mlsp.errors import SettingsError
 from mlsp.features import Failed
 from mlsp.scored import Scored
@@ -46,6 +49,29 @@ TOKEN = "a secret of the tests"  # noqa: S105 - guards nothing
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
     return Scorer.load(workers=2)
+
+
+class GatedEngine:
+    """The fake engine: computes while its gate is open."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._engine = ConstantEngine(scorer.model.kind)
+        self.kind, self.precision = self._engine.kind, self._engine.precision
+        self.channels = self._engine.channels
+        self.gate = threading.Event()
+        self.batches: list[int] = []
+
+    def pooled(self, batch: np.ndarray) -> np.ndarray:
+        self.batches.append(len(batch))
+        assert self.gate.wait(10)
+        return self._engine.pooled(batch)
+
+
+class FirstFeature:
+    """The fake head."""
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        return features[:, 0, 0, 0]
 
 
 class SlowScorer:
@@ -284,6 +310,55 @@ def test_metrics_count(scorer: Scorer, examples: Path) -> None:
     assert 'mlsp_request_seconds_count{path="/v1/scores"} 2.0' in lines
 
 
+def test_in_batches_scores_are_those_of_a_photo_alone(
+    scorer: Scorer, address: str, examples: Path
+) -> None:
+    contents = [(examples / name).read_bytes() for name in ("coffee.png", "chelsea.png")]
+    alone = [httpx.post(f"{address}/v1/scores", content=content).json() for content in contents]
+    files = [
+        ("photos", (str(number), contents[number % 2] if number != 3 else b"no photo", "image/png"))
+        for number in range(12)
+    ]
+    with serving(scorer, batch_photos=4, batch_wait_ms=100) as (batched, _):
+        results = httpx.post(f"{batched}/v1/scores", files=files, timeout=60).json()["results"]
+        lines = httpx.get(f"{batched}/metrics").text.splitlines()
+    assert [result["photo"] for result in results] == [str(number) for number in range(12)]
+    assert results.pop(3)["error"]["kind"] == "unsupported_photo"
+    for result in results:
+        expected = alone[int(result["photo"]) % 2]["scores"]
+        for head, score in result["scores"].items():
+            # The features differ by the order of additions, and are then rounded to 16 bits.
+            assert score["value"] == pytest.approx(expected[head]["value"], abs=2e-3)
+    assert "mlsp_batch_photos_sum 11.0" in lines
+    assert "mlsp_batch_photos_count 11.0" not in lines
+
+
+def test_a_caller_that_leaves_a_batch_harms_no_other(scorer: Scorer, examples: Path) -> None:
+    content = (examples / "clock_motion.png").read_bytes()
+    engine = GatedEngine(scorer)
+    gated = Scorer(scorer.model, engine, [FirstFeature()] * 2, workers=1)
+    with (
+        serving(gated, workers=1, batch_photos=4, batch_wait_ms=2000) as (address, service),
+        ThreadPoolExecutor(4) as pool,
+    ):
+        url = f"{address}/v1/scores"
+
+        def post(timeout_s: float) -> httpx.Response:
+            return httpx.post(url, content=content, timeout=timeout_s)
+
+        leaver = pool.submit(post, 0.5)
+        stayers = [pool.submit(post, 20) for _ in range(3)]
+        with pytest.raises(httpx.ReadTimeout):
+            leaver.result()
+        engine.gate.set()
+        assert [stayer.result().status_code for stayer in stayers] == [200] * 3
+        assert engine.batches == [4]
+        deadline = time.monotonic() + 5
+        while service._queue.held and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert service._queue.held == 0
+
+
 def test_fuzzed_by_its_own_description(scorer: Scorer) -> None:
     """schemathesis makes requests from /openapi.json; answers must be those it promises, and no fault."""
     with serving(scorer, max_bytes=100_000) as (address, _):
@@ -352,6 +427,15 @@ def test_settings_that_cannot_be() -> None:
     with pytest.raises(SettingsError) as caught:
         ServiceSettings(queue_size=0)
     assert str(caught.value) == "queue_size must be above 0, got 0"
+    with pytest.raises(SettingsError) as caught:
+        ServiceSettings(batch_photos=0)
+    assert str(caught.value) == "batch_photos must be above 0, got 0"
+    for wait_ms in (-1, 2000, float("nan")):
+        with pytest.raises(SettingsError) as caught:
+            ServiceSettings(batch_wait_ms=wait_ms, timeout_s=2)
+        assert str(caught.value) == (
+            f"batch_wait_ms must be from 0 to below the timeout of 2000 ms, got {wait_ms:g}"
+        )
     for token in ("", " x", "ü", "a\nb"):
         with pytest.raises(SettingsError) as caught:
             ServiceSettings(token=token)

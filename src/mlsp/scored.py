@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+from mlsp.arrays import Float32Array
+from mlsp.errors import EngineError, SettingsError
+from mlsp.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +54,60 @@ class Scored:
             for score in self.scores.values()
         ]
         return sum(shares) / len(shares)
+
+
+class Head(Protocol):
+    """What reads features; see `mlsp.engines.openvino_engine.OpenVinoHead`."""
+
+    def predict(self, features: Float32Array) -> Float32Array:
+        """(N, G, G, C) -> (N,)."""
+
+
+class Heads:
+    """A model's heads: features -> scores. Several threads may use them at once.
+
+    Args:
+        model: the model's record.
+        heads: in the order of its records.
+
+    Raises:
+        SettingsError: they are not as many as the model has.
+    """
+
+    def __init__(self, model: Model, heads: Iterable[Head]) -> None:
+        heads = tuple(heads)
+        if len(heads) != len(model.heads):
+            raise SettingsError(
+                f"model {model.name!r} has {len(model.heads)} heads, got {len(heads)}"
+            )
+        self._records = model.heads
+        self._heads = heads
+
+    def values(self, features: Float32Array) -> dict[str, float]:
+        """Score a photo.
+
+        Args:
+            features: (V, G, G, C), a view each.
+
+        Returns:
+            By the head's name, on its scale, the mean over the views.
+
+        Raises:
+            EngineError: a head failed, or gave no number.
+        """
+        values: dict[str, float] = {}
+        for record, head in zip(self._records, self._heads, strict=True):
+            value = float(head.predict(features).mean())
+            if not math.isfinite(value):
+                raise EngineError(f"the head {record.name!r} gave {value}, which is no score")
+            # A head extrapolates where a photo is unlike all that were rated; people's scale has ends.
+            values[record.name] = min(max(value, record.lowest), record.highest)
+        return values
+
+    def scores(self, values: Mapping[str, float]) -> dict[str, Score]:
+        """Say what values mean, by the head's name."""
+        return {
+            head.name: Score(value, head.percentile(value), head.place(value))
+            for head in self._records
+            for value in [values[head.name]]
+        }

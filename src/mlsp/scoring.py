@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-import math
+import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from mlsp.arrays import Float16Array, Float32Array, UInt8Array
 from mlsp.caches import CachedFeatures, CachedScores, FeatureCache, NullCache, ScoreCache
 from mlsp.engines import Engine, check_choices, open_engine, usable_cores
+from mlsp.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.errors import (
     EngineError,
     ModelError,
@@ -37,19 +38,12 @@ from mlsp.photos import (
     reduce_pixels,
     resize_pixels,
 )
-from mlsp.scored import Score, Scored
+from mlsp.scored import Head, Heads, Score, Scored
 from mlsp.views import cut_views
 
 # A CUDA device would not be faster than decoding on this path, and needs torch and the published weights.
 DEVICES = ("auto", "cpu")
 _LARGEST = float(np.finfo(np.float16).max)
-
-
-class Head(Protocol):
-    """What reads features; see `mlsp.engines.openvino_engine.OpenVinoHead`."""
-
-    def predict(self, features: Float32Array) -> Float32Array:
-        """(N, G, G, C) -> (N,)."""
 
 
 class Scorer:
@@ -84,15 +78,12 @@ class Scorer:
             raise SettingsError(
                 f"the engine makes features of {engine.kind}, model {model.name!r} reads {model.kind}"
             )
-        heads = tuple(heads)
-        if len(heads) != len(model.heads):
-            raise SettingsError(
-                f"model {model.name!r} has {len(model.heads)} heads, got {len(heads)}"
-            )
         self.model = model
         self._engine = engine
-        self._heads = heads
-        self._workers = workers
+        self._heads = Heads(model, heads)
+        self._threads = workers
+        # Photos may be decoded to hundreds of megabytes before they are reduced, so a batch's are not decoded all at once.
+        self._decoding = threading.BoundedSemaphore(workers)
         self._cache: ScoreCache | NullCache[CachedScores] = (
             cache if cache is not None else NullCache()
         )
@@ -160,6 +151,39 @@ class Scorer:
             max_pixels=max_pixels,
         )
 
+    @property
+    def threads(self) -> int:
+        """Photos that `score` works on at the same time; so many calls of `score_content` keep the scorer busy."""
+        return self._threads
+
+    def in_batches(
+        self,
+        settings: BatchSettings,
+        *,
+        streams: int | None = None,
+        computing: Callable[[int], None] = lambda photos: None,
+    ) -> Scorer:
+        """Give a scorer like this one, whose photos go through the network together where they have one size and wait anyway.
+
+        Scores are those of a photo alone, up to the order of additions. Photos are decoded as before, `workers` at a time.
+
+        Args:
+            settings: how photos are joined.
+            streams: batches computed at the same time; one a core by default.
+            computing: told the number of photos before each run of the network, from several threads.
+
+        Raises:
+            SettingsError: `streams` is below 1.
+        """
+        streams = usable_cores() if streams is None else streams
+        scorer = copy.copy(self)
+        scorer._engine = BatchingEngine(
+            self._engine, settings, streams=streams, computing=computing
+        )
+        # While each stream computes a batch, another one gathers.
+        scorer._threads = self._threads + 2 * streams * settings.most_photos
+        return scorer
+
     def score(self, sources: Iterable[Path]) -> Generator[Scored | Failed, None, None]:
         """Score photos.
 
@@ -173,7 +197,7 @@ class Scorer:
         Raises:
             SettingsError: `sources` is one path instead of several.
         """
-        return map_in_order(self._score_file, _several(sources), workers=self._workers)
+        return map_in_order(self._score_file, _several(sources), workers=self._threads)
 
     def features(self, sources: Iterable[Path]) -> Generator[Extracted | Failed, None, None]:
         """Give the features that the heads read, remembered where the photo was scored before.
@@ -187,7 +211,7 @@ class Scorer:
         Raises:
             SettingsError: `sources` is one path instead of several.
         """
-        return map_in_order(self._features_of_file, _several(sources), workers=self._workers)
+        return map_in_order(self._features_of_file, _several(sources), workers=self._threads)
 
     def scores_of(self, features: Float32Array) -> Mapping[str, Score]:
         """Score a photo by its features.
@@ -201,7 +225,7 @@ class Scorer:
         Raises:
             EngineError: a head failed, or gave no number.
         """
-        return self._with_percentiles(self._values(features))
+        return self._heads.scores(self._heads.values(features))
 
     def score_array(self, pixels: UInt8Array) -> Mapping[str, Score]:
         """Score a photo that is in memory.
@@ -252,7 +276,7 @@ class Scorer:
             known = self._cache.get(sha256, self._cache_key)
             if known is None:
                 found = self._known_features(source, content, sha256)
-                values = self._values(found.values.astype(np.float32))
+                values = self._heads.values(found.values.astype(np.float32))
                 known = CachedScores(values, found.width, found.height)
                 self._cache.put(sha256, self._cache_key, known)
             else:
@@ -263,7 +287,7 @@ class Scorer:
         except EngineError as error:
             # One photo that the network cannot take must not end a run of thousands.
             return Failed(source, PhotoError(str(error)))
-        scores = self._with_percentiles(known.values)
+        scores = self._heads.scores(known.values)
         return Scored(source, scores, known.width, known.height, sha256)
 
     def _features_of_file(self, source: Path) -> Extracted | Failed:
@@ -283,7 +307,8 @@ class Scorer:
         if known is not None:
             check_pixels(known.width, known.height, self._decode.max_pixels)
             return known
-        photo = read_photo(content, settings=self._decode, source_path=source)
+        with self._decoding:
+            photo = read_photo(content, settings=self._decode, source_path=source)
         known = CachedFeatures(self._pooled(photo), photo.width, photo.height)
         self._feature_cache.put(sha256, self._feature_key, known)
         return known
@@ -293,17 +318,6 @@ class Scorer:
         self._check_size(photo)
         features = self._engine.pooled(cut_views(photo.pixels, self.model.kind.views))
         return np.clip(features, -_LARGEST, _LARGEST).astype(np.float16)
-
-    def _values(self, features: Float32Array) -> dict[str, float]:
-        """Scores of the heads, on their scales, as means over the views."""
-        values: dict[str, float] = {}
-        for record, head in zip(self.model.heads, self._heads, strict=True):
-            value = float(head.predict(features).mean())
-            if not math.isfinite(value):
-                raise EngineError(f"the head {record.name!r} gave {value}, which is no score")
-            # A head extrapolates where a photo is unlike all that were rated; people's scale has ends.
-            values[record.name] = min(max(value, record.lowest), record.highest)
-        return values
 
     def _check_size(self, photo: Photo) -> None:
         # After the reduction: of a narrow strip it leaves too little, too.
@@ -315,13 +329,6 @@ class Scorer:
             raise PhotoTooSmallError(
                 f"too small to be judged: {width} × {height} pixels{reduced}, expected at least {least} on each side"
             )
-
-    def _with_percentiles(self, values: Mapping[str, float]) -> dict[str, Score]:
-        return {
-            head.name: Score(value, head.percentile(value), head.place(value))
-            for head in self.model.heads
-            for value in [values[head.name]]
-        }
 
 
 def _several(sources: Iterable[Path]) -> Iterable[Path]:

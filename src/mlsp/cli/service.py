@@ -32,6 +32,20 @@ def service(
     queue_size: Annotated[
         int, typer.Option("--queue", metavar="N", help="Photos that may wait; others get a 503.")
     ] = 256,
+    batch_photos: Annotated[
+        int,
+        typer.Option(
+            "--batch",
+            metavar="N",
+            help="Photos of one size that go through the network together where they wait anyway; 1 for none.",
+        ),
+    ] = 1,
+    batch_wait_ms: Annotated[
+        float,
+        typer.Option(
+            "--batch-wait-ms", metavar="MS", help="Hold a photo back so long for others to join it."
+        ),
+    ] = 0,
     timeout_s: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", help="Until a photo has its scores.")
     ] = 30,
@@ -67,6 +81,8 @@ def service(
         max_bytes=max_bytes,
         max_photos=max_photos,
         queue_size=queue_size,
+        batch_photos=batch_photos,
+        batch_wait_ms=batch_wait_ms,
         timeout_s=timeout_s,
         drain_s=drain_s,
     )

@@ -28,6 +28,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
+from mlsp.engines.batching_engine import BatchSettings
 from mlsp.features import Failed
 from mlsp.scored import Scored
 from mlsp.scoring import Scorer
@@ -93,7 +94,7 @@ class Service:
 
     Args:
         scorer: scores; its cache, if it has one, is used.
-        workers: photos decoded and scored at the same time.
+        workers: photos decoded and scored at the same time; batches, if the settings want them, are filled by more.
         settings: limits.
 
     Attributes:
@@ -105,8 +106,13 @@ class Service:
     def __init__(self, scorer: Scorer, *, workers: int, settings: ServiceSettings) -> None:
         self._model = scorer.model
         self._settings = settings
-        self._queue = ScoringQueue(scorer, workers=workers, size=settings.queue_size)
         self.metrics = Metrics()
+        threads = workers
+        if settings.batch_photos > 1:
+            batches = BatchSettings(settings.batch_photos, settings.batch_wait_ms)
+            scorer = scorer.in_batches(batches, computing=self.metrics.batches.observe)
+            threads = scorer.threads
+        self._queue = ScoringQueue(scorer, threads=threads, size=settings.queue_size)
         self.metrics.waiting.set_function(lambda: self._queue.held)
         self.is_draining = False
         self.application = Limits(self._routes(), settings, self.metrics)

@@ -1,7 +1,7 @@
 """Photos of all requests in one bounded queue, scored side by side.
 
-A photo is not joined with others into one batch of the network: on processors that gains nothing (docs/decisions/021), and would make
-the first wait for the last. What is shared is the queue: photos of many small requests and of one large one keep all cores busy alike.
+Photos of many small requests and of one large one keep all cores busy alike. Which of them go through the network together, if any, is the scorer's
+affair (`Scorer.in_batches`): a thread brings its photo and waits for its scores.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ class QueueFullError(Exception):
 
 
 class ScoringQueue:
-    """Scores photos in threads, as many at once as there are workers.
+    """Scores photos in threads.
 
     Args:
         scorer: scores them.
-        workers: photos decoded and scored at the same time.
+        threads: photos that the scorer gets at the same time.
         size: photos that may wait.
     """
 
-    def __init__(self, scorer: Scorer, *, workers: int, size: int) -> None:
+    def __init__(self, scorer: Scorer, *, threads: int, size: int) -> None:
         self._scorer = scorer
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mlsp-service")
-        self._limit = workers + size
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="mlsp-service")
+        self._limit = threads + size
         self._lock = threading.Lock()
         self._held = 0
 

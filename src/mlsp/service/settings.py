@@ -17,12 +17,14 @@ class ServiceSettings:
         max_held_bytes: of all requests' bodies together.
         max_photos: of one request.
         queue_size: photos that may wait; further ones are answered with 503.
+        batch_photos: most photos of different requests that go through the network together, if they have one size there; 1 for none.
+        batch_wait_ms: milliseconds that a photo may be held back for others to join it; 0 joins only what waits anyway.
         timeout_s: seconds until a photo's scores must be there, waiting included; else 504.
         upload_timeout_s: seconds a caller may take to send a request.
         drain_s: seconds that requests in progress may still take once the service is to stop.
 
     Raises:
-        SettingsError: a limit is not above 0, or the token is empty or has characters that a header cannot have.
+        SettingsError: a limit is not above 0, photos would be held back as long as they may take, or the token is empty or has characters that a header cannot have.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -30,6 +32,8 @@ class ServiceSettings:
     max_held_bytes: int = 1_000_000_000
     max_photos: int = 32
     queue_size: int = 256
+    batch_photos: int = 1
+    batch_wait_ms: float = 0
     timeout_s: float = 30
     upload_timeout_s: float = 60
     drain_s: float = 30
@@ -40,6 +44,7 @@ class ServiceSettings:
             "max_held_bytes",
             "max_photos",
             "queue_size",
+            "batch_photos",
             "timeout_s",
             "upload_timeout_s",
             "drain_s",
@@ -47,6 +52,10 @@ class ServiceSettings:
             value = getattr(self, name)
             if not value > 0:
                 raise SettingsError(f"{name} must be above 0, got {value}")
+        if not 0 <= self.batch_wait_ms < 1000 * self.timeout_s:
+            raise SettingsError(
+                f"batch_wait_ms must be from 0 to below the timeout of {1000 * self.timeout_s:g} ms, got {self.batch_wait_ms:g}"
+            )
         if self.token is not None and not (
             self.token.isascii()
             and self.token.isprintable()

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 LOGGER = logging.getLogger("mlsp.service")
+_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -29,6 +30,12 @@ class Metrics:
             "Seconds from a request's first byte to its answer.",
             ["path"],
             buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.batches = Histogram(
+            "mlsp_batch_photos",
+            "Photos that went through the network together; nothing where batches are off.",
+            buckets=_BATCHES,
             registry=self.registry,
         )
         self.waiting = Gauge(
