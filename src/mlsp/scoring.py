@@ -23,7 +23,6 @@ from mlsp.errors import (
     PhotoTooSmallError,
     SettingsError,
     UnsupportedPhotoError,
-    unknown_name,
 )
 from mlsp.feature_kind import kind_record
 from mlsp.features import Extracted, Failed
@@ -41,8 +40,8 @@ from mlsp.photos import (
 from mlsp.scored import Head, Heads, Score, Scored
 from mlsp.views import cut_views
 
-# A CUDA device would not be faster than decoding on this path, and needs torch and the published weights.
-DEVICES = ("auto", "cpu")
+# A CUDA device computes one batch at a time; not tuned, as no such device was at hand.
+_CUDA_BATCH = BatchSettings(16)
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -57,6 +56,7 @@ class Scorer:
         cache: remembers scores.
         feature_cache: remembers narrow features, so that another model on the same network need not run it.
         max_pixels: photos with more are refused before they are decoded.
+        runtime: package that the engine computes by; remembered scores and features belong to it.
 
     Raises:
         SettingsError: `workers` is below 1, or engine, heads and model do not belong together.
@@ -72,6 +72,7 @@ class Scorer:
         cache: ScoreCache | NullCache[CachedScores] | None = None,
         feature_cache: FeatureCache | NullCache[CachedFeatures] | None = None,
         max_pixels: int | None = None,
+        runtime: str = "openvino",
     ) -> None:
         check_workers(workers)
         if engine.kind != model.kind:
@@ -94,7 +95,7 @@ class Scorer:
         kind = model.kind
         self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
         # Precision, decoder and runtime move scores a little, so remembered scores belong to them too.
-        software = " ".join(version(name) for name in ("mlsp", "Pillow", "pillow-heif", "openvino"))
+        software = " ".join(version(name) for name in ("mlsp", "Pillow", "pillow-heif", runtime))
         self._cache_key = f"{model.fingerprint} {engine.precision} {software}"
         network = json.dumps(kind_record(model.kind), sort_keys=True)
         self._feature_key = f"{network} {engine.precision} {software}"
@@ -110,30 +111,34 @@ class Scorer:
         cache: ScoreCache | NullCache[CachedScores] | None = None,
         feature_cache: FeatureCache | NullCache[CachedFeatures] | None = None,
         max_pixels: int | None = None,
+        weights: Path | None = None,
     ) -> Scorer:
         """Load a model and the engine that runs it.
 
         Args:
             model: name of an installed model, or a folder.
-            device: `auto` or `cpu`.
-            precision: `auto` (bfloat16 where the processor has it), `float32` or `bfloat16`.
+            device: `auto`, `cpu` or `cuda`. `auto` is `cpu`. `cuda` needs torch, and runs the network from its published weights.
+            precision: `auto` (bfloat16 where the device has it), `float32` or `bfloat16`; on `cuda` `float16` too.
             workers: photos decoded and scored at the same time; by default one more than the cores, so that one decodes
                 while the others compute.
             cache: remembers scores; nothing is remembered by default.
             feature_cache: remembers features, likewise.
             max_pixels: photos with more are refused before they are decoded.
+            weights: file of the network's weights, read for `cuda` only; by default the published one, found or downloaded.
 
         Raises:
             ModelError: the model is missing or damaged, or has no network.
-            SettingsError: an argument is unknown or out of range.
+            SettingsError: an argument is unknown or out of range, or there is no such device here.
+            WeightsError: the weights cannot be had, or the model's network has others.
+            MissingExtraError: torch, which `cuda` needs, is not installed.
         """
         from mlsp.engines.openvino_engine import OpenVinoHead
 
-        if device not in DEVICES:
-            raise SettingsError(unknown_name("device", device, DEVICES))
-        check_choices("cpu", precision)
+        check_choices(device, precision)
         record = load_model(model)
-        engine = open_engine(record.backbone, record.kind, device="cpu", precision=precision)
+        engine = open_engine(
+            record.backbone, record.kind, device=device, precision=precision, weights=weights
+        )
         heads = [OpenVinoHead(record.folder / head.file) for head in record.heads]
         for head, reader in zip(record.heads, heads, strict=True):
             if reader.channels != engine.channels:
@@ -141,7 +146,7 @@ class Scorer:
                     f"model {record.folder}: {head.file} reads {reader.channels} channels,"
                     f" {record.backbone_file} makes {engine.channels}. Build the model again"
                 )
-        return cls(
+        scorer = cls(
             record,
             engine,
             heads,
@@ -149,7 +154,9 @@ class Scorer:
             cache=cache,
             feature_cache=feature_cache,
             max_pixels=max_pixels,
+            runtime="torch" if device == "cuda" else "openvino",
         )
+        return scorer.in_batches(_CUDA_BATCH, streams=1) if device == "cuda" else scorer
 
     @property
     def threads(self) -> int:

@@ -23,7 +23,7 @@ class ScorerSettings:
 
     Attributes:
         model: name of an installed model, or a folder.
-        device: `auto` or `cpu`.
+        device: `auto`, `cpu` or `cuda`.
         precision: `auto`, `float32` or `bfloat16`.
         workers: photos decoded and scored at the same time; None for one more than the cores.
         max_pixels: photos with more are refused; None for the usual limit.

@@ -60,7 +60,13 @@ def score(
     recursive: Annotated[
         bool, typer.Option("--recursive/--no-recursive", help="Also photos in subfolders.")
     ] = True,
-    device: Annotated[str, typer.Option("--device", help="auto or cpu.")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device",
+            help="auto, cpu or cuda. auto is cpu; cuda needs torch and the network's published weights.",
+        ),
+    ] = "auto",
     precision: Annotated[
         str,
         typer.Option(
