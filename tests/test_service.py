@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,14 +75,15 @@ class FirstFeature:
 
 
 class SlowScorer:
-    """The fake model: takes its time."""
+    """The fake model: scores as many photos as it is let."""
 
-    def __init__(self, scorer: Scorer, seconds: float) -> None:
+    def __init__(self, scorer: Scorer) -> None:
         self.model = scorer.model
-        self._scorer, self._seconds = scorer, seconds
+        self._scorer = scorer
+        self.let = threading.Semaphore(0)
 
     def score_content(self, content: bytes, *, source: Path) -> Scored | Failed:
-        time.sleep(self._seconds)
+        assert self.let.acquire(timeout=10)
         return self._scorer.score_content(content, source=source)
 
 
@@ -108,6 +109,14 @@ def serving(scorer: Any, *, workers: int = 2, **settings: Any) -> Iterator[tuple
 def address(scorer: Scorer) -> Iterator[str]:
     with serving(scorer, max_bytes=2_000_000, max_photos=3) as (found, _):
         yield found
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """The server's thread may still be at what follows an answer."""
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def error_of(response: httpx.Response) -> tuple[int, str, str]:
@@ -249,17 +258,18 @@ def test_the_token(scorer: Scorer, examples: Path) -> None:
 
 def test_a_full_queue_and_a_slow_model(scorer: Scorer, examples: Path) -> None:
     content = (examples / "clock_motion.png").read_bytes()
-    slow = SlowScorer(scorer, 0.6)
-    with serving(slow, workers=1, queue_size=1, timeout_s=0.9) as (address, service):
+    slow = SlowScorer(scorer)
+    with serving(slow, workers=1, queue_size=1, timeout_s=1.5) as (address, service):
         results: list[int] = []
 
         def post() -> None:
             results.append(httpx.post(f"{address}/v1/scores", content=content).status_code)
 
         threads = [threading.Thread(target=post) for _ in range(2)]
-        for thread in threads:
+        for number, thread in enumerate(threads, 1):
             thread.start()
-            time.sleep(0.15)
+            while service._queue.held < number:
+                time.sleep(0.01)
         full = httpx.post(f"{address}/v1/scores", content=content)
         assert error_of(full) == (
             503,
@@ -267,14 +277,13 @@ def test_a_full_queue_and_a_slow_model(scorer: Scorer, examples: Path) -> None:
             "too many photos are waiting: try again in a second",
         )
         assert full.headers["retry-after"] == "1"
+        slow.let.release()
         for thread in threads:
             thread.join()
-        # The second waited for the first, and longer than it may.
+        # The second waited longer than it may.
         assert sorted(results) == [200, 504]
-        deadline = time.monotonic() + 5
-        while service._queue.held and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert service._queue.held == 0
+        slow.let.release(2)
+        until(lambda: service._queue.held == 0)
         assert httpx.post(f"{address}/v1/scores", content=content).status_code == 200
 
 
@@ -294,7 +303,7 @@ def test_too_much_at_once(scorer: Scorer) -> None:
         full = httpx.post(f"{address}/v1/scores", content=bytes(2000))
         assert error_of(full)[:2] == (503, "memory_full")
         limits: Any = service.application
-        assert limits._held_bytes == 0
+        until(lambda: limits._held_bytes == 0)
 
 
 def test_metrics_count(scorer: Scorer, examples: Path) -> None:
@@ -353,10 +362,7 @@ def test_a_caller_that_leaves_a_batch_harms_no_other(scorer: Scorer, examples: P
         engine.gate.set()
         assert [stayer.result().status_code for stayer in stayers] == [200] * 3
         assert engine.batches == [4]
-        deadline = time.monotonic() + 5
-        while service._queue.held and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert service._queue.held == 0
+        until(lambda: service._queue.held == 0)
 
 
 def test_fuzzed_by_its_own_description(scorer: Scorer) -> None:

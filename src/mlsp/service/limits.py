@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -88,8 +89,8 @@ class Limits:
         held = _Held()
         try:
             self._check_token(scope["path"], headers)
-            body = await self._body(headers, receive, held)
-            await self._application(scope, _replay(body, receive), note)
+            pieces = await self._body(headers, receive, held)
+            await self._application(scope, _replay(pieces, receive), note)
         except Refusal as refusal:
             await _answer(note, refusal)
         except ConnectionResetError:
@@ -108,8 +109,8 @@ class Limits:
         ):
             raise Refusal(401, "unauthorized", "expected the header Authorization: Bearer TOKEN")
 
-    async def _body(self, headers: dict[str, str], receive: Receive, held: _Held) -> bytes:
-        """Read a body while it is within the limits."""
+    async def _body(self, headers: dict[str, str], receive: Receive, held: _Held) -> deque[bytes]:
+        """Read a body while it is within the limits, in the pieces in which it comes."""
         limit = self._settings.max_bytes
         too_large = Refusal(
             413, "too_many_bytes", f"the request's body must have at most {limit:,} bytes"
@@ -117,7 +118,7 @@ class Limits:
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
             raise too_large
-        pieces: list[bytes] = []
+        pieces: deque[bytes] = deque()
         try:
             async with asyncio.timeout(self._settings.upload_timeout_s):
                 while True:
@@ -136,7 +137,7 @@ class Limits:
                             "too much is being sent at once: try again in a second",
                         )
                     if not message.get("more_body"):
-                        return b"".join(pieces)
+                        return pieces
         except TimeoutError:
             raise Refusal(
                 408,
@@ -163,15 +164,17 @@ class Limits:
         LOGGER.info("answered", extra={"fields": fields})
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def _replay(pieces: deque[bytes], receive: Receive) -> Receive:
+    """Give a body again; pieces are let go, so that a form is not in memory twice while it is taken apart."""
     is_sent = False
 
     async def replay() -> Message:
         nonlocal is_sent
         if is_sent:
             return await receive()
-        is_sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        piece = pieces.popleft()
+        is_sent = not pieces
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 
     return replay
 
