@@ -44,16 +44,22 @@ _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A real Chromium without a window."""
+def browser_path() -> str:
+    """Where a Chromium is."""
     found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
     if found is None:
         pytest.skip(f"needs a browser, none of {', '.join(_BROWSERS)} is installed: install one")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(browser_path: str) -> Iterator[Browser]:
+    """A real Chromium without a window."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         # Pages of the tests are their own; as root Chromium has no sandbox.
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         yield opened
         opened.close()
 

@@ -34,7 +34,7 @@ from mlsp.photos.sizes import reduced_size
 from mlsp.scoring import Scorer
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="module")
@@ -311,6 +311,28 @@ def test_the_browser_gives_the_same_scores(
     # Nothing leaves: all that is fetched is the page's own, and fetched only.
     assert {method for method, _ in requests} == {"GET"}
     assert all(url.startswith((served_page, "blob:", "data:")) for _, url in requests)
+
+
+def test_a_graphics_processor_that_is_imitated_is_left_alone(
+    served_page: str, browser: Browser, browser_path: str
+) -> None:
+    """Chromium's own WebGPU in software: it takes 40 seconds a photo, and lacks 16-bit numbers."""
+    from playwright.sync_api import expect
+
+    imitation = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+    vulkan = ["--enable-features=Vulkan", "--use-vulkan=swiftshader"]
+    with browser.browser_type.launch(
+        executable_path=browser_path, args=["--no-sandbox", *imitation, *vulkan]
+    ) as with_webgpu:
+        page = with_webgpu.new_page()
+        fetched: list[str] = []
+        page.on("request", lambda request: fetched.append(request.url))
+        page.goto(served_page)
+        has_adapter = "async () => Boolean(await navigator.gpu?.requestAdapter().catch(() => null))"
+        if not page.evaluate(has_adapter):
+            pytest.skip("this Chromium has no WebGPU in software")
+        expect(page.locator("#status")).to_have_text(re.compile(r"^Ready \(WebA"), timeout=60_000)
+        assert not [url for url in fetched if "webgpu" in url]
 
 
 def test_the_browser_reduces_as_files_are_reduced(served_page: str, page: Page) -> None:

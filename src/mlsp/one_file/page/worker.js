@@ -14,8 +14,14 @@ async function open(record) {
   const processor = await openOn("./onnxruntime/ort.wasm.min.mjs", "wasm", bytes);
   ({ session, runtime } = processor);
   engine = `WebAssembly, ${runtime.env.wasm.numThreads} ${runtime.env.wasm.numThreads === 1 ? "thread" : "threads"}`;
-  if (navigator.gpu && await navigator.gpu.requestAdapter().catch(() => null)) await tryWebGpu(bytes, processor);
+  if (await graphicsProcessorMayHelp()) await tryWebGpu(bytes, processor);
   return engine;
+}
+
+/** Whether it has the 16-bit numbers to which the model rounds features, and is one, not the processor that imitates it. */
+async function graphicsProcessorMayHelp() {
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  return Boolean(adapter?.features.has("shader-f16")) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
 }
 
 async function openOn(file, provider, bytes) {
