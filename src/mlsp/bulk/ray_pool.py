@@ -1,0 +1,314 @@
+"""Workers on a Ray cluster: actors take tasks from this process, which knows at any time who has which.
+
+Not Ray Data, because it would hold the list of the whole input, and would try a task that kills its worker for ever; see
+`docs/decisions/023-bulk.md`. Each worker has one task or a few, so what is in memory does not grow with the input, and it is known what
+a lost worker had: another gets it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
+
+from mlsp.bulk.ray_cluster import RaySettings, connected
+from mlsp.errors import MlspError, SettingsError
+
+_log = logging.getLogger(__name__)
+
+Task = TypeVar("Task")
+Report = TypeVar("Report")
+_TaskIn = TypeVar("_TaskIn", contravariant=True)
+_ReportOut = TypeVar("_ReportOut", covariant=True)
+
+TRIES = 3
+_WAIT_SECONDS = 5.0
+
+
+class PoolWorker(Protocol[_TaskIn, _ReportOut]):
+    """What runs on the cluster; is made with the order of its job."""
+
+    def prepare(self) -> None:
+        """Load what it needs. Not when it is made: what goes wrong then, Ray does not tell apart from a lost machine."""
+
+    def work(self, task: _TaskIn) -> _ReportOut:
+        """Do a task. An `MlspError` ends the run; after any other error the task goes to another worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolJob(Generic[Task, Report]):
+    """What a pool does.
+
+    Attributes:
+        worker: class of the workers.
+        order: makes what each of them is made with; called once, when the cluster is there.
+        tasks: drawn one by one when there are workers for them.
+        task_count: about how many there are.
+        lost: makes the report of a task that lost its worker three times, from it and the reason.
+        tasks_a_worker: how many each has at a time; its methods then run in as many threads.
+        in_order: None where reports come as they are ready. A number where they come in the order of the tasks: then at most so many
+            tasks a worker are begun beyond the one whose report is waited for, as the reports of the others are kept in memory.
+    """
+
+    worker: Callable[[Any], PoolWorker[Task, Report]]
+    order: Callable[[], object]
+    tasks: Iterator[Task]
+    task_count: int
+    lost: Callable[[Task, str], Report]
+    tasks_a_worker: int = 1
+    in_order: int | None = None
+
+
+def run_pool(job: PoolJob[Task, Report], settings: RaySettings) -> Generator[Report, None, None]:
+    """Do tasks on a Ray cluster.
+
+    Workers are asked for as long as there are tasks for them, so a cluster that grows by demand grows; those without work are given
+    back, so it shrinks. What runs when the caller stops early is ended.
+
+    Args:
+        job: what to do.
+        settings: how the cluster is used.
+
+    Yields:
+        The report of each task. While the caller takes its time, workers go on with the tasks that they have.
+
+    Raises:
+        SettingsError: the cluster cannot be reached or has no room.
+        MissingExtraError: ray is not installed.
+        MlspError: a worker raised it, workers die before they do anything, or the cluster is lost.
+    """
+    with connected(settings.address) as ray:
+        pool = _Pool(ray, job, settings)
+        try:
+            yield from pool.run()
+        finally:
+            pool.close()
+
+
+@dataclass(slots=True, eq=False)
+class _Numbered(Generic[Task]):
+    """A task.
+
+    Attributes:
+        number: its place in the order.
+        task: what is to be done.
+        lost_workers: how many were lost with it.
+    """
+
+    number: int
+    task: Task
+    lost_workers: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Worker(Generic[Task]):
+    """A worker and what it does now.
+
+    Attributes:
+        actor: Ray's handle.
+        tasks: that it has; none while it waits for a place or prepares.
+        is_ready: whether it may have some.
+    """
+
+    actor: Any
+    tasks: list[_Numbered[Task]] = field(default_factory=list)
+    is_ready: bool = False
+
+
+class _Pool(Generic[Task, Report]):
+    """Workers, and the tasks that they are to do; see `run_pool`.
+
+    Args:
+        ray: the module, connected.
+        job: what to do.
+        settings: how the cluster is used.
+    """
+
+    def __init__(self, ray: Any, job: PoolJob[Task, Report], settings: RaySettings) -> None:
+        self._ray = ray
+        self._job = job
+        self._settings = settings
+        self._workers: list[_Worker[Task]] = []
+        # What runs on the cluster, by Ray's reference to its result: a task, or None for a worker that prepares.
+        self._running: dict[Any, tuple[_Worker[Task], _Numbered[Task] | None]] = {}
+        self._again: deque[_Numbered[Task]] = deque()
+        self._reports: dict[int, Report] = {}
+        self._next_report = 0
+        self._early_deaths = 0
+        # One is drawn ahead, so that the end is known before a worker asks for more.
+        self._upcoming = self._drawn(0)
+
+    def run(self) -> Generator[Report, None, None]:
+        """Hand out tasks until none is left."""
+        if self._upcoming is None:
+            return
+        last_event = time.monotonic()
+        wait_seconds = min(_WAIT_SECONDS, self._settings.start_seconds)
+        self._adapt()
+        while self._running:
+            done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=wait_seconds)
+            if done:
+                last_event = time.monotonic()
+                self._settle(done[0])
+                self._hand_out()
+                self._adapt()
+            else:
+                self._check_start(last_event)
+            # Last, so that the workers have work while the caller takes its time.
+            yield from self._due_reports()
+
+    def close(self) -> None:
+        """End what still runs."""
+        if not self._ray.is_initialized():
+            # The cluster is gone; asked to end something, Ray would start one of its own.
+            return
+        for worker in list(self._workers):
+            self._dismiss(worker)
+        self._running.clear()
+
+    @cached_property
+    def _limit(self) -> int:
+        """Most workers at a time."""
+        if self._settings.workers is not None:
+            return self._settings.workers
+        there = self._ray.cluster_resources()
+        room = there.get("CPU", 0) // self._settings.cpus_per_worker
+        if self._settings.gpus_per_worker:
+            room = min(room, there.get("GPU", 0) // self._settings.gpus_per_worker)
+        return max(1, int(room))
+
+    @cached_property
+    def _order(self) -> Any:
+        return self._ray.put(self._job.order())
+
+    @cached_property
+    def _actor_class(self) -> Any:
+        # What a lost worker had is given to another by this pool, not by Ray, which knows no end to that.
+        make = self._ray.remote(
+            num_cpus=self._settings.cpus_per_worker,
+            num_gpus=self._settings.gpus_per_worker,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=self._job.tasks_a_worker,
+        )
+        return make(self._job.worker)
+
+    def _drawn(self, number: int) -> _Numbered[Task] | None:
+        for task in self._job.tasks:
+            return _Numbered(number, task)
+        return None
+
+    def _adapt(self) -> None:
+        """Ask for workers while there are tasks without one, give back those that wait for a place where there are none."""
+        left = len(self._again)
+        if self._upcoming is not None:
+            # An estimate, as what there is may have changed since it was counted.
+            left += max(self._job.task_count - self._upcoming.number, 1)
+        loading = [worker for worker in self._workers if not worker.is_ready]
+        for worker in loading[left:]:
+            self._dismiss(worker)
+            self._running = {key: has for key, has in self._running.items() if has[0] is not worker}
+        for _ in range(min(self._limit - len(self._workers), left - len(loading))):
+            worker = _Worker[Task](self._actor_class.remote(self._order))
+            self._workers.append(worker)
+            self._running[worker.actor.prepare.remote()] = worker, None
+
+    def _hand_out(self) -> None:
+        """Give tasks to the workers that have too few, first to those that have least; dismiss those for which there is none."""
+        ready = [worker for worker in self._workers if worker.is_ready]
+        for held in range(self._job.tasks_a_worker):
+            for worker in ready:
+                if len(worker.tasks) == held and (given := self._next_for(worker)) is not None:
+                    worker.tasks.append(given)
+                    self._running[worker.actor.work.remote(given.task)] = worker, given
+        if not self._again and self._upcoming is None:
+            for worker in ready:
+                if not worker.tasks:
+                    self._dismiss(worker)
+
+    def _next_for(self, worker: _Worker[Task]) -> _Numbered[Task] | None:
+        if self._again:
+            # It may be what its worker died of, so it is alone with the next and takes no other task with it.
+            return None if worker.tasks else self._again.popleft()
+        given = self._upcoming
+        if given is None or any(task.lost_workers for task in worker.tasks):
+            return None
+        ahead = self._job.in_order
+        if ahead is not None and given.number >= self._next_report + ahead * self._limit:
+            return None
+        self._upcoming = self._drawn(given.number + 1)
+        return given
+
+    def _dismiss(self, worker: _Worker[Task]) -> None:
+        if worker not in self._workers:
+            return
+        self._workers.remove(worker)
+        try:
+            self._ray.kill(worker.actor)
+        except (self._ray.exceptions.RayError, ValueError, ConnectionError) as error:
+            _log.debug("a worker was already gone: %s", error)
+
+    def _settle(self, reference: Any) -> None:
+        """Take what a worker did, or find that it is lost."""
+        worker, held = self._running.pop(reference)
+        if held is not None:
+            worker.tasks.remove(held)
+        try:
+            report = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            # What mlsp raises in a worker has a message for the user: a write-protected data set, a damaged model.
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, MlspError):
+                raise cause from error
+            self._dismiss(worker)
+            self._lose(held, error)
+            return
+        if held is None:
+            worker.is_ready = True
+            self._early_deaths = 0
+        else:
+            self._reports[held.number] = report
+
+    def _lose(self, held: _Numbered[Task] | None, error: Exception) -> None:
+        lines = str(error).strip().splitlines() or ["no more is known"]
+        # Where the worker's own code failed, the last line says how; where it was lost, the first.
+        has_failed = hasattr(error, "cause") or "creation task" in lines[0]
+        reason = f"{type(error).__name__}: {lines[-1 if has_failed else 0]}"
+        if held is None:
+            self._early_deaths += 1
+            # A lost machine takes all that were loading on it.
+            if self._early_deaths >= TRIES + len(self._workers):
+                raise MlspError(
+                    f"{self._early_deaths} workers in a row were lost before they did anything: {reason}. Look into the cluster's logs"
+                ) from error
+            return
+        held.lost_workers += 1
+        if held.lost_workers < TRIES:
+            _log.info("task %d lost its worker and goes to another: %s", held.number, reason)
+            self._again.append(held)
+            return
+        why = f"lost its worker {TRIES} times, for want of memory perhaps: {reason}"
+        self._reports[held.number] = self._job.lost(held.task, why)
+
+    def _due_reports(self) -> Iterator[Report]:
+        if self._job.in_order is None:
+            while self._reports:
+                yield self._reports.pop(next(iter(self._reports)))
+            return
+        while self._next_report in self._reports:
+            report = self._reports.pop(self._next_report)
+            self._next_report += 1
+            yield report
+
+    def _check_start(self, last_event: float) -> None:
+        if any(worker.is_ready for worker in self._workers):
+            return
+        if time.monotonic() - last_event > self._settings.start_seconds:
+            raise SettingsError(
+                f"the cluster had no room for a worker of {self._settings.size} in"
+                f" {self._settings.start_seconds:.0f} seconds: ask for fewer, or add a machine"
+            )
