@@ -1,4 +1,5 @@
-# The scoring service: docker build -t mlsp . && docker run -p 8000:8000 -e MLSP_SERVICE_TOKEN=… mlsp
+# The scoring service: docker build -t mlsp . && docker run -p 8000:8000 -e MLSP_SERVICE_TOKEN=… --stop-timeout 40 mlsp
+# Options of `mlsp service` go after the name. Where and how it may run, in compose.yaml.
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE NOTICE ./

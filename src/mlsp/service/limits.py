@@ -165,7 +165,7 @@ class Limits:
 
 
 def _replay(pieces: deque[bytes], receive: Receive) -> Receive:
-    """Give a body again; pieces are let go, so that a form is not in memory twice while it is taken apart."""
+    """Give a body again; its pieces are let go as the application takes them."""
     is_sent = False
 
     async def replay() -> Message:
