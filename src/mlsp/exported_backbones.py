@@ -114,7 +114,7 @@ def exported_backbone(
         raise SettingsError(
             f"no graph of {spec.name} is right for photos of every size: open_backbone runs it by torch"
         )
-    file, sha256 = _find_weights(spec, weights, cache_dir)
+    file, sha256 = find_weights(spec, weights, cache_dir)
     folder = weights_folder(cache_dir).with_name("exports")
     graph = folder / _file_name(spec, sha256, names, grid)
     found = ExportedBackbone(graph, spec.name, sha256, names, grid)
@@ -173,15 +173,28 @@ def open_backbone(
         kind = exported.kind(views, longest_side, resize)
         return open_engine(exported.file, kind, device=device, precision=precision, streams=streams)
     names = choose_levels(spec, levels)
-    file, sha256 = _find_weights(spec, weights, cache_dir)
+    file, sha256 = find_weights(spec, weights, cache_dir)
     kind = FeatureKind(spec.name, sha256, names, views, longest_side, grid, resize)
     place: Literal["cpu", "cuda"] = "cuda" if device == "cuda" else "cpu"
     return open_network(spec, file, kind, device=place, precision=precision)
 
 
-def _find_weights(
-    spec: BackboneSpec, weights: Path | None, cache_dir: Path | None
+def find_weights(
+    spec: BackboneSpec, weights: Path | None, cache_dir: Path | None = None
 ) -> tuple[Path, str]:
+    """Find or download a network's weights.
+
+    Args:
+        spec: record of the network.
+        weights: file of weights; by default the record's preferred one.
+        cache_dir: see `mlsp.weights.weights_folder`.
+
+    Returns:
+        The file and its SHA-256.
+
+    Raises:
+        WeightsError: they cannot be had.
+    """
     if weights is None:
         if not spec.weights:
             raise WeightsError(f"no weights of {spec.name} are published: give a file")

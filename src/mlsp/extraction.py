@@ -2,6 +2,8 @@
 
 list_photos ── Shard ────┐
 open_extraction_network ┴ Extraction ─ extract_features ─ FeatureStore
+
+`mlsp.bulk.ray_extraction` does the same with a cluster.
 """
 
 from __future__ import annotations
@@ -105,7 +107,62 @@ class ExtractionNetwork:
             raise SettingsError(f"the engine makes features of {made}, the layout keeps {kept}")
 
 
-class Extraction:
+class UnfinishedFile:
+    """A feature file, and what of it is to do; use it in `with`.
+
+    Args:
+        layout: of the file.
+        photos: all photos of the file, done or not; the same in the same order whenever it is continued.
+        output: the feature file; is made, or continued where it was.
+        retry_failed: try photos again that failed in an earlier run.
+
+    Attributes:
+        store: the feature file.
+        photos: as given.
+        photos_failed_earlier: photos that failed in an earlier run and are not tried again.
+
+    Raises:
+        FeatureStoreError: the output holds other features or photos, is written by another process, or cannot be written.
+        SettingsError: there are no photos, or two have one name.
+    """
+
+    def __init__(
+        self,
+        layout: StoreLayout,
+        photos: Sequence[NamedPhoto],
+        output: Path,
+        *,
+        retry_failed: bool = False,
+    ) -> None:
+        self.photos = photos
+        self.store = FeatureStore.resume(output, layout, [photo.photo_id for photo in photos])
+        failed = self.store.failed()
+        self._todo: list[int] = self.store.pending().tolist()
+        if retry_failed:
+            self._todo = sorted([*self._todo, *failed.tolist()])
+        self.photos_failed_earlier = 0 if retry_failed else len(failed)
+
+    @property
+    def photos_to_do(self) -> int:
+        """Photos that had no features, or are tried again, when the file was opened."""
+        return len(self._todo)
+
+    def check_complete(self) -> None:
+        """Say what is missing, once all results are there; a run in one process misses nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.store.close()
+
+
+class Extraction(UnfinishedFile):
     """An extraction of photos into a feature file; use it in `with`, and iterate over `results()`.
 
     Args:
@@ -116,10 +173,6 @@ class Extraction:
         workers: photos decoded and computed at the same time; by default one more than the cores, so that one decodes while the
             others compute.
         max_pixels: photos with more are refused before they are decoded; by default as `DecodeSettings`.
-
-    Attributes:
-        store: the feature file.
-        photos_failed_earlier: photos that failed in an earlier run and are not tried again.
 
     Raises:
         FeatureStoreError: the output holds other features or photos, is written by another process, or cannot be written.
@@ -141,31 +194,7 @@ class Extraction:
         kind = network.layout.kind
         self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
         self._network = network
-        self._photos = photos
-        self.store = FeatureStore.resume(
-            output, network.layout, [photo.photo_id for photo in photos]
-        )
-        failed = self.store.failed()
-        self._todo: list[int] = self.store.pending().tolist()
-        if retry_failed:
-            self._todo = sorted([*self._todo, *failed.tolist()])
-        self.photos_failed_earlier = 0 if retry_failed else len(failed)
-
-    @property
-    def photos_to_do(self) -> int:
-        """Photos that `results` will give."""
-        return len(self._todo)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.store.close()
+        super().__init__(network.layout, photos, output, retry_failed=retry_failed)
 
     def results(self) -> Iterator[Extracted | Failed]:
         """Extract what is to do; each result is in the store when it comes, on the disk a few seconds later.
@@ -179,7 +208,7 @@ class Extraction:
         """
         extracted = extract_features(
             self._network.engine,
-            (self._photos[index].path for index in self._todo),
+            (self.photos[index].path for index in self._todo),
             workers=self._workers,
             decode=self._decode,
             smallest_side=self._network.smallest_side,
@@ -192,7 +221,7 @@ class Extraction:
             try:
                 self.store.write(
                     index,
-                    _by_grid(result.features, self._network.layout.grids),
+                    by_grid(result.features, self._network.layout.grids),
                     width=result.width,
                     height=result.height,
                     content_sha256=result.content_sha256,
@@ -204,7 +233,13 @@ class Extraction:
         return result
 
 
-def _by_grid(features: Float32Array, grids: Sequence[Grid]) -> dict[Grid, Float32Array]:
+def by_grid(features: Float32Array, grids: Sequence[Grid]) -> dict[Grid, Float32Array]:
+    """Features of one pass for each grid that is kept.
+
+    Args:
+        features: (V, G, G, C), as the network made them.
+        grids: G itself, and perhaps 1.
+    """
     return {
         grid: features if features.shape[1] == grid else narrow_from_wide(features)
         for grid in grids

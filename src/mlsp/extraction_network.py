@@ -12,7 +12,7 @@ from mlsp.exported_backbones import open_backbone
 from mlsp.extraction import ExtractionNetwork
 from mlsp.feature_codec import STORED_DTYPES, StoredDtype
 from mlsp.feature_compression import Compression
-from mlsp.feature_kind import Grid
+from mlsp.feature_kind import FeatureKind, Grid
 from mlsp.feature_schema import StoreLayout
 from mlsp.photos import DecodeSettings
 from mlsp.photos.sizes import parse_size
@@ -117,11 +117,10 @@ def open_extraction_network(settings: NetworkSettings) -> ExtractionNetwork:
     """
     spec = backbone(settings.backbone)
     levels = chosen_levels(spec, settings.levels)
-    grids = GRIDS[settings.grid]
     engine = open_backbone(
         spec,
         settings.weights,
-        grid=grids[-1],
+        grid=GRIDS[settings.grid][-1],
         levels=[level.name for level in levels],
         views=cast(ViewsName, settings.views),
         longest_side=settings.longest_side,
@@ -129,13 +128,28 @@ def open_extraction_network(settings: NetworkSettings) -> ExtractionNetwork:
         device=settings.device,
         precision=settings.precision,
     )
+    layout = layout_of(settings, engine.kind, engine.precision)
+    return ExtractionNetwork(engine, layout, spec.smallest_side)
+
+
+def layout_of(settings: NetworkSettings, kind: FeatureKind, precision: str) -> StoreLayout:
+    """Layout of the feature file.
+
+    Args:
+        settings: what was asked for.
+        kind: of the features.
+        precision: number format in which the network computes, not `auto`.
+
+    Raises:
+        MissingExtraError: what compresses is not installed.
+    """
+    levels = chosen_levels(backbone(settings.backbone), settings.levels)
     compression = None if settings.compression == "none" else settings.compression
-    layout = StoreLayout(
-        kind=engine.kind,
+    return StoreLayout(
+        kind=kind,
         level_channels=tuple(level.channels for level in levels),
-        grids=grids,
+        grids=GRIDS[settings.grid],
         dtype=cast(StoredDtype, settings.dtype),
         compression=cast(Compression | None, compression),
-        precision=engine.precision,
+        precision=precision,
     )
-    return ExtractionNetwork(engine, layout, spec.smallest_side)

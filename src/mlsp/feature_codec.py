@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlsp.arrays import Float32Array
 from mlsp.errors import FeatureValueError, SettingsError, unknown_name
+from mlsp.feature_kind import Grid
 
 StoredDtype = Literal["float16", "float32", "uint8_level", "uint8_channel"]
 STORED_DTYPES: tuple[StoredDtype, ...] = ("float16", "float32", "uint8_level", "uint8_channel")
@@ -182,6 +183,31 @@ def widen_halves(halves: StoredArray, out: Float32Array) -> None:
     bits <<= 13
     bits &= np.int32(~0x70000000)
     np.multiply(bits.view("<f4"), np.float32(2.0**112), out=out)
+
+
+def encode_grids(
+    codecs: Mapping[Grid, GridCodec], features: Mapping[Grid, Float32Array], photo_id: str
+) -> dict[str, StoredArray]:
+    """Features of a photo to what is stored of it.
+
+    Args:
+        codecs: of the store.
+        features: for each grid (V, G, G, C).
+        photo_id: named where something is wrong.
+
+    Returns:
+        For the name of each part its array, (V, …).
+
+    Raises:
+        FeatureValueError: see `GridCodec.encode`.
+    """
+    stored: dict[str, StoredArray] = {}
+    for grid, codec in codecs.items():
+        try:
+            stored |= codec.encode(features[grid])
+        except FeatureValueError as error:
+            raise FeatureValueError(f"photo {photo_id!r}: {error}") from error
+    return stored
 
 
 def view_checksums(parts: Sequence[Part], stored: Mapping[str, StoredArray]) -> NDArray[np.uint32]:

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from mlsp.arrays import Float32Array
-from mlsp.errors import FeatureStoreError, FeatureValueError, SettingsError
-from mlsp.feature_codec import StoredArray, view_checksums
+from mlsp.errors import FeatureStoreError, SettingsError
+from mlsp.feature_codec import StoredArray, encode_grids, view_checksums
 from mlsp.feature_copy import write_copy
 from mlsp.feature_files import WriterLock
 from mlsp.feature_kind import FeatureKind, Grid
@@ -159,14 +159,44 @@ class FeatureStore(FeatureReader):
         given = {grid: array.shape for grid, array in features.items()}
         if given != expected:
             raise SettingsError(f"features have the shapes {given} a grid, expected {expected}")
+        self.write_encoded(
+            index,
+            encode_grids(self._codecs, features, self.photo_ids[index]),
+            width=width,
+            height=height,
+            content_sha256=content_sha256,
+        )
+
+    def write_encoded(
+        self,
+        index: int,
+        stored: Mapping[str, StoredArray],
+        *,
+        width: int,
+        height: int,
+        content_sha256: str,
+    ) -> None:
+        """Write features that `mlsp.feature_codec.encode_grids` brought into the store's form, on another machine say; see `write`.
+
+        Args:
+            index: row, not done yet.
+            stored: for the name of each part its array, (V, …).
+            width: of the photo, in pixels.
+            height: likewise.
+            content_sha256: of its file, 64 hexadecimal digits.
+
+        Raises:
+            FeatureStoreError: the row is done, or the disk is full.
+            SettingsError: a shape or another argument is wrong.
+        """
+        self._check_writable(index)
+        views = self.layout.views
+        expected = {part.name: ((views, *part.shape), part.dtype) for part in self._parts}
+        given = {name: (array.shape, array.dtype) for name, array in stored.items()}
+        if given != expected:
+            raise SettingsError(f"parts of a row are {given}, expected {expected}")
         if width < 1 or height < 1:
             raise SettingsError(f"a photo has at least 1×1 pixels, got {width}×{height}")
-        stored: dict[str, StoredArray] = {}
-        for grid, codec in self._codecs.items():
-            try:
-                stored |= codec.encode(features[grid])
-            except FeatureValueError as error:
-                raise FeatureValueError(f"photo {self.photo_ids[index]!r}: {error}") from error
         self._records.note_done(
             index,
             journal_position=self._rows.write(index, stored),

@@ -76,21 +76,28 @@ def extract_features(
     settings = decode or DecodeSettings(longest_side=kind.longest_side, resize=kind.resize)
 
     def extract(source: Path) -> Extracted | Failed:
-        try:
-            content = read_bytes(source)
-            photo = read_photo(content, settings=settings, source_path=source)
-            views = cut_views(photo.pixels, engine.kind.views)
-            _check_size(views, smallest_side, engine.kind)
-            features = engine.pooled(views)
-        except PhotoError as error:
-            return Failed(source, error)
-        except EngineError as error:
-            # One photo that the network cannot take must not end a run of thousands.
-            return Failed(source, PhotoError(str(error)))
-        sha256 = hashlib.sha256(content).hexdigest()
-        return Extracted(source, features, photo.width, photo.height, sha256)
+        return extract_photo(engine, source, decode=settings, smallest_side=smallest_side)
 
     return map_in_order(extract, sources, workers=workers)
+
+
+def extract_photo(
+    engine: Engine, source: Path, *, decode: DecodeSettings, smallest_side: int
+) -> Extracted | Failed:
+    """Compute the features of one photo; see `extract_features`."""
+    try:
+        content = read_bytes(source)
+        photo = read_photo(content, settings=decode, source_path=source)
+        views = cut_views(photo.pixels, engine.kind.views)
+        _check_size(views, smallest_side, engine.kind)
+        features = engine.pooled(views)
+    except PhotoError as error:
+        return Failed(source, error)
+    except EngineError as error:
+        # One photo that the network cannot take must not end a run of thousands.
+        return Failed(source, PhotoError(str(error)))
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Extracted(source, features, photo.width, photo.height, sha256)
 
 
 def _check_size(views: UInt8Array, smallest_side: int, kind: FeatureKind) -> None:

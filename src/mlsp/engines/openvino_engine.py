@@ -19,7 +19,7 @@ from mlsp.feature_kind import FeatureKind
 # speed on 240 sizes in turn.
 _KEPT_OPERATIONS = 1000
 
-_PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+_PRECISION_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class _Compiled:
@@ -63,6 +63,26 @@ class _Compiled:
         return result
 
 
+def processor_precision(precision: str) -> Precision:
+    """Number format in which this machine's processor computes.
+
+    Args:
+        precision: `auto`, `float32` or `bfloat16`.
+
+    Raises:
+        SettingsError: bfloat16 is asked for on a processor without it.
+    """
+    has_bfloat16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if precision == "auto":
+        precision = "bfloat16" if has_bfloat16 else "float32"
+    if precision == "bfloat16" and not has_bfloat16:
+        raise SettingsError(
+            "precision 'bfloat16' needs a processor with AVX512-BF16 or AMX, which this one lacks:"
+            " use 'float32' or 'auto'"
+        )
+    return "bfloat16" if precision == "bfloat16" else "float32"
+
+
 class OpenVinoEngine:
     """A network on the processor.
 
@@ -78,23 +98,14 @@ class OpenVinoEngine:
     """
 
     def __init__(self, file: Path, kind: FeatureKind, *, precision: str, streams: int) -> None:
-        core = ov.Core()
-        has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if precision == "auto":
-            precision = "bfloat16" if has_bfloat16 else "float32"
-        if precision == "bfloat16" and not has_bfloat16:
-            raise SettingsError(
-                "precision 'bfloat16' needs a processor with AVX512-BF16 or AMX, which this one lacks:"
-                " use 'float32' or 'auto'"
-            )
         self.kind = kind
-        self.precision: Precision = "bfloat16" if precision == "bfloat16" else "float32"
+        self.precision: Precision = processor_precision(precision)
         self._compiled = _Compiled(
-            core,
+            ov.Core(),
             file,
             {
                 # Without this hint OpenVINO picks a precision by itself.
-                "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[precision],
+                "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[self.precision],
                 "NUM_STREAMS": streams,
                 "INFERENCE_NUM_THREADS": streams,
                 "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_OPERATIONS,
