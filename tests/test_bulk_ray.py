@@ -1,20 +1,30 @@
-"""A run on a real Ray cluster of two nodes on this machine, one of which is killed while it works."""
+"""Scoring and extraction on a real Ray cluster of two nodes on this machine, one of which is killed while it works."""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from bulk_samples import read_rows, write_photos
+from bulk_samples import jpeg, read_rows, write_photos
+from mlsp.backbones import backbone
 from mlsp.bulk import BulkJob, BulkSettings, ShardReport, SourceSpec, prepare, run_local
-from mlsp.errors import SettingsError
+from mlsp.errors import FeatureStoreError, SettingsError
+from mlsp.extraction import Extraction
+from mlsp.extraction_plan import NetworkPlan
+from mlsp.feature_store import FeatureStore, StoreLayout
+from mlsp.features import Failed
+from mlsp.model import load_model
+from mlsp.photo_lists import NamedPhoto, list_photos
 
 ray = pytest.importorskip("ray", reason="the cluster is an extra: pip install 'mlsp[ray]'")
 pytestmark = [
@@ -62,22 +72,9 @@ def test_a_killed_node_and_a_killed_worker_lose_nothing(
     list(run_local(job_of(photos, expected)))
 
     dataset = tmp_path / "cluster"
-    first = cluster.add_node(**NODE)
     job = job_of(photos, dataset)
-    reports: list[ShardReport] = []
     run = run_on_ray(job, RaySettings(workers=2, cpus_per_worker=1))
-    for report in run:
-        reports.append(report)
-        if len(reports) == 3:
-            # There was a worker asked for that had no room: the cluster grows.
-            second = cluster.add_node(**NODE)
-            wait_for_workers(2)
-        elif len(reports) == 10:
-            os.kill(workers()[0], signal.SIGKILL)
-        elif len(reports) == 15:
-            wait_for_workers(2)
-            cluster.remove_node(first, allow_graceful=False)
-    cluster.remove_node(second)
+    reports: list[ShardReport] = list(disturbed(cluster, run, "_ShardWorker", grow=3, kill=6))
     assert [report.error for report in reports] == [None] * (PHOTOS // SHARD_SIZE)
     assert {report.name for report in reports} == job_of(photos, expected).dataset.done
     assert read_rows(str(dataset)) == read_rows(str(expected))
@@ -86,8 +83,34 @@ def test_a_killed_node_and_a_killed_worker_lose_nothing(
     assert list(run_on_ray(job_of(photos, dataset), RaySettings(workers=1))) == []
 
 
-def workers() -> list[int]:
-    """Processes of the cluster's workers that score, or are about to; all of them descend from this one."""
+def disturbed(
+    cluster: Any, run: Iterator[Any], worker: str, *, grow: int, kill: int
+) -> Iterator[Any]:
+    """What a run gives while its cluster changes: after so many results it gets a second node and loses a worker, and then the first node."""
+    first = cluster.add_node(**NODE)
+    killed = lost = 0
+    for number, result in enumerate(run, 1):
+        yield result
+        if number == grow:
+            # There was a worker asked for that had no room: the cluster grows.
+            second = cluster.add_node(**NODE)
+            wait_for_workers(worker, 2)
+        elif number == kill:
+            killed = workers(worker)[0]
+            os.kill(killed, signal.SIGKILL)
+        elif killed and not lost:
+            if len(set(workers(worker)) - {killed}) == 2:
+                lost = number
+                cluster.remove_node(first, allow_graceful=False)
+            else:
+                # Between two results the run finds that it needs another worker; meanwhile there shall be something left to do.
+                time.sleep(0.5)
+    cluster.remove_node(second)
+    assert lost
+
+
+def workers(title: str) -> list[int]:
+    """Processes of the cluster's workers whose titles begin so; all of them descend from this one."""
     parents, names = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -105,12 +128,13 @@ def workers() -> list[int]:
                 return True
         return False
 
-    return [name for name in names if names[name].startswith(b"ray::_ShardWorker") and is_own(name)]
+    start = f"ray::{title}".encode()
+    return [name for name in names if names[name].startswith(start) and is_own(name)]
 
 
-def wait_for_workers(count: int) -> None:
+def wait_for_workers(title: str, count: int) -> None:
     deadline = time.monotonic() + 30
-    while len(workers()) < count:
+    while len(workers(title)) < count:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -134,3 +158,161 @@ def test_numbers_below_one() -> None:
         RaySettings(workers=0)
     with pytest.raises(SettingsError, match="^cpus_per_worker must be at least 1, got 0$"):
         RaySettings(cpus_per_worker=0)
+
+
+@pytest.fixture(scope="module")
+def node(cluster: Any) -> Iterator[None]:
+    """A node that stays."""
+    added = cluster.add_node(**NODE)
+    yield
+    cluster.remove_node(added)
+
+
+def plan() -> NetworkPlan:
+    """The embedded model's network: nothing is to be exported."""
+    model = load_model("default")
+    spec = backbone(model.kind.backbone)
+    channels = tuple(level.channels for level in spec.levels if level.name in model.kind.levels)
+    layout = StoreLayout(model.kind, channels, (1,))
+    return NetworkPlan(layout, spec.smallest_side, model.backbone, "openvino", "cpu")
+
+
+def test_features_are_the_same_file_whatever_is_killed(
+    cluster: Any, photos: Path, tmp_path: Path
+) -> None:
+    from mlsp.bulk.ray_cluster import RaySettings
+    from mlsp.bulk.ray_extraction import RayExtraction
+
+    listed = [*list_photos(photos), NamedPhoto("gone.jpg", photos / "gone.jpg")]
+    with Extraction(plan().open(), listed, tmp_path / "plain.h5") as plain:
+        expected = list(plain.results())
+    output = tmp_path / "cluster.h5"
+    settings = RaySettings(workers=2, cpus_per_worker=1)
+    with RayExtraction(plan(), listed, output, settings) as extraction:
+        assert extraction.photos_to_do == PHOTOS + 1
+        run = extraction.results()
+        results = list(disturbed(cluster, run, "_PhotoWorker", grow=5, kill=15))
+        extraction.check_complete()
+    assert [result.source for result in results] == [photo.path for photo in listed]
+    failed = [str(result.error) for result in results if isinstance(result, Failed)]
+    assert failed == [str(result.error) for result in expected if isinstance(result, Failed)]
+    assert len(failed) == 2
+    assert output.read_bytes() == (tmp_path / "plain.h5").read_bytes()
+    # Resumed: nothing is left, and no worker is asked for, as there is no node for one.
+    with RayExtraction(plan(), listed, output, settings) as extraction:
+        assert extraction.photos_failed_earlier == 2
+        assert list(extraction.results()) == []
+
+
+def test_a_task_that_kills_three_workers_is_given_up_and_the_others_go_on(node: None) -> None:
+    from mlsp.bulk.ray_cluster import RaySettings
+    from mlsp.bulk.ray_pool import PoolJob, run_pool
+
+    del node
+
+    # Defined here, so that its code is sent along: workers cannot import tests.
+    class Worker:
+        def __init__(self, order: str) -> None:
+            self.order = order
+
+        def prepare(self) -> None:
+            assert self.order == "the order"
+
+        def work(self, task: int) -> str:
+            if task == 3:
+                os._exit(1)
+            return f"{task} is done"
+
+    def lost(task: int, why: str) -> str:
+        return f"{task} {why.partition(',')[0]}"
+
+    drawn: list[int] = []
+
+    def tasks() -> Iterator[int]:
+        for number in range(12):
+            drawn.append(number)
+            yield number
+
+    job: PoolJob[int, str] = PoolJob(
+        worker=Worker,
+        order=lambda: "the order",
+        tasks=tasks(),
+        task_count=12,
+        lost=lost,
+        tasks_a_worker=2,
+        in_order=4,
+    )
+    reports = []
+    for report in run_pool(job, RaySettings(workers=1, cpus_per_worker=1)):
+        reports.append(report)
+        # The next four, and the one that is drawn ahead.
+        assert len(drawn) <= len(reports) + 5
+    expected = [f"{number} is done" for number in range(12)]
+    expected[3] = "3 lost its worker 3 times"
+    assert reports == expected
+
+
+def test_photos_that_workers_cannot_see_or_die_of(
+    node: None, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    from mlsp.bulk.ray_cluster import RaySettings
+    from mlsp.bulk.ray_extraction import RayExtraction
+
+    del node
+    for number in range(2):
+        (tmp_path / f"{number}.jpg").write_bytes(jpeg(number))
+    # Takes so long that the worker can be caught at it.
+    Image.new("RGB", (8000, 6000)).save(tmp_path / "large.png", compress_level=1)
+    # A file that other processes do not see under this name.
+    descriptor = os.dup2(os.open(tmp_path / "0.jpg", os.O_RDONLY), 900)
+    request.addfinalizer(lambda: os.close(descriptor))
+    unseen = Path("/proc/self/fd/900")
+    listed = [
+        NamedPhoto(path.name, path)
+        for path in (tmp_path / "0.jpg", unseen, tmp_path / "1.jpg", tmp_path / "large.png")
+    ]
+    output = tmp_path / "f.h5"
+    settings = RaySettings(workers=1, cpus_per_worker=1)
+    with RayExtraction(plan(), listed, output, settings) as extraction:
+        run = extraction.results()
+        results = [next(run) for _ in range(3)]
+        os.kill(workers("_PhotoWorker")[0], signal.SIGKILL)
+        # From now on it is alone with its worker, whose title then says when it works.
+        with killing(lambda: workers("_PhotoWorker.work")):
+            assert list(run) == []
+        with pytest.raises(FeatureStoreError) as caught:
+            extraction.check_complete()
+    assert str(caught.value).startswith(
+        f"1 of 4 photos are not in {output}, the first 'large.png': its part of the list lost its worker 3 times, for want of memory"
+        " perhaps: "
+    )
+    assert str(caught.value).endswith(". The same command tries them again")
+    assert isinstance(results[1], Failed)
+    assert str(results[1].error) == (
+        f"the worker on {socket.gethostname()} cannot read /proc/self/fd/900, this machine can: there is no such file. All machines must"
+        " have the photos under the same path"
+    )
+    with FeatureStore.open(output) as store:
+        assert store.failed().tolist() == [1]
+        assert store.pending().tolist() == [3]
+
+
+class killing:  # noqa: N801
+    """Kills processes as soon as they are there, until the end of the context."""
+
+    def __init__(self, found: Callable[[], list[int]]) -> None:
+        self._found = found
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._kill)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _kill(self) -> None:
+        while not self._ended.wait(0.01):
+            for process in self._found():
+                os.kill(process, signal.SIGKILL)

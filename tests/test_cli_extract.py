@@ -20,6 +20,7 @@ from mlsp.feature_store import FeatureStore
 
 LITE = ("--backbone", "efficientnet_lite0", "--precision", "float32")
 # Exporting a graph takes a while, so the tests share two: this one, and all levels wide.
+RAY = ("--on", "local", "--workers", "2")
 LAST2 = (*LITE, "--levels", "last2", "--grid", "narrow")
 
 
@@ -122,13 +123,19 @@ def test_views_levels_and_shards_merge_to_the_whole(photos: Path, tmp_path: Path
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-def test_stopped_it_goes_on_to_the_same_file(tmp_path: Path, stop: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("stop", "on"), [(signal.SIGINT, ()), (signal.SIGKILL, ()), (signal.SIGKILL, RAY)]
+)
+def test_stopped_it_goes_on_to_the_same_file(
+    tmp_path: Path, stop: signal.Signals, on: tuple[str, ...]
+) -> None:
+    if on:
+        pytest.importorskip("ray", reason="the cluster is an extra: pip install 'mlsp[ray]'")
     folder = many_photos(tmp_path / "many", 400)
     undisturbed, output = tmp_path / "undisturbed.h5", tmp_path / "stopped.h5"
     arguments = ("extract", folder, *LITE, "--grid", "both", "--output")
     mlsp(*arguments, undisturbed)
-    command = [sys.executable, "-m", "mlsp", *map(str, arguments), str(output)]
+    command = [sys.executable, "-m", "mlsp", *map(str, arguments), str(output), *on]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not (output.exists() and _photos_done(output)):
         assert process.poll() is None, "it ended before it could be stopped"
@@ -222,6 +229,8 @@ def test_info_and_compression(photos: Path, tmp_path: Path) -> None:
         ((*LITE, "--shard", "7/8"), "mlsp: shard 7/8 of 5 photos is empty: make fewer shards"),
         ((*LITE, "--weights", "gone.pth"), "mlsp: weights file gone.pth does not exist"),
         ((*LITE, "--workers", "0"), "Invalid value for '--workers'"),
+        ((*LITE, "--ray-cpus", "1"), "mlsp: --ray-cpus is for a cluster: add --on ray"),
+        ((*LITE, "--on", "there"), "mlsp: --on is local, ray, HOST:PORT or ray://HOST:PORT, got"),
     ],
 )
 def test_usage_and_model_errors_exit_with_2(

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mlsp.engines import usable_cores
 from mlsp.errors import MissingExtraError, SettingsError
 
 DEFAULT_CPUS = 2
 LOCAL = "local"
+_ANSWER_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,28 @@ class RaySettings:
         if self.gpus_per_worker < 0:
             raise SettingsError(f"gpus_per_worker must be at least 0, got {self.gpus_per_worker}")
 
+    @classmethod
+    def parse(
+        cls, where: str, *, workers: int | None = None, cpus_per_worker: int | None = None
+    ) -> RaySettings:
+        """Read where to run as users write it.
+
+        Args:
+            where: `local`, `ray`, `HOST:PORT` or `ray://HOST:PORT`; `ray` is `auto` above.
+            workers: see above.
+            cpus_per_worker: see above; by default 2, or so that all workers have room where they are on this machine.
+
+        Raises:
+            SettingsError: it is not written so, or a number is too small.
+        """
+        if where not in {LOCAL, "ray"} and not re.fullmatch(r"(ray://)?[^/\s]+:\d+", where):
+            raise SettingsError(f"--on is local, ray, HOST:PORT or ray://HOST:PORT, got {where!r}")
+        if cpus_per_worker is None:
+            cpus_per_worker = DEFAULT_CPUS
+            if where == LOCAL and workers is not None:
+                cpus_per_worker = max(1, usable_cores() // max(1, workers))
+        return cls("auto" if where == "ray" else where, workers, cpus_per_worker)
+
     @property
     def size(self) -> str:
         """What a worker needs, in words."""
@@ -72,16 +98,17 @@ def connected(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    _check_answers(address)
     here: dict[str, Any] = {}
     if address == LOCAL:
         # What is started here for one run reports to nobody.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        here = {"include_dashboard": False}
+        here = {"include_dashboard": False, "num_cpus": usable_cores()}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
     except (ConnectionError, RuntimeError, ValueError, ImportError, TimeoutError) as error:
         # The last line says what happened, those before it where in Ray.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
         raise SettingsError(
             f"no Ray cluster can be reached at {address!r}: {reason}. `ray start --head` starts one on this machine; one that asks"
             " for a token wants RAY_AUTH_MODE=token"
@@ -91,3 +118,16 @@ def connected(address: str) -> Iterator[Any]:
     finally:
         if address == LOCAL:
             ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Find out in seconds that nobody is there; Ray takes minutes."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not (separator and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"no Ray cluster answers at {address!r}: {error}. Give the host and port that `ray start --head` named"
+        ) from error

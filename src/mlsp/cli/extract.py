@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+from mlsp.cli.options import MaxMegapixels, Quiet
+
+if TYPE_CHECKING:
+    from mlsp.bulk.ray_extraction import RayExtraction
+
+_PANEL = "On a Ray cluster (--on)"
 
 
 def extract(
@@ -112,9 +117,42 @@ def extract(
             help="auto, float32, bfloat16 or float16. auto: bfloat16 where the processor has it.",
         ),
     ] = "auto",
-    workers: Workers = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            "-w",
+            metavar="N",
+            min=1,
+            help="Photos at a time; by default one more than the cores. With --on, most Ray workers at a time; by default as many as "
+            "there is room for.",
+            show_default=False,
+        ),
+    ] = None,
     max_megapixels: MaxMegapixels = 250,
     quiet: Quiet = False,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="WHERE",
+            help="Compute on a Ray cluster: local, one of its own on this machine for this run; ray, the one that runs on this machine; "
+            "HOST:PORT; or ray://HOST:PORT. Photos must have the same path on all machines.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    ray_cpus: Annotated[
+        int | None,
+        typer.Option(
+            "--ray-cpus",
+            metavar="N",
+            min=1,
+            help="Cores of each worker; by default 2, with --on local and --workers an equal share.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Extract the features of photos into a file, for training and for other tools.
 
@@ -123,6 +161,7 @@ def extract(
     """
     # Imported here, so that other commands need not wait for HDF5.
     from mlsp.cli.progress import RunProgress
+    from mlsp.errors import SettingsError
     from mlsp.extraction import Extraction, Shard
     from mlsp.extraction_network import NetworkSettings, open_extraction_network
     from mlsp.features import Failed
@@ -142,16 +181,36 @@ def extract(
         precision=precision,
     )
     part = Shard(1, 1) if shard is None else Shard.parse(shard)
-    photos = part.of(list_photos(source))
-    network = open_extraction_network(settings)
-    with Extraction(
-        network,
-        photos,
-        output,
-        retry_failed=retry_failed,
-        workers=workers,
-        max_pixels=round(max_megapixels * 1e6),
-    ) as extraction:
+    max_pixels = round(max_megapixels * 1e6)
+    run: Extraction | RayExtraction
+    if on is None:
+        if ray_cpus is not None:
+            raise SettingsError("--ray-cpus is for a cluster: add --on ray")
+        photos = part.of(list_photos(source))
+        run = Extraction(
+            open_extraction_network(settings),
+            photos,
+            output,
+            retry_failed=retry_failed,
+            workers=workers,
+            max_pixels=max_pixels,
+        )
+    else:
+        from mlsp.bulk.ray_cluster import RaySettings
+        from mlsp.bulk.ray_extraction import RayExtraction
+        from mlsp.extraction_plan import plan_network
+
+        cluster = RaySettings.parse(on, workers=workers, cpus_per_worker=ray_cpus)
+        photos = part.of(list_photos(source))
+        run = RayExtraction(
+            plan_network(settings),
+            photos,
+            output,
+            cluster,
+            retry_failed=retry_failed,
+            max_pixels=max_pixels,
+        )
+    with run as extraction:
         earlier = extraction.photos_failed_earlier
         if extraction.photos_to_do < len(photos) and not quiet:
             typer.echo(
@@ -159,11 +218,13 @@ def extract(
                 + (f", {earlier} of them failed: --retry-failed tries them again" * (earlier > 0)),
                 err=True,
             )
-        failed = 0
+        done = failed = 0
         with RunProgress(extraction.photos_to_do, done_word="extracted", quiet=quiet) as progress:
             for result in extraction.results():
                 failed += isinstance(result, Failed)
+                done += not isinstance(result, Failed)
                 progress.advance(result)
-    progress.summarise(extraction.photos_to_do - failed, failed, [output])
+    progress.summarise(done, failed, [output])
+    extraction.check_complete()
     if failed or earlier:
         raise typer.Exit(1)

@@ -18,6 +18,7 @@ from mlsp.reports.table import printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from mlsp.bulk.ray_extraction import EncodedPhoto
     from mlsp.features import Extracted
     from mlsp.predicting import Predicted
     from mlsp.scored import Scored
@@ -82,7 +83,7 @@ class RunProgress:
                 f"mlsp: interrupted after {self._done} of {self._total} photos{hint}"
             )
 
-    def advance(self, result: Scored | Extracted | Predicted | Failed) -> None:
+    def advance(self, result: Scored | Extracted | EncodedPhoto | Predicted | Failed) -> None:
         """Count a result, and name it if it failed."""
         self._done += 1
         if isinstance(result, Failed):

@@ -1,0 +1,361 @@
+"""An extraction on a Ray cluster: workers compute features, this process alone writes the feature file; see `mlsp.bulk.ray_pool`.
+
+todo ─ pieces ─ workers: read, compute, encode ─ this process, in the order of the rows ─ FeatureStore
+
+So the file is what `mlsp.extraction.Extraction` makes of the same photos, whatever is lost on the way. Workers need mlsp of the same
+version on their machines, and the photos under the same paths as here. The network is sent to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mlsp.arrays import UInt8Array
+from mlsp.bulk.ray_cluster import LOCAL, RaySettings
+from mlsp.bulk.ray_pool import PoolJob, run_pool
+from mlsp.errors import (
+    FeatureStoreError,
+    FeatureValueError,
+    MissingExtraError,
+    PhotoError,
+    SettingsError,
+    UnreadablePhotoError,
+)
+from mlsp.extraction import ExtractionNetwork, UnfinishedFile, by_grid
+from mlsp.extraction_plan import NetworkPlan
+from mlsp.feature_codec import StoredArray, encode_grids
+from mlsp.feature_store import StoreLayout
+from mlsp.features import Extracted, Failed, extract_photo
+from mlsp.photo_lists import NamedPhoto
+from mlsp.photos import DecodeSettings
+
+# What of features is sent at a time. More would save little, and is in memory several times a worker.
+_PIECE_BYTES = 16_000_000
+_PIECE_PHOTOS = 32
+# Of a short list each worker gets several pieces, so that all end at about the same time.
+_PIECES = 32
+# A second piece is there before the first is done, so that no thread of a worker waits.
+_PIECES_A_WORKER = 2
+# Pieces a worker that may be ahead of one that takes longer, or was lost.
+_PIECES_AHEAD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPhoto:
+    """A photo's features in the form in which its file keeps them.
+
+    Attributes:
+        source: the photo.
+        stored: see `mlsp.feature_store.FeatureStore.write_encoded`.
+        width: of the upright photo, in pixels.
+        height: likewise.
+        content_sha256: of the file.
+    """
+
+    source: Path
+    stored: dict[str, StoredArray]
+    width: int
+    height: int
+    content_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A few photos that a worker does at a time.
+
+    Attributes:
+        rows: of the photos in the feature file, rising.
+        photos: by absolute paths.
+    """
+
+    rows: tuple[int, ...]
+    photos: tuple[NamedPhoto, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _PieceReport:
+    """What became of a piece.
+
+    Attributes:
+        rows: of its photos.
+        results: one a photo; none where the piece was lost.
+        unseen: numbers of those photos among them that the worker cannot read because of where they are.
+        host: of the worker.
+        lost: why the piece was lost.
+    """
+
+    rows: tuple[int, ...]
+    results: tuple[EncodedPhoto | Failed, ...] = ()
+    unseen: frozenset[int] = frozenset()
+    host: str = ""
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """All that a worker needs to know, the same for all.
+
+    Attributes:
+        plan: of the network; its file is on another machine, perhaps.
+        file: content of that file, (bytes,), so that Ray need not copy it.
+        file_sha256: that it must have on arrival.
+        versions: of the packages on which features depend.
+        host: which has them.
+        decode: how photos are read.
+        streams: photos computed at the same time, a core each.
+    """
+
+    plan: NetworkPlan
+    file: UInt8Array
+    file_sha256: str
+    versions: dict[str, str]
+    host: str
+    decode: DecodeSettings
+    streams: int
+
+
+class _PhotoWorker:
+    """What runs on the cluster. Two calls of `work` share its threads, so that none is idle while the last photo of a piece is computed."""
+
+    def __init__(self, order: _Order) -> None:
+        self._order = order
+        self._network: ExtractionNetwork | None = None
+        # As for a process of its own: one more than the cores, so that one decodes while the others compute.
+        self._threads = ThreadPoolExecutor(order.streams + 1, thread_name_prefix="mlsp")
+
+    def prepare(self) -> None:
+        """Open the network."""
+        order = self._order
+        try:
+            check_versions(order.plan.versions(), order.versions, order.host)
+            with tempfile.TemporaryDirectory(prefix="mlsp-") as folder:
+                file = Path(folder, order.plan.file.name)
+                file.write_bytes(order.file.data)
+                found = hashlib.sha256(order.file.data).hexdigest()
+                if found != order.file_sha256:
+                    raise SettingsError(
+                        f"the network arrived with SHA-256 {found}, expected {order.file_sha256}: try again"
+                    )
+                self._network = replace(order.plan, file=file).open(streams=order.streams)
+        except MissingExtraError as error:
+            # Its class cannot be pickled; and it is missing on that machine, which may be another.
+            raise SettingsError(f"on {socket.gethostname()}: {error}") from None
+
+    def work(self, task: _Piece) -> _PieceReport:
+        """Compute the features of a piece."""
+        results = tuple(self._threads.map(self._extract, task.photos))
+        unseen = frozenset(
+            number
+            for number, result in enumerate(results)
+            if isinstance(result, Failed) and _is_unseen(result)
+        )
+        return _PieceReport(task.rows, results, unseen, socket.gethostname())
+
+    def _extract(self, photo: NamedPhoto) -> EncodedPhoto | Failed:
+        if self._network is None:
+            raise SettingsError("the worker has no network yet")
+        result = extract_photo(
+            self._network.engine,
+            photo.path,
+            decode=self._order.decode,
+            smallest_side=self._network.smallest_side,
+        )
+        return encode_photo(result, photo, self._network.layout)
+
+
+class RayExtraction(UnfinishedFile):
+    """An extraction of photos into a feature file on a Ray cluster; use it in `with`, and iterate over `results()`.
+
+    Args:
+        plan: see `mlsp.extraction_plan.plan_network`.
+        photos: all photos of the file, done or not; the same in the same order whenever it is continued. Workers read them.
+        output: the feature file, of this machine; is made, or continued where it was.
+        settings: how the cluster is used.
+        retry_failed: try photos again that failed in an earlier run.
+        max_pixels: photos with more are refused before they are decoded; by default as `DecodeSettings`.
+
+    Attributes:
+        photos_lost: photos so far that lost their worker three times; the file says nothing of them, so the next run tries them again.
+
+    Raises:
+        FeatureStoreError: the output holds other features or photos, is written by another process, or cannot be written.
+        SettingsError: there are no photos, two have one name, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        plan: NetworkPlan,
+        photos: Sequence[NamedPhoto],
+        output: Path,
+        settings: RaySettings,
+        *,
+        retry_failed: bool = False,
+        max_pixels: int | None = None,
+    ) -> None:
+        kind = plan.layout.kind
+        self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
+        self._plan = plan
+        self._settings = replace(settings, gpus_per_worker=int(plan.device == "cuda"))
+        self._lost: list[tuple[NamedPhoto, str]] = []
+        super().__init__(plan.layout, photos, output, retry_failed=retry_failed)
+
+    @property
+    def photos_lost(self) -> int:
+        """See above."""
+        return len(self._lost)
+
+    def check_complete(self) -> None:
+        """Say what is missing, once all results are there.
+
+        Raises:
+            FeatureStoreError: photos lost their worker three times.
+        """
+        if not self._lost:
+            return
+        photo, why = self._lost[0]
+        raise FeatureStoreError(
+            f"{len(self._lost)} of {self.photos_to_do} photos are not in {self.store.path}, the first {photo.photo_id!r}: its part of the"
+            f" list {why}. The same command tries them again"
+        )
+
+    def results(self) -> Iterator[EncodedPhoto | Failed]:
+        """Extract what is to do; each result is in the store when it comes, on the disk a few seconds later.
+
+        Yields:
+            One result for each photo, in the order of the rows, but for those of `photos_lost`. A photo that its worker cannot read, that
+            is too small, or has features that the store's dtype cannot hold, is a `Failed`.
+
+        Raises:
+            FeatureStoreError: the disk is full. What was extracted before stays.
+            SettingsError: the cluster cannot be reached or has no room, or a worker's machine has other versions of the software.
+            MissingExtraError: ray is not installed.
+            MlspError: workers die before they extract anything, or the cluster is lost.
+        """
+        if not self._todo:
+            return
+        if self._plan.device == "cuda" and self._settings.address == LOCAL:
+            # Ray would wait for a GPU to come.
+            self._plan.check_device()
+        size = _piece_size(self._plan.layout, len(self._todo))
+        job = PoolJob(
+            worker=_PhotoWorker,
+            order=self._order,
+            tasks=self._pieces(size),
+            task_count=-(-len(self._todo) // size),
+            lost=lambda piece, why: _PieceReport(piece.rows, lost=why),
+            tasks_a_worker=_PIECES_A_WORKER,
+            in_order=_PIECES_AHEAD,
+        )
+        for report in run_pool(job, self._settings):
+            if report.lost:
+                self._lost += [(self.photos[row], report.lost) for row in report.rows]
+                continue
+            for number, (row, result) in enumerate(zip(report.rows, report.results, strict=True)):
+                is_unseen = number in report.unseen
+                yield self._store(row, result, report.host if is_unseen else None)
+
+    def _store(
+        self, row: int, result: EncodedPhoto | Failed, unseen_on: str | None
+    ) -> EncodedPhoto | Failed:
+        # As the caller wrote it.
+        source = self.photos[row].path
+        if isinstance(result, EncodedPhoto):
+            self.store.write_encoded(
+                row,
+                result.stored,
+                width=result.width,
+                height=result.height,
+                content_sha256=result.content_sha256,
+            )
+            return replace(result, source=source)
+        error = result.error
+        if unseen_on is not None and os.access(source, os.R_OK):
+            error = UnreadablePhotoError(
+                f"the worker on {unseen_on} cannot read {os.path.abspath(source)}, this machine can: {error}. All machines must have"
+                " the photos under the same path"
+            )
+        self.store.write_failure(row, str(error))
+        return Failed(source, error)
+
+    def _pieces(self, size: int) -> Iterator[_Piece]:
+        for start in range(0, len(self._todo), size):
+            rows = self._todo[start : start + size]
+            photos = (self.photos[row] for row in rows)
+            # Relative paths count from where this process is; workers are elsewhere.
+            absolute = (replace(photo, path=photo.path.absolute()) for photo in photos)
+            yield _Piece(tuple(rows), tuple(absolute))
+
+    def _order(self) -> _Order:
+        content = np.fromfile(self._plan.file, np.uint8)
+        return _Order(
+            self._plan,
+            content,
+            hashlib.sha256(content.data).hexdigest(),
+            self._plan.versions(),
+            socket.gethostname(),
+            self._decode,
+            self._settings.cpus_per_worker,
+        )
+
+
+def encode_photo(
+    result: Extracted | Failed, photo: NamedPhoto, layout: StoreLayout
+) -> EncodedPhoto | Failed:
+    """Bring a photo's features into the form in which its file keeps them.
+
+    Args:
+        result: of the photo.
+        photo: which.
+        layout: of the file.
+
+    Returns:
+        A `Failed` also where the file's dtype cannot hold the features.
+    """
+    if isinstance(result, Failed):
+        return result
+    try:
+        stored = encode_grids(
+            layout.codecs(), by_grid(result.features, layout.grids), photo.photo_id
+        )
+    except FeatureValueError as error:
+        return Failed(result.source, PhotoError(str(error)))
+    return EncodedPhoto(result.source, stored, result.width, result.height, result.content_sha256)
+
+
+def check_versions(found: dict[str, str], expected: dict[str, str], host: str) -> None:
+    """Refuse a worker whose features might be others.
+
+    Args:
+        found: versions by package, on the worker's machine.
+        expected: on the machine where the run was started.
+        host: that machine.
+
+    Raises:
+        SettingsError: they differ.
+    """
+    differing = [name for name in expected if found.get(name) != expected[name]]
+    if differing:
+        there = " and ".join(f"{name} {found.get(name)}" for name in differing)
+        here = " and ".join(f"{name} {expected[name]}" for name in differing)
+        raise SettingsError(
+            f"the worker on {socket.gethostname()} has {there}, {host} has {here}: features could differ, install the same on all machines"
+        )
+
+
+def _is_unseen(result: Failed) -> bool:
+    return isinstance(result.error, UnreadablePhotoError) and not os.access(result.source, os.R_OK)
+
+
+def _piece_size(layout: StoreLayout, photos: int) -> int:
+    """Photos a piece."""
+    photo_bytes = layout.views * sum(part.view_bytes for part in layout.parts())
+    return max(1, min(_PIECE_BYTES // photo_bytes, _PIECE_PHOTOS, photos // _PIECES))
