@@ -15,7 +15,7 @@ import pytest
 
 from mlsp.backbones import backbone
 from mlsp.bulk.ray_cluster import RaySettings, connected
-from mlsp.bulk.ray_extraction import EncodedPhoto, check_versions, encode_photo
+from mlsp.bulk.ray_extraction import check_versions, encode_photo
 from mlsp.engines import usable_cores
 from mlsp.errors import FeatureValueError, MlspError, SettingsError
 from mlsp.extraction_network import NetworkSettings
@@ -23,7 +23,7 @@ from mlsp.extraction_plan import NetworkPlan, plan_network
 from mlsp.feature_codec import StoredDtype
 from mlsp.feature_kind import FeatureKind, Grid
 from mlsp.feature_store import FeatureStore, StoreLayout
-from mlsp.features import Extracted, Failed
+from mlsp.features import EncodedPhoto, Extracted, Failed
 from mlsp.model import load_model
 from mlsp.photo_lists import NamedPhoto
 from mlsp.pooling import narrow_from_wide

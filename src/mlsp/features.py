@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlsp.arrays import Float32Array, UInt8Array
 from mlsp.errors import EngineError, PhotoError, PhotoTooSmallError
+from mlsp.feature_codec import StoredArray
 from mlsp.feature_kind import FeatureKind
 from mlsp.parallel import map_in_order
 from mlsp.photos import DecodeSettings, read_bytes, read_photo
@@ -46,6 +47,25 @@ class Extracted:
 
     source: Path
     features: Float32Array
+    width: int
+    height: int
+    content_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPhoto:
+    """A photo's features in the form in which its file keeps them.
+
+    Attributes:
+        source: the photo.
+        stored: see `mlsp.feature_store.FeatureStore.write_encoded`.
+        width: of the upright photo, in pixels.
+        height: likewise.
+        content_sha256: of the file.
+    """
+
+    source: Path
+    stored: dict[str, StoredArray]
     width: int
     height: int
     content_sha256: str

@@ -32,9 +32,9 @@ from mlsp.errors import (
 )
 from mlsp.extraction import ExtractionNetwork, UnfinishedFile, by_grid
 from mlsp.extraction_plan import NetworkPlan
-from mlsp.feature_codec import StoredArray, encode_grids
+from mlsp.feature_codec import encode_grids
 from mlsp.feature_store import StoreLayout
-from mlsp.features import Extracted, Failed, extract_photo
+from mlsp.features import EncodedPhoto, Extracted, Failed, extract_photo
 from mlsp.photo_lists import NamedPhoto
 from mlsp.photos import DecodeSettings
 
@@ -47,25 +47,6 @@ _PIECES = 32
 _PIECES_A_WORKER = 2
 # Pieces a worker that may be ahead of one that takes longer, or was lost.
 _PIECES_AHEAD = 4
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedPhoto:
-    """A photo's features in the form in which its file keeps them.
-
-    Attributes:
-        source: the photo.
-        stored: see `mlsp.feature_store.FeatureStore.write_encoded`.
-        width: of the upright photo, in pixels.
-        height: likewise.
-        content_sha256: of the file.
-    """
-
-    source: Path
-    stored: dict[str, StoredArray]
-    width: int
-    height: int
-    content_sha256: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,7 @@ from mlsp.reports.table import printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from mlsp.bulk.ray_extraction import EncodedPhoto
-    from mlsp.features import Extracted
+    from mlsp.features import EncodedPhoto, Extracted
     from mlsp.predicting import Predicted
     from mlsp.scored import Scored
 
