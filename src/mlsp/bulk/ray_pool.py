@@ -148,17 +148,21 @@ class _Pool(Generic[Task, Report]):
             return
         last_event = time.monotonic()
         wait_seconds = min(_WAIT_SECONDS, self._settings.start_seconds)
-        self._adapt()
-        while self._running:
+        while True:
+            # Reports that were taken made room for more tasks.
+            self._hand_out()
+            self._adapt()
+            if not self._running:
+                return
             done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=wait_seconds)
             if done:
                 last_event = time.monotonic()
                 self._settle(done[0])
+                # So that the workers have work while the caller takes its time.
                 self._hand_out()
                 self._adapt()
             else:
                 self._check_start(last_event)
-            # Last, so that the workers have work while the caller takes its time.
             yield from self._due_reports()
 
     def close(self) -> None:
