@@ -406,7 +406,7 @@ def test_a_bucket_that_is_not_there(photos: Path, s3: str) -> None:
         ),
         (
             ("photos", "--dataset", "d", "--on", "moon"),
-            "--on is local, ray or ray://HOST:PORT, got 'moon'",
+            "--on is local, ray, HOST:PORT or ray://HOST:PORT, got 'moon'",
         ),
         (
             ("photos", "--dataset", "d", "--ray-workers", "3"),

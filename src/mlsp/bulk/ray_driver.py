@@ -1,6 +1,6 @@
 """A run on a Ray cluster: workers score shards, this process hands them out; see `mlsp.bulk.ray_pool`.
 
-Workers use OpenVINO on processors; the scorer has no path for GPUs. They need mlsp with its `bulk` extra on their machines, and the
+Workers use OpenVINO on processors; with the device `cuda` torch, each on a GPU of its own. They need mlsp with its `bulk` extra on their machines, and the
 sources and the data set under the same names as here: on an object store, or on a file system that all share. The model is sent to them.
 """
 

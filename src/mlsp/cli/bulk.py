@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlsp.bulk import BulkJob, ScorerSettings, ShardReport
+    from mlsp.bulk.ray_cluster import RaySettings
     from mlsp.bulk.shard_scoring import ResultRow
     from mlsp.cli.bulk_options import BulkOptions
     from mlsp.cli.bulk_progress import BulkProgress
@@ -45,11 +47,9 @@ def score_into_dataset(
         raise SettingsError(
             "a data set is neither ranked nor a report: leave out --output and --top, or --dataset"
         )
-    if options.on not in {None, "local", "ray"} and not str(options.on).startswith("ray://"):
-        raise SettingsError(f"--on is local, ray or ray://HOST:PORT, got {options.on!r}")
-    is_on_ray = options.on not in {None, "local"}
-    if not is_on_ray and (options.ray_workers is not None or options.ray_cpus is not None):
+    if options.on is None and (options.ray_workers is not None or options.ray_cpus is not None):
         raise SettingsError("--ray-workers and --ray-cpus are for a cluster: add --on ray")
+    cluster = None if options.on is None else _cluster(options, scorer)
     columns = TableColumns(
         options.id_column, options.path_column, options.url_column, options.bytes_column
     )
@@ -62,8 +62,8 @@ def score_into_dataset(
     )
     with Listing(quiet=quiet) as listing:
         job = prepare(settings, on_photos=listing.advance)
-    with BulkProgress(job, quiet=quiet, by_row=not is_on_ray) as progress:
-        for report in _run(job, options, progress, is_on_ray=is_on_ray):
+    with BulkProgress(job, quiet=quiet, by_row=cluster is None) as progress:
+        for report in _run(job, progress, cluster):
             progress.add(report)
     progress.summarise()
     if progress.shard_errors:
@@ -77,19 +77,26 @@ def score_into_dataset(
         raise typer.Exit(1)
 
 
+def _cluster(options: BulkOptions, scorer: ScorerSettings) -> RaySettings:
+    from mlsp.bulk.ray_cluster import RaySettings
+
+    settings = RaySettings.parse(
+        str(options.on), workers=options.ray_workers, cpus_per_worker=options.ray_cpus
+    )
+    return replace(settings, gpus_per_worker=int(scorer.device == "cuda"))
+
+
 def _run(
-    job: BulkJob, options: BulkOptions, progress: BulkProgress, *, is_on_ray: bool
+    job: BulkJob, progress: BulkProgress, cluster: RaySettings | None
 ) -> Iterator[ShardReport]:
     from mlsp.bulk import run_local
 
-    if not is_on_ray:
+    if cluster is None:
 
         def count(row: ResultRow) -> None:
             progress.count(1, failed=int(row.error is not None))
 
         return run_local(job, on_row=count)
-    from mlsp.bulk.ray_driver import DEFAULT_CPUS, RaySettings, run_on_ray
+    from mlsp.bulk.ray_driver import run_on_ray
 
-    address = "auto" if options.on == "ray" else str(options.on)
-    cpus = DEFAULT_CPUS if options.ray_cpus is None else options.ray_cpus
-    return run_on_ray(job, RaySettings(address, options.ray_workers, cpus))
+    return run_on_ray(job, cluster)

@@ -25,7 +25,8 @@ On: TypeAlias = Annotated[
     typer.Option(
         "--on",
         metavar="WHERE",
-        help="local; ray, the cluster of this machine; or ray://HOST:PORT. By default local.",
+        help="Score on a Ray cluster: local, one of its own on this machine for this run; ray, the one that runs on this machine; HOST:PORT; or "
+        "ray://HOST:PORT.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
