@@ -174,16 +174,26 @@ for action in (build_network, load_weights):
     ]
 
 
-def test_looking_twice_is_the_network_on_half_the_size_and_on_the_middle() -> None:
+@pytest.mark.parametrize(
+    ("height", "width", "rows", "columns"),
+    [
+        # Wider than the detail, and not as high.
+        (93, 230, slice(0, 93), slice(19, 211)),
+        (255, 193, slice(31, 223), slice(0, 192)),
+    ],
+)
+def test_looking_twice_is_the_network_on_half_the_size_and_on_the_middle(
+    height: int, width: int, rows: slice, columns: slice
+) -> None:
     torch.manual_seed(0)
     twice = build_network(backbone("efficientnet_lite0_overview_and_detail"))
     once = build_network(backbone("efficientnet_lite0"))
     once.load_state_dict(twice.state_dict())
-    photo = torch.randn(1, 3, 93, 130)
-    overview = photo[:, :, :92].reshape(1, 3, 46, 2, 65, 2).mean((3, 5))
-    detail = photo[:, :, 23:69, 32:97]
+    photo = torch.randn(1, 3, height, width)
+    high, wide = height // 2, width // 2
+    overview = photo[:, :, : 2 * high, : 2 * wide].reshape(1, 3, high, 2, wide, 2).mean((3, 5))
     with torch.no_grad():
-        expected = [*once(overview), *once(detail)]
+        expected = [*once(overview), *once(photo[:, :, rows, columns])]
         found = twice(photo)
     assert len(found) == len(backbone("efficientnet_lite0_overview_and_detail").levels)
     for ours, theirs in zip(found, expected, strict=True):

@@ -53,6 +53,23 @@ def test_its_graph_is_the_published_network(examples: Path, embedded: str, name:
         start += level.channels
 
 
+@pytest.mark.parametrize(("height", "width"), [(300, 420), (150, 260), (50, 70)])
+def test_fast_sees_what_the_default_model_sees_of_both_looks(
+    examples: Path, height: int, width: int
+) -> None:
+    pixels = read_photo(examples / "chelsea.png").pixels[: height // 2, : width // 2]
+    # Each pixel four times, so that half the size is exact.
+    photo = pixels.repeat(2, 0).repeat(2, 1)
+    top, left = max(0, height - 192) // 2, max(0, width - 192) // 2
+    middle = np.ascontiguousarray(photo[top : top + 192, left : left + 192])
+    fast, default = (
+        open_engine(model.backbone, model.kind, precision="float32")
+        for model in map(load_model, ("fast", "default"))
+    )
+    expected = np.concatenate([default.pooled(look[None]) for look in (pixels, middle)], axis=-1)
+    np.testing.assert_allclose(fast.pooled(photo[None]), expected, atol=1e-5 * expected.max())
+
+
 @pytest.mark.parametrize(
     ("embedded", "precision"), [("default", "float32"), ("default", "auto"), ("fast", "auto")]
 )

@@ -392,7 +392,10 @@ def test_networks_that_look_twice_have_each_look_where_it_is() -> None:
     name = "efficientnet_lite0_overview_and_detail"
     assert level_region("efficientnet_lite0", "head_conv", 101, 60) == Region()
     assert level_region(name, "overview_head_conv", 101, 60) == Region(0, 100 / 101, 0, 1)
-    assert level_region(name, "detail_head_conv", 101, 60) == Region(25 / 101, 75 / 101, 0.25, 0.75)
+    # Less than the detail's 192 pixels are left as they are.
+    assert level_region(name, "detail_head_conv", 101, 60) == Region()
+    assert level_region(name, "detail_head_conv", 256, 384) == Region(0.125, 0.875, 0.25, 0.75)
+    assert level_region(name, "detail_head_conv", 100, 768) == Region(0, 1, 0.375, 0.625)
     mirrored = Region(0, 0.5, 0.5, 1, True)
     assert mirrored.part(Region(0, 1, 0, 0.5)) == Region(0, 0.5, 0.75, 1, True)
 

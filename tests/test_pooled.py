@@ -7,14 +7,17 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
 
 from mlsp.backbones import BACKBONES, BackboneSpec, Level, Preprocessing
+from mlsp.backbones.convolution import ConvBatchNorm
+from mlsp.backbones.padding import SameConv2d
 from mlsp.backbones.pooled import PooledNetwork, area_pool
 from mlsp.engines import open_engine
-from mlsp.export import export_backbone
+from mlsp.export import check_graph, export_backbone
 from mlsp.feature_kind import FeatureKind
 from mlsp.pooling import pool
 
@@ -69,3 +72,31 @@ def test_preprocessing_of_each_channel_is_exported(tmp_path: Path) -> None:
     kind = FeatureKind("identity", "0" * 64, ("input",), "whole", None, 1)
     features = open_engine(tmp_path / "b.onnx", kind, precision="float32").pooled(PHOTO)
     np.testing.assert_allclose(features.ravel(), [1.0, 19.0, 5.0], rtol=1e-6)
+
+
+class Twice(nn.Module):
+    """A network that uses its weights twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unit = ConvBatchNorm(SameConv2d(3, 3, 3), 3, activation="relu6", has_scale=True)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [self.unit(x), self.unit(x + 1)]
+
+
+def test_weights_used_twice_have_a_bias_for_each_convolution(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = Twice().eval()
+    torch.nn.init.normal_(network.unit.bn.bias)
+    spec = dataclasses.replace(SPEC, name="twice", levels=(Level("first", 3), Level("second", 3)))
+    export_backbone(network, spec, tmp_path / "b.onnx", grid=1)
+    graph = onnx.load(tmp_path / "b.onnx").graph
+    weights, biases = zip(
+        *(node.input[1:] for node in graph.node if node.op_type == "Conv"), strict=True
+    )
+    # OpenVINO computes a bias inside its convolution only if nothing else reads it.
+    assert len(set(weights)) == 1
+    assert len(set(biases)) == 2
+    kind = FeatureKind("twice", "0" * 64, ("first", "second"), "whole", None, 1)
+    check_graph(network, spec, tmp_path / "b.onnx", kind)

@@ -94,13 +94,22 @@ class Rated:
 
 
 def features_of(
-    table: RatingTable, model_file: Path, kind: FeatureKind, work: Path, *, crops: bool
+    table: RatingTable,
+    model_file: Path,
+    kind: FeatureKind,
+    work: Path,
+    *,
+    mirrored: bool,
+    crops: bool,
 ) -> Rated:
-    """Features of a collection, remembered in `work`; of the corner crops too if asked for."""
-    plain, mirrored, hashes = _features_of_views(
+    """Features of a collection, remembered in `work`; of the mirror images and the corner crops too if asked for."""
+    if not mirrored:
+        plain, hashes = _features_of_views(table, model_file, kind, work)
+        return Rated(table, plain, None, duplicate_groups(hashes))
+    plain, reverse, hashes = _features_of_views(
         table, model_file, replace(kind, views="whole_mirrored"), work
     )
-    others = mirrored[None]
+    others = reverse[None]
     if crops:
         corners = _features_of_views(table, model_file, replace(kind, views="corners8"), work)[:-1]
         others = np.concatenate([others, np.stack(corners)])
@@ -215,10 +224,8 @@ def quantiles(scores: Float64Array) -> tuple[float, ...]:
 
 def quality(rated: Rated, channels: Sequence[int]) -> tuple[RidgeHead, HeadRecord]:
     """The quality head and what is known of it."""
-    # With twice the channels every fit takes four times as long: no mirror images, which a collection of this size needs least, and fewer folds.
+    # With twice the channels every fit takes four times as long.
     is_wide = len(channels) > MANY_LEVELS
-    if is_wide:
-        rated = replace(rated, others=None)
     folds = 2 if is_wide else QUALITY_FOLDS
     split = np.array([rating.split for rating in rated.table])
     subset = np.array([rating.group for rating in rated.table])
@@ -330,9 +337,12 @@ def main() -> None:
     )
     if arguments.same_settings:
         CANDIDATES.update(CHOSEN)
+    # Of a network that looks twice without the mirror images of the larger collection, which needs them least.
+    mirrored = (len(channels) <= MANY_LEVELS, True)
+    crops = (False, arguments.crops)
     rated = [
-        features_of(table, model_file, kind, arguments.work, crops=arguments.crops and index == 1)
-        for index, table in enumerate(tables)
+        features_of(table, model_file, kind, arguments.work, mirrored=flip, crops=cut)
+        for table, flip, cut in zip(tables, mirrored, crops, strict=True)
     ]
     heads = []
     for name, build, photos in (("quality", quality, rated[0]), ("beauty", beauty, rated[1])):

@@ -27,7 +27,7 @@ from mlsp.views import ViewsName
 from mlsp.weights import fetch_weights, weights_folder
 
 # To be raised with every change to what `mlsp.export` writes.
-_EXPORT_FORMAT = 1
+_EXPORT_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,8 +149,10 @@ _EFFICIENTNET_LITE = (
     ),
 )
 
-# Behind the name of a network that looks twice: at the photo at half its size, and at its middle quarter.
+# Behind the name of a network that looks twice: at the photo at half its size, and at the middle of it at full size.
 OVERVIEW_AND_DETAIL = "_overview_and_detail"
+# Pixels a side of that middle, where the photo has so many.
+DETAIL_SIDE = 192
 
 
 def _overview_and_detail(spec: BackboneSpec) -> BackboneSpec:

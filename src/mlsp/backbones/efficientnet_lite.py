@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlsp.backbones import OVERVIEW_AND_DETAIL
+from mlsp.backbones import DETAIL_SIDE, OVERVIEW_AND_DETAIL
 from mlsp.backbones.convolution import Activation, ConvBatchNorm
 from mlsp.backbones.padding import SameConv2d
 
@@ -128,10 +129,10 @@ class EfficientNetLite(nn.Module):
 
 
 class OverviewAndDetail(EfficientNetLite):
-    """EfficientNet-Lite, twice with the same weights: on the photo at half its size, and on its middle quarter as it is.
+    """EfficientNet-Lite, twice with the same weights: on the photo at half its size, and on the middle of it as it is.
 
-    Both together have half the pixels of the photo. What is shown can be seen at half the size, and how sharp and clean it is in the
-    middle, so this sees in half the time what one pass over the whole photo does (docs/results/speed.md).
+    What is shown can be seen at half the size, and how sharp and clean it is in the middle; both together have less than half the pixels of
+    a photo of 500×400 (docs/results/speed.md).
 
     Args:
         name: of the network, without `OVERVIEW_AND_DETAIL`.
@@ -146,11 +147,11 @@ class OverviewAndDetail(EfficientNetLite):
         Returns:
             One (N, C, h, w) map a level and look.
         """
-        height, width = x.shape[2] // 2, x.shape[3] // 2
-        top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
         # An odd last row or column is left out of the overview.
         overview = functional.avg_pool2d(x, 2)
-        detail = x[:, :, top : top + height, left : left + width]
+        # torch's own maximum: Python's would fix the exported graph to photos above or below DETAIL_SIDE, as the traced one is.
+        top, left = (torch.sym_max(side - DETAIL_SIDE, 0) // 2 for side in x.shape[2:])
+        detail = x[:, :, top : top + DETAIL_SIDE, left : left + DETAIL_SIDE]
         return [*super().forward(overview), *super().forward(detail)]
 
 

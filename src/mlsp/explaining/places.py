@@ -8,7 +8,7 @@ from typing import assert_never
 import numpy as np
 
 from mlsp.arrays import Float64Array
-from mlsp.backbones import OVERVIEW_AND_DETAIL
+from mlsp.backbones import DETAIL_SIDE, OVERVIEW_AND_DETAIL
 from mlsp.views import CROP, ViewsName
 
 
@@ -110,9 +110,9 @@ def level_region(backbone: str, level: str, height: int, width: int) -> Region:
     """
     if not backbone.endswith(OVERVIEW_AND_DETAIL):
         return Region()
-    high, wide = height // 2, width // 2
     if level.startswith("overview_"):
         # An odd last row or column is left out.
-        return Region(0, 2 * high / height, 0, 2 * wide / width)
+        return Region(0, height // 2 * 2 / height, 0, width // 2 * 2 / width)
+    high, wide = min(height, DETAIL_SIDE), min(width, DETAIL_SIDE)
     top, left = (height - high) // 2, (width - wide) // 2
     return Region(top / height, (top + high) / height, left / width, (left + wide) / width)
