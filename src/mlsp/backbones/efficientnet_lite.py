@@ -150,7 +150,10 @@ class OverviewAndDetail(EfficientNetLite):
         # An odd last row or column is left out of the overview.
         overview = functional.avg_pool2d(x, 2)
         # torch's own maximum: Python's would fix the exported graph to photos above or below DETAIL_SIDE, as the traced one is.
-        top, left = (torch.sym_max(side - DETAIL_SIDE, 0) // 2 for side in x.shape[2:])
+        top, left = (
+            torch.sym_max(side - DETAIL_SIDE, 0) // 2  # type: ignore[no-untyped-call]  # torch has no types here
+            for side in x.shape[2:]
+        )
         detail = x[:, :, top : top + DETAIL_SIDE, left : left + DETAIL_SIDE]
         return [*super().forward(overview), *super().forward(detail)]
 
