@@ -34,3 +34,35 @@ def noisy_scores(
     rng = np.random.default_rng(seed)
     scores = table.mos + rng.normal(0, noise, len(table))
     return Predictions(name, "beauty", dict(zip(table.photo_ids, map(float, scores), strict=True)))
+
+
+def voted_table(photos: int = 60, *, bins: tuple[float, ...] = (1, 2, 3, 4)) -> RatingTable:
+    """Random votes of 20 people for each photo."""
+    rng = np.random.default_rng(5)
+    counts = rng.multinomial(20, rng.dirichlet(np.ones(len(bins)), photos))
+    ratings = tuple(
+        Rating(
+            Path("gone", f"{index:03}.jpg"),
+            f"{index:03}.jpg",
+            float(row @ np.array(bins) / 20),
+            votes=tuple(map(float, row)),
+        )
+        for index, row in enumerate(counts)
+    )
+    return RatingTable("Voted", bins[0], bins[-1], ratings, bins)
+
+
+def predicted_votes(table: RatingTable, noise: float, *, name: str = "m") -> Predictions:
+    """People's votes, mixed with noise by this share."""
+    rng = np.random.default_rng(6)
+    shares = table.votes / table.votes.sum(axis=1, keepdims=True)
+    mixed = (1 - noise) * shares + noise * rng.dirichlet(np.ones(shares.shape[1]), len(table))
+    scores = mixed @ np.array(table.bins)
+    return Predictions(
+        name,
+        "score",
+        dict(zip(table.photo_ids, scores.tolist(), strict=True)),
+        votes={
+            photo: tuple(row) for photo, row in zip(table.photo_ids, mixed.tolist(), strict=True)
+        },
+    )

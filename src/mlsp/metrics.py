@@ -13,6 +13,8 @@ try:
 except ImportError as _error:
     raise MissingExtraError("Measuring agreement", "train") from _error
 
+_SPREAD_DECIMALS = 10
+
 
 def _pair(
     predicted: ArrayLike, actual: ArrayLike, *, least: int = 2
@@ -162,6 +164,11 @@ def emd(predicted: ArrayLike, actual: ArrayLike, *, power: float = 2) -> float:
         >>> emd([[1, 0, 0, 0]], [[0, 2, 0, 0]])
         0.5
     """
+    return float(emd_each(predicted, actual, power=power).mean())
+
+
+def emd_each(predicted: ArrayLike, actual: ArrayLike, *, power: float = 2) -> Float64Array:
+    """Earth mover's distance of each photo, (photos,); see `emd` for arguments and errors."""
     if not power >= 1:
         raise SettingsError(f"the power of an EMD must be at least 1, got {power}")
     first, second = (np.asarray(side, dtype=np.float64) for side in (predicted, actual))
@@ -172,16 +179,49 @@ def emd(predicted: ArrayLike, actual: ArrayLike, *, power: float = 2) -> float:
     steps = np.abs(_cumulative(first) - _cumulative(second))
     # The last step is 0 up to rounding, which a root would magnify.
     steps[:, -1] = 0
-    return float(np.mean(np.mean(steps**power, axis=1) ** (1 / power)))
+    return np.asarray(np.mean(steps**power, axis=1) ** (1 / power))
+
+
+def vote_spread(votes: ArrayLike, bins: ArrayLike) -> Float64Array:
+    """Standard deviation of each photo's votes: how much people disagree.
+
+    Args:
+        votes: (photos, bins) shares or counts.
+        bins: (bins,) their values.
+
+    Returns:
+        (photos,) in the bins' unit.
+
+    Raises:
+        SettingsError: the arrays do not fit, or votes are negative, not finite or all 0 in a row.
+
+    Examples:
+        >>> vote_spread([[1, 0, 1], [0, 5, 0]], [1, 2, 3]).tolist()
+        [1.0, 0.0]
+    """
+    counts, values = (np.asarray(side, dtype=np.float64) for side in (votes, bins))
+    if counts.ndim != 2 or values.shape != counts.shape[1:] or counts.size == 0:
+        raise SettingsError(
+            f"expected votes (photos, bins) and the values of the bins, got shapes {counts.shape} and {values.shape}"
+        )
+    shares = _shares(counts)
+    means = shares @ values
+    spread = np.sqrt((shares * (values - means[:, None]) ** 2).sum(axis=1))
+    # Ranks must not depend on how equal spreads, of mirrored votes say, were rounded.
+    return np.asarray(np.round(spread, _SPREAD_DECIMALS))
 
 
 def _cumulative(votes: Float64Array) -> Float64Array:
+    return np.asarray(np.cumsum(_shares(votes), axis=1))
+
+
+def _shares(votes: Float64Array) -> Float64Array:
     sums = votes.sum(axis=1, keepdims=True)
     if not np.isfinite(votes).all() or votes.min() < 0 or sums.min() <= 0:
         raise SettingsError(
             "distributions must be finite shares or counts, none negative and not all 0 in a row"
         )
-    return np.asarray(np.cumsum(votes / sums, axis=1))
+    return np.asarray(votes / sums)
 
 
 def _sides(

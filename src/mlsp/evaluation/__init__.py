@@ -15,6 +15,7 @@ from mlsp.evaluation.records import (
     ModelResult,
     Predictions,
     Unscored,
+    VoteResult,
 )
 from mlsp.evaluation.settings import EvaluationSettings, choose_split
 from mlsp.evaluation.sources import FileScores, PhotoScores, ScoringSettings, open_source
@@ -31,6 +32,7 @@ __all__ = [
     "Predictions",
     "ScoringSettings",
     "Unscored",
+    "VoteResult",
     "choose_split",
     "evaluate",
     "open_source",

@@ -13,6 +13,7 @@ from mlsp.errors import SettingsError, unknown_name
 from mlsp.evaluation.model_result import model_result
 from mlsp.evaluation.records import Evaluation, Predictions, Unscored
 from mlsp.evaluation.settings import EvaluationSettings
+from mlsp.evaluation.votes import VotePair, vote_comparison, vote_result
 from mlsp.intervals import Interval, Metric, PairedDifference, bootstrap_interval, paired_difference
 from mlsp.metrics import (
     accuracy,
@@ -71,6 +72,7 @@ def evaluate(
     threshold = _threshold(table) if settings.threshold is None else settings.threshold
     metrics = _metrics(threshold)
     bootstrap = _Bootstrap(settings, kept if settings.drawn == "groups" else None)
+    votes = [VotePair.of(source, rated) for source in sources]
     high_rated = max(1, len(rated) // 4) if settings.high_rated is None else settings.high_rated
     measured, left_out = _measured_groups(kept)
     return Evaluation(
@@ -102,13 +104,15 @@ def evaluate(
                 groups=measured,
                 settings=settings,
                 high_rated=high_rated,
+                votes=None if pair is None else vote_result(pair, bootstrap.interval),
             )
-            for source, values in zip(sources, scores, strict=True)
+            for source, values, pair in zip(sources, scores, votes, strict=True)
         ),
         comparison={
             name: bootstrap.difference(metric, scores[0], scores[1], rated.mos)
             for name, metric in metrics.items()
         }
+        | vote_comparison(votes, bootstrap.difference)
         if against is not None
         else None,
         unscored=unscored,

@@ -42,6 +42,8 @@ def _photo(photo: JudgedPhoto) -> dict[str, Any]:
         "rating": photo.rating,
         "score": photo.score,
         "error": photo.error,
+        **({} if photo.votes is None else {"votes": photo.votes}),
+        **({} if photo.predicted_votes is None else {"predicted_votes": photo.predicted_votes}),
     }
 
 

@@ -14,11 +14,12 @@ from mlsp.evaluation.records import (
     JudgedPhoto,
     ModelResult,
     Predictions,
+    VoteResult,
 )
 from mlsp.evaluation.settings import EvaluationSettings
 from mlsp.intervals import Interval, bootstrap_interval
 from mlsp.metrics import plcc, rmse, srcc
-from mlsp.ratings import RatingTable
+from mlsp.ratings import Rating, RatingTable
 
 _CALIBRATION_BINS = 10
 _PHOTOS_A_BIN = 5
@@ -33,6 +34,7 @@ def model_result(
     groups: Mapping[str, list[int]],
     settings: EvaluationSettings,
     high_rated: int,
+    votes: VoteResult | None,
 ) -> ModelResult:
     """Complete a model's numbers by what it does in each group, at each score and to which photos.
 
@@ -44,11 +46,11 @@ def model_result(
         groups: rows of the photos of each group.
         settings: of the intervals, and how many photos are shown.
         high_rated: of so many photos with the highest ratings the best and worst are taken.
+        votes: how well it predicts their distribution, if it does.
     """
     mos = rated.mos
     photos = tuple(
-        JudgedPhoto(rating.photo_id, rating.photo, rating.mos, float(score))
-        for rating, score in zip(rated, scores, strict=True)
+        _judged(rating, float(score), source) for rating, score in zip(rated, scores, strict=True)
     )
     highest = sorted(photos, key=lambda photo: -photo.rating)[:high_rated]
     by_error = sorted(highest, key=lambda photo: abs(photo.error))
@@ -69,7 +71,17 @@ def model_result(
         best=tuple(by_error[: settings.shown]),
         worst=tuple(by_error[::-1][: settings.shown]),
         largest_errors=tuple(largest[: settings.shown]),
+        votes=votes,
     )
+
+
+def _judged(rating: Rating, score: float, source: Predictions) -> JudgedPhoto:
+    votes = predicted = None
+    if source.votes is not None and rating.votes is not None:
+        total = sum(rating.votes)
+        votes = tuple(vote / total for vote in rating.votes)
+        predicted = source.votes[rating.photo_id]
+    return JudgedPhoto(rating.photo_id, rating.photo, rating.mos, score, votes, predicted)
 
 
 def _group_result(

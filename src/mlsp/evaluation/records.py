@@ -33,6 +33,8 @@ class Predictions:
         unscored: rated photos without a score.
         scale: ends of the scale of the ratings that the head learned from; None where it is not known.
         learned_from: which ratings these are; None where it is not known.
+        votes: shares of the votes for each of the ratings' bins, by the photos' names, for all that have scores; None where the model
+            predicts scores only.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Predictions:
     unscored: tuple[Unscored, ...] = ()
     scale: tuple[float, float] | None = None
     learned_from: str | None = None
+    votes: Mapping[str, tuple[float, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,16 @@ class JudgedPhoto:
         photo: its file, which may be missing where scores came from a table.
         rating: people's mean.
         score: the model's.
+        votes: people's, as shares of the bins; None where the model predicts none, or only the mean is known.
+        predicted_votes: the model's, likewise.
     """
 
     photo_id: str
     photo: Path
     rating: float
     score: float
+    votes: tuple[float, ...] | None = None
+    predicted_votes: tuple[float, ...] | None = None
 
     @property
     def error(self) -> float:
@@ -112,6 +119,30 @@ class CalibrationBin:
 
 
 @dataclass(frozen=True, slots=True)
+class VoteResult:
+    """What people vote and what a model says they vote, over all photos.
+
+    Attributes:
+        bins: ratings that people could give, ascending.
+        actual: mean share of each bin in people's votes; each photo counts the same.
+        predicted: likewise in the model's.
+        actual_spread: mean over the photos of the standard deviation of people's votes, in the ratings' unit.
+        predicted_spread: likewise of the model's.
+        numbers: `emd_1` and `emd_2`, the earth mover's distance with power 1 and 2, 0…1; `spread_srcc` and `spread_plcc`, correlations
+            of the votes' standard deviations. With intervals.
+        baseline: `emd_1` and `emd_2` of saying for every photo that people vote like `actual`.
+    """
+
+    bins: tuple[float, ...]
+    actual: tuple[float, ...]
+    predicted: tuple[float, ...]
+    actual_spread: float
+    predicted_spread: float
+    numbers: Mapping[str, Interval]
+    baseline: Mapping[str, Interval]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelResult:
     """How well one model agrees with people.
 
@@ -127,6 +158,7 @@ class ModelResult:
         best: of the `high_rated` photos with the highest ratings, those with the smallest errors, smallest first (the paper's Fig. 8).
         worst: of the same, those with the largest errors, largest first (Fig. 9).
         largest_errors: of all photos, those with the largest errors.
+        votes: how well the model predicts the distribution of votes; None where it predicts none or only means are known.
     """
 
     name: str
@@ -140,6 +172,7 @@ class ModelResult:
     best: tuple[JudgedPhoto, ...]
     worst: tuple[JudgedPhoto, ...]
     largest_errors: tuple[JudgedPhoto, ...]
+    votes: VoteResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +195,7 @@ class Evaluation:
         small_groups: how many groups had too few photos to be measured, or were beyond the 100 largest.
         high_rated: how many photos with the highest ratings `best` and `worst` are taken from.
         models: one or two.
-        comparison: first model minus second, for each of the numbers; None for one model.
+        comparison: first model minus second, for each of the numbers, those of the votes too where both predict them; None for one model.
         unscored: rated photos without a score of every model; they are in none of the numbers.
         notes: what to know before believing the numbers, each a sentence.
     """

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
+import numpy as np
+
 from mlsp.caches import OpenCaches, no_caches
-from mlsp.errors import RatingsError, SettingsError, unknown_name
+from mlsp.engines.openvino_votes import OpenVinoVotes, open_votes
+from mlsp.errors import EngineError, PhotoError, RatingsError, SettingsError, unknown_name
 from mlsp.evaluation.records import Predictions, Unscored
 from mlsp.evaluation.score_tables import TABLE_SUFFIXES, number_of, read_score_table
+from mlsp.features import Extracted
 from mlsp.model import HeadRecord, Model, load_model
 from mlsp.ratings import RatingTable, missing_photos
 from mlsp.scoring import Failed, Scored, Scorer
@@ -62,6 +66,10 @@ class PhotoScores:
                 f"{table.name}: none of the {len(table)} rated photos is there, not even {table.photos[0]}:"
                 " give the folder that holds them by --photos"
             )
+        if table.bins is not None:
+            votes = open_votes(self.scorer.model.folder / record.file, table.bins)
+            if votes is not None:
+                return self._read_votes(table, record, votes, advance)
         scores: dict[str, float] = {}
         unscored: list[Unscored] = []
         # Closed on Ctrl-C too, so that what is queued is dropped.
@@ -74,6 +82,34 @@ class PhotoScores:
                 if advance is not None:
                     advance(result)
         return _with_card(self.scorer.model, record, scores, unscored)
+
+    def _read_votes(
+        self, table: RatingTable, record: HeadRecord, head: OpenVinoVotes, advance: Advance | None
+    ) -> Predictions:
+        """Like `read`, of a head that predicts the distribution of votes."""
+        scores: dict[str, float] = {}
+        votes: dict[str, tuple[float, ...]] = {}
+        unscored: list[Unscored] = []
+        with contextlib.closing(self.scorer.features(table.photos)) as results:
+            for photo_id, found in zip(table.photo_ids, results, strict=True):
+                result = found if isinstance(found, Failed) else self._scored(found)
+                if isinstance(result, Failed):
+                    unscored.append(Unscored(photo_id, str(result.error)))
+                elif isinstance(found, Extracted):
+                    scores[photo_id] = result.scores[record.name].value
+                    # Views count the same, as in the score.
+                    shares = head.predict(found.features).astype(np.float64).mean(axis=0)
+                    votes[photo_id] = tuple(shares.tolist())
+                if advance is not None:
+                    advance(result)
+        return replace(_with_card(self.scorer.model, record, scores, unscored), votes=votes)
+
+    def _scored(self, found: Extracted) -> Scored | Failed:
+        try:
+            scores = self.scorer.scores_of(found.features)
+        except EngineError as error:
+            return Failed(found.source, PhotoError(str(error)))
+        return Scored(found.source, scores, found.width, found.height, found.content_sha256)
 
 
 @dataclass(frozen=True, slots=True)

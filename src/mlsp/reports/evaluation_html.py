@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -17,13 +17,15 @@ from mlsp.errors import MissingExtraError, PhotoError
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.reports.evaluation_plots import plots
 from mlsp.reports.evaluation_table import (
-    MEASURES,
     PERCENTAGES,
+    measured,
     number,
     p_value,
     percent,
+    shown_measures,
     signed,
     signed_as,
+    vote_baseline,
 )
 from mlsp.reports.table import printable
 
@@ -77,6 +79,9 @@ def evaluation_page(evaluation: Evaluation) -> str:
         p_value=p_value,
         amount="{:,}".format,
         place=_place,
+        bars=_bars,
+        steps=_steps,
+        shares=_named_shares,
     )
     template = environment.from_string(
         (resources.files("mlsp.reports") / _TEMPLATE).read_text("utf-8")
@@ -85,7 +90,9 @@ def evaluation_page(evaluation: Evaluation) -> str:
     return template.render(
         evaluation=evaluation,
         first=first,
-        labels=MEASURES,
+        vote_baseline=vote_baseline(evaluation),
+        labels=shown_measures(evaluation),
+        numbers=[measured(model) for model in evaluation.models],
         percentages=PERCENTAGES,
         right_order=(1 + first.numbers["kendall"].value) / 2,
         plots=[
@@ -101,6 +108,28 @@ def evaluation_page(evaluation: Evaluation) -> str:
 def _place(correlation: float, left: float) -> str:
     """Where a correlation lies on a line of 200 units from `left` to 1."""
     return f"{200 * (correlation - left) / (1 - left):.1f}"
+
+
+def _bars(shares: Sequence[float], highest: float) -> str:
+    """A path of bars on 100 × 24 units, the tallest possible as high as `highest`."""
+    width = 100 / len(shares)
+    return "".join(
+        f"M{(place + 0.12) * width:.1f} 24v{-24 * share / highest:.1f}h{0.76 * width:.1f}V24z"
+        for place, share in enumerate(shares)
+    )
+
+
+def _steps(shares: Sequence[float], highest: float) -> str:
+    """A line in steps over the same bars."""
+    width = 100 / len(shares)
+    return "M0 24" + "".join(
+        f"V{24 - 24 * share / highest:.1f}H{(place + 1) * width:.1f}"
+        for place, share in enumerate(shares)
+    )
+
+
+def _named_shares(shares: Sequence[float]) -> str:
+    return ", ".join(f"{100 * share:.0f} %" for share in shares)
 
 
 def _thumbnails(photos: Iterable[JudgedPhoto]) -> dict[str, str | None]:

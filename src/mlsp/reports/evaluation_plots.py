@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,7 @@ except ImportError as _error:
     raise MissingExtraError("An evaluation page", "train") from _error
 
 if TYPE_CHECKING:
-    from mlsp.evaluation import Evaluation, ModelResult
+    from mlsp.evaluation import Evaluation, ModelResult, VoteResult
 
 # Stand-ins: each is written into the SVG as such and replaced by what the page calls it.
 _INK, _LINE, _ACCENT = "#000001", "#000002", "#000003"
@@ -44,7 +44,8 @@ def plots(evaluation: Evaluation, model: ModelResult) -> dict[str, str]:
         model: whose scores.
 
     Returns:
-        SVG elements without a description: `scatter`, `calibration`, `residuals` and `errors`.
+        SVG elements without a description: `scatter`, `calibration`, `residuals` and `errors`; and `votes` and `spread` of a model
+        that predicts votes.
     """
     prefix = f"m{evaluation.models.index(model)}"
     scores = np.array([photo.score for photo in model.photos])
@@ -55,6 +56,11 @@ def plots(evaluation: Evaluation, model: ModelResult) -> dict[str, str]:
         "residuals": lambda axes: _residuals(axes, scores, ratings, model),
         "errors": lambda axes: _errors(axes, scores - ratings),
     }
+    votes = model.votes
+    if votes is not None:
+        people, predicted = _spreads(model, votes.bins)
+        drawn["votes"] = lambda axes: _votes(axes, votes)
+        drawn["spread"] = lambda axes: _spread(axes, predicted, people)
     return {name: _svg(draw, f"{prefix}-{name}-") for name, draw in drawn.items()}
 
 
@@ -95,6 +101,39 @@ def _errors(axes: Axes, errors: np.ndarray) -> None:
     axes.hist(errors, bins=bins, color=_DENSITY[3], edgecolor="none", rwidth=0.92)
     axes.axvline(0, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set(xlabel="error: score − rating", ylabel="photos")
+
+
+def _votes(axes: Axes, votes: VoteResult) -> None:
+    places = np.arange(len(votes.bins))
+    axes.bar(places, votes.actual, width=0.76, color=_DENSITY[1], edgecolor="none", label="people")
+    edges = np.arange(len(votes.bins) + 1) - 0.5
+    axes.stairs(votes.predicted, edges, color=_ACCENT, linewidth=1.8, label="model")
+    # Of many bins only some are named, so that names do not touch.
+    every = max(1, len(votes.bins) // 10)
+    axes.set_xticks(places[::every], [f"{value:g}" for value in votes.bins[::every]])
+    axes.set(xlabel="vote", ylabel="share of the votes")
+    axes.legend(frameon=False, labelcolor=_INK)
+
+
+def _spreads(model: ModelResult, bins: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """(photos,) standard deviations of people's votes and of the model's."""
+    values = np.array(bins)
+
+    def spread(votes: Iterable[Sequence[float] | None]) -> np.ndarray:
+        shares = np.array(list(votes), dtype=np.float64)
+        deviations = values - (shares @ values)[:, None]
+        return np.asarray(np.sqrt((shares * deviations**2).sum(axis=1)))
+
+    return (
+        spread(photo.votes for photo in model.photos),
+        spread(photo.predicted_votes for photo in model.photos),
+    )
+
+
+def _spread(axes: Axes, predicted: np.ndarray, people: np.ndarray) -> None:
+    _density(axes, predicted, people)
+    _diagonal(axes, predicted, people)
+    axes.set(xlabel="spread of the model's votes", ylabel="spread of people's votes")
 
 
 def _density(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from mlsp.reports.table import printable
@@ -10,7 +11,7 @@ from mlsp.reports.table import printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mlsp.evaluation import Evaluation
+    from mlsp.evaluation import Evaluation, ModelResult
     from mlsp.intervals import Interval, PairedDifference
 
 # In the order of every report: what it is called, and what it means.
@@ -22,6 +23,19 @@ MEASURES = {
     "balanced_accuracy": ("Balanced accuracy", "Mean of the accuracies among high and low photos."),
     "rmse": ("RMSE", "Root of the mean squared error, in the ratings' unit. Lower is better."),
     "mae": ("MAE", "Mean absolute error, in the ratings' unit. Lower is better."),
+}
+# Only of models that predict the distribution of votes, where people's is known.
+VOTE_MEASURES = {
+    "emd_1": (
+        "EMD, r = 1",
+        "Distance between the model's distribution of votes and people's, 0 to 1, as NIMA reports it. Lower is better.",
+    ),
+    "emd_2": ("EMD, r = 2", "The same as NIMA learns it. Lower is better."),
+    "spread_srcc": (
+        "SRCC of spread",
+        "Does it know which photos people disagree on? Rank correlation of the votes' standard deviations.",
+    ),
+    "spread_plcc": ("PLCC of spread", "Pearson's correlation of the same."),
 }
 PERCENTAGES = frozenset({"accuracy", "balanced_accuracy"})
 _FILE_WIDTH = 120
@@ -58,7 +72,7 @@ def _table(evaluation: Evaluation) -> Table:
         title_justify="left",
         caption=Text(
             f"In brackets {percentage} intervals. High is above {evaluation.threshold:g}; calling every photo what most are:"
-            f" {percent(evaluation.baseline.value)}"
+            f" {percent(evaluation.baseline.value)}{_emd_baseline(evaluation)}"
         ),
         caption_justify="left",
     )
@@ -70,13 +84,43 @@ def _table(evaluation: Evaluation) -> Table:
         table.add_column("p", justify="right")
     # Two models fit into 80 columns with their intervals on lines of their own.
     gap = " " if evaluation.comparison is None else "\n"
-    for name, (label, _) in MEASURES.items():
-        cells = [gap.join(_cell(model.numbers[name], name)) for model in evaluation.models]
+    numbers = [measured(model) for model in evaluation.models]
+    for name, (label, _) in shown_measures(evaluation).items():
+        cells = [gap.join(_cell(each[name], name)) if name in each else "–" for each in numbers]
         if evaluation.comparison is not None:
-            difference = evaluation.comparison[name]
-            cells += [gap.join(_difference_cell(difference, name)), p_value(difference.p_value)]
+            difference = evaluation.comparison.get(name)
+            cells += (
+                ["–", "–"]
+                if difference is None
+                else [gap.join(_difference_cell(difference, name)), p_value(difference.p_value)]
+            )
         table.add_row(label, *map(Text, cells))
     return table
+
+
+def shown_measures(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
+    """What is measured of at least one model: label and meaning by name, in the order of every report."""
+    predicts_votes = any(model.votes is not None for model in evaluation.models)
+    return MEASURES | (VOTE_MEASURES if predicts_votes else {})
+
+
+def vote_baseline(evaluation: Evaluation) -> Mapping[str, Interval]:
+    """Distances of saying the mean distribution of every photo: of people's votes only, so the same for all models; or empty."""
+    found = [model.votes.baseline for model in evaluation.models if model.votes is not None]
+    return found[0] if found else {}
+
+
+def measured(model: ModelResult) -> dict[str, Interval]:
+    """A model's numbers by name, those of its votes among them."""
+    return {**model.numbers, **({} if model.votes is None else model.votes.numbers)}
+
+
+def _emd_baseline(evaluation: Evaluation) -> str:
+    baseline = vote_baseline(evaluation)
+    if not baseline:
+        return ""
+    distances = " and ".join(number(interval.value) for interval in baseline.values())
+    return f". EMD of saying the mean distribution of every photo: {distances}"
 
 
 def _cell(interval: Interval, name: str) -> tuple[str, str]:
