@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -576,6 +577,56 @@ def test_no_photo_is_replaced_and_one_file_is_for_one_picture(tmp_path: Path) ->
     )
     with pytest.raises(SettingsError, match="cannot be made: .*: name another --output$"):
         picture_paths([photo], ["quality"], photo / "folder")
+
+
+def test_only_pictures_of_an_earlier_run_are_replaced(tmp_path: Path) -> None:
+    pixels = np.full((60, 80, 3), 128, np.uint8)
+    ours = tmp_path / "a.quality.png"
+    ours.write_bytes(heat_map_png(pixels, made_up(np.ones((6, 8))), longest_side=80))
+    source = tmp_path / "a.jpg"
+    assert picture_paths([source], ["quality"], tmp_path) == [{"quality": ours}]
+    assert picture_paths([source], ["quality"], ours) == [{"quality": ours}]
+    others = noise(tmp_path / "other.png")
+    folder = tmp_path / "b.quality.png"
+    folder.mkdir()
+    dangling = tmp_path / "c.quality.png"
+    dangling.symlink_to("nowhere")
+    for found, sources, output in (
+        (others, [source], others),
+        (folder, [tmp_path / "b.jpg"], tmp_path),
+        (dangling, [tmp_path / "c.jpg"], tmp_path),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            picture_paths(sources, ["quality"], output)
+        assert str(caught.value) == (
+            f"{str(found)!r} exists and was not written by mlsp explain, so it will not be replaced: delete it first, or name another --output"
+        )
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all files")
+def test_a_file_that_cannot_be_read_is_not_replaced(tmp_path: Path) -> None:
+    secret = tmp_path / "a.png"
+    secret.touch(0o200)
+    with pytest.raises(SettingsError) as caught:
+        picture_paths([tmp_path / "a.jpg"], ["quality"], secret)
+    assert str(caught.value) == (
+        f"{str(secret)!r} exists and cannot be read (Permission denied), so it will not be replaced: name another --output"
+    )
+
+
+def test_other_files_than_png_are_refused_and_folders_may_have_dots(tmp_path: Path) -> None:
+    for name in ("z.jpg", "z.PDF", "z.webp"):
+        with pytest.raises(SettingsError) as caught:
+            picture_paths([tmp_path / "a.jpg"], ["quality"], tmp_path / name)
+        assert str(caught.value) == (
+            f"cannot write a picture to {str(tmp_path / name)!r}: its ending must be .png, got {name[1:]!r}; or name a folder"
+        )
+        assert not (tmp_path / name).exists()
+    (path,) = picture_paths([tmp_path / "a.jpg"], ["quality"], tmp_path / "2024.05")
+    assert path["quality"] == tmp_path / "2024.05" / "a.quality.png"
+    (tmp_path / "old.jpg").mkdir()
+    (path,) = picture_paths([tmp_path / "a.jpg"], ["quality"], tmp_path / "old.jpg")
+    assert path["quality"] == tmp_path / "old.jpg" / "a.quality.png"
 
 
 def test_explained_files_in_order_failures_as_values(

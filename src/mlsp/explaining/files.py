@@ -12,12 +12,21 @@ from mlsp.errors import EngineError, PhotoError, SettingsError
 from mlsp.explaining.explainer import Explainer
 from mlsp.explaining.explanation import Explanation
 from mlsp.explaining.occlusion import OcclusionCheck, check_by_occlusion
-from mlsp.explaining.picture import heat_map_png
+from mlsp.explaining.picture import heat_map_png, is_heat_map
 from mlsp.features import Failed
 from mlsp.photos import DecodeSettings, read_photo
 
 _PICTURE_SIDE = 1024
 _SUFFIX = ".png"
+# Endings of files that somebody may expect in the place of a .png. All others may be those of a folder: "2024.05".
+_OTHER_SUFFIXES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif"),
+        *(".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif", ".jxl"),
+        *(".svg", ".pdf", ".html", ".htm"),
+        *(".csv", ".json", ".jsonl", ".parquet", ".txt"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +61,13 @@ def picture_paths(
         number where two would have one name.
 
     Raises:
-        SettingsError: one file is named for several pictures, or the folder cannot be made or written, or a picture would
-            replace a photo.
+        SettingsError: one file is named for several pictures or has another ending than .png, the folder cannot be made or written,
+            or a picture would replace a photo, or a file that is no heat map of ours.
     """
+    if output.suffix.lower() in _OTHER_SUFFIXES and not output.is_dir():
+        raise SettingsError(
+            f"cannot write a picture to {str(output)!r}: its ending must be {_SUFFIX}, got {output.suffix!r}; or name a folder"
+        )
     if output.suffix.lower() == _SUFFIX and not output.is_dir():
         if len(sources) * len(heads) != 1:
             raise SettingsError(
@@ -76,7 +89,22 @@ def picture_paths(
             raise SettingsError(
                 f"{str(path)!r} is a photo itself and will not be replaced: name another --output"
             )
+        _check_replaceable(path)
     return paths
+
+
+def _check_replaceable(path: Path) -> None:
+    """Pictures of an earlier run are replaced, other files are not."""
+    try:
+        if not os.path.lexists(path) or (path.is_file() and is_heat_map(path)):
+            return
+    except OSError as error:
+        raise SettingsError(
+            f"{str(path)!r} exists and cannot be read ({error.strerror}), so it will not be replaced: name another --output"
+        ) from error
+    raise SettingsError(
+        f"{str(path)!r} exists and was not written by mlsp explain, so it will not be replaced: delete it first, or name another --output"
+    )
 
 
 def _free_name(source: Path, heads: Sequence[str], taken: set[str]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import math
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from mlsp.arrays import Float64Array, UInt8Array
 from mlsp.errors import SettingsError
@@ -23,6 +25,9 @@ _SMOOTHING = 1 / 30
 # So few places may be coloured stronger than the legend's ends.
 _STRONGER = 1.0
 _LARGEST_ENLARGEMENT = 2
+# By this text a picture of ours is known, and may be replaced. The key is one of PNG's own.
+_SOFTWARE_KEY, _SOFTWARE = "Software", "mlsp explain"
+_BYTES_TO_MARK = 128
 _BACKGROUND, _INK, _FAINT = (24, 24, 27), (244, 244, 245), (180, 180, 188)
 
 
@@ -62,8 +67,25 @@ def heat_map_png(
     if has_legend:
         coloured = _with_legend(coloured, explanation, end)
     stream = io.BytesIO()
-    coloured.save(stream, "PNG", optimize=False, compress_level=7)
+    marks = PngInfo()
+    marks.add_text(_SOFTWARE_KEY, _SOFTWARE)
+    coloured.save(stream, "PNG", optimize=False, compress_level=7, pnginfo=marks)
     return stream.getvalue()
+
+
+def is_heat_map(path: Path) -> bool:
+    """Whether a file is a heat map that `heat_map_png` drew.
+
+    Args:
+        path: a file that exists.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    mark = b"tEXt" + f"{_SOFTWARE_KEY}\0{_SOFTWARE}".encode("ascii")
+    with path.open("rb") as file:
+        # Right behind the picture's size. Pillow is not asked, which refuses some pictures of others and warns of some.
+        return mark in file.read(_BYTES_TO_MARK)
 
 
 def _shown(explanation: Explanation) -> tuple[Float64Array, float]:
