@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlsp.atomic_file import atomic_write, atomic_write_text
+from mlsp.atomic_file import atomic_write, atomic_write_text, folder_beside
 
 posix_only = pytest.mark.skipif(
     os.name != "posix", reason="signals, permission bits and links of POSIX"
@@ -168,3 +168,44 @@ with atomic_write(Path(sys.argv[1])) as file:
     left = [name for name in names(tmp_path) if name != "a.bin"]
     assert len(left) == 1
     assert left[0].startswith(".mlsp-")
+
+
+def test_errors_name_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    missing = tmp_path / "no" / "a.bin"
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(missing):
+        pytest.fail("the folder is missing")
+    assert str(caught.value) == f"[Errno 2] No such file or directory: {str(missing)!r}"
+    with pytest.raises(FileNotFoundError) as caught, atomic_write_text(missing):
+        pytest.fail("the folder is missing")
+    assert caught.value.filename == str(missing)
+
+
+@posix_only
+def test_errors_of_the_last_step_name_the_file_too(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught, atomic_write(tmp_path) as file:
+        file.write(b"whole")
+    assert str(caught.value) == f"[Errno 21] Is a directory: {str(tmp_path)!r}"
+    assert names(tmp_path) == []
+    assert names(tmp_path.parent).count(tmp_path.name) == 1
+    assert not list(tmp_path.parent.glob(".mlsp-*"))
+
+
+def test_errors_of_other_files_in_the_block_pass_as_they_are(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    with (
+        pytest.raises(FileNotFoundError) as caught,
+        atomic_write(tmp_path / "a.bin") as file,
+    ):
+        file.write(other.read_bytes())
+    assert caught.value.filename == str(other)
+
+
+def test_a_folder_beside_goes_and_its_errors_name_the_file(tmp_path: Path) -> None:
+    with folder_beside(tmp_path / "page") as folder:
+        assert folder.parent == tmp_path
+        (folder / "a.bin").touch()
+    assert names(tmp_path) == []
+    missing = tmp_path / "no" / "page"
+    with pytest.raises(FileNotFoundError) as caught, folder_beside(missing):
+        pytest.fail("the folder is missing")
+    assert caught.value.filename == str(missing)

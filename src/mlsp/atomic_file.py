@@ -10,6 +10,7 @@ import io
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -30,7 +31,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         A file to write bytes to; seekable.
 
     Raises:
-        OSError: the folder is missing or not writable, or the disk is full.
+        OSError: the folder is missing or not writable, or the disk is full. It names `path`, not the temporary file.
 
     Examples:
         >>> import tempfile
@@ -45,19 +46,20 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     # Not named after the target: its name may already be as long as the file system allows.
     temporary = target.with_name(f".mlsp-{secrets.token_hex(8)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    # os.open and not tempfile: the kernel then applies the umask, which no thread can read without changing it.
-    descriptor = os.open(temporary, flags, 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            _keep_permissions(target, temporary)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    with _naming(path, instead_of=temporary):
+        # os.open and not tempfile: the kernel then applies the umask, which no thread can read without changing it.
+        descriptor = os.open(temporary, flags, 0o666)
+        try:
+            with open(descriptor, "wb") as file:
+                _keep_permissions(target, temporary)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
     _sync_folder(target.parent)
 
 
@@ -85,6 +87,39 @@ def atomic_write_text(path: Path, *, errors: str = "strict") -> Iterator[TextIO]
             # purpose, and a disk that is full must not hide that exception by another.
             with contextlib.suppress(OSError):
                 text.detach()
+
+
+@contextlib.contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """Make a folder beside `path` for what is to become it; it goes when the block ends.
+
+    Args:
+        path: its folder must exist.
+
+    Yields:
+        The folder, on the same file system as `path`.
+
+    Raises:
+        OSError: the folder cannot be made; it names `path`.
+    """
+    try:
+        temporary = tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlsp-")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    with temporary as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _naming(path: Path, *, instead_of: Path) -> Iterator[None]:
+    """Let errors about a temporary file name the file that the user named; others pass as they are."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or os.fspath(error.filename) != str(instead_of):
+            raise
+        # OSError makes the subclass that belongs to the number, such as PermissionError.
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _keep_permissions(target: Path, temporary: Path) -> None:

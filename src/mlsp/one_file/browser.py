@@ -12,10 +12,10 @@ import json
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from importlib import resources
 from pathlib import Path
 
+from mlsp.atomic_file import folder_beside
 from mlsp.errors import SettingsError
 from mlsp.model import Model
 from mlsp.one_file.writing import graph_bytes
@@ -64,10 +64,10 @@ def export_browser_page(model: Model, folder: Path, *, runtime: Path | None = No
         )
     content = graph_bytes(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".mlsp-page-") as temporary:
-        page = Path(temporary) / "page"
+    with folder_beside(folder) as temporary:
+        page = temporary / "page"
         page.mkdir()
-        _copy_runtime(page / "onnxruntime", runtime, Path(temporary))
+        _copy_runtime(page / "onnxruntime", runtime, temporary)
         _write_page(page, model, content)
         if folder.exists():
             shutil.rmtree(folder)

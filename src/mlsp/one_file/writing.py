@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from pathlib import Path
 from typing import Literal, get_args
 
-from mlsp.atomic_file import atomic_write
+from mlsp.atomic_file import atomic_write, folder_beside
 from mlsp.errors import MissingExtraError, SettingsError, unknown_name
 from mlsp.model import Model
 
@@ -70,8 +69,8 @@ def _write_openvino(content: bytes, output: Path) -> tuple[Path, ...]:
     from mlsp.engines.openvino_runtime import runtime as ov
 
     weights = output.with_suffix(".bin")
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".mlsp-export-") as folder:
-        written = Path(folder) / output.name
+    with folder_beside(output) as folder:
+        written = folder / output.name
         # The network keeps the 16 bits that its weights are stored in; those of the heads need their 32.
         ov.save_model(ov.Core().read_model(io.BytesIO(content)), written, compress_to_fp16=False)
         for source, target in ((written.with_suffix(".bin"), weights), (written, output)):
