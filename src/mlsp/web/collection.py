@@ -121,13 +121,23 @@ class Collection:
         """How many changes there were."""
         return len(self._log)
 
-    def begin(self, columns: Sequence[str]) -> None:
-        """Name the scores that results will have."""
+    def begin(self, columns: Sequence[str], *, instead_of: Sequence[str] = ()) -> None:
+        """Name the scores that results will have.
+
+        Args:
+            columns: their names.
+            instead_of: those of earlier results, which go; all others stay.
+        """
         with self._lock:
-            self._columns = tuple(columns)
+            gone = {*columns, *instead_of}
+            before = self._columns
+            self._columns = (*columns, *(name for name in before if name not in gone))
+            if before not in ((), self._columns):
+                for entry in self._entries.values():
+                    self._change(entry)
 
     def add(self, id_: int, result: Scored | Failed) -> None:
-        """Show a photo.
+        """Show a photo, or show it anew: a score that the result does not have stays while the photo's file does.
 
         Args:
             id_: its place in `sources`.
@@ -138,8 +148,14 @@ class Collection:
         scores = result.scores if isinstance(result, Scored) else {}
         entry = Entry(id_, result.source, shown, folder, captured, is_file_time, result, scores)
         with self._lock:
-            if entry.sha256:
-                self._ids.setdefault(entry.sha256, []).append(id_)
+            before = self._entries.get(id_)
+            if before is not None and before.sha256 == entry.sha256:
+                entry = replace(entry, scores={**before.scores, **entry.scores})
+            else:
+                if before is not None and before.sha256:
+                    self._ids[before.sha256].remove(id_)
+                if entry.sha256:
+                    self._ids.setdefault(entry.sha256, []).append(id_)
             self._change(entry)
 
     def extend(self, column: str, scores: Mapping[int, Score]) -> None:

@@ -1,4 +1,4 @@
-"""Scores the photos of a page in the background, while people already look at it."""
+"""Scores the photos of a page in the background, while people already look at it; again when the model is learned anew."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from typing import Literal, TypeAlias
 
 from mlsp.errors import MlspError
 from mlsp.features import Failed
+from mlsp.model import MODEL_FILE, Model
+from mlsp.model_records import file_sha256
 from mlsp.scoring import Scorer
 from mlsp.web.collection import Collection
 
 State: TypeAlias = Literal["loading", "scoring", "done", "failed"]
+
+_SECONDS_BETWEEN_LOOKS = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -44,16 +48,24 @@ class Progress:
 
 
 class LiveScoring:
-    """Scores the photos of a collection in a thread of its own.
+    """Scores the photos of a collection in a thread of its own, and again whenever the model's folder has another model.
 
     Args:
         collection: its photos are scored, in its order.
         load: loads what scores them; called in the thread.
+        seconds_between_looks: at the model's folder.
     """
 
-    def __init__(self, collection: Collection, load: Callable[[], Scorer]) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        load: Callable[[], Scorer],
+        *,
+        seconds_between_looks: float = _SECONDS_BETWEEN_LOOKS,
+    ) -> None:
         self._collection = collection
         self._load = load
+        self._seconds_between_looks = seconds_between_looks
         self._thread = threading.Thread(target=self._run, name="mlsp-live", daemon=True)
         self._is_stopping = threading.Event()
         self._is_over = threading.Event()
@@ -73,7 +85,7 @@ class LiveScoring:
         self._thread.start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until all is scored, or it failed; False where it is not after so many seconds."""
+        """Wait until all was scored once, or it failed; False where it is not after so many seconds."""
         return self._is_over.wait(seconds)
 
     def stop(self) -> None:
@@ -94,22 +106,60 @@ class LiveScoring:
 
     def _run(self) -> None:
         try:
-            self._scorer = scorer = self._load()
-            self._collection.begin([head.name for head in scorer.model.heads])
-            self._began, self._state = time.monotonic(), "scoring"
-            with contextlib.closing(scorer.score(self._collection.sources)) as results:
-                for id_, result in enumerate(results):
-                    self._collection.add(id_, result)
-                    self._failed += isinstance(result, Failed)
-                    self._done += 1
-                    if self._is_stopping.is_set():
-                        return
-            self._state = "done"
+            scorer = self._load()
+            while True:
+                self._score(scorer)
+                self._is_over.set()
+                changed = self._changed(scorer.model)
+                if changed is None:
+                    return
+                scorer = changed
         except Exception as error:
             # Nobody waits for this thread: what is said here is all that anyone learns.
             self._state, self._message = "failed", str(error) or type(error).__name__
             if not isinstance(error, MlspError):
                 _log.exception("scoring ended")
         finally:
-            self._ended = time.monotonic()
+            self._ended = self._ended or time.monotonic()
             self._is_over.set()
+
+    def _score(self, scorer: Scorer) -> None:
+        before = () if self._scorer is None else _heads(self._scorer)
+        self._scorer = scorer
+        self._collection.begin(_heads(scorer), instead_of=before)
+        self._done = self._failed = 0
+        self._began, self._ended, self._state = time.monotonic(), 0.0, "scoring"
+        with contextlib.closing(scorer.score(self._collection.sources)) as results:
+            for id_, result in enumerate(results):
+                self._collection.add(id_, result)
+                self._failed += isinstance(result, Failed)
+                self._done += 1
+                if self._is_stopping.is_set():
+                    return
+        self._ended, self._state = time.monotonic(), "done"
+
+    def _changed(self, model: Model) -> Scorer | None:
+        """Wait until the model's folder has another model; None where the page ends before."""
+        file = model.folder / MODEL_FILE
+        fingerprint, looked_at = model.fingerprint, None
+        while not self._is_stopping.wait(self._seconds_between_looks):
+            try:
+                found = file.stat()
+                mark = found.st_mtime_ns, found.st_size, found.st_ino
+                if mark == looked_at:
+                    continue
+                if file_sha256(file) == fingerprint:
+                    looked_at = mark
+                    continue
+                scorer = self._load()
+                looked_at = mark
+                if scorer.model.fingerprint != fingerprint:
+                    return scorer
+            except (MlspError, OSError) as error:
+                # It may be about to be replaced: the photos keep their scores, and the next look finds it whole.
+                _log.debug("the model in %s cannot be loaded again: %s", model.folder, error)
+        return None
+
+
+def _heads(scorer: Scorer) -> list[str]:
+    return [head.name for head in scorer.model.heads]
