@@ -1,6 +1,6 @@
 """What a network must see of a photo: speed and agreement of one look at the whole, of smaller ones, and of pairs.
 
-    python benchmarks/looks.py [--oasis DIR --oasis-beauty FILE] [--biq2021 DIR] [--json FILE]
+    python benchmarks/looks.py [--oasis DIR --oasis-beauty FILE] [--biq2021 DIR] [--sets whole half+middle ...] [--json FILE]
 
 A look is the photo at a longest side (`384`), its middle at full size (`c192`: at most 192 pixels a side), at half its size (`half`), or its
 middle quarter (`middle`). Each set of looks is timed on photos of 500×400, in turn with all others, on all cores, the network only; with a
@@ -31,7 +31,9 @@ from mlsp.model import load_model
 from mlsp.photos import DecodeSettings, read_photo, reduce_pixels
 from mlsp.ratings import RatingTable
 
-SETS: tuple[tuple[str, ...], ...] = (
+Looks = tuple[str, ...]
+
+SETS: tuple[Looks, ...] = (
     ("whole",),
     ("384",),
     ("320",),
@@ -48,9 +50,6 @@ SETS: tuple[tuple[str, ...], ...] = (
     ("whole", "256"),
 )
 FOLDS = 10
-
-
-Looks = tuple[str, ...]
 
 
 def look(pixels: UInt8Array, name: str) -> UInt8Array:
@@ -71,12 +70,12 @@ def look(pixels: UInt8Array, name: str) -> UInt8Array:
     return reduce_pixels(pixels, int(name))
 
 
-def speeds(engine: Engine) -> dict[tuple[str, ...], float]:
+def speeds(engine: Engine, sets: tuple[Looks, ...]) -> dict[Looks, float]:
     """Photos/s of each set, medians of rounds in which all take turns."""
     pixels = np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8)
-    batches = {names: [look(pixels, name)[None] for name in names] for names in SETS}
+    batches = {names: [look(pixels, name)[None] for name in names] for names in sets}
 
-    def run(names: tuple[str, ...], count: int = 8) -> float:
+    def run(names: Looks, count: int = 8) -> float:
         def one(_: int) -> None:
             for batch in batches[names]:
                 engine.pooled(batch)
@@ -86,17 +85,17 @@ def speeds(engine: Engine) -> dict[tuple[str, ...], float]:
             list(pool.map(one, range(count)))
             return count / (time.perf_counter() - started)
 
-    for names in SETS:
+    for names in sets:
         run(names)
-    rounds = [{names: run(names) for names in SETS} for _ in range(9)]
-    return {names: statistics.median(found[names] for found in rounds) for names in SETS}
+    rounds = [{names: run(names) for names in sets} for _ in range(9)]
+    return {names: statistics.median(found[names] for found in rounds) for names in sets}
 
 
 def features(
-    engine: Engine, table: RatingTable, *, mirrored: bool
+    engine: Engine, table: RatingTable, sets: tuple[Looks, ...], *, mirrored: bool
 ) -> dict[str, list[Float32Array]]:
     """Of each look: features (photos, C), and of the mirror images if asked for."""
-    names = sorted({name for names in SETS for name in names})
+    names = sorted({name for names in sets for name in names})
 
     def of(path: Path) -> list[Float32Array]:
         pixels = read_photo(path, settings=DecodeSettings(longest_side=512)).pixels
@@ -121,13 +120,15 @@ def predict(head: RidgeHead, values: Float32Array) -> Float64Array:
     return np.sqrt(np.maximum(values, 0)) @ weight + float(head.bias)
 
 
-def beauty(engine: Engine, table: RatingTable, channels: list[int]) -> dict[tuple[str, ...], float]:
+def beauty(
+    engine: Engine, table: RatingTable, channels: list[int], sets: tuple[Looks, ...]
+) -> dict[Looks, float]:
     """SRCC of each set on folds grouped by theme."""
-    looks = features(engine, table, mirrored=True)
+    looks = features(engine, table, sets, mirrored=True)
     themes, places = np.unique([rating.group for rating in table], return_inverse=True)
     fold = (np.random.default_rng(0).permutation(len(themes)) % FOLDS)[places]
     found: dict[Looks, float] = {}
-    for names in SETS:
+    for names in sets:
         plain, mirrored = (
             np.concatenate([looks[name][version] for name in names], axis=1) for version in (0, 1)
         )
@@ -146,14 +147,14 @@ def beauty(engine: Engine, table: RatingTable, channels: list[int]) -> dict[tupl
 
 
 def quality(
-    engine: Engine, table: RatingTable, channels: list[int]
-) -> dict[tuple[str, ...], float]:
+    engine: Engine, table: RatingTable, channels: list[int], sets: tuple[Looks, ...]
+) -> dict[Looks, float]:
     """SRCC of each set on the official test split."""
-    looks = features(engine, table, mirrored=False)
+    looks = features(engine, table, sets, mirrored=False)
     split = np.array([rating.split for rating in table])
     train, test = split == "train", split == "test"
     found: dict[Looks, float] = {}
-    for names in SETS:
+    for names in sets:
         values = np.concatenate([looks[name][0] for name in names], axis=1)
         head = fit_ridge(
             values[train],
@@ -171,20 +172,24 @@ def main() -> None:
     parser.add_argument("--oasis", type=Path)
     parser.add_argument("--oasis-beauty", type=Path)
     parser.add_argument("--biq2021", type=Path)
+    parser.add_argument("--sets", nargs="+", metavar="LOOK+LOOK", help="only these; default: all")
     parser.add_argument("--json", type=Path)
     settings = parser.parse_args()
+    sets = (
+        SETS if settings.sets is None else tuple(tuple(name.split("+")) for name in settings.sets)
+    )
     model = load_model()
     engine = open_engine(model.backbone, model.kind, device="cpu", precision="auto")
     channels = [level.channels for level in backbone(model.kind.backbone).levels]
-    columns: dict[str, dict[tuple[str, ...], float]] = {"photos_per_s": speeds(engine)}
+    columns: dict[str, dict[Looks, float]] = {"photos_per_s": speeds(engine, sets)}
     if settings.oasis is not None:
         table = load_oasis_beauty(settings.oasis, settings.oasis_beauty)
-        columns["beauty_srcc"] = beauty(engine, table, channels)
+        columns["beauty_srcc"] = beauty(engine, table, channels, sets)
     if settings.biq2021 is not None:
-        columns["quality_srcc"] = quality(engine, load_biq2021(settings.biq2021), channels)
+        columns["quality_srcc"] = quality(engine, load_biq2021(settings.biq2021), channels, sets)
     rows: list[dict[str, Any]] = [
         {"looks": " + ".join(names), **{name: values[names] for name, values in columns.items()}}
-        for names in SETS
+        for names in sets
     ]
     print("| looks | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
     for row in rows:
