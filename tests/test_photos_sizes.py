@@ -155,6 +155,7 @@ def test_sizes_as_users_write_them() -> None:
             {"resize": (256, 256), "longest_side": 512},
             "photos can be reduced to a longest side of 512 or resized to 256×256: choose one",
         ),
+        ({"is_preview": True}, "a preview needs a longest_side"),
     ],
 )
 def test_sizes_that_cannot_be(settings: dict[str, Any], message: str) -> None:

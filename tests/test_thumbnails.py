@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from mlsp.errors import SettingsError, UnreadablePhotoError, UnsupportedPhotoError
-from mlsp.photos import read_photo
+from mlsp.photos import DecodeSettings, read_photo
 from mlsp.photos.thumbnails import FEWEST_BYTES, THUMBNAIL_MEDIA_TYPE, thumbnail
+from test_photos_colour import SRGB, rgb_profile
 
 
 def opened(content: bytes) -> Image.Image:
@@ -34,6 +35,50 @@ def test_fits_into_its_side_and_shows_the_photo(examples: Path) -> None:
         shrunk = Image.fromarray(photo.pixels).resize(image.size, Image.Resampling.BOX)
         difference = np.abs(np.asarray(image, float) - np.asarray(shrunk, float)).mean()
         assert difference < 5
+
+
+@pytest.mark.parametrize("side", [320, 240, 180, 100])
+def test_a_large_jpeg_is_as_sharp_as_by_means_of_all_its_pixels(
+    examples: Path, tmp_path: Path, side: int
+) -> None:
+    with Image.open(examples / "rocket.jpg") as image:
+        # A quarter is decoded for the first two, an eighth for the others.
+        image.resize((1960, 1308), Image.Resampling.LANCZOS).save(tmp_path / "a.jpg", quality=95)
+    found = opened(thumbnail(tmp_path / "a.jpg", longest_side=side, max_bytes=10**6))
+    means = read_photo(tmp_path / "a.jpg", settings=DecodeSettings(longest_side=side)).pixels
+    coded = io.BytesIO()
+    # As a JPEG too, since that alone changes it.
+    Image.fromarray(means).save(coded, "JPEG", quality=75)
+    sharpness = []
+    for picture in (found, opened(coded.getvalue())):
+        assert picture.size == (means.shape[1], means.shape[0])
+        pixels = np.asarray(picture.convert("L"), float)
+        sharpness.append(np.abs(np.diff(pixels, axis=1)).mean())
+    assert sharpness[0] > 0.98 * sharpness[1]
+
+
+def test_a_colour_profile_counts_in_a_large_jpeg_too(tmp_path: Path) -> None:
+    # 128 of linear light is 188 of sRGB.
+    image = Image.new("RGB", (1400, 900), (128, 128, 128))
+    image.save(tmp_path / "a.jpg", icc_profile=rgb_profile(SRGB, 1.0))
+    found = np.asarray(opened(thumbnail(tmp_path / "a.jpg")))
+    assert found.shape == (206, 320, 3)
+    assert np.abs(found.astype(int) - 188).max() <= 2
+
+
+def test_a_large_jpeg_is_not_decoded_whole(examples: Path, tmp_path: Path) -> None:
+    with Image.open(examples / "rocket.jpg") as image:
+        image.resize((1960, 1308)).save(tmp_path / "large.jpg")
+    settings = DecodeSettings(longest_side=320, is_preview=True)
+    photo = read_photo(tmp_path / "large.jpg", settings=settings)
+    # A quarter; an eighth would be too small.
+    assert photo.pixels.shape == (327, 490, 3)
+    assert (photo.width, photo.height) == (1960, 1308)
+    for side in (784, 400):
+        settings = DecodeSettings(longest_side=side, is_preview=True)
+        assert read_photo(tmp_path / "large.jpg", settings=settings).pixels.shape[1] == 980
+    settings = DecodeSettings(longest_side=785, is_preview=True)
+    assert read_photo(tmp_path / "large.jpg", settings=settings).pixels.shape[1] == 1960
 
 
 def test_a_small_photo_keeps_its_size(tmp_path: Path) -> None:

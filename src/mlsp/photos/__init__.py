@@ -65,14 +65,17 @@ class DecodeSettings:
         longest_side: larger photos are reduced by area means until their longest side has so many pixels; None for never.
         max_pixels: photos with more pixels are refused before they are decoded.
         resize: width and height that every photo is brought to, see `mlsp.photos.sizes.resize_pixels`; None for its own.
+        is_preview: the pixels are to be reduced further and only looked at: a JPEG is decoded at the least of its sizes that is a
+            quarter larger than `longest_side`, which is quicker, and left so.
 
     Raises:
-        SettingsError: a value is below 1, or both `longest_side` and `resize` are given.
+        SettingsError: a value is below 1, both `longest_side` and `resize` are given, or a preview has no `longest_side`.
     """
 
     longest_side: int | None = None
     max_pixels: int = 250_000_000
     resize: tuple[int, int] | None = None
+    is_preview: bool = False
 
     def __post_init__(self) -> None:
         if self.longest_side is not None and self.longest_side < 1:
@@ -86,6 +89,8 @@ class DecodeSettings:
                 f"photos can be reduced to a longest side of {self.longest_side} or resized to {_size(self.resize)}:"
                 " choose one"
             )
+        if self.is_preview and self.longest_side is None:
+            raise SettingsError("a preview needs a longest_side")
 
     @classmethod
     def of(
@@ -152,7 +157,11 @@ def _decode(
         if kind == "RAW":
             return raw_decoder.decode(content, longest_side=longest_side, max_pixels=max_pixels)
         return pillow_decoder.decode(
-            content, kind, longest_side=longest_side, max_pixels=max_pixels
+            content,
+            kind,
+            longest_side=longest_side,
+            max_pixels=max_pixels,
+            is_preview=settings.is_preview,
         )
     except PhotoError:
         raise

@@ -20,6 +20,8 @@ from mlsp.photos.sizes import ReadRows, area_means, check_pixels, reduced_size
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
 # is wanted: then its errors are averaged away (measured in docs/photos.md).
 DRAFT_MARGIN: float = 3
+# Likewise of a preview, which Pillow's Lanczos reduces on: as sharp as area means of all pixels (tests/test_thumbnails.py).
+_PREVIEW_MARGIN = 1.25
 
 # Pixels that are copied out of Pillow at once.
 _PIXELS_AT_ONCE = 1_000_000
@@ -28,7 +30,12 @@ _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
 
 def decode(
-    content: bytes, photo_format: PhotoFormat, *, longest_side: int | None, max_pixels: int
+    content: bytes,
+    photo_format: PhotoFormat,
+    *,
+    longest_side: int | None,
+    max_pixels: int,
+    is_preview: bool = False,
 ) -> tuple[UInt8Array, int, int]:
     """Decode a photo.
 
@@ -37,6 +44,7 @@ def decode(
         photo_format: of the content, not RAW.
         longest_side: larger photos are reduced to it; None for never.
         max_pixels: photos with more are refused before they are decoded.
+        is_preview: a JPEG is decoded at the least of its sizes that is a quarter larger than that, and left so.
 
     Returns:
         (h, w, 3) RGB, upright, sRGB; width and height of the upright photo before its reduction.
@@ -51,14 +59,14 @@ def decode(
         width, height = image.size
         check_pixels(width, height, max_pixels)
         size = reduced_size(width, height, longest_side)
-        block = _draft(image, size)
+        block = _draft(image, size, _PREVIEW_MARGIN if is_preview else DRAFT_MARGIN)
         deep_colours = "RGB;16" in str(image.tile[:1])
         image.load()
         if deep_colours:
             # Pillow keeps 8 of 16 bits, but the transparent colour has 16: it can no longer be found.
             image.info.pop("transparency", None)
         mode, read_rows = _row_reader(image)
-        if size == (width, height):
+        if size == (width, height) or (is_preview and isinstance(image, _Jpeg)):
             pixels = _all_rows(image, read_rows)
         else:
             pixels = area_means(read_rows, (width, height), size, block=block)
@@ -141,8 +149,8 @@ def _open(photo_format: PhotoFormat, file: io.BytesIO) -> ImageFile.ImageFile:
             raise ValueError("raw photos are decoded by mlsp.photos.raw_decoder")
 
 
-def _draft(image: ImageFile.ImageFile, size: tuple[int, int]) -> int:
-    """Let a JPEG be decoded at a fraction of its size if that is enough.
+def _draft(image: ImageFile.ImageFile, size: tuple[int, int], margin: float) -> int:
+    """Let a JPEG be decoded at a fraction of its size if that is enough: so many times what is wanted.
 
     Returns:
         How many pixels a decoded one stands for, along each side.
@@ -152,7 +160,7 @@ def _draft(image: ImageFile.ImageFile, size: tuple[int, int]) -> int:
     width, height = image.size
     for block in (8, 4, 2):
         wanted = width // block, height // block
-        if wanted[0] >= DRAFT_MARGIN * size[0] and wanted[1] >= DRAFT_MARGIN * size[1]:
+        if wanted[0] >= margin * size[0] and wanted[1] >= margin * size[1]:
             image.draft(None, wanted)
             return block
     return 1

@@ -9,14 +9,16 @@ from PIL import Image
 
 from mlsp.errors import SettingsError
 from mlsp.photos import DecodeSettings, read_bytes, read_photo
+from mlsp.photos.formats import photo_format
+from mlsp.photos.sizes import reduced_size
 
 THUMBNAIL_MEDIA_TYPE = "image/jpeg"
 # Every picture of one pixel fits.
 FEWEST_BYTES = 1_000
 
 _QUALITIES = (75, 60, 45, 30, 20)
-# A file of at most so many bytes is decoded whole and reduced by Pillow, in half the time of exact means; in a larger one,
-# the decoder's short cuts for large photos are worth more.
+# A file of at most so many bytes that is no JPEG is decoded whole and reduced by Pillow, in half the time of exact means; in a larger
+# one, the decoder's short cuts for large photos are worth more.
 _SMALL_FILE_BYTES = 400_000
 
 
@@ -40,13 +42,19 @@ def thumbnail(source: Path, *, longest_side: int = 320, max_bytes: int = 30_000)
     if max_bytes < FEWEST_BYTES:
         raise SettingsError(f"max_bytes must be at least {FEWEST_BYTES}, got {max_bytes}")
     content = read_bytes(source)
-    is_small = len(content) <= _SMALL_FILE_BYTES
-    settings = DecodeSettings(longest_side=None if is_small else longest_side)
-    picture = Image.fromarray(read_photo(content, settings=settings, source_path=source).pixels)
+    if photo_format(content) == "JPEG":
+        settings = DecodeSettings(longest_side=longest_side, is_preview=True)
+    else:
+        is_small = len(content) <= _SMALL_FILE_BYTES
+        settings = DecodeSettings(longest_side=None if is_small else longest_side)
+    photo = read_photo(content, settings=settings, source_path=source)
+    picture = Image.fromarray(photo.pixels)
     side = longest_side
     while True:
-        # Never enlarges.
-        picture.thumbnail((side, side), Image.Resampling.HAMMING)
+        # Of the whole photo, not of the fraction that was decoded, whose sides are rounded already.
+        size = reduced_size(photo.width, photo.height, side)
+        if picture.size != size:
+            picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2)
         for quality in _QUALITIES:
             encoded = _encode(picture, quality)
             if len(encoded) <= max_bytes:
