@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import logging
 import re
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from mlsp.engines.torch_engine import TorchEngine
 from mlsp.errors import ModelError, SettingsError, WeightsError
 from mlsp.export import check_graph, export_backbone
 from mlsp.exported_backbones import exported_backbone, open_backbone
+from mlsp.extraction_network import NetworkSettings
+from mlsp.extraction_plan import plan_network
 from mlsp.feature_kind import FeatureKind
 from mlsp.weights import load_network
 
@@ -167,6 +171,66 @@ def test_a_transformer_is_not_exported() -> None:
     )
     with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
         exported_backbone(backbone("timm:vit_tiny_patch16_224"), grid=1)
+
+
+def untrained(name: str, folder: Path) -> Path:
+    torch.manual_seed(0)
+    file = folder / f"{name}.pth"
+    torch.save(timm.create_model(name, pretrained=False).state_dict(), file)
+    return file
+
+
+def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "mlsp")
+    spec = backbone("timm:dla46_c")
+    assert spec.is_exportable
+    file = untrained("dla46_c", tmp_path)
+    messages, written = [], []
+    # The second time it is known, and not tried again.
+    for _ in range(2):
+        engine = open_backbone(spec, file, grid=5, cache_dir=tmp_path)
+        assert isinstance(engine, TorchEngine)
+        assert engine.precision == "float32"
+        (message,) = [record.message for record in caplog.records if record.name.startswith("mlsp")]
+        messages.append(message)
+        caplog.clear()
+        (refused,) = (tmp_path / "exports").glob("*.refused")
+        written.append(refused.stat().st_mtime_ns)
+    assert messages[0] == messages[1]
+    assert re.fullmatch(
+        "mlsp: note: torch runs timm:dla46_c, since it has no graph for photos of every size: torch cannot export the network to ONNX:"
+        r" .+\. Run it by torch, see mlsp\.engines\.open_network",
+        messages[0],
+    )
+    assert written[0] == written[1]
+    network, sha256 = load_network(spec, file)
+    assert engine.kind == kind(spec, sha256)
+    batch = photos(64, 64, 1)
+    with torch.no_grad():
+        expected = PooledNetwork(network, spec, 5).eval()(torch.from_numpy(batch)).numpy()
+    np.testing.assert_allclose(engine.pooled(batch), expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ModelError, match="^torch cannot export the network to ONNX: "):
+        exported_backbone(spec, file, grid=5, cache_dir=tmp_path)
+    # Another torch may be able to.
+    version, _, reason = refused.read_text("utf-8").partition("\n")
+    assert version == f"torch {importlib.metadata.version('torch')}"
+    assert messages[0].endswith(reason.strip())
+    settings = NetworkSettings("timm:dla46_c", weights=file, grid="wide")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLSP_CACHE_DIR", str(tmp_path))
+        plan = plan_network(settings)
+    assert (plan.runtime, plan.layout.precision) == ("torch", "float32")
+
+
+def test_weights_of_a_network_without_published_ones_are_read(tmp_path: Path) -> None:
+    spec = backbone("timm:ghostnet_050")
+    assert spec.weights == ()
+    file = untrained("ghostnet_050", tmp_path)
+    network, _ = load_network(spec, file)
+    state = torch.load(file, weights_only=True)
+    assert torch.equal(network.state_dict()["model.conv_stem.weight"], state["conv_stem.weight"])
 
 
 def test_a_graph_of_another_network_is_found_out(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def _export(
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = _first_cause(error)
             raise ModelError(
                 f"torch cannot export the network to ONNX: {reason}. Run it by torch, see mlsp.engines.open_network"
             ) from error
@@ -184,6 +184,14 @@ def _export(
     graph.graph.ClearField("value_info")
     graph.graph.ClearField("metadata_props")
     return graph
+
+
+def _first_cause(error: BaseException) -> str:
+    """What torch failed at, in a line; its own message is advice to the network's author."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _write(model: onnx.ModelProto, output: Path) -> None:

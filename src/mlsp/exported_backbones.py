@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
 
@@ -21,10 +22,23 @@ from mlsp.atomic_file import atomic_write_text
 from mlsp.backbones import TIMM_PREFIX, BackboneSpec
 from mlsp.downloads import digest
 from mlsp.engines import Engine, check_choices, open_engine, open_network
-from mlsp.errors import MissingExtraError, ModelError, SettingsError, WeightsError, unknown_name
+from mlsp.errors import (
+    EngineError,
+    MissingExtraError,
+    MlspError,
+    ModelError,
+    SettingsError,
+    WeightsError,
+    unknown_name,
+)
 from mlsp.feature_kind import FeatureKind, Grid
 from mlsp.views import ViewsName
 from mlsp.weights import fetch_weights, weights_folder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_log = logging.getLogger(__name__)
 
 # To be raised with every change to what `mlsp.export` writes.
 _EXPORT_FORMAT = 2
@@ -106,7 +120,8 @@ def exported_backbone(
     Raises:
         SettingsError: a level is unknown, or the network's record says that it cannot be exported.
         WeightsError: the weights cannot be had, or the graph cannot be written.
-        ModelError: torch cannot export a network of timm, or the graph does not compute what the network does.
+        ModelError: torch cannot export a network of timm, or the graph does not compute what the network does. That is remembered for
+            this version of torch.
         MissingExtraError: it must be exported, and torch or onnx is not installed.
     """
     names = choose_levels(spec, levels)
@@ -124,10 +139,44 @@ def exported_backbone(
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(graph.with_suffix(".lock")):
             if not _is_whole(graph):
+                _check_not_refused(graph)
                 _export(spec, file, found)
     except OSError as error:
         raise WeightsError(f"cannot write {graph}: {error}") from error
     return found
+
+
+def exported_if_possible(
+    spec: BackboneSpec,
+    weights: Path | None = None,
+    *,
+    grid: Grid,
+    levels: Iterable[str] | None = None,
+    cache_dir: Path | None = None,
+) -> ExportedBackbone | None:
+    """Like `exported_backbone`; None for a network that only torch can run, on the processor too.
+
+    Those are the transformers of timm, by their record, and such convolutional networks of timm as turn out so: then the log says why.
+
+    Raises:
+        SettingsError: a level is unknown.
+        WeightsError: the weights cannot be had, or the graph cannot be written.
+        ModelError: the graph of a network that is not timm's does not compute what the network does.
+        MissingExtraError: it must be exported, and torch or onnx is not installed.
+    """
+    if not spec.is_exportable:
+        return None
+    try:
+        return exported_backbone(spec, weights, grid=grid, levels=levels, cache_dir=cache_dir)
+    except ModelError as error:
+        if not spec.name.startswith(TIMM_PREFIX):
+            raise
+        _log.warning(
+            "mlsp: note: torch runs %s, since it has no graph for photos of every size: %s",
+            spec.name,
+            error,
+        )
+        return None
 
 
 def open_backbone(
@@ -146,8 +195,8 @@ def open_backbone(
 ) -> Engine:
     """Open a network from its weights: by OpenVINO on the processor, by torch on a CUDA device.
 
-    On the processor, too, torch runs networks that cannot be exported, such as the transformers of timm; in float32 unless another
-    precision is asked for.
+    On the processor, too, torch runs networks that cannot be exported, see `exported_if_possible`; in float32 unless another precision
+    is asked for.
 
     Args:
         spec: record of the network.
@@ -168,8 +217,12 @@ def open_backbone(
         MissingExtraError: torch or onnx is needed and not installed.
     """
     check_choices(device, precision)
-    if device != "cuda" and spec.is_exportable:
-        exported = exported_backbone(spec, weights, grid=grid, levels=levels, cache_dir=cache_dir)
+    exported = None
+    if device != "cuda":
+        exported = exported_if_possible(
+            spec, weights, grid=grid, levels=levels, cache_dir=cache_dir
+        )
+    if exported is not None:
         kind = exported.kind(views, longest_side, resize)
         return open_engine(exported.file, kind, device=device, precision=precision, streams=streams)
     names = choose_levels(spec, levels)
@@ -237,7 +290,7 @@ def _is_whole(graph: Path) -> bool:
 
 def _export(spec: BackboneSpec, weights: Path, wanted: ExportedBackbone) -> None:
     try:
-        from mlsp.export import check_graph, export_backbone
+        from mlsp.export import export_backbone
         from mlsp.weights import load_network
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "onnx", "onnxscript"):
@@ -246,13 +299,48 @@ def _export(spec: BackboneSpec, weights: Path, wanted: ExportedBackbone) -> None
     network, sha256 = load_network(spec, weights)
     if sha256 != wanted.weights_sha256:
         raise WeightsError(f"weights file {weights} changed while it was read: try again")
-    export_backbone(network, spec, wanted.file, grid=wanted.grid, levels=wanted.levels)
     if spec.name.startswith(TIMM_PREFIX):
-        try:
-            check_graph(network, spec, wanted.file, wanted.kind())
-        except ModelError:
-            wanted.file.unlink()
-            raise
+        _try_export(network, spec, wanted)
+    else:
+        export_backbone(network, spec, wanted.file, grid=wanted.grid, levels=wanted.levels)
     # The graph first: where a process dies between the two, the graph is not taken for whole.
     with atomic_write_text(_sha256_file(wanted.file)) as beside:
         beside.write(f"{digest(wanted.file, 'sha256')}  {wanted.file.name}\n")
+
+
+def _try_export(network: nn.Module, spec: BackboneSpec, wanted: ExportedBackbone) -> None:
+    """Export a network of timm, of which there are more than a thousand, if that is possible; else remember that it is not."""
+    from mlsp.export import check_graph, export_backbone
+
+    try:
+        export_backbone(network, spec, wanted.file, grid=wanted.grid, levels=wanted.levels)
+        check_graph(network, spec, wanted.file, wanted.kind())
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        wanted.file.unlink(missing_ok=True)
+        if isinstance(error, MlspError) and not isinstance(error, ModelError | EngineError):
+            raise
+        # What torch and OpenVINO raise for networks that nobody has tried is no closed list.
+        reason = str(error) if isinstance(error, MlspError) else f"{type(error).__name__}: {error}"
+        with atomic_write_text(_refusal_file(wanted.file)) as beside:
+            beside.write(f"torch {version('torch')}\n{reason}\n")
+        raise ModelError(reason) from error
+
+
+def _refusal_file(graph: Path) -> Path:
+    return graph.with_suffix(".refused")
+
+
+def _check_not_refused(graph: Path) -> None:
+    """Raise what an earlier try by the same torch found: trying takes a minute."""
+    try:
+        torch, _, reason = _refusal_file(graph).read_text(encoding="utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError):
+        return
+    try:
+        is_the_same = torch == f"torch {version('torch')}"
+    except PackageNotFoundError:
+        return
+    if is_the_same:
+        raise ModelError(reason.strip())

@@ -11,7 +11,7 @@ from typing import Literal, cast
 from mlsp.backbones import BackboneSpec, backbone
 from mlsp.engines import check_choices, open_engine, open_network
 from mlsp.errors import MissingExtraError, SettingsError
-from mlsp.exported_backbones import exported_backbone, find_weights
+from mlsp.exported_backbones import exported_if_possible, find_weights
 from mlsp.extraction import ExtractionNetwork
 from mlsp.extraction_network import GRIDS, NetworkSettings, chosen_levels, layout_of
 from mlsp.feature_kind import FeatureKind
@@ -112,8 +112,10 @@ def plan_network(settings: NetworkSettings) -> NetworkPlan:
     """
     check_choices(settings.device, settings.precision)
     spec = backbone(settings.backbone)
-    if settings.device != "cuda" and spec.is_exportable:
-        return _plan_graph(spec, settings)
+    if settings.device != "cuda":
+        planned = _plan_graph(spec, settings)
+        if planned is not None:
+            return planned
     file, sha256 = find_weights(spec, settings.weights)
     levels = chosen_levels(spec, settings.levels)
     kind = FeatureKind(
@@ -134,18 +136,23 @@ def plan_network(settings: NetworkSettings) -> NetworkPlan:
     )
 
 
-def _plan_graph(spec: BackboneSpec, settings: NetworkSettings) -> NetworkPlan:
+def _plan_graph(spec: BackboneSpec, settings: NetworkSettings) -> NetworkPlan | None:
+    """None where only torch can run the network."""
     # OpenVINO is loaded only where it is used.
     from mlsp.engines.openvino_engine import processor_precision
 
+    if not spec.is_exportable:
+        return None
     precision = processor_precision(settings.precision)
     levels = chosen_levels(spec, settings.levels)
-    exported = exported_backbone(
+    exported = exported_if_possible(
         spec,
         settings.weights,
         grid=GRIDS[settings.grid][-1],
         levels=[level.name for level in levels],
     )
+    if exported is None:
+        return None
     kind = exported.kind(cast(ViewsName, settings.views), settings.longest_side, settings.size)
     layout = layout_of(settings, kind, precision)
     return NetworkPlan(layout, spec.smallest_side, exported.file, "openvino", "cpu")

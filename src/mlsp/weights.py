@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 
-from mlsp.backbones import BackboneSpec, WeightsFile, build_network
+from mlsp.backbones import TIMM_PREFIX, BackboneSpec, WeightsFile, build_network
 from mlsp.downloads import (
     Progress,
     RetryPolicy,
@@ -164,6 +164,9 @@ def _load(spec: BackboneSpec, file: Path | None) -> tuple[nn.Module, LoadedWeigh
             None,
         )
     layouts = [record.layout] if record else [known.layout for known in spec.weights]
+    if spec.name.startswith(TIMM_PREFIX):
+        # Also of networks whose weights are not published.
+        layouts = ["timm"]
     state, layout = read_state(path, network, spec.name, layouts)
     source = record.url if record else path.name
     return network, LoadedWeights(state, digest(path, "sha256"), source, layout)

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlsp.backbones import backbone
 from mlsp.datasets import load_ratings
 from mlsp.downloads import digest
-from mlsp.errors import SettingsError, WeightsError, unknown_name
+from mlsp.errors import ModelError, SettingsError, WeightsError, unknown_name
 from mlsp.exported_backbones import exported_backbone
 from mlsp.feature_kind import FeatureKind, Grid
 from mlsp.feature_store import FeatureStore
@@ -220,3 +220,6 @@ def find_backbone_graph(
         return exported_backbone(spec, file, grid=grid, levels=kind.levels).file, ""
     except (SettingsError, WeightsError) as error:
         return None, f"{error}; {hint}"
+    except ModelError as error:
+        # A network of timm that turned out to have no graph.
+        return None, str(error)
