@@ -28,12 +28,12 @@ from mlsp.explaining import (
 from mlsp.explaining.contents import without_content
 from mlsp.explaining.contributions import View, by_cell, by_place
 from mlsp.explaining.files import picture_paths
-from mlsp.explaining.head_slopes import LinearForm, linear_form
 from mlsp.explaining.level_maps import LevelMaps
 from mlsp.explaining.occlusion import rank_correlation
 from mlsp.explaining.picture import smoothed
 from mlsp.explaining.places import Region, level_region, view_regions
 from mlsp.feature_kind import FeatureKind
+from mlsp.linear_form import LinearForm, linear_form
 from mlsp.metrics import srcc
 from mlsp.model import Card, HeadRecord, Model, save_model_record
 from mlsp.pooling import area_weights
@@ -216,7 +216,7 @@ def test_places_add_up_to_the_difference_to_the_photo_without_its_content(
     network = LevelMaps(networks[grid], levels=2, channels=CHANNELS)
     pixels = np.asarray(Image.open(noise(tmp_path / "a.png")))
     view, base = (View.of(network(some), grid) for some in (pixels, without_content(pixels)[0]))
-    form = LinearForm(weights(grid), "roots" if roots else "features")
+    form = LinearForm(weights(grid), "roots" if roots else "features", 0.0)
     amounts = by_place(form, view, base)
     assert [places.shape for places in amounts] == [(48, 64), (12, 16)]
     write_head(tmp_path / "head.onnx", weights(grid), "roots" if roots else "features")
@@ -241,7 +241,7 @@ def test_cells_of_a_linear_head_are_the_sums_of_its_places(
     pixels = np.asarray(Image.open(noise(tmp_path / "a.png")))
     view, base = (View.of(network(some), grid) for some in (pixels, without_content(pixels)[1]))
     cells = by_cell(OpenVinoHead(tmp_path / "head.onnx"), view, base)
-    places = by_place(LinearForm(weights(grid), "features"), view, base)
+    places = by_place(LinearForm(weights(grid), "features", 0.0), view, base)
     assert cells.shape == (6, 8)
     expected = sum(
         level.reshape(6, -1, 8, level.shape[1] // 8).sum(axis=(1, 3)) for level in places
@@ -268,6 +268,7 @@ def test_weights_of_linear_heads_are_found(tmp_path: Path, of: str) -> None:
     assert form is not None
     assert form.of == of
     np.testing.assert_allclose(form.weights, weights(5), atol=1e-6)
+    assert form.bias == pytest.approx(0.1)
 
 
 def test_heads_that_are_not_linear_or_too_wide_have_no_weights(tmp_path: Path) -> None:
@@ -278,7 +279,7 @@ def test_heads_that_are_not_linear_or_too_wide_have_no_weights(tmp_path: Path) -
 
 
 def test_slopes_of_channels_that_are_nowhere_are_0() -> None:
-    form = LinearForm(np.ones((1, 1, 2)), "roots")
+    form = LinearForm(np.ones((1, 1, 2)), "roots", 0.0)
     slopes = form.slopes(np.array([[[0.0, 4.0]]]), np.array([[[0.0, 1.0]]]))
     np.testing.assert_allclose(slopes, [[[0, 1 / 3]]])
 

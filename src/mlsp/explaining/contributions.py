@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsp.arrays import Float32Array, Float64Array
-from mlsp.explaining.head_slopes import Head, LinearForm
+from mlsp.linear_form import Head, LinearForm
 from mlsp.pooling import area_weights
 
 # Cells of the longer side where a head must be asked for each of them.

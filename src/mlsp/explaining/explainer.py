@@ -14,10 +14,10 @@ from mlsp.errors import EngineError, PhotoError, SettingsError, unknown_name
 from mlsp.explaining.contents import without_content
 from mlsp.explaining.contributions import View, by_cell, by_place
 from mlsp.explaining.explanation import Explanation, LevelShare
-from mlsp.explaining.head_slopes import LinearForm, linear_form
 from mlsp.explaining.level_maps import LevelMaps
 from mlsp.explaining.places import Region, level_region, view_regions
 from mlsp.features import Failed
+from mlsp.linear_form import LinearForm, linear_form
 from mlsp.model import HeadRecord, Model
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.scoring import Scorer

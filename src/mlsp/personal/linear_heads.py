@@ -9,26 +9,17 @@ from typing import Protocol
 import numpy as np
 
 from mlsp.arrays import Float32Array, Float64Array
+from mlsp.linear_form import Head, linear_form
 from mlsp.model import Model
 from mlsp.model_records import HeadRecord
 
-# A power of 4, whose root is exact; so large that rounding of the score does not matter.
-_PROBE = 4.0**8
-_ROWS_AT_ONCE = 256
-_CHECKED_ROWS = 4
-# Of the checked scores' size.
-_LARGEST_DIFFERENCE = 1e-3
 
-
-class Head(Protocol):
-    """What reads features."""
+class NarrowHead(Head, Protocol):
+    """What reads narrow features."""
 
     @property
     def channels(self) -> int:
         """C of the features that it reads."""
-
-    def predict(self, features: Float32Array) -> Float32Array:
-        """(N, 1, 1, C) -> (N,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +66,18 @@ def linear_heads(model: Model) -> tuple[LinearHead, ...]:
     )
 
 
-def read_linear_heads(heads: Iterable[tuple[HeadRecord, Head]]) -> tuple[LinearHead, ...]:
+def read_linear_heads(heads: Iterable[tuple[HeadRecord, NarrowHead]]) -> tuple[LinearHead, ...]:
     """Like `linear_heads`, of heads that are open."""
     found = [_linear(record, head) for record, head in heads]
     return tuple(head for head in found if head) if all(found) else ()
 
 
-def _linear(record: HeadRecord, head: Head) -> LinearHead | None:
-    channels = head.channels
-    bias = float(_ask(head, np.zeros((1, channels), np.float32))[0])
-    weights = np.empty(channels)
-    rows = np.zeros((_ROWS_AT_ONCE, channels), np.float32)
-    for start in range(0, channels, _ROWS_AT_ONCE):
-        asked = np.arange(min(_ROWS_AT_ONCE, channels - start))
-        rows[asked, start + asked] = _PROBE
-        weights[start + asked] = (_ask(head, rows[: len(asked)]) - bias) / _PROBE**0.5
-        rows[asked, start + asked] = 0
-    checked = np.random.default_rng(0).random((_CHECKED_ROWS, channels), np.float32) * 4
-    expected = np.sqrt(checked) @ weights + bias
-    difference = np.abs(_ask(head, checked) - expected).max()
-    if not difference <= _LARGEST_DIFFERENCE * max(1.0, float(np.abs(expected).max())):
+def _linear(record: HeadRecord, head: NarrowHead) -> LinearHead | None:
+    form = linear_form(head, (1, 1, head.channels))
+    if form is None or form.of != "roots":
         return None
     middle, spread = _spread(record)
-    return LinearHead(record.name, weights, bias, middle, spread)
-
-
-def _ask(head: Head, features: Float32Array) -> Float64Array:
-    return head.predict(features[:, None, None, :]).astype(np.float64)
+    return LinearHead(record.name, form.weights[0, 0], form.bias, middle, spread)
 
 
 def _spread(record: HeadRecord) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""How a head's score follows its features, found by asking it; so any head can be explained, whatever its graph looks like."""
+"""A head's weights, found by asking it; so any head can be explained and learned from, whatever its graph looks like."""
 
 from __future__ import annotations
 
@@ -33,10 +33,12 @@ class LinearForm:
     Attributes:
         weights: (G, G, C).
         of: what they weigh.
+        bias: score of features that are all 0.
     """
 
     weights: Float64Array
     of: Literal["features", "roots"]
+    bias: float
 
     def slopes(self, features: Float64Array, base: Float64Array) -> Float64Array:
         """What the score gains for each unit of a feature, on the whole way from one photo's features to another's.
@@ -95,5 +97,5 @@ def linear_form(head: Head, shape: tuple[int, int, int]) -> LinearForm | None:
         expected = start + values @ weights
         largest = max(np.abs(said).max(), np.abs(expected - start).max())
         if np.abs(expected - said).max() <= _LARGEST_DIFFERENCE * largest:
-            return LinearForm(weights.reshape(shape), of)
+            return LinearForm(weights.reshape(shape), of, start)
     return None
