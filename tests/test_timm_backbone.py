@@ -224,6 +224,16 @@ def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
     assert (plan.runtime, plan.layout.precision) == ("torch", "float32")
 
 
+def test_a_network_with_three_dimensional_convolutions_runs_by_torch() -> None:
+    spec = backbone("timm:lambda_resnet26t")
+    network = build_network(spec)
+    assert any(array.ndim == 5 for array in network.parameters())
+    engine = TorchEngine(network, spec, kind(spec), device="cpu")
+    features = engine.pooled(photos(64, 64, 1))
+    assert features.shape == (1, 5, 5, spec.channels)
+    assert np.isfinite(features).all()
+
+
 def test_weights_of_a_network_without_published_ones_are_read(tmp_path: Path) -> None:
     spec = backbone("timm:ghostnet_050")
     assert spec.weights == ()

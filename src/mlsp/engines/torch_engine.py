@@ -65,12 +65,11 @@ class TorchEngine:
         network = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         fold_batch_norms(network)
         _convert(network, dtype)
-        self._network = (
-            PooledNetwork(network, spec, kind.grid, levels=kind.levels, dtype=dtype)
-            .eval()
-            .to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
-            .to(device)
-        )
+        pooled = PooledNetwork(network, spec, kind.grid, levels=kind.levels, dtype=dtype).eval()
+        # Torch refuses it to networks with three-dimensional convolutions, of which timm has some.
+        if all(array.ndim != 5 for array in pooled.state_dict().values()):
+            pooled.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
+        self._network = pooled.to(device)
         self._device = torch.device(device)
         self._channels = sum(level.channels for level in spec.levels if level.name in kind.levels)
 
