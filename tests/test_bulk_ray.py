@@ -66,7 +66,8 @@ def job_of(photos: Path, dataset: Path) -> BulkJob:
 def test_a_killed_node_and_a_killed_worker_lose_nothing(
     cluster: Any, photos: Path, tmp_path: Path
 ) -> None:
-    from mlsp.bulk.ray_driver import RaySettings, run_on_ray
+    from mlsp.bulk.ray_cluster import RaySettings
+    from mlsp.bulk.ray_driver import run_on_ray
 
     expected = tmp_path / "one process"
     list(run_local(job_of(photos, expected)))
@@ -95,11 +96,14 @@ def disturbed(cluster: Any, run: Iterator[Any], worker: str) -> Iterator[Any]:
             second = cluster.add_node(**NODE)
         if number < 3 or is_first_lost:
             continue
-        working = set(workers(worker)) - {killed}
+        # Between two results the run finds that it needs another worker, whose process takes seconds to start; meanwhile there shall be
+        # something left to do, on a quick machine too.
+        patience = time.monotonic() + 4
+        while len(working := set(workers(worker)) - {killed}) < 2 and time.monotonic() < patience:
+            time.sleep(0.1)
         if len(working) < 2:
-            # Between two results the run finds that it needs another worker; meanwhile there shall be something left to do.
-            time.sleep(1)
-        elif not killed:
+            continue
+        if not killed:
             killed = working.pop()
             os.kill(killed, signal.SIGKILL)
         else:
@@ -133,7 +137,8 @@ def workers(title: str) -> list[int]:
 
 
 def test_a_cluster_without_room_says_so(cluster: Any, photos: Path, tmp_path: Path) -> None:
-    from mlsp.bulk.ray_driver import RaySettings, run_on_ray
+    from mlsp.bulk.ray_cluster import RaySettings
+    from mlsp.bulk.ray_driver import run_on_ray
 
     del cluster
     settings = RaySettings(cpus_per_worker=64, start_seconds=0.1)
@@ -145,7 +150,7 @@ def test_a_cluster_without_room_says_so(cluster: Any, photos: Path, tmp_path: Pa
 
 
 def test_numbers_below_one() -> None:
-    from mlsp.bulk.ray_driver import RaySettings
+    from mlsp.bulk.ray_cluster import RaySettings
 
     with pytest.raises(SettingsError, match="^workers must be at least 1, got 0$"):
         RaySettings(workers=0)
