@@ -87,7 +87,8 @@ def dataset_seconds(photos: Path) -> float:
 
 def ray_rate(photos: Path, workers: int) -> float:
     """Photos/s of workers that are running: from the last worker's first shard to the last shard."""
-    from mlsp.bulk.ray_driver import RaySettings, run_on_ray
+    from mlsp.bulk.ray_cluster import RaySettings
+    from mlsp.bulk.ray_driver import run_on_ray
 
     ends: list[tuple[float, int]] = []
     for report in run_on_ray(new_job(photos), RaySettings(workers=workers, cpus_per_worker=1)):

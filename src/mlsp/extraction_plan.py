@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from mlsp.backbones import BackboneSpec, backbone
-from mlsp.engines import check_choices, open_engine, open_network
+from mlsp.engines import check_choices, load_torch_engine, open_engine, open_network
 from mlsp.errors import MissingExtraError, SettingsError
 from mlsp.exported_backbones import exported_if_possible, find_weights
 from mlsp.extraction import ExtractionNetwork
@@ -79,13 +79,7 @@ class NetworkPlan:
         """
         if self.runtime == "openvino":
             return
-        try:
-            torch_engine = importlib.import_module("mlsp.engines.torch_engine")
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise MissingExtraError(f"Device {self.device!r}", "train") from error
-        torch_engine.check_device(self.device)
+        load_torch_engine(self.device).check_device(self.device)
 
     def versions(self) -> dict[str, str]:
         """Versions, on this machine, of the packages on which the features depend.

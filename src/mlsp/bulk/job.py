@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from mlsp.bulk.manifest import Manifest
 from mlsp.bulk.records import Shard
-from mlsp.bulk.results import ResultDataset
+from mlsp.bulk.results import ResultDataset, check_folder
 from mlsp.bulk.shard_scoring import ScorerSettings
 from mlsp.bulk.sources import Source, SourceSpec, open_source
 from mlsp.bulk.survey import Fingerprint, Survey, survey
@@ -110,6 +110,7 @@ def prepare(settings: BulkSettings, *, on_photos: Callable[[int], object] | None
         ShardError: a store cannot be reached.
         MissingExtraError: pyarrow or fsspec is not installed.
     """
+    check_folder(settings.dataset)
     model = load_model(settings.scorer.model)
     dataset = ResultDataset.at(
         settings.dataset, heads=(head.name for head in model.heads), model=model.name

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from mlsp.bulk.driver import score_and_write
 from mlsp.bulk.job import BulkJob
-from mlsp.bulk.ray_cluster import DEFAULT_CPUS as DEFAULT_CPUS
-from mlsp.bulk.ray_cluster import RaySettings as RaySettings
+from mlsp.bulk.ray_cluster import RaySettings
 from mlsp.bulk.ray_pool import PoolJob, run_pool
 from mlsp.bulk.records import Shard, ShardReport
 from mlsp.bulk.results import ResultDataset

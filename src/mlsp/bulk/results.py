@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from mlsp.bulk.manifest import MANIFEST_FILE, Manifest
@@ -46,6 +47,27 @@ def columns(heads: Iterable[str]) -> tuple[str, ...]:
     """
     scores = (column for head in heads for column in (head, f"{head}_percentile"))
     return ("id", *scores, "overall", "width", "height", "model", "error")
+
+
+def check_folder(dataset: str) -> None:
+    """Refuse a data set where a file is; nothing is written.
+
+    Args:
+        dataset: folder or URL, as the user gave it.
+
+    Raises:
+        SettingsError: it, or a folder above it, is a file on this machine.
+    """
+    location = local(dataset)
+    if is_url(location):
+        return
+    place = Path(location)
+    found = next((path for path in (place, *place.parents) if path.exists()), place)
+    if found.exists() and not found.is_dir():
+        raise SettingsError(
+            f"--dataset {dataset} cannot be a folder of results: {str(found)!r} is a file. Name a folder, new or of an earlier run;"
+            " a single file of scores is written by --output"
+        )
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,6 @@ def score_into_dataset(
         raise SettingsError(
             "URLs and the options for millions of photos need a place for the results: add --dataset DIR_OR_URL"
         )
-    _check_folder(options.dataset)
     if output is not None or top is not None:
         raise SettingsError(
             "a data set is neither ranked nor a report: leave out --output and --top, or --dataset"
@@ -76,21 +75,6 @@ def score_into_dataset(
     progress.say_failed_earlier(failed_earlier)
     if progress.failed or failed_earlier:
         raise typer.Exit(1)
-
-
-def _check_folder(dataset: str) -> None:
-    from mlsp.bulk.stores import is_url, local
-
-    location = local(dataset)
-    if is_url(location):
-        return
-    place = Path(location)
-    found = next((path for path in (place, *place.parents) if path.exists()), place)
-    if found.exists() and not found.is_dir():
-        raise SettingsError(
-            f"--dataset {dataset} cannot be a folder of results: {str(found)!r} is a file. Name a folder, new or of an earlier run;"
-            " a single file of scores is written by --output"
-        )
 
 
 def _cluster(options: BulkOptions, scorer: ScorerSettings) -> RaySettings:

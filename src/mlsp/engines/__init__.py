@@ -6,6 +6,7 @@ import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Literal, Protocol
 
 import numpy as np
@@ -153,14 +154,26 @@ def open_network(
         WeightsError: the weights cannot be had, or they are not those of the kind.
         MissingExtraError: torch is not installed.
     """
-    try:
-        # By its name, so that scoring on the processor does not depend on torch.
-        torch_engine = importlib.import_module("mlsp.engines.torch_engine")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError(f"Device {device!r}", "train") from error
+    torch_engine = load_torch_engine(device)
     engine: Engine = torch_engine.open_network(
         spec, weights, kind, device=device, precision=precision
     )
     return engine
+
+
+def load_torch_engine(device: str) -> ModuleType:
+    """Give the module `mlsp.engines.torch_engine`, which needs torch.
+
+    Args:
+        device: that it is for, named where torch is missing.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+    """
+    try:
+        # By its name, so that scoring on the processor does not depend on torch.
+        return importlib.import_module("mlsp.engines.torch_engine")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(f"Device {device!r}", "train") from error
