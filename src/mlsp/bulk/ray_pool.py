@@ -27,6 +27,8 @@ _ReportOut = TypeVar("_ReportOut", covariant=True)
 
 TRIES = 3
 _WAIT_SECONDS = 5.0
+# Room for a worker that was asked for is taken at once, or in a second or two.
+_ROOM_SECONDS = 8.0
 
 
 class PoolWorker(Protocol[_TaskIn, _ReportOut]):
@@ -139,6 +141,8 @@ class _Pool(Generic[Task, Report]):
         self._reports: dict[int, Report] = {}
         self._next_report = 0
         self._early_deaths = 0
+        self._room_since: float | None = None
+        self._room_seconds = _ROOM_SECONDS
         # One is drawn ahead, so that the end is known before a worker asks for more.
         self._upcoming = self._drawn(0)
 
@@ -151,6 +155,7 @@ class _Pool(Generic[Task, Report]):
         while True:
             # Reports that were taken made room for more tasks.
             self._hand_out()
+            self._ask_anew()
             self._adapt()
             if not self._running:
                 return
@@ -214,12 +219,38 @@ class _Pool(Generic[Task, Report]):
             left += max(self._job.task_count - self._upcoming.number, 1)
         loading = [worker for worker in self._workers if not worker.is_ready]
         for worker in loading[left:]:
-            self._dismiss(worker)
-            self._running = {key: has for key, has in self._running.items() if has[0] is not worker}
+            self._give_back(worker)
         for _ in range(min(self._limit - len(self._workers), left - len(loading))):
             worker = _Worker[Task](self._actor_class.remote(self._order))
             self._workers.append(worker)
             self._running[worker.actor.prepare.remote()] = worker, None
+
+    def _ask_anew(self) -> None:
+        """Give back a worker that waits for a place while there is room, so that another is asked for.
+
+        Where nodes come and go, Ray sometimes never finds a place for an actor that it was asked for before.
+        """
+        waiting = [worker for worker in self._workers if not worker.is_ready]
+        if not (waiting and self._has_room()):
+            self._room_since = None
+            return
+        now = time.monotonic()
+        if self._room_since is None:
+            self._room_since = now
+        elif now - self._room_since > self._room_seconds:
+            self._give_back(waiting[-1])
+            self._room_since = None
+            # The room may be divided among machines, none of which has enough.
+            self._room_seconds *= 2
+
+    def _has_room(self) -> bool:
+        free = self._ray.available_resources()
+        cpus, gpus = self._settings.cpus_per_worker, self._settings.gpus_per_worker
+        return bool(free.get("CPU", 0) >= cpus and free.get("GPU", 0) >= gpus)
+
+    def _give_back(self, worker: _Worker[Task]) -> None:
+        self._dismiss(worker)
+        self._running = {key: has for key, has in self._running.items() if has[0] is not worker}
 
     def _hand_out(self) -> None:
         """Give tasks to the workers that have too few, first to those that have least; dismiss those for which there is none."""
