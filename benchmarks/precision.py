@@ -20,10 +20,10 @@ import numpy as np
 from mlsp.arrays import Float32Array, Float64Array
 from mlsp.backbones import backbone
 from mlsp.engines import usable_cores
-from mlsp.exported_backbones import open_backbone
 from mlsp.features import Failed, extract_features
 from mlsp.heads import RidgeHead, RidgeSettings, fit_ridge
 from mlsp.metrics import plcc, srcc
+from mlsp.runnable_backbone import runnable_backbone
 
 # One of those that the embedded model's head was chosen from.
 RIDGE = RidgeSettings(alpha=8e-5, even_levels=True)
@@ -43,7 +43,7 @@ def compute(
     name: str, weights: Path | None, precision: str, photos: list[Path]
 ) -> tuple[Float32Array, float]:
     """(photos, C) narrow features, and photos/s."""
-    engine = open_backbone(backbone(name), weights, grid=1, precision=precision)
+    engine = runnable_backbone(backbone(name), weights, grid=1, precision=precision).open()
     features = []
     start = time.perf_counter()
     for result in extract_features(engine, photos, workers=usable_cores() + 1):

@@ -25,6 +25,7 @@ from mlsp.feature_store import FeatureStore, StoreLayout
 from mlsp.features import Failed
 from mlsp.model import load_model
 from mlsp.photo_lists import NamedPhoto, list_photos
+from mlsp.runnable_backbone import RunnableBackbone
 
 ray = pytest.importorskip("ray", reason="the cluster is an extra: pip install 'mlsp[ray]'")
 pytestmark = [
@@ -172,7 +173,8 @@ def plan() -> NetworkPlan:
     spec = backbone(model.kind.backbone)
     channels = tuple(level.channels for level in spec.levels if level.name in model.kind.levels)
     layout = StoreLayout(model.kind, channels, (1,))
-    return NetworkPlan(layout, spec.smallest_side, model.backbone, "openvino", "cpu")
+    network = RunnableBackbone(model.kind, "float32", model.backbone, "openvino", "cpu")
+    return NetworkPlan(network, layout, spec.smallest_side)
 
 
 def test_features_are_the_same_file_whatever_is_killed(

@@ -27,6 +27,7 @@ from mlsp.features import EncodedPhoto, Extracted, Failed
 from mlsp.model import load_model
 from mlsp.photo_lists import NamedPhoto
 from mlsp.pooling import narrow_from_wide
+from mlsp.runnable_backbone import RunnableBackbone
 
 KIND = FeatureKind("tiny", "0" * 64, ("one", "two"), "corners8", None, 5)
 PHOTO = NamedPhoto("a/b.jpg", Path("a/b.jpg"))
@@ -110,13 +111,8 @@ def test_a_graph_of_other_channels_is_refused() -> None:
     model = load_model("default")
     spec = backbone(model.kind.backbone)
     channels = (1,) * len(model.kind.levels)
-    plan = NetworkPlan(
-        StoreLayout(model.kind, channels, (1,)),
-        spec.smallest_side,
-        model.backbone,
-        "openvino",
-        "cpu",
-    )
+    network = RunnableBackbone(model.kind, "float32", model.backbone, "openvino", "cpu")
+    plan = NetworkPlan(network, StoreLayout(model.kind, channels, (1,)), spec.smallest_side)
     assert message(SettingsError, plan.open) == (
         f"backbone.onnx makes features of {sum(level.channels for level in spec.levels)} channels, the feature file holds 17"
     )
@@ -127,13 +123,16 @@ def test_the_plan_of_a_cuda_network_needs_no_device_here() -> None:
         "efficientnet_lite0", grid="both", levels="last2", views="corners8", device="cuda"
     )
     plan = plan_network(settings)
-    assert (plan.runtime, plan.device, plan.layout.precision) == ("torch", "cuda", "bfloat16")
+    network = plan.network
+    assert (network.runtime, network.device, network.precision) == ("torch", "cuda", "bfloat16")
+    assert (plan.layout.kind, plan.layout.precision) == (network.kind, network.precision)
     assert plan.layout.kind.levels == ("block15_depthwise", "head_conv")
     assert plan.layout.level_channels == (1152, 1280)
     assert plan.layout.grids == (1, 5)
-    assert plan.versions().keys() == {"mlsp", "torch"}
+    assert network.versions().keys() == {"mlsp", "torch"}
     # The same network by torch on the processor gives the layout that it gives when it is opened.
-    opened = replace(plan, device="cpu", layout=replace(plan.layout, precision="float32")).open()
+    here = replace(network, device="cpu", precision="float32")
+    opened = replace(plan, network=here, layout=replace(plan.layout, precision="float32")).open()
     assert opened.engine.kind == plan.layout.kind
 
 

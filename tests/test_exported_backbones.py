@@ -19,8 +19,9 @@ from mlsp.backbones import BACKBONES
 from mlsp.backbones.pooled import PooledNetwork
 from mlsp.engines import Engine, open_engine
 from mlsp.errors import SettingsError, WeightsError
-from mlsp.exported_backbones import ExportedBackbone, exported_backbone, open_backbone
+from mlsp.exported_backbones import ExportedBackbone, exported_backbone
 from mlsp.feature_kind import FeatureKind
+from mlsp.runnable_backbone import RunnableBackbone, runnable_backbone
 from mlsp.weights import fetch_weights, load_network
 
 SPEC = BACKBONES["efficientnet_lite0"]
@@ -161,11 +162,17 @@ def test_other_features_get_another_graph(
     assert np.abs(features(other) - narrow).max() > 0.1
 
 
-def test_open_backbone_on_the_processor(filled: tuple[Path, ExportedBackbone]) -> None:
+def test_on_the_processor_openvino_runs_the_graph(
+    filled: tuple[Path, ExportedBackbone],
+) -> None:
     cache_dir, found = filled
-    engine: Engine = open_backbone(
+    network = runnable_backbone(
         SPEC, grid=1, levels=LEVELS, longest_side=400, precision="float32", cache_dir=cache_dir
     )
+    kind = found.kind("whole", 400)
+    assert network == RunnableBackbone(kind, "float32", found.file, "openvino", "cpu")
+    network.check_device()
+    engine: Engine = network.open()
     assert (engine.kind, engine.precision) == (found.kind("whole", 400), "float32")
     assert engine.pooled(PHOTO).shape == (1, 1, 1, 32 + 240)
 
@@ -207,5 +214,8 @@ def test_cuda_where_there_is_none() -> None:
         "device 'cuda' needs a CUDA device and a torch that was built for it, and torch finds none:"
         " use device 'cpu'"
     )
+    network = runnable_backbone(SPEC, grid=1, device="cuda")
     with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
-        open_backbone(SPEC, grid=1, device="cuda")
+        network.open()
+    with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
+        network.check_device()

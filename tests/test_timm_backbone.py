@@ -17,10 +17,11 @@ from mlsp.backbones.pooled import PooledNetwork
 from mlsp.engines.torch_engine import TorchEngine
 from mlsp.errors import ModelError, SettingsError, WeightsError
 from mlsp.export import check_graph, export_backbone
-from mlsp.exported_backbones import exported_backbone, open_backbone
+from mlsp.exported_backbones import exported_backbone
 from mlsp.extraction_network import NetworkSettings
 from mlsp.extraction_plan import plan_network
 from mlsp.feature_kind import FeatureKind
+from mlsp.runnable_backbone import runnable_backbone
 from mlsp.weights import load_network
 
 try:
@@ -148,7 +149,9 @@ def test_weights_of_timm_are_read_and_run(weights: Path, tmp_path: Path) -> None
         torch.equal(array, state[name.removeprefix("model.")])
         for name, array in network.state_dict().items()
     )
-    engine = open_backbone(spec, weights, grid=5, precision="float32", cache_dir=tmp_path)
+    engine = runnable_backbone(
+        spec, weights, grid=5, precision="float32", cache_dir=tmp_path
+    ).open()
     assert engine.kind == kind(spec, sha256)
     assert isinstance(engine, TorchEngine) == (weights.stem in TRANSFORMERS)
     batch = photos(131, 197)
@@ -167,7 +170,7 @@ def test_weights_of_another_network_are_refused(weights: Path) -> None:
 def test_a_transformer_is_not_exported() -> None:
     message = (
         "no graph of timm:vit_tiny_patch16_224 is right for photos of every size:"
-        " open_backbone runs it by torch"
+        " runnable_backbone has torch run it"
     )
     with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
         exported_backbone(backbone("timm:vit_tiny_patch16_224"), grid=1)
@@ -190,7 +193,7 @@ def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
     messages, written = [], []
     # The second time it is known, and not tried again.
     for _ in range(2):
-        engine = open_backbone(spec, file, grid=5, cache_dir=tmp_path)
+        engine = runnable_backbone(spec, file, grid=5, cache_dir=tmp_path).open()
         assert isinstance(engine, TorchEngine)
         assert engine.precision == "float32"
         (message,) = [record.message for record in caplog.records if record.name.startswith("mlsp")]
@@ -221,7 +224,7 @@ def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLSP_CACHE_DIR", str(tmp_path))
         plan = plan_network(settings)
-    assert (plan.runtime, plan.layout.precision) == ("torch", "float32")
+    assert (plan.network.runtime, plan.layout.precision) == ("torch", "float32")
 
 
 def test_a_network_with_three_dimensional_convolutions_runs_by_torch() -> None:

@@ -9,19 +9,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from mlsp.atomic_file import atomic_write_text
 from mlsp.backbones import TIMM_PREFIX, BackboneSpec
 from mlsp.downloads import digest
-from mlsp.engines import Engine, check_choices, open_engine, open_network
 from mlsp.errors import (
     EngineError,
     MissingExtraError,
@@ -37,8 +35,6 @@ from mlsp.weights import fetch_weights, weights_folder
 
 if TYPE_CHECKING:
     from torch import nn
-
-_log = logging.getLogger(__name__)
 
 # To be raised with every change to what `mlsp.export` writes.
 _EXPORT_FORMAT = 2
@@ -127,7 +123,7 @@ def exported_backbone(
     names = choose_levels(spec, levels)
     if not spec.is_exportable:
         raise SettingsError(
-            f"no graph of {spec.name} is right for photos of every size: open_backbone runs it by torch"
+            f"no graph of {spec.name} is right for photos of every size: runnable_backbone has torch run it"
         )
     file, sha256 = find_weights(spec, weights, cache_dir)
     folder = weights_folder(cache_dir).with_name("exports")
@@ -144,92 +140,6 @@ def exported_backbone(
     except OSError as error:
         raise WeightsError(f"cannot write {graph}: {error}") from error
     return found
-
-
-def exported_if_possible(
-    spec: BackboneSpec,
-    weights: Path | None = None,
-    *,
-    grid: Grid,
-    levels: Iterable[str] | None = None,
-    cache_dir: Path | None = None,
-) -> ExportedBackbone | None:
-    """Like `exported_backbone`; None for a network that only torch can run, on the processor too.
-
-    Those are the transformers of timm, by their record, and such convolutional networks of timm as turn out so: then the log says why.
-
-    Raises:
-        SettingsError: a level is unknown.
-        WeightsError: the weights cannot be had, or the graph cannot be written.
-        ModelError: the graph of a network that is not timm's does not compute what the network does.
-        MissingExtraError: it must be exported, and torch or onnx is not installed.
-    """
-    if not spec.is_exportable:
-        return None
-    try:
-        return exported_backbone(spec, weights, grid=grid, levels=levels, cache_dir=cache_dir)
-    except ModelError as error:
-        if not spec.name.startswith(TIMM_PREFIX):
-            raise
-        _log.warning(
-            "mlsp: note: torch runs %s, since it has no graph for photos of every size: %s",
-            spec.name,
-            error,
-        )
-        return None
-
-
-def open_backbone(
-    spec: BackboneSpec,
-    weights: Path | None = None,
-    *,
-    grid: Grid,
-    levels: Iterable[str] | None = None,
-    views: ViewsName = "whole",
-    longest_side: int | None = None,
-    resize: tuple[int, int] | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    streams: int | None = None,
-    cache_dir: Path | None = None,
-) -> Engine:
-    """Open a network from its weights: by OpenVINO on the processor, by torch on a CUDA device.
-
-    On the processor, too, torch runs networks that cannot be exported, see `exported_if_possible`; in float32 unless another precision
-    is asked for.
-
-    Args:
-        spec: record of the network.
-        weights: file of weights; by default the record's preferred one, found or downloaded.
-        grid: 1 or 5 cells of each side of a pooled map.
-        levels: names of the levels to keep, in any order; all by default.
-        views: what of the photo the network sees.
-        longest_side: photos are reduced to this many pixels first; None for never.
-        resize: width and height that every photo is brought to first; None for its own.
-        device: see `mlsp.engines.open_engine`, also for the next two.
-        precision: number format.
-        streams: batches computed at the same time by the processor.
-        cache_dir: see `mlsp.weights.weights_folder`.
-
-    Raises:
-        SettingsError: an argument is unknown, or this machine lacks the device or the precision.
-        WeightsError: the weights cannot be had, or the graph cannot be written.
-        MissingExtraError: torch or onnx is needed and not installed.
-    """
-    check_choices(device, precision)
-    exported = None
-    if device != "cuda":
-        exported = exported_if_possible(
-            spec, weights, grid=grid, levels=levels, cache_dir=cache_dir
-        )
-    if exported is not None:
-        kind = exported.kind(views, longest_side, resize)
-        return open_engine(exported.file, kind, device=device, precision=precision, streams=streams)
-    names = choose_levels(spec, levels)
-    file, sha256 = find_weights(spec, weights, cache_dir)
-    kind = FeatureKind(spec.name, sha256, names, views, longest_side, grid, resize)
-    place: Literal["cpu", "cuda"] = "cuda" if device == "cuda" else "cpu"
-    return open_network(spec, file, kind, device=place, precision=precision)
 
 
 def find_weights(

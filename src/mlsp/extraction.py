@@ -1,7 +1,7 @@
 """Photos -> one feature file: `mlsp extract`. Interrupted at any moment it goes on where it was.
 
-list_photos ── Shard ────┐
-open_extraction_network ┴ Extraction ─ extract_features ─ FeatureStore
+list_photos ── Shard ──────┐
+plan_network ─ NetworkPlan ┴ Extraction ─ extract_features ─ FeatureStore
 
 `mlsp.bulk.ray_extraction` does the same with a cluster.
 """
@@ -166,7 +166,7 @@ class Extraction(UnfinishedFile):
     """An extraction of photos into a feature file; use it in `with`, and iterate over `results()`.
 
     Args:
-        network: see `mlsp.extraction_network.open_extraction_network`.
+        network: see `mlsp.extraction_plan.NetworkPlan.open`.
         photos: all photos of the file, done or not; the same in the same order whenever it is continued.
         output: the feature file; is made, or continued where it was.
         retry_failed: try photos again that failed in an earlier run.

@@ -1,4 +1,4 @@
-"""Opens the network of an extraction: name, levels, weights, grid and views -> an engine and the layout of its feature file."""
+"""Which features an extraction makes, in a user's words, and the layout of their file; `mlsp.extraction_plan` finds the network."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import cast, get_args
 
 from mlsp.backbones import BackboneSpec, Level, backbone
 from mlsp.errors import SettingsError, unknown_name
-from mlsp.exported_backbones import open_backbone
-from mlsp.extraction import ExtractionNetwork
 from mlsp.feature_codec import STORED_DTYPES, StoredDtype
 from mlsp.feature_compression import Compression
 from mlsp.feature_kind import FeatureKind, Grid
 from mlsp.feature_schema import StoreLayout
 from mlsp.photos import DecodeSettings
 from mlsp.photos.sizes import parse_size
-from mlsp.views import VIEW_COUNTS, ViewsName
+from mlsp.views import VIEW_COUNTS
 
 # What is kept; the last is what the network computes.
 GRIDS: dict[str, tuple[Grid, ...]] = {"narrow": (1,), "wide": (5,), "both": (1, 5)}
@@ -105,31 +103,6 @@ def chosen_levels(spec: BackboneSpec, levels: str) -> tuple[Level, ...]:
         if name not in known:
             raise SettingsError(unknown_name(f"level of {spec.name}", name, known))
     return tuple(level for level in spec.levels if level.name in names)
-
-
-def open_extraction_network(settings: NetworkSettings) -> ExtractionNetwork:
-    """Find or download a network's weights, export it once where the engine wants that, and open the engine.
-
-    Raises:
-        SettingsError: this machine lacks the device or the precision.
-        WeightsError: the weights cannot be had, or are of another network.
-        MissingExtraError: torch, or what compresses, is needed and not installed.
-    """
-    spec = backbone(settings.backbone)
-    levels = chosen_levels(spec, settings.levels)
-    engine = open_backbone(
-        spec,
-        settings.weights,
-        grid=GRIDS[settings.grid][-1],
-        levels=[level.name for level in levels],
-        views=cast(ViewsName, settings.views),
-        longest_side=settings.longest_side,
-        resize=settings.size,
-        device=settings.device,
-        precision=settings.precision,
-    )
-    layout = layout_of(settings, engine.kind, engine.precision)
-    return ExtractionNetwork(engine, layout, spec.smallest_side)
 
 
 def layout_of(settings: NetworkSettings, kind: FeatureKind, precision: str) -> StoreLayout:

@@ -117,16 +117,17 @@ class _PhotoWorker:
         """Open the network."""
         order = self._order
         try:
-            check_versions(order.plan.versions(), order.versions, order.host)
+            check_versions(order.plan.network.versions(), order.versions, order.host)
             with tempfile.TemporaryDirectory(prefix="mlsp-") as folder:
-                file = Path(folder, order.plan.file.name)
+                file = Path(folder, order.plan.network.file.name)
                 file.write_bytes(order.file.data)
                 found = hashlib.sha256(order.file.data).hexdigest()
                 if found != order.file_sha256:
                     raise SettingsError(
                         f"the network arrived with SHA-256 {found}, expected {order.file_sha256}: try again"
                     )
-                self._network = replace(order.plan, file=file).open(streams=order.streams)
+                network = replace(order.plan.network, file=file)
+                self._network = replace(order.plan, network=network).open(streams=order.streams)
         except MissingExtraError as error:
             # Its class cannot be pickled; and it is missing on that machine, which may be another.
             raise SettingsError(f"on {socket.gethostname()}: {error}") from None
@@ -185,7 +186,7 @@ class RayExtraction(UnfinishedFile):
         kind = plan.layout.kind
         self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
         self._plan = plan
-        self._settings = replace(settings, gpus_per_worker=int(plan.device == "cuda"))
+        self._settings = replace(settings, gpus_per_worker=int(plan.network.device == "cuda"))
         self._lost: list[tuple[NamedPhoto, str]] = []
         super().__init__(plan.layout, photos, output, retry_failed=retry_failed)
 
@@ -223,9 +224,9 @@ class RayExtraction(UnfinishedFile):
         """
         if not self._todo:
             return
-        if self._plan.device == "cuda" and self._settings.address == LOCAL:
+        if self._plan.network.device == "cuda" and self._settings.address == LOCAL:
             # Ray would wait for a GPU to come.
-            self._plan.check_device()
+            self._plan.network.check_device()
         size = _piece_size(self._plan.layout, len(self._todo))
         job = PoolJob(
             worker=_PhotoWorker,
@@ -276,12 +277,12 @@ class RayExtraction(UnfinishedFile):
             yield _Piece(tuple(rows), tuple(absolute))
 
     def _order(self) -> _Order:
-        content = np.fromfile(self._plan.file, np.uint8)
+        content = np.fromfile(self._plan.network.file, np.uint8)
         return _Order(
             self._plan,
             content,
             hashlib.sha256(content.data).hexdigest(),
-            self._plan.versions(),
+            self._plan.network.versions(),
             socket.gethostname(),
             self._decode,
             self._settings.cpus_per_worker,

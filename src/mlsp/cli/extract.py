@@ -163,7 +163,8 @@ def extract(
     from mlsp.cli.progress import RunProgress
     from mlsp.errors import SettingsError
     from mlsp.extraction import Extraction, Shard
-    from mlsp.extraction_network import NetworkSettings, open_extraction_network
+    from mlsp.extraction_network import NetworkSettings
+    from mlsp.extraction_plan import plan_network
     from mlsp.features import Failed
     from mlsp.photo_lists import list_photos
 
@@ -188,7 +189,7 @@ def extract(
             raise SettingsError("--ray-cpus is for a cluster: add --on ray")
         photos = part.of(list_photos(source))
         run = Extraction(
-            open_extraction_network(settings),
+            plan_network(settings).open(),
             photos,
             output,
             retry_failed=retry_failed,
@@ -198,7 +199,6 @@ def extract(
     else:
         from mlsp.bulk.ray_cluster import RaySettings
         from mlsp.bulk.ray_extraction import RayExtraction
-        from mlsp.extraction_plan import plan_network
 
         cluster = RaySettings.parse(on, workers=workers, cpus_per_worker=ray_cpus)
         photos = part.of(list_photos(source))
