@@ -127,20 +127,22 @@ def flops(name: str, views: ViewsName) -> int:
     return int(counter.get_total_flops())
 
 
-def matrix_peak(precision: str) -> float:
-    """Floating-point operations a second of a large matrix product on all usable cores, the best of several.
+def matrix_peak(precision: str, device: str = "cpu") -> float:
+    """Floating-point operations a second of a large matrix product on all usable cores or a CUDA device, the best of several.
 
     Measured beside each run, because the speed of a shared machine drifts: 183 and 201 GFLOP/s were seen in two processes. A network may
     still come out a little above it.
     """
     torch.set_num_threads(usable_cores())
-    size = 2048
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-    left, right = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
+    size = 2048 if device == "cpu" else 8192
+    dtype = getattr(torch, precision)
+    left, right = (torch.randn(size, size, dtype=dtype, device=device) for _ in range(2))
     seconds = []
     for _ in range(6):
         started = time.perf_counter()
         torch.mm(left, right)
+        if device == "cuda":
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
     return 2.0 * size**3 / min(seconds)
 

@@ -1,10 +1,10 @@
 """How fast heads learn from stored features: epochs from memory and from the file, reading alone, the head alone, and the floor.
 
-    python benchmarks/training.py [--rows 235574] [--wide-rows 512] [--only narrow wide] [--json FILE]
+    python benchmarks/training.py [--rows 235574] [--wide-rows 512] [--only narrow wide] [--device cuda] [--json FILE]
 
 The file is synthetic: InceptionResNet-v2's 16,928 channels, narrow float16, one view; every row is really read and checked. The floor of a
-step is the arithmetic of its products over the speed of a large matrix product on the same cores: two of the first dense layer (its input needs
-no gradient), three of the others. The rest of a step is memory: Adam reads and writes 28 bytes a weight.
+step is the arithmetic of its products over the speed of a large matrix product on the same cores or the same CUDA device: two of the first dense
+layer (its input needs no gradient), three of the others. The rest of a step is memory: Adam reads and writes 28 bytes a weight.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from mlsp.training.batches import FeatureBatches, training_batches
 from mlsp.training.distributed import World
 from mlsp.training.learning_form import HeadAdam, LearningHead
 
-ALONE = World(0, 1, 1, torch.device("cpu"))
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 BATCH = 128
 
@@ -63,19 +62,30 @@ def reading(store: FeatureStore, grid: Grid, rows: int, steps: int) -> float:
 
 
 def learning(
-    store: FeatureStore, spec: HeadSpec, levels: list[Level], precision: str, rows: int, steps: int
+    store: FeatureStore,
+    spec: HeadSpec,
+    levels: list[Level],
+    precision: str,
+    rows: int,
+    steps: int,
+    *,
+    device: str,
 ) -> dict[str, float]:
     """Seconds a step: the head alone, from memory and from the file."""
-    learner = LearningHead(build_head(spec, levels), ALONE, PRECISIONS[precision])
+    world = World(0, 1, 1, torch.device(device))
+    learner = LearningHead(build_head(spec, levels), world, PRECISIONS[precision])
     optimizer = HeadAdam(learner, 1e-4)
     dtype = PRECISIONS[precision] if spec.grid > 1 else torch.float32
     learner.begin_epoch(0)
 
     def step(array: Any) -> None:
-        features = torch.from_numpy(array)[:, 0].to(dtype)
+        features = torch.from_numpy(array)[:, 0].to(world.device).to(dtype)
         count = len(features)
         outputs = learner.learn_from(features, rows=count, own=slice(0, count))
-        optimizer.step((outputs - 5).square().mean())
+        loss = (outputs - 5).square().mean()
+        optimizer.step(loss)
+        # As training does, which also waits for the device so.
+        loss.item()
 
     wanted = list(training_batches(np.arange(rows), size=BATCH, views=1, seed=0, epoch=1))[:steps]
     streamed = FeatureBatches(store, np.arange(rows), spec.grid, memory_bytes=0)
@@ -109,7 +119,7 @@ def operations(spec: HeadSpec, levels: list[Level], size: int) -> int:
 
 
 def measure(
-    folder: Path, name: str, levels: list[Level], rows: int, steps: int
+    folder: Path, name: str, levels: list[Level], rows: int, steps: int, *, device: str
 ) -> list[dict[str, object]]:
     """One line a precision."""
     spec = HeadSpec(name)
@@ -121,11 +131,12 @@ def measure(
     with FeatureStore.open(path) as store:
         read = reading(store, spec.grid, rows, steps)
         for precision in PRECISIONS:
-            peak = matrix_peak(precision)
-            seconds = learning(store, spec, levels, precision, rows, steps)
+            peak = matrix_peak(precision, device)
+            seconds = learning(store, spec, levels, precision, rows, steps, device=device)
             slowest = seconds["file_s"]
             row = {
                 "head": name,
+                "device": device,
                 "channels": sum(level.channels for level in levels),
                 "precision": precision,
                 "rows": rows,
@@ -164,6 +175,7 @@ def main() -> None:
         "--levels", type=int, nargs="+", default=[43], help="last levels of wide heads"
     )
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--folder", type=Path, help="where the files are made; default: temporary")
     parser.add_argument("--json", type=Path)
     settings = parser.parse_args()
@@ -175,12 +187,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=settings.folder) as name:
         folder = Path(name)
         if "narrow" in settings.only:
-            found += measure(folder, "single_3fc", levels, settings.rows, settings.steps)
+            found += measure(
+                folder,
+                "single_3fc",
+                levels,
+                settings.rows,
+                settings.steps,
+                device=settings.device,
+            )
         if "wide" in settings.only:
             for count in settings.levels:
                 for head in ("pool_3fc_released", "pool_3fc"):
                     found += measure(
-                        folder, head, levels[-count:], settings.wide_rows, settings.wide_steps
+                        folder,
+                        head,
+                        levels[-count:],
+                        settings.wide_rows,
+                        settings.wide_steps,
+                        device=settings.device,
                     )
     if settings.json is not None:
         settings.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

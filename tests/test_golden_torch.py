@@ -20,7 +20,9 @@ from golden import (
     read_pixels,
 )
 from mlsp.backbones import backbone
-from mlsp.pooling import pool
+from mlsp.engines.torch_engine import TorchEngine
+from mlsp.feature_kind import FeatureKind
+from mlsp.pooling import narrow_from_wide, pool
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,3 +61,34 @@ def test_features_are_those_of_keras(
     expected = read_features(reference_data, name)[f"{photo}.png/{kind}"]
     errors = level_errors(backbone(name), found, expected)
     assert max(errors.values()) <= TOLERANCE, errors
+
+
+@pytest.mark.parametrize(
+    ("device", "name", "photo"),
+    [
+        ("cpu", "inception_v3", "beach_120x90"),
+        *(
+            pytest.param("cuda", name, photo, marks=pytest.mark.gpu)
+            for name in ("inception_v3", "inception_resnet_v2")
+            for photo in PHOTOS
+        ),
+    ],
+)
+def test_the_engine_in_float32_gives_features_of_keras(
+    reference_data: Path, device: str, name: str, photo: str
+) -> None:
+    spec = backbone(name)
+    levels = tuple(level.name for level in spec.levels)
+    engine = TorchEngine(
+        golden_network(reference_data, name),
+        spec,
+        FeatureKind(name, "0" * 64, levels, "whole", None, 5),
+        device=device,
+        precision="float32",
+    )
+    wide = engine.pooled(read_pixels(reference_data, photo)[None])
+    expected = read_features(reference_data, name)
+    for found, kind in ((narrow_from_wide(wide), "narrow"), (wide, "wide")):
+        if f"{photo}.png/{kind}" in expected:
+            errors = level_errors(spec, found, expected[f"{photo}.png/{kind}"])
+            assert max(errors.values()) <= TOLERANCE, errors

@@ -22,7 +22,9 @@ Rows = NDArray[np.intp]
 # Views of a photo for the network: pixels (H, W, 3) and the row of the table -> (V, h, w, 3).
 CutViews = Callable[[UInt8Array, int], UInt8Array]
 # Of the views that go through a network at once: 20 of 224×224, or 3 of 629×497.
-PIXELS_AT_ONCE = 1_000_000
+_PIXELS_AT_ONCE = 1_000_000
+# What a pixel takes of a CUDA device's memory in training; no network at hand takes more, in either precision.
+_CUDA_BYTES_A_PIXEL = 8 << 10
 
 
 @dataclass
@@ -123,6 +125,14 @@ def batches(
         yield batch
 
 
+def pixels_at_once(device: torch.device) -> int:
+    """Pixels of the views that go through a network at once: few on the processor, as many as the memory holds on a CUDA device."""
+    if device.type != "cuda":
+        return _PIXELS_AT_ONCE
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return max(_PIXELS_AT_ONCE, memory // _CUDA_BYTES_A_PIXEL)
+
+
 def pieces(
     views: Sequence[UInt8Array], *, at_most: int | None, device: torch.device
 ) -> list[Piece]:
@@ -130,19 +140,17 @@ def pieces(
 
     Args:
         views: of the batch, (1, h, w, 3) each.
-        at_most: views at once; None for as many as have `PIXELS_AT_ONCE` pixels, at least one.
+        at_most: views at once; None for as many as have `pixels_at_once` pixels, at least one.
         device: where the network is.
     """
     by_size: dict[tuple[int, ...], list[int]] = {}
     for place, view in enumerate(views):
         by_size.setdefault(view.shape, []).append(place)
-    found = []
+    found, pixels = [], pixels_at_once(device)
     for shape, places in by_size.items():
-        count = at_most or max(1, PIXELS_AT_ONCE // (shape[1] * shape[2]))
+        count = at_most or max(1, pixels // (shape[1] * shape[2]))
         for start in range(0, len(places), count):
             chosen = places[start : start + count]
-            pixels = np.concatenate([views[place] for place in chosen])
-            found.append(
-                Piece(torch.tensor(chosen, device=device), torch.from_numpy(pixels).to(device))
-            )
+            joined = torch.from_numpy(np.concatenate([views[place] for place in chosen]))
+            found.append(Piece(torch.tensor(chosen, device=device), joined.to(device)))
     return found

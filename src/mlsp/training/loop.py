@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlsp.arrays import Float32Array
 from mlsp.errors import SettingsError
 from mlsp.heads import HeadSpec, ScoreHead
 from mlsp.metrics import plcc, srcc
 from mlsp.ratings import RatingTable
 from mlsp.splits import Split
-from mlsp.training.batches import FeatureBatches, Rows, ordered_batches, training_batches
+from mlsp.training.batches import FeatureBatches, Halves, Rows, ordered_batches, training_batches
 from mlsp.training.distributed import World
 from mlsp.training.learning_form import HeadAdam, LearningHead
 from mlsp.training.recipes import Schedule
@@ -72,7 +73,7 @@ def predict(
     size = max(1, views_at_once // features.views)
     found = []
     for array in features.read(ordered_batches(rows, size=size)):
-        views = torch.from_numpy(array).to(device, dtype)
+        views = _moved(array, device, dtype)
         outputs = outputs_of(views.flatten(0, 1)).float()
         outputs = outputs.reshape(len(views), features.views, -1)
         found.append(mean_over_views(outputs, spec).cpu())
@@ -185,7 +186,7 @@ class Learning:
         own = [batch.part(world.share(len(batch.rows))) for batch in batches]
         total = 0.0
         for whole, part, array in zip(batches, own, self._features.read(own), strict=True):
-            features = torch.from_numpy(array)[:, 0].to(world.device, self._dtype)
+            features = _moved(array, world.device, self._dtype)[:, 0]
             total += self._step(features, part.rows, len(whole.rows), epoch)
             if world.is_first:
                 self._watch.batch_done(len(whole.rows))
@@ -255,6 +256,11 @@ class Learning:
         if self._folder is not None:
             # A kill may have come between the state and the log.
             self._folder.write_log(self.log)
+
+
+def _moved(array: Halves | Float32Array, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Features on a device, converted there: torch would convert them before it moves them, which takes longer than the head."""
+    return torch.from_numpy(array).to(device).to(dtype)
 
 
 def _copied(head: ScoreHead) -> dict[str, Tensor]:
