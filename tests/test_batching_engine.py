@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mlsp.engines import ConstantEngine
-from mlsp.engines.batching_engine import BatchingEngine, BatchSettings
+from mlsp.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.errors import EngineError, SettingsError
 from mlsp.model import load_model
 
@@ -109,6 +109,50 @@ def test_views_of_a_photo_stay_together(gated: GatedEngine) -> None:
     assert [count for count, _, _ in gated.shapes] == [1, 2, 4]
 
 
+def test_a_batch_has_no_more_pixels_than_it_may(gated: GatedEngine) -> None:
+    # Of 5×6 pixels three photos, or one of two views, of 9×6 one; a photo of more goes alone.
+    callers = busy(gated, BatchSettings(4, most_pixels=100))
+    for number, (height, views) in enumerate([(5, 1)] * 4 + [(5, 2)] * 2 + [(9, 1), (9, 1)], 1):
+        callers.bring(photo(number, height, views))
+    callers.bring(photo(9, height=20))
+    gated.gate.set()
+    assert callers.greys() == list(range(10))
+    assert gated.shapes == [
+        (1, 5, 6),
+        (3, 5, 6),
+        (1, 5, 6),
+        (2, 5, 6),
+        (2, 5, 6),
+        (1, 9, 6),
+        (1, 9, 6),
+        (1, 20, 6),
+    ]
+
+
+def test_a_batch_that_waits_takes_no_more_pixels_than_it_may(gated: GatedEngine) -> None:
+    gated.gate.set()
+    callers = Callers(
+        BatchingEngine(gated, BatchSettings(4, wait_ms=60_000, most_pixels=60), streams=1)
+    )
+    for number in range(4):
+        callers.bring(photo(number), is_computed=True)
+    assert callers.greys() == list(range(4))
+    assert gated.shapes == [(2, 5, 6)] * 2
+
+
+def test_batches_of_a_cuda_device_do_not_grow_with_the_photos() -> None:
+    def photos(height: int, width: int, views: int = 1) -> int:
+        # Takes no memory.
+        views_of_it = np.broadcast_to(np.uint8(0), (views, height, width, 3))
+        return CUDA_BATCH.photos_of(views_of_it)
+
+    assert photos(497, 629) == 16
+    assert photos(1000, 1500) == 11
+    assert photos(4000, 6000) == 1
+    assert photos(435, 550, views=8) == 8
+    assert photos(4000, 6000, views=8) == 1
+
+
 def test_a_photo_that_the_network_cannot_take_fails_alone(gated: GatedEngine) -> None:
     callers = busy(gated, BatchSettings(4))
     for grey in (1, UNLIKED, 3, 4):
@@ -164,6 +208,9 @@ def test_settings_that_cannot_be(gated: GatedEngine) -> None:
         assert str(caught.value) == (
             f"a batch must wait 0 milliseconds or more for others, got {wait_ms}"
         )
+    with pytest.raises(SettingsError) as caught:
+        BatchSettings(2, most_pixels=0)
+    assert str(caught.value) == "a batch must be at least 1 pixel, got 0"
     with pytest.raises(SettingsError) as caught:
         BatchingEngine(gated, BatchSettings(2), streams=0)
     assert str(caught.value) == "streams must be at least 1, got 0"

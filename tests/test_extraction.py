@@ -16,9 +16,11 @@ from PIL import Image
 from mlsp.arrays import Float32Array, UInt8Array
 from mlsp.backbones import backbone
 from mlsp.engines import ConstantEngine, Precision
+from mlsp.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.errors import EngineError, FeatureStoreError, MlspError, PhotoTooSmallError, SettingsError
 from mlsp.extraction import Extraction, ExtractionNetwork, Shard
 from mlsp.extraction_network import NetworkSettings, chosen_levels
+from mlsp.extraction_plan import plan_network
 from mlsp.feature_kind import FeatureKind
 from mlsp.feature_merge import merge
 from mlsp.feature_store import FeatureStore, StoreLayout
@@ -215,6 +217,65 @@ class LoudEngine:
     def pooled(self, batch: UInt8Array) -> Float32Array:
         value = 1e5 if batch[0, 0, 0, 0] > 100 else 1.0
         return np.full((len(batch), 1, 1, 1), value, np.float32)
+
+
+def test_photos_of_one_size_go_through_the_network_together(tmp_path: Path) -> None:
+    """As on a CUDA device, by torch on the processor."""
+    from mlsp.backbones import build_network
+    from mlsp.engines.torch_engine import TorchEngine
+
+    spec = backbone("efficientnet_lite0")
+    levels = spec.levels[:2]
+    kind = FeatureKind(
+        spec.name, "0" * 64, tuple(level.name for level in levels), "whole_mirrored", None, 5
+    )
+    alone = TorchEngine(build_network(spec), spec, kind, device="cpu")
+    shapes: list[tuple[int, ...]] = []
+
+    class Watched(TorchEngine):
+        def __init__(self) -> None:
+            self.__dict__.update(alone.__dict__)
+
+        def pooled(self, batch: UInt8Array) -> Float32Array:
+            shapes.append(batch.shape[:3])
+            return super().pooled(batch)
+
+    rng = np.random.default_rng(0)
+    sizes = [*[(64, 50)] * 9, *[(50, 64)] * 7, *[(100, 65)] * 2]
+    for number, (width, height) in enumerate(sizes):
+        pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number:02}.png")
+    (tmp_path / "12.png").write_bytes(b"no photo")
+    photos = list_photos(tmp_path)
+    layout = StoreLayout(kind, tuple(level.channels for level in levels), (1, 5), dtype="float32")
+    # Three small photos of two views, or one large; with time for three to come.
+    settings = BatchSettings(4, wait_ms=2000, most_pixels=25_000)
+    joined = BatchingEngine(Watched(), settings, streams=1)
+    results = run(photos, tmp_path / "joined.h5", made=ExtractionNetwork(joined, layout, 32))
+    assert [result.source for result in results] == [photo.path for photo in photos]
+    assert [number for number, result in enumerate(results) if isinstance(result, Failed)] == [12]
+    counts = [count for count, height, _ in shapes if height != 65]
+    assert (sum(counts), max(counts)) == (2 * 15, 2 * 3)
+    assert [shape for shape in shapes if shape[1] == 65] == [(2, 65, 100)] * 2
+    run(photos, tmp_path / "alone.h5", made=ExtractionNetwork(alone, layout, 32))
+    with (
+        FeatureStore.open(tmp_path / "alone.h5") as expected,
+        FeatureStore.open(tmp_path / "joined.h5") as found,
+    ):
+        assert found.failed().tolist() == expected.failed().tolist() == [12]
+        for row in set(range(len(photos))) - {12}:
+            assert found.photo(row) == expected.photo(row)
+            for grid in (1, 5):
+                features = expected.read(row, grid=grid)
+                difference = np.abs(found.read(row, grid=grid) - features).max()
+                assert difference <= 1e-4 * np.sqrt((features**2).mean())
+
+
+@pytest.mark.gpu
+def test_on_a_cuda_device_photos_are_joined() -> None:
+    opened = plan_network(NetworkSettings("efficientnet_lite0", device="cuda")).open()
+    assert isinstance(opened.engine, BatchingEngine)
+    assert (opened.engine.settings, opened.engine.streams) == (CUDA_BATCH, 1)
 
 
 def test_features_that_the_dtype_cannot_hold_fail_their_photo_only(

@@ -1,3 +1,4 @@
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -33,6 +34,14 @@ def test_items_are_drawn_lazily_and_work_stops_with_the_caller() -> None:
     assert len(drawn) <= 3 + 2 * 4
     left = set(threading.enumerate()) - others
     assert not [thread for thread in left if thread.name.startswith("mlsp")]
+
+
+def test_few_results_are_kept() -> None:
+    drawn = itertools.count()
+    results = map_in_order(str, iter(lambda: next(drawn), 99), workers=5, window=7)
+    assert [next(results) for _ in range(3)] == ["0", "1", "2"]
+    assert next(drawn) == 7 + 2
+    assert list(results)[-1] == "98"
 
 
 def test_several_items_run_at_once() -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from mlsp.backbones import backbone
 from mlsp.caches import FeatureCache, ScoreCache
 from mlsp.engines import ConstantEngine, open_network
-from mlsp.engines.batching_engine import BatchSettings
+from mlsp.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.engines.openvino_engine import OpenVinoHead
 from mlsp.errors import PhotoTooSmallError, SettingsError, UnsupportedPhotoError
 from mlsp.features import Extracted
@@ -170,17 +170,27 @@ def test_in_batches_each_photo_has_its_own_result(tmp_path: Path) -> None:
     assert list(alone.score(photos)) == results
 
 
+def test_other_batches_replace_those_that_a_scorer_has() -> None:
+    scorer = fake_scorer()[0].in_batches(CUDA_BATCH, streams=1)
+    other = scorer.in_batches(BatchSettings(4, wait_ms=5))
+    assert (scorer.threads, other.threads) == (3 + 2 * 16, 3 + 2 * 4)
+    engine = other._engine
+    assert isinstance(engine, BatchingEngine)
+    assert isinstance(engine.engine, CountingEngine)
+    assert (engine.settings, engine.streams) == (BatchSettings(4, wait_ms=5), 1)
+
+
 def test_in_batches_no_more_photos_are_decoded_at_once(tmp_path: Path) -> None:
     scorer = fake_scorer()[0].in_batches(BatchSettings(4), streams=1)
     content = red_photo(tmp_path / "a.png", 9).read_bytes()
     for _ in range(3):
-        scorer._decoding.acquire()
+        scorer._places._reading.acquire()
     results: list[Scored | Failed] = []
     thread = threading.Thread(target=lambda: results.append(scorer.score_content(content)))
     thread.start()
     thread.join(0.1)
     assert not results
-    scorer._decoding.release()
+    scorer._places._reading.release()
     thread.join(10)
     assert isinstance(results[0], Scored)
 

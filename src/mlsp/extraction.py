@@ -170,8 +170,8 @@ class Extraction(UnfinishedFile):
         photos: all photos of the file, done or not; the same in the same order whenever it is continued.
         output: the feature file; is made, or continued where it was.
         retry_failed: try photos again that failed in an earlier run.
-        workers: photos decoded and computed at the same time; by default one more than the cores, so that one decodes while the
-            others compute.
+        workers: photos decoded at the same time, and computed, if the engine does not join them; by default one more than the cores, so
+            that one decodes while the others compute.
         max_pixels: photos with more are refused before they are decoded; by default as `DecodeSettings`.
 
     Raises:

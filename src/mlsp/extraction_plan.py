@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from mlsp.backbones import backbone
+from mlsp.engines.batching_engine import CUDA_BATCH, BatchingEngine
 from mlsp.errors import SettingsError
 from mlsp.extraction import ExtractionNetwork
 from mlsp.extraction_network import GRIDS, NetworkSettings, chosen_levels, layout_of
@@ -31,6 +32,8 @@ class NetworkPlan:
     def open(self, *, streams: int | None = None) -> ExtractionNetwork:
         """Open the network on this machine; for arguments and errors see `RunnableBackbone.open`.
 
+        On a CUDA device photos of one size that wait anyway go through it together.
+
         Raises:
             SettingsError: the network gives other features, too.
         """
@@ -39,6 +42,8 @@ class NetworkPlan:
             raise SettingsError(
                 f"{self.network.file.name} makes features of {engine.channels} channels, the feature file holds {self.layout.channels}"
             )
+        if self.network.device == "cuda":
+            engine = BatchingEngine(engine, CUDA_BATCH, streams=1)
         return ExtractionNetwork(engine, self.layout, self.smallest_side)
 
 

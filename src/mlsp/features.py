@@ -6,18 +6,16 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlsp.arrays import Float32Array, UInt8Array
+from mlsp.engines import Engine
+from mlsp.engines.photo_places import PhotoPlaces
 from mlsp.errors import EngineError, PhotoError, PhotoTooSmallError
 from mlsp.feature_codec import StoredArray
 from mlsp.feature_kind import FeatureKind
 from mlsp.parallel import map_in_order
 from mlsp.photos import DecodeSettings, read_bytes, read_photo
 from mlsp.views import cut_views
-
-if TYPE_CHECKING:
-    from mlsp.engines import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ def extract_features(
     Args:
         engine: its kind says which views to cut.
         sources: photo files; read lazily, a few ahead of the results.
-        workers: photos decoded and computed at the same time.
+        workers: photos decoded at the same time, and computed, if the engine does not join them.
         decode: how photos are read; by default as the engine's kind wants it.
         smallest_side: pixels that the network needs of each side of a view.
 
@@ -93,31 +91,54 @@ def extract_features(
         fail, is a `Failed`.
     """
     kind = engine.kind
+    places = PhotoPlaces(engine, workers)
     settings = decode or DecodeSettings(longest_side=kind.longest_side, resize=kind.resize)
 
     def extract(source: Path) -> Extracted | Failed:
-        return extract_photo(engine, source, decode=settings, smallest_side=smallest_side)
+        return extract_photo(
+            engine, source, decode=settings, smallest_side=smallest_side, places=places
+        )
 
-    return map_in_order(extract, sources, workers=workers)
+    # Wide features take megabytes a photo: threads that only wait for a batch have one photo each.
+    window = places.threads + 3 * workers
+    return map_in_order(extract, sources, workers=places.threads, window=window)
 
 
 def extract_photo(
-    engine: Engine, source: Path, *, decode: DecodeSettings, smallest_side: int
+    engine: Engine,
+    source: Path,
+    *,
+    decode: DecodeSettings,
+    smallest_side: int,
+    places: PhotoPlaces,
 ) -> Extracted | Failed:
-    """Compute the features of one photo; see `extract_features`."""
-    try:
+    """Compute the features of one photo; see `extract_features`.
+
+    Args:
+        engine: as there.
+        source: the photo.
+        decode: how it is read.
+        smallest_side: as there.
+        places: of the engine, shared by all threads that bring it photos.
+    """
+    kind = engine.kind
+
+    def read() -> tuple[tuple[int, int, str], UInt8Array]:
         content = read_bytes(source)
         photo = read_photo(content, settings=decode, source_path=source)
-        views = cut_views(photo.pixels, engine.kind.views)
-        _check_size(views, smallest_side, engine.kind)
-        features = engine.pooled(views)
+        views = cut_views(photo.pixels, kind.views)
+        _check_size(views, smallest_side, kind)
+        return (photo.width, photo.height, hashlib.sha256(content).hexdigest()), views
+
+    try:
+        with places.photo(read) as ((width, height, sha256), views):
+            features = engine.pooled(views)
     except PhotoError as error:
         return Failed(source, error)
     except EngineError as error:
         # One photo that the network cannot take must not end a run of thousands.
         return Failed(source, PhotoError(str(error)))
-    sha256 = hashlib.sha256(content).hexdigest()
-    return Extracted(source, features, photo.width, photo.height, sha256)
+    return Extracted(source, features, width, height, sha256)
 
 
 def _check_size(views: UInt8Array, smallest_side: int, kind: FeatureKind) -> None:

@@ -27,7 +27,11 @@ def check_workers(workers: int) -> None:
 
 
 def map_in_order(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    *,
+    workers: int,
+    window: int | None = None,
 ) -> Generator[_Result, None, None]:
     """Apply a function to items, several at a time.
 
@@ -38,6 +42,7 @@ def map_in_order(
         function: must be safe to call from several threads.
         items: may be endless.
         workers: calls at the same time.
+        window: items whose results are not drawn yet, at most; by default four a worker.
 
     Yields:
         One result for each item, in their order. An exception of `function` is raised at its item's turn.
@@ -46,18 +51,18 @@ def map_in_order(
         SettingsError: `workers` is below 1.
     """
     check_workers(workers)
-    return _map_in_order(function, items, workers)
+    return _map_in_order(function, items, workers, workers * _WINDOW if window is None else window)
 
 
 def _map_in_order(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
+    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int, most: int
 ) -> Generator[_Result, None, None]:
     window: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="mlsp") as pool:
         try:
             for item in items:
                 window.append(pool.submit(function, item))
-                if len(window) >= workers * _WINDOW:
+                if len(window) >= most:
                     yield window.popleft().result()
             while window:
                 yield window.popleft().result()

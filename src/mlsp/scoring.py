@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy as np
 from mlsp.arrays import Float16Array, Float32Array, UInt8Array
 from mlsp.caches import CachedFeatures, CachedScores, FeatureCache, NullCache, ScoreCache
 from mlsp.engines import Engine, check_choices, open_engine, usable_cores
-from mlsp.engines.batching_engine import BatchingEngine, BatchSettings
+from mlsp.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
+from mlsp.engines.photo_places import PhotoPlaces
 from mlsp.errors import (
     EngineError,
     ModelError,
@@ -27,7 +27,7 @@ from mlsp.errors import (
 from mlsp.feature_kind import kind_record
 from mlsp.features import Extracted, Failed
 from mlsp.model import Model, load_model
-from mlsp.parallel import check_workers, map_in_order
+from mlsp.parallel import map_in_order
 from mlsp.photos import (
     DecodeSettings,
     Photo,
@@ -40,8 +40,6 @@ from mlsp.photos import (
 from mlsp.scored import Head, Heads, Score, Scored
 from mlsp.views import cut_views
 
-# A CUDA device computes one batch at a time; not tuned, as no such device was at hand.
-_CUDA_BATCH = BatchSettings(16)
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -74,7 +72,7 @@ class Scorer:
         max_pixels: int | None = None,
         runtime: str = "openvino",
     ) -> None:
-        check_workers(workers)
+        self._places = PhotoPlaces(engine, workers)
         if engine.kind != model.kind:
             raise SettingsError(
                 f"the engine makes features of {engine.kind}, model {model.name!r} reads {model.kind}"
@@ -82,9 +80,6 @@ class Scorer:
         self.model = model
         self._engine = engine
         self._heads = Heads(model, heads)
-        self._threads = workers
-        # Photos may be decoded to hundreds of megabytes before they are reduced, so a batch's are not decoded all at once.
-        self._decoding = threading.BoundedSemaphore(workers)
         self._cache: ScoreCache | NullCache[CachedScores] = (
             cache if cache is not None else NullCache()
         )
@@ -156,12 +151,12 @@ class Scorer:
             max_pixels=max_pixels,
             runtime="torch" if device == "cuda" else "openvino",
         )
-        return scorer.in_batches(_CUDA_BATCH, streams=1) if device == "cuda" else scorer
+        return scorer.in_batches(CUDA_BATCH, streams=1) if device == "cuda" else scorer
 
     @property
     def threads(self) -> int:
         """Photos that `score` works on at the same time; so many calls of `score_content` keep the scorer busy."""
-        return self._threads
+        return self._places.threads
 
     def in_batches(
         self,
@@ -175,20 +170,20 @@ class Scorer:
         Scores are those of a photo alone, up to the order of additions. Photos are decoded as before, `workers` at a time.
 
         Args:
-            settings: how photos are joined.
-            streams: batches computed at the same time; one a core by default.
+            settings: how photos are joined; in place of this scorer's own settings, if it joins them already.
+            streams: batches computed at the same time; by default as this scorer does, else one a core.
             computing: told the number of photos before each run of the network, from several threads.
 
         Raises:
             SettingsError: `streams` is below 1.
         """
-        streams = usable_cores() if streams is None else streams
+        engine, usual = self._engine, usable_cores()
+        if isinstance(engine, BatchingEngine):
+            usual, engine = engine.streams, engine.engine
+        streams = usual if streams is None else streams
         scorer = copy.copy(self)
-        scorer._engine = BatchingEngine(
-            self._engine, settings, streams=streams, computing=computing
-        )
-        # While each stream computes a batch, another one gathers.
-        scorer._threads = self._threads + 2 * streams * settings.most_photos
+        scorer._engine = BatchingEngine(engine, settings, streams=streams, computing=computing)
+        scorer._places = PhotoPlaces(scorer._engine, self._places.workers)
         return scorer
 
     def score(self, sources: Iterable[Path]) -> Generator[Scored | Failed, None, None]:
@@ -204,7 +199,7 @@ class Scorer:
         Raises:
             SettingsError: `sources` is one path instead of several.
         """
-        return map_in_order(self._score_file, _several(sources), workers=self._threads)
+        return map_in_order(self._score_file, _several(sources), workers=self.threads)
 
     def features(self, sources: Iterable[Path]) -> Generator[Extracted | Failed, None, None]:
         """Give the features that the heads read, remembered where the photo was scored before.
@@ -218,7 +213,7 @@ class Scorer:
         Raises:
             SettingsError: `sources` is one path instead of several.
         """
-        return map_in_order(self._features_of_file, _several(sources), workers=self._threads)
+        return map_in_order(self._features_of_file, _several(sources), workers=self.threads)
 
     def scores_of(self, features: Float32Array) -> Mapping[str, Score]:
         """Score a photo by its features.
@@ -258,7 +253,7 @@ class Scorer:
             pixels = reduce_pixels(pixels, self._decode.longest_side)
         if self._decode.resize is not None:
             pixels = resize_pixels(pixels, self._decode.resize)
-        features = self._pooled(Photo(pixels, None, width, height))
+        features = self._pooled(self._views(Photo(pixels, None, width, height)))
         return self.scores_of(features.astype(np.float32))
 
     def score_content(self, content: bytes, *, source: Path = Path("photo")) -> Scored | Failed:
@@ -314,20 +309,18 @@ class Scorer:
         if known is not None:
             check_pixels(known.width, known.height, self._decode.max_pixels)
             return known
-        with self._decoding:
+
+        def read() -> tuple[Photo, UInt8Array]:
             photo = read_photo(content, settings=self._decode, source_path=source)
-        known = CachedFeatures(self._pooled(photo), photo.width, photo.height)
+            return photo, self._views(photo)
+
+        with self._places.photo(read) as (photo, views):
+            known = CachedFeatures(self._pooled(views), photo.width, photo.height)
         self._feature_cache.put(sha256, self._feature_key, known)
         return known
 
-    def _pooled(self, photo: Photo) -> Float16Array:
-        """Features of a photo, (V, G, G, C), in steps of 16 bits, as they are remembered: scores must not depend on what is."""
-        self._check_size(photo)
-        features = self._engine.pooled(cut_views(photo.pixels, self.model.kind.views))
-        return np.clip(features, -_LARGEST, _LARGEST).astype(np.float16)
-
-    def _check_size(self, photo: Photo) -> None:
-        # After the reduction: of a narrow strip it leaves too little, too.
+    def _views(self, photo: Photo) -> UInt8Array:
+        # The size is that after the reduction: of a narrow strip it leaves too little, too.
         height, width = photo.pixels.shape[:2]
         least = self.model.smallest_side
         if min(height, width) < least:
@@ -336,6 +329,12 @@ class Scorer:
             raise PhotoTooSmallError(
                 f"too small to be judged: {width} × {height} pixels{reduced}, expected at least {least} on each side"
             )
+        return cut_views(photo.pixels, self.model.kind.views)
+
+    def _pooled(self, views: UInt8Array) -> Float16Array:
+        """Features of a photo, (V, G, G, C), in steps of 16 bits, as they are remembered: scores must not depend on what is."""
+        features = self._engine.pooled(views)
+        return np.clip(features, -_LARGEST, _LARGEST).astype(np.float16)
 
 
 def _several(sources: Iterable[Path]) -> Iterable[Path]:

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy as np
 from mlsp.arrays import UInt8Array
 from mlsp.bulk.ray_cluster import LOCAL, RaySettings
 from mlsp.bulk.ray_pool import PoolJob, run_pool
+from mlsp.engines.photo_places import PhotoPlaces
 from mlsp.errors import (
     FeatureStoreError,
     FeatureValueError,
@@ -110,8 +112,6 @@ class _PhotoWorker:
     def __init__(self, order: _Order) -> None:
         self._order = order
         self._network: ExtractionNetwork | None = None
-        # As for a process of its own: one more than the cores, so that one decodes while the others compute.
-        self._threads = ThreadPoolExecutor(order.streams + 1, thread_name_prefix="mlsp")
 
     def prepare(self) -> None:
         """Open the network."""
@@ -131,10 +131,16 @@ class _PhotoWorker:
         except MissingExtraError as error:
             # Its class cannot be pickled; and it is missing on that machine, which may be another.
             raise SettingsError(f"on {socket.gethostname()}: {error}") from None
+        # As for a process of its own: one more than the cores, so that one decodes while the others compute.
+        self._places = PhotoPlaces(self._network.engine, order.streams + 1)
+        self._threads = ThreadPoolExecutor(self._places.threads, thread_name_prefix="mlsp")
 
     def work(self, task: _Piece) -> _PieceReport:
         """Compute the features of a piece."""
-        results = tuple(self._threads.map(self._extract, task.photos))
+        network = self._network
+        if network is None:
+            raise SettingsError("the worker has no network yet")
+        results = tuple(self._threads.map(partial(self._extract, network), task.photos))
         unseen = frozenset(
             number
             for number, result in enumerate(results)
@@ -142,16 +148,15 @@ class _PhotoWorker:
         )
         return _PieceReport(task.rows, results, unseen, socket.gethostname())
 
-    def _extract(self, photo: NamedPhoto) -> EncodedPhoto | Failed:
-        if self._network is None:
-            raise SettingsError("the worker has no network yet")
+    def _extract(self, network: ExtractionNetwork, photo: NamedPhoto) -> EncodedPhoto | Failed:
         result = extract_photo(
-            self._network.engine,
+            network.engine,
             photo.path,
             decode=self._order.decode,
-            smallest_side=self._network.smallest_side,
+            smallest_side=network.smallest_side,
+            places=self._places,
         )
-        return encode_photo(result, photo, self._network.layout)
+        return encode_photo(result, photo, network.layout)
 
 
 class RayExtraction(UnfinishedFile):

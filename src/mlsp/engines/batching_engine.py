@@ -5,10 +5,12 @@ thread ─ photo ┼ waiting ─ those of one size ┼ features ─ thread
 thread ─ photo ┘           one call each    └ features ─ thread
 
 Only photos that have to wait anyway, because all streams of the engine are busy, are joined, unless the settings let a stream wait for more.
+`mlsp.engines.photo_places` says how many threads bring photos.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +32,8 @@ class BatchSettings:
     Attributes:
         most_photos: of one batch, at least 1.
         wait_ms: milliseconds that a photo may be held back for others of its size, at least 0; 0 joins only what waits already.
+        most_pixels: of the views of all photos of one batch, at least 1, so that the engine's memory does not grow with the photos. A
+            photo with more is computed alone.
 
     Raises:
         SettingsError: a number is out of range.
@@ -37,6 +41,8 @@ class BatchSettings:
 
     most_photos: int
     wait_ms: float = 0
+    # 64 squares of 512 pixels.
+    most_pixels: int = 1 << 24
 
     def __post_init__(self) -> None:
         if self.most_photos < 1:
@@ -45,6 +51,21 @@ class BatchSettings:
             raise SettingsError(
                 f"a batch must wait 0 milliseconds or more for others, got {self.wait_ms}"
             )
+        if self.most_pixels < 1:
+            raise SettingsError(f"a batch must be at least 1 pixel, got {self.most_pixels}")
+
+    def photos_of(self, views: UInt8Array) -> int:
+        """Most photos with such views, (V, H, W, 3), that a batch may have."""
+        return max(1, min(self.most_photos, self.most_pixels // pixel_count(views)))
+
+
+# A CUDA device computes one batch at a time; not tuned, as no such device was at hand.
+CUDA_BATCH = BatchSettings(16)
+
+
+def pixel_count(views: UInt8Array) -> int:
+    """Pixels of all views of a photo, (V, H, W, 3)."""
+    return math.prod(views.shape[:3])
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +89,11 @@ class BatchingEngine:
         streams: batches computed at the same time.
         computing: told the number of photos before each call of the engine, from several threads.
 
+    Attributes:
+        engine: as given, and so the next two.
+        settings: how photos are joined.
+        streams: batches computed at the same time.
+
     Raises:
         SettingsError: `streams` is below 1.
     """
@@ -82,8 +108,9 @@ class BatchingEngine:
     ) -> None:
         if streams < 1:
             raise SettingsError(f"streams must be at least 1, got {streams}")
-        self._engine = engine
-        self._settings = settings
+        self.engine = engine
+        self.settings = settings
+        self.streams = streams
         self._computing = computing
         self._pool = ThreadPoolExecutor(streams, thread_name_prefix="mlsp-batch")
         self._joined = threading.Condition()
@@ -94,17 +121,17 @@ class BatchingEngine:
     @property
     def kind(self) -> FeatureKind:
         """What its features are."""
-        return self._engine.kind
+        return self.engine.kind
 
     @property
     def precision(self) -> Precision:
         """Number format it computes in."""
-        return self._engine.precision
+        return self.engine.precision
 
     @property
     def channels(self) -> int:
         """C of its features."""
-        return self._engine.channels
+        return self.engine.channels
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
         """Compute the features of a photo's views, maybe together with others; see `Engine.pooled`."""
@@ -118,7 +145,8 @@ class BatchingEngine:
 
     def _joins_open(self, photo: _Waiting) -> bool:
         for group in self._open:
-            if len(group) < self._settings.most_photos and _fit(group[0], photo):
+            most = self.settings.photos_of(photo.views)
+            if len(group) < most and _fit(group[0], photo):
                 group.append(photo)
                 self._joined.notify_all()
                 return True
@@ -131,14 +159,14 @@ class BatchingEngine:
 
     def _take(self) -> list[_Waiting]:
         """Take the photo that waits longest, and others of its size."""
-        most = self._settings.most_photos
         with self._joined:
             if not self._waiting:
                 return []
             first = self._waiting[0]
+            most = self.settings.photos_of(first.views)
             group = [photo for photo in self._waiting if _fit(first, photo)][:most]
             self._waiting = [photo for photo in self._waiting if photo not in group]
-            left = first.since + self._settings.wait_ms / 1000 - time.monotonic()
+            left = first.since + self.settings.wait_ms / 1000 - time.monotonic()
             if len(group) < most and left > 0:
                 self._open.append(group)
                 self._joined.wait_for(lambda: len(group) >= most, left)
@@ -154,7 +182,7 @@ class BatchingEngine:
         try:
             self._computing(len(group))
             views = [photo.views for photo in group]
-            features = self._engine.pooled(np.concatenate(views) if len(views) > 1 else views[0])
+            features = self.engine.pooled(np.concatenate(views) if len(views) > 1 else views[0])
         except Exception as error:
             if len(group) == 1:
                 group[0].features.set_exception(error)
