@@ -34,6 +34,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from mlsp.engines import ConstantEngine
+from mlsp.engines.batching_engine import CUDA_BATCH
 from mlsp.errors import SettingsError
 from mlsp.features import Failed
 from mlsp.scored import Scored
@@ -79,6 +80,7 @@ class SlowScorer:
 
     def __init__(self, scorer: Scorer) -> None:
         self.model = scorer.model
+        self.batches = None
         self._scorer = scorer
         self.let = threading.Semaphore(0)
 
@@ -363,6 +365,37 @@ def test_a_caller_that_leaves_a_batch_harms_no_other(scorer: Scorer, examples: P
         assert [stayer.result().status_code for stayer in stayers] == [200] * 3
         assert engine.batches == [4]
         until(lambda: service._queue.held == 0)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "threads", "joined"),
+    [({}, 2 + 2 * 16, 4), ({"batch_photos": 2, "batch_wait_ms": 50}, 2 + 2 * 2, 2)],
+)
+def test_batches_of_a_cuda_device_stay_or_are_replaced(
+    scorer: Scorer, examples: Path, chosen: dict[str, Any], threads: int, joined: int
+) -> None:
+    """By the embedded model's engine, joined as `Scorer.load` joins it there."""
+    content = (examples / "clock_motion.png").read_bytes()
+    engine = GatedEngine(scorer)
+    gated = Scorer(scorer.model, engine, [FirstFeature()] * 2, workers=2)
+    gated = gated.in_batches(CUDA_BATCH, streams=1)
+    with serving(gated, **chosen) as (address, service), ThreadPoolExecutor(5) as pool:
+        inner: Any = service._queue
+        assert (inner._pool._max_workers, inner._scorer.threads) == (threads, threads)
+        assert inner._scorer.batches.most_pixels == CUDA_BATCH.most_pixels
+        assert inner._scorer.batches.wait_ms == chosen.get("batch_wait_ms", 0)
+        answers = [pool.submit(httpx.post, f"{address}/v1/scores", content=content)]
+        until(lambda: len(engine.batches) == 1)
+        answers += [
+            pool.submit(httpx.post, f"{address}/v1/scores", content=content) for _ in range(4)
+        ]
+        until(lambda: len(inner._scorer._engine._waiting) == 4)
+        engine.gate.set()
+        assert [answer.result().status_code for answer in answers] == [200] * 5
+        lines = httpx.get(f"{address}/metrics").text.splitlines()
+    assert engine.batches == [1, *[joined] * (4 // joined)]
+    assert "mlsp_batch_photos_sum 5.0" in lines
+    assert f"mlsp_batch_photos_count {len(engine.batches)}.0" in lines
 
 
 def test_fuzzed_by_its_own_description(scorer: Scorer) -> None:

@@ -158,6 +158,11 @@ class Scorer:
         """Photos that `score` works on at the same time; so many calls of `score_content` keep the scorer busy."""
         return self._places.threads
 
+    @property
+    def batches(self) -> BatchSettings | None:
+        """How photos are joined, see `in_batches`; None where each goes through the network alone."""
+        return self._engine.settings if isinstance(self._engine, BatchingEngine) else None
+
     def in_batches(
         self,
         settings: BatchSettings,
@@ -253,8 +258,8 @@ class Scorer:
             pixels = reduce_pixels(pixels, self._decode.longest_side)
         if self._decode.resize is not None:
             pixels = resize_pixels(pixels, self._decode.resize)
-        features = self._pooled(self._views(Photo(pixels, None, width, height)))
-        return self.scores_of(features.astype(np.float32))
+        views = self._views(Photo(pixels, None, width, height))
+        return self.scores_of(self._pooled(views).astype(np.float32))
 
     def score_content(self, content: bytes, *, source: Path = Path("photo")) -> Scored | Failed:
         """Score a photo whose file is in memory. Safe to call from several threads at once.
@@ -301,8 +306,7 @@ class Scorer:
             return Failed(source, error)
         except EngineError as error:
             return Failed(source, PhotoError(str(error)))
-        values = found.values.astype(np.float32)
-        return Extracted(source, values, found.width, found.height, sha256)
+        return Extracted(source, found.values.astype(np.float32), found.width, found.height, sha256)
 
     def _known_features(self, source: Path, content: bytes, sha256: str) -> CachedFeatures:
         known = self._feature_cache.get(sha256, self._feature_key)
@@ -333,8 +337,7 @@ class Scorer:
 
     def _pooled(self, views: UInt8Array) -> Float16Array:
         """Features of a photo, (V, G, G, C), in steps of 16 bits, as they are remembered: scores must not depend on what is."""
-        features = self._engine.pooled(views)
-        return np.clip(features, -_LARGEST, _LARGEST).astype(np.float16)
+        return np.clip(self._engine.pooled(views), -_LARGEST, _LARGEST).astype(np.float16)
 
 
 def _several(sources: Iterable[Path]) -> Iterable[Path]:

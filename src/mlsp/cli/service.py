@@ -18,6 +18,13 @@ def service(
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="NAME|DIR", help="Model; see `mlsp models`.")
     ] = "default",
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device",
+            help="auto, cpu or cuda. auto is cpu; cuda needs torch and the network's published weights.",
+        ),
+    ] = "auto",
     precision: Annotated[
         str, typer.Option("--precision", help="auto, float32 or bfloat16.")
     ] = "auto",
@@ -33,13 +40,15 @@ def service(
         int, typer.Option("--queue", metavar="N", help="Photos that may wait; others get a 503.")
     ] = 256,
     batch_photos: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--batch",
             metavar="N",
-            help="Photos of one size that go through the network together where they wait anyway; 1 for none.",
+            help="Photos of one size that go through the network together where they wait anyway; 1 for none. By default 16 with "
+            "--device cuda, else none.",
+            show_default=False,
         ),
-    ] = 1,
+    ] = None,
     batch_wait_ms: Annotated[
         float,
         typer.Option(
@@ -91,6 +100,7 @@ def service(
         count = usable_cores() + 1 if workers is None else workers
         scorer = Scorer.load(
             model,
+            device=device,
             precision=precision,
             workers=count,
             cache=caches.scores,

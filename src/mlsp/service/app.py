@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -94,7 +95,7 @@ class Service:
 
     Args:
         scorer: scores; its cache, if it has one, is used.
-        workers: photos decoded and scored at the same time; batches, if the settings want them, are filled by more.
+        workers: photos decoded and scored at the same time; batches, if the scorer or the settings want them, are filled by more.
         settings: limits.
 
     Attributes:
@@ -108,8 +109,10 @@ class Service:
         self._settings = settings
         self.metrics = Metrics()
         threads = workers
-        if settings.batch_photos > 1:
-            batches = BatchSettings(settings.batch_photos, settings.batch_wait_ms)
+        batches = scorer.batches or BatchSettings(1)
+        photos = batches.most_photos if settings.batch_photos is None else settings.batch_photos
+        if photos > 1 or scorer.batches is not None:
+            batches = replace(batches, most_photos=photos, wait_ms=settings.batch_wait_ms)
             scorer = scorer.in_batches(batches, computing=self.metrics.batches.observe)
             threads = scorer.threads
         self._queue = ScoringQueue(scorer, threads=threads, size=settings.queue_size)

@@ -17,7 +17,8 @@ class ServiceSettings:
         max_held_bytes: of all requests' bodies together.
         max_photos: of one request.
         queue_size: photos that may wait; further ones are answered with 503.
-        batch_photos: most photos of different requests that go through the network together, if they have one size there; 1 for none.
+        batch_photos: most photos of different requests that go through the network together, if they have one size there; 1 for none; by default
+            as the scorer has it: 16 on a CUDA device, none on the processor.
         batch_wait_ms: milliseconds that a photo may be held back for others to join it; 0 joins only what waits anyway.
         timeout_s: seconds until a photo's scores must be there, waiting included; else 504.
         upload_timeout_s: seconds a caller may take to send a request.
@@ -32,7 +33,7 @@ class ServiceSettings:
     max_held_bytes: int = 1_000_000_000
     max_photos: int = 32
     queue_size: int = 256
-    batch_photos: int = 1
+    batch_photos: int | None = None
     batch_wait_ms: float = 0
     timeout_s: float = 30
     upload_timeout_s: float = 60
@@ -50,7 +51,7 @@ class ServiceSettings:
             "drain_s",
         ):
             value = getattr(self, name)
-            if not value > 0:
+            if value is not None and not value > 0:
                 raise SettingsError(f"{name} must be above 0, got {value}")
         if not 0 <= self.batch_wait_ms < 1000 * self.timeout_s:
             raise SettingsError(
