@@ -168,7 +168,8 @@ def test_parity_with_the_network_on_real_photos(
         # Numbers of 8 and 11 bits through 50 convolutions: OpenVINO's bfloat16 differs as much, .085, with these random weights.
         ("cpu", "bfloat16", 0.12),
         pytest.param("cuda", "bfloat16", 0.12, marks=pytest.mark.gpu),
-        pytest.param("cuda", "float16", 0.015, marks=pytest.mark.gpu),
+        # .016 on an H200.
+        pytest.param("cuda", "float16", 0.02, marks=pytest.mark.gpu),
     ],
 )
 def test_torch_in_16_bits(

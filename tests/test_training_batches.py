@@ -65,6 +65,7 @@ def test_failed_photos_are_left_out_and_counted(
     file = make_store(tmp_path / "f.h5", planted(PHOTOS)[0], failed=failed)
     with FeatureStore.open(file) as store, caplog.at_level(logging.WARNING):
         rated = join(store, table, SPLIT)
+    rated.warn_of_failed()
     assert set(rated.failed) == {ids(PHOTOS)[row] for row in failed}
     assert (rated.rows[list(failed)] == -1).all()
     np.testing.assert_array_equal(rated.split.train, SPLIT.train[1:])

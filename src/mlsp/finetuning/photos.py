@@ -23,7 +23,7 @@ Rows = NDArray[np.intp]
 CutViews = Callable[[UInt8Array, int], UInt8Array]
 # Of the views that go through a network at once: 20 of 224×224, or 3 of 629×497.
 _PIXELS_AT_ONCE = 1_000_000
-# What a pixel takes of a CUDA device's memory in training; no network at hand takes more, in either precision.
+# Of a CUDA device's memory, for a pixel in training: 1.6 KB at most were measured in bfloat16, with weights and moments (docs/results/cuda.md).
 _CUDA_BYTES_A_PIXEL = 8 << 10
 
 

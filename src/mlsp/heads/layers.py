@@ -38,6 +38,9 @@ class ShiftBatchNorm(nn.Module):
 
     Args:
         channels: of the maps.
+
+    Attributes:
+        momentum: share of a batch's statistics in the running ones.
     """
 
     running_mean: Tensor
@@ -45,6 +48,7 @@ class ShiftBatchNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.momentum = MOMENTUM
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
@@ -62,7 +66,7 @@ class ShiftBatchNorm(nn.Module):
             self._scale,
             self.bias,
             training=self.training,
-            momentum=MOMENTUM,
+            momentum=self.momentum,
             eps=EPSILON,
         )
         return rows.reshape(x.shape)

@@ -62,6 +62,24 @@ class ScoreHead(nn.Module):
         out: Tensor = self.body(chosen[:, 0, 0] if grid == 1 else chosen)
         return out
 
+    def last_layers(self) -> list[nn.Linear]:
+        """The layers that make outputs: one, or one a level of Multi-3FC."""
+        return [
+            layer
+            for layer in self.modules()
+            if isinstance(layer, nn.Linear) and layer.out_features == self.spec.outputs
+        ]
+
+    def begin_at(self, outputs: Tensor) -> None:
+        """Let a head that has learned nothing yet begin at given outputs instead of 0.
+
+        Args:
+            outputs: (outputs,), see `outputs`.
+        """
+        with torch.no_grad():
+            for layer in self.last_layers():
+                layer.bias.copy_(outputs)
+
     def forward(self, features: Tensor) -> Tensor:
         """Score features: (N, G, G, C) -> (N,) on the ratings' scale."""
         outputs = self.outputs(features)

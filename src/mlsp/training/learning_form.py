@@ -48,10 +48,22 @@ class LearningHead:
         head: is changed: see above. Its `state_dict` is that of a head as built.
         world: the processes.
         dtype: of the large products.
+        norm_momentum: share of a batch's statistics in the running ones of the batch norms.
     """
 
-    def __init__(self, head: ScoreHead, world: World, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        head: ScoreHead,
+        world: World,
+        dtype: torch.dtype,
+        *,
+        norm_momentum: float = MOMENTUM,
+    ) -> None:
         self.head = head.to(world.device)
+        self._last = set(map(id, head.last_layers()))
+        for layer in head.modules():
+            if isinstance(layer, nn.BatchNorm1d | ShiftBatchNorm):
+                layer.momentum = norm_momentum
         self._world = world
         self._draw = _Draw(torch.Generator(device=world.device))
         self._dtype = dtype
@@ -93,8 +105,7 @@ class LearningHead:
         if isinstance(layer, nn.BatchNorm1d | ShiftBatchNorm):
             return _SharedBatchNorm(layer) if self._world.size > 1 else layer
         if isinstance(layer, nn.Linear):
-            is_last = layer.out_features == self.head.spec.outputs
-            dtype = torch.float32 if is_last else self._dtype
+            dtype = torch.float32 if id(layer) in self._last else self._dtype
             updates_itself = self._world.size == 1 and self._world.device.type == "cpu"
             if updates_itself and layer.weight.numel() >= LEAST_WEIGHTS:
                 return LargeDense(layer, dtype)
@@ -207,7 +218,8 @@ class _SharedBatchNorm(nn.Module):
 
     def __init__(self, layer: nn.BatchNorm1d | ShiftBatchNorm) -> None:
         super().__init__()
-        self._epsilon, self._momentum = EPSILON_OF_NORM, MOMENTUM
+        self._epsilon = EPSILON_OF_NORM
+        self._momentum = MOMENTUM if layer.momentum is None else layer.momentum
         for name, parameter in layer.named_parameters():
             self.register_parameter(name, parameter)
         for name, buffer in layer.named_buffers():

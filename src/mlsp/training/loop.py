@@ -108,7 +108,8 @@ class Learning:
         watch: Watch,
     ) -> None:
         dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
-        self._learning = LearningHead(head, world, dtype)
+        recipe = settings.of_recipe()
+        self._learning = LearningHead(head, world, dtype, norm_momentum=recipe.norm_momentum)
         # All that heads on wide features do with them is products.
         self._dtype = dtype if head.spec.grid > 1 else torch.float32
         self._features = features
@@ -119,7 +120,6 @@ class Learning:
         self._world = world
         self._folder = folder
         self._watch = watch
-        recipe = settings.of_recipe()
         self._batch = settings.batch or recipe.batch_size(head.spec.grid, features.views)
         self._schedule = Schedule.of(recipe, head.spec.grid)
         self._optimizer = HeadAdam(self._learning, self._schedule.learning_rate)

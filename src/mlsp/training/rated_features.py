@@ -40,6 +40,16 @@ class RatedFeatures:
     rows: NDArray[np.intp]
     failed: tuple[str, ...]
 
+    def warn_of_failed(self) -> None:
+        """Log which photos were left out, if any."""
+        if self.failed:
+            _log.warning(
+                "%d of %d rated photos have no features, because their extraction failed, and are left out: %s",
+                len(self.failed),
+                len(self.failed) + np.count_nonzero(self.rows >= 0),
+                listed(self.failed),
+            )
+
 
 def join(store: FeatureStore, ratings: RatingTable, split: Split) -> RatedFeatures:
     """Find the features of the rated photos in a split.
@@ -67,13 +77,6 @@ def join(store: FeatureStore, ratings: RatingTable, split: Split) -> RatedFeatur
             " finish the extraction"
         )
     failed = names[statuses == FAILED]
-    if len(failed):
-        _log.warning(
-            "%d of %d rated photos have no features, because their extraction failed, and are left out: %s",
-            len(failed),
-            len(used),
-            listed(failed),
-        )
     rows = np.full(len(ratings), -1, dtype=np.intp)
     rows[used] = np.where(statuses == FAILED, -1, found)
     kept = Split(*(part[rows[part] >= 0] for part in (getattr(split, name) for name in _PARTS)))

@@ -12,6 +12,7 @@ from typing import Literal
 
 from mlsp.errors import SettingsError, unknown_name
 from mlsp.feature_kind import Grid
+from mlsp.heads.layers import MOMENTUM
 
 Monitor = Literal["loss", "plcc"]
 
@@ -31,6 +32,8 @@ class Recipe:
         narrow_batch_with_views: the same on narrow features of more than one view.
         epochs_a_rate: after which the next rate comes.
         patience: epochs without progress of what is watched, after which the next rate comes.
+        begins_at_mean: the head's outputs begin at the mean rating of the photos to learn from, not at 0.
+        norm_momentum: share of a batch's statistics in the running ones of batch norms; Keras's `momentum` is 1 less this.
     """
 
     name: str
@@ -43,6 +46,8 @@ class Recipe:
     narrow_batch_with_views: int
     epochs_a_rate: int = 20
     patience: int = 5
+    begins_at_mean: bool = False
+    norm_momentum: float = MOMENTUM
 
     def rates(self, grid: Grid) -> tuple[float, ...]:
         """Learning rates for narrow (1) or wide (5) features."""
@@ -81,6 +86,20 @@ RECIPES: Mapping[str, Recipe] = {
             wide_monitor="plcc",
             batch=128,
             narrow_batch_with_views=256,
+        ),
+        Recipe(
+            "small",
+            "for hundreds or thousands of photos: outputs begin at the mean rating, batches of 32, statistics of batch norms that follow",
+            narrow_rates=(1e-4, 1e-5),
+            wide_rates=(1e-4, 1e-5),
+            narrow_monitor="loss",
+            wide_monitor="loss",
+            batch=32,
+            narrow_batch_with_views=32,
+            epochs_a_rate=40,
+            patience=10,
+            begins_at_mean=True,
+            norm_momentum=0.1,
         ),
     )
 }

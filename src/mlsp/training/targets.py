@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -53,6 +54,11 @@ class Targets:
             return cls(spec, torch.from_numpy(shares.astype(np.float32)))
         mos = spec.to_paper_scale(ratings.mos)
         return cls(spec, torch.from_numpy(mos.astype(np.float32))[:, None])
+
+    def mean(self, rows: NDArray[np.intp]) -> Tensor:
+        """Outputs, (outputs,), of a head that says of every photo what these have in the mean."""
+        mean = self.values[torch.from_numpy(rows)].mean(dim=0)
+        return mean.clamp(min=_LEAST_SHARE).log() if self.spec.output == "distribution" else mean
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
         """Mean over the photos: squared error (section 3.2), or the earth mover's distance of NIMA.

@@ -65,6 +65,7 @@ def train_head(
     settings, watch = settings or TrainSettings(), watch or Watch()
     levels = feature_levels(features)
     rated = join(features, ratings, split)
+    rated.warn_of_failed()
     targets = Targets.of(ratings, head)
     with open_world(settings.device) as world:
         batches = FeatureBatches(
@@ -76,6 +77,8 @@ def train_head(
             sharers=world.sharers,
         )
         built = build_head(head, levels, seed=settings.seed)
+        if settings.of_recipe().begins_at_mean:
+            built.begin_at(targets.mean(rated.split.train))
         folder = None
         if world.is_first:
             folder = RunFolder(run_folder, _identity(features, ratings, rated, head, settings))
@@ -143,6 +146,7 @@ def train_closed_form(
         feature_levels(features)
     )
     rated = join(features, ratings, split)
+    rated.warn_of_failed()
     batches = FeatureBatches(
         features,
         rated.rows,
