@@ -391,13 +391,13 @@ LOGGED = ("train_loss", "validation_loss", "validation_srcc", "validation_plcc")
 
 
 def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
-    """Parts of a batch differ in size; dropout and batch norm are of the whole batch."""
+    """Parts of a batch differ in size; dropout and batch norm are of the whole batch, also with another momentum."""
     folder = tmp_path
-    one = start(folder, folder / "one", 2, "save")
+    one = start(folder, folder / "one", 2, "save", "small")
     assert one.wait(120) == 0
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     two = subprocess.run(
-        [*command, str(SCRIPT), str(folder), str(folder / "two"), "2", "save"],
+        [*command, str(SCRIPT), str(folder), str(folder / "two"), "2", "save", "small"],
         capture_output=True,
         text=True,
         check=False,
@@ -410,7 +410,7 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
             logs.append(
                 [[float(line[column]) for column in LOGGED] for line in csv.DictReader(file)]
             )
-    np.testing.assert_allclose(logs[0], logs[1], rtol=2e-5)
+    np.testing.assert_allclose(logs[0], logs[1], rtol=1e-4)
     first, second = (
         torch.load(folder / f"{name}.pt", weights_only=True) for name in ("one", "two")
     )

@@ -1,6 +1,6 @@
 """Feature files whose ratings follow from the features, for the tests of training; and a training that can be killed.
 
-python training_data.py FOLDER RUN_FOLDER EPOCHS    # trains from FOLDER/f.h5, writes RUN_FOLDER/weights.pt
+python training_data.py FOLDER RUN_FOLDER EPOCHS [save [RECIPE]]    # trains from FOLDER/f.h5, writes RUN_FOLDER.pt
 """
 
 from __future__ import annotations
@@ -122,6 +122,8 @@ def run_small(folder: Path, run_folder: Path, epochs: int, **settings: Any) -> T
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    trained = run_small(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
-    if torch.distributed.is_available() and sys.argv[4:] == ["save"]:
-        torch.save(trained.module.state_dict(), Path(sys.argv[2] + ".pt"))
+    folder, run_folder, epochs, *rest = sys.argv[1:]
+    recipe = rest[1] if len(rest) > 1 else "paper"
+    trained = run_small(Path(folder), Path(run_folder), int(epochs), recipe=recipe)
+    if torch.distributed.is_available() and rest[:1] == ["save"]:
+        torch.save(trained.module.state_dict(), Path(run_folder + ".pt"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -64,17 +65,15 @@ class ScoreHead(nn.Module):
 
     def last_layers(self) -> list[nn.Linear]:
         """The layers that make outputs: one, or one a level of Multi-3FC."""
-        return [
-            layer
-            for layer in self.modules()
-            if isinstance(layer, nn.Linear) and layer.out_features == self.spec.outputs
-        ]
+        # By place: hidden layers of narrow levels are as narrow as an output.
+        columns = [module for module in self.modules() if isinstance(module, ThreeFC)]
+        return [cast(nn.Linear, column[-1]) for column in columns] or [cast(nn.Linear, self.body)]
 
     def begin_at(self, outputs: Tensor) -> None:
-        """Let a head that has learned nothing yet begin at given outputs instead of 0.
+        """Let outputs of a head that has learned nothing yet begin about these instead of 0.
 
         Args:
-            outputs: (outputs,), see `outputs`.
+            outputs: (outputs,), see `outputs`. Those of Multi-3FC's levels all begin there, as their weights add up to 1.
         """
         with torch.no_grad():
             for layer in self.last_layers():

@@ -1,4 +1,4 @@
-"""How heads are trained, by the paper's text (section 3.3) and by the code that its authors released.
+"""How heads are trained: by the paper's text (section 3.3), by the code that its authors released, and for small collections.
 
 Recipes are records; the learning rate is what follows from a recipe and the epochs before.
 """
@@ -116,10 +116,6 @@ def find_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-# Keras's batch norms, with a momentum of .99, and outputs that begin at 0 need about so many to come to the ratings.
-_STEPS_TO_ARRIVE = 300
-
-
 def small_collection_hint(recipe: Recipe, photos: int, batch: int) -> str:
     """What to do about few steps an epoch; empty where there are enough.
 
@@ -133,13 +129,19 @@ def small_collection_hint(recipe: Recipe, photos: int, batch: int) -> str:
         ''
     """
     steps = math.ceil(photos / batch)
-    if steps * recipe.patience >= _STEPS_TO_ARRIVE:
+    # Running statistics that have come to 95 %: 300 steps with Keras's momentum of .99. Outputs that begin at 0 need about as many.
+    needed = round(3 / recipe.norm_momentum)
+    if steps * recipe.patience >= needed:
         return ""
-    other = "" if recipe.name == "released" else "--recipe released, "
+    if recipe.begins_at_mean:
+        reason, other = f"The statistics of batch norms take some {needed} steps to follow", ""
+    else:
+        reason = f"Outputs begin at 0, and take some {needed} steps to come to the ratings"
+        other = "--recipe small, "
     return (
         f"a small collection: {photos} photos in batches of {batch} are {steps} steps an epoch, and after {recipe.patience} epochs without"
-        f" progress the learning rate falls. Outputs begin at 0, and take some {_STEPS_TO_ARRIVE} steps to come to the ratings. If the"
-        f" agreement stays low: {other}a smaller --batch, or --head kernel, which needs no steps"
+        f" progress the learning rate falls. {reason}. If the agreement stays low: {other}a smaller --batch, or --head kernel, which needs no"
+        " steps"
     )
 
 

@@ -18,7 +18,7 @@ class TrainSettings:
     """How a head is trained.
 
     Attributes:
-        recipe: `paper` or `released`, see `mlsp.training.recipes`.
+        recipe: `paper`, `released` or `small`, see `mlsp.training.recipes`.
         seed: of the first weights, the order of photos, the views and the dropout.
         precision: of the large matrix products; all else is float32, see `mlsp.training.learning_form`.
         device: `auto` is a CUDA device if there is one, else the processor.

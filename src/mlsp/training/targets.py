@@ -55,8 +55,15 @@ class Targets:
         mos = spec.to_paper_scale(ratings.mos)
         return cls(spec, torch.from_numpy(mos.astype(np.float32))[:, None])
 
-    def mean(self, rows: NDArray[np.intp]) -> Tensor:
-        """Outputs, (outputs,), of a head that says of every photo what these have in the mean."""
+    def mean_outputs(self, rows: NDArray[np.intp]) -> Tensor:
+        """Outputs of a head that gives every photo the mean of these photos' targets.
+
+        Args:
+            rows: of the table, at least one.
+
+        Returns:
+            (outputs,), see `ScoreHead.outputs`: of a distribution the logits of its shares.
+        """
         mean = self.values[torch.from_numpy(rows)].mean(dim=0)
         return mean.clamp(min=_LEAST_SHARE).log() if self.spec.output == "distribution" else mean
 

@@ -78,7 +78,7 @@ def train_head(
         )
         built = build_head(head, levels, seed=settings.seed)
         if settings.of_recipe().begins_at_mean:
-            built.begin_at(targets.mean(rated.split.train))
+            built.begin_at(targets.mean_outputs(rated.split.train))
         folder = None
         if world.is_first:
             folder = RunFolder(run_folder, _identity(features, ratings, rated, head, settings))
