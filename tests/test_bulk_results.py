@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
@@ -30,7 +31,11 @@ from mlsp.bulk import (
 )
 from mlsp.bulk.driver import score_and_write
 from mlsp.cli import app
+from mlsp.engines import ConstantEngine
+from mlsp.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.errors import SettingsError
+from mlsp.feature_kind import FeatureKind
+from mlsp.model import load_model
 from mlsp.scored import Scored
 from mlsp.scoring import Scorer
 
@@ -102,6 +107,50 @@ def test_rows_are_what_the_scorer_says(
         else:
             assert Path(name).name == "7.jpg"
             assert tuple(row.values()) == (name, *[None] * 7, "default", "the file is empty")
+
+
+class SlowEngine:
+    """The fake engine: notes its batches, and lets the threads come while it computes the first."""
+
+    def __init__(self, kind: FeatureKind) -> None:
+        self._engine = ConstantEngine(kind)
+        self.kind, self.precision = kind, self._engine.precision
+        self.channels = self._engine.channels
+        self.batches: list[int] = []
+        self.joined: BatchingEngine | None = None
+
+    def pooled(self, batch: np.ndarray) -> np.ndarray:
+        self.batches.append(len(batch))
+        deadline = time.monotonic() + 10
+        while len(self.batches) == 1 and self.joined and len(self.joined._waiting) < 4:
+            assert time.monotonic() < deadline, "too few photos were brought at the same time"
+            time.sleep(0.001)
+        return self._engine.pooled(batch)
+
+
+class FirstFeature:
+    """The fake head."""
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        return features[:, 0, 0, 0]
+
+
+def test_photos_of_a_shard_fill_the_batches_of_a_scorer(tmp_path: Path) -> None:
+    """As on a CUDA device: its batches need more photos at the same time than are decoded."""
+    model = load_model()
+    engine = SlowEngine(model.kind)
+    heads = [FirstFeature() for _ in model.heads]
+    scorer = Scorer(model, engine, heads, workers=1).in_batches(BatchSettings(4), streams=1)
+    assert isinstance(scorer._engine, BatchingEngine)
+    engine.joined = scorer._engine
+    spec = SourceSpec((str(write_photos(tmp_path / "photos", 9)[0].parent),))
+    job = prepare(BulkSettings(spec, str(tmp_path / "scores")))
+    (shard,) = job.shards_to_do()
+    report = score_and_write(scorer, job.source, job.dataset, shard)
+    assert (report.photos, report.failed, report.error) == (9, 0, None)
+    # While the first was computed, enough for the next came.
+    assert engine.batches[1] == 4
+    assert sum(engine.batches) == 9
 
 
 def test_files_have_types_and_say_where_they_are_from(
@@ -235,9 +284,7 @@ def test_a_shard_that_cannot_be_read_does_not_stop_the_others(
     shards = list(job.shards_to_do())
     (tmp_path / "1.tar").rename(tmp_path / "away.tar")
     scorer = Scorer.load(workers=1)
-    reports += [
-        score_and_write(scorer, job.source, job.dataset, shard, threads=1) for shard in shards[1:]
-    ]
+    reports += [score_and_write(scorer, job.source, job.dataset, shard) for shard in shards[1:]]
     assert [report.error for report in reports] == [
         None,
         f"{tmp_path}/1.tar cannot be read: there is no such file",

@@ -64,10 +64,12 @@ class Threads:
 
 
 def test_threads_fill_the_batches() -> None:
-    assert PhotoPlaces(ENGINE, 3).threads == 3
+    alone = PhotoPlaces(ENGINE, 3)
+    assert (alone.threads, alone.window) == (3, 12)
     joining = BatchingEngine(ENGINE, BatchSettings(4), streams=2)
     # While each stream computes a batch, another one gathers.
-    assert PhotoPlaces(joining, 3).threads == 3 + 2 * 2 * 4
+    places = PhotoPlaces(joining, 3)
+    assert (places.threads, places.window) == (3 + 2 * 2 * 4, 12 + 2 * 2 * 4)
     with pytest.raises(SettingsError, match="^workers must be at least 1, got 0$"):
         PhotoPlaces(ENGINE, 0)
 

@@ -99,9 +99,8 @@ def extract_features(
             engine, source, decode=settings, smallest_side=smallest_side, places=places
         )
 
-    # Wide features take megabytes a photo: threads that only wait for a batch have one photo each.
-    window = places.threads + 3 * workers
-    return map_in_order(extract, sources, workers=places.threads, window=window)
+    # Wide features take megabytes a photo.
+    return map_in_order(extract, sources, workers=places.threads, window=places.window)
 
 
 def extract_photo(

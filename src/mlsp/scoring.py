@@ -159,6 +159,11 @@ class Scorer:
         return self._places.threads
 
     @property
+    def window(self) -> int:
+        """Photos that `score` takes before the first of them is drawn from its results, at most; so they may be read ahead."""
+        return self._places.window
+
+    @property
     def batches(self) -> BatchSettings | None:
         """How photos are joined, see `in_batches`; None where each goes through the network alone."""
         return self._engine.settings if isinstance(self._engine, BatchingEngine) else None
@@ -204,7 +209,8 @@ class Scorer:
         Raises:
             SettingsError: `sources` is one path instead of several.
         """
-        return map_in_order(self._score_file, _several(sources), workers=self.threads)
+        photos = _several(sources)
+        return map_in_order(self._score_file, photos, workers=self.threads, window=self.window)
 
     def features(self, sources: Iterable[Path]) -> Generator[Extracted | Failed, None, None]:
         """Give the features that the heads read, remembered where the photo was scored before.
@@ -218,7 +224,10 @@ class Scorer:
         Raises:
             SettingsError: `sources` is one path instead of several.
         """
-        return map_in_order(self._features_of_file, _several(sources), workers=self.threads)
+        photos = _several(sources)
+        return map_in_order(
+            self._features_of_file, photos, workers=self.threads, window=self.window
+        )
 
     def scores_of(self, features: Float32Array) -> Mapping[str, Score]:
         """Score a photo by its features.

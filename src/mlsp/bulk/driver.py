@@ -33,11 +33,8 @@ def run_local(
         ModelError: the model is damaged.
     """
     scorer = job.settings.scorer.load()
-    threads = job.settings.scorer.threads
     for shard in job.shards_to_do():
-        yield score_and_write(
-            scorer, job.source, job.dataset, shard, threads=threads, on_row=on_row
-        )
+        yield score_and_write(scorer, job.source, job.dataset, shard, on_row=on_row)
 
 
 def score_and_write(
@@ -46,7 +43,6 @@ def score_and_write(
     dataset: ResultDataset,
     shard: Shard,
     *,
-    threads: int,
     on_row: Callable[[ResultRow], object] | None = None,
 ) -> ShardReport:
     """Score a shard and write its rows, with several tries.
@@ -56,7 +52,6 @@ def score_and_write(
         source: reads the shard.
         dataset: takes the rows.
         shard: which photos.
-        threads: photos at the same time.
         on_row: called with each row when it is scored.
 
     Returns:
@@ -66,7 +61,7 @@ def score_and_write(
         SettingsError: results may not be written.
     """
     for wait in (*_WAITS, None):
-        rows = score_shard(scorer, source, shard, threads=threads)
+        rows = score_shard(scorer, source, shard)
         try:
             return dataset.write(shard, _watched(rows, on_row))
         except ShardError as error:

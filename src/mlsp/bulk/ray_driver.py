@@ -67,9 +67,7 @@ class _ShardWorker:
         """Score a shard and write its rows."""
         if self._scorer is None:
             raise SettingsError("the worker has no model yet")
-        return score_and_write(
-            self._scorer, Source(()), self._order.dataset, task, threads=self._order.scorer.threads
-        )
+        return score_and_write(self._scorer, Source(()), self._order.dataset, task)
 
 
 def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:

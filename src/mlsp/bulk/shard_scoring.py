@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from mlsp.bulk.records import Shard, SourcePhoto
 from mlsp.bulk.sources import Source
-from mlsp.engines import usable_cores
 from mlsp.features import Failed
 from mlsp.parallel import map_in_order
 from mlsp.scoring import Scorer
@@ -50,11 +49,6 @@ class ScorerSettings:
             max_pixels=self.max_pixels,
         )
 
-    @property
-    def threads(self) -> int:
-        """Photos at the same time, as a number."""
-        return usable_cores() + 1 if self.workers is None else self.workers
-
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
@@ -91,16 +85,13 @@ class ResultRow:
         return (self.id, *numbers, self.overall, self.width, self.height, self.error)
 
 
-def score_shard(
-    scorer: Scorer, source: Source, shard: Shard, *, threads: int
-) -> Generator[ResultRow, None, None]:
-    """Score the photos of a shard.
+def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[ResultRow, None, None]:
+    """Score the photos of a shard, as many at the same time as keep the scorer busy.
 
     Args:
         scorer: gives the scores.
         source: reads the shard.
         shard: which photos.
-        threads: photos at the same time.
 
     Yields:
         Exactly one row for each photo, in their order. A few photos are in memory at a time.
@@ -118,4 +109,4 @@ def score_shard(
         scores = tuple((score.value, score.percentile) for score in result.scores.values())
         return ResultRow(photo.id, scores, result.overall, result.width, result.height, None)
 
-    return map_in_order(row, source.read(shard), workers=threads)
+    return map_in_order(row, source.read(shard), workers=scorer.threads, window=scorer.window)

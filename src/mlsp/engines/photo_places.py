@@ -32,6 +32,8 @@ class PhotoPlaces:
     Attributes:
         workers: as given.
         threads: that must bring photos so that the engine is kept busy.
+        window: photos whose results are not drawn yet, at most, where these threads map over a collection: enough that one slow photo does
+            not stop the others, and one each for threads that only wait for a batch.
 
     Raises:
         SettingsError: `workers` is below 1.
@@ -47,6 +49,7 @@ class PhotoPlaces:
             batches = 2 * engine.streams
             self.threads += batches * engine.settings.most_photos
             self._room = batches * engine.settings.most_pixels
+        self.window = self.threads + 3 * workers
         self._reading = threading.BoundedSemaphore(workers)
         # A large photo must not wait while small ones pass it.
         self._turn = threading.Lock()
