@@ -77,7 +77,7 @@ def experiment(
         typer.Option(
             "--recipe",
             metavar="NAME",
-            help="paper or released; by default paper. Small collections learn quicker by released.",
+            help="paper, released or small, which is for hundreds or thousands of photos; by default paper.",
             show_default=False,
         ),
     ] = None,

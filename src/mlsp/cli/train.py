@@ -43,7 +43,7 @@ def train(
             "--output", "-o", metavar="DIR", help="Folder of the model.", show_default=False
         ),
     ],
-    recipe: Annotated[str, typer.Option("--recipe", help="paper or released.")] = "paper",
+    recipe: Annotated[str, typer.Option("--recipe", help="paper, released or small.")] = "paper",
     levels: Annotated[
         str,
         typer.Option("--levels", help="all; last5, say, for the last five; or names, with commas."),

@@ -59,7 +59,7 @@ class BatchSettings:
         return max(1, min(self.most_photos, self.most_pixels // pixel_count(views)))
 
 
-# A CUDA device computes one batch at a time; not tuned, as no such device was at hand.
+# Several times as fast as photos one by one (docs/results/cuda.md); larger ones were not tried.
 CUDA_BATCH = BatchSettings(16)
 
 
@@ -90,9 +90,9 @@ class BatchingEngine:
         computing: told the number of photos before each call of the engine, from several threads.
 
     Attributes:
-        engine: as given, and so the next two.
-        settings: how photos are joined.
-        streams: batches computed at the same time.
+        engine: as given.
+        settings: likewise.
+        streams: likewise.
 
     Raises:
         SettingsError: `streams` is below 1.

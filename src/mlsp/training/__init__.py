@@ -1,6 +1,6 @@
 """Training: stored features and ratings -> a head (section 3.3 of the paper).
 
-    recipes          the paper's and the released code's learning rates, batches and choice of the best
+    recipes          learning rates, batches, beginnings and choice of the best: the paper's, the released code's, and for small collections
     settings         how
     rated_features   which row of the feature file holds which rated photo
     batches          features in batches, from memory or read ahead
