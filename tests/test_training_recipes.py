@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlsp.errors import SettingsError
+from mlsp.feature_kind import Grid
 from mlsp.training import RECIPES, Schedule, TrainSettings
 from mlsp.training.recipes import small_collection_hint
 
@@ -127,22 +128,38 @@ def test_settings_are_checked(settings: dict[str, object], message: str) -> None
 
 
 def test_a_small_collection_is_told_what_helps() -> None:
-    paper, released, small = (RECIPES[name] for name in ("paper", "released", "small"))
-    message = (
-        "a small collection: 630 photos in batches of 128 are 5 steps an epoch, and after 5 epochs without progress the learning rate"
-        " falls. Outputs begin at 0, and take some 300 steps to come to the ratings. If the agreement stays low: --recipe small, a"
-        " smaller --batch, or --head kernel, which needs no steps"
+    assert small_collection_hint(RECIPES["paper"], 1, 630, 128) == (
+        "a small collection for recipe paper: 630 photos in batches of 128 are 5 steps an epoch, and the learning rate falls after 20"
+        " epochs, or 5 without progress. Batch norms take some 300 steps to follow the photos, and outputs, which begin at 0, some 2500"
+        " to come to the ratings. If the agreement stays low: --recipe small, a smaller --batch, or --head kernel, which needs no steps"
     )
-    for recipe in (paper, released):
-        assert small_collection_hint(recipe, 630, 128) == message
-        # 60 steps an epoch are 300 in 5 epochs.
-        assert small_collection_hint(recipe, 59 * 128, 128) != ""
-        assert small_collection_hint(recipe, 59 * 128 + 1, 128) == ""
-    assert small_collection_hint(small, 40, 32) == (
-        "a small collection: 40 photos in batches of 32 are 2 steps an epoch, and after 10 epochs without progress the learning rate"
-        " falls. The statistics of batch norms take some 30 steps to follow. If the agreement stays low: a smaller --batch, or --head"
-        " kernel, which needs no steps"
+    assert small_collection_hint(RECIPES["small"], 1, 40, 32) == (
+        "a small collection for recipe small: 40 photos in batches of 32 are 2 steps an epoch, and the learning rate falls after 40"
+        " epochs, or 10 without progress. Batch norms take some 30 steps to follow the photos. If the agreement stays low: a smaller"
+        " --batch, or --head kernel, which needs no steps"
     )
-    # 3 steps an epoch are 30 in 10 epochs.
-    assert small_collection_hint(small, 2 * 32, 32) != ""
-    assert small_collection_hint(small, 2 * 32 + 1, 32) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "grid", "steps"),
+    [
+        # Outputs need 2,500 steps in 20 epochs.
+        ("paper", 1, 125),
+        ("paper", 5, 125),
+        # Batch norms need 300 in 5.
+        ("released", 1, 60),
+        # 2,500 in 5, as PLCC does not see outputs come nearer.
+        ("released", 5, 500),
+        # 30 in 10.
+        ("small", 1, 3),
+        ("small", 5, 3),
+    ],
+)
+def test_a_collection_with_enough_steps_an_epoch_is_told_nothing(
+    name: str, grid: Grid, steps: int
+) -> None:
+    hints = [
+        small_collection_hint(RECIPES[name], grid, photos, 32)
+        for photos in ((steps - 1) * 32, (steps - 1) * 32 + 1)
+    ]
+    assert (bool(hints[0]), hints[1]) == (True, "")

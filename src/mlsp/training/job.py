@@ -171,7 +171,7 @@ def run_job(job: TrainJob, watch: Watch | None = None) -> Done:
 def _hint(job: TrainJob, kind: FeatureKind, grid: Grid, split: Split) -> None:
     recipe = job.settings.of_recipe()
     batch = job.settings.batch or recipe.batch_size(grid, VIEW_COUNTS[kind.views])
-    hint = small_collection_hint(recipe, len(split.train), batch)
+    hint = small_collection_hint(recipe, grid, len(split.train), batch)
     if hint:
         _log.warning("mlsp: %s", hint)
 

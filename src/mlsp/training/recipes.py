@@ -116,32 +116,38 @@ def find_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def small_collection_hint(recipe: Recipe, photos: int, batch: int) -> str:
+# Steps times learning rate until outputs of Single-3FC that begin at 0 come to the ratings: 250 steps at 1e-3, 2,500 at 1e-4.
+_WAY_FROM_ZERO = 0.25
+
+
+def small_collection_hint(recipe: Recipe, grid: Grid, photos: int, batch: int) -> str:
     """What to do about few steps an epoch; empty where there are enough.
 
     Args:
         recipe: whose patience counts epochs, however short they are.
+        grid: 1 for narrow features, 5 for wide ones.
         photos: to learn from.
         batch: photos a step.
 
     Examples:
-        >>> small_collection_hint(RECIPES["paper"], 223_795, 128)
+        >>> small_collection_hint(RECIPES["paper"], 1, 223_795, 128)
         ''
     """
     steps = math.ceil(photos / batch)
-    # Running statistics that have come to 95 %: 300 steps with Keras's momentum of .99. Outputs that begin at 0 need about as many.
-    needed = round(3 / recipe.norm_momentum)
-    if steps * recipe.patience >= needed:
+    # Until running statistics have come to 95 %: meanwhile the validation loss may rise.
+    of_norms = round(3 / recipe.norm_momentum)
+    of_outputs = 0 if recipe.begins_at_mean else round(_WAY_FROM_ZERO / recipe.rates(grid)[0])
+    # PLCC makes no progress by coming nearer, and the best is loaded when the rate falls.
+    epochs = recipe.patience if recipe.monitor(grid) == "plcc" else recipe.epochs_a_rate
+    if steps * recipe.patience >= of_norms and steps * epochs >= of_outputs:
         return ""
-    if recipe.begins_at_mean:
-        reason, other = f"The statistics of batch norms take some {needed} steps to follow", ""
-    else:
-        reason = f"Outputs begin at 0, and take some {needed} steps to come to the ratings"
-        other = "--recipe small, "
+    way = f", and outputs, which begin at 0, some {of_outputs} to come to the ratings"
+    other = "" if recipe.name == "small" else "--recipe small, "
     return (
-        f"a small collection: {photos} photos in batches of {batch} are {steps} steps an epoch, and after {recipe.patience} epochs without"
-        f" progress the learning rate falls. {reason}. If the agreement stays low: {other}a smaller --batch, or --head kernel, which needs no"
-        " steps"
+        f"a small collection for recipe {recipe.name}: {photos} photos in batches of {batch} are {steps} steps an epoch, and the learning"
+        f" rate falls after {recipe.epochs_a_rate} epochs, or {recipe.patience} without progress. Batch norms take some {of_norms} steps to"
+        f" follow the photos{way if of_outputs else ''}. If the agreement stays low: {other}a smaller --batch, or --head kernel, which"
+        " needs no steps"
     )
 
 
