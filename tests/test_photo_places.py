@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlsp.engines import ConstantEngine
+from mlsp.engines import ConstantEngine, Engine
 from mlsp.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.engines.photo_places import PhotoPlaces
 from mlsp.errors import SettingsError
@@ -64,14 +65,24 @@ class Threads:
 
 
 def test_threads_fill_the_batches() -> None:
-    alone = PhotoPlaces(ENGINE, 3)
-    assert (alone.threads, alone.window) == (3, 12)
+    assert PhotoPlaces(ENGINE, 3).threads == 3
     joining = BatchingEngine(ENGINE, BatchSettings(4), streams=2)
     # While each stream computes a batch, another one gathers.
-    places = PhotoPlaces(joining, 3)
-    assert (places.threads, places.window) == (3 + 2 * 2 * 4, 12 + 2 * 2 * 4)
+    assert PhotoPlaces(joining, 3).threads == 3 + 2 * 2 * 4
     with pytest.raises(SettingsError, match="^workers must be at least 1, got 0$"):
         PhotoPlaces(ENGINE, 0)
+
+
+@pytest.mark.parametrize(
+    ("engine", "ahead"),
+    [(ENGINE, 4 * 3), (BatchingEngine(ENGINE, BatchSettings(4), streams=2), 4 * 3 + 2 * 2 * 4)],
+)
+def test_few_photos_are_taken_ahead_of_their_results(engine: Engine, ahead: int) -> None:
+    drawn = itertools.count()
+    results = PhotoPlaces(engine, 3).map(str, iter(lambda: next(drawn), 99))
+    assert [next(results) for _ in range(2)] == ["0", "1"]
+    assert next(drawn) == ahead + 1
+    assert list(results)[-1] == "98"
 
 
 def test_photos_that_wait_are_bounded_by_pixels_in_the_order_in_which_they_come() -> None:

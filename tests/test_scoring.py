@@ -184,13 +184,13 @@ def test_in_batches_no_more_photos_are_decoded_at_once(tmp_path: Path) -> None:
     scorer = fake_scorer()[0].in_batches(BatchSettings(4), streams=1)
     content = red_photo(tmp_path / "a.png", 9).read_bytes()
     for _ in range(3):
-        scorer._places._reading.acquire()
+        scorer.places._reading.acquire()
     results: list[Scored | Failed] = []
     thread = threading.Thread(target=lambda: results.append(scorer.score_content(content)))
     thread.start()
     thread.join(0.1)
     assert not results
-    scorer._places._reading.release()
+    scorer.places._reading.release()
     thread.join(10)
     assert isinstance(results[0], Scored)
 

@@ -13,7 +13,6 @@ from mlsp.engines.photo_places import PhotoPlaces
 from mlsp.errors import EngineError, PhotoError, PhotoTooSmallError
 from mlsp.feature_codec import StoredArray
 from mlsp.feature_kind import FeatureKind
-from mlsp.parallel import map_in_order
 from mlsp.photos import DecodeSettings, read_bytes, read_photo
 from mlsp.views import cut_views
 
@@ -99,8 +98,7 @@ def extract_features(
             engine, source, decode=settings, smallest_side=smallest_side, places=places
         )
 
-    # Wide features take megabytes a photo.
-    return map_in_order(extract, sources, workers=places.threads, window=places.window)
+    return places.map(extract, sources)
 
 
 def extract_photo(

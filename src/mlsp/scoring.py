@@ -27,7 +27,6 @@ from mlsp.errors import (
 from mlsp.feature_kind import kind_record
 from mlsp.features import Extracted, Failed
 from mlsp.model import Model, load_model
-from mlsp.parallel import map_in_order
 from mlsp.photos import (
     DecodeSettings,
     Photo,
@@ -56,6 +55,9 @@ class Scorer:
         max_pixels: photos with more are refused before they are decoded.
         runtime: package that the engine computes by; remembered scores and features belong to it.
 
+    Attributes:
+        places: bounds the photos in memory.
+
     Raises:
         SettingsError: `workers` is below 1, or engine, heads and model do not belong together.
     """
@@ -72,7 +74,7 @@ class Scorer:
         max_pixels: int | None = None,
         runtime: str = "openvino",
     ) -> None:
-        self._places = PhotoPlaces(engine, workers)
+        self.places = PhotoPlaces(engine, workers)
         if engine.kind != model.kind:
             raise SettingsError(
                 f"the engine makes features of {engine.kind}, model {model.name!r} reads {model.kind}"
@@ -90,10 +92,10 @@ class Scorer:
         kind = model.kind
         self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
         # Precision, decoder and runtime move scores a little, so remembered scores belong to them too.
-        software = " ".join(version(name) for name in ("mlsp", "Pillow", "pillow-heif", runtime))
-        self._cache_key = f"{model.fingerprint} {engine.precision} {software}"
-        network = json.dumps(kind_record(model.kind), sort_keys=True)
-        self._feature_key = f"{network} {engine.precision} {software}"
+        versions = map(version, ("mlsp", "Pillow", "pillow-heif", runtime))
+        how = " ".join([engine.precision, *versions])
+        self._cache_key = f"{model.fingerprint} {how}"
+        self._feature_key = f"{json.dumps(kind_record(kind), sort_keys=True)} {how}"
 
     @classmethod
     def load(
@@ -156,12 +158,7 @@ class Scorer:
     @property
     def threads(self) -> int:
         """Photos that `score` works on at the same time; so many calls of `score_content` keep the scorer busy."""
-        return self._places.threads
-
-    @property
-    def window(self) -> int:
-        """Photos that `score` takes before the first of them is drawn from its results, at most; so they may be read ahead."""
-        return self._places.window
+        return self.places.threads
 
     @property
     def batches(self) -> BatchSettings | None:
@@ -193,7 +190,7 @@ class Scorer:
         streams = usual if streams is None else streams
         scorer = copy.copy(self)
         scorer._engine = BatchingEngine(engine, settings, streams=streams, computing=computing)
-        scorer._places = PhotoPlaces(scorer._engine, self._places.workers)
+        scorer.places = PhotoPlaces(scorer._engine, self.places.workers)
         return scorer
 
     def score(self, sources: Iterable[Path]) -> Generator[Scored | Failed, None, None]:
@@ -209,8 +206,7 @@ class Scorer:
         Raises:
             SettingsError: `sources` is one path instead of several.
         """
-        photos = _several(sources)
-        return map_in_order(self._score_file, photos, workers=self.threads, window=self.window)
+        return self.places.map(self._score_file, _several(sources))
 
     def features(self, sources: Iterable[Path]) -> Generator[Extracted | Failed, None, None]:
         """Give the features that the heads read, remembered where the photo was scored before.
@@ -224,10 +220,7 @@ class Scorer:
         Raises:
             SettingsError: `sources` is one path instead of several.
         """
-        photos = _several(sources)
-        return map_in_order(
-            self._features_of_file, photos, workers=self.threads, window=self.window
-        )
+        return self.places.map(self._features_of_file, _several(sources))
 
     def scores_of(self, features: Float32Array) -> Mapping[str, Score]:
         """Score a photo by its features.
@@ -318,8 +311,7 @@ class Scorer:
         return Extracted(source, found.values.astype(np.float32), found.width, found.height, sha256)
 
     def _known_features(self, source: Path, content: bytes, sha256: str) -> CachedFeatures:
-        known = self._feature_cache.get(sha256, self._feature_key)
-        if known is not None:
+        if (known := self._feature_cache.get(sha256, self._feature_key)) is not None:
             check_pixels(known.width, known.height, self._decode.max_pixels)
             return known
 
@@ -327,7 +319,7 @@ class Scorer:
             photo = read_photo(content, settings=self._decode, source_path=source)
             return photo, self._views(photo)
 
-        with self._places.photo(read) as (photo, views):
+        with self.places.photo(read) as (photo, views):
             known = CachedFeatures(self._pooled(views), photo.width, photo.height)
         self._feature_cache.put(sha256, self._feature_key, known)
         return known
@@ -335,8 +327,7 @@ class Scorer:
     def _views(self, photo: Photo) -> UInt8Array:
         # The size is that after the reduction: of a narrow strip it leaves too little, too.
         height, width = photo.pixels.shape[:2]
-        least = self.model.smallest_side
-        if min(height, width) < least:
+        if min(height, width) < (least := self.model.smallest_side):
             is_reduced = (width, height) != (photo.width, photo.height)
             reduced = f", reduced from {photo.width} × {photo.height}" if is_reduced else ""
             raise PhotoTooSmallError(

@@ -10,7 +10,6 @@ from typing import TypeAlias
 from mlsp.bulk.records import Shard, SourcePhoto
 from mlsp.bulk.sources import Source
 from mlsp.features import Failed
-from mlsp.parallel import map_in_order
 from mlsp.scoring import Scorer
 
 Cell: TypeAlias = str | float | int | None
@@ -109,4 +108,4 @@ def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[Resul
         scores = tuple((score.value, score.percentile) for score in result.scores.values())
         return ResultRow(photo.id, scores, result.overall, result.width, result.height, None)
 
-    return map_in_order(row, source.read(shard), workers=scorer.threads, window=scorer.window)
+    return scorer.places.map(row, source.read(shard))

@@ -9,16 +9,18 @@ read until there is room for its photo among those that wait for the network.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 from mlsp.arrays import UInt8Array
 from mlsp.engines import Engine
 from mlsp.engines.batching_engine import BatchingEngine, pixel_count
-from mlsp.parallel import check_workers
+from mlsp.parallel import check_workers, map_in_order
 
+_Item = TypeVar("_Item")
 _Photo = TypeVar("_Photo")
+_Result = TypeVar("_Result")
 
 
 class PhotoPlaces:
@@ -32,8 +34,6 @@ class PhotoPlaces:
     Attributes:
         workers: as given.
         threads: that must bring photos so that the engine is kept busy.
-        window: photos whose results are not drawn yet, at most, where these threads map over a collection: enough that one slow photo does
-            not stop the others, and one each for threads that only wait for a batch.
 
     Raises:
         SettingsError: `workers` is below 1.
@@ -49,12 +49,22 @@ class PhotoPlaces:
             batches = 2 * engine.streams
             self.threads += batches * engine.settings.most_photos
             self._room = batches * engine.settings.most_pixels
-        self.window = self.threads + 3 * workers
         self._reading = threading.BoundedSemaphore(workers)
         # A large photo must not wait while small ones pass it.
         self._turn = threading.Lock()
         self._left = threading.Condition()
         self._held = 0
+
+    def map(
+        self, function: Callable[[_Item], _Result], photos: Iterable[_Item]
+    ) -> Generator[_Result, None, None]:
+        """Apply a function that brings a photo to many, by so many threads as keep the engine busy; see `mlsp.parallel.map_in_order`.
+
+        Results that are not drawn yet are few: enough that one slow photo does not stop the others, and one for each thread that only
+        waits for a batch. Wide features take megabytes a photo.
+        """
+        window = self.threads + 3 * self.workers
+        return map_in_order(function, photos, workers=self.threads, window=window)
 
     @contextmanager
     def photo(
