@@ -89,7 +89,9 @@ def test_outputs_begin_at_the_mean_of_what_is_learned_from(spec: HeadSpec) -> No
     with torch.no_grad():
         # Where there is nothing to see, only biases speak.
         scores = head(torch.zeros(1, spec.grid, spec.grid, 88))
-    assert scores.item() == pytest.approx(mos[SPLIT.train].mean(), abs=1e-5)
+    # A bin that nobody chose begins with a thousandth of the votes.
+    tolerance = 0.03 if spec.output == "distribution" else 1e-5
+    assert scores.item() == pytest.approx(mos[SPLIT.train].mean(), abs=tolerance)
 
 
 @pytest.mark.parametrize("name", ["single_3fc", "pool_3fc"])

@@ -17,6 +17,8 @@ from mlsp.ratings import RatingTable
 
 # Of a share of a bin, so that its logarithm is a number.
 _LEAST_SHARE = 1e-12
+# Where a head begins: a bin that nobody chose must still be within its reach.
+_LEAST_SHARE_AT_FIRST = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ class Targets:
             (outputs,), see `ScoreHead.outputs`: of a distribution the logits of its shares.
         """
         mean = self.values[torch.from_numpy(rows)].mean(dim=0)
-        return mean.clamp(min=_LEAST_SHARE).log() if self.spec.output == "distribution" else mean
+        if self.spec.output == "distribution":
+            return mean.clamp(min=_LEAST_SHARE_AT_FIRST).log()
+        return mean
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
         """Mean over the photos: squared error (section 3.2), or the earth mover's distance of NIMA.
