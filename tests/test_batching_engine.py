@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +12,7 @@ from mlsp.engines import ConstantEngine
 from mlsp.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.errors import EngineError, SettingsError
 from mlsp.model import load_model
+from waiting import until
 
 UNLIKED = 255
 
@@ -37,13 +37,6 @@ class GatedEngine:
 
 def photo(grey: int, height: int = 5, views: int = 1) -> np.ndarray:
     return np.full((views, height, 6, 3), grey, np.uint8)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 class Callers:

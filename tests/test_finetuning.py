@@ -7,7 +7,7 @@ import csv
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +65,8 @@ class Tiny(nn.Module):
         return levels
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Networks so small are faster so, and sums have one order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+# Networks so small are faster so, and sums have one order.
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def tiny() -> nn.Module:

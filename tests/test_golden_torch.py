@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +23,8 @@ from mlsp.engines.torch_engine import TorchEngine
 from mlsp.feature_kind import FeatureKind
 from mlsp.pooling import narrow_from_wide, pool
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums in a fixed order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+# Sums in a fixed order.
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def features(reference_data: Path, name: str, photo: str, grid: int) -> NDArray[np.float32]:

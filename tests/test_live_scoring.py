@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import waiting
 from mlsp.model import MODEL_FILE, load_model
 from mlsp.scored import Score
 from mlsp.scoring import Scorer
@@ -36,11 +38,7 @@ def scorer(folder: Path) -> Scorer:
     return Scorer(load_model(folder), RednessEngine(), [RednessHead()], workers=1)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+until = partial(waiting.until, seconds=20, pause=0.005)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,15 +15,9 @@ from mlsp.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.engines.photo_places import PhotoPlaces
 from mlsp.errors import SettingsError
 from mlsp.model import load_model
+from waiting import until
 
 ENGINE = ConstantEngine(load_model().kind)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 class Threads:

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+import waiting
 from mlsp.engines import ConstantEngine
 from mlsp.engines.batching_engine import CUDA_BATCH
 from mlsp.errors import SettingsError
@@ -113,12 +115,8 @@ def address(scorer: Scorer) -> Iterator[str]:
         yield found
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """The server's thread may still be at what follows an answer."""
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+# The server's thread may still be at what follows an answer.
+until = partial(waiting.until, seconds=5, pause=0.01)
 
 
 def error_of(response: httpx.Response) -> tuple[int, str, str]:

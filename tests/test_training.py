@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,15 +51,8 @@ from training_data import (
 SCRIPT = Path(__file__).with_name("training_data.py")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small products gain nothing from more, and tests beside each other lose much."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
+# Small products gain nothing from more, and tests beside each other lose much.
+pytestmark = pytest.mark.usefixtures("one_thread")
 ALONE = World(0, 1, 1, torch.device("cpu"))
 FEATURE_LEVELS = [Level(name, width) for name, width in zip(LEVELS, CHANNELS, strict=True)]
 
