@@ -26,6 +26,7 @@ from extraction import (  # type: ignore[import-not-found]  # beside this file
     flops,
     matrix_peak,
     noise,
+    print_row,
 )
 from torch import nn
 
@@ -97,7 +98,7 @@ def networks(names: list[str], device: str, repeats: int) -> list[dict[str, obje
                     "share_of_peak": operations * rate / peak,
                 }
                 rows.append(row)
-                _print(row)
+                print_row(row)
     return rows
 
 
@@ -148,16 +149,8 @@ def finetuning(names: list[str], device: str, repeats: int) -> list[dict[str, ob
                 "kib_a_pixel": taken / 1024 / (at_once * height * width),
             }
             rows.append(row)
-            _print(row)
+            print_row(row)
     return rows
-
-
-def _print(row: dict[str, object]) -> None:
-    shown = (
-        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in row.items()
-    )
-    print(", ".join(shown), flush=True)
 
 
 def main() -> None:

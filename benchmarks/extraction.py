@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -174,7 +174,7 @@ def speed(graphs: Graphs, settings: argparse.Namespace, folder: Path) -> list[di
                     "share_of_peak": operations * rate / peaks[pipeline.split()[1]],
                 }
                 rows.append(row)
-                print(", ".join(f"{key} {_shown(value)}" for key, value in row.items()))
+                print_row(row)
     return rows
 
 
@@ -237,7 +237,7 @@ def sizes(graphs: Graphs, settings: argparse.Namespace, folder: Path) -> dict[st
         "second_pass_photos_per_s": settings.sizes
         / extract_arrays(network, different, folder / "f.h5"),
     }
-    print(", ".join(f"{key} {_shown(value)}" for key, value in found.items()))
+    print_row(found)
     return found
 
 
@@ -267,8 +267,13 @@ def memory(graphs: Graphs, settings: argparse.Namespace, folder: Path) -> dict[s
     return {"network": settings.memory_network, "resident_mb_after_photos": after}
 
 
-def _shown(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def print_row(row: Mapping[str, object]) -> None:
+    """Print names and values in a line, numbers with three digits."""
+    shown = (
+        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in row.items()
+    )
+    print(", ".join(shown), flush=True)
 
 
 def _precisions(engine_of: Graphs) -> tuple[str, ...]:
