@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -170,9 +169,10 @@ def _exported_if_possible(
 
 
 def _cuda_precision() -> Precision:
-    """What `auto` means to `mlsp.engines.torch_engine.TorchEngine` on this machine's CUDA device."""
+    """What `auto` means on this machine's CUDA device; also for a machine that only plans, without torch."""
     try:
-        cuda = importlib.import_module("torch").cuda
-    except ModuleNotFoundError:
+        precision: Precision = load_torch_engine("cuda").cuda_precision()
+    except MissingExtraError:
+        # It runs on another machine, which has torch.
         return "bfloat16"
-    return "float16" if cuda.is_available() and not cuda.is_bf16_supported() else "bfloat16"
+    return precision

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlsp.cli.options import MaxMegapixels, Quiet
+from mlsp.cli.options import Device, MaxMegapixels, Quiet
 
 if TYPE_CHECKING:
     from mlsp.bulk.ray_extraction import RayExtraction
@@ -109,7 +109,7 @@ def extract(
         bool,
         typer.Option("--retry-failed", help="Try photos again that failed in an earlier run."),
     ] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[
         str,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+from mlsp.cli.options import Device, MaxMegapixels, Quiet, Workers
 
 
 def finetune(
@@ -167,7 +167,7 @@ def finetune(
     precision: Annotated[
         str, typer.Option("--precision", help="auto, float32 or bfloat16.")
     ] = "auto",
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
     quiet: Quiet = False,

@@ -17,6 +17,14 @@ Workers: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Device: TypeAlias = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+ScoringDevice: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu or cuda. auto is cpu; cuda needs torch and the network's published weights.",
+    ),
+]
 # The upper end keeps `inf` out, which is no number of pixels.
 MaxMegapixels: TypeAlias = Annotated[
     float, typer.Option("--max-megapixels", min=0.001, max=1e6, help="Refuse larger photos.")

@@ -22,7 +22,7 @@ from mlsp.cli.bulk_options import (
     ShardSize,
     UrlColumn,
 )
-from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+from mlsp.cli.options import MaxMegapixels, Quiet, ScoringDevice, Workers
 from mlsp.cli.star_options import OverwriteRatings, StarThresholds, Xmp, XmpNames, give_stars
 
 
@@ -60,13 +60,7 @@ def score(
     recursive: Annotated[
         bool, typer.Option("--recursive/--no-recursive", help="Also photos in subfolders.")
     ] = True,
-    device: Annotated[
-        str,
-        typer.Option(
-            "--device",
-            help="auto, cpu or cuda. auto is cpu; cuda needs torch and the network's published weights.",
-        ),
-    ] = "auto",
+    device: ScoringDevice = "auto",
     precision: Annotated[
         str,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import MaxMegapixels, Workers
+from mlsp.cli.options import MaxMegapixels, ScoringDevice, Workers
 
 
 def service(
@@ -18,13 +18,7 @@ def service(
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="NAME|DIR", help="Model; see `mlsp models`.")
     ] = "default",
-    device: Annotated[
-        str,
-        typer.Option(
-            "--device",
-            help="auto, cpu or cuda. auto is cpu; cuda needs torch and the network's published weights.",
-        ),
-    ] = "auto",
+    device: ScoringDevice = "auto",
     precision: Annotated[
         str, typer.Option("--precision", help="auto, float32 or bfloat16.")
     ] = "auto",

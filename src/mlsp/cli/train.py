@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import Quiet
+from mlsp.cli.options import Device, Quiet
 
 
 def train(
@@ -140,7 +140,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     memory: Annotated[
         float | None,
         typer.Option(

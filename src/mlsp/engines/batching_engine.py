@@ -144,8 +144,8 @@ class BatchingEngine:
         return photo.features.result()
 
     def _joins_open(self, photo: _Waiting) -> bool:
+        most = self.settings.photos_of(photo.views)
         for group in self._open:
-            most = self.settings.photos_of(photo.views)
             if len(group) < most and _fit(group[0], photo):
                 group.append(photo)
                 self._joined.notify_all()

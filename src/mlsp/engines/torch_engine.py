@@ -108,6 +108,13 @@ def check_device(device: str) -> None:
         )
 
 
+def cuda_precision() -> Precision:
+    """What `auto` means on this machine's CUDA device, or where there is none to ask."""
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+        return "float16"
+    return "bfloat16"
+
+
 def open_network(
     spec: BackboneSpec, weights: Path | None, kind: FeatureKind, *, device: str, precision: str
 ) -> TorchEngine:
@@ -125,9 +132,7 @@ def open_network(
 
 def _resolved(precision: str, device: str) -> Precision:
     if precision == "auto":
-        if device != "cuda":
-            return "float32"
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+        return cuda_precision() if device == "cuda" else "float32"
     for known in _DTYPES:
         if precision == known:
             return known

@@ -125,12 +125,13 @@ def batches(
         yield batch
 
 
-def pixels_at_once(device: torch.device) -> int:
-    """Pixels of the views that go through a network at once: few on the processor, as many as the memory holds on a CUDA device."""
-    if device.type != "cuda":
-        return _PIXELS_AT_ONCE
-    memory = torch.cuda.get_device_properties(device).total_memory
-    return max(_PIXELS_AT_ONCE, memory // _CUDA_BYTES_A_PIXEL)
+def views_at_once(height: int, width: int, device: torch.device) -> int:
+    """Views that go through a network at once: few pixels on the processor, as many as the memory holds on a CUDA device; at least one view."""
+    pixels = _PIXELS_AT_ONCE
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+        pixels = max(pixels, memory // _CUDA_BYTES_A_PIXEL)
+    return max(1, pixels // (height * width))
 
 
 def pieces(
@@ -140,15 +141,15 @@ def pieces(
 
     Args:
         views: of the batch, (1, h, w, 3) each.
-        at_most: views at once; None for as many as have `pixels_at_once` pixels, at least one.
+        at_most: views at once; None for `views_at_once`.
         device: where the network is.
     """
     by_size: dict[tuple[int, ...], list[int]] = {}
     for place, view in enumerate(views):
         by_size.setdefault(view.shape, []).append(place)
-    found, pixels = [], pixels_at_once(device)
+    found = []
     for shape, places in by_size.items():
-        count = at_most or max(1, pixels // (shape[1] * shape[2]))
+        count = at_most or views_at_once(shape[1], shape[2], device)
         for start in range(0, len(places), count):
             chosen = places[start : start + count]
             joined = torch.from_numpy(np.concatenate([views[place] for place in chosen]))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mlsp.arrays import UInt8Array
 from mlsp.finetuning.network import FinetunedNetwork
-from mlsp.finetuning.photos import CutViews, PhotoReader, photo_rng, pixels_at_once
+from mlsp.finetuning.photos import CutViews, PhotoReader, photo_rng, views_at_once
 from mlsp.ratings import RatingTable
 from mlsp.training.targets import mean_over_views
 from mlsp.views import cut_views, random_views
@@ -62,7 +62,7 @@ def predict(
 
 
 def _chunks(views: UInt8Array, device: torch.device) -> list[Tensor]:
-    count = max(1, pixels_at_once(device) // (views.shape[1] * views.shape[2]))
+    count = views_at_once(views.shape[1], views.shape[2], device)
     # torch takes no negative strides, which mirrored views have.
     whole = torch.from_numpy(np.require(views, requirements=["C", "W"]))
     return [chunk.to(device) for chunk in torch.split(whole, count)]

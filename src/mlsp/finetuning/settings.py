@@ -20,9 +20,9 @@ class FinetuneSettings:
         epochs: at most; None for as many as the recipe has.
         learning_rate: the first; None for the recipe's, 1e-4. The later ones are as much smaller as the recipe's.
         batch: photos a step of the optimiser.
-        accumulate: pieces that a batch goes through the network in; 0 for as many as keep the processor's memory small
-            or fit a CUDA device's, see `mlsp.finetuning.photos.pieces`. Photos of different sizes are in different pieces in any case. The result is the same
-            but for rounding.
+        accumulate: pieces that a batch goes through the network in; 0 for as many as keep the processor's memory small or fit a CUDA
+            device's, see `mlsp.finetuning.photos.views_at_once`. Photos of different sizes are in different pieces in any case. The
+            result is the same but for rounding.
         checkpointing: keep only what goes in and out of the network's blocks and compute the rest again: less memory, more time.
         augment: learn from a random crop of each photo, mirrored or not; otherwise from the whole photo (the paper's "-aug").
         views: random crops of a test photo whose scores are averaged; one view, the whole, without `augment`.
