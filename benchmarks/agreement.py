@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsp.datasets.biq2021 import load_biq2021
-from mlsp.errors import SettingsError
-from mlsp.metrics import plcc, srcc
-from mlsp.ratings import require_photos
-from mlsp.scoring import Scored, Scorer
+from mlsp.base.errors import SettingsError
+from mlsp.evaluation.metrics import plcc, srcc
+from mlsp.ratings.datasets.biq2021 import load_biq2021
+from mlsp.ratings.table import require_photos
+from mlsp.scoring.results import ScoreResult
+from mlsp.scoring.scorer import Scorer
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
             continue
         results = scorer.score(rating.photo for rating in test)
         values = np.array(
-            [r.scores["quality"].value if isinstance(r, Scored) else np.nan for r in results]
+            [r.scores["quality"].value if isinstance(r, ScoreResult) else np.nan for r in results]
         )
         for name in ("all", *np.unique(subsets)):
             chosen = (subsets == name) | (name == "all")

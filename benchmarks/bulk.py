@@ -37,9 +37,9 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from mlsp.bulk import BulkJob, BulkSettings, ScorerSettings, SourceSpec, prepare, run_local
-from mlsp.extraction_network import NetworkSettings
+from mlsp.features.extraction.settings import NetworkSettings
 from mlsp.photos import find_photos, read_photo
-from mlsp.scoring import Scorer
+from mlsp.scoring.scorer import Scorer
 
 SIZE = (500, 400)
 SHARD_SIZE = 15
@@ -162,9 +162,9 @@ def extract(photos: Path, output: Path, workers: int) -> None:
     """Extract, and print when the results came, in seconds; by no Ray for 0 workers."""
     from mlsp.bulk.ray_cluster import RaySettings
     from mlsp.bulk.ray_extraction import RayExtraction
-    from mlsp.extraction import Extraction
-    from mlsp.extraction_plan import plan_network
-    from mlsp.photo_lists import list_photos
+    from mlsp.features.extraction.plan import plan_network
+    from mlsp.features.extraction.run import Extraction
+    from mlsp.photos.listing import list_photos
 
     plan = plan_network(EXTRACTED)
     listed = list_photos(photos)
@@ -182,7 +182,7 @@ def extract(photos: Path, output: Path, workers: int) -> None:
 
 def measure_extraction(photos: Path, count: int, rounds: int) -> dict[str, dict[str, list[float]]]:
     """Figures of each round: photos/s, milliseconds of a core a photo, peak of memory in MB."""
-    from mlsp.extraction_plan import plan_network
+    from mlsp.features.extraction.plan import plan_network
 
     # Exported before anything is measured.
     plan_network(EXTRACTED)

@@ -26,17 +26,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from mlsp.arrays import Float32Array, Float64Array
 from mlsp.backbones import backbone
-from mlsp.burst_pairs import similar_pairs
-from mlsp.bursts import BurstSettings, group_looks, look_channels, look_of
-from mlsp.caches import open_caches
-from mlsp.datasets.biq2021 import load_biq2021
-from mlsp.features import Failed
-from mlsp.near_duplicates import difference_hash, duplicate_groups
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.results import ScoreFailure
+from mlsp.culling.burst_pairs import similar_pairs
+from mlsp.culling.bursts import BurstSettings, group_looks, look_channels, look_of
 from mlsp.photos import read_photo
-from mlsp.ratings import require_photos
-from mlsp.scoring import Scorer
+from mlsp.photos.near_duplicates import difference_hash, duplicate_groups
+from mlsp.ratings.datasets.biq2021 import load_biq2021
+from mlsp.ratings.table import require_photos
+from mlsp.scoring.cache import open_caches
+from mlsp.scoring.scorer import Scorer
 
 THRESHOLDS = (0.72, 0.76, 0.80, 0.84, 0.86, 0.88, 0.90, 0.92, 0.94)
 FOLDS = 4
@@ -88,7 +88,7 @@ def load(scorer: Scorer, folder: Path, kept: Path | None) -> Rated:
     else:
         rows = []
         for result in scorer.features(table.photos):
-            if isinstance(result, Failed):
+            if isinstance(result, ScoreFailure):
                 raise SystemExit(f"{result.source}: {result.error}")
             rows.append(result.features[0, 0, 0])
         features = np.stack(rows)
@@ -184,7 +184,7 @@ def reshot_similarities(scorer: Scorer, rated: Rated) -> tuple[NDArray[np.str_],
         looks = [
             look_of(result.features, channels)
             for result in scorer.features(files)
-            if not isinstance(result, Failed)
+            if not isinstance(result, ScoreFailure)
         ]
     return np.array(kinds), (np.stack(looks) * rated.looks[rows]).sum(1)
 
@@ -218,7 +218,7 @@ def siblings(rated: Rated) -> NDArray[np.int64]:
 
 def held_out_quality(rated: Rated, families: NDArray[np.int64]) -> Float64Array:
     """Quality by heads that saw no sibling of the photo."""
-    from mlsp.heads import RidgeSettings, fit_ridge
+    from mlsp.models.heads import RidgeSettings, fit_ridge
 
     channels = [level.channels for level in backbone("efficientnet_lite0").levels]
     names, places = np.unique(families, return_inverse=True)

@@ -30,13 +30,13 @@ from extraction import (  # type: ignore[import-not-found]  # beside this file
 )
 from torch import nn
 
-from mlsp.arrays import Float32Array
 from mlsp.backbones import BackboneSpec, backbone, build_network
-from mlsp.engines.torch_engine import TorchEngine, check_device
-from mlsp.feature_kind import FeatureKind
-from mlsp.finetuning.network import FinetunedNetwork, checkpointed
-from mlsp.finetuning.photos import pieces
-from mlsp.heads import HeadSpec, build_head
+from mlsp.base.arrays import Float32Array
+from mlsp.features.engines.torch_engine import TorchEngine, check_device
+from mlsp.features.spec import FeatureSpec
+from mlsp.models.heads import HeadSpec, build_head
+from mlsp.training.finetuning.network import FinetunedNetwork, checkpointed
+from mlsp.training.finetuning.photos import pieces
 
 NETWORKS = ("inception_v3", "inception_resnet_v2", "efficientnet_lite2")
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -53,7 +53,7 @@ def random_network(spec: BackboneSpec) -> nn.Module:
 def engine_of(spec: BackboneSpec, network: nn.Module, device: str, precision: str) -> TorchEngine:
     """Wide features of all levels."""
     levels = tuple(level.name for level in spec.levels)
-    kind = FeatureKind(spec.name, SHA256, levels, "whole", None, 5)
+    kind = FeatureSpec(spec.name, SHA256, levels, "whole", None, 5)
     return TorchEngine(network, spec, kind, device=device, precision=precision)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from mlsp.explaining import Explainer, check_by_occlusion
 from mlsp.explaining.occlusion import COVERS, rank_correlation
 from mlsp.photos import find_photos
-from mlsp.scoring import Scorer
+from mlsp.scoring.scorer import Scorer
 
 
 def main() -> None:

@@ -28,17 +28,18 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from mlsp.arrays import Float32Array, UInt8Array
 from mlsp.backbones import backbone, build_network
-from mlsp.engines import Engine, open_engine, usable_cores
-from mlsp.export import export_backbone
-from mlsp.extraction import Extraction, ExtractionNetwork
-from mlsp.feature_kind import FeatureKind
-from mlsp.feature_store import FeatureStore, StoreLayout
-from mlsp.features import Failed
-from mlsp.parallel import map_in_order
-from mlsp.photo_lists import NamedPhoto
-from mlsp.views import VIEW_COUNTS, ViewsName, cut_views
+from mlsp.base.arrays import Float32Array, UInt8Array
+from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.base.results import ScoreFailure
+from mlsp.features.engines import Engine, open_engine
+from mlsp.features.extraction.run import Extraction, ExtractionNetwork
+from mlsp.features.onnx_export import export_backbone
+from mlsp.features.spec import FeatureSpec
+from mlsp.features.store.schema import StoreLayout
+from mlsp.features.store.store import FeatureStore
+from mlsp.photos.crops import VIEW_COUNTS, ViewsName, cut_views
+from mlsp.photos.listing import NamedPhoto
 
 WIDTH, HEIGHT = 629, 497
 SHA256 = "0" * 64
@@ -64,7 +65,7 @@ class Graphs:
             torch.manual_seed(0)
             export_backbone(build_network(spec), spec, file, grid=5)
         names = tuple(level.name for level in spec.levels)
-        kind = FeatureKind(name, SHA256, names, views, None, 5)
+        kind = FeatureSpec(name, SHA256, names, views, None, 5)
         engine = open_engine(file, kind, device="cpu", precision=precision)
         channels = tuple(level.channels for level in spec.levels)
         layout = StoreLayout(kind, channels, (5,), precision=engine.precision)
@@ -255,7 +256,7 @@ def memory(graphs: Graphs, settings: argparse.Namespace, folder: Path) -> dict[s
     after: dict[int, int] = {}
     with Extraction(network, photos, folder / "memory.h5") as extraction:
         for number, result in enumerate(islice(extraction.results(), count), 1):
-            if isinstance(result, Failed):
+            if isinstance(result, ScoreFailure):
                 raise SystemExit(f"{result.source}: {result.error}")
             if number % max(1, count // 20) == 0:
                 pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])

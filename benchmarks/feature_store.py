@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsp.arrays import Float32Array
-from mlsp.feature_codec import STORED_DTYPES
-from mlsp.feature_compression import Compression
-from mlsp.feature_kind import FeatureKind, Grid
-from mlsp.feature_store import FeatureStore, StoreLayout
+from mlsp.base.arrays import Float32Array
+from mlsp.features.spec import FeatureSpec, Grid
+from mlsp.features.store.codec import STORED_DTYPES
+from mlsp.features.store.compression import Compression
+from mlsp.features.store.schema import StoreLayout
+from mlsp.features.store.store import FeatureStore
 
 COMPRESSIONS: tuple[Compression | None, ...] = (None, "zstd", "blosc2")
 SHA256 = "0" * 64
@@ -60,7 +61,7 @@ def forms(reference: Path, folder: Path) -> list[dict[str, object]]:
     for grid, dtype, compression in itertools.product((1, 5), STORED_DTYPES, COMPRESSIONS):
         if grid == 1 and dtype == "uint8_channel":
             continue
-        kind = FeatureKind("inception_v3", SHA256, levels, "whole", None, grid)  # type: ignore[arg-type]
+        kind = FeatureSpec("inception_v3", SHA256, levels, "whole", None, grid)  # type: ignore[arg-type]
         layout = StoreLayout(kind, channels, (grid,), dtype, compression)  # type: ignore[arg-type]
         rows.append(form(folder / "form.h5", layout, features[grid]))  # type: ignore[index]
     return rows
@@ -112,7 +113,7 @@ def form(path: Path, layout: StoreLayout, features: list[Float32Array]) -> dict[
 def size(folder: Path, photos: int) -> dict[str, object]:
     """Times of a store of 8 wide views of InceptionResNet-v2 a photo, sparse but for 200 photos all over it."""
     levels = tuple(f"level{number}" for number in range(43))
-    kind = FeatureKind("synthetic", SHA256, levels, "corners8", None, 5)
+    kind = FeatureSpec("synthetic", SHA256, levels, "corners8", None, 5)
     layout = StoreLayout(kind, (400,) * 42 + (128,), (5,))
     path = folder / "size.h5"
     times = {}

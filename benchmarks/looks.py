@@ -20,16 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, Float64Array, UInt8Array
 from mlsp.backbones import backbone
-from mlsp.datasets.biq2021 import load_biq2021
-from mlsp.datasets.oasis import load_oasis_beauty
-from mlsp.engines import Engine, open_engine, usable_cores
-from mlsp.heads import RidgeHead, RidgeSettings, fit_ridge
-from mlsp.metrics import srcc
-from mlsp.model import load_model
+from mlsp.base.arrays import Float32Array, Float64Array, UInt8Array
+from mlsp.base.parallel import usable_cores
+from mlsp.evaluation.metrics import srcc
+from mlsp.features.engines import Engine, open_engine
+from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
+from mlsp.models.model import load_model
 from mlsp.photos import DecodeSettings, read_photo, reduce_pixels
-from mlsp.ratings import RatingTable
+from mlsp.ratings.datasets.biq2021 import load_biq2021
+from mlsp.ratings.datasets.oasis import load_oasis_beauty
+from mlsp.ratings.table import RatingTable
 
 Looks = tuple[str, ...]
 

@@ -25,15 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
-from mlsp.arrays import Float32Array, Float64Array
-from mlsp.caches import open_caches
-from mlsp.errors import RatingsError
-from mlsp.features import Extracted
-from mlsp.heads.ridge import RidgeSettings, fit_ridge
-from mlsp.metrics import srcc
-from mlsp.model import load_model
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.errors import RatingsError
+from mlsp.evaluation.metrics import srcc
+from mlsp.features.extractor import Extracted
+from mlsp.models.heads.ridge import RidgeSettings, fit_ridge
+from mlsp.models.model import load_model
 from mlsp.personal import LinearHead, Taste, TasteSettings, learn_taste, linear_heads
-from mlsp.scoring import Scorer
+from mlsp.scoring.cache import open_caches
+from mlsp.scoring.scorer import Scorer
 
 RATINGS = (10, 20, 30, 50, 100, 160)
 COMPARISONS = (30, 100, 300)

@@ -20,10 +20,10 @@ import skimage
 from numpy.typing import NDArray
 from PIL import Image
 
-from mlsp.arrays import UInt8Array
+from mlsp.base.arrays import UInt8Array
+from mlsp.features.pooling import area_weights
 from mlsp.photos import DecodeSettings, pillow_decoder, read_photo
 from mlsp.photos.sizes import reduced_size
-from mlsp.pooling import area_weights
 
 Reduce = Callable[[bytes, int], UInt8Array]
 

@@ -18,15 +18,15 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mlsp.datasets.biq2021 import load_biq2021
-from mlsp.engines import open_engine
-from mlsp.engines.openvino_engine import OpenVinoHead
-from mlsp.errors import PhotoError
-from mlsp.metrics import srcc
-from mlsp.model import load_model
+from mlsp.base.errors import PhotoError
+from mlsp.evaluation.metrics import srcc
+from mlsp.features.engines import open_engine
+from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.models.model import load_model
 from mlsp.photos import DecodeSettings, find_photos, read_photo, reduce_pixels
-from mlsp.ratings import require_photos
-from mlsp.scoring import Scorer
+from mlsp.ratings.datasets.biq2021 import load_biq2021
+from mlsp.ratings.table import require_photos
+from mlsp.scoring.scorer import Scorer
 
 Row: TypeAlias = dict[str, float | int | str]
 

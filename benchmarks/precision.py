@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, Float64Array
 from mlsp.backbones import backbone
-from mlsp.engines import usable_cores
-from mlsp.features import Failed, extract_features
-from mlsp.heads import RidgeHead, RidgeSettings, fit_ridge
-from mlsp.metrics import plcc, srcc
-from mlsp.runnable_backbone import runnable_backbone
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.parallel import usable_cores
+from mlsp.base.results import ScoreFailure
+from mlsp.evaluation.metrics import plcc, srcc
+from mlsp.features.extractor import extract_features
+from mlsp.features.opening import runnable_backbone
+from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
 
 # One of those that the embedded model's head was chosen from.
 RIDGE = RidgeSettings(alpha=8e-5, even_levels=True)
@@ -47,7 +48,7 @@ def compute(
     features = []
     start = time.perf_counter()
     for result in extract_features(engine, photos, workers=usable_cores() + 1):
-        if isinstance(result, Failed):
+        if isinstance(result, ScoreFailure):
             raise SystemExit(f"{result.source}: {result.error}")
         features.append(result.features.reshape(-1))
     return np.stack(features), len(photos) / (time.perf_counter() - start)

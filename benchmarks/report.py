@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from mlsp.photos import find_photos
 from mlsp.reports import write_report
 from mlsp.reports.html_report import picture_size
-from mlsp.scored import Score, Scored
+from mlsp.scoring.results import Score, ScoreResult
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -77,7 +77,7 @@ FILTER = """async () => {
 }"""
 
 
-def made_up(folder: Path, photos: int) -> list[Scored]:
+def made_up(folder: Path, photos: int) -> list[ScoreResult]:
     """The folder's photos with scores that mean nothing, best first."""
     found = list(find_photos([folder]))
     draw = random.Random(0)
@@ -85,7 +85,7 @@ def made_up(folder: Path, photos: int) -> list[Scored]:
     for source in islice(cycle(found), photos):
         first, second = (100 * draw.betavariate(2, 2) for _ in range(2))
         scores = {"quality": Score(first / 100, first), "beauty": Score(1 + 0.06 * second, second)}
-        results.append(Scored(source, scores, 512, 512))
+        results.append(ScoreResult(source, scores, 512, 512))
     return sorted(results, key=lambda result: -result.overall)
 
 

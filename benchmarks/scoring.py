@@ -24,11 +24,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from mlsp.engines import open_engine, usable_cores
-from mlsp.model import load_model
-from mlsp.parallel import map_in_order
+from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.base.results import ScoreFailure
+from mlsp.features.engines import open_engine
+from mlsp.models.model import load_model
 from mlsp.photos import DecodeSettings, find_photos, read_photo
-from mlsp.scoring import Failed, Scorer
+from mlsp.scoring.scorer import Scorer
 
 SIZE = (500, 400)
 ROUNDS = 5
@@ -84,7 +85,7 @@ def memory_over(photos: list[Path], count: int) -> Iterator[tuple[int, float]]:
     page = os.sysconf("SC_PAGE_SIZE")
     scorer = Scorer.load()
     for number, result in enumerate(scorer.score(islice(cycle(photos), count)), 1):
-        if isinstance(result, Failed):
+        if isinstance(result, ScoreFailure):
             raise SystemExit(f"{result.source}: {result.error}")
         if number % (count // 20) == 0:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -97,7 +98,7 @@ def peak_of_a_large_photo(folder: Path) -> float:
     file = folder / "large.jpg"
     Image.fromarray(tile).resize((8660, 5773), Image.Resampling.BICUBIC).save(file, quality=90)
     code = (
-        "import sys; from pathlib import Path; from mlsp.scoring import Scorer;"
+        "import sys; from pathlib import Path; from mlsp.scoring.scorer import Scorer;"
         " list(Scorer.load().score([Path(sys.argv[1])]));"
         " print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
     )

@@ -21,15 +21,15 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from mlsp.errors import UnreadablePhotoError
-from mlsp.features import Failed
-from mlsp.model import load_model
-from mlsp.scored import Score, Scored
-from mlsp.scoring import Scorer
-from mlsp.user_ratings import UserRatings
-from mlsp.web.desk import Desk
-from mlsp.web.security import Access
-from mlsp.web.server import listen, page_server
+from mlsp.base.errors import UnreadablePhotoError
+from mlsp.base.results import ScoreFailure
+from mlsp.models.model import load_model
+from mlsp.personal.user_ratings import UserRatings
+from mlsp.scoring.results import Score, ScoreResult
+from mlsp.scoring.scorer import Scorer
+from mlsp.serving.web.page_controller import PageController
+from mlsp.serving.web.security import Access
+from mlsp.serving.web.server import listen, page_server
 
 _PIECE = 5_000
 
@@ -62,7 +62,7 @@ def measure(folder: Path, photos: int, requests: int) -> list[dict[str, object]]
     noise = np.random.default_rng(0).integers(0, 256, (75, 100, 3), np.uint8)
     Image.fromarray(noise).resize((4000, 3000)).save(photo, quality=90)
     with UserRatings.open(folder / "ratings.sqlite") as ratings, listen(0) as listener:
-        desk = Desk(
+        desk = PageController(
             [folder / f"trip {n // 500}" / f"{n}.jpg" for n in range(photos)], ratings, _no_scorer
         )
         fill(desk, photo)
@@ -79,7 +79,7 @@ def measure(folder: Path, photos: int, requests: int) -> list[dict[str, object]]
     return found
 
 
-def fill(desk: Desk, photo: Path) -> None:
+def fill(desk: PageController, photo: Path) -> None:
     """Scores of chance for every photo; the first is one that is there."""
     chance = np.random.default_rng(1)
     heads = load_model().heads
@@ -87,11 +87,11 @@ def fill(desk: Desk, photo: Path) -> None:
     for id_, source in enumerate(desk.collection.sources):
         scores = {h.name: Score(*chance.uniform(0, 100, 2).tolist()) for h in heads}
         sha256 = f"{id_:064x}"
-        desk.collection.add(id_, Scored(source, scores, 6000, 4000, sha256))
+        desk.collection.add(id_, ScoreResult(source, scores, 6000, 4000, sha256))
     # Its thumbnail is asked for.
-    desk.collection.add(0, Scored(photo, scores, 4000, 3000, "f" * 64))
+    desk.collection.add(0, ScoreResult(photo, scores, 4000, 3000, "f" * 64))
     desk.collection.add(
-        1, Failed(desk.collection.sources[1], UnreadablePhotoError("there is no such file"))
+        1, ScoreFailure(desk.collection.sources[1], UnreadablePhotoError("there is no such file"))
     )
 
 

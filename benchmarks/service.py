@@ -29,9 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlsp.engines import usable_cores
+from mlsp.base.parallel import usable_cores
 from mlsp.photos import find_photos
-from mlsp.scoring import Scorer
+from mlsp.scoring.scorer import Scorer
 
 CLIENTS = (1, 8, 64)
 PHOTOS = 64

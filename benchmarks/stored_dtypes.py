@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, Float64Array
-from mlsp.feature_codec import STORED_DTYPES, GridCodec, StoredDtype, grid_name
-from mlsp.feature_kind import Grid
-from mlsp.feature_store import FeatureStore
-from mlsp.metrics import plcc, srcc
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.evaluation.metrics import plcc, srcc
+from mlsp.features.spec import Grid
+from mlsp.features.store.codec import STORED_DTYPES, GridCodec, StoredDtype, grid_name
+from mlsp.features.store.store import FeatureStore
 
 # Mean squared error plus so much times the mean squared weight; tried 1e-4 to 1e-2 on train photos.
 PENALTY = {1: 8e-5, 5: 4e-4}

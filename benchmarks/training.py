@@ -24,13 +24,14 @@ from extraction import matrix_peak  # type: ignore[import-not-found]  # beside t
 from torch.utils.flop_counter import FlopCounterMode
 
 from mlsp.backbones import Level, backbone
-from mlsp.engines import usable_cores
-from mlsp.feature_kind import FeatureKind, Grid
-from mlsp.feature_store import FeatureStore, StoreLayout
-from mlsp.heads import HeadSpec, build_head
+from mlsp.base.parallel import usable_cores
+from mlsp.features.spec import FeatureSpec, Grid
+from mlsp.features.store.schema import StoreLayout
+from mlsp.features.store.store import FeatureStore
+from mlsp.models.heads import HeadSpec, build_head
 from mlsp.training.batches import FeatureBatches, training_batches
-from mlsp.training.distributed import World
-from mlsp.training.learning_form import HeadAdam, LearningHead
+from mlsp.training.distributed import DistributedContext
+from mlsp.training.trainable_head import HeadAdam, TrainableHead
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 BATCH = 128
@@ -38,7 +39,7 @@ BATCH = 128
 
 def make_store(path: Path, rows: int, grid: Grid, levels: list[Level]) -> None:
     """Write rows that repeat 64 different ones."""
-    kind = FeatureKind(
+    kind = FeatureSpec(
         "synthetic", "0" * 64, tuple(level.name for level in levels), "whole", None, grid
     )
     layout = StoreLayout(kind, tuple(level.channels for level in levels), (grid,))
@@ -72,8 +73,8 @@ def learning(
     device: str,
 ) -> dict[str, float]:
     """Seconds a step: the head alone, from memory and from the file."""
-    world = World(0, 1, 1, torch.device(device))
-    learner = LearningHead(build_head(spec, levels), world, PRECISIONS[precision])
+    world = DistributedContext(0, 1, 1, torch.device(device))
+    learner = TrainableHead(build_head(spec, levels), world, PRECISIONS[precision])
     optimizer = HeadAdam(learner, 1e-4)
     dtype = PRECISIONS[precision] if spec.grid > 1 else torch.float32
     learner.begin_epoch(0)

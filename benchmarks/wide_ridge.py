@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from mlsp.arrays import Float16Array, Float32Array, Float64Array
-from mlsp.datasets import load_ratings
-from mlsp.experiments.folds import fold_splits
-from mlsp.experiments.measuring import groups_of
-from mlsp.feature_store import FeatureStore
-from mlsp.intervals import bootstrap_interval, paired_difference
-from mlsp.metrics import srcc
-from mlsp.ratings import RatingTable
-from mlsp.splits import Split, SplitSettings, split_ratings
+from mlsp.base.arrays import Float16Array, Float32Array, Float64Array
+from mlsp.evaluation.intervals import bootstrap_interval, paired_difference
+from mlsp.evaluation.metrics import srcc
+from mlsp.features.store.store import FeatureStore
+from mlsp.paper.folds import fold_splits
+from mlsp.paper.measuring import groups_of
+from mlsp.ratings.datasets import load_ratings
+from mlsp.ratings.splits import Split, SplitSettings, split_ratings
+from mlsp.ratings.table import RatingTable
 from mlsp.training.rated_features import join
 
 PENALTIES = (1e-5, 2e-5, 4e-5, 8e-5, 1.6e-4, 3e-4, 6e-4, 1.2e-3, 5e-3, 2e-2)

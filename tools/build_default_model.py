@@ -26,23 +26,25 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, Float64Array
-from mlsp.atomic_file import atomic_write
 from mlsp.backbones import backbone
-from mlsp.datasets.biq2021 import load_biq2021
-from mlsp.datasets.oasis import load_oasis_beauty
-from mlsp.engines import open_engine, usable_cores
-from mlsp.export import export_backbone
-from mlsp.feature_kind import FeatureKind
-from mlsp.features import Failed, extract_features
-from mlsp.heads import RidgeHead, RidgeSettings, fit_ridge
-from mlsp.metrics import plcc, srcc
-from mlsp.model import Agreement, Card, HeadRecord
-from mlsp.model_writing import check_model_folder, write_model
-from mlsp.near_duplicates import difference_hash, duplicate_groups
+from mlsp.backbones.weights.loading import load_network
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.atomic_file import atomic_write
+from mlsp.base.parallel import usable_cores
+from mlsp.base.results import ScoreFailure
+from mlsp.evaluation.metrics import plcc, srcc
+from mlsp.features.engines import open_engine
+from mlsp.features.extractor import extract_features
+from mlsp.features.onnx_export import export_backbone
+from mlsp.features.spec import FeatureSpec
+from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
+from mlsp.models.records import Agreement, Card, HeadRecord
+from mlsp.models.writing import check_model_folder, write_model
 from mlsp.photos import read_photo
-from mlsp.ratings import RatingTable, require_photos
-from mlsp.weights import load_network
+from mlsp.photos.near_duplicates import difference_hash, duplicate_groups
+from mlsp.ratings.datasets.biq2021 import load_biq2021
+from mlsp.ratings.datasets.oasis import load_oasis_beauty
+from mlsp.ratings.table import RatingTable, require_photos
 
 LONGEST_SIDE = 512
 # The rated photos have 400 and more; of icons, and of strips narrower than 1 : 10, too little is left to judge.
@@ -96,7 +98,7 @@ class Rated:
 def features_of(
     table: RatingTable,
     model_file: Path,
-    kind: FeatureKind,
+    kind: FeatureSpec,
     work: Path,
     *,
     mirrored: bool,
@@ -117,7 +119,7 @@ def features_of(
 
 
 def _features_of_views(
-    table: RatingTable, model_file: Path, kind: FeatureKind, work: Path
+    table: RatingTable, model_file: Path, kind: FeatureSpec, work: Path
 ) -> tuple[np.ndarray, ...]:
     """One (photos, C) a view, and the photos' hashes."""
     # Another network, size or weights must not find these features.
@@ -127,7 +129,7 @@ def _features_of_views(
         engine = open_engine(model_file, kind)
         rows, hashes = [], []
         for result in extract_features(engine, table.photos, workers=usable_cores() + 1):
-            if isinstance(result, Failed):
+            if isinstance(result, ScoreFailure):
                 raise SystemExit(f"{result.source}: {result.error}")
             rows.append(result.features[:, 0, 0])
             hashes.append(difference_hash(read_photo(result.source).pixels))
@@ -300,7 +302,7 @@ def main() -> None:
     parser.add_argument("--oasis-beauty", type=Path, required=True)
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--name", default="default")
-    parser.add_argument("--output", type=Path, help="default: src/mlsp/models/NAME")
+    parser.add_argument("--output", type=Path, help="default: src/mlsp/models/builtin/NAME")
     parser.add_argument(
         "--same-settings",
         action="store_true",
@@ -313,7 +315,7 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path("build/default_model"))
     arguments = parser.parse_args()
-    output = arguments.output or Path("src/mlsp/models") / arguments.name
+    output = arguments.output or Path("src/mlsp/models/builtin") / arguments.name
     arguments.work.mkdir(parents=True, exist_ok=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     check_model_folder(output)
@@ -322,7 +324,7 @@ def main() -> None:
     network, weights_sha256 = load_network(spec)
     model_file = arguments.work / "backbone.onnx"
     export_backbone(network, spec, model_file, grid=1, half_weights=True)
-    kind = FeatureKind(
+    kind = FeatureSpec(
         backbone=spec.name,
         weights_sha256=weights_sha256,
         levels=tuple(level.name for level in spec.levels),

@@ -15,7 +15,8 @@ from rich.text import Text
 from mlsp.photos import find_photos
 from mlsp.reports import sort_results
 from mlsp.reports.table import render_table
-from mlsp.scoring import Scored, Scorer
+from mlsp.scoring.results import ScoreResult
+from mlsp.scoring.scorer import Scorer
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "score.svg"
@@ -28,7 +29,7 @@ def main() -> None:
     scored = [
         result
         for result in scorer.score(find_photos([Path("examples")]))
-        if isinstance(result, Scored)
+        if isinstance(result, ScoreResult)
     ]
     heads = tuple(head.name for head in scorer.model.heads)
     console = Console(

@@ -27,8 +27,7 @@ Score photos:
 
 from __future__ import annotations
 
-from mlsp.caches import ScoreCache, default_cache_path
-from mlsp.errors import (
+from mlsp.base.errors import (
     FeatureStoreError,
     MissingExtraError,
     MlspError,
@@ -41,15 +40,15 @@ from mlsp.errors import (
     UnsupportedPhotoError,
     WeightsError,
 )
-from mlsp.features import Failed
-from mlsp.model import Model, load_model
+from mlsp.base.results import ScoreFailure
+from mlsp.models.model import Model, load_model
 from mlsp.photos import DecodeSettings, Photo, find_photos, read_photo
-from mlsp.scored import Score, Scored
-from mlsp.scoring import Scorer
+from mlsp.scoring.cache import ScoreCache, default_cache_path
+from mlsp.scoring.results import Score, ScoreResult
+from mlsp.scoring.scorer import Scorer
 
 __all__ = [
     "DecodeSettings",
-    "Failed",
     "FeatureStoreError",
     "MissingExtraError",
     "MlspError",
@@ -61,7 +60,8 @@ __all__ = [
     "RatingsError",
     "Score",
     "ScoreCache",
-    "Scored",
+    "ScoreFailure",
+    "ScoreResult",
     "Scorer",
     "SettingsError",
     "UnreadablePhotoError",

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlsp.backbones import DETAIL_SIDE, OVERVIEW_AND_DETAIL
 from mlsp.backbones.convolution import Activation, ConvBatchNorm
 from mlsp.backbones.padding import SameConv2d
+from mlsp.backbones.registry import DETAIL_SIDE, OVERVIEW_AND_DETAIL
 
 
 @dataclass(frozen=True, slots=True)

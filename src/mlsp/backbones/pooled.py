@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mlsp.backbones import BackboneSpec
+from mlsp.backbones.registry import BackboneSpec
 
 
 def area_weights(size: int, grid: int, like: Tensor) -> Tensor:
-    """`mlsp.pooling.area_weights` in torch operations, so that an exported graph computes it from the map's own shape.
+    """`mlsp.features.pooling.area_weights` in torch operations, so that an exported graph computes it from the map's own shape.
 
     Args:
         size: pixels of the axis; may be symbolic while a graph is traced.

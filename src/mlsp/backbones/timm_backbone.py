@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlsp.backbones import TIMM_PREFIX, BackboneSpec, Level, Preprocessing, WeightsFile
+from mlsp.backbones.registry import TIMM_PREFIX, BackboneSpec, Level, Preprocessing, WeightsFile
 from mlsp.backbones.timm_blocks import (
     Block,
     UnsuitableNetworkError,
@@ -22,7 +22,7 @@ from mlsp.backbones.timm_blocks import (
     find_blocks,
     is_channels_last,
 )
-from mlsp.errors import MissingExtraError, SettingsError
+from mlsp.base.errors import MissingExtraError, SettingsError
 
 # What makes networks take photos of any size; the first that a network knows is used. Convolutional networks need nothing.
 _ANY_SIZE: tuple[dict[str, bool], ...] = (

@@ -10,7 +10,7 @@ from mlsp.bulk.records import Shard, ShardError, ShardReport
 from mlsp.bulk.results import ResultDataset
 from mlsp.bulk.shard_scoring import ResultRow, score_shard
 from mlsp.bulk.sources import Source
-from mlsp.scoring import Scorer
+from mlsp.scoring.scorer import Scorer
 
 # Seconds between tries of a shard.
 _WAITS = (2.0, 15.0)

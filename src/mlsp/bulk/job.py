@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
+from mlsp.base.errors import SettingsError
 from mlsp.bulk.manifest import Manifest
 from mlsp.bulk.records import Shard
 from mlsp.bulk.results import ResultDataset, check_folder
 from mlsp.bulk.shard_scoring import ScorerSettings
 from mlsp.bulk.sources import Source, SourceSpec, open_source
 from mlsp.bulk.survey import Fingerprint, Survey, survey
-from mlsp.errors import SettingsError
-from mlsp.model import Model, load_model
+from mlsp.models.model import Model, load_model
 
 DEFAULT_SHARD_SIZE = 1000
 

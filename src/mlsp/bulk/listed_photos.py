@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from mlsp.base.errors import PhotoError
+from mlsp.base.parallel import map_in_order
 from mlsp.bulk.records import SourcePhoto
 from mlsp.bulk.stores import absolute, is_url, join, read_photo_content, size_of, walk, written
-from mlsp.errors import PhotoError
-from mlsp.parallel import map_in_order
 from mlsp.photos import PHOTO_SUFFIXES, find_photos
 
 # Files read at the same time: a disk gains nothing by many, a fetch is mostly waiting.

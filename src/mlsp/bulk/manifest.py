@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlsp.errors import SettingsError
+from mlsp.base.errors import SettingsError
 
 FORMAT = 1
 # Readers of data sets, pyarrow and Spark among them, pass over names that begin with an underscore.

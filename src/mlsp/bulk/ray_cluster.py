@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mlsp.engines import usable_cores
-from mlsp.errors import MissingExtraError, SettingsError
+from mlsp.base.errors import MissingExtraError, SettingsError
+from mlsp.base.parallel import usable_cores
 
 DEFAULT_CPUS = 2
 LOCAL = "local"

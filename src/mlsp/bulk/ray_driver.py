@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlsp.base.errors import SettingsError
 from mlsp.bulk.driver import score_and_write
 from mlsp.bulk.job import BulkJob
 from mlsp.bulk.ray_cluster import RaySettings
@@ -20,11 +21,10 @@ from mlsp.bulk.records import Shard, ShardReport
 from mlsp.bulk.results import ResultDataset
 from mlsp.bulk.shard_scoring import ScorerSettings
 from mlsp.bulk.sources import Source
-from mlsp.errors import SettingsError
-from mlsp.model import MODEL_FILE, Model
+from mlsp.models.model import MODEL_FILE, Model
 
 if TYPE_CHECKING:
-    from mlsp.scoring import Scorer
+    from mlsp.scoring.scorer import Scorer
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 todo ─ pieces ─ workers: read, compute, encode ─ this process, in the order of the rows ─ FeatureStore
 
-So the file is what `mlsp.extraction.Extraction` makes of the same photos, whatever is lost on the way. Workers need mlsp of the same
+So the file is what `mlsp.features.extraction.run.Extraction` makes of the same photos, whatever is lost on the way. Workers need mlsp of the same
 version on their machines, and the photos under the same paths as here. The network is sent to them.
 """
 
@@ -20,11 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsp.arrays import UInt8Array
-from mlsp.bulk.ray_cluster import LOCAL, RaySettings
-from mlsp.bulk.ray_pool import PoolJob, run_pool
-from mlsp.engines.photo_places import PhotoPlaces
-from mlsp.errors import (
+from mlsp.base.arrays import UInt8Array
+from mlsp.base.errors import (
     FeatureStoreError,
     FeatureValueError,
     MissingExtraError,
@@ -32,13 +29,17 @@ from mlsp.errors import (
     SettingsError,
     UnreadablePhotoError,
 )
-from mlsp.extraction import ExtractionNetwork, UnfinishedFile, by_grid
-from mlsp.extraction_plan import NetworkPlan
-from mlsp.feature_codec import encode_grids
-from mlsp.feature_store import StoreLayout
-from mlsp.features import EncodedPhoto, Extracted, Failed, extract_photo
-from mlsp.photo_lists import NamedPhoto
+from mlsp.base.results import ScoreFailure
+from mlsp.bulk.ray_cluster import LOCAL, RaySettings
+from mlsp.bulk.ray_pool import PoolJob, run_pool
+from mlsp.features.engines.decode_limiter import DecodeLimiter
+from mlsp.features.extraction.plan import NetworkPlan
+from mlsp.features.extraction.run import ExtractionNetwork, ExtractionRun, by_grid
+from mlsp.features.extractor import EncodedPhoto, Extracted, extract_photo
+from mlsp.features.store.codec import encode_grids
+from mlsp.features.store.schema import StoreLayout
 from mlsp.photos import DecodeSettings
+from mlsp.photos.listing import NamedPhoto
 
 # What of features is sent at a time. More would save little, and is in memory several times a worker.
 _PIECE_BYTES = 16_000_000
@@ -77,7 +78,7 @@ class _PieceReport:
     """
 
     rows: tuple[int, ...]
-    results: tuple[EncodedPhoto | Failed, ...] = ()
+    results: tuple[EncodedPhoto | ScoreFailure, ...] = ()
     unseen: frozenset[int] = frozenset()
     host: str = ""
     lost: str = ""
@@ -132,7 +133,7 @@ class _PhotoWorker:
             # Its class cannot be pickled; and it is missing on that machine, which may be another.
             raise SettingsError(f"on {socket.gethostname()}: {error}") from None
         # As for a process of its own: one more than the cores, so that one decodes while the others compute.
-        self._places = PhotoPlaces(self._network.engine, order.streams + 1)
+        self._places = DecodeLimiter(self._network.engine, order.streams + 1)
         self._threads = ThreadPoolExecutor(self._places.threads, thread_name_prefix="mlsp")
 
     def work(self, task: _Piece) -> _PieceReport:
@@ -144,11 +145,13 @@ class _PhotoWorker:
         unseen = frozenset(
             number
             for number, result in enumerate(results)
-            if isinstance(result, Failed) and _is_unseen(result)
+            if isinstance(result, ScoreFailure) and _is_unseen(result)
         )
         return _PieceReport(task.rows, results, unseen, socket.gethostname())
 
-    def _extract(self, network: ExtractionNetwork, photo: NamedPhoto) -> EncodedPhoto | Failed:
+    def _extract(
+        self, network: ExtractionNetwork, photo: NamedPhoto
+    ) -> EncodedPhoto | ScoreFailure:
         result = extract_photo(
             network.engine,
             photo.path,
@@ -159,11 +162,11 @@ class _PhotoWorker:
         return encode_photo(result, photo, network.layout)
 
 
-class RayExtraction(UnfinishedFile):
+class RayExtraction(ExtractionRun):
     """An extraction of photos into a feature file on a Ray cluster; use it in `with`, and iterate over `results()`.
 
     Args:
-        plan: see `mlsp.extraction_plan.plan_network`.
+        plan: see `mlsp.features.extraction.plan.plan_network`.
         photos: all photos of the file, done or not; the same in the same order whenever it is continued. Workers read them.
         output: the feature file, of this machine; is made, or continued where it was.
         settings: how the cluster is used.
@@ -214,12 +217,12 @@ class RayExtraction(UnfinishedFile):
             f" list {why}. The same command tries them again"
         )
 
-    def results(self) -> Iterator[EncodedPhoto | Failed]:
+    def results(self) -> Iterator[EncodedPhoto | ScoreFailure]:
         """Extract what is to do; each result is in the store when it comes, on the disk a few seconds later.
 
         Yields:
             One result for each photo, in the order of the rows, but for those of `photos_lost`. A photo that its worker cannot read, that
-            is too small, or has features that the store's dtype cannot hold, is a `Failed`.
+            is too small, or has features that the store's dtype cannot hold, is a `ScoreFailure`.
 
         Raises:
             FeatureStoreError: the disk is full. What was extracted before stays.
@@ -251,8 +254,8 @@ class RayExtraction(UnfinishedFile):
                 yield self._store(row, result, report.host if is_unseen else None)
 
     def _store(
-        self, row: int, result: EncodedPhoto | Failed, unseen_on: str | None
-    ) -> EncodedPhoto | Failed:
+        self, row: int, result: EncodedPhoto | ScoreFailure, unseen_on: str | None
+    ) -> EncodedPhoto | ScoreFailure:
         # As the caller wrote it.
         source = self.photos[row].path
         if isinstance(result, EncodedPhoto):
@@ -271,7 +274,7 @@ class RayExtraction(UnfinishedFile):
                 " the photos under the same path"
             )
         self.store.write_failure(row, str(error))
-        return Failed(source, error)
+        return ScoreFailure(source, error)
 
     def _pieces(self, size: int) -> Iterator[_Piece]:
         for start in range(0, len(self._todo), size):
@@ -295,8 +298,8 @@ class RayExtraction(UnfinishedFile):
 
 
 def encode_photo(
-    result: Extracted | Failed, photo: NamedPhoto, layout: StoreLayout
-) -> EncodedPhoto | Failed:
+    result: Extracted | ScoreFailure, photo: NamedPhoto, layout: StoreLayout
+) -> EncodedPhoto | ScoreFailure:
     """Bring a photo's features into the form in which its file keeps them.
 
     Args:
@@ -305,16 +308,16 @@ def encode_photo(
         layout: of the file.
 
     Returns:
-        A `Failed` also where the file's dtype cannot hold the features.
+        A `ScoreFailure` also where the file's dtype cannot hold the features.
     """
-    if isinstance(result, Failed):
+    if isinstance(result, ScoreFailure):
         return result
     try:
         stored = encode_grids(
             layout.codecs(), by_grid(result.features, layout.grids), photo.photo_id
         )
     except FeatureValueError as error:
-        return Failed(result.source, PhotoError(str(error)))
+        return ScoreFailure(result.source, PhotoError(str(error)))
     return EncodedPhoto(result.source, stored, result.width, result.height, result.content_sha256)
 
 
@@ -338,7 +341,7 @@ def check_versions(found: dict[str, str], expected: dict[str, str], host: str) -
         )
 
 
-def _is_unseen(result: Failed) -> bool:
+def _is_unseen(result: ScoreFailure) -> bool:
     return isinstance(result.error, UnreadablePhotoError) and not os.access(result.source, os.R_OK)
 
 

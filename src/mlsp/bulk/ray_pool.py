@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
+from mlsp.base.errors import MlspError, SettingsError
 from mlsp.bulk.ray_cluster import RaySettings, connected
-from mlsp.errors import MlspError, SettingsError
 
 _log = logging.getLogger(__name__)
 

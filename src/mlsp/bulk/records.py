@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mlsp.errors import MlspError
+from mlsp.base.errors import MlspError
 
 
 class ShardError(MlspError):

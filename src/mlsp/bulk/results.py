@@ -17,6 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mlsp.base.errors import MissingExtraError, SettingsError
+from mlsp.base.parallel import map_in_order
 from mlsp.bulk.manifest import MANIFEST_FILE, Manifest
 from mlsp.bulk.records import Shard, ShardReport
 from mlsp.bulk.shard_scoring import ResultRow
@@ -30,8 +32,6 @@ from mlsp.bulk.stores import (
     read_file,
     write_file,
 )
-from mlsp.errors import MissingExtraError, SettingsError
-from mlsp.parallel import map_in_order
 
 _SUFFIX = ".parquet"
 _FAILED_KEY = b"mlsp.failed"
@@ -164,7 +164,7 @@ class ResultDataset:
         failed = sum(error is not None for error in errors)
         metadata = {
             _FAILED_KEY: str(failed).encode(),
-            b"mlsp.model": self.model.encode(),
+            b"mlsp.models.model": self.model.encode(),
             b"mlsp.version": version("mlsp").encode(),
         }
         schema = self._schema().with_metadata(metadata)

@@ -7,10 +7,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from mlsp.base.results import ScoreFailure
 from mlsp.bulk.records import Shard, SourcePhoto
 from mlsp.bulk.sources import Source
-from mlsp.features import Failed
-from mlsp.scoring import Scorer
+from mlsp.scoring.scorer import Scorer
 
 Cell: TypeAlias = str | float | int | None
 
@@ -103,7 +103,7 @@ def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[Resul
         if photo.content is None:
             return ResultRow(photo.id, None, None, None, None, photo.error)
         result = scorer.score_content(photo.content)
-        if isinstance(result, Failed):
+        if isinstance(result, ScoreFailure):
             return ResultRow(photo.id, None, None, None, None, str(result.error))
         scores = tuple((score.value, score.percentile) for score in result.scores.values())
         return ResultRow(photo.id, scores, result.overall, result.width, result.height, None)

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mlsp.base.errors import SettingsError
 from mlsp.bulk.listed_photos import FolderSource, suffix
 from mlsp.bulk.records import Piece, Shard, SourcePhoto
 from mlsp.bulk.stores import glob, is_url, local
 from mlsp.bulk.table_rows import TABLE_SUFFIXES
 from mlsp.bulk.tables import TableColumns, TableSource
 from mlsp.bulk.tars import TarSource
-from mlsp.errors import SettingsError
 from mlsp.photos import PHOTO_SUFFIXES
 
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mlsp.atomic_file import atomic_write
+from mlsp.base.atomic_file import atomic_write
+from mlsp.base.errors import MissingExtraError, SettingsError, UnreadablePhotoError
 from mlsp.bulk.records import ShardError
-from mlsp.errors import MissingExtraError, SettingsError, UnreadablePhotoError
 from mlsp.photos import read_bytes
 
 # Seconds between tries of a fetch: a server that restarts is back by then, one that is gone costs a photo 5 seconds.

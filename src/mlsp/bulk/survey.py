@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlsp.base.errors import SettingsError
 from mlsp.bulk.sources import Source
-from mlsp.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)

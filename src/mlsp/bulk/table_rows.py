@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
+from mlsp.base.errors import MissingExtraError, SettingsError
 from mlsp.bulk.stores import open_file
-from mlsp.errors import MissingExtraError, SettingsError
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 # Rows of a Parquet file in memory at a time; each may hold a photo.

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from mlsp.base.errors import SettingsError
 from mlsp.bulk.listed_photos import ListedPhoto, ListedPhotos, batched_photos, named_photo
 from mlsp.bulk.records import ShardError, SourcePhoto
 from mlsp.bulk.stores import absolute, parent, size_of, written
 from mlsp.bulk.table_rows import Row, open_table
-from mlsp.errors import SettingsError
 
 ID_COLUMN = "id"
 # Looked for in this order where no column is named.

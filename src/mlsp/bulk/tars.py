@@ -16,10 +16,10 @@ from tarfile import (  # type: ignore[attr-defined]  # typeshed lacks the first
 )
 from typing import Self
 
+from mlsp.base.errors import SettingsError
 from mlsp.bulk.listed_photos import suffix
 from mlsp.bulk.records import ShardError, SourcePhoto
 from mlsp.bulk.stores import absolute, open_file, size_of, written
-from mlsp.errors import SettingsError
 from mlsp.photos import PHOTO_SUFFIXES
 
 _MOST_BYTES = 2 * 1024**3

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mlsp.errors import MlspError, SettingsError
+from mlsp.base.errors import MlspError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

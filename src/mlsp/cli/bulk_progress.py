@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.text import Text
 
-from mlsp.reports.table import printable
+from mlsp.base.text import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

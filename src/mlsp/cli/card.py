@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.padding import Padding
 from rich.text import Text
 
-from mlsp.model import Model
+from mlsp.models.model import Model
 
 
 def card_lines(model: Model) -> Iterator[Text | Padding]:

@@ -158,9 +158,8 @@ def evaluate(
     photos that opens in any browser, offline. Photos that fail are named and left out.
     """
     # Imported here, so that other commands need not wait for scipy.
-    from mlsp.caches import open_caches
+    from mlsp.base.text import printable
     from mlsp.cli.progress import RunProgress
-    from mlsp.datasets import load_ratings
     from mlsp.evaluation import (
         EvaluationSettings,
         PhotoScores,
@@ -169,9 +168,10 @@ def evaluate(
         open_source,
     )
     from mlsp.evaluation import evaluate as measure
-    from mlsp.reports.evaluation_files import check_evaluation_files, write_evaluation_files
-    from mlsp.reports.evaluation_table import print_evaluation
-    from mlsp.reports.table import printable
+    from mlsp.evaluation.report.files import check_evaluation_files, write_evaluation_files
+    from mlsp.evaluation.report.table import print_evaluation
+    from mlsp.ratings.datasets import load_ratings
+    from mlsp.scoring.cache import open_caches
 
     outputs = output or [Path("evaluation.json"), Path("evaluation.html")]
     check_evaluation_files(outputs)

@@ -150,8 +150,8 @@ def experiment(
     """Run a table or figure of the paper on stored features and ratings; what has a result is not run again."""
     # Imported here, so that other commands need not wait for torch.
     from mlsp.cli.train_progress import TrainProgress
-    from mlsp.experiments import ExperimentJob, parse_scores, run_experiment, write_outcomes
-    from mlsp.splits import SplitSettings
+    from mlsp.paper import ExperimentJob, parse_scores, run_experiment, write_outcomes
+    from mlsp.ratings.splits import SplitSettings
     from mlsp.training import TrainSettings
 
     job = ExperimentJob(

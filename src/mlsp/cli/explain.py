@@ -64,14 +64,14 @@ def explain(
     lowered it. Scores and the levels of the network that had most to do with them go to stdout. A map says where to look, not
     what to do; docs/explain.md says how far it can be believed.
     """
-    from mlsp.caches import open_caches
+    from mlsp.base.results import ScoreFailure
+    from mlsp.base.text import printable
     from mlsp.cli.explain_card import explanation_lines
     from mlsp.cli.progress import RunProgress
     from mlsp.explaining import Explainer, explain_files
-    from mlsp.features import Failed
     from mlsp.photos import find_photos
-    from mlsp.reports.table import printable
-    from mlsp.scoring import Scorer
+    from mlsp.scoring.cache import open_caches
+    from mlsp.scoring.scorer import Scorer
 
     photos = list(find_photos(paths, recursive=recursive))
     if not photos:
@@ -90,7 +90,7 @@ def explain(
         ) as progress:
             for result in results:
                 progress.advance(result)  # type: ignore[arg-type]  # only failures are looked into
-                if isinstance(result, Failed):
+                if isinstance(result, ScoreFailure):
                     failed += 1
                     continue
                 done += result.pictures.values()

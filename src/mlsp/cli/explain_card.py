@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from mlsp.base.text import printable
 from mlsp.explaining import Explained
-from mlsp.reports.table import printable
 
 # The others are below what these have.
 _LEVELS = 5

@@ -61,12 +61,12 @@ def export(
     Needs the export extra.
     """
     from mlsp.cli.progress import RunProgress
-    from mlsp.model import load_model
-    from mlsp.one_file.browser import export_browser_page
-    from mlsp.one_file.parity import check_exported
-    from mlsp.one_file.writing import export_model
+    from mlsp.models.model import load_model
+    from mlsp.models.one_file.browser import export_browser_page
+    from mlsp.models.one_file.writing import export_model
     from mlsp.photos import find_photos
     from mlsp.reports.parity_table import print_parity
+    from mlsp.scoring.parity import check_exported
 
     record = load_model(model)
     if export_format == "browser":

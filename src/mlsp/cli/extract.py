@@ -160,13 +160,13 @@ def extract(
     also by the next run, unless it is told to retry them.
     """
     # Imported here, so that other commands need not wait for HDF5.
+    from mlsp.base.errors import SettingsError
+    from mlsp.base.results import ScoreFailure
     from mlsp.cli.progress import RunProgress
-    from mlsp.errors import SettingsError
-    from mlsp.extraction import Extraction, Shard
-    from mlsp.extraction_network import NetworkSettings
-    from mlsp.extraction_plan import plan_network
-    from mlsp.features import Failed
-    from mlsp.photo_lists import list_photos
+    from mlsp.features.extraction.plan import plan_network
+    from mlsp.features.extraction.run import Extraction, Shard
+    from mlsp.features.extraction.settings import NetworkSettings
+    from mlsp.photos.listing import list_photos
 
     settings = NetworkSettings(
         backbone,
@@ -221,8 +221,8 @@ def extract(
         done = failed = 0
         with RunProgress(extraction.photos_to_do, done_word="extracted", quiet=quiet) as progress:
             for result in extraction.results():
-                failed += isinstance(result, Failed)
-                done += not isinstance(result, Failed)
+                failed += isinstance(result, ScoreFailure)
+                done += not isinstance(result, ScoreFailure)
                 progress.advance(result)
     progress.summarise(done, failed, [output])
     extraction.check_complete()

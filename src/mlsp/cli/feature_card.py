@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlsp.feature_codec import grid_name
+from mlsp.features.store.codec import grid_name
 
 if TYPE_CHECKING:
-    from mlsp.feature_store import StoreInfo
+    from mlsp.features.store.reader import StoreInfo
 
 
 def info_lines(file: Path, info: StoreInfo) -> Iterator[str]:

@@ -28,7 +28,7 @@ def check(
     ] = False,
 ) -> None:
     """Read every row and compare its checksums; damaged ones are named, and the exit code is 1."""
-    from mlsp.feature_store import FeatureStore
+    from mlsp.features.store.store import FeatureStore
 
     is_damaged = False
     for file in files:
@@ -54,9 +54,9 @@ def info(
     ] = False,
 ) -> None:
     """Show what a feature file holds."""
+    from mlsp.base.text import printable
     from mlsp.cli.feature_card import info_lines
-    from mlsp.feature_store import FeatureStore
-    from mlsp.reports.table import printable
+    from mlsp.features.store.store import FeatureStore
 
     with FeatureStore.open(file) as store:
         if failed:
@@ -88,7 +88,7 @@ def merge(
     """
     from typing import Any
 
-    from mlsp.feature_merge import merge as merge_files
+    from mlsp.features.store.merge import merge as merge_files
 
     chosen: Any = compression
     merge_files(files, output, compression=chosen)
@@ -114,7 +114,7 @@ def export(
     """
     from typing import Any
 
-    from mlsp.feature_merge import export_npz
+    from mlsp.features.store.merge import export_npz
 
     chosen: Any = keys
     count = export_npz(file, output, keys=chosen)

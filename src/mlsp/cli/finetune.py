@@ -177,14 +177,14 @@ def finetune(
     Interrupted or killed, the same command goes on from the last epoch. Photos that fail are named and left out.
     """
     from mlsp.cli.finetune_progress import FinetuneProgress
-    from mlsp.datasets import load_ratings
-    from mlsp.finetuning import FinetuneSettings
-    from mlsp.finetuning import finetune as learn_end_to_end
-    from mlsp.finetuning.settings import parse_pieces
-    from mlsp.finetuning.start import check_different_files, head_for, open_pretrained
-    from mlsp.model_writing import check_model_folder
+    from mlsp.models.writing import check_model_folder
     from mlsp.photos.sizes import parse_size
-    from mlsp.splits import SplitSettings, split_ratings
+    from mlsp.ratings.datasets import load_ratings
+    from mlsp.ratings.splits import SplitSettings, split_ratings
+    from mlsp.training.finetuning import FinetuneSettings
+    from mlsp.training.finetuning import finetune as learn_end_to_end
+    from mlsp.training.finetuning.settings import parse_pieces
+    from mlsp.training.finetuning.start import check_different_files, head_for, open_pretrained
 
     check_model_folder(output)
     settings = FinetuneSettings(

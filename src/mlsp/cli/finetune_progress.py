@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from mlsp.base.text import printable
 from mlsp.cli.train_progress import TrainProgress
-from mlsp.reports.table import printable
 
 if TYPE_CHECKING:
-    from mlsp.features import Failed
+    from mlsp.base.results import ScoreFailure
 
 
 class FinetuneProgress(TrainProgress):
     """What is shown of a fine-tuning; see `TrainProgress`."""
 
-    def failed(self, failed: Failed) -> None:
+    def failed(self, failed: ScoreFailure) -> None:
         """Name a photo that is left out."""
         text = f"{printable(str(failed.source))}: {printable(str(failed.error))}"
         self._console.print(Text(text, style="red"))

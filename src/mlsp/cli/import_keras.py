@@ -54,7 +54,7 @@ def import_keras(
 
     With the network's weights, mlsp score --model DIR scores photos by it; without, mlsp predict scores stored features.
     """
-    from mlsp.keras_import import import_keras as import_head
+    from mlsp.models.keras_import import import_keras as import_head
 
     model = import_head(file, output, weights=weights, name=name, views=views)
     typer.echo(f"{model.folder}: {model.card.summary}")

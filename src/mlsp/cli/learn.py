@@ -64,7 +64,6 @@ def learn(
     model is installed only if it is better beyond chance: `mlsp score --model mine` uses it. No photo is changed. Ends with 1 if
     nothing was installed, or some photos could not be used.
     """
-    from mlsp.caches import open_caches
     from mlsp.cli.learn_card import taste_lines
     from mlsp.cli.progress import RunProgress
     from mlsp.personal import (
@@ -78,8 +77,9 @@ def learn(
         read_sidecar_judgements,
         write_personal_model,
     )
-    from mlsp.scoring import Scorer
-    from mlsp.user_ratings import default_user_ratings_path
+    from mlsp.personal.user_ratings import default_user_ratings_path
+    from mlsp.scoring.cache import open_caches
+    from mlsp.scoring.scorer import Scorer
 
     folder = personal_model_folder(name)
     said = Judgements()

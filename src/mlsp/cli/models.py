@@ -19,7 +19,7 @@ def models(
     from rich.console import Console
 
     from mlsp.cli.card import card_lines
-    from mlsp.model import Model, iterate_models, load_model
+    from mlsp.models.model import Model, iterate_models, load_model
 
     console = Console(highlight=False, soft_wrap=False)
     if name is not None:

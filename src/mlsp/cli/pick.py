@@ -12,10 +12,10 @@ import typer
 from mlsp.cli.options import MaxMegapixels, Quiet, Workers
 
 if TYPE_CHECKING:
-    from mlsp.bursts import Shot
+    from mlsp.base.results import ScoreFailure
     from mlsp.cli.progress import RunProgress
-    from mlsp.features import Failed
-    from mlsp.scoring import Scorer
+    from mlsp.culling.bursts import Shot
+    from mlsp.scoring.scorer import Scorer
 
 
 def pick(
@@ -105,9 +105,9 @@ def pick(
     or deleted, and no file is overwritten; the same command goes on after an interruption. A raw photo and the JPEG of the same name
     beside it are picked together.
     """
-    from mlsp.bursts import BurstSettings, check_ranking, group_bursts
-    from mlsp.caches import open_caches
-    from mlsp.photo_copies import find_for
+    from mlsp.base.text import printable
+    from mlsp.culling.bursts import BurstSettings, check_ranking, group_bursts
+    from mlsp.culling.copies import find_for
     from mlsp.reports import check_output
     from mlsp.reports.burst_report import (
         describe_pick,
@@ -115,8 +115,8 @@ def pick(
         print_names,
         write_burst_report,
     )
-    from mlsp.reports.table import printable
-    from mlsp.scoring import Scorer
+    from mlsp.scoring.cache import open_caches
+    from mlsp.scoring.scorer import Scorer
 
     folder = _folder(copy_to, link_to, list_)
     settings = BurstSettings(within_seconds, similarity, similarity_without_time)
@@ -172,9 +172,9 @@ def _folder(copy_to: Path | None, link_to: Path | None, list_: bool) -> Path | N
 
 def _take(
     scorer: Scorer, photos: list[Path], *, quiet: bool, goes_on: bool
-) -> tuple[list[Shot], list[Failed], RunProgress]:
-    from mlsp.bursts import CALIBRATED_BACKBONE, Shot, take_shots
+) -> tuple[list[Shot], list[ScoreFailure], RunProgress]:
     from mlsp.cli.progress import RunProgress
+    from mlsp.culling.bursts import CALIBRATED_BACKBONE, Shot, take_shots
 
     network = scorer.model.kind.backbone
     if network != CALIBRATED_BACKBONE and not quiet:
@@ -183,7 +183,7 @@ def _take(
             err=True,
         )
     shots: list[Shot] = []
-    failed: list[Failed] = []
+    failed: list[ScoreFailure] = []
     with (
         RunProgress(len(photos), done_word="scored", quiet=quiet, goes_on=goes_on) as progress,
         # Closed on Ctrl-C too, so that what is queued is dropped.
@@ -203,18 +203,18 @@ def _place(
     picked: list[Path],
     folder: Path,
     paths: list[Path],
-    failed: list[Failed],
+    failed: list[ScoreFailure],
     *,
     link: bool,
     quiet: bool,
 ) -> list[bool]:
     from mlsp.cli.progress import RunProgress
-    from mlsp.photo_copies import Placed, place_photos
+    from mlsp.culling.copies import Placed, place_photos
 
     new: list[bool] = []
     with RunProgress(len(picked), done_word="copied", quiet=quiet) as progress:
         for result in place_photos(picked, folder, paths, link=link):
-            # Counts whatever is no Failed.
+            # Counts whatever is no ScoreFailure.
             progress.advance(result)  # type: ignore[arg-type]
             if isinstance(result, Placed):
                 new.append(result.is_new)

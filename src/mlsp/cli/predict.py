@@ -42,11 +42,11 @@ def predict(
     The features must be of the kind that the model reads; scores are means over all stored views. Photos that failed or are still
     to be extracted are named and left out.
     """
+    from mlsp.base.results import ScoreFailure
     from mlsp.cli.progress import RunProgress
-    from mlsp.features import Failed
-    from mlsp.predicting import FeaturePredictor, Predicted
     from mlsp.reports import TABLE_SUFFIXES, check_output
     from mlsp.reports.predictions import write_predictions
+    from mlsp.scoring.predictor import FeaturePredictor, Predicted
 
     check_output(output, suffixes=TABLE_SUFFIXES)
     predicted: list[Predicted] = []
@@ -55,7 +55,7 @@ def predict(
         heads = [head.name for head in predictor.model.heads]
         with RunProgress(total, done_word="predicted", quiet=quiet, goes_on=False) as progress:
             for result in predictor.results():
-                if not isinstance(result, Failed):
+                if not isinstance(result, ScoreFailure):
                     predicted.append(result)
                 progress.advance(result)
     write_predictions(output, predicted, column=column, heads=heads)

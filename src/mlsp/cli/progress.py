@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.text import Text
 
-from mlsp.features import Failed
-from mlsp.reports.table import printable
+from mlsp.base.results import ScoreFailure
+from mlsp.base.text import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from mlsp.features import EncodedPhoto, Extracted
-    from mlsp.predicting import Predicted
-    from mlsp.scored import Scored
+    from mlsp.features.extractor import EncodedPhoto, Extracted
+    from mlsp.scoring.predictor import Predicted
+    from mlsp.scoring.results import ScoreResult
 
 _SECONDS_BETWEEN_LINES = 60
 
@@ -82,10 +82,12 @@ class RunProgress:
                 f"mlsp: interrupted after {self._done} of {self._total} photos{hint}"
             )
 
-    def advance(self, result: Scored | Extracted | EncodedPhoto | Predicted | Failed) -> None:
+    def advance(
+        self, result: ScoreResult | Extracted | EncodedPhoto | Predicted | ScoreFailure
+    ) -> None:
         """Count a result, and name it if it failed."""
         self._done += 1
-        if isinstance(result, Failed):
+        if isinstance(result, ScoreFailure):
             self._console.print(
                 Text(
                     f"{printable(str(result.source))}: {printable(str(result.error))}", style="red"

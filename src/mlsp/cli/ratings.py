@@ -51,11 +51,11 @@ def ratings(
     from rich.console import Console
     from rich.progress import track
 
+    from mlsp.base.parallel import usable_cores
     from mlsp.cli.ratings_card import check_lines, split_of, table_lines, verdict
-    from mlsp.datasets import load_ratings
-    from mlsp.engines import usable_cores
-    from mlsp.photo_checks import check_photos
-    from mlsp.splits import SplitSettings
+    from mlsp.ratings.datasets import load_ratings
+    from mlsp.ratings.photo_checks import check_photos
+    from mlsp.ratings.splits import SplitSettings
 
     settings = SplitSettings(by=split, seed=seed)  # type: ignore[arg-type]  # checked there
     table = load_ratings(source, photos=photos, lowest=lowest, highest=highest, group=group)

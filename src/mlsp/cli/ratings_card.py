@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mlsp.errors import RatingsError
-from mlsp.photo_checks import PhotoCheck, faults_of_split
-from mlsp.ratings import RatingTable, listed, missing_photos
-from mlsp.splits import Split, SplitSettings, split_ratings
+from mlsp.base.errors import RatingsError
+from mlsp.base.text import listed
+from mlsp.ratings.photo_checks import PhotoCheck, faults_of_split
+from mlsp.ratings.splits import Split, SplitSettings, split_ratings
+from mlsp.ratings.table import RatingTable, missing_photos
 
 # More groups than these are counted only.
 _GROUPS_SHOWN = 12

@@ -95,14 +95,17 @@ def score(
     rated, and overall, the mean of the percentiles. Scores go to stdout, everything else to stderr. A second run, or one after an
     interruption, scores only what is new.
     """
-    from mlsp.caches import open_caches
+    from mlsp.base.errors import SettingsError
+    from mlsp.base.results import ScoreFailure
+    from mlsp.base.text import printable
     from mlsp.cli.progress import RunProgress
-    from mlsp.errors import SettingsError
+    from mlsp.culling.xmp_report import xmp_settings
     from mlsp.photos import find_photos
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
-    from mlsp.reports.table import print_table, printable
-    from mlsp.reports.xmp_report import xmp_settings
-    from mlsp.scoring import Failed, Scored, Scorer
+    from mlsp.reports.table import print_table
+    from mlsp.scoring.cache import open_caches
+    from mlsp.scoring.results import ScoreResult
+    from mlsp.scoring.scorer import Scorer
 
     stars = xmp_settings(
         xmp, thresholds=star_thresholds, names=xmp_names, overwrite=overwrite_ratings
@@ -144,8 +147,8 @@ def score(
         where = ", ".join(map(printable, paths))
         typer.echo(f"mlsp: no photos found in {where}", err=True)
         raise typer.Exit(2)
-    scored: list[Scored] = []
-    failed: list[Failed] = []
+    scored: list[ScoreResult] = []
+    failed: list[ScoreFailure] = []
     with open_caches(remember=use_cache) as caches:
         scorer = Scorer.load(
             model,
@@ -166,7 +169,7 @@ def score(
             contextlib.closing(scorer.score(photos)) as results,
         ):
             for result in results:
-                (scored if isinstance(result, Scored) else failed).append(result)  # type: ignore[arg-type]
+                (scored if isinstance(result, ScoreResult) else failed).append(result)  # type: ignore[arg-type]
                 progress.advance(result)
     ranked = sort_results(scored, sort, heads=heads, top=top)
     outputs: list[Path] = []

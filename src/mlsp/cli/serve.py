@@ -53,17 +53,17 @@ def serve(
     Prints a link that lets one browser of this machine in, once. Photos appear as they are scored. Nothing is sent anywhere, and no
     photo is changed, moved or deleted. Ctrl-C ends it; your ratings stay.
     """
-    from mlsp.caches import open_caches
-    from mlsp.errors import MissingExtraError
-    from mlsp.model import load_model
+    from mlsp.base.errors import MissingExtraError
+    from mlsp.base.text import printable
+    from mlsp.models.model import load_model
+    from mlsp.personal.user_ratings import UserRatings, default_user_ratings_path
     from mlsp.photos import find_photos
-    from mlsp.reports.table import printable
-    from mlsp.scoring import Scorer
-    from mlsp.user_ratings import UserRatings, default_user_ratings_path
+    from mlsp.scoring.cache import open_caches
+    from mlsp.scoring.scorer import Scorer
 
     try:
-        from mlsp.web.desk import Desk
-        from mlsp.web.server import open_browser, serve
+        from mlsp.serving.web.page_controller import PageController
+        from mlsp.serving.web.server import open_browser, serve
     except ModuleNotFoundError as error:
         raise MissingExtraError("The page", "web") from error
 
@@ -103,4 +103,4 @@ def serve(
                     err=True,
                 )
 
-        serve(Desk(photos, kept, load, model=model), port=port, ready=ready)
+        serve(PageController(photos, kept, load, model=model), port=port, ready=ready)

@@ -68,14 +68,14 @@ def service(
 
     POST a photo to /v1/scores. Callers send the token of the environment variable MLSP_SERVICE_TOKEN, if it is set.
     """
-    from mlsp.caches import open_caches
-    from mlsp.engines import usable_cores
-    from mlsp.errors import MissingExtraError
-    from mlsp.scoring import Scorer
-    from mlsp.service import ServiceSettings
+    from mlsp.base.errors import MissingExtraError
+    from mlsp.base.parallel import usable_cores
+    from mlsp.scoring.cache import open_caches
+    from mlsp.scoring.scorer import Scorer
+    from mlsp.serving.service import ServiceSettings
 
     try:
-        from mlsp.service.serving import check_access, serve_http
+        from mlsp.serving.service.serving import check_access, serve_http
     except ModuleNotFoundError as error:
         raise MissingExtraError("The HTTP service", "service") from error
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 if TYPE_CHECKING:
-    from mlsp.features import Failed
-    from mlsp.reports.xmp_report import XmpSettings
-    from mlsp.scored import Scored
+    from mlsp.base.results import ScoreFailure
+    from mlsp.culling.xmp_report import XmpSettings
+    from mlsp.scoring.results import ScoreResult
 
 _PANEL = "Stars"
 
@@ -53,8 +53,8 @@ OverwriteRatings: TypeAlias = Annotated[
 
 
 def give_stars(
-    ranked: Sequence[Scored], settings: XmpSettings | None, *, by: str, quiet: bool
-) -> Sequence[Failed]:
+    ranked: Sequence[ScoreResult], settings: XmpSettings | None, *, by: str, quiet: bool
+) -> Sequence[ScoreFailure]:
     """Write sidecars with a progress bar and a summary.
 
     Args:
@@ -67,7 +67,7 @@ def give_stars(
         The photos whose sidecar was left alone.
     """
     from mlsp.cli.progress import RunProgress
-    from mlsp.reports.xmp_report import write_stars
+    from mlsp.culling.xmp_report import write_stars
 
     if settings is None:
         return ()

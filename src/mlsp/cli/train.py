@@ -161,7 +161,7 @@ def train(
     """
     # Imported here, so that other commands need not wait for torch.
     from mlsp.cli.train_progress import TrainProgress
-    from mlsp.splits import SplitSettings
+    from mlsp.ratings.splits import SplitSettings
     from mlsp.training import TrainSettings
     from mlsp.training.job import TrainJob, run_job
 

@@ -11,7 +11,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from mlsp.training import EpochRecord, Watch
+    from mlsp.training import EpochRecord, TrainingCallbacks
 
 
 class TrainProgress:
@@ -44,11 +44,15 @@ class TrainProgress:
                 "mlsp: interrupted; the same command goes on after the last whole epoch"
             )
 
-    def watch(self) -> Watch:
+    def watch(self) -> TrainingCallbacks:
         """For `mlsp.training`."""
-        from mlsp.training import Watch
+        from mlsp.training import TrainingCallbacks
 
-        return Watch() if self._quiet else Watch(self._begin, self._advance, self._end)
+        return (
+            TrainingCallbacks()
+            if self._quiet
+            else TrainingCallbacks(self._begin, self._advance, self._end)
+        )
 
     def _begin(self, epoch: int, photos: int) -> None:
         self._started, self._done = time.monotonic(), 0

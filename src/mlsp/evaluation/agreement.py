@@ -8,14 +8,16 @@ from functools import partial
 
 import numpy as np
 
-from mlsp.arrays import Float64Array
-from mlsp.errors import SettingsError, unknown_name
-from mlsp.evaluation.model_result import model_result
-from mlsp.evaluation.records import Evaluation, Predictions, Unscored
-from mlsp.evaluation.settings import EvaluationSettings
-from mlsp.evaluation.votes import VotePair, vote_comparison, vote_result
-from mlsp.intervals import Interval, Metric, PairedDifference, bootstrap_interval, paired_difference
-from mlsp.metrics import (
+from mlsp.base.arrays import Float64Array
+from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.evaluation.intervals import (
+    Interval,
+    Metric,
+    PairedDifference,
+    bootstrap_interval,
+    paired_difference,
+)
+from mlsp.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
     kendall,
@@ -25,7 +27,11 @@ from mlsp.metrics import (
     rmse,
     srcc,
 )
-from mlsp.ratings import RatingTable
+from mlsp.evaluation.model_result import model_result
+from mlsp.evaluation.records import Evaluation, Predictions, Unscored
+from mlsp.evaluation.settings import EvaluationSettings
+from mlsp.evaluation.votes import VotePair, vote_comparison, vote_result
+from mlsp.ratings.table import RatingTable
 
 SMALLEST_GROUP = 10  # Correlations of fewer photos say next to nothing.
 MOST_GROUPS = 100

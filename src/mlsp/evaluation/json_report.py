@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mlsp.atomic_file import atomic_write_text
+from mlsp.base.atomic_file import atomic_write_text
 from mlsp.evaluation.records import Evaluation, JudgedPhoto
 
 FORMAT = 1

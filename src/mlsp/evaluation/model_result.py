@@ -7,7 +7,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from mlsp.arrays import Float64Array
+from mlsp.base.arrays import Float64Array
+from mlsp.evaluation.intervals import Interval, bootstrap_interval
+from mlsp.evaluation.metrics import plcc, rmse, srcc
 from mlsp.evaluation.records import (
     CalibrationBin,
     GroupResult,
@@ -17,9 +19,7 @@ from mlsp.evaluation.records import (
     VoteResult,
 )
 from mlsp.evaluation.settings import EvaluationSettings
-from mlsp.intervals import Interval, bootstrap_interval
-from mlsp.metrics import plcc, rmse, srcc
-from mlsp.ratings import Rating, RatingTable
+from mlsp.ratings.table import Rating, RatingTable
 
 _CALIBRATION_BINS = 10
 _PHOTOS_A_BIN = 5

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlsp.intervals import Interval, PairedDifference
+from mlsp.evaluation.intervals import Interval, PairedDifference
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlsp.errors import MissingExtraError, SettingsError
-from mlsp.photo_lists import PHOTO_COLUMNS
+from mlsp.base.errors import MissingExtraError, SettingsError
+from mlsp.photos.listing import PHOTO_COLUMNS
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 # Columns of `mlsp score` and `mlsp predict` that are no scores.

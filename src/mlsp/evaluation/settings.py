@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlsp.errors import SettingsError, unknown_name
-from mlsp.ratings import SPLITS, RatingTable
+from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.ratings.table import SPLITS, RatingTable
 
 DRAWN = ("photos", "groups")
 

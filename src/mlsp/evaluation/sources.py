@@ -10,17 +10,20 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mlsp.caches import OpenCaches, no_caches
-from mlsp.engines.openvino_votes import OpenVinoVotes, open_votes
-from mlsp.errors import EngineError, PhotoError, RatingsError, SettingsError, unknown_name
+from mlsp.base.errors import EngineError, PhotoError, RatingsError, SettingsError, unknown_name
+from mlsp.base.results import ScoreFailure
 from mlsp.evaluation.records import Predictions, Unscored
 from mlsp.evaluation.score_tables import TABLE_SUFFIXES, number_of, read_score_table
-from mlsp.features import Extracted
-from mlsp.model import HeadRecord, Model, load_model
-from mlsp.ratings import RatingTable, missing_photos
-from mlsp.scoring import Failed, Scored, Scorer
+from mlsp.features.engines.openvino_votes import OpenVinoVotes, open_votes
+from mlsp.features.extractor import Extracted
+from mlsp.models.model import Model, load_model
+from mlsp.models.records import HeadRecord
+from mlsp.ratings.table import RatingTable, missing_photos
+from mlsp.scoring.cache import OpenCaches, no_caches
+from mlsp.scoring.results import ScoreResult
+from mlsp.scoring.scorer import Scorer
 
-Advance: TypeAlias = Callable[[Scored | Failed], None]
+Advance: TypeAlias = Callable[[ScoreResult | ScoreFailure], None]
 
 
 def find_head(model: Model, head: str | None) -> HeadRecord:
@@ -75,7 +78,7 @@ class PhotoScores:
         # Closed on Ctrl-C too, so that what is queued is dropped.
         with contextlib.closing(self.scorer.score(table.photos)) as results:
             for photo_id, result in zip(table.photo_ids, results, strict=True):
-                if isinstance(result, Failed):
+                if isinstance(result, ScoreFailure):
                     unscored.append(Unscored(photo_id, str(result.error)))
                 else:
                     scores[photo_id] = result.scores[record.name].value
@@ -92,8 +95,8 @@ class PhotoScores:
         unscored: list[Unscored] = []
         with contextlib.closing(self.scorer.features(table.photos)) as results:
             for photo_id, found in zip(table.photo_ids, results, strict=True):
-                result = found if isinstance(found, Failed) else self._scored(found)
-                if isinstance(result, Failed):
+                result = found if isinstance(found, ScoreFailure) else self._scored(found)
+                if isinstance(result, ScoreFailure):
                     unscored.append(Unscored(photo_id, str(result.error)))
                 elif isinstance(found, Extracted):
                     scores[photo_id] = result.scores[record.name].value
@@ -104,12 +107,12 @@ class PhotoScores:
                     advance(result)
         return replace(_with_card(self.scorer.model, record, scores, unscored), votes=votes)
 
-    def _scored(self, found: Extracted) -> Scored | Failed:
+    def _scored(self, found: Extracted) -> ScoreResult | ScoreFailure:
         try:
             scores = self.scorer.scores_of(found.features)
         except EngineError as error:
-            return Failed(found.source, PhotoError(str(error)))
-        return Scored(found.source, scores, found.width, found.height, found.content_sha256)
+            return ScoreFailure(found.source, PhotoError(str(error)))
+        return ScoreResult(found.source, scores, found.width, found.height, found.content_sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ class FileScores:
 
 @dataclass(frozen=True, slots=True)
 class ScoringSettings:
-    """How photos are scored, as for `mlsp.scoring.Scorer.load`."""
+    """How photos are scored, as for `mlsp.scoring.scorer.Scorer.load`."""
 
     precision: str = "auto"
     workers: int | None = None

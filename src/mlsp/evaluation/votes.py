@@ -9,11 +9,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlsp.arrays import Float64Array
+from mlsp.base.arrays import Float64Array
+from mlsp.evaluation.intervals import Interval, Metric, PairedDifference
+from mlsp.evaluation.metrics import emd_each, plcc, srcc, vote_spread
 from mlsp.evaluation.records import Predictions, VoteResult
-from mlsp.intervals import Interval, Metric, PairedDifference
-from mlsp.metrics import emd_each, plcc, srcc, vote_spread
-from mlsp.ratings import RatingTable
+from mlsp.ratings.table import RatingTable
 
 _POWERS: Mapping[str, float] = {"emd_1": 1, "emd_2": 2}
 _SPREADS: Mapping[str, Metric] = {"spread_srcc": srcc, "spread_plcc": plcc}

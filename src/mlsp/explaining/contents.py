@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from mlsp.arrays import UInt8Array
+from mlsp.base.arrays import UInt8Array
 
 # Of the longer side: leaves colours and large shapes, takes what is sharp.
 _BLUR = 1 / 42

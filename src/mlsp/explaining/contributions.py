@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, Float64Array
-from mlsp.linear_form import Head, LinearForm
-from mlsp.pooling import area_weights
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.features.pooling import area_weights
+from mlsp.models.linear_form import Head, LinearForm
 
 # Cells of the longer side where a head must be asked for each of them.
 _CELLS = 8

@@ -8,20 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, Float64Array, UInt8Array
-from mlsp.engines.openvino_engine import OpenVinoHead
-from mlsp.errors import EngineError, PhotoError, SettingsError, unknown_name
+from mlsp.base.arrays import Float32Array, Float64Array, UInt8Array
+from mlsp.base.errors import EngineError, PhotoError, SettingsError, unknown_name
+from mlsp.base.results import ScoreFailure
 from mlsp.explaining.contents import without_content
 from mlsp.explaining.contributions import View, by_cell, by_place
 from mlsp.explaining.explanation import Explanation, LevelShare
 from mlsp.explaining.level_maps import LevelMaps
-from mlsp.explaining.places import Region, level_region, view_regions
-from mlsp.features import Failed
-from mlsp.linear_form import LinearForm, linear_form
-from mlsp.model import HeadRecord, Model
+from mlsp.explaining.regions import Region, level_region, view_regions
+from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.models.linear_form import LinearForm, linear_form
+from mlsp.models.model import Model
+from mlsp.models.records import HeadRecord
 from mlsp.photos import DecodeSettings, read_photo
-from mlsp.scoring import Scorer
-from mlsp.views import cut_views
+from mlsp.photos.crops import cut_views
+from mlsp.scoring.scorer import Scorer
 
 # Pixels of the network's input for a place of the result: as fine as the second of five steps of most networks.
 _PIXELS_A_PLACE = 8
@@ -86,7 +87,7 @@ class Explainer:
             PhotoError: the photo cannot be scored.
         """
         (found,) = self.scorer.features([source])
-        if isinstance(found, Failed):
+        if isinstance(found, ScoreFailure):
             raise found.error
         scores = self.scorer.scores_of(found.features)
         kind = self.scorer.model.kind

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlsp.arrays import Float32Array
-from mlsp.scored import Score
+from mlsp.base.arrays import Float32Array
+from mlsp.scoring.results import Score
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlsp.atomic_file import atomic_write
-from mlsp.errors import EngineError, PhotoError, SettingsError
+from mlsp.base.atomic_file import atomic_write
+from mlsp.base.errors import EngineError, PhotoError, SettingsError
+from mlsp.base.results import ScoreFailure
 from mlsp.explaining.explainer import Explainer
 from mlsp.explaining.explanation import Explanation
 from mlsp.explaining.occlusion import OcclusionCheck, check_by_occlusion
 from mlsp.explaining.picture import heat_map_png, is_heat_map
-from mlsp.features import Failed
 from mlsp.photos import DecodeSettings, read_photo
 
 _PICTURE_SIDE = 1024
@@ -132,7 +132,7 @@ def _check_folder(folder: Path) -> None:
 
 def explain_files(
     explainer: Explainer, sources: Sequence[Path], output: Path, *, with_check: bool = False
-) -> Iterator[Explained | Failed]:
+) -> Iterator[Explained | ScoreFailure]:
     """Explain photos and write the pictures.
 
     Args:
@@ -142,7 +142,7 @@ def explain_files(
         with_check: also check each explanation by occlusion.
 
     Returns:
-        Exactly one result for each source, in their order. A photo that cannot be scored is a `Failed`.
+        Exactly one result for each source, in their order. A photo that cannot be scored is a `ScoreFailure`.
 
     Raises:
         SettingsError: see `picture_paths`; or the disk is full.
@@ -156,7 +156,7 @@ def _explain_files(
     sources: Sequence[Path],
     paths: Sequence[dict[str, Path]],
     with_check: bool,
-) -> Iterator[Explained | Failed]:
+) -> Iterator[Explained | ScoreFailure]:
     for source, pictures in zip(sources, paths, strict=True):
         try:
             explanations = explainer.explain(source)
@@ -165,11 +165,11 @@ def _explain_files(
             pixels = read_photo(source, settings=settings).pixels
             checks = check_by_occlusion(explainer.scorer, explanations) if with_check else {}
         except PhotoError as error:
-            yield Failed(source, error)
+            yield ScoreFailure(source, error)
             continue
         except EngineError as error:
             # One photo that the network cannot take must not end a run.
-            yield Failed(source, PhotoError(str(error)))
+            yield ScoreFailure(source, PhotoError(str(error)))
             continue
         for head, path in pictures.items():
             try:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, UInt8Array
-from mlsp.engines.openvino_runtime import runtime as ov
-from mlsp.errors import EngineError, ModelError
+from mlsp.base.arrays import Float32Array, UInt8Array
+from mlsp.base.errors import EngineError, ModelError
+from mlsp.features.engines.openvino_runtime import runtime as ov
 
 # Between pooling and output: the levels' channels one behind the other, channels last.
 _PASSED_THROUGH = frozenset({"Transpose", "Reshape", "Convert", "Squeeze", "Unsqueeze"})
@@ -21,7 +21,7 @@ class LevelMaps:
     """A network that gives its maps, by OpenVINO in float32. Several threads may call it at once.
 
     Args:
-        file: the network's graph, as `mlsp.export.export_backbone` writes it.
+        file: the network's graph, as `mlsp.features.onnx_export.export_backbone` writes it.
         levels: how many levels it has.
         channels: of all of them together.
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsp.arrays import Float64Array, UInt8Array
-from mlsp.engines import usable_cores
+from mlsp.base.arrays import Float64Array, UInt8Array
+from mlsp.base.parallel import map_in_order, usable_cores
 from mlsp.explaining.contents import without_content
 from mlsp.explaining.explanation import Explanation
-from mlsp.parallel import map_in_order
+from mlsp.features.pooling import area_weights
 from mlsp.photos import DecodeSettings, read_photo
-from mlsp.pooling import area_weights
-from mlsp.scoring import Scorer
+from mlsp.scoring.scorer import Scorer
 
 # Of the longer side: some 72 pixels of 512 each. Smaller ones move the score by little more than rounding does.
 CELLS = 7

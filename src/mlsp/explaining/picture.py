@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from mlsp.arrays import Float64Array, UInt8Array
-from mlsp.errors import SettingsError
+from mlsp.base.arrays import Float64Array, UInt8Array
+from mlsp.base.errors import SettingsError
 from mlsp.explaining.explanation import Explanation
 
 # Blue and orange are told apart by people who do not see red and green, and on a grey photo by everybody.

@@ -1,6 +1,6 @@
 """How well two models predict one user, and how sure that is.
 
-Numpy alone, since `mlsp.metrics` and `mlsp.intervals` need scipy, which a photographer's machine lacks. Comparisons would need their own
+Numpy alone, since `mlsp.evaluation.metrics` and `mlsp.evaluation.intervals` need scipy, which a photographer's machine lacks. Comparisons would need their own
 interval in any case: a photo is in several of them, and bootstrap groups cannot overlap.
 """
 
@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsp.arrays import Float64Array
+from mlsp.base.arrays import Float64Array
 from mlsp.personal.records import Bounds, TasteAgreement
 from mlsp.personal.settings import TasteSettings
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsp.arrays import Float32Array, Float64Array
-from mlsp.errors import RatingsError
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.errors import RatingsError
 
 # A channel that hardly varies over the photos says nothing, and would be blown up by its standardisation.
 _LEAST_DEVIATION = 1e-4

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsp.arrays import Float64Array
-from mlsp.personal.fitting import Observations, fit_worth
+from mlsp.base.arrays import Float64Array
+from mlsp.personal.fitting import Observations, fit_utility
 from mlsp.personal.settings import TasteSettings
 
 
@@ -67,7 +67,7 @@ def hold_out(
                 ~left_out[codes[said.rating_rows]],
                 ~(left_out[codes[said.better]] | left_out[codes[said.worse]]),
             )
-            worth = fit_worth(photos, crowd, kept, observation_groups(kept, codes)).of(
+            worth = fit_utility(photos, crowd, kept, observation_groups(kept, codes)).of(
                 photos, crowd
             )
             ratings[repeat, tests_ratings] = worth[said.rating_rows[tests_ratings]]

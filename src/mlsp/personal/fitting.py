@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsp.arrays import Float64Array
+from mlsp.base.arrays import Float64Array
 
 # From "nothing but the crowd's heads, weighed anew" to "each photo is believed".
 PENALTIES = (np.inf, 128.0, 32.0, 16.0, 8.0, 4.0, 2.0)
@@ -68,7 +68,7 @@ class Observations:
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class Utility:
     """A fitted worth.
 
     Attributes:
@@ -88,14 +88,14 @@ class Worth:
         return np.asarray(photos @ self.components + crowd @ self.crowd)
 
 
-def fit_worth(
+def fit_utility(
     photos: Float64Array,
     crowd: Float64Array,
     said: Observations,
     groups: NDArray[np.intp],
     *,
     penalties: tuple[float, ...] = PENALTIES,
-) -> Worth:
+) -> Utility:
     """Fit the worth of photos, with the penalty that predicts groups best which are left out.
 
     Args:
@@ -126,7 +126,7 @@ def fit_worth(
     _, penalty, weights = best
     of_components = np.zeros(photos.shape[1])
     of_components[: len(weights) - heads - 1] = weights[heads + 1 :]
-    return Worth(of_components, weights[:heads], float(weights[heads]), penalty)
+    return Utility(of_components, weights[:heads], float(weights[heads]), penalty)
 
 
 def _fit(

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlsp.errors import PhotoError, RatingsError, SidecarError
-from mlsp.features import Failed
-from mlsp.photo_lists import PHOTO_COLUMNS
+from mlsp.base.errors import PhotoError, RatingsError, SidecarError
+from mlsp.base.results import ScoreFailure
 from mlsp.photos import find_photos
+from mlsp.photos.listing import PHOTO_COLUMNS
 
 if TYPE_CHECKING:
-    from mlsp.xmp import Folders
+    from mlsp.culling.xmp import Folders
 
 PICK, REJECT = 5.0, 1.0
 _LOWEST, _HIGHEST = 1.0, 5.0
@@ -53,7 +53,7 @@ class Judgements:
 
     ratings: tuple[tuple[PhotoReference, float], ...] = ()
     comparisons: tuple[tuple[PhotoReference, PhotoReference], ...] = ()
-    failed: tuple[Failed, ...] = ()
+    failed: tuple[ScoreFailure, ...] = ()
 
     def __add__(self, other: Judgements) -> Judgements:
         return Judgements(
@@ -87,7 +87,7 @@ def read_judgements(source: Path, *, photos: Path | None = None) -> Judgements:
             f"there is no ratings file {source}: rate photos with `mlsp serve FOLDER` first, or give a table of ratings, or"
             " --from-xmp and your photos"
         )
-    from mlsp.user_ratings import UserRatings
+    from mlsp.personal.user_ratings import UserRatings
 
     with UserRatings.open(source) as file:
         said, compared = file.ratings(), file.comparisons()
@@ -121,17 +121,17 @@ def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
     Raises:
         RatingsError: there are no photos, or none is rated.
     """
-    from mlsp.xmp import Folders
+    from mlsp.culling.xmp import Folders
 
     given, folders = list(paths), Folders()
     found: list[tuple[PhotoReference, float]] = []
-    failed: list[Failed] = []
+    failed: list[ScoreFailure] = []
     photos = list(find_photos(given))
     for photo in photos:
         try:
             rating = _rating_by_hand(photo, folders)
         except SidecarError as error:
-            failed.append(Failed(photo, PhotoError(str(error))))
+            failed.append(ScoreFailure(photo, PhotoError(str(error))))
             continue
         if rating:
             found.append((PhotoReference(photo), REJECT if rating < 0 else float(rating)))
@@ -145,9 +145,9 @@ def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
 
 
 def _rating_by_hand(photo: Path, folders: Folders) -> int | None:
-    from mlsp.xmp import read_rating
-    from mlsp.xmp.embedded import embedded_packet
-    from mlsp.xmp.files import read_sidecar
+    from mlsp.culling.xmp import read_rating
+    from mlsp.culling.xmp.embedded import embedded_packet
+    from mlsp.culling.xmp.files import read_sidecar
 
     names = folders.sidecars(photo)
     ending = photo.suffix.lower().removeprefix(".")

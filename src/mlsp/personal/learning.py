@@ -7,12 +7,12 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlsp.arrays import Float32Array, Float64Array
-from mlsp.errors import RatingsError, SettingsError
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.personal.agreement import comparisons_agreement, is_better, ratings_agreement
 from mlsp.personal.components import Components, alike_groups, principal_components
 from mlsp.personal.cross_validation import HeldOut, hold_out, observation_groups
-from mlsp.personal.fitting import Observations, Worth, fit_worth
+from mlsp.personal.fitting import Observations, Utility, fit_utility
 from mlsp.personal.linear_heads import LinearHead
 from mlsp.personal.records import Taste, TasteAgreement
 from mlsp.personal.settings import TasteSettings
@@ -91,7 +91,7 @@ def _learned(
     held_out = hold_out(found.photos, crowd, said, joined, settings)
     overall = percentiles[used].mean(axis=1)
     agreement = _agreement(held_out, overall, said, stars, joined, settings)
-    worth = fit_worth(found.photos, crowd, said, observation_groups(said, joined))
+    worth = fit_utility(found.photos, crowd, said, observation_groups(said, joined))
     values = worth.of(found.photos, crowd)
     offset = worth.bias
     if not len(rows):
@@ -140,7 +140,7 @@ def _agreement(
 
 
 def _folded(
-    worth: Worth, found: Components, heads: Sequence[LinearHead]
+    worth: Utility, found: Components, heads: Sequence[LinearHead]
 ) -> tuple[Float64Array, float]:
     """Worth as weights of the square roots of features, and what is added."""
     weights = found.projection @ worth.components

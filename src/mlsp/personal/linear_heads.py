@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, Float64Array
-from mlsp.linear_form import Head, linear_form
-from mlsp.model import Model
-from mlsp.model_records import HeadRecord
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.models.linear_form import Head, linear_form
+from mlsp.models.model import Model
+from mlsp.models.records import HeadRecord
 
 
 class NarrowHead(Head, Protocol):
@@ -59,7 +59,7 @@ def linear_heads(model: Model) -> tuple[LinearHead, ...]:
     Raises:
         ModelError: a head cannot be read.
     """
-    from mlsp.engines.openvino_engine import OpenVinoHead
+    from mlsp.features.engines.openvino_engine import OpenVinoHead
 
     return read_linear_heads(
         (record, OpenVinoHead(model.folder / record.file)) for record in model.heads

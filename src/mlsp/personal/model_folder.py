@@ -16,19 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from mlsp.arrays import Float32Array
-from mlsp.atomic_file import atomic_write
-from mlsp.errors import MissingExtraError, ModelError, SettingsError
-from mlsp.model import (
-    MODEL_FILE,
-    Agreement,
-    Card,
-    HeadRecord,
-    Model,
-    load_model,
-    models_folders,
-    save_model_record,
-)
+from mlsp.base.arrays import Float32Array
+from mlsp.base.atomic_file import atomic_write
+from mlsp.base.errors import MissingExtraError, ModelError, SettingsError
+from mlsp.models.model import MODEL_FILE, Model, load_model, models_folders, save_model_record
+from mlsp.models.records import Agreement, Card, HeadRecord
 from mlsp.personal.records import Taste, TasteAgreement
 
 HEAD = "taste"
@@ -171,7 +163,7 @@ def _write_head(file: Path, taste: Taste) -> None:
 
 
 def _check_head(file: Path, taste: Taste) -> None:
-    from mlsp.engines.openvino_engine import OpenVinoHead
+    from mlsp.features.engines.openvino_engine import OpenVinoHead
 
     shape = (_CHECKED_ROWS, len(taste.weights))
     features: Float32Array = np.random.default_rng(0).random(shape, np.float32)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, Float64Array
-from mlsp.errors import ModelError, PhotoError, RatingsError
-from mlsp.features import Extracted, Failed
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.errors import ModelError, PhotoError, RatingsError
+from mlsp.base.results import ScoreFailure
+from mlsp.features.extractor import Extracted
 from mlsp.personal.judgements import Judgements, PhotoReference
 from mlsp.photos import find_photos, read_bytes
 from mlsp.photos.capture_time import capture_time
-from mlsp.scoring import Scorer
+from mlsp.scoring.scorer import Scorer
 
 # Photos taken so soon after each other are shots of one thing.
 _BURST_SECONDS = 10.0
@@ -41,7 +42,7 @@ class JudgedPhotos:
     ratings: tuple[list[int], list[float]]
     comparisons: tuple[list[int], list[int]]
     groups: tuple[int, ...]
-    failed: tuple[Failed, ...]
+    failed: tuple[ScoreFailure, ...]
 
 
 def check_base(scorer: Scorer) -> None:
@@ -59,7 +60,7 @@ def read_judged_photos(
     said: Judgements,
     *,
     photos: Path | None = None,
-    advance: Callable[[Extracted | Failed], None] = lambda _: None,
+    advance: Callable[[Extracted | ScoreFailure], None] = lambda _: None,
 ) -> JudgedPhotos:
     """Read the features of judged photos, remembered where they were scored before.
 
@@ -88,12 +89,12 @@ def read_judged_photos(
     rows: dict[str, int] = {}
     row_of: dict[PhotoReference, int] = {}
     kept: list[Extracted] = []
-    failed: list[Failed] = list(said.failed)
+    failed: list[ScoreFailure] = list(said.failed)
     for failure in failed:
         advance(failure)
     for one in named:
         result = _checked(one, results.get(one), photos)
-        if isinstance(result, Failed):
+        if isinstance(result, ScoreFailure):
             advance(result)
             failed.append(result)
             continue
@@ -124,11 +125,11 @@ def read_judged_photos(
 def _read(
     scorer: Scorer,
     paths: dict[PhotoReference, Path],
-    advance: Callable[[Extracted | Failed], None],
-) -> dict[PhotoReference, Extracted | Failed]:
+    advance: Callable[[Extracted | ScoreFailure], None],
+) -> dict[PhotoReference, Extracted | ScoreFailure]:
     """Features of photos; a file that several judgements name is read once."""
     files = list(dict.fromkeys(paths.values()))
-    found: dict[Path, Extracted | Failed] = {}
+    found: dict[Path, Extracted | ScoreFailure] = {}
     for path, result in zip(files, scorer.features(files), strict=True):
         found[path] = result
         # Failures are told where it is sure that the photo is nowhere else.
@@ -137,7 +138,7 @@ def _read(
     return {reference: found[path] for reference, path in paths.items()}
 
 
-def _is_it(reference: PhotoReference, result: Extracted | Failed | None) -> bool:
+def _is_it(reference: PhotoReference, result: Extracted | ScoreFailure | None) -> bool:
     """Whether a photo was there, and is what was judged."""
     if isinstance(result, Extracted):
         return reference.content_sha256 in ("", result.content_sha256)
@@ -145,10 +146,10 @@ def _is_it(reference: PhotoReference, result: Extracted | Failed | None) -> bool
 
 
 def _checked(
-    reference: PhotoReference, result: Extracted | Failed | None, folder: Path | None
-) -> Extracted | Failed:
-    if isinstance(result, Failed):
-        return Failed(reference.path, result.error)
+    reference: PhotoReference, result: Extracted | ScoreFailure | None, folder: Path | None
+) -> Extracted | ScoreFailure:
+    if isinstance(result, ScoreFailure):
+        return ScoreFailure(reference.path, result.error)
     if result is not None and _is_it(reference, result):
         return result
     what = (
@@ -161,7 +162,7 @@ def _checked(
         if folder is None
         else f"the one that was judged is not in {folder} either"
     )
-    return Failed(reference.path, PhotoError(f"{what}: {where}"))
+    return ScoreFailure(reference.path, PhotoError(f"{what}: {where}"))
 
 
 def _found(lost: list[PhotoReference], folder: Path) -> dict[PhotoReference, Path]:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from mlsp.arrays import Float32Array, Float64Array
+from mlsp.base.arrays import Float32Array, Float64Array
 
 Measure: TypeAlias = Literal["ratings", "comparisons"]
 

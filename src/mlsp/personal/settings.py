@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlsp.errors import SettingsError
+from mlsp.base.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from mlsp.photos.exif_places import exif_places
+from mlsp.photos.find_exif import find_exif
 
 _EXIF_DIRECTORY = 0x8769
 # The time, and its fraction of a second: when it was taken, when it was digitised, when the file was changed.
@@ -48,7 +48,7 @@ def capture_time(source: Path) -> datetime | None:
         suppress(OSError, ValueError, OverflowError, IndexError, struct.error, zlib.error),
         _open(source) as file,
     ):
-        for holder, start in exif_places(file):
+        for holder, start in find_exif(file):
             time = _time_in(holder, start)
             if time is not None:
                 return time

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
-from mlsp.arrays import UInt8Array
+from mlsp.base.arrays import UInt8Array
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform

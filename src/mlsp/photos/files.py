@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from mlsp.errors import PhotoTooLargeError, UnreadablePhotoError
+from mlsp.base.errors import PhotoTooLargeError, UnreadablePhotoError
 
 RAW_SUFFIXES = frozenset(
     [

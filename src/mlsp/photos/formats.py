@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Literal
 
-from mlsp.errors import UnsupportedPhotoError
+from mlsp.base.errors import UnsupportedPhotoError
 
 PhotoFormat = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIC", "AVIF", "BMP", "GIF", "RAW"]
 

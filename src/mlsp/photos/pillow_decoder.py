@@ -10,8 +10,8 @@ from contextlib import nullcontext
 import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin
 
-from mlsp.arrays import UInt8Array
-from mlsp.errors import UnsupportedPhotoError
+from mlsp.base.arrays import UInt8Array
+from mlsp.base.errors import UnsupportedPhotoError
 from mlsp.photos.colour import ColourMode, lab_to_srgb, to_srgb
 from mlsp.photos.formats import PhotoFormat, exif_orientation
 from mlsp.photos.pillow_warnings import pillow_is_quiet

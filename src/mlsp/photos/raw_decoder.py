@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 
-from mlsp.arrays import UInt8Array
-from mlsp.errors import MissingExtraError, UnreadablePhotoError, UnsupportedPhotoError
+from mlsp.base.arrays import UInt8Array
+from mlsp.base.errors import MissingExtraError, UnreadablePhotoError, UnsupportedPhotoError
 from mlsp.photos.sizes import check_pixels, reduce_pixels
 
 # The curve of sRGB; LibRaw's own default is that of television.

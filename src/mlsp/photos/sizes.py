@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mlsp.arrays import Float32Array, UInt8Array
-from mlsp.errors import PhotoTooLargeError, SettingsError
+from mlsp.base.arrays import Float32Array, UInt8Array
+from mlsp.base.errors import PhotoTooLargeError, SettingsError
 
 # Rows from, up to (both of the stored pixels) -> (rows, W, C).
 ReadRows = Callable[[int, int], UInt8Array]
@@ -121,7 +121,7 @@ def resize_pixels(pixels: UInt8Array, size: tuple[int, int]) -> UInt8Array:
 def area_means(
     read_rows: ReadRows, size: tuple[int, int], target: tuple[int, int], *, block: int = 1
 ) -> UInt8Array:
-    """Means over cells whose borders may cut pixels: `mlsp.pooling.area_weights` on both axes, a few rows at a time.
+    """Means over cells whose borders may cut pixels: `mlsp.features.pooling.area_weights` on both axes, a few rows at a time.
 
     Args:
         read_rows: gives the stored rows from one index up to another, (rows, ceil(W / block), C).

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from mlsp.errors import SettingsError
-from mlsp.photos import DecodeSettings, read_bytes, read_photo
+from mlsp.base.errors import SettingsError
+from mlsp.photos.files import read_bytes
 from mlsp.photos.formats import photo_format
+from mlsp.photos.photo import DecodeSettings, read_photo
 from mlsp.photos.sizes import reduced_size
 
 THUMBNAIL_MEDIA_TYPE = "image/jpeg"

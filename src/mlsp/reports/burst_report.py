@@ -9,18 +9,19 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from mlsp.atomic_file import atomic_write_text
-from mlsp.errors import SettingsError
+from mlsp.base.atomic_file import atomic_write_text
+from mlsp.base.errors import SettingsError
+from mlsp.base.text import printable
 from mlsp.reports.csv_report import csv_name, write_errors
 from mlsp.reports.rows import columns, rounded, rows
-from mlsp.reports.table import printable, shorten
+from mlsp.reports.table import shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from mlsp.bursts import Burst
-    from mlsp.features import Failed
+    from mlsp.base.results import ScoreFailure
+    from mlsp.culling.bursts import Burst
 
 _SMALLEST_NAME = 16
 # The gap that a column takes, too.
@@ -69,12 +70,12 @@ def write_burst_report(
     path: Path,
     bursts: Iterable[Burst],
     picked: Collection[Path],
-    failed: Sequence[Failed],
+    failed: Sequence[ScoreFailure],
     *,
     model_name: str,
     heads: Sequence[str],
 ) -> list[Path]:
-    """Write a report of bursts as CSV, and beside it the list of failed photos, as for `mlsp.reports.write_report`.
+    """Write a report of bursts as CSV, and beside it the list of failed photos, as for `mlsp.reports.formats.write_report`.
 
     Args:
         path: the report's file; replaced whole.

@@ -18,12 +18,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlsp.atomic_file import atomic_write_text
+from mlsp.base.atomic_file import atomic_write_text
 from mlsp.reports.rows import ReportRow, columns
 
 if TYPE_CHECKING:
-    from mlsp.errors import PhotoError
-    from mlsp.features import Failed
+    from mlsp.base.errors import PhotoError
+    from mlsp.base.results import ScoreFailure
 
 # The last four are the full-width forms, which some spreadsheets take for the plain ones.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -44,7 +44,7 @@ def write_csv(path: Path, rows: Iterable[ReportRow], *, heads: Sequence[str]) ->
     _write_table(path, columns(heads), lines)
 
 
-def write_errors(path: Path, failed: Iterable[Failed]) -> None:
+def write_errors(path: Path, failed: Iterable[ScoreFailure]) -> None:
     """Write which photos could not be scored, and why.
 
     Args:
@@ -75,7 +75,7 @@ def plain_words(error: PhotoError) -> str:
     """Say what kind of error it is.
 
     Examples:
-        >>> from mlsp.errors import PhotoTooLargeError
+        >>> from mlsp.base.errors import PhotoTooLargeError
         >>> plain_words(PhotoTooLargeError())
         'photo too large'
     """

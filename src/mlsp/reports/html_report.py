@@ -1,6 +1,6 @@
 """The report for people: one HTML file with everything in it, pictures, styles and scripts. It loads nothing from a network.
 
-Scored, Failed ─ records as JSON ┐
+ScoreResult, ScoreFailure ─ records as JSON ┐
 web/static/*.js, *.css, report.js ┼ page
 thumbnails, best first ──────────┘
 """
@@ -23,21 +23,22 @@ from string import Template
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
-from mlsp.atomic_file import atomic_write_text
-from mlsp.errors import PhotoError
-from mlsp.parallel import map_in_order
+from mlsp.base.atomic_file import atomic_write_text
+from mlsp.base.errors import PhotoError
+from mlsp.base.parallel import map_in_order
+from mlsp.base.text import printable
 from mlsp.photos.capture_time import capture_time
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
-from mlsp.reports.table import printable
 
 if TYPE_CHECKING:
-    from mlsp.features import Failed
-    from mlsp.scored import Scored
+    from mlsp.base.results import ScoreFailure
+    from mlsp.scoring.results import ScoreResult
 
 Json: TypeAlias = "str | float | bool | Sequence[Json] | dict[str, Json] | None"
 
 # In the order in which one script may hold them: each uses only what is before it.
 _SCRIPTS = ("dom.js", "records.js", "keys.js", "card.js", "grid.js", "filters.js", "sorting.js", "failed.js", "viewer.js", "gallery.js")  # fmt: skip
+_GALLERY = resources.files("mlsp.reports") / "gallery"
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
 _PIECE_SIZE = 50
@@ -80,12 +81,12 @@ def picture_size(photos: int) -> PictureSize:
 
 def write_html(
     path: Path,
-    scored: Sequence[Scored],
-    failed: Iterable[Failed],
+    scored: Sequence[ScoreResult],
+    failed: Iterable[ScoreFailure],
     *,
     model_name: str,
     heads: Sequence[str],
-    on_picture: Callable[[Scored], object] | None = None,
+    on_picture: Callable[[ScoreResult], object] | None = None,
 ) -> None:
     """Write the report.
 
@@ -104,7 +105,7 @@ def write_html(
     size = picture_size(len(scored))
     workers = os.cpu_count() or 1
 
-    def picture(result: Scored) -> str:
+    def picture(result: ScoreResult) -> str:
         try:
             content = thumbnail(
                 result.source, longest_side=size.longest_side, max_bytes=size.max_bytes
@@ -132,8 +133,8 @@ def write_html(
 
 def _page(
     path: Path,
-    scored: Sequence[Scored],
-    failed: Sequence[Failed],
+    scored: Sequence[ScoreResult],
+    failed: Sequence[ScoreFailure],
     *,
     model_name: str,
     heads: Sequence[str],
@@ -181,7 +182,7 @@ def _page(
         "media_type": THUMBNAIL_MEDIA_TYPE,
         "records": records,
     }
-    style = (resources.files("mlsp") / "web" / "static" / "gallery.css").read_text("utf-8")
+    style = (_GALLERY / "gallery.css").read_text("utf-8")
     report = (resources.files("mlsp.reports") / "report.js").read_text("utf-8")
     script = gallery_script() + _IMPORT.sub("", report)
     return Template(
@@ -211,8 +212,7 @@ def embed(data: Json) -> str:
 
 def gallery_script() -> str:
     """The gallery's modules as one script, which needs no other file; what follows in it may use `Gallery`."""
-    static = resources.files("mlsp") / "web" / "static"
-    text = "\n".join((static / name).read_text("utf-8") for name in _SCRIPTS)
+    text = "\n".join((_GALLERY / name).read_text("utf-8") for name in _SCRIPTS)
     return _EXPORT.sub("", _IMPORT.sub("", text))
 
 

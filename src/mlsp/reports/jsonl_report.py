@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mlsp.atomic_file import atomic_write_text
+from mlsp.base.atomic_file import atomic_write_text
 from mlsp.reports.rows import Cell, ReportRow, columns
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from mlsp.one_file.parity import Parity
+    from mlsp.scoring.parity import Parity
 
 
 def print_parity(rows: Sequence[Parity], *, stream: TextIO) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mlsp.atomic_file import atomic_write
-from mlsp.errors import MissingExtraError
+from mlsp.base.atomic_file import atomic_write
+from mlsp.base.errors import MissingExtraError
 from mlsp.reports.rows import ReportRow, columns
 
 
@@ -36,7 +36,7 @@ def write_parquet(
     Args:
         path: the file; replaced whole.
         rows: the report's rows.
-        model_name: goes into the metadata, as `mlsp.model`.
+        model_name: goes into the metadata, as `mlsp.models.model`.
         heads: names of the model's heads.
 
     Raises:
@@ -50,7 +50,7 @@ def write_parquet(
     types = {"photo": pa.string(), "model": pa.string(), "width": pa.int32(), "height": pa.int32()}
     schema = pa.schema(
         [pa.field(name, types.get(name, pa.float64()), nullable=False) for name in columns(heads)],
-        metadata={"mlsp.model": _valid(model_name), "mlsp.version": version("mlsp")},
+        metadata={"mlsp.models.model": _valid(model_name), "mlsp.version": version("mlsp")},
     )
     table = [
         (_valid(photo), *numbers, _valid(model))

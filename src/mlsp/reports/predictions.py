@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlsp.atomic_file import atomic_write, atomic_write_text
-from mlsp.errors import SettingsError
+from mlsp.base.atomic_file import atomic_write, atomic_write_text
+from mlsp.base.errors import SettingsError
 from mlsp.reports.csv_report import csv_name
 from mlsp.reports.parquet_report import check_parquet
 
 if TYPE_CHECKING:
-    from mlsp.predicting import Predicted
+    from mlsp.scoring.predictor import Predicted
 
 
 def write_predictions(
@@ -24,7 +24,7 @@ def write_predictions(
     """Write predictions; the file is replaced whole or stays as it was.
 
     Args:
-        path: ends with .csv, .jsonl or .parquet; see `mlsp.reports.check_output`.
+        path: ends with .csv, .jsonl or .parquet; see `mlsp.reports.formats.check_output`.
         predicted: in the order that the file shall have.
         column: what names a row, `photo` or `row`.
         heads: names of the model's heads, in the model's order.

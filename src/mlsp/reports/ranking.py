@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mlsp.errors import SettingsError, unknown_name
+from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.reports.rows import columns
 
 if TYPE_CHECKING:
-    from mlsp.scored import Scored
+    from mlsp.scoring.results import ScoreResult
 
 _PERCENTILE = "_percentile"
 
@@ -32,8 +32,12 @@ def check_sort(by: str, heads: Sequence[str]) -> None:
 
 
 def sort_results(
-    scored: Iterable[Scored], by: str = "overall", *, heads: Sequence[str], top: int | None = None
-) -> list[Scored]:
+    scored: Iterable[ScoreResult],
+    by: str = "overall",
+    *,
+    heads: Sequence[str],
+    top: int | None = None,
+) -> list[ScoreResult]:
     """Rank results.
 
     Args:
@@ -54,7 +58,7 @@ def sort_results(
         raise SettingsError(f"top must be at least 1, got {top}")
     value = _value_of(by, heads)
 
-    def key(result: Scored) -> tuple[bool, float, str]:
+    def key(result: ScoreResult) -> tuple[bool, float, str]:
         number = value(result)
         is_missing = math.isnan(number)
         return is_missing, 0.0 if is_missing else -number, os.fspath(result.source)
@@ -62,7 +66,7 @@ def sort_results(
     return sorted(scored, key=key)[:top]
 
 
-def _value_of(by: str, heads: Sequence[str]) -> Callable[[Scored], float]:
+def _value_of(by: str, heads: Sequence[str]) -> Callable[[ScoreResult], float]:
     """Return what ranks a result: higher is better."""
     if by == "photo":
         return lambda _: 0.0

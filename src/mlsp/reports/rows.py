@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from mlsp.errors import SettingsError
+from mlsp.base.errors import SettingsError
 
 if TYPE_CHECKING:
-    from mlsp.scored import Score, Scored
+    from mlsp.scoring.results import Score, ScoreResult
 
 Cell: TypeAlias = str | float | int
 
@@ -78,7 +78,9 @@ def columns(heads: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def rows(scored: Iterable[Scored], *, model_name: str, heads: Sequence[str]) -> Iterator[ReportRow]:
+def rows(
+    scored: Iterable[ScoreResult], *, model_name: str, heads: Sequence[str]
+) -> Iterator[ReportRow]:
     """Turn results into rows.
 
     Args:

@@ -6,48 +6,23 @@ writing, markup. Here all of these are shown as what they are and take no effect
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from mlsp.base.text import printable
 from mlsp.reports.rows import ReportRow, columns, rounded, rows
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from mlsp.scored import Scored
+    from mlsp.scoring.results import ScoreResult
 
-# Control and format characters, lone surrogates, line and paragraph separators. The two joiners are spelling in Persian and
-# Hindi, and hold an emoji together.
-_ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JOINERS = "\u200c\u200d"
-_FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF  # surrogates that stand for bytes that are not UTF-8
 
 _BAR_CELLS = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SMALLEST_NAME = 12
 _GAP = 2  # a cell of padding and one of the box between two columns
-
-
-def printable(text: str, *, encoding: str = "utf-8") -> str:
-    r"""Make any text safe to show.
-
-    Args:
-        text: a file's path, say.
-        encoding: of the terminal; what it lacks is escaped too.
-
-    Returns:
-        The text with escapes in the place of what would take effect. Backslashes stay single, so for programs that need a file's
-        exact name there are reports.
-
-    Examples:
-        >>> printable("caf\u00e9\x1b[2J\n.jpg")
-        'café\\x1b[2J\\n.jpg'
-    """
-    if not text.isprintable():
-        text = "".join(map(_printable_character, text))
-    return text.encode(encoding, errors="backslashreplace").decode(encoding)
 
 
 def shorten(text: str, width: int, *, ellipsis: str = "…") -> str:
@@ -75,7 +50,7 @@ def shorten(text: str, width: int, *, ellipsis: str = "…") -> str:
     return f"{start}{ellipsis}{end}"[: max(width, 0)]
 
 
-def render_table(scored: Iterable[Scored], *, heads: Sequence[str], console: Console) -> Table:
+def render_table(scored: Iterable[ScoreResult], *, heads: Sequence[str], console: Console) -> Table:
     """Lay results out as a table that fits the terminal.
 
     Where there is little room the bar goes first, then the heads' percentiles; names are shortened in their middle.
@@ -147,7 +122,7 @@ def render_table(scored: Iterable[Scored], *, heads: Sequence[str], console: Con
 
 
 def plain_lines(
-    scored: Iterable[Scored], *, model_name: str, heads: Sequence[str], encoding: str = "utf-8"
+    scored: Iterable[ScoreResult], *, model_name: str, heads: Sequence[str], encoding: str = "utf-8"
 ) -> Iterator[str]:
     """Lay results out as tab-separated lines, for other programs.
 
@@ -166,7 +141,7 @@ def plain_lines(
 
 
 def print_table(
-    scored: Iterable[Scored], *, model_name: str, heads: Sequence[str], stream: TextIO
+    scored: Iterable[ScoreResult], *, model_name: str, heads: Sequence[str], stream: TextIO
 ) -> None:
     """Show results: as a table where there is a terminal, else as tab-separated lines.
 
@@ -185,14 +160,6 @@ def print_table(
         encoding = stream.encoding or "utf-8"
         for line in plain_lines(scored, model_name=model_name, heads=heads, encoding=encoding):
             stream.write(f"{line}\n")
-
-
-def _printable_character(character: str) -> str:
-    if unicodedata.category(character) not in _ESCAPED or character in _JOINERS:
-        return character
-    if _FIRST_BYTE <= ord(character) <= _LAST_BYTE:
-        return f"\\x{ord(character) & 0xFF:02x}"
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def _fitting(text: str, width: int) -> str:

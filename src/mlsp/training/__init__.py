@@ -21,12 +21,12 @@ from __future__ import annotations
 try:
     import torch as _torch
 except ImportError as _error:
-    from mlsp.errors import MissingExtraError
+    from mlsp.base.errors import MissingExtraError
 
     raise MissingExtraError("Training", "train") from _error
 
 from mlsp.training.closed_form import CLOSED_FORMS
-from mlsp.training.loop import Watch
+from mlsp.training.loop import TrainingCallbacks
 from mlsp.training.recipes import RECIPES, Recipe, Schedule
 from mlsp.training.run_folder import EpochRecord
 from mlsp.training.settings import TrainSettings
@@ -42,7 +42,7 @@ __all__ = [
     "Schedule",
     "TrainSettings",
     "TrainedHead",
-    "Watch",
+    "TrainingCallbacks",
     "train_closed_form",
     "train_head",
 ]

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsp.arrays import Float32Array
-from mlsp.engines import usable_cores
-from mlsp.errors import SettingsError
-from mlsp.feature_kind import Grid
-from mlsp.feature_store import FeatureStore
-from mlsp.parallel import map_in_order
-from mlsp.pooling import narrow_from_wide
+from mlsp.base.arrays import Float32Array
+from mlsp.base.errors import SettingsError
+from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.features.pooling import narrow_from_wide
+from mlsp.features.spec import Grid
+from mlsp.features.store.store import FeatureStore
 
 Rows = NDArray[np.intp]
 Halves = np.ndarray[tuple[int, ...], np.dtype[np.float16]]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mlsp.arrays import Float32Array, Float64Array
-from mlsp.errors import SettingsError
-from mlsp.heads import (
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.errors import SettingsError
+from mlsp.models.heads import (
     KernelHead,
     KernelSettings,
     RidgeHead,
@@ -19,8 +19,8 @@ from mlsp.heads import (
     fit_ridges,
     kernel_components,
 )
-from mlsp.ratings import RatingTable
-from mlsp.splits import Split
+from mlsp.ratings.splits import Split
+from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import FeatureBatches, Rows, ordered_batches
 
 _RIDGES = tuple(

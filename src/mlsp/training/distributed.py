@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from mlsp.engines.torch_engine import check_device
+from mlsp.features.engines.torch_engine import check_device
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class DistributedContext:
     """The processes that learn together.
 
     Attributes:
@@ -55,7 +55,7 @@ class World:
 
 
 @contextmanager
-def open_world(device: str) -> Iterator[World]:
+def open_distributed(device: str) -> Iterator[DistributedContext]:
     """Join the processes that `torchrun` started; without it there is one.
 
     Args:
@@ -68,7 +68,7 @@ def open_world(device: str) -> Iterator[World]:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     check_device(device)
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
-        yield World(0, 1, 1, torch.device(device))
+        yield DistributedContext(0, 1, 1, torch.device(device))
         return
     place = torch.device(device)
     if device == "cuda":
@@ -79,7 +79,9 @@ def open_world(device: str) -> Iterator[World]:
         distributed.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
         sharers = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        yield World(distributed.get_rank(), distributed.get_world_size(), sharers, place)
+        yield DistributedContext(
+            distributed.get_rank(), distributed.get_world_size(), sharers, place
+        )
     finally:
         if begins:
             distributed.destroy_process_group()

@@ -8,29 +8,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlsp.backbones import backbone
-from mlsp.datasets import load_ratings
-from mlsp.downloads import digest
-from mlsp.errors import ModelError, SettingsError, WeightsError, unknown_name
-from mlsp.exported_backbones import exported_backbone
-from mlsp.feature_kind import FeatureKind, Grid
-from mlsp.feature_store import FeatureStore
-from mlsp.heads import HEADS, HeadSpec
-from mlsp.model import Model
-from mlsp.model_writing import check_model_folder
-from mlsp.ratings import RatingTable
-from mlsp.splits import Split, SplitSettings, check_overlap, split_ratings
+from mlsp.backbones.weights.loading import fetch_weights
+from mlsp.base.digests import file_sha256
+from mlsp.base.errors import ModelError, SettingsError, WeightsError, unknown_name
+from mlsp.features.graph_cache import exported_backbone
+from mlsp.features.spec import FeatureSpec, Grid
+from mlsp.features.store.store import FeatureStore
+from mlsp.models.heads import HEADS, HeadSpec
+from mlsp.models.model import Model
+from mlsp.models.writing import check_model_folder
+from mlsp.photos.crops import VIEW_COUNTS
+from mlsp.ratings.datasets import load_ratings
+from mlsp.ratings.splits import Split, SplitSettings, check_overlap, split_ratings
+from mlsp.ratings.table import RatingTable
 from mlsp.training.closed_form import CLOSED_FORMS
-from mlsp.training.loop import Watch
+from mlsp.training.loop import TrainingCallbacks
 from mlsp.training.recipes import small_collection_hint
 from mlsp.training.settings import TrainSettings
 from mlsp.training.trained import TrainedHead, level_names
-from mlsp.training.trainer import (
-    require_closed_form_goes_without,
-    train_closed_form,
-    train_head,
-)
-from mlsp.views import VIEW_COUNTS
-from mlsp.weights import fetch_weights
+from mlsp.training.trainer import require_closed_form_goes_without, train_closed_form, train_head
 
 _log = logging.getLogger(__name__)
 
@@ -41,9 +37,9 @@ class TrainJob:
 
     Attributes:
         features: feature file.
-        ratings: see `mlsp.datasets.load_ratings`.
+        ratings: see `mlsp.ratings.datasets.registry.load_ratings`.
         output: folder of the model.
-        head: key in `mlsp.heads.HEADS`, or one of `CLOSED_FORMS`.
+        head: key in `mlsp.models.heads.HEADS`, or one of `CLOSED_FORMS`.
         levels: `all`; `last5`, the last five; or names, with commas between them.
         more_dropout: see `HeadSpec`.
         distribution: learn the distribution of the votes, not their mean.
@@ -94,7 +90,7 @@ class TrainJob:
         """Of the run."""
         return self.run_folder or self.output.absolute().with_name(self.output.name + ".run")
 
-    def spec(self, kind: FeatureKind, ratings: RatingTable) -> HeadSpec:
+    def spec(self, kind: FeatureSpec, ratings: RatingTable) -> HeadSpec:
         """The head, on the ratings' scale."""
         levels = level_names(kind, self.levels)
         if self.distribution:
@@ -126,7 +122,7 @@ class Done:
     note: str
 
 
-def run_job(job: TrainJob, watch: Watch | None = None) -> Done:
+def run_job(job: TrainJob, watch: TrainingCallbacks | None = None) -> Done:
     """Train and write the model; in a run folder that holds this very run, go on where it was.
 
     Args:
@@ -168,7 +164,7 @@ def run_job(job: TrainJob, watch: Watch | None = None) -> Done:
     return Done(trained, model, note)
 
 
-def _hint(job: TrainJob, kind: FeatureKind, grid: Grid, split: Split) -> None:
+def _hint(job: TrainJob, kind: FeatureSpec, grid: Grid, split: Split) -> None:
     recipe = job.settings.of_recipe()
     batch = job.settings.batch or recipe.batch_size(grid, VIEW_COUNTS[kind.views])
     hint = small_collection_hint(recipe, grid, len(split.train), batch)
@@ -177,7 +173,7 @@ def _hint(job: TrainJob, kind: FeatureKind, grid: Grid, split: Split) -> None:
 
 
 def find_backbone_graph(
-    kind: FeatureKind, grid: Grid, weights: Path | None = None
+    kind: FeatureSpec, grid: Grid, weights: Path | None = None
 ) -> tuple[Path | None, str]:
     """Find or export the graph of the network that made features.
 
@@ -198,7 +194,7 @@ def find_backbone_graph(
             raise WeightsError(
                 f"weights file {weights} does not exist: expected weights of {kind.backbone}"
             )
-        sha256 = digest(weights, "sha256")
+        sha256 = file_sha256(weights)
         if sha256 != kind.weights_sha256:
             raise WeightsError(
                 f"weights file {weights} has SHA-256 {sha256}, expected {kind.weights_sha256}: give the file that the features were made with"

@@ -13,26 +13,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlsp.arrays import Float32Array
-from mlsp.errors import SettingsError
-from mlsp.heads import HeadSpec, ScoreHead
-from mlsp.metrics import plcc, srcc
-from mlsp.ratings import RatingTable
-from mlsp.splits import Split
+from mlsp.base.arrays import Float32Array
+from mlsp.base.errors import SettingsError
+from mlsp.evaluation.metrics import plcc, srcc
+from mlsp.models.heads import HeadSpec, ScoreHead
+from mlsp.ratings.splits import Split
+from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import FeatureBatches, Halves, Rows, ordered_batches, training_batches
-from mlsp.training.distributed import World
-from mlsp.training.learning_form import HeadAdam, LearningHead
+from mlsp.training.distributed import DistributedContext
 from mlsp.training.recipes import Schedule
 from mlsp.training.run_folder import EpochRecord, RunFolder
 from mlsp.training.settings import TrainSettings
 from mlsp.training.targets import Targets, mean_over_views, scores_of
+from mlsp.training.trainable_head import HeadAdam, TrainableHead
 
 _TEST_BYTES = 64 << 20
 _MOST_TEST_VIEWS = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class TrainingCallbacks:
     """Who is told of a run's progress; only by the first of several processes.
 
     Attributes:
@@ -103,13 +103,13 @@ class Learning:
         split: Split,
         targets: Targets,
         settings: TrainSettings,
-        world: World,
+        world: DistributedContext,
         folder: RunFolder | None,
-        watch: Watch,
+        watch: TrainingCallbacks,
     ) -> None:
         dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
         recipe = settings.of_recipe()
-        self._learning = LearningHead(head, world, dtype, norm_momentum=recipe.norm_momentum)
+        self._learning = TrainableHead(head, world, dtype, norm_momentum=recipe.norm_momentum)
         # All that heads on wide features do with them is products.
         self._dtype = dtype if head.spec.grid > 1 else torch.float32
         self._features = features

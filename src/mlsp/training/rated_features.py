@@ -13,12 +13,13 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsp.errors import FeatureStoreError, RatingsError
-from mlsp.feature_kind import kind_record
-from mlsp.feature_schema import FAILED, PENDING
-from mlsp.feature_store import FeatureStore
-from mlsp.ratings import RatingTable, listed
-from mlsp.splits import Split
+from mlsp.base.errors import FeatureStoreError, RatingsError
+from mlsp.base.text import listed
+from mlsp.features.spec import spec_record
+from mlsp.features.store.schema import FAILED, PENDING
+from mlsp.features.store.store import FeatureStore
+from mlsp.ratings.splits import Split
+from mlsp.ratings.table import RatingTable
 
 _log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ def features_digest(store: FeatureStore, rows: Sequence[int] | NDArray[np.intp])
     """What the features of some rows are: SHA-256 over the layout, and the photos' names and contents."""
     digest = hashlib.sha256()
     layout = store.layout
-    what = (kind_record(layout.kind), layout.level_channels, layout.dtype, layout.precision)
+    what = (spec_record(layout.kind), layout.level_channels, layout.dtype, layout.precision)
     digest.update(json.dumps(what).encode())
     for row in rows:
         photo = store.photo(int(row))

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mlsp.errors import SettingsError, unknown_name
-from mlsp.feature_kind import Grid
-from mlsp.heads.layers import MOMENTUM
+from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.features.spec import Grid
+from mlsp.models.heads.layers import MOMENTUM
 
 Monitor = Literal["loss", "plcc"]
 

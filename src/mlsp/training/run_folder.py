@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from mlsp.atomic_file import atomic_write, atomic_write_text
-from mlsp.errors import SettingsError
+from mlsp.base.atomic_file import atomic_write, atomic_write_text
+from mlsp.base.errors import SettingsError
 from mlsp.training.curves import draw_curves
 
 _RUN_FILE = "run.json"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from mlsp.errors import SettingsError, unknown_name
-from mlsp.parallel import check_workers
+from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.base.parallel import check_workers
 from mlsp.training.recipes import Recipe, find_recipe
 
 Precision = Literal["float32", "bfloat16"]
@@ -20,7 +20,7 @@ class TrainSettings:
     Attributes:
         recipe: `paper`, `released` or `small`, see `mlsp.training.recipes`.
         seed: of the first weights, the order of photos, the views and the dropout.
-        precision: of the large matrix products; all else is float32, see `mlsp.training.learning_form`.
+        precision: of the large matrix products; all else is float32, see `mlsp.training.trainable_head`.
         device: `auto` is a CUDA device if there is one, else the processor.
         epochs: at most; None for as many as the recipe has. A run can be continued with more.
         batch: photos a step; None for the recipe's.

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from mlsp.arrays import Float64Array
-from mlsp.errors import SettingsError
-from mlsp.heads import HeadSpec, emd_squared, mean_of_bins
-from mlsp.ratings import RatingTable
+from mlsp.base.arrays import Float64Array
+from mlsp.base.errors import SettingsError
+from mlsp.models.heads import HeadSpec, emd_squared, mean_of_bins
+from mlsp.ratings.table import RatingTable
 
 # Of a share of a bin, so that its logarithm is a number.
 _LEAST_SHARE = 1e-12

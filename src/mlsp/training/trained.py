@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from mlsp.arrays import Float64Array
 from mlsp.backbones import backbone
-from mlsp.errors import SettingsError
-from mlsp.feature_kind import FeatureKind, Grid
-from mlsp.metrics import accuracy, majority_accuracy, plcc, srcc
-from mlsp.model import Agreement, Card, HeadRecord, Model
-from mlsp.model_writing import smallest_photo, write_model
-from mlsp.ratings import RatingTable
-from mlsp.splits import Split
+from mlsp.base.arrays import Float64Array
+from mlsp.base.errors import SettingsError
+from mlsp.evaluation.metrics import accuracy, majority_accuracy, plcc, srcc
+from mlsp.features.spec import FeatureSpec, Grid
+from mlsp.models.model import Model
+from mlsp.models.records import Agreement, Card, HeadRecord
+from mlsp.models.writing import smallest_photo, write_model
+from mlsp.ratings.splits import Split
+from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import Rows
 from mlsp.training.run_folder import EpochRecord
 
@@ -106,7 +107,7 @@ class TrainedHead:
     module: nn.Module
     title: str
     grid: Grid
-    kind: FeatureKind
+    kind: FeatureSpec
     channels: int
     ratings: RatingTable
     split: Split
@@ -133,7 +134,7 @@ class TrainedHead:
         """Write the head as a model.
 
         Args:
-            folder: see `mlsp.model_writing.write_model`.
+            folder: see `mlsp.models.writing.write_model`.
             name: of the model; that of the folder by default.
             backbone_graph: of the network, from 8-bit photos to features of this kind; without it the model reads stored features.
             license_: of the model.
@@ -187,7 +188,7 @@ class TrainedHead:
         )
 
 
-def _smallest_side(kind: FeatureKind) -> int:
+def _smallest_side(kind: FeatureSpec) -> int:
     if kind.resize is not None:
         return 1
     try:
@@ -197,7 +198,7 @@ def _smallest_side(kind: FeatureKind) -> int:
         return 1
 
 
-def level_names(kind: FeatureKind, levels: str) -> Sequence[str] | None:
+def level_names(kind: FeatureSpec, levels: str) -> Sequence[str] | None:
     """Levels of features by a user's words.
 
     Args:

@@ -11,15 +11,15 @@ import torch
 from torch import nn
 
 from mlsp.backbones import Level
-from mlsp.errors import SettingsError, unknown_name
-from mlsp.feature_store import FeatureStore
-from mlsp.heads import HEADS, HeadSpec, build_head
-from mlsp.ratings import RatingTable
-from mlsp.splits import Split
+from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.features.store.store import FeatureStore
+from mlsp.models.heads import HEADS, HeadSpec, build_head
+from mlsp.ratings.splits import Split
+from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import FeatureBatches, Rows
 from mlsp.training.closed_form import CLOSED_FORMS, fit_closed_form
-from mlsp.training.distributed import World, open_world
-from mlsp.training.loop import Learning, Watch, best_epoch, predict
+from mlsp.training.distributed import DistributedContext, open_distributed
+from mlsp.training.loop import Learning, TrainingCallbacks, best_epoch, predict
 from mlsp.training.rated_features import RatedFeatures, features_digest, join, ratings_digest
 from mlsp.training.run_folder import RunFolder
 from mlsp.training.settings import TrainSettings
@@ -38,7 +38,7 @@ def train_head(
     settings: TrainSettings | None = None,
     *,
     run_folder: Path,
-    watch: Watch | None = None,
+    watch: TrainingCallbacks | None = None,
 ) -> TrainedHead:
     """Train a head; in a folder that holds this very run, go on where it was.
 
@@ -62,12 +62,12 @@ def train_head(
         RatingsError: a rated photo has no features, or too few are left to learn from.
         FeatureStoreError: the extraction is not finished, or a row is damaged.
     """
-    settings, watch = settings or TrainSettings(), watch or Watch()
+    settings, watch = settings or TrainSettings(), watch or TrainingCallbacks()
     levels = feature_levels(features)
     rated = join(features, ratings, split)
     rated.warn_of_failed()
     targets = Targets.of(ratings, head)
-    with open_world(settings.device) as world:
+    with open_distributed(settings.device) as world:
         batches = FeatureBatches(
             features,
             rated.rows,
@@ -155,7 +155,7 @@ def train_closed_form(
         workers=settings.workers,
     )
     fitted = fit_closed_form(name, batches, ratings, rated.split, chosen)
-    world = World(0, 1, 1, torch.device("cpu"))
+    world = DistributedContext(0, 1, 1, torch.device("cpu"))
     validation, _ = _measure(fitted.unaware, batches, ratings, rated.split, world)
     _, test = _measure(fitted.head, batches, ratings, rated.split, world)
     return TrainedHead(
@@ -200,7 +200,7 @@ def _measure(
     batches: FeatureBatches,
     ratings: RatingTable,
     split: Split,
-    world: World,
+    world: DistributedContext,
 ) -> tuple[Measured, Measured | None]:
     """Validation and test photos, in every process the same; the first computes."""
     found = None

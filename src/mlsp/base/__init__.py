@@ -1,0 +1,12 @@
+"""What has no noun of this project in it: errors, arrays, threads, files, text, digests.
+
+    errors       every error that mlsp raises on purpose
+    results      the failure of one photo, as a value
+    arrays       types of numpy arrays
+    parallel     a bounded map over threads, in order
+    atomic_file  files and folders that are written whole or not at all
+    digests      SHA-256 and MD5 of files
+    text         names and lists as people read them
+
+Any package may import it; it imports none. A name is imported from its module.
+"""

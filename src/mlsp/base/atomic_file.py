@@ -1,0 +1,174 @@
+"""Files that are there whole or not at all.
+
+temporary file beside the target ─ write ─ fsync ─ os.replace ─ fsync of the folder
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from mlsp.base.errors import SettingsError
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that replaces the one at `path` when the block ends well.
+
+    Until then, and after any exception, KeyboardInterrupt included, the old file stays as it was and the temporary one goes. Only
+    a killed process leaves a `.mlsp-*.tmp` behind. A symbolic link stays one: what it points to is replaced. The new file has the
+    permission bits of the one it replaces, or else those that the umask gives.
+
+    Args:
+        path: its folder must exist.
+
+    Yields:
+        A file to write bytes to; seekable.
+
+    Raises:
+        OSError: the folder is missing or not writable, or the disk is full. It names `path`, not the temporary file.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     target = Path(folder, "notes.txt")
+        ...     with atomic_write(target) as file:
+        ...         _ = file.write(b"whole")
+        ...     target.read_bytes()
+        b'whole'
+    """
+    target = Path(os.path.realpath(path))
+    # Not named after the target: its name may already be as long as the file system allows.
+    temporary = target.with_name(f".mlsp-{secrets.token_hex(8)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with _naming(path, instead_of=temporary):
+        # os.open and not tempfile: the kernel then applies the umask, which no thread can read without changing it.
+        descriptor = os.open(temporary, flags, 0o666)
+        try:
+            with open(descriptor, "wb") as file:
+                _keep_permissions(target, temporary)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+    _sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def atomic_write_text(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
+    """Like `atomic_write`, for UTF-8 text; line ends are written as they are given.
+
+    Args:
+        path: its folder must exist.
+        errors: what becomes of lone surrogates, as for `str.encode`.
+
+    Yields:
+        A file to write text to.
+
+    Raises:
+        OSError: the folder is missing or not writable, or the disk is full.
+    """
+    with atomic_write(path) as binary:
+        text = io.TextIOWrapper(binary, encoding="utf-8", errors=errors, newline="")
+        try:
+            yield text
+            text.flush()
+        finally:
+            # The binary file is closed by `atomic_write`, after its fsync. After an exception the rest of the text is lost on
+            # purpose, and a disk that is full must not hide that exception by another.
+            with contextlib.suppress(OSError):
+                text.detach()
+
+
+@contextlib.contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """Make a folder beside `path` for what is to become it; it goes when the block ends.
+
+    Args:
+        path: its folder must exist.
+
+    Yields:
+        The folder, on the same file system as `path`.
+
+    Raises:
+        OSError: the folder cannot be made; it names `path`.
+    """
+    try:
+        temporary = tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlsp-")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    with temporary as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _naming(path: Path, *, instead_of: Path) -> Iterator[None]:
+    """Let errors about a temporary file name the file that the user named; others pass as they are."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or os.fspath(error.filename) != str(instead_of):
+            raise
+        # OSError makes the subclass that belongs to the number, such as PermissionError.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _keep_permissions(target: Path, temporary: Path) -> None:
+    try:
+        old = target.stat()
+    except FileNotFoundError:
+        return
+    # A private report does not become public because it was written anew.
+    temporary.chmod(stat.S_IMODE(old.st_mode))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself last; some file systems cannot, and the file is whole without it."""
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def check_writable(path: Path) -> None:
+    """Make sure, before the work is done, that a file can be written.
+
+    Args:
+        path: the file, which may exist.
+
+    Raises:
+        SettingsError: it cannot be written there.
+    """
+    # A symbolic link is written through, so what it points to counts.
+    target = Path(os.path.realpath(path))
+    folder = target.parent
+    if not folder.exists():
+        reason = f"the folder {str(folder)!r} does not exist: make it first"
+    elif not folder.is_dir():
+        reason = f"{str(folder)!r} is a file: name a folder"
+    elif target.is_dir():
+        reason = "it is a folder: name a file"
+    elif target.exists() and not target.is_file():
+        reason = "it is not an ordinary file: name another"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = f"the folder {str(folder)!r} is not writable: name another"
+    elif target.exists() and not os.access(target, os.W_OK):
+        reason = "the file is write-protected: name another"
+    else:
+        return
+    raise SettingsError(f"cannot write {str(path)!r}: {reason}")

@@ -1,0 +1,79 @@
+"""Run a function over many items with several threads, results in order and memory bounded."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from mlsp.base.errors import SettingsError
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+# Items in flight for each worker: enough that one slow item does not stop the others.
+_WINDOW = 4
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_workers(workers: int) -> None:
+    """Refuse a number of workers that there cannot be.
+
+    Raises:
+        SettingsError: it is below 1.
+    """
+    if workers < 1:
+        raise SettingsError(f"workers must be at least 1, got {workers}")
+
+
+def map_in_order(
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    *,
+    workers: int,
+    window: int | None = None,
+) -> Generator[_Result, None, None]:
+    """Apply a function to items, several at a time.
+
+    Threads, because decoding and inference both release the interpreter's lock. Items are drawn lazily, a few ahead of the
+    results; when the caller stops early, what has not begun is dropped.
+
+    Args:
+        function: must be safe to call from several threads.
+        items: may be endless.
+        workers: calls at the same time.
+        window: items whose results are not drawn yet, at most; by default four a worker.
+
+    Yields:
+        One result for each item, in their order. An exception of `function` is raised at its item's turn.
+
+    Raises:
+        SettingsError: `workers` is below 1.
+    """
+    check_workers(workers)
+    return _map_in_order(function, items, workers, workers * _WINDOW if window is None else window)
+
+
+def _map_in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int, most: int
+) -> Generator[_Result, None, None]:
+    window: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="mlsp") as pool:
+        try:
+            for item in items:
+                window.append(pool.submit(function, item))
+                if len(window) >= most:
+                    yield window.popleft().result()
+            while window:
+                yield window.popleft().result()
+        finally:
+            for future in window:
+                future.cancel()

@@ -1,0 +1,138 @@
+"""Pairs of photos that may be of one burst: taken within seconds and similar, or much alike. In blocks, so that memory is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsp.base.arrays import Float32Array
+
+# A block of similarities takes 16 MB. Of each of its rows the nearest are kept: among thousands of equal photos, more pairs would not
+# join more.
+_ROWS = 512
+_COLUMNS = 8192
+_NEAREST = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarPairs:
+    """Pairs of photos, the most similar first.
+
+    Attributes:
+        one: (pairs,) index of a photo.
+        other: (pairs,) likewise.
+        least: (pairs,) similarity that was asked of the pair.
+    """
+
+    one: NDArray[np.int64]
+    other: NDArray[np.int64]
+    least: NDArray[np.float64]
+
+
+def similar_pairs(
+    looks: Float32Array,
+    seconds: NDArray[np.float64],
+    *,
+    within_seconds: float,
+    similarity: float,
+    similarity_without_time: float,
+) -> SimilarPairs:
+    """Find pairs of similar photos.
+
+    Photos with a time are only compared to those taken soon after; one without a time is compared to all.
+
+    Args:
+        looks: (photos, C), each of length 1.
+        seconds: (photos,) when each was taken; NaN where that is not known.
+        within_seconds: most time between two photos.
+        similarity: least similarity of two photos with a time.
+        similarity_without_time: of two of which one has none.
+
+    Returns:
+        The pairs; of a photo with very many only the nearest.
+    """
+    timed = np.flatnonzero(~np.isnan(seconds))
+    timed = timed[np.argsort(seconds[timed], kind="stable")]
+    untimed = np.flatnonzero(np.isnan(seconds))
+    found = [
+        *_near_in_time(looks, timed, seconds[timed], within_seconds, similarity),
+        *_much_alike(
+            looks, np.concatenate([untimed, timed]), len(untimed), similarity_without_time
+        ),
+    ]
+    if not found:
+        none = np.empty(0, np.int64)
+        return SimilarPairs(none, none, np.empty(0))
+    one, other, values, least = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(-values, kind="stable")
+    return SimilarPairs(one[order], other[order], least[order])
+
+
+_Found = tuple[NDArray[np.int64], NDArray[np.int64], Float32Array, NDArray[np.float64]]
+
+
+def _near_in_time(
+    looks: Float32Array,
+    order: NDArray[np.int64],
+    seconds: NDArray[np.float64],
+    within_seconds: float,
+    similarity: float,
+) -> Iterator[_Found]:
+    """Pairs of photos that follow each other in time."""
+    ends = np.searchsorted(seconds, seconds + within_seconds, side="right")
+    for rows, columns in _blocks(len(order), ends):
+        values = looks[order[rows]] @ looks[order[columns]].T
+        values[columns >= ends[rows][:, None]] = -1
+        yield from _nearest(values, rows, columns, order, similarity)
+
+
+def _much_alike(
+    looks: Float32Array, order: NDArray[np.int64], untimed: int, similarity: float
+) -> Iterator[_Found]:
+    """Pairs of the first `untimed` photos of an order with all that come later in it."""
+    if not untimed:
+        return
+    # Blocks are then slices, which need not be gathered each time.
+    looks = looks if np.array_equal(order, np.arange(len(order))) else looks[order]
+    for rows, columns in _blocks(untimed, np.full(untimed, len(order))):
+        values = looks[rows[0] : rows[-1] + 1] @ looks[columns[0] : columns[-1] + 1].T
+        yield from _nearest(values, rows, columns, order, similarity)
+
+
+def _blocks(
+    count: int, ends: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Places of rows, and of columns from theirs to the last of their ends."""
+    for start in range(0, count, _ROWS):
+        stop = min(start + _ROWS, count)
+        end = int(ends[stop - 1])
+        for first in range(start, end, _COLUMNS):
+            yield np.arange(start, stop), np.arange(first, min(first + _COLUMNS, end))
+
+
+def _nearest(
+    values: Float32Array,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    order: NDArray[np.int64],
+    least: float,
+) -> Iterator[_Found]:
+    """The pairs of a block that are similar enough, each once; of a row with many the nearest."""
+    one, other = np.nonzero(values >= least)
+    later = columns[other] > rows[one]
+    one, other = one[later], other[later]
+    if not len(one):
+        return
+    found = values[one, other]
+    counts = np.bincount(one, minlength=len(rows))
+    if counts.max() > _NEAREST:
+        # Rank of each pair in its row, the nearest first; among equals the one that comes first.
+        by_row = np.lexsort((-found, one))
+        rank = np.empty(len(one), np.int64)
+        rank[by_row] = np.arange(len(one)) - (np.cumsum(counts) - counts)[one[by_row]]
+        near = rank < _NEAREST
+        one, other, found = one[near], other[near], found[near]
+    yield order[rows[one]], order[columns[other]], found, np.full(len(one), least)

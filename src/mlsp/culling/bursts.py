@@ -1,0 +1,313 @@
+"""Shots of the same moment, and which of them is best.
+
+photo ─┬ capture_time ────────┐
+       └ Scorer.features ─ look_of ┴ pairs within seconds, or much alike ─ group_looks ─ rank within the group ─ Burst
+
+Scores of one moment differ by little, and the absolute ones are weak there: docs/decisions/016 says how often the best of a burst is the
+one that people like best, and where the thresholds come from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsp.backbones import BACKBONES
+from mlsp.base.arrays import Float32Array
+from mlsp.base.errors import EngineError, PhotoError, SettingsError, unknown_name
+from mlsp.base.results import ScoreFailure
+from mlsp.culling.burst_pairs import similar_pairs
+from mlsp.features.spec import FeatureSpec
+from mlsp.photos.capture_time import capture_time
+from mlsp.scoring.results import ScoreResult
+from mlsp.scoring.scorer import Scorer
+
+# Of the default model's network; others' features lie nearer together, or further apart.
+CALIBRATED_BACKBONE = "efficientnet_lite0"
+# What people look at first in shots of one moment.
+_RANKING_HEAD = "quality"
+# Cameras that shoot faster write fractions of a second. So many photos of one second are an album whose date was set by hand.
+_MOST_OF_ONE_MOMENT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class BurstSettings:
+    """What belongs together.
+
+    Attributes:
+        within_seconds: photos taken at most so long after another may belong to its burst.
+        similarity: mean similarity that the photos of a burst must have, 0…1, where their times are known.
+        similarity_without_time: likewise where the time of one of two photos is not known.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+
+    within_seconds: float = 10
+    similarity: float = 0.80
+    similarity_without_time: float = 0.88
+
+    def __post_init__(self) -> None:
+        # Written so that NaN fails as well.
+        if not 0 <= self.within_seconds <= 86_400:
+            raise SettingsError(
+                f"within_seconds must be from 0 to 86400, a day, got {self.within_seconds}"
+            )
+        for name in ("similarity", "similarity_without_time"):
+            value = getattr(self, name)
+            if not 0 < value <= 1:
+                raise SettingsError(f"{name} must be above 0 and at most 1, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A scored photo, and what tells which burst it belongs to.
+
+    Attributes:
+        scored: the photo and its scores.
+        captured: when it was taken, by its camera's clock; None where it does not say.
+        look: (C,) of length 1; the scalar product of two is how similar the photos are, 0…1.
+    """
+
+    scored: ScoreResult
+    captured: datetime | None
+    look: Float32Array
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Shots of the same moment.
+
+    Attributes:
+        shots: at least one, the best first.
+    """
+
+    shots: tuple[Shot, ...]
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is one exposure only: one file, or a raw photo and its JPEG."""
+        return len({exposure(shot.scored.source) for shot in self.shots}) == 1
+
+    def best(self, count: int) -> tuple[Shot, ...]:
+        """The best exposures, in rank order. A raw photo and the JPEG beside it are one exposure and come both."""
+        chosen: set[tuple[Path, str]] = set()
+        for shot in self.shots:
+            if len(chosen) < count:
+                chosen.add(exposure(shot.scored.source))
+        return tuple(shot for shot in self.shots if exposure(shot.scored.source) in chosen)
+
+
+def exposure(photo: Path) -> tuple[Path, str]:
+    """Name what `IMG_1.CR3` and `IMG_1.JPG` in one folder have in common.
+
+    Examples:
+        >>> exposure(Path("a/IMG_1.CR3")) == exposure(Path("a/img_1.jpg"))
+        True
+    """
+    return photo.parent, photo.stem.casefold()
+
+
+def look_channels(kind: FeatureSpec) -> int | None:
+    """How many channels the last level of features has; None where its network is not known here.
+
+    The last level is what the photo shows, whatever its sharpness and exposure; the levels before it tell bursts apart no better.
+    """
+    spec = BACKBONES.get(kind.backbone)
+    widths = {level.name: level.channels for level in spec.levels} if spec else {}
+    return widths.get(kind.levels[-1])
+
+
+def look_of(features: Float32Array, channels: int | None) -> Float32Array:
+    """What a photo looks like, for comparing.
+
+    Args:
+        features: (V, G, G, C) of a photo.
+        channels: so many of the last count; None for all.
+
+    Returns:
+        (channels,) of length 1, or zeros where all features are. Square roots, so that few large channels do not hide the others.
+    """
+    mean = features.mean(axis=(0, 1, 2))[-(channels or 0) :]
+    roots = np.sqrt(np.maximum(mean, 0))
+    length = float(np.linalg.norm(roots))
+    look: Float32Array = (roots / (length or 1.0)).astype(np.float32)
+    return look
+
+
+def take_shots(
+    scorer: Scorer, photos: Iterable[Path]
+) -> Generator[Shot | ScoreFailure, None, None]:
+    """Score photos, and note what tells bursts. Remembered features cost nothing.
+
+    Args:
+        scorer: scores them; with a feature cache, what was scored before is not computed again.
+        photos: files; read lazily.
+
+    Yields:
+        One result a photo, in their order. Close the generator to stop early.
+    """
+    channels = look_channels(scorer.model.kind)
+    with closing(scorer.features(photos)) as results:
+        for result in results:
+            if isinstance(result, ScoreFailure):
+                yield result
+                continue
+            try:
+                scores = scorer.scores_of(result.features)
+            except EngineError as error:
+                # One photo that a head cannot take must not end a run of thousands.
+                yield ScoreFailure(result.source, PhotoError(str(error)))
+                continue
+            scored = ScoreResult(
+                result.source, scores, result.width, result.height, result.content_sha256
+            )
+            look = look_of(result.features, channels)
+            yield Shot(scored, capture_time(result.source), look)
+
+
+def group_bursts(
+    shots: Sequence[Shot], settings: BurstSettings = BurstSettings(), *, by: str | None = None
+) -> list[Burst]:
+    """Group shots of the same moment, and rank each group.
+
+    Args:
+        shots: of one model.
+        settings: what belongs together.
+        by: head to rank by, or `overall`; by default quality, and overall for a model without it.
+
+    Returns:
+        Each shot in one burst, many in one of their own; in the order of their first shots.
+
+    Raises:
+        SettingsError: the model has no head `by`.
+    """
+    if not shots:
+        return []
+    value = _ranking(shots[0].scored, by)
+    looks = np.stack([shot.look for shot in shots])
+    numbers = group_looks(looks, [shot.captured for shot in shots], settings)
+    groups: dict[int, list[Shot]] = {}
+    for number, shot in zip(numbers.tolist(), shots, strict=True):
+        groups.setdefault(number, []).append(shot)
+    return [
+        # Stable: among equals the one that came first.
+        Burst(tuple(sorted(group, key=lambda shot: value(shot.scored), reverse=True)))
+        for group in groups.values()
+    ]
+
+
+def group_looks(
+    looks: Float32Array,
+    captured: Sequence[datetime | None],
+    settings: BurstSettings = BurstSettings(),
+) -> NDArray[np.int64]:
+    """Group photos by what they show and when they were taken.
+
+    Two photos may be joined if they were taken within the time and are similar enough, or, where one has no time, if they are much
+    alike. The most similar are joined first, with the groups that they are in, as long as the mean similarity between the groups is
+    enough: so that no chain of small steps joins what differs.
+
+    Args:
+        looks: (photos, C), each of length 1.
+        captured: when each was taken, or None.
+        settings: what belongs together.
+
+    Returns:
+        (photos,) number of each photo's group: the index of its first photo.
+    """
+    seconds = _seconds(captured)
+    pairs = similar_pairs(
+        looks,
+        seconds,
+        within_seconds=settings.within_seconds,
+        similarity=settings.similarity,
+        similarity_without_time=settings.similarity_without_time,
+    )
+    groups = _Groups(looks)
+    for one, other, least in zip(
+        pairs.one.tolist(), pairs.other.tolist(), pairs.least.tolist(), strict=True
+    ):
+        groups.join(one, other, least)
+    numbers = np.fromiter(map(groups.root, range(len(looks))), np.int64, len(looks))
+    _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
+    return first[place].astype(np.int64)
+
+
+class _Groups:
+    """Groups that grow; the sums of their photos' looks give mean similarities without looking at each pair."""
+
+    def __init__(self, looks: Float32Array) -> None:
+        self._parent = list(range(len(looks)))
+        self._sizes = [1] * len(looks)
+        self._looks = looks
+        self._sums: dict[int, Float32Array] = {}
+
+    def root(self, photo: int) -> int:
+        while self._parent[photo] != photo:
+            self._parent[photo] = self._parent[self._parent[photo]]
+            photo = self._parent[photo]
+        return photo
+
+    def join(self, one: int, other: int, least: float) -> None:
+        """Join the groups of two photos if their mean similarity is at least `least`."""
+        kept, gone = self.root(one), self.root(other)
+        if kept == gone:
+            return
+        sums = self._sum(kept), self._sum(gone)
+        pairs = self._sizes[kept] * self._sizes[gone]
+        if float(sums[0] @ sums[1]) < least * pairs:
+            return
+        self._parent[gone] = kept
+        self._sizes[kept] += self._sizes[gone]
+        self._sums[kept] = sums[0] + sums[1]
+        self._sums.pop(gone, None)
+
+    def _sum(self, root: int) -> Float32Array:
+        found = self._sums.get(root)
+        return self._looks[root] if found is None else found
+
+
+def _seconds(captured: Sequence[datetime | None]) -> NDArray[np.float64]:
+    """Times in seconds; NaN where there is none, or where it says nothing."""
+    counts: dict[datetime, int] = {}
+    for time in captured:
+        if time is not None and not time.microsecond:
+            counts[time] = counts.get(time, 0) + 1
+    start = datetime(1970, 1, 1)
+    second = timedelta(seconds=1)
+    return np.array(
+        [
+            math.nan
+            if time is None or counts.get(time, 0) > _MOST_OF_ONE_MOMENT
+            else (time - start) / second
+            for time in captured
+        ]
+    )
+
+
+def _ranking(example: ScoreResult, by: str | None) -> Callable[[ScoreResult], float]:
+    heads = tuple(example.scores)
+    if by is None:
+        by = _RANKING_HEAD if _RANKING_HEAD in heads else "overall"
+    if by == "overall":
+        return lambda scored: scored.overall
+    check_ranking(by, heads)
+    return lambda scored: scored.scores[by].value
+
+
+def check_ranking(by: str | None, heads: Sequence[str]) -> None:
+    """Make sure, before photos are scored, that bursts can be ranked by a score.
+
+    Raises:
+        SettingsError: the model has no such head, and it is not `overall`.
+    """
+    if by not in (None, "overall", *heads):
+        raise SettingsError(unknown_name("score", str(by), ("overall", *heads)))

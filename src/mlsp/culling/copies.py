@@ -1,0 +1,250 @@
+"""Copies of photos, and links to them, in another folder. Nothing is moved, deleted or overwritten.
+
+copy ─ temporary file beside the target ─ fsync ─ times ─ hard link to the target's name, which fails where there is one
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import filecmp
+import itertools
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from mlsp.base.errors import SettingsError, UnreadablePhotoError
+from mlsp.base.results import ScoreFailure
+from mlsp.photos import find_photos
+
+_BYTES_AT_ONCE = 1 << 20
+# What file systems without hard links say, those of memory cards above all.
+_NO_HARD_LINKS = frozenset(
+    (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EXDEV)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A photo that is in the folder now.
+
+    Attributes:
+        source: the photo.
+        target: its copy, or the link to it.
+        is_new: False where it was there already.
+    """
+
+    source: Path
+    target: Path
+    is_new: bool
+
+
+def find_for(folder: Path | None, paths: Sequence[Path], *, recursive: bool = True) -> list[Path]:
+    """Find the photos to pick from, and make the folder for the picked ones, before photos are scored.
+
+    Args:
+        folder: for the copies or links; None for neither.
+        paths: files and folders to pick from.
+        recursive: look into the folders of folders too.
+
+    Returns:
+        The photos, as `find_photos` finds them, without what an earlier run put into the folder.
+
+    Raises:
+        SettingsError: the folder is one of `paths`, or cannot be made or written to.
+    """
+    photos = find_photos(paths, recursive=recursive)
+    if folder is None:
+        return list(photos)
+    _make_folder(folder, paths)
+    return list(_without_folder(photos, folder, paths))
+
+
+def _make_folder(folder: Path, paths: Sequence[Path]) -> None:
+    # Among others it may stand for what a shell made of `photos/*`.
+    if all(_real(path) == _real(folder) for path in paths):
+        raise SettingsError(
+            f"{str(folder)!r} is where the photos are picked from: name another folder for the picked ones"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot make the folder {str(folder)!r}: {error.strerror}: name another"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsError(f"the folder {str(folder)!r} is not writable: name another")
+
+
+def _without_folder(photos: Iterable[Path], folder: Path, paths: Sequence[Path]) -> Iterator[Path]:
+    inside = _real(folder)
+    is_below = any(inside.is_relative_to(_real(path)) for path in paths)
+    # Asked once a folder, of which there are few.
+    known: dict[Path, bool] = {}
+    for photo in photos:
+        if photo.parent not in known:
+            known[photo.parent] = is_below and _real(photo.parent).is_relative_to(inside)
+        if not known[photo.parent]:
+            yield photo
+
+
+def place_photos(
+    photos: Iterable[Path], folder: Path, paths: Sequence[Path], *, link: bool
+) -> Iterator[Placed | ScoreFailure]:
+    """Copy photos into a folder, or link to them, in the folders that they have below `paths`.
+
+    From several folders each keeps its own name; a photo that is itself one of `paths` comes without folders. A copy keeps the times of
+    its photo and is there whole or not at all. What the folder has already is left: the same photo is not copied again, another photo's
+    name gets a number: `IMG_1-2.jpg`.
+
+    Args:
+        photos: to be copied.
+        folder: where to; must exist.
+        paths: files and folders that the photos were found in.
+        link: make symbolic links instead of copies.
+
+    Yields:
+        One result a photo, in their order. A photo that cannot be read is a `ScoreFailure`.
+
+    Raises:
+        SettingsError: the folder cannot be written to, or the disk is full; what is done stays.
+    """
+    for photo in photos:
+        wanted = folder / relative_place(photo, paths)
+        try:
+            wanted.parent.mkdir(parents=True, exist_ok=True)
+            yield _link(photo, wanted) if link else _copy(photo, wanted)
+        except UnreadablePhotoError as error:
+            yield ScoreFailure(photo, error)
+        except OSError as error:
+            verb = "link to" if link else "copy"
+            raise SettingsError(
+                f"cannot {verb} {str(photo)!r} in {str(wanted.parent)!r}: {error.strerror or error}."
+                " Nothing is lost: the same command goes on from here"
+            ) from error
+
+
+def relative_place(photo: Path, paths: Sequence[Path]) -> PurePath:
+    """Where below the folder a photo's copy belongs.
+
+    Examples:
+        >>> relative_place(Path("card/a/1.jpg"), [Path("card")]).as_posix()
+        'a/1.jpg'
+        >>> relative_place(Path("card/a/1.jpg"), [Path("card"), Path("phone")]).as_posix()
+        'card/a/1.jpg'
+        >>> relative_place(Path("card/a/1.jpg"), [Path("card/a/1.jpg")]).as_posix()
+        '1.jpg'
+    """
+    for path in paths:
+        if path != photo and photo.is_relative_to(path):
+            below = photo.relative_to(path)
+            # `..` in a given path belongs to it; below it there is none.
+            return below if len(paths) == 1 else PurePath(path.absolute().name or ".", below)
+    return PurePath(photo.name)
+
+
+def _copy(photo: Path, wanted: Path) -> Placed:
+    for target in _names(wanted):
+        if not os.path.lexists(target):
+            break
+        if _is_same_file(photo, target) or _has_same_content(photo, target):
+            return Placed(photo, target, is_new=False)
+    temporary = wanted.with_name(f".mlsp-{secrets.token_hex(8)}.tmp")
+    try:
+        _write_copy(photo, temporary)
+        # Another program may have taken a name in the meantime.
+        for free in itertools.chain((target,), _names(wanted)):
+            with contextlib.suppress(FileExistsError):
+                _give_name(temporary, free)
+                return Placed(photo, free, is_new=True)
+        raise AssertionError("there are always more names")
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _link(photo: Path, wanted: Path) -> Placed:
+    content = photo.absolute()
+    for target in _names(wanted):
+        if os.path.lexists(target):
+            if _is_same_file(photo, target):
+                return Placed(photo, target, is_new=False)
+            continue
+        with contextlib.suppress(FileExistsError):
+            target.symlink_to(content)
+            return Placed(photo, target, is_new=True)
+    raise AssertionError("there are always more names")
+
+
+def _names(wanted: Path) -> Iterator[Path]:
+    """The wanted name, then it with numbers without end: `IMG_1-2.jpg`, `IMG_1-3.jpg`."""
+    yield wanted
+    for number in itertools.count(2):
+        yield wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+
+
+def _write_copy(photo: Path, temporary: Path) -> None:
+    try:
+        source = photo.open("rb")
+    except OSError as error:
+        raise UnreadablePhotoError(f"the file cannot be copied: {error.strerror}") from error
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with source, open(os.open(temporary, flags, 0o666), "wb") as copy:
+        while True:
+            try:
+                piece = source.read(_BYTES_AT_ONCE)
+            except OSError as error:
+                raise UnreadablePhotoError(
+                    f"the file cannot be copied: {error.strerror}"
+                ) from error
+            if not piece:
+                break
+            copy.write(piece)
+        copy.flush()
+        os.fsync(copy.fileno())
+    status = photo.stat()
+    os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
+    # Memory cards have no permissions.
+    with contextlib.suppress(OSError):
+        shutil.copymode(photo, temporary)
+
+
+def _give_name(temporary: Path, target: Path) -> None:
+    """Give a file a name that no other has.
+
+    Raises:
+        FileExistsError: another has it.
+    """
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        # An empty file holds the name until the copy takes its place.
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        os.replace(temporary, target)
+
+
+def _is_same_file(photo: Path, target: Path) -> bool:
+    try:
+        return photo.samefile(target)
+    except OSError:
+        return False
+
+
+def _has_same_content(photo: Path, target: Path) -> bool:
+    try:
+        # The cache of filecmp would believe sizes and times.
+        filecmp.clear_cache()
+        return filecmp.cmp(photo, target, shallow=False)
+    except OSError:
+        return False
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

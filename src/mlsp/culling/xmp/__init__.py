@@ -1,0 +1,30 @@
+"""Ratings in XMP sidecars, which other photo software reads. The policy behind it is in `docs/stars.md`.
+
+photo ─ names: photo.jpg.xmp, photo.xmp ─ files ─ packet: where the rating stands ─ editing: bytes -> bytes ─ files
+percentile ─ stars ─ rating
+"""
+
+from __future__ import annotations
+
+from mlsp.culling.xmp.names import Folders
+from mlsp.culling.xmp.rating import (
+    Convention,
+    Outcome,
+    rate,
+    read_rating,
+    remove_rating,
+    write_rating,
+)
+from mlsp.culling.xmp.stars import StarSettings, stars
+
+__all__ = [
+    "Convention",
+    "Folders",
+    "Outcome",
+    "StarSettings",
+    "rate",
+    "read_rating",
+    "remove_rating",
+    "stars",
+    "write_rating",
+]

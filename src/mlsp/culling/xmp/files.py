@@ -1,0 +1,130 @@
+"""Sidecars on disk: read without blocking, replaced whole and only if nobody else changed them meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlsp.base.atomic_file import atomic_write
+from mlsp.base.errors import PhotoError, SidecarError
+from mlsp.culling.xmp.editing import EMPTY_SIDECAR, with_rating
+from mlsp.culling.xmp.packet import Packet, parse_packet
+from mlsp.photos.files import read_bytes
+
+# Edits of masks take some megabytes; more than this is no sidecar, and would only cost time and memory.
+_MOST_BYTES = 32 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarFile:
+    """A sidecar as it was read.
+
+    Attributes:
+        path: where it is.
+        content: all of it; None where there is none.
+        packet: what is in it, likewise.
+        status: of the file, when it was read.
+    """
+
+    path: Path
+    content: bytes | None
+    packet: Packet | None
+    status: os.stat_result | None
+
+
+def read_sidecar(path: Path) -> SidecarFile:
+    """Read a sidecar.
+
+    Args:
+        path: need not exist.
+
+    Raises:
+        SidecarError: it cannot be read, is damaged or not XMP; names it.
+    """
+    status = _status(path)
+    if status is None:
+        return SidecarFile(path, None, None, None)
+    if status.st_size > _MOST_BYTES:
+        raise _left_alone(path, f"it has {status.st_size} bytes, more than any sidecar")
+    try:
+        content = read_bytes(path)
+        return SidecarFile(path, content, parse_packet(content), status)
+    except (PhotoError, SidecarError) as error:
+        raise _left_alone(path, str(error)) from error
+
+
+def write_sidecar(file: SidecarFile, rating: int, *, by_hand: bool) -> bool:
+    """Put a rating into a sidecar, or make one.
+
+    Args:
+        file: as it was read.
+        rating: -1 or 1…5.
+        by_hand: the rating is the user's own.
+
+    Returns:
+        Whether it had to be written.
+
+    Raises:
+        SidecarError: it cannot be written, or another program changed it since it was read; it is as it was then.
+    """
+    old = EMPTY_SIDECAR if file.content is None else file.content
+    try:
+        content = with_rating(old, rating, by_hand=by_hand)
+    except SidecarError as error:
+        raise _left_alone(file.path, str(error)) from error
+    if content == file.content:
+        return False
+    replace_sidecar(file, content)
+    return True
+
+
+def replace_sidecar(file: SidecarFile, content: bytes) -> None:
+    """Write a sidecar whole; permissions, owner and symbolic links stay.
+
+    Raises:
+        SidecarError: it cannot be written, or another program changed it since it was read; it is as it was then.
+    """
+    if file.status is not None and not os.access(file.path, os.W_OK):
+        raise _left_alone(file.path, "it is write-protected")
+    try:
+        with atomic_write(file.path) as stream:
+            stream.write(content)
+            if file.status is not None and hasattr(os, "fchown"):
+                # Only root may give files away; for others a file that they can write is theirs, or stays readable to its group.
+                with contextlib.suppress(PermissionError):
+                    os.fchown(stream.fileno(), file.status.st_uid, file.status.st_gid)
+            if not _is_same(file.status, _status(file.path)):
+                raise _left_alone(
+                    file.path, "another program changed it meanwhile; run the command again"
+                )
+    except OSError as error:
+        raise SidecarError(
+            f"cannot write the sidecar {str(file.path)!r}: {error.strerror or error}"
+        ) from error
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SidecarError(
+            f"cannot read the sidecar {str(path)!r}: {error.strerror or error}"
+        ) from error
+
+
+def _is_same(before: os.stat_result | None, after: os.stat_result | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    return (before.st_ino, before.st_size, before.st_mtime_ns) == (
+        after.st_ino,
+        after.st_size,
+        after.st_mtime_ns,
+    )
+
+
+def _left_alone(path: Path, reason: str) -> SidecarError:
+    return SidecarError(f"the sidecar {str(path)!r} is left alone: {reason}")

@@ -1,0 +1,320 @@
+"""XMP -> where its rating stands, to the byte.
+
+bytes ─ expat: well-formed, no document type ─ rdf:RDF ─ rdf:Description ─ rating, our mark, place for more
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.parsers import expat
+
+from mlsp.base.errors import SidecarError
+from mlsp.culling.xmp.code_units import CodeUnits
+
+XMP = "http://ns.adobe.com/xap/1.0/"
+OWN = "https://github.com/mlsp-photos/mlsp/xmp/1.0/"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_META = "adobe:ns:meta/"
+_RDF_RDF = (RDF, "RDF")
+_RDF_DESCRIPTION = (RDF, "Description")
+_PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+
+# No XML document can contain it, so it parts namespaces from names without doubt.
+_PART = "\x01"
+# Python's \s takes bytes inside of UTF-8 characters for spaces.
+_SPACE = " \t\r\n"
+_TAG_NAME = re.compile(f"<[^{_SPACE}/>]+")
+_ATTRIBUTE = re.compile(
+    rf"""([{_SPACE}]+)([^{_SPACE}=/>]+)[{_SPACE}]*=[{_SPACE}]*(?:"([^"]*)"|'([^']*)')"""
+)
+_DECLARATION = re.compile("xmlns(?::|$)")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
+
+# Before the rating in our mark, where the user gave it.
+BY_HAND = "hand "
+RATING = (XMP, "Rating")
+WRITTEN = (OWN, "WrittenRating")
+REPLACED = (OWN, "ReplacedRating")
+_EXTENSION = (_PHOTOSHOP, "SidecarForExtension")
+_OURS_TO_WRITE = (RATING, WRITTEN, REPLACED)
+_READ = frozenset((*_OURS_TO_WRITE, _EXTENSION))
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Where the value of a property stands.
+
+    Attributes:
+        text: as it is written, without the spaces around it.
+        start: of this text, in code units.
+        end: likewise.
+        whole_start: of the attribute, with the spaces before it; None for an element.
+    """
+
+    text: str
+    start: int
+    end: int
+    whole_start: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where properties can be added.
+
+    Attributes:
+        at: behind the last attribute of the first rdf:Description, or, without one, before the end of rdf:RDF; in code units.
+        separator: spaces between attributes.
+        prefixes: what prefixes mean there.
+        description: whether there is an rdf:Description.
+        rdf_prefix: how rdf:RDF calls its namespace; empty where that is the default one.
+    """
+
+    at: int
+    separator: str
+    prefixes: Mapping[str, str]
+    description: bool
+    rdf_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """What there is to know of an XMP file.
+
+    Attributes:
+        units: all of it.
+        values: the properties that matter here, by namespace and name.
+        place: for more.
+    """
+
+    units: CodeUnits
+    values: Mapping[tuple[str, str], Value]
+    place: Place
+
+    @property
+    def rating(self) -> int | None:
+        """-1 for rejected, 0 for unrated, 1…5 stars; None without a rating."""
+        value = self.values.get(RATING)
+        if value is None:
+            return None
+        # Some programs leave it empty for unrated. XMP allows fractions.
+        return _number(value.text) if value.text else 0
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether the rating is not what `mlsp` wrote: another program's, or changed or taken away since."""
+        written = self.values.get(WRITTEN)
+        if written is None:
+            return self.rating not in (None, 0)
+        is_number = _NUMBER.fullmatch(written.text) is not None
+        return not is_number or self.rating != _number(written.text)
+
+    @property
+    def is_ours_by_hand(self) -> bool:
+        """Whether `mlsp` wrote it for the user, and nobody changed it since."""
+        value, written = self.values.get(RATING), self.values.get(WRITTEN)
+        return value is not None and written is not None and written.text == BY_HAND + value.text
+
+    @property
+    def extension(self) -> str | None:
+        """Ending of the photo that the sidecar says it belongs to, in small letters without a dot."""
+        value = self.values.get(_EXTENSION)
+        return value.text.lower().removeprefix(".") if value else None
+
+
+def parse_packet(content: bytes) -> Packet:
+    """Find the rating in an XMP file.
+
+    Args:
+        content: UTF-8 or UTF-16, with or without a packet wrapper.
+
+    Raises:
+        SidecarError: it is damaged, not XMP, has a document type, or its rating cannot be understood; says why, not which file.
+    """
+    reader = _Reader(CodeUnits.of(content))
+    parser = expat.ParserCreate(namespace_separator=_PART)
+    parser.namespace_prefixes = parser.ordered_attributes = True
+
+    def position() -> int:
+        return parser.CurrentByteIndex // reader.units.width
+
+    parser.StartDoctypeDeclHandler = _refuse_document_type
+    parser.StartNamespaceDeclHandler = reader.open_prefix
+    parser.EndNamespaceDeclHandler = reader.close_prefix
+    parser.StartElementHandler = lambda name, attributes: reader.open_element(
+        name, attributes[::2], position()
+    )
+    parser.EndElementHandler = lambda _: reader.close_element(position())
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError as error:
+        raise SidecarError(f"it is damaged or not XML: {error}") from error
+    except (ValueError, LookupError) as error:
+        raise SidecarError(f"its encoding is neither UTF-8 nor UTF-16: {error}") from error
+    return reader.packet()
+
+
+class _Reader:
+    """Follows the parser; positions are in code units."""
+
+    def __init__(self, units: CodeUnits) -> None:
+        self.units = units
+        self._path: list[tuple[str, str]] = []
+        self._scopes: dict[str, list[str]] = {}
+        self._values: dict[tuple[str, str], Value] = {}
+        self._rdf_depth: int | None = None
+        self._open: tuple[tuple[str, str], _Tag] | None = None
+        self._place: Place | None = None
+        self._rdf_prefix = ""
+        self._rdf_is_empty = False
+
+    def open_prefix(self, prefix: str | None, uri: str | None) -> None:
+        # Stacks, and not a copy a level: a file with many declarations must not take the square of its size.
+        self._scopes.setdefault(prefix or "", []).append(uri or "")
+
+    def close_prefix(self, prefix: str | None) -> None:
+        self._scopes[prefix or ""].pop()
+
+    def open_element(self, expanded: str, attributes: list[str], start: int) -> None:
+        name = _name(expanded)
+        depth = len(self._path)
+        if self._rdf_depth is None:
+            is_top = depth == 0 or (depth == 1 and self._path[0][0] == _META)
+            if name == _RDF_RDF and is_top:
+                self._rdf_depth = depth
+                tag = _Tag.at(self.units.text, start)
+                self._rdf_prefix, self._rdf_is_empty = tag.prefix, tag.is_empty
+        elif self._path[self._rdf_depth] != _RDF_RDF:
+            pass
+        elif depth == self._rdf_depth + 1 and name == _RDF_DESCRIPTION:
+            self._read_description(_Tag.at(self.units.text, start), attributes)
+        elif depth == self._rdf_depth + 2 and self._path[-1] == _RDF_DESCRIPTION and name in _READ:
+            self._open = (name, _Tag.at(self.units.text, start))
+        self._path.append(name)
+
+    def close_element(self, end: int) -> None:
+        closed = self._path.pop()
+        depth = len(self._path)
+        if self._rdf_depth is None:
+            return
+        if depth == self._rdf_depth + 2 and self._open is not None:
+            (name, tag), self._open = self._open, None
+            self._add(name, tag.end, tag.end if tag.is_empty else end, None, tag.is_empty)
+        elif (
+            (depth, closed) == (self._rdf_depth, _RDF_RDF)
+            and self._place is None
+            and not self._rdf_is_empty
+        ):
+            self._place = Place(end, " ", self._in_scope(), False, self._rdf_prefix)
+
+    def packet(self) -> Packet:
+        if self._rdf_depth is None:
+            raise SidecarError("it is XML but not XMP: it has no rdf:RDF where XMP has it")
+        if self._place is None:
+            raise SidecarError(
+                "its rdf:RDF is an empty-element tag, which leaves no place for a rating"
+            )
+        return Packet(self.units, self._values, self._place)
+
+    def _read_description(self, tag: _Tag, names: list[str]) -> None:
+        if self._place is None:
+            separator = tag.attributes[-1][1] if tag.attributes else " "
+            self._place = Place(
+                tag.attributes_end, separator, self._in_scope(), True, self._rdf_prefix
+            )
+        # The parser gives names in the same order, but declarations are none to it.
+        properties = (match for match in tag.attributes if not _DECLARATION.match(match[2]))
+        for expanded, match in zip(names, properties, strict=True):
+            name = _name(expanded)
+            if name in _READ:
+                group = 3 if match[3] is not None else 4
+                self._add(name, match.start(group), match.end(group), match.start())
+
+    def _in_scope(self) -> Mapping[str, str]:
+        # A prefix that is not ASCII is not what it looks like in code units.
+        return {
+            prefix: uris[-1]
+            for prefix, uris in self._scopes.items()
+            if uris and prefix and prefix.isascii()
+        }
+
+    def _add(
+        self,
+        name: tuple[str, str],
+        start: int,
+        end: int,
+        whole_start: int | None,
+        is_empty_tag: bool = False,
+    ) -> None:
+        raw = self.units.text[start:end]
+        text = raw.strip(_SPACE)
+        if name in _OURS_TO_WRITE:
+            if name in self._values:
+                raise SidecarError(
+                    f"it has more than one {name[1]}, so it is not clear which one counts"
+                )
+            if is_empty_tag or "<" in raw or "&" in raw:
+                raise SidecarError(
+                    f"its {name[1]} is written in a way that is not read: {raw[:40]!r}"
+                )
+            if name == RATING and text and not _is_rating(text):
+                raise SidecarError(f"its Rating must be -1 or 0 to 5, got {text[:40]!r}")
+        start += len(raw) - len(raw.lstrip(_SPACE))
+        self._values[name] = Value(text, start, start + len(text), whole_start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """A start tag or an empty-element tag, which expat has found to be well-formed.
+
+    Attributes:
+        prefix: of its name.
+        attributes: a match of `_ATTRIBUTE` each.
+        attributes_end: behind the last one, or behind the name.
+        end: behind the tag.
+        is_empty: whether it is an empty-element tag.
+    """
+
+    prefix: str
+    attributes: list[re.Match[str]]
+    attributes_end: int
+    end: int
+    is_empty: bool
+
+    @classmethod
+    def at(cls, text: str, start: int) -> _Tag:
+        name = _TAG_NAME.match(text, start)
+        if name is None:
+            raise SidecarError(
+                "its tags are not where they should be: its encoding is not understood"
+            )
+        attributes = []
+        at = name.end()
+        while match := _ATTRIBUTE.match(text, at):
+            attributes.append(match)
+            at = match.end()
+        end = text.index(">", at) + 1
+        prefix = name[0][1:].rpartition(":")[0]
+        return cls(prefix, attributes, at, end, text[at:end].endswith("/>"))
+
+
+def _name(expanded: str) -> tuple[str, str]:
+    """Return namespace and name of what the parser gives as namespace, name and prefix, or as a name alone."""
+    parts = expanded.split(_PART)
+    return ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+
+
+def _refuse_document_type(name: str, *_: object) -> None:
+    raise SidecarError(
+        f"it declares a document type, {name!r}: XMP never does, and an XML bomb could hide in it"
+    )
+
+
+def _is_rating(text: str) -> bool:
+    return len(text) < 20 and _NUMBER.fullmatch(text) is not None and -1 <= _number(text) <= 5
+
+
+def _number(text: str) -> int:
+    return math.floor(float(text) + 0.5)

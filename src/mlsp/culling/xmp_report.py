@@ -1,0 +1,178 @@
+"""Results -> stars in XMP sidecars."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from mlsp.base.errors import PhotoError, SettingsError, SidecarError, unknown_name
+from mlsp.base.parallel import map_in_order
+from mlsp.base.results import ScoreFailure
+from mlsp.culling.xmp import Convention, Folders, Outcome, StarSettings, rate, stars
+from mlsp.scoring.results import ScoreResult
+
+# Making a file last is waiting for the disk, which takes several at a time.
+_WORKERS = 8
+XMP_NAMES: dict[str, Convention] = {
+    "both": "both",
+    "darktable": "photo.jpg.xmp",
+    "lightroom": "photo.xmp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class XmpSettings:
+    """How results become sidecars.
+
+    Attributes:
+        stars: which percentile gives how many.
+        convention: which sidecars are written.
+        overwrite: also replace ratings that are not ours.
+    """
+
+    stars: StarSettings = field(default_factory=StarSettings)
+    convention: Convention = "both"
+    overwrite: bool = False
+
+
+def xmp_settings(
+    wanted: bool, *, thresholds: str | None, names: str | None, overwrite: bool
+) -> XmpSettings | None:
+    """Read settings as they come from a command line.
+
+    Args:
+        wanted: whether sidecars shall be written at all.
+        thresholds: four percentiles, parted by commas; None for the usual ones.
+        names: a key of `XMP_NAMES`; None for both.
+        overwrite: also replace ratings that are not ours.
+
+    Returns:
+        The settings; None if no sidecars are wanted.
+
+    Raises:
+        SettingsError: one cannot be used, or is given though no sidecars are wanted.
+    """
+    if not wanted:
+        if thresholds is not None or names is not None or overwrite:
+            raise SettingsError(
+                "--star-thresholds, --xmp-names and --overwrite-ratings are about sidecars: add --xmp to write them"
+            )
+        return None
+    names = "both" if names is None else names
+    if names not in XMP_NAMES:
+        raise SettingsError(unknown_name("naming of sidecars", names, XMP_NAMES))
+    stars = StarSettings() if thresholds is None else StarSettings(_numbers(thresholds))
+    return XmpSettings(stars, XMP_NAMES[names], overwrite)
+
+
+@dataclass(slots=True)
+class XmpSummary:
+    """What became of the photos' sidecars.
+
+    Attributes:
+        written: photos that got stars.
+        kept: photos whose rating is not ours.
+        unchanged: photos that had these stars already.
+        shared: photos whose only sidecar would belong to another photo.
+        failed: photos whose sidecar was left alone, and why.
+    """
+
+    written: int = 0
+    kept: int = 0
+    unchanged: int = 0
+    shared: int = 0
+    failed: list[ScoreFailure] = field(default_factory=list)
+
+    def count(
+        self, result: ScoreResult, outcome: Outcome | SidecarError
+    ) -> ScoreResult | ScoreFailure:
+        """Count what became of a photo, and return it as other results are shown."""
+        if isinstance(outcome, SidecarError):
+            failed = ScoreFailure(result.source, PhotoError(str(outcome)))
+            self.failed.append(failed)
+            return failed
+        setattr(self, outcome.status, getattr(self, outcome.status) + 1)
+        return result
+
+    def __str__(self) -> str:
+        parts = [f"stars: {self.written} written, {self.kept} kept, {self.unchanged} unchanged"]
+        if self.shared:
+            parts.append(f"{self.shared} left out (photo.xmp belongs to another photo)")
+        if self.failed:
+            parts.append(f"{len(self.failed)} failed")
+        return ", ".join(parts)
+
+
+def write_stars(
+    scored: Iterable[ScoreResult],
+    *,
+    by: str = "overall",
+    settings: XmpSettings = XmpSettings(),
+    on_result: Callable[[ScoreResult | ScoreFailure], object] | None = None,
+) -> XmpSummary:
+    """Give photos stars in their sidecars. A photo whose sidecar cannot be used does not keep the others from theirs.
+
+    Args:
+        scored: results.
+        by: the column that results are sorted by; its percentile counts, and that of `overall` for `photo`.
+        settings: how.
+        on_result: called for each photo.
+
+    Returns:
+        What became of them.
+
+    Raises:
+        SettingsError: the column has no percentiles; nothing is written then.
+    """
+    results = list(scored)
+    ratings = [stars(_percentile(result, by), settings.stars) for result in results]
+    summary, folders = XmpSummary(), Folders()
+
+    def write(pair: tuple[ScoreResult, int]) -> tuple[ScoreResult, Outcome | SidecarError]:
+        result, rating = pair
+        try:
+            done = rate(
+                result.source,
+                rating,
+                overwrite=settings.overwrite,
+                convention=settings.convention,
+                folders=folders,
+            )
+        except SidecarError as error:
+            return result, error
+        return result, done
+
+    pairs = zip(results, ratings, strict=True)
+    # Closed on Ctrl-C too, so that what is queued is dropped.
+    with contextlib.closing(map_in_order(write, pairs, workers=_WORKERS)) as outcomes:
+        for result, outcome in outcomes:
+            shown = summary.count(result, outcome)
+            if on_result is not None:
+                on_result(shown)
+    return summary
+
+
+def _numbers(thresholds: str) -> tuple[float, float, float, float]:
+    try:
+        # The record itself makes sure that there are four.
+        return tuple(float(part) for part in thresholds.split(","))  # type: ignore[return-value]
+    except ValueError as error:
+        raise SettingsError(
+            f"thresholds of stars are four percentiles such as 20,45,70,90; got {thresholds!r}"
+        ) from error
+
+
+def _percentile(result: ScoreResult, by: str) -> float:
+    if by in ("overall", "photo"):
+        share = result.overall
+    else:
+        score = result.scores[by if by in result.scores else by.removesuffix("_percentile")]
+        # As `ScoreResult.overall` does for heads without percentiles.
+        share = score.place if math.isnan(score.percentile) else score.percentile
+    if math.isnan(share):
+        raise SettingsError(
+            f"{by!r} has no percentiles and no scale, so it gives no stars: --sort by another column"
+        )
+    return share

@@ -1,0 +1,236 @@
+"""How sure a metric is: bootstrap intervals, and the paired comparison of two models.
+
+Photos are drawn with replacement, as many as there are, and the metric is measured on what was drawn, many times over; the
+middle 95 % of these numbers are the interval (Efron's percentile bootstrap). Where photos come in groups that are alike (a
+series, a photographer, a theme), whole groups are drawn: photos of one group tell less than as many independent ones, and
+drawing them singly would give intervals that are too short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mlsp.base.errors import SettingsError
+from mlsp.evaluation.metrics import srcc
+
+Metric: TypeAlias = Callable[[ArrayLike, ArrayLike], float]
+_Counts: TypeAlias = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A number and how sure it is.
+
+    Attributes:
+        value: the metric on all photos.
+        low: lower end of its interval; NaN where the metric is.
+        high: upper end of it.
+        confidence: share of such intervals that hold the true number, 0…1.
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """How much better a first model is than a second on the same photos.
+
+    Attributes:
+        value: metric of the first minus that of the second.
+        low: lower end of the difference's interval; NaN where the difference is.
+        high: upper end of it.
+        confidence: share of such intervals that hold the true difference, 0…1.
+        p_value: two-sided: how often chance alone makes models of equal worth differ so much, 0…1; NaN where the difference is. Not
+            below 2 / (resamples + 1).
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+    p_value: float
+
+
+def bootstrap_interval(
+    metric: Metric,
+    predicted: ArrayLike,
+    actual: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    groups: Sequence[Hashable] | None = None,
+) -> Interval:
+    """Measure a metric and its percentile bootstrap interval.
+
+    Args:
+        metric: of `mlsp.evaluation.metrics`, or any function of (predicted, actual); bind its settings by `functools.partial`.
+        predicted: (photos, …) scores, or distributions for `emd`.
+        actual: (photos, …) ratings, likewise.
+        confidence: 0…1, both excluded.
+        resamples: at least 100. Those in which the metric is not defined (all ratings alike, say) are left out.
+        seed: equal seeds give equal intervals.
+        groups: (photos,) names; whole groups are drawn instead of single photos.
+
+    Returns:
+        The metric on all photos, and the interval.
+
+    Raises:
+        SettingsError: the sides differ in length, the settings are out of range, or the metric cannot take the values.
+    """
+    first, second = np.asarray(predicted), np.asarray(actual)
+    value = metric(first, second)
+    draws = _draws(len(second), [first], second, resamples, confidence, seed, groups)
+    measure = _measure(metric, first, second)
+    low, high = _percentiles(np.array([measure(counts) for counts in draws]), value, confidence)
+    return Interval(value, low, high, confidence)
+
+
+def paired_difference(
+    metric: Metric,
+    first: ArrayLike,
+    second: ArrayLike,
+    actual: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    groups: Sequence[Hashable] | None = None,
+) -> PairedDifference:
+    """Compare two models on the same photos.
+
+    Both are measured on the same draws, so what makes photos hard for both of them cancels: differences much smaller than either
+    model's own interval can be told. The p-value is twice the share of draws on the far side of zero, so it goes with the interval:
+    small where that leaves zero out.
+
+    Args:
+        metric: as for `bootstrap_interval`.
+        first: (photos, …) scores of one model.
+        second: (photos, …) scores of the other.
+        actual: (photos, …) ratings.
+        confidence: 0…1, both excluded.
+        resamples: at least 100.
+        seed: equal seeds give equal results.
+        groups: (photos,) names; whole groups are drawn instead of single photos.
+
+    Returns:
+        The difference, its interval and its p-value. Positive: the first has the larger metric, which is the worse one for errors.
+
+    Raises:
+        SettingsError: the sides differ in length, the settings are out of range, or the metric cannot take the values.
+    """
+    sides, rated = [np.asarray(first), np.asarray(second)], np.asarray(actual)
+    value = metric(sides[0], rated) - metric(sides[1], rated)
+    draws = _draws(len(rated), sides, rated, resamples, confidence, seed, groups)
+    one, other = (_measure(metric, side, rated) for side in sides)
+    differences = np.array([one(counts) - other(counts) for counts in draws])
+    low, high = _percentiles(differences, value, confidence)
+    return PairedDifference(value, low, high, confidence, _p_value(differences, value))
+
+
+def _draws(
+    photos: int,
+    sides: Sequence[np.ndarray],
+    actual: np.ndarray,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    groups: Sequence[Hashable] | None,
+) -> Iterator[_Counts]:
+    """(photos,) how often each photo was drawn, `resamples` times; the arguments are checked at once."""
+    for side in sides:
+        if side.shape[:1] != actual.shape[:1]:
+            raise SettingsError(
+                f"expected as many scores as ratings, got shapes {side.shape} and {actual.shape}"
+            )
+    if not 0 < confidence < 1:
+        raise SettingsError(f"confidence must lie between 0 and 1, got {confidence}")
+    if resamples < 100:
+        raise SettingsError(f"an interval needs at least 100 resamples, got {resamples}")
+    if groups is not None and len(groups) != photos:
+        raise SettingsError(f"expected one group for each of {photos} photos, got {len(groups)}")
+    if groups is None:
+        codes, number = None, photos
+    else:
+        known = {name: code for code, name in enumerate(dict.fromkeys(groups))}
+        codes, number = np.array([known[name] for name in groups]), len(known)
+        if number < 2:
+            raise SettingsError(
+                "all photos are in one group, so there is nothing to draw: leave the groups out"
+            )
+    return _drawn(codes, number, resamples, np.random.default_rng(seed))
+
+
+def _drawn(
+    codes: _Counts | None, number: int, resamples: int, rng: np.random.Generator
+) -> Iterator[_Counts]:
+    for _ in range(resamples):
+        counts = np.bincount(rng.integers(0, number, number), minlength=number)
+        yield counts if codes is None else counts[codes]
+
+
+def _measure(
+    metric: Metric, predicted: np.ndarray, actual: np.ndarray
+) -> Callable[[_Counts], float]:
+    """The metric as a function of how often each photo was drawn."""
+    if metric is srcc:
+        return _DrawnSrcc(predicted, actual)
+    photos = np.arange(len(actual))
+
+    def measure(counts: _Counts) -> float:
+        rows = np.repeat(photos, counts)
+        # A draw of groups may have one photo, and one photo has no correlation.
+        return metric(predicted[rows], actual[rows]) if len(rows) > 1 else float("nan")
+
+    return measure
+
+
+class _DrawnSrcc:
+    """Spearman's correlation of drawn photos without sorting them again, ten times as fast for 20,000.
+
+    A value's average rank among the drawn follows from how many of them are below it and how many share it.
+    """
+
+    def __init__(self, predicted: np.ndarray, actual: np.ndarray) -> None:
+        self._codes = [np.unique(side, return_inverse=True)[1] for side in (predicted, actual)]
+
+    def __call__(self, counts: _Counts) -> float:
+        first, second = (self._centred_ranks(codes, counts) for codes in self._codes)
+        weighted = counts * first
+        norm = np.sqrt((weighted @ first) * ((counts * second) @ second))
+        return float(weighted @ second / norm) if norm else float("nan")
+
+    @staticmethod
+    def _centred_ranks(codes: _Counts, counts: _Counts) -> NDArray[np.float64]:
+        sharing = np.bincount(codes, weights=counts)
+        up_to = np.cumsum(sharing)
+        ranks = up_to - (sharing - 1) / 2
+        return np.asarray((ranks - (up_to[-1] + 1) / 2)[codes])
+
+
+def _percentiles(
+    values: NDArray[np.float64], value: float, confidence: float
+) -> tuple[float, float]:
+    defined = values[np.isfinite(values)]
+    if not len(defined) or not np.isfinite(value):
+        return float("nan"), float("nan")
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _p_value(differences: NDArray[np.float64], value: float) -> float:
+    defined = differences[np.isfinite(differences)]
+    if not len(defined) or not np.isfinite(value):
+        return float("nan")
+    # One draw is added on each side: no number of draws can show that something never happens.
+    far = min((defined <= 0).sum(), (defined >= 0).sum()) + 1
+    return float(min(1.0, 2 * far / (len(defined) + 1)))

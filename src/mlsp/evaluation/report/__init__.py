@@ -1,0 +1,1 @@
+"""An evaluation as a terminal table, a page and plots."""

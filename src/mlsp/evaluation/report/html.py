@@ -1,0 +1,157 @@
+"""An evaluation as one HTML page that needs nothing else: styles, plots and photos are in it, scripts it has none."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from mlsp.base.atomic_file import atomic_write_text
+from mlsp.base.errors import MissingExtraError, PhotoError
+from mlsp.base.text import printable
+from mlsp.evaluation.report.plots import plots
+from mlsp.evaluation.report.table import (
+    PERCENTAGES,
+    measured,
+    number,
+    p_value,
+    percent,
+    shown_measures,
+    signed,
+    signed_as,
+    vote_baseline,
+)
+from mlsp.photos import DecodeSettings, read_photo
+
+try:
+    import jinja2
+    from markupsafe import Markup
+except ImportError as _error:
+    raise MissingExtraError("An evaluation page", "train") from _error
+
+if TYPE_CHECKING:
+    from mlsp.evaluation import Evaluation, JudgedPhoto
+
+_TEMPLATE = "evaluation.html.j2"
+_THUMBNAIL_SIDE = 256
+_THUMBNAIL_BYTES = 24_000
+_QUALITIES = (82, 70, 55, 40, 25)
+# Shown of what may be long; the JSON file has all of it.
+_MOST_UNSCORED = 100
+
+
+def write_evaluation_page(path: Path, evaluation: Evaluation) -> None:
+    """Write the page.
+
+    Args:
+        path: the file; replaced whole.
+        evaluation: what it shows. Photos that cannot be read are shown by their names only.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    page = evaluation_page(evaluation)
+    with atomic_write_text(path) as stream:
+        stream.write(page)
+
+
+def evaluation_page(evaluation: Evaluation) -> str:
+    """The page as text; see `write_evaluation_page`."""
+    environment = jinja2.Environment(
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        # A file's name may hold what UTF-8 cannot, or what turns the direction of writing.
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    environment.filters.update(
+        number=number,
+        signed=signed,
+        signed_as=signed_as,
+        percent=percent,
+        p_value=p_value,
+        amount="{:,}".format,
+        place=_place,
+        bars=_bars,
+        steps=_steps,
+        shares=_named_shares,
+    )
+    template = environment.from_string(
+        (resources.files("mlsp.evaluation.report") / _TEMPLATE).read_text("utf-8")
+    )
+    first = evaluation.models[0]
+    return template.render(
+        evaluation=evaluation,
+        first=first,
+        vote_baseline=vote_baseline(evaluation),
+        labels=shown_measures(evaluation),
+        numbers=[measured(model) for model in evaluation.models],
+        percentages=PERCENTAGES,
+        right_order=(1 + first.numbers["kendall"].value) / 2,
+        plots=[
+            {name: Markup(svg) for name, svg in plots(evaluation, model).items()}  # noqa: S704
+            for model in evaluation.models
+        ],
+        thumbnails=_thumbnails((*first.best, *first.worst, *first.largest_errors)),
+        most_unscored=_MOST_UNSCORED,
+        version=version("mlsp"),
+    )
+
+
+def _place(correlation: float, left: float) -> str:
+    """Where a correlation lies on a line of 200 units from `left` to 1."""
+    return f"{200 * (correlation - left) / (1 - left):.1f}"
+
+
+def _bars(shares: Sequence[float], highest: float) -> str:
+    """A path of bars on 100 × 24 units, the tallest possible as high as `highest`."""
+    width = 100 / len(shares)
+    return "".join(
+        f"M{(place + 0.12) * width:.1f} 24v{-24 * share / highest:.1f}h{0.76 * width:.1f}V24z"
+        for place, share in enumerate(shares)
+    )
+
+
+def _steps(shares: Sequence[float], highest: float) -> str:
+    """A line in steps over the same bars."""
+    width = 100 / len(shares)
+    return "M0 24" + "".join(
+        f"V{24 - 24 * share / highest:.1f}H{(place + 1) * width:.1f}"
+        for place, share in enumerate(shares)
+    )
+
+
+def _named_shares(shares: Sequence[float]) -> str:
+    return ", ".join(f"{100 * share:.0f} %" for share in shares)
+
+
+def _thumbnails(photos: Iterable[JudgedPhoto]) -> dict[str, str | None]:
+    """Images by the photos' names; None for those that cannot be read."""
+    found: dict[str, str | None] = {}
+    for photo in photos:
+        if photo.photo_id not in found:
+            found[photo.photo_id] = _thumbnail(photo.photo)
+    return found
+
+
+def _thumbnail(path: Path) -> str | None:
+    try:
+        photo = read_photo(path, settings=DecodeSettings(longest_side=_THUMBNAIL_SIDE))
+    except PhotoError:
+        return None
+    image = Image.fromarray(photo.pixels)
+    content = b""
+    for quality in _QUALITIES:
+        stream = io.BytesIO()
+        image.save(stream, "JPEG", quality=quality, optimize=True)
+        content = stream.getvalue()
+        if len(content) <= _THUMBNAIL_BYTES:
+            break
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,118 @@
+"""Where in a photo the places of a map are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+
+from mlsp.backbones import DETAIL_SIDE, OVERVIEW_AND_DETAIL
+from mlsp.base.arrays import Float64Array
+from mlsp.photos.crops import CROP, ViewsName
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of a photo, in shares of its height and width, 0…1.
+
+    Attributes:
+        top: where it begins.
+        bottom: where it ends.
+        left: where it begins.
+        right: where it ends.
+        is_mirrored: whether left and right are exchanged in it.
+    """
+
+    top: float = 0.0
+    bottom: float = 1.0
+    left: float = 0.0
+    right: float = 1.0
+    is_mirrored: bool = False
+
+    def part(self, inner: Region) -> Region:
+        """A rectangle of this one, given in shares of it, as a rectangle of the photo."""
+        height, width = self.bottom - self.top, self.right - self.left
+        left, right = inner.left, inner.right
+        if self.is_mirrored:
+            left, right = 1 - right, 1 - left
+        return Region(
+            self.top + height * inner.top,
+            self.top + height * inner.bottom,
+            self.left + width * left,
+            self.left + width * right,
+            self.is_mirrored != inner.is_mirrored,
+        )
+
+    def spread(self, amounts: Float64Array, canvas: tuple[int, int]) -> Float64Array:
+        """Spread what a map's places amount to evenly over the part of the photo that each stands for.
+
+        Args:
+            amounts: (h, w) of the map, which covers the rectangle.
+            canvas: rows and columns of the result, which covers the photo.
+
+        Returns:
+            (rows, columns), with the same sum.
+        """
+        if self.is_mirrored:
+            amounts = amounts[:, ::-1]
+        rows = _shares(amounts.shape[0], canvas[0], self.top, self.bottom)
+        columns = _shares(amounts.shape[1], canvas[1], self.left, self.right)
+        spread: Float64Array = rows @ amounts @ columns.T
+        return spread
+
+
+def _shares(places: int, cells: int, start: float, stop: float) -> Float64Array:
+    """Share of each place that lies in each cell, along one axis: (cells, places), whose columns add up to 1."""
+    borders = np.linspace(start, stop, places + 1) * cells
+    edges = np.arange(cells + 1.0)
+    overlap = np.minimum(borders[1:], edges[1:, None]) - np.maximum(borders[:-1], edges[:-1, None])
+    shares = np.maximum(overlap, 0)
+    result: Float64Array = shares / shares.sum(axis=0)
+    return result
+
+
+def view_regions(views: ViewsName, height: int, width: int) -> tuple[Region, ...]:
+    """Where the views of a photo are, in the order of `mlsp.photos.crops.cut_views`.
+
+    Args:
+        views: which.
+        height: of the photo, in pixels.
+        width: likewise.
+    """
+    match views:
+        case "whole":
+            return (Region(),)
+        case "whole_mirrored":
+            return (Region(), Region(is_mirrored=True))
+        case "corners8":
+            numerator, denominator = CROP
+            high = max(1, height * numerator // denominator) / height
+            wide = max(1, width * numerator // denominator) / width
+            return tuple(
+                Region(top, top + high, left, left + wide, is_mirrored)
+                for top in (0.0, 1 - high)
+                for left in (0.0, 1 - wide)
+                for is_mirrored in (False, True)
+            )
+        case _:
+            assert_never(views)
+
+
+def level_region(backbone: str, level: str, height: int, width: int) -> Region:
+    """Which part of a view a level sees.
+
+    Args:
+        backbone: name of the network.
+        level: name of the level.
+        height: of the view, in pixels.
+        width: likewise.
+    """
+    if not backbone.endswith(OVERVIEW_AND_DETAIL):
+        return Region()
+    if level.startswith("overview_"):
+        # An odd last row or column is left out.
+        return Region(0, height // 2 * 2 / height, 0, width // 2 * 2 / width)
+    high, wide = min(height, DETAIL_SIDE), min(width, DETAIL_SIDE)
+    top, left = (height - high) // 2, (width - wide) // 2
+    return Region(top / height, (top + high) / height, left / width, (left + wide) / width)

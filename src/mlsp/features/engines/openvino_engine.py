@@ -1,0 +1,158 @@
+"""Networks and heads on the processor, by OpenVINO. Its exceptions are translated here and nowhere else."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlsp.base.arrays import Float32Array, UInt8Array
+from mlsp.base.errors import EngineError, ModelError, SettingsError
+from mlsp.features.engines.engine import Precision
+from mlsp.features.engines.openvino_runtime import runtime as ov
+from mlsp.features.spec import FeatureSpec
+
+# OpenVINO prepares its operations for each photo size and keeps what it prepared: with its own limit that grows by hundreds of
+# megabytes over a collection of many sizes. So many are about twenty sizes, more than cameras make; a fifth of it halved the
+# speed on 240 sizes in turn.
+_KEPT_OPERATIONS = 1000
+
+_PRECISION_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class _Compiled:
+    """A compiled graph with one input and one output, callable from several threads at once."""
+
+    def __init__(self, core: Any, file: Path, config: dict[str, Any]) -> None:
+        try:
+            self._compiled = core.compile_model(core.read_model(file), "CPU", config)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
+            ) from error
+        # A request holds the working memory of one inference, so each thread has its own.
+        self._requests = threading.local()
+
+    @property
+    def input_channels(self) -> int:
+        """Length of the input's last axis."""
+        return int(self._compiled.input(0).partial_shape[-1].get_length())
+
+    @property
+    def output_channels(self) -> int:
+        """Length of the output's last axis."""
+        return int(self._compiled.output(0).partial_shape[-1].get_length())
+
+    def __call__(self, array: np.ndarray[Any, Any]) -> Float32Array:
+        request = getattr(self._requests, "request", None)
+        if request is None:
+            request = self._requests.request = self._compiled.create_infer_request()
+        # OpenVINO reads the array in place, and wants it contiguous and writable for that.
+        tensor = ov.Tensor(np.require(array, requirements=["C", "W"]), shared_memory=True)
+        try:
+            request.set_input_tensor(tensor)
+            request.infer()
+        except (RuntimeError, MemoryError) as error:
+            raise EngineError(
+                f"the network failed on an input of shape {array.shape}: {str(error).strip()}"
+            ) from error
+        # The request overwrites its output at the next call.
+        result: Float32Array = np.array(request.get_output_tensor().data)
+        return result
+
+
+def processor_precision(precision: str) -> Precision:
+    """Number format in which this machine's processor computes.
+
+    Args:
+        precision: `auto`, `float32` or `bfloat16`.
+
+    Raises:
+        SettingsError: bfloat16 is asked for on a processor without it.
+    """
+    has_bfloat16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if precision == "auto":
+        precision = "bfloat16" if has_bfloat16 else "float32"
+    if precision == "bfloat16" and not has_bfloat16:
+        raise SettingsError(
+            "precision 'bfloat16' needs a processor with AVX512-BF16 or AMX, which this one lacks:"
+            " use 'float32' or 'auto'"
+        )
+    return "bfloat16" if precision == "bfloat16" else "float32"
+
+
+class OpenVinoEngine:
+    """A network on the processor.
+
+    Args:
+        file: ONNX graph from uint8 photos (N, H, W, 3) of any size to features (N, G, G, C).
+        kind: what the features are.
+        precision: `auto`, `float32` or `bfloat16`.
+        streams: batches computed at the same time, one core each.
+
+    Raises:
+        SettingsError: bfloat16 is asked for on a processor without it.
+        ModelError: the graph cannot be read.
+    """
+
+    def __init__(self, file: Path, kind: FeatureSpec, *, precision: str, streams: int) -> None:
+        self.kind = kind
+        self.precision: Precision = processor_precision(precision)
+        self._compiled = _Compiled(
+            ov.Core(),
+            file,
+            {
+                # Without this hint OpenVINO picks a precision by itself.
+                "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[self.precision],
+                "NUM_STREAMS": streams,
+                "INFERENCE_NUM_THREADS": streams,
+                "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_OPERATIONS,
+            },
+        )
+
+    @property
+    def channels(self) -> int:
+        """C of its features."""
+        return self._compiled.output_channels
+
+    def pooled(self, batch: UInt8Array) -> Float32Array:
+        """Compute features; see `Engine.pooled`."""
+        return self._compiled(batch)
+
+
+class OpenVinoHead:
+    """A head on the processor, always in float32: its work is small and its output is what people see.
+
+    Args:
+        file: ONNX graph from features (N, G, G, C) to scores (N,).
+        threads: cores that one call may use: one where photos are scored side by side, more for large batches.
+
+    Raises:
+        ModelError: the graph cannot be read.
+    """
+
+    def __init__(self, file: Path, *, threads: int = 1) -> None:
+        config = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads,
+        }
+        self._compiled = _Compiled(ov.Core(), file, config)
+
+    @property
+    def channels(self) -> int:
+        """C of the features that it reads."""
+        return self._compiled.input_channels
+
+    def predict(self, features: Float32Array) -> Float32Array:
+        """Predict scores.
+
+        Args:
+            features: (N, G, G, C).
+
+        Returns:
+            (N,) on the scale of the ratings.
+        """
+        return self._compiled(features)

@@ -1,0 +1,99 @@
+"""The distribution of votes inside a head's graph: a head that learned one gives its mean as the score, and keeps the rest to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.errors import EngineError, ModelError
+from mlsp.features.engines.openvino_runtime import runtime as ov
+
+_CHECKED_ROWS = 4
+# Between the score and the mean of the distribution, of the bins' range. Rounding makes about 1e-7.
+_LARGEST_DIFFERENCE = 1e-4
+
+
+class OpenVinoVotes:
+    """A head on the processor, in float32, that says how people would vote; made by `open_votes`.
+
+    Args:
+        compiled: graph from features (N, G, G, C) to scores (N,) and shares (N, bins).
+    """
+
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+        self._shape = tuple(int(side.get_length()) for side in compiled.input(0).partial_shape[1:])
+
+    def predict(self, features: Float32Array) -> Float32Array:
+        """Predict shares of the votes. Not from several threads at once.
+
+        Args:
+            features: (N, G, G, C).
+
+        Returns:
+            (N, bins), each row adding up to 1.
+
+        Raises:
+            EngineError: the features have another shape.
+        """
+        return self._infer(features)[1]
+
+    def matches(self, bins: Sequence[float]) -> bool:
+        """Whether the mean over these bins is the score, and so the shares are theirs."""
+        noise = np.random.default_rng(0).random((_CHECKED_ROWS, *self._shape), np.float32)
+        scores, shares = self._infer(noise)
+        values: Float64Array = np.asarray(bins, dtype=np.float64)
+        difference = float(np.abs(shares @ values - scores).max())
+        return difference <= _LARGEST_DIFFERENCE * float(values.max() - values.min())
+
+    def _infer(self, features: Float32Array) -> tuple[Float32Array, Float32Array]:
+        # OpenVINO reads the array in place, and wants it contiguous and writable for that.
+        tensor = ov.Tensor(np.require(features, requirements=["C", "W"]), shared_memory=True)
+        try:
+            self._request.set_input_tensor(tensor)
+            self._request.infer()
+        except RuntimeError as error:
+            raise EngineError(
+                f"the head failed on an input of shape {features.shape}: {str(error).strip()}"
+            ) from error
+        scores, shares = (np.array(self._request.get_output_tensor(place).data) for place in (0, 1))
+        return scores, shares
+
+
+def open_votes(file: Path, bins: Sequence[float]) -> OpenVinoVotes | None:
+    """Open a head for the distribution that its score is the mean of.
+
+    Args:
+        file: ONNX graph from features (N, G, G, C) to scores (N,).
+        bins: ratings that people could give, ascending.
+
+    Returns:
+        None where the head predicts scores only, or votes for other bins.
+
+    Raises:
+        ModelError: the graph cannot be read.
+    """
+    core = ov.Core()
+    try:
+        graph = core.read_model(file)
+        found = [
+            operation.output(0)
+            for operation in graph.get_ops()
+            if operation.get_type_name() == "Softmax"
+            and operation.output(0).partial_shape.rank.get_length() == 2
+            and operation.output(0).partial_shape[1] == len(bins)
+        ]
+        if len(found) != 1:
+            return None
+        graph.add_outputs(found)
+        config = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
+        votes = OpenVinoVotes(core.compile_model(graph, "CPU", config))
+    except RuntimeError as error:
+        raise ModelError(
+            f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
+        ) from error
+    return votes if votes.matches(bins) else None

@@ -1,0 +1,60 @@
+"""What features are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mlsp.photos.crops import ViewsName
+
+Grid = Literal[1, 5]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """What features are: two features may be compared, stored together or fed to one head only if their kinds are equal.
+
+    Attributes:
+        backbone: name of the network.
+        weights_sha256: of the trained weights.
+        levels: names of the levels, in the order of the channels.
+        views: what of the photo the network saw.
+        longest_side: photos are reduced to this many pixels by exact areas first; None for never.
+        grid: cells of each side of a pooled map.
+        resize: width and height that every photo is brought to first, whatever its proportions, as in Table 2 of the paper;
+            None, as for everything else, for its own.
+    """
+
+    backbone: str
+    weights_sha256: str
+    levels: tuple[str, ...]
+    views: ViewsName
+    longest_side: int | None
+    grid: Grid
+    resize: tuple[int, int] | None = None
+
+
+def spec_record(kind: FeatureSpec) -> dict[str, Any]:
+    """A kind as JSON can hold it.
+
+    `resize` is left out where it is None, so that files and models without it are what they were before there was this field, and
+    earlier versions read them.
+    """
+    record = dataclasses.asdict(kind)
+    if kind.resize is None:
+        del record["resize"]
+    return record
+
+
+def read_spec(record: Mapping[str, Any]) -> FeatureSpec:
+    """Read what `spec_record` made; JSON has no tuples.
+
+    Raises:
+        TypeError: a field is missing or unknown. What the fields hold is not checked.
+    """
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
+    }
+    return FeatureSpec(**values)

@@ -1,0 +1,163 @@
+"""Feature files of the released code: one HDF5 data set a photo, in one group a view or in none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import h5py
+import numpy as np
+
+from mlsp.base.arrays import Float32Array
+from mlsp.base.errors import FeatureStoreError
+from mlsp.features.store.schema import open_hdf5
+
+# "<row>_<column>_<mirrored>" of the corner the view is cut from, in the order of the views `corners8`: the file has no order.
+CORNER_GROUPS: tuple[str, ...] = (
+    "0_0_0", "0_0_1", "0_1_0", "0_1_1", "1_0_0", "1_0_1", "1_1_0", "1_1_1",
+)  # fmt: skip
+
+
+class ReleasedFeatures:
+    """A feature file as the released code writes it; use it in `with`.
+
+    The file says nothing of the network, the weights or the sizes of the photos.
+
+    Attributes:
+        path: of the file.
+        groups: of the views, in the order of the views `corners8`; empty if photos have one view and no group.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        FeatureStoreError: it is missing, or laid out differently.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open_hdf5(path)
+        try:
+            self.groups = self._groups()
+            self._shape = self._view_shape()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self.photo_ids)
+
+    @property
+    def views(self) -> int:
+        """Views of each photo."""
+        return len(self.groups) or 1
+
+    @property
+    def grid(self) -> int:
+        """Cells of each side: 1 for narrow features, 5 for wide ones."""
+        return self._shape[0]
+
+    @property
+    def channels(self) -> int:
+        """Channels of all levels together."""
+        return self._shape[2]
+
+    @cached_property
+    def photo_ids(self) -> tuple[str, ...]:
+        """File names of the photos that have all views, in the order of HDF5: by name."""
+        if not self.groups:
+            return tuple(self._file)
+        first, *others = (self._file[group] for group in self.groups)
+        return tuple(name for name in first if all(name in other for other in others))
+
+    def incomplete(self) -> list[str]:
+        """File names of photos that lack a view: the extraction was interrupted."""
+        names = {name for group in self.groups for name in self._file[group]}
+        return sorted(names - set(self.photo_ids))
+
+    def read(self, photo_id: str) -> Float32Array:
+        """Read the features of a photo.
+
+        Returns:
+            (V, G, G, C).
+
+        Raises:
+            FeatureStoreError: the photo is not there, lacks a view, or has features of another shape.
+        """
+        features: Float32Array = self.read_batch([photo_id])[0]
+        return features
+
+    def read_batch(self, photo_ids: Sequence[str]) -> Float32Array:
+        """Read the features of photos, in any order.
+
+        Returns:
+            (N, V, G, G, C).
+
+        Raises:
+            FeatureStoreError: as `read`.
+        """
+        batch = np.empty((len(photo_ids), self.views, *self._shape), dtype=np.float32)
+        for place, photo_id in enumerate(photo_ids):
+            for view, group in enumerate(self.groups or ("/",)):
+                dataset = self._file[group].get(photo_id)
+                if not isinstance(dataset, h5py.Dataset):
+                    where = f"group {group!r} of " if self.groups else ""
+                    raise FeatureStoreError(
+                        f"{where}feature file {self.path} has no photo {photo_id!r}"
+                    )
+                if dataset.size != batch[place, view].size:
+                    raise FeatureStoreError(
+                        f"photo {photo_id!r} of feature file {self.path} has features of shape {dataset.shape}, "
+                        f"expected {batch[place, view].size} numbers as the first photo has"
+                    )
+                batch[place, view] = dataset[()].reshape(self._shape)
+        return batch
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _groups(self) -> tuple[str, ...]:
+        first = next(iter(self._file.values()), None)
+        if first is None:
+            raise FeatureStoreError(f"feature file {self.path} is empty")
+        if isinstance(first, h5py.Dataset):
+            if "format" in self._file.attrs:
+                raise FeatureStoreError(
+                    f"{self.path} is not of the released code but of mlsp: open it with FeatureStore"
+                )
+            return ()
+        found = set(self._file)
+        if found != set(CORNER_GROUPS):
+            raise FeatureStoreError(
+                f"feature file {self.path} has the groups {sorted(found)}, expected {list(CORNER_GROUPS)}: "
+                "the extraction of some views was not finished, or it is of another program"
+            )
+        return CORNER_GROUPS
+
+    def _view_shape(self) -> tuple[int, int, int]:
+        group = self._file[self.groups[0]] if self.groups else self._file
+        dataset = next(iter(group.values()), None)
+        shape = () if dataset is None else tuple(size for size in dataset.shape if size != 1)
+        if len(shape) == 1:
+            return (1, 1, shape[0])
+        if len(shape) == 3 and shape[:2] == (5, 5):
+            return (5, 5, shape[2])
+        raise FeatureStoreError(
+            f"feature file {self.path} has features of shape {getattr(dataset, 'shape', None)}, expected (channels,) "
+            "or (5, 5, channels)"
+        )

@@ -1,0 +1,13 @@
+"""A model: a network, its heads and its card, in a folder.
+
+    model        the folder, read and checked
+    records      what its record holds
+    writing      heads and networks -> a folder
+    linear_form  a head as weights, where it is linear
+    keras_import the authors' released heads -> a folder
+    heads/       features -> value: architectures and closed forms
+    one_file/    a model as one ONNX file or one web page
+    builtin/     the embedded models
+
+Imports features, backbones, photos and base. A name is imported from its module.
+"""

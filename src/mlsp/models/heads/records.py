@@ -1,0 +1,201 @@
+"""What heads there are, and what one is to be."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar, get_args
+
+from torch import Tensor
+
+from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.features.spec import Grid
+
+Output = Literal["mos", "distribution"]
+Values = TypeVar("Values", float, Float32Array, Float64Array, Tensor)
+
+# The scale on which the paper's heads learn, that of AVA; other scales are mapped to it.
+_PAPER_LOWEST, _PAPER_HIGHEST = 1.0, 10.0
+
+
+class FeatureLevel(Protocol):
+    """What a head must know of a level; `mlsp.backbones.Level` is one."""
+
+    @property
+    def name(self) -> str:
+        """Of the network's block."""
+
+    @property
+    def channels(self) -> int:
+        """Width of its map."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadForm:
+    """One of the heads that there are.
+
+    Attributes:
+        title: the paper's name.
+        grid: cells of each side of the features that it reads: 1 narrow, 5 wide.
+        section: of the paper that describes it.
+        description: in a line.
+    """
+
+    title: str
+    grid: Grid
+    section: str
+    description: str
+
+
+HEADS: Mapping[str, HeadForm] = {
+    "single_1fc": HeadForm(
+        "Single-1FC", 1, "3.2.1, Fig. 4 (a)", "one fully-connected layer on all levels"
+    ),
+    "single_3fc": HeadForm("Single-3FC", 1, "3.2.1, Fig. 4 (b)", "3FC with X = 2048 on all levels"),
+    "multi_3fc": HeadForm(
+        "Multi-3FC", 1, "3.2.1, Fig. 5", "a 3FC for each level, X its width; their weighted sum"
+    ),
+    "pool_3fc": HeadForm(
+        "Pool-3FC",
+        5,
+        "3.2.2, Fig. 6",
+        "Inception module of 3 × 1024 with a plain 3×3 convolution, then 3FC with X = 3072",
+    ),
+    "pool_3fc_released": HeadForm(
+        "Pool-3FC as released",
+        5,
+        "3.2.2, and the released weights",
+        "the same with the 3×3 column as 1×1, then 1×3 beside 3×1, and X = 2048",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSpec:
+    """What a head is to be.
+
+    Attributes:
+        name: key in `HEADS`.
+        levels: names of the levels that it reads, in any order; None for all that the features have. The paper's "(5)" is
+            the last five.
+        more_dropout: the paper's "+do": dropouts .5, .5, .75 in place of .25, .25, .5.
+        output: `mos`, a number; or `distribution`, a softmax over `bins`, whose mean is the score (NIMA).
+        lowest: end of the ratings' scale.
+        highest: other end of it.
+        bins: ratings that people could give, rising; needed for `distribution`.
+
+    Raises:
+        SettingsError: a name is unknown, or a value is out of range or does not go with another.
+
+    Examples:
+        >>> HeadSpec("pool_3fc").grid
+        5
+    """
+
+    name: str
+    levels: tuple[str, ...] | None = None
+    more_dropout: bool = False
+    output: Output = "mos"
+    lowest: float = _PAPER_LOWEST
+    highest: float = _PAPER_HIGHEST
+    bins: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in HEADS:
+            raise SettingsError(unknown_name("head", self.name, HEADS))
+        if self.output not in get_args(Output):
+            raise SettingsError(unknown_name("output of a head", self.output, get_args(Output)))
+        if self.more_dropout and self.name == "single_1fc":
+            raise SettingsError("single_1fc has no dropout: more_dropout goes with the 3FC heads")
+        if self.levels is not None:
+            _check_levels(self.levels)
+        if not (math.isfinite(self.lowest) and math.isfinite(self.highest)) or (
+            self.lowest >= self.highest
+        ):
+            raise SettingsError(
+                f"the scale of the ratings must rise between two numbers, got {self.lowest} to {self.highest}"
+            )
+        if self.bins is not None:
+            _check_bins(self.bins, self.lowest, self.highest)
+        elif self.output == "distribution":
+            raise SettingsError(
+                "output 'distribution' needs bins: the ratings that people could give, (1, 2, …, 10) for AVA"
+            )
+
+    @property
+    def grid(self) -> Grid:
+        """Cells of each side of the features that it reads: 1 narrow, 5 wide."""
+        return HEADS[self.name].grid
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the last layer gives: 1, or one a bin."""
+        return len(self.bins) if self.output == "distribution" and self.bins else 1
+
+    def to_paper_scale(self, ratings: Values) -> Values:
+        """Map ratings from the own scale to 1…10, on which heads with output `mos` learn; AVA's stay as they are.
+
+        Examples:
+            >>> HeadSpec("single_3fc", lowest=0, highest=1).to_paper_scale(0.5)
+            5.5
+        """
+        if self._is_on_paper_scale:
+            return ratings
+        return _PAPER_LOWEST + (ratings - self.lowest) * self._stretch
+
+    def from_paper_scale(self, outputs: Values) -> Values:
+        """Map outputs from 1…10 to the scale of the ratings."""
+        if self._is_on_paper_scale:
+            return outputs
+        return self.lowest + (outputs - _PAPER_LOWEST) / self._stretch
+
+    @property
+    def _is_on_paper_scale(self) -> bool:
+        return (self.lowest, self.highest) == (_PAPER_LOWEST, _PAPER_HIGHEST)
+
+    @property
+    def _stretch(self) -> float:
+        return (_PAPER_HIGHEST - _PAPER_LOWEST) / (self.highest - self.lowest)
+
+    def chosen(self, levels: Sequence[FeatureLevel]) -> tuple[slice, ...]:
+        """Find the channels of the levels that it reads.
+
+        Args:
+            levels: of the features, in the order of the channels.
+
+        Returns:
+            A slice of the channels for each level, in the order of the channels.
+
+        Raises:
+            SettingsError: the features lack a level.
+        """
+        known = [level.name for level in levels]
+        for name in self.levels or ():
+            if name not in known:
+                raise SettingsError(unknown_name("level of the features", name, known))
+        found, start = [], 0
+        for level in levels:
+            if self.levels is None or level.name in self.levels:
+                found.append(slice(start, start + level.channels))
+            start += level.channels
+        return tuple(found)
+
+
+def _check_levels(levels: tuple[str, ...]) -> None:
+    if not levels:
+        raise SettingsError("a head must read at least one level: name some, or None for all")
+    for name in levels:
+        if levels.count(name) > 1:
+            raise SettingsError(f"level {name!r} is named twice: name each once")
+
+
+def _check_bins(bins: tuple[float, ...], lowest: float, highest: float) -> None:
+    rising = all(low < high for low, high in itertools.pairwise(bins))
+    inside = all(lowest <= value <= highest for value in bins)
+    if len(bins) < 2 or not rising or not inside:
+        raise SettingsError(
+            f"bins must be at least two, rising, from {lowest:g} to {highest:g}, got {bins}"
+        )

@@ -1,0 +1,153 @@
+"""A head as everything else sees it: features of all levels in, scores on the ratings' scale out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from mlsp.base.errors import SettingsError
+from mlsp.models.heads.fully_connected import DROPOUTS, MORE_DROPOUTS, MultiThreeFC, ThreeFC
+from mlsp.models.heads.layers import dense, initialise
+from mlsp.models.heads.losses import mean_of_bins
+from mlsp.models.heads.pool import PoolThreeFC
+from mlsp.models.heads.records import FeatureLevel, HeadSpec
+
+_SINGLE_FIRST = 2048
+_POOL_FIRST = {"pool_3fc": 3072, "pool_3fc_released": 2048}
+_COLUMN = 1024
+
+
+class ScoreHead(nn.Module):
+    """A head with its choice of levels and its scale; made by `build_head`.
+
+    Args:
+        spec: what it is.
+        levels: of the features, in the order of the channels.
+        body: from the chosen channels, (N, C) of narrow features or (N, 5, 5, C) of wide ones, to (N, outputs).
+
+    Attributes:
+        spec: what it is.
+        channels: of the features that it takes; those of levels that it does not read are among them.
+        body: the network itself.
+    """
+
+    def __init__(self, spec: HeadSpec, levels: Sequence[FeatureLevel], body: nn.Module) -> None:
+        super().__init__()
+        self.spec = spec
+        self.channels = sum(level.channels for level in levels)
+        self.body = body
+        self._slices = _joined(spec.chosen(levels))
+
+    def outputs(self, features: Tensor) -> Tensor:
+        """What the last layer gives, for learning.
+
+        Args:
+            features: (N, G, G, C) of all levels.
+
+        Returns:
+            (N, 1) scores with the ratings' scale mapped to 1…10, see `HeadSpec.to_paper_scale`; or (N, bins) logits.
+
+        Raises:
+            SettingsError: the features have another shape.
+        """
+        grid = self.spec.grid
+        if features.ndim != 4 or tuple(features.shape[1:]) != (grid, grid, self.channels):
+            raise SettingsError(
+                f"{self.spec.name} reads features of shape (N, {grid}, {grid}, {self.channels}), got {tuple(features.shape)}"
+            )
+        parts = [features[..., part] for part in self._slices]
+        chosen = parts[0] if len(parts) == 1 else torch.cat(parts, dim=3)
+        out: Tensor = self.body(chosen[:, 0, 0] if grid == 1 else chosen)
+        return out
+
+    def last_layers(self) -> list[nn.Linear]:
+        """The layers that make outputs: one, or one a level of Multi-3FC."""
+        # By place: hidden layers of narrow levels are as narrow as an output.
+        columns = [module for module in self.modules() if isinstance(module, ThreeFC)]
+        return [cast(nn.Linear, column[-1]) for column in columns] or [cast(nn.Linear, self.body)]
+
+    def begin_at(self, outputs: Tensor) -> None:
+        """Let outputs of a head that has learned nothing yet begin about these instead of 0.
+
+        Args:
+            outputs: (outputs,), see `outputs`. Those of Multi-3FC's levels all begin there, as their weights add up to 1.
+        """
+        with torch.no_grad():
+            for layer in self.last_layers():
+                layer.bias.copy_(outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Score features: (N, G, G, C) -> (N,) on the ratings' scale."""
+        outputs = self.outputs(features)
+        if self.spec.output == "distribution":
+            return mean_of_bins(outputs, self.spec.bins or ())
+        return self.spec.from_paper_scale(outputs[:, 0])
+
+
+def build_head(
+    spec: HeadSpec,
+    levels: Sequence[FeatureLevel],
+    *,
+    seed: int = 0,
+    first: int | None = None,
+    column: int = _COLUMN,
+) -> ScoreHead:
+    """Make a head that has learned nothing yet.
+
+    Args:
+        spec: what it is to be.
+        levels: all levels of the features, in the order of the channels.
+        seed: of its first weights; the same seed gives the same ones. Torch's global generator stays as it is.
+        first: X of its 3FC, by default the paper's; Multi-3FC has the levels' widths, Single-1FC none.
+        column: channels of each column of Pool-3FC, by default the paper's.
+
+    Raises:
+        SettingsError: the features lack a level, or a width is out of range or not one that this head has.
+    """
+    if not levels:
+        raise SettingsError("features have at least one level, got none")
+    if first is not None and spec.name in ("single_1fc", "multi_3fc"):
+        raise SettingsError(f"{spec.name} has no X to choose, got {first}")
+    if (first is not None and first < 1) or column < 2 or column % 2:
+        raise SettingsError(
+            f"X must be at least 1 and a column even and at least 2, got {first} and {column}"
+        )
+    widths = [part.stop - part.start for part in spec.chosen(levels)]
+    head = ScoreHead(spec, levels, _body(spec, widths, first, column))
+    initialise(head, seed)
+    return head
+
+
+def _body(spec: HeadSpec, widths: Sequence[int], first: int | None, column: int) -> nn.Module:
+    channels, outputs = sum(widths), spec.outputs
+    dropouts = MORE_DROPOUTS if spec.more_dropout else DROPOUTS
+    match spec.name:
+        case "single_1fc":
+            return dense(channels, outputs)
+        case "single_3fc":
+            return ThreeFC(channels, first or _SINGLE_FIRST, outputs, dropouts)
+        case "multi_3fc":
+            return MultiThreeFC(widths, outputs, dropouts)
+        case _:
+            return PoolThreeFC(
+                channels,
+                outputs,
+                dropouts,
+                factorised=spec.name == "pool_3fc_released",
+                first=first or _POOL_FIRST[spec.name],
+                column=column,
+            )
+
+
+def _joined(slices: Sequence[slice]) -> list[slice]:
+    """Slices with neighbours made one: levels that follow each other need no copy."""
+    joined = [slices[0]]
+    for part in slices[1:]:
+        if part.start == joined[-1].stop:
+            joined[-1] = slice(joined[-1].start, part.stop)
+        else:
+            joined.append(part)
+    return joined

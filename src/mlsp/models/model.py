@@ -1,0 +1,252 @@
+"""A model on disk: a folder with `model.json`, `backbone.onnx` and one `<head>.onnx` each, verified on load.
+
+A model without `backbone.onnx` reads stored features only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import platformdirs
+
+from mlsp.base.atomic_file import atomic_write_text
+from mlsp.base.digests import file_sha256
+from mlsp.base.errors import ModelError, unknown_name
+from mlsp.features.spec import FeatureSpec, Grid, read_spec, spec_record
+from mlsp.models.records import Agreement as Agreement
+from mlsp.models.records import Card as Card
+from mlsp.models.records import HeadRecord as HeadRecord
+from mlsp.models.records import check_head
+from mlsp.photos.crops import VIEW_COUNTS
+
+_log = logging.getLogger(__name__)
+
+FORMAT = 1
+MODEL_FILE = "model.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A verified model folder.
+
+    Attributes:
+        folder: where it is.
+        name: as users call it.
+        version: of the model.
+        fingerprint: SHA-256 of `model.json`, and so of everything it names.
+        kind: features its heads read.
+        smallest_side: least width and height of a photo, in pixels; below, scores would mean nothing.
+        backbone_file: ONNX file in the folder; None for a model that reads stored features only.
+        heads: in the order of the reports' columns.
+        card: what to know of it.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    fingerprint: str
+    kind: FeatureSpec
+    smallest_side: int
+    backbone_file: str | None
+    heads: tuple[HeadRecord, ...]
+    card: Card
+
+    @property
+    def backbone(self) -> Path:
+        """The network's ONNX file.
+
+        Raises:
+            ModelError: the model has none.
+        """
+        if self.backbone_file is None:
+            raise ModelError(
+                f"model {self.folder} has heads but no network, so it cannot score photos: `mlsp predict` scores stored features,"
+                f" or make the model again with --weights FILE, the weights of {self.kind.backbone}"
+            )
+        return self.folder / self.backbone_file
+
+
+def models_folders() -> tuple[Path, ...]:
+    """Where models are looked for by name: the package's own, then the user's (`MLSP_MODELS_DIR`, or the data folder)."""
+    own = Path(str(resources.files("mlsp.models") / "builtin"))
+    user = os.environ.get("MLSP_MODELS_DIR")
+    return own, Path(user).expanduser() if user else Path(
+        platformdirs.user_data_dir("mlsp")
+    ) / "models"
+
+
+def installed_models() -> Mapping[str, Path]:
+    """Folders of the installed models by name, the package's own first."""
+    found: dict[str, Path] = {}
+    for folder in models_folders():
+        try:
+            paths = [path for path in sorted(folder.iterdir()) if (path / MODEL_FILE).is_file()]
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            # A user's folder that cannot be read must not keep the embedded model from scoring.
+            _log.warning("models in %s are not listed: %s", folder, error.strerror)
+            continue
+        for path in paths:
+            found.setdefault(path.name, path)
+    return found
+
+
+def load_model(model: Path | str = "default") -> Model:
+    """Find a model by name or folder and verify all of it.
+
+    Args:
+        model: name of an installed model, or a folder.
+
+    Raises:
+        ModelError: there is none, or it is damaged, foreign or of a newer format.
+    """
+    installed = installed_models()
+    if isinstance(model, str) and model in installed:
+        return _read(installed[model])
+    folder = Path(model)
+    if not folder.is_dir():
+        message = unknown_name("model", str(model), installed)
+        raise ModelError(f"{message}; a folder of this name does not exist either")
+    return _read(folder)
+
+
+def _read(folder: Path) -> Model:
+    file = folder / MODEL_FILE
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{folder} is not a model: {MODEL_FILE} cannot be read ({error.strerror})."
+            " A model is a folder with model.json, backbone.onnx and one ONNX file a head"
+        ) from error
+    try:
+        document = json.loads(raw)
+        found = document["format"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"{file} is damaged or not a model's: no JSON object with a 'format'. Install the model again"
+        ) from error
+    if found != FORMAT:
+        raise ModelError(
+            f"{file} has format {found!r}, this mlsp reads format {FORMAT}: update mlsp, or build the model again"
+        )
+    try:
+        parsed = _parse(folder, document, hashlib.sha256(raw).hexdigest())
+        expected = {head.file: head.sha256 for head in parsed.heads}
+        if parsed.backbone_file is not None:
+            expected[parsed.backbone_file] = str(document["backbone"]["sha256"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{file} is damaged: {type(error).__name__} at {error}. Install the model again"
+        ) from error
+    for name, sha256 in expected.items():
+        _verify(folder, name, sha256)
+    return parsed
+
+
+def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
+    heads = tuple(
+        HeadRecord(
+            **{
+                **head,
+                "quantiles": tuple(map(float, head["quantiles"])),
+                "agreement": tuple(Agreement(**agreement) for agreement in head["agreement"]),
+            }
+        )
+        for head in document["heads"]
+    )
+    names = [head.name for head in heads]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"heads {names}: at least one is needed, each with its own name")
+    for head in heads:
+        check_head(head)
+    kind, card = document["kind"], document["card"]
+    feature_kind = read_spec({**kind, "levels": tuple(kind["levels"])})
+    _check_kind(feature_kind)
+    smallest_side, backbone = int(document["smallest_side"]), document["backbone"]
+    if smallest_side < 1:
+        raise ValueError(f"smallest_side {smallest_side}: expected at least 1")
+    return Model(
+        folder=folder,
+        name=str(document["name"]),
+        version=str(document["version"]),
+        fingerprint=fingerprint,
+        kind=feature_kind,
+        smallest_side=smallest_side,
+        backbone_file=None if backbone is None else str(backbone["file"]),
+        heads=heads,
+        card=Card(**{**card, "networks": tuple(card["networks"]), "limits": tuple(card["limits"])}),
+    )
+
+
+def _check_kind(kind: FeatureSpec) -> None:
+    """Raise ValueError if a kind of features is none."""
+    if kind.views not in VIEW_COUNTS or kind.grid not in get_args(Grid):
+        raise ValueError(f"views {kind.views!r} and grid {kind.grid!r}: unknown")
+    side = kind.longest_side
+    if side is not None and (not isinstance(side, int) or side < 1):
+        raise ValueError(f"longest_side {side!r}: expected a whole number of pixels, or null")
+    size = kind.resize
+    if size is not None and not (
+        isinstance(size, tuple)
+        and len(size) == 2
+        and all(isinstance(side, int) and side >= 1 for side in size)
+    ):
+        raise ValueError(f"resize {size!r}: expected width and height in pixels, or null")
+    if size is not None and kind.longest_side is not None:
+        raise ValueError(f"resize {size} and longest_side {side}: expected one of them")
+
+
+def _verify(folder: Path, name: str, sha256: str) -> None:
+    if not name or "\0" in name or Path(name).name != name:
+        raise ModelError(
+            f"{folder / MODEL_FILE} names the file {name!r}: only files in the model's own folder are read"
+        )
+    try:
+        found = file_sha256(folder / name)
+    except OSError as error:
+        raise ModelError(
+            f"model {folder}: {name} cannot be read ({error.strerror}). Install the model again"
+        ) from error
+    if found != sha256:
+        raise ModelError(
+            f"model {folder}: {name} is damaged: expected SHA-256 {sha256}, found {found}. Install the model again"
+        )
+
+
+def save_model_record(model: Model) -> None:
+    """Write `model.json` into the model's folder, where its ONNX files must already be."""
+    backbone = None
+    if model.backbone_file is not None:
+        sha256 = file_sha256(model.folder / model.backbone_file)
+        backbone = {"file": model.backbone_file, "sha256": sha256}
+    document = {
+        "format": FORMAT,
+        "name": model.name,
+        "version": model.version,
+        "card": asdict(model.card),
+        "kind": spec_record(model.kind),
+        "smallest_side": model.smallest_side,
+        "backbone": backbone,
+        "heads": [asdict(head) for head in model.heads],
+    }
+    with atomic_write_text(model.folder / MODEL_FILE) as stream:
+        stream.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def iterate_models() -> Iterator[tuple[str, Model | ModelError]]:
+    """Load every installed model; a damaged one comes as its error."""
+    for name, folder in installed_models().items():
+        try:
+            yield name, _read(folder)
+        except ModelError as error:
+            yield name, error

@@ -1,0 +1,274 @@
+"""A model folder as one ONNX graph: from 8-bit pixels of any size to scores and percentiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, compose, helper, numpy_helper, parser
+
+from mlsp.base.errors import SettingsError
+from mlsp.models.model import Model
+from mlsp.models.one_file.percentiles import percentile_pieces
+from mlsp.models.records import HeadRecord
+from mlsp.photos.crops import CROP, VIEW_COUNTS, ViewsName
+
+_OPSET = 18
+_IR_VERSION = 9
+_LARGEST_HALF = np.float32(np.finfo(np.float16).max)
+
+# The reduction of `mlsp.photos.sizes`. Small photos must not pay for it: a product with the identity would cost as much as the network.
+# So of a small photo one pixel is reduced, and the result is taken from there or from the photo itself. (An If would say this better,
+# but OpenVINO 2026.4 computes the first photo behind one wrongly; and empty products fail in onnxruntime-web 1.30.)
+_REDUCTION = """
+reduction (uint8[N, H, W, 3] pixels) => (uint8[N, h, w, 3] photos) {
+  zero = Constant <value = int64 {0}> ()
+  one = Constant <value = int64 {1}> ()
+  two = Constant <value = int64 {2}> ()
+  first = Constant <value = int64[1] {0}> ()
+  second = Constant <value = int64[1] {1}> ()
+  channels = Constant <value = int64[1] {3}> ()
+  begin = Constant <value = int64[2] {0, 0}> ()
+  sides = Constant <value = int64[2] {1, 2}> ()
+  flat = Constant <value = int64[1] {-1}> ()
+  limit = Constant <value = int64[1] {LONGEST_SIDE}> ()
+  count = Shape <start = 0, end = 1> (pixels)
+  whole_shape = Shape <start = 1, end = 3> (pixels)
+  longest = ReduceMax <keepdims = 1> (whole_shape)
+  bound = Min (limit, longest)
+  twice = Mul (whole_shape, two)
+  scaled = Mul (twice, bound)
+  numerator = Add (scaled, longest)
+  denominator = Mul (longest, two)
+  quotient = Div (numerator, denominator)
+  target_shape = Max (quotient, one)
+  is_larger = Greater (longest, limit)
+  larger = Cast <to = 7> (is_larger)
+  smaller = Sub (one, larger)
+  shape_if = Mul (whole_shape, larger)
+  shape = Add (shape_if, smaller)
+  target_if = Mul (target_shape, larger)
+  target = Add (target_if, smaller)
+  to_reduce = Slice (pixels, begin, shape, sides)
+  AREA_WEIGHTS
+  values = Cast <to = 1> (to_reduce)
+  planes = Transpose <perm = [0, 3, 1, 2]> (values)
+  fewer_rows = MatMul (rows_weights, planes)
+  columns_turned = Transpose <perm = [1, 0]> (columns_weights)
+  means = MatMul (fewer_rows, columns_turned)
+  back = Transpose <perm = [0, 2, 3, 1]> (means)
+  whole_numbers = Round (back)
+  reduced = Cast <to = 2> (whole_numbers)
+  kept = Slice (pixels, begin, target_shape, sides)
+  reduced_flat = Reshape (reduced, flat)
+  kept_flat = Reshape (kept, flat)
+  result_shape = Concat <axis = 0> (count, target_shape, channels)
+  result_size = ReduceProd <keepdims = 1> (result_shape)
+  reduced_size = Mul (result_size, larger)
+  kept_size = Mul (result_size, smaller)
+  reduced_part = Slice (reduced_flat, first, reduced_size, first)
+  kept_part = Slice (kept_flat, first, kept_size, first)
+  joined = Concat <axis = 0> (reduced_part, kept_part)
+  photos = Reshape (joined, result_shape)
+}
+"""
+# `mlsp.features.pooling.area_weights`: (cells, pixels) of one axis.
+_AREA_WEIGHTS = """
+  AXIS_size = Gather (shape, INDEX)
+  AXIS_cells = Gather (target, INDEX)
+  AXIS_size_0 = Squeeze (AXIS_size)
+  AXIS_cells_0 = Squeeze (AXIS_cells)
+  AXIS_cell_numbers = Range (zero, AXIS_cells_0, one)
+  AXIS_pixel_numbers = Range (zero, AXIS_size_0, one)
+  AXIS_cell_begins_1 = Mul (AXIS_cell_numbers, AXIS_size)
+  AXIS_cell_begins = Unsqueeze (AXIS_cell_begins_1, second)
+  AXIS_pixel_begins = Mul (AXIS_pixel_numbers, AXIS_cells)
+  AXIS_cell_ends = Add (AXIS_cell_begins, AXIS_size)
+  AXIS_pixel_ends = Add (AXIS_pixel_begins, AXIS_cells)
+  AXIS_end = Min (AXIS_cell_ends, AXIS_pixel_ends)
+  AXIS_begin = Max (AXIS_cell_begins, AXIS_pixel_begins)
+  AXIS_signed = Sub (AXIS_end, AXIS_begin)
+  AXIS_float = Cast <to = 1> (AXIS_signed)
+  AXIS_overlap = Relu (AXIS_float)
+  AXIS_divisor = Cast <to = 1> (AXIS_size)
+  AXIS_weights = Div (AXIS_overlap, AXIS_divisor)
+"""
+
+
+def one_file_graph(model: Model) -> ModelProto:
+    """Join a model's network and heads with all that `Scorer` does before, between and behind them.
+
+    The input `pixels` is uint8 (N, H, W, 3), RGB, upright, sRGB, of any size. The outputs are float32 (N,): for each head its score,
+    named as the head, and `<head>_percentile` where the model knows of percentiles; and `overall`, 0…100.
+
+    Args:
+        model: verified, with its network.
+
+    Raises:
+        ModelError: the model has no network.
+        SettingsError: its photos are resized whatever their proportions, which the graph does not do.
+    """
+    kind = model.kind
+    if kind.resize is not None:
+        raise SettingsError(
+            f"model {model.name!r} resizes every photo to {kind.resize[0]}×{kind.resize[1]}, which a single graph does not do:"
+            " export a model that takes photos in their own proportions"
+        )
+    parts = _Parts()
+    photos = "pixels"
+    if kind.longest_side is not None:
+        photos = parts.add(_reduction(kind.longest_side), "reduction", photos)
+    views = _cut_views(parts, photos, kind.views)
+    features = parts.add(onnx.load(model.backbone), "network", views)
+    stored = _in_16_bits(parts, features)
+    outputs: list[str] = []
+    shares: list[str] = []
+    for record in model.heads:
+        raw = parts.add(onnx.load(model.folder / record.file), record.name, stored)
+        _mean_over_views(parts, raw, record, VIEW_COUNTS[kind.views])
+        outputs.append(record.name)
+        if record.quantiles:
+            _percentile(parts, record)
+            outputs.append(f"{record.name}_percentile")
+            shares.append(f"{record.name}_percentile")
+        else:
+            shares.append(_place(parts, record))
+    total = parts.node("Sum", shares)
+    parts.node("Div", [total, parts.constant(np.float32(len(shares)))], "overall")
+    outputs.append("overall")
+    graph = helper.make_graph(
+        parts.nodes,
+        f"mlsp_{model.name}",
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", "H", "W", 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in outputs],
+        parts.initializers,
+    )
+    joined = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="mlsp",
+    )
+    helper.set_model_props(
+        joined,
+        {"model": model.name, "fingerprint": model.fingerprint, "license": model.card.license},
+    )
+    onnx.checker.check_model(joined)
+    return joined
+
+
+@dataclass(slots=True)
+class _Parts:
+    """Nodes and constants of the graph that is being made."""
+
+    nodes: list[NodeProto] = field(default_factory=list)
+    initializers: list[TensorProto] = field(default_factory=list)
+
+    def constant(self, value: np.ndarray | np.generic) -> str:
+        name = f"constant_{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def node(
+        self, operator: str, inputs: list[str], output: str | None = None, **attributes: Any
+    ) -> str:
+        output = output or f"value_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    def add(self, part: ModelProto, prefix: str, value: str) -> str:
+        """Append a graph of one input and one output; its input is `value`, its output is returned."""
+        part = compose.add_prefix(part, f"{prefix}/")
+        self.node("Identity", [value], part.graph.input[0].name)
+        self.nodes.extend(part.graph.node)
+        self.initializers.extend(part.graph.initializer)
+        return str(part.graph.output[0].name)
+
+
+def _reduction(longest_side: int) -> ModelProto:
+    weights = "".join(
+        _AREA_WEIGHTS.replace("AXIS", axis).replace("INDEX", index)
+        for axis, index in (("rows", "first"), ("columns", "second"))
+    )
+    text = _REDUCTION.replace("LONGEST_SIDE", str(longest_side)).replace("AREA_WEIGHTS", weights)
+    return helper.make_model(
+        parser.parse_graph(text), opset_imports=[helper.make_opsetid("", _OPSET)]
+    )
+
+
+def _cut_views(parts: _Parts, photos: str, views: ViewsName) -> str:
+    """`mlsp.photos.crops.cut_views` of all photos, view by view: (V · N, h, w, 3)."""
+    if views == "whole":
+        return photos
+    crops = _corners(parts, photos) if views == "corners8" else [photos]
+    ints = {value: parts.constant(np.array([value], np.int64)) for value in (2, -1)}
+    least = parts.constant(np.array([np.iinfo(np.int64).min], np.int64))
+    cut: list[str] = []
+    for crop in crops:
+        mirrored = parts.node("Slice", [crop, ints[-1], least, ints[2], ints[-1]])
+        cut += [crop, mirrored]
+    return parts.node("Concat", cut, axis=0)
+
+
+def _corners(parts: _Parts, photos: str) -> list[str]:
+    numerator, denominator = (parts.constant(np.array([side], np.int64)) for side in CROP)
+    zero, one, axes, end = (
+        parts.constant(np.array(values, np.int64))
+        for values in ([0], [1], [1, 2], [np.iinfo(np.int64).max] * 2)
+    )
+    size = parts.node("Shape", [photos], start=1, end=3)
+    scaled = parts.node("Div", [parts.node("Mul", [size, numerator]), denominator])
+    crop = parts.node("Max", [scaled, one])
+    last = parts.node("Sub", [size, crop])
+    top_last, left_last = parts.node("Gather", [last, zero]), parts.node("Gather", [last, one])
+    corners = []
+    for top in (zero, top_last):
+        for left in (zero, left_last):
+            begin = parts.node("Concat", [top, left], axis=0)
+            stop = parts.node("Min", [parts.node("Add", [begin, crop]), end])
+            corners.append(parts.node("Slice", [photos, begin, stop, axes]))
+    return corners
+
+
+def _in_16_bits(parts: _Parts, features: str) -> str:
+    """Features in steps of 16 bits, as the heads of a `Scorer` read them."""
+    bounds = [parts.constant(-_LARGEST_HALF), parts.constant(_LARGEST_HALF)]
+    bounded = parts.node("Clip", [features, *bounds])
+    half = parts.node("Cast", [bounded], to=TensorProto.FLOAT16)
+    return parts.node("Cast", [half], to=TensorProto.FLOAT)
+
+
+def _mean_over_views(parts: _Parts, raw: str, record: HeadRecord, views: int) -> None:
+    if views > 1:
+        by_view = parts.node("Reshape", [raw, parts.constant(np.array([views, -1], np.int64))])
+        axis = parts.constant(np.array([0], np.int64))
+        raw = parts.node("ReduceMean", [by_view, axis], keepdims=0)
+    ends = [parts.constant(np.float32(end)) for end in (record.lowest, record.highest)]
+    parts.node("Clip", [raw, *ends], record.name)
+
+
+def _percentile(parts: _Parts, record: HeadRecord) -> None:
+    """`HeadRecord.percentile` as a sum of ramps and steps."""
+    pieces = percentile_pieces(record.quantiles)
+    value = parts.node("Unsqueeze", [record.name, parts.constant(np.array([1], np.int64))])
+    last = parts.constant(np.array([1], np.int64))
+    bounds = [parts.constant(np.float32(0)), parts.constant(np.float32(1))]
+    over = parts.node("Sub", [value, parts.constant(pieces.begins)])
+    ramps = parts.node("Clip", [parts.node("Div", [over, parts.constant(pieces.widths)]), *bounds])
+    total = parts.node("ReduceSum", [ramps, last], keepdims=0)
+    if len(pieces.jumps):
+        is_over = parts.node("GreaterOrEqual", [value, parts.constant(pieces.jumps)])
+        heights = parts.node("Cast", [is_over], to=TensorProto.FLOAT)
+        steps = parts.node("Mul", [heights, parts.constant(pieces.heights)])
+        total = parts.node("Add", [total, parts.node("ReduceSum", [steps, last], keepdims=0)])
+    scale = parts.constant(np.float32(100 / (len(record.quantiles) - 1)))
+    parts.node("Mul", [total, scale], f"{record.name}_percentile")
+
+
+def _place(parts: _Parts, record: HeadRecord) -> str:
+    """`HeadRecord.place`."""
+    above = parts.node("Sub", [record.name, parts.constant(np.float32(record.lowest))])
+    scale = parts.constant(np.float32(100 / (record.highest - record.lowest)))
+    return parts.node("Mul", [above, scale])

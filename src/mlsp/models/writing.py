@@ -1,0 +1,181 @@
+"""Writes a model: exports its heads, adds the network's graph and the record."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from mlsp.base.errors import ModelError
+from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.onnx_export import export_head
+from mlsp.features.spec import FeatureSpec
+from mlsp.models.model import MODEL_FILE, Model, load_model, save_model_record
+from mlsp.models.records import Card, HeadRecord, check_head
+from mlsp.photos.crops import CROP, ViewsName
+
+_BACKBONE_FILE = "backbone.onnx"
+# Of a head's scale, or of its scores on noise where they are larger. Rounding makes about 1e-6.
+_LARGEST_DIFFERENCE = 1e-4
+_CHECKED_ROWS = 3
+
+
+def check_model_folder(folder: Path) -> None:
+    """Make sure, before hours of learning, that a model can be written to a folder.
+
+    Args:
+        folder: there is none yet, it is empty, or it holds a model and nothing else: that will be replaced.
+
+    Raises:
+        ModelError: it holds something else, or cannot be written.
+    """
+    parent = folder.absolute().parent
+    if not parent.is_dir():
+        raise ModelError(
+            f"cannot write a model to {folder}: the folder {parent} does not exist: make it first"
+        )
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise ModelError(
+            f"cannot write a model to {folder}: the folder {parent} is not writable: name another"
+        )
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ModelError(f"cannot write a model to {folder}: it is not a folder: name another")
+    if not folder.exists():
+        return
+    names = sorted(path.name for path in folder.iterdir())
+    foreign = [name for name in names if name != MODEL_FILE and not name.endswith(".onnx")]
+    if names and (foreign or MODEL_FILE not in names):
+        raise ModelError(
+            f"cannot write a model to {folder}: it holds {(foreign or names)[0]!r}, which is not part of a model:"
+            " name another folder"
+        )
+
+
+def smallest_photo(network_side: int, views: ViewsName) -> int:
+    """Least side of a photo whose views are not smaller than the network needs.
+
+    Examples:
+        >>> smallest_photo(75, "whole"), smallest_photo(75, "corners8")
+        (75, 86)
+    """
+    if views != "corners8":
+        return network_side
+    numerator, denominator = CROP
+    return -(-network_side * denominator // numerator)
+
+
+def write_model(
+    folder: Path,
+    *,
+    name: str,
+    kind: FeatureSpec,
+    smallest_side: int,
+    heads: Sequence[tuple[HeadRecord, nn.Module]],
+    channels: int,
+    card: Card,
+    backbone: Path | None,
+    version: str = "1",
+) -> Model:
+    """Write a model's folder, whole or not at all.
+
+    Args:
+        folder: there is none yet, it is empty, or it holds a model and nothing else: that is replaced.
+        name: as users call it.
+        kind: features that the heads read.
+        smallest_side: least width and height of a photo, in pixels.
+        heads: record and network of each, from (N, G, G, C) to (N,); the records' `file` and `sha256` are filled in here.
+        channels: C.
+        card: what to know of it.
+        backbone: graph from 8-bit photos to features of the kind, which is copied; None for a model that reads stored features only.
+        version: of the model.
+
+    Returns:
+        The model as it was read back.
+
+    Raises:
+        ModelError: the folder cannot be written, a record cannot be used, or a head's graph does not compute what the head does.
+    """
+    check_model_folder(folder)
+    heads = [(_named(record), head) for record, head in heads]
+    try:
+        with _replacing(folder) as temporary:
+            records = [
+                _write_head(temporary, record, head, channels, kind.grid) for record, head in heads
+            ]
+            if backbone is not None:
+                shutil.copyfile(backbone, temporary / _BACKBONE_FILE)
+            model = Model(
+                folder=temporary,
+                name=name,
+                version=version,
+                fingerprint="",
+                kind=kind,
+                smallest_side=smallest_side,
+                backbone_file=None if backbone is None else _BACKBONE_FILE,
+                heads=tuple(records),
+                card=card,
+            )
+            save_model_record(model)
+            # Read back before it replaces another: a record that cannot be used is found here.
+            load_model(temporary)
+    except OSError as error:
+        raise ModelError(
+            f"cannot write a model to {folder}: {error.strerror or error}: free some space or name another folder"
+        ) from error
+    return load_model(folder)
+
+
+def _named(record: HeadRecord) -> HeadRecord:
+    named = replace(record, file=f"{record.name}.onnx", sha256="")
+    try:
+        check_head(named)
+    except ValueError as error:
+        raise ModelError(f"a model cannot have this head: {error}") from error
+    return named
+
+
+def _write_head(
+    folder: Path, record: HeadRecord, head: nn.Module, channels: int, grid: int
+) -> HeadRecord:
+    file = folder / record.file
+    export_head(head, channels, file, grid=grid)
+    features = np.random.default_rng(0).random((_CHECKED_ROWS, grid, grid, channels), np.float32)
+    itself = copy.deepcopy(head).eval()
+    with torch.no_grad():
+        expected = itself(torch.from_numpy(features)).numpy()
+    difference = float(np.abs(OpenVinoHead(file).predict(features) - expected).max())
+    scale = max(record.highest - record.lowest, float(np.abs(expected).max()))
+    if not difference <= _LARGEST_DIFFERENCE * scale:
+        raise ModelError(
+            f"the exported graph of head {record.name!r} differs from the head by {difference:.1e} on noise, expected at most"
+            f" {_LARGEST_DIFFERENCE * scale:.1e}: its weights are too large or not finite"
+        )
+    return record.with_file(folder)
+
+
+@contextlib.contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside `folder`, which takes its place when the block ends well, and goes after any exception."""
+    folder = folder.absolute()
+    temporary, old = (folder.with_name(f".mlsp-{secrets.token_hex(8)}.tmp") for _ in range(2))
+    temporary.mkdir()
+    try:
+        yield temporary
+        if folder.exists():
+            folder.rename(old)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

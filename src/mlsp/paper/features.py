@@ -1,0 +1,64 @@
+"""Which feature file a row runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlsp.backbones import backbone
+from mlsp.base.errors import SettingsError
+from mlsp.features.store.schema import DONE
+from mlsp.features.store.store import FeatureStore
+from mlsp.paper.records import Row
+
+
+def fitting_store(row: Row, stores: Sequence[FeatureStore]) -> FeatureStore | None:
+    """Find the first file with the features of a row: of its network, all levels, views, size and a grid that gives its own."""
+    return next((store for store in stores if _fits(row, store)), None)
+
+
+def _fits(row: Row, store: FeatureStore) -> bool:
+    kind = store.layout.kind
+    # Wide features of the same pass give narrow ones by their mean.
+    has_grid = row.grid in store.layout.grids or 5 in store.layout.grids
+    return (
+        (kind.backbone, kind.views) == (row.backbone, row.views)
+        and has_grid
+        and len(kind.levels) == level_count(row.backbone, [store])
+        and _has_size(row, store)
+    )
+
+
+def _has_size(row: Row, store: FeatureStore) -> bool:
+    kind = store.layout.kind
+    if kind.longest_side is None:
+        return kind.resize == row.resize
+    # Square photos come to the same size by either option, but the longest side enlarges none.
+    if row.resize != (kind.longest_side, kind.longest_side):
+        return False
+    side = kind.longest_side
+    photos = (store.photo(int(number)) for number in np.flatnonzero(store.statuses() == DONE))
+    return all(photo.width == photo.height and (photo.width or 0) >= side for photo in photos)
+
+
+def level_count(name: str, stores: Sequence[FeatureStore]) -> int:
+    """How many levels a network has; of one that is not known, those of the first file.
+
+    Raises:
+        SettingsError: the network is not known, and no file has features of it.
+    """
+    try:
+        return len(backbone(name).levels)
+    except SettingsError:
+        for store in stores:
+            if store.layout.kind.backbone == name:
+                return len(store.layout.kind.levels)
+        raise
+
+
+def extract_command(row: Row) -> str:
+    """The command that makes the features of a row."""
+    grid = "narrow" if row.grid == 1 else "wide"
+    size = "" if row.resize is None else f" --resize {row.resize[0]}x{row.resize[1]}"
+    return f"mlsp extract PHOTOS -o FILE.h5 --backbone {row.backbone} --grid {grid} --views {row.views}{size}"

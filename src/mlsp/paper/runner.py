@@ -1,0 +1,270 @@
+"""Runs the rows of an experiment that have no result yet."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mlsp.base.atomic_file import atomic_write_text
+from mlsp.base.errors import SettingsError
+from mlsp.evaluation.metrics import accuracy, majority_accuracy, srcc
+from mlsp.evaluation.sources import FileScores
+from mlsp.features.store.store import FeatureStore
+from mlsp.models.heads import HeadSpec
+from mlsp.paper.baselines import size_scores
+from mlsp.paper.features import extract_command, fitting_store, level_count
+from mlsp.paper.folds import fold_splits
+from mlsp.paper.job import ExperimentJob
+from mlsp.paper.measuring import Measure
+from mlsp.paper.records import Estimate, Outcome, Result, Row, read_result, result_record
+from mlsp.paper.tables import EXPERIMENTS
+from mlsp.ratings.splits import Split, check_overlap, split_ratings
+from mlsp.ratings.table import RatingTable
+from mlsp.training import TrainingCallbacks, train_closed_form, train_head
+from mlsp.training.batches import Rows
+from mlsp.training.rated_features import features_digest, join, ratings_digest
+
+_LEAST_TEST = 2
+
+
+def run_experiment(
+    job: ExperimentJob,
+    *,
+    watch: TrainingCallbacks | None = None,
+    row_begins: Callable[[Row], None] = lambda _row: None,
+) -> tuple[Outcome, ...]:
+    """Run what is missing; interrupted, the same job goes on after the last whole epoch.
+
+    Args:
+        job: what to run.
+        watch: is told of the training.
+        row_begins: is told of each row that has no result yet.
+
+    Raises:
+        MlspError: files do not go together, see `mlsp.training.train_head`; or there are no test photos.
+    """
+    ratings = job.load_ratings()
+    if job.folds == 1:
+        splits: tuple[Split, ...] = (split_ratings(ratings, job.split),)
+    else:
+        splits = fold_splits(ratings, job.split, job.folds)
+    for split in splits:
+        check_overlap(ratings, split)
+        if len(split.test) < _LEAST_TEST:
+            raise SettingsError(
+                f"{ratings.name} has {len(split.test)} test photos, expected at least {_LEAST_TEST}: split by random or group"
+            )
+    with contextlib.ExitStack() as files:
+        stores = [files.enter_context(FeatureStore.open(path)) for path in job.features]
+        rows = tuple(
+            job.as_asked(row)
+            for row in EXPERIMENTS[job.name].rows(job.backbone, partial(level_count, stores=stores))
+        )
+        job.check_labels(rows)
+        job.output.mkdir(parents=True, exist_ok=True)
+        measure = Measure(ratings, job.by_group)
+        run = _Run(job, ratings, splits, stores, measure, watch, row_begins)
+        return tuple(run.outcome(row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    job: ExperimentJob
+    ratings: RatingTable
+    splits: tuple[Split, ...]
+    stores: list[FeatureStore]
+    measure: Measure
+    watch: TrainingCallbacks | None
+    row_begins: Callable[[Row], None]
+
+    def outcome(self, row: Row) -> Outcome:
+        if row.label in self.job.scores:
+            return Outcome(row, self._from_table(self.job.scores[row.label]))
+        if row.way == "cited":
+            return Outcome(row)
+        if row.way == "finetuned":
+            return Outcome(
+                row,
+                reason=f"not run: fine-tuning is `mlsp finetune`; give its scores by --scores '{row.label}=FILE.csv'",
+            )
+        if row.way in ("majority", "size"):
+            if row.way == "size" and not self.stores:
+                return Outcome(
+                    row, reason="not run: sizes of photos are in feature files: give one"
+                )
+            store = self.stores[0] if row.way == "size" else None
+            return self._kept(row, store, self.splits)
+        store = fitting_store(row, self.stores)
+        if store is None:
+            return Outcome(
+                row,
+                reason=f"not run: needs features of {row.backbone}, make them by `{extract_command(row)}`",
+            )
+        folds = [self._kept(row, store, (split,)) for split in self.splits]
+        results = [one.result for one in folds if one.result is not None]
+        if len(results) < len(folds):
+            return next(one for one in folds if one.result is None)
+        return Outcome(row, self.measure.joined(results))
+
+    def _kept(self, row: Row, store: FeatureStore | None, splits: tuple[Split, ...]) -> Outcome:
+        """The result on splits, from the folder or computed and put there."""
+        digest = self._digest(row, store, splits)
+        path = self.job.output / f"{digest[:16]}.json"
+        if path.exists():
+            return Outcome(row, _read(path))
+        if not self.job.runs(row):
+            return Outcome(row, reason="not run: left out by --rows")
+        self.row_begins(row)
+        began = time.monotonic()
+        folder = self.job.output / f"{digest[:16]}.run"
+        result = self._result(row, store, splits, folder)
+        result = replace(result, seconds=round(time.monotonic() - began, 1))
+        with atomic_write_text(path) as file:
+            json.dump(result_record(result), file, allow_nan=False)
+        # It served to go on after an interruption, and is many times as large as the result.
+        shutil.rmtree(folder, ignore_errors=True)
+        return Outcome(row, result)
+
+    def _digest(self, row: Row, store: FeatureStore | None, splits: tuple[Split, ...]) -> str:
+        """Of everything that a result follows from."""
+        settings = self.job.settings
+        learns = row.way == "head"
+        # Neither the label nor the paper's numbers change what comes out, nor a recipe where nothing is trained.
+        without = {"label": "", "paper": None} | ({} if learns else {"recipe": ""})
+        what: dict[str, object] = {
+            "row": dataclasses.asdict(row) | without,
+            "ratings": [ratings_digest(self.ratings, split) for split in splits],
+            # Of the intervals.
+            "groups": self.measure.groups,
+        }
+        if store is not None:
+            rated = [join(store, self.ratings, split).rows for split in splits]
+            what["features"] = [features_digest(store, rows[rows >= 0]) for rows in rated]
+        if learns:
+            what["settings"] = [
+                settings.seed,
+                settings.precision,
+                settings.epochs,
+                settings.batch,
+            ]
+        elif row.way == "size":
+            what["settings"] = settings.seed
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+    def _result(
+        self, row: Row, store: FeatureStore | None, splits: tuple[Split, ...], folder: Path
+    ) -> Result:
+        if store is None:
+            return self._majority()
+        if row.way == "size":
+            return self._size(store)
+        (split,) = splits
+        levels = store.layout.kind.levels
+        chosen = None if row.last_levels is None else levels[-row.last_levels :]
+        settings = replace(self.job.settings, recipe=row.recipe)
+        if row.way == "closed_form":
+            trained = train_closed_form(
+                row.head,
+                store,
+                ratings=self.ratings,
+                split=split,
+                levels=chosen,
+                settings=settings,
+            )
+        else:
+            spec = HeadSpec(
+                row.head,
+                chosen,
+                row.more_dropout,
+                lowest=self.ratings.lowest,
+                highest=self.ratings.highest,
+            )
+            trained = train_head(
+                store,
+                self.ratings,
+                split,
+                spec,
+                settings,
+                run_folder=folder,
+                watch=self.watch,
+            )
+        test = trained.test
+        if test is None:
+            raise SettingsError(
+                f"{self.ratings.name}: fewer than {_LEAST_TEST} test photos have features: extract more of them"
+            )
+        of_validation = math.nan if trained.validation is None else trained.validation.srcc
+        return self.measure.scored(
+            test.rows, test.scores, how=trained.how, validation_srcc=of_validation, seconds=0
+        )
+
+    def _from_table(self, path: Path) -> Result:
+        """Scores of the test photos."""
+        (split,) = self.splits
+        found = FileScores(path).read(self.ratings.select(split.test)).scores
+        ids = self.ratings.photo_ids
+        rows = np.array([row for row in split.test if ids[row] in found], dtype=np.intp)
+        if len(rows) < _LEAST_TEST:
+            raise SettingsError(
+                f"table {path} has scores of {len(rows)} of {len(split.test)} test photos, expected at least {_LEAST_TEST}"
+            )
+        scores = np.array([found[ids[row]] for row in rows])
+        how = f"scores of {path.name}, {len(rows)} of {len(split.test)} test photos"
+        return self.measure.scored(rows, scores, how=how, validation_srcc=math.nan, seconds=0)
+
+    def _majority(self) -> Result:
+        test = np.concatenate([split.test for split in self.splits])
+        mos = self.ratings.mos[test]
+        metric = partial(majority_accuracy, threshold=self.measure.threshold)
+        numbers = {"accuracy": self.measure.estimate(metric, mos, mos, test)}
+        return self._baseline("what most test photos are", numbers, test)
+
+    def _size(self, store: FeatureStore) -> Result:
+        high = self.ratings.mos > self.measure.threshold
+        sizes = np.zeros((len(self.ratings), 2))
+        classes, tests = [], []
+        for split in self.splits:
+            rated = join(store, self.ratings, split)
+            for row in np.flatnonzero(rated.rows >= 0):
+                photo = store.photo(int(rated.rows[row]))
+                sizes[row] = photo.width or 0, photo.height or 0
+            scores = size_scores(sizes, high, rated.split, seed=self.job.settings.seed)
+            classes.append((scores > 0).astype(float))
+            tests.append(rated.split.test)
+        test = np.concatenate(tests)
+        # The network gives a class, not a rating: its scores have another zero.
+        right = partial(accuracy, threshold=0.5)
+        numbers = {
+            "srcc": self.measure.estimate(
+                srcc, sizes[test].prod(axis=1), self.ratings.mos[test], test
+            ),
+            "accuracy": self.measure.estimate(
+                right, np.concatenate(classes), high[test].astype(float), test
+            ),
+        }
+        return self._baseline("width and height", numbers, test)
+
+    def _baseline(self, how: str, numbers: dict[str, Estimate], test: Rows) -> Result:
+        ids = self.ratings.photo_ids
+        mos = tuple(self.ratings.mos[test].tolist())
+        return Result(how, math.nan, numbers, tuple(ids[row] for row in test), mos, (), 0)
+
+
+def _read(path: Path) -> Result:
+    try:
+        return read_result(json.loads(path.read_text("utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"result {path} cannot be read: {error!r}: delete it, and it is computed anew"
+        ) from error

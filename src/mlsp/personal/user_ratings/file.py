@@ -1,0 +1,150 @@
+"""The SQLite file of `mlsp.personal.user_ratings`: its layout, how it is opened, and what its errors mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlsp.base.errors import RatingsError
+
+_APPLICATION_ID = 0x4D4C5352  # "MLSR"
+_SCHEMA_VERSION = 1
+_SCHEMA = (
+    "CREATE TABLE ratings (content BLOB PRIMARY KEY, photo TEXT NOT NULL, stars INTEGER, flag TEXT, rated_at REAL NOT NULL)"
+    " WITHOUT ROWID",
+    "CREATE TABLE comparisons (id INTEGER PRIMARY KEY AUTOINCREMENT, better BLOB NOT NULL, worse BLOB NOT NULL,"
+    " better_photo TEXT NOT NULL, worse_photo TEXT NOT NULL, compared_at REAL NOT NULL)",
+    # A rating: its content, and the row of `ratings` that it replaced, all NULL for none. Or a comparison's number.
+    "CREATE TABLE changes (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, content BLOB, photo TEXT, stars INTEGER,"
+    " flag TEXT, rated_at REAL, comparison INTEGER)",
+)
+_BUSY_SECONDS = 10.0
+# As the file begins: https://www.sqlite.org/fileformat.html
+_MAGIC = b"SQLite format 3\0"
+_APPLICATION_ID_OFFSET = 68
+_HEADER_BYTES = 100
+
+
+def open_ratings_file(path: Path) -> sqlite3.Connection:
+    """Open a file of ratings, and lay it out if it is new.
+
+    Args:
+        path: the file; absolute.
+
+    Returns:
+        A connection for several threads of which one at a time uses it, without transactions of its own.
+
+    Raises:
+        RatingsError: it is damaged, of another program or a newer version, or cannot be opened; it is left as it is.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _check_header(path)
+    except OSError as error:
+        is_file = isinstance(error, FileExistsError)
+        reason = f"{path.parent} is a file, not a folder" if is_file else error.strerror
+        raise RatingsError(
+            f"the ratings {path} cannot be opened: {reason}. Name another file with --ratings"
+        ) from error
+    with translated(path):
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _lay_out(connection)
+            _check(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block does, or nothing of it."""
+    # IMMEDIATE: takes the write lock at once, so that it waits for other processes instead of failing halfway.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk makes SQLite roll back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise what SQLite says of a file as RatingsError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise RatingsError(_damaged(path, str(error))) from error
+        raise RatingsError(
+            f"the ratings {path} cannot be used: {error}. Nothing was changed: free some space, or close what else uses the file,"
+            " or name another with --ratings"
+        ) from error
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a foreign file before SQLite touches it."""
+    if not path.exists() or os.path.exists(f"{path}-journal"):
+        # After a kill in the middle of a write the file is what SQLite makes of it and its journal.
+        return
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    if not header:
+        return
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        raise RatingsError(_damaged(path, "it is no SQLite database"))
+    found = int.from_bytes(header[_APPLICATION_ID_OFFSET:][:4], "big")
+    if found != _APPLICATION_ID:
+        raise RatingsError(_foreign(path))
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    if _pragma(connection, "schema_version") != 0:
+        return
+    with transaction(connection):
+        # Another process may have laid it out while this one waited.
+        if _pragma(connection, "schema_version") == 0:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    if _pragma(connection, "application_id") != _APPLICATION_ID:
+        raise RatingsError(_foreign(path))
+    version = _pragma(connection, "user_version")
+    if version > _SCHEMA_VERSION:
+        raise RatingsError(
+            f"the ratings {path} are of a newer version of mlsp (schema {version}, this one knows {_SCHEMA_VERSION}):"
+            " update mlsp, or name another file with --ratings"
+        )
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        # The first line only names the database.
+        raise RatingsError(_damaged(path, str(found).splitlines()[-1]))
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _foreign(path: Path) -> str:
+    return f"{path} is a database of another program and was left as it is: name another file with --ratings"
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return (
+        f"the ratings {path} are damaged ({reason}) and were left as they are: put a copy of yours in their place, or name another"
+        " file with --ratings"
+    )

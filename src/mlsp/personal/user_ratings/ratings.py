@@ -1,0 +1,334 @@
+"""What a user said of photos: stars, picks and rejects, and which of two is better. One SQLite file that may be copied.
+
+    ratings       a row a photo, by its content: a photo that is moved or renamed keeps its stars
+    comparisons   a row an answer
+    changes       what each of the last changes replaced, for `undo`
+
+The file alone is whole at any time, after kill -9 too: it is written by SQLite's rollback journal and not by its write-ahead log,
+so that a copy that someone makes while the page is open lacks nothing, and so that it may lie on a network drive. A change is on the
+disk when its method returns. A file that is damaged, of another program or of a newer version is never written to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeAlias, get_args
+
+from mlsp.base.errors import RatingsError, SettingsError
+from mlsp.personal.user_ratings.file import open_ratings_file, transaction, translated
+
+Flag: TypeAlias = Literal["pick", "reject"]
+
+# More than anyone goes back; the log must not outgrow the ratings.
+KEPT_CHANGES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class UserRating:
+    """What the user said of a photo.
+
+    Attributes:
+        content_sha256: of the photo's file, in hexadecimal digits.
+        photo: path at which it was when it was rated.
+        stars: 1…5; None for a photo that has only a flag.
+        flag: `pick`, `reject` or None.
+        rated_at: seconds since 1970, UTC.
+    """
+
+    content_sha256: str
+    photo: str
+    stars: int | None
+    flag: Flag | None
+    rated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Which of two photos the user likes better.
+
+    Attributes:
+        better_sha256: of the file of the one that is better.
+        worse_sha256: of the other one.
+        better: path at which it was.
+        worse: likewise.
+        compared_at: seconds since 1970, UTC.
+    """
+
+    better_sha256: str
+    worse_sha256: str
+    better: str
+    worse: str
+    compared_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the user did last.
+
+    Attributes:
+        text: in words.
+        content_sha256s: of the photos it was about: the one that was rated, or the two that were compared.
+    """
+
+    text: str
+    content_sha256s: tuple[str, ...]
+
+
+def default_user_ratings_path() -> Path:
+    """Say where ratings are kept: in the file MLSP_RATINGS if it is set, else in the user's data folder."""
+    file = os.environ.get("MLSP_RATINGS")
+    if file:
+        return Path(file).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("mlsp", appauthor=False) / "ratings.sqlite"
+
+
+class UserRatings:
+    """A file of ratings; `UserRatings.open` makes one. Safe for several threads, and several processes a file."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = connection
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a file of ratings, and make it and its folders where they are missing.
+
+        Args:
+            path: the file.
+
+        Raises:
+            RatingsError: it is damaged, of another program or a newer version, or cannot be opened; it is left as it is.
+        """
+        path = path.absolute()
+        return cls(path, open_ratings_file(path))
+
+    def rate(
+        self, content_sha256: str, photo: str, *, stars: int | None, flag: Flag | None
+    ) -> None:
+        """Keep what the user says of a photo, in place of what was said before.
+
+        Args:
+            content_sha256: of the photo's file, in hexadecimal digits.
+            photo: its path.
+            stars: 1…5, or None.
+            flag: `pick`, `reject` or None. With neither stars nor flag the photo is not rated any more.
+
+        Raises:
+            SettingsError: an argument is out of range.
+            RatingsError: it cannot be written; nothing has changed then.
+        """
+        content = _content(content_sha256)
+        if stars is not None and (type(stars) is not int or not 1 <= stars <= 5):
+            raise SettingsError(f"stars must be 1 to 5, or none, got {stars!r}")
+        if flag is not None and flag not in get_args(Flag):
+            raise SettingsError(f"flag must be 'pick', 'reject' or none, got {flag!r}")
+        with self._writing() as connection:
+            before = _rating_row(connection, content)
+            if (stars, flag) == (before[1:3] if before else (None, None)):
+                return
+            if stars is None and flag is None:
+                connection.execute("DELETE FROM ratings WHERE content = ?", (content,))
+            else:
+                connection.execute(
+                    "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)",
+                    (content, _stored(photo), stars, flag, time.time()),
+                )
+            said = _rating_text(photo, before, stars, flag)
+            connection.execute(
+                "INSERT INTO changes (text, content, photo, stars, flag, rated_at) VALUES (?, ?, ?, ?, ?, ?)",
+                (said, content, *(before or (None,) * 4)),
+            )
+            _forget_old_changes(connection)
+
+    def compare(self, better_sha256: str, worse_sha256: str, *, better: str, worse: str) -> None:
+        """Keep which of two photos the user likes better.
+
+        Args:
+            better_sha256: of the file of the one that is better, in hexadecimal digits.
+            worse_sha256: of the other one.
+            better: its path.
+            worse: likewise.
+
+        Raises:
+            SettingsError: it is twice the same photo.
+            RatingsError: it cannot be written; nothing has changed then.
+        """
+        contents = _content(better_sha256), _content(worse_sha256)
+        if contents[0] == contents[1]:
+            raise SettingsError(
+                f"cannot compare {_shown(better)} with {_shown(worse)}: they are the same file, or copies of it"
+            )
+        with self._writing() as connection:
+            row = connection.execute(
+                "INSERT INTO comparisons (better, worse, better_photo, worse_photo, compared_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (*contents, _stored(better), _stored(worse), time.time()),
+            ).lastrowid
+            connection.execute(
+                "INSERT INTO changes (text, comparison) VALUES (?, ?)",
+                (f"{_shown(better)} is better than {_shown(worse)}", row),
+            )
+            _forget_old_changes(connection)
+
+    def last_change(self) -> Change | None:
+        """Say what `undo` would undo; None where there is nothing.
+
+        Raises:
+            RatingsError: the file cannot be read.
+        """
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT text, changes.content, better, worse FROM changes"
+                " LEFT JOIN comparisons ON comparisons.id = changes.comparison ORDER BY changes.id DESC LIMIT 1"
+            ).fetchone()
+        if row is None:
+            return None
+        return Change(str(row[0]), tuple(content.hex() for content in row[1:] if content))
+
+    def undo(self) -> str | None:
+        """Take back the last rating or comparison that was not taken back yet, as far back as `KEPT_CHANGES`.
+
+        Returns:
+            What was undone, in words; None where there is nothing to undo.
+
+        Raises:
+            RatingsError: it cannot be written; nothing has changed then.
+        """
+        with self._writing() as connection:
+            row = connection.execute(
+                "SELECT id, text, content, photo, stars, flag, rated_at, comparison FROM changes"
+                " ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+            if row is None:
+                return None
+            number, text, content, *before, comparison = row
+            if comparison is not None:
+                connection.execute("DELETE FROM comparisons WHERE id = ?", (comparison,))
+            elif before[-1] is None:
+                connection.execute("DELETE FROM ratings WHERE content = ?", (content,))
+            else:
+                connection.execute(
+                    "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)", (content, *before)
+                )
+            connection.execute("DELETE FROM changes WHERE id = ?", (number,))
+        return str(text)
+
+    def ratings(self) -> list[UserRating]:
+        """All ratings, oldest first.
+
+        Raises:
+            RatingsError: the file cannot be read.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT content, photo, stars, flag, rated_at FROM ratings ORDER BY rated_at, content"
+            ).fetchall()
+        return [UserRating(row[0].hex(), os.fsdecode(row[1]), *row[2:]) for row in rows]
+
+    def comparisons(self) -> list[Comparison]:
+        """All comparisons, oldest first.
+
+        Raises:
+            RatingsError: the file cannot be read.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT better, worse, better_photo, worse_photo, compared_at FROM comparisons ORDER BY id"
+            ).fetchall()
+        return [
+            Comparison(row[0].hex(), row[1].hex(), os.fsdecode(row[2]), os.fsdecode(row[3]), row[4])
+            for row in rows
+        ]
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as connection, transaction(connection):
+            yield connection
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, translated(self.path):
+            if self._connection is None:
+                raise RatingsError(f"the ratings {self.path} are closed: open them again")
+            yield self._connection
+
+
+# photo, stars, flag, rated_at
+_Row: TypeAlias = tuple[str | bytes, int | None, Flag | None, float]
+
+
+def _rating_row(connection: sqlite3.Connection, content: bytes) -> _Row | None:
+    row: _Row | None = connection.execute(
+        "SELECT photo, stars, flag, rated_at FROM ratings WHERE content = ?", (content,)
+    ).fetchone()
+    return row
+
+
+def _forget_old_changes(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "DELETE FROM changes WHERE id <= (SELECT max(id) FROM changes) - ?", (KEPT_CHANGES,)
+    )
+
+
+def _rating_text(photo: str, before: _Row | None, stars: int | None, flag: Flag | None) -> str:
+    """Say what changed."""
+    old_stars, old_flag = before[1:3] if before else (None, None)
+    said = []
+    if stars != old_stars:
+        said.append("no stars" if stars is None else f"{stars} star{'s' if stars > 1 else ''}")
+    if flag != old_flag:
+        said.append("no flag" if flag is None else flag)
+    return f"{', '.join(said)} for {_shown(photo)}"
+
+
+def _content(sha256: str) -> bytes:
+    try:
+        content = bytes.fromhex(sha256)
+    except ValueError:
+        content = b""
+    if len(content) != 32:
+        raise SettingsError(f"expected a SHA-256 of 64 hexadecimal digits, got {sha256!r}")
+    return content
+
+
+def _stored(photo: str) -> str | bytes:
+    """A path as SQLite takes it: as text where it is some, so that people can read the file, else as its bytes."""
+    try:
+        photo.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(photo)
+    return photo
+
+
+def _shown(photo: str) -> str:
+    """Name of a photo in words; as an undecodable name cannot be text, parts of it are replaced."""
+    return os.path.basename(photo).encode("utf-8", "replace").decode()

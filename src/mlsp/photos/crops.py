@@ -1,0 +1,111 @@
+"""What of a photo the network sees (section 3 of the paper)."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from mlsp.base.arrays import UInt8Array
+from mlsp.base.errors import SettingsError, unknown_name
+
+ViewsName = Literal["whole", "whole_mirrored", "corners8"]
+VIEW_COUNTS: dict[ViewsName, int] = {"whole": 1, "whole_mirrored": 2, "corners8": 8}
+# The paper's proportion of a crop to the photo, 224 of 256, as a fraction: exact for every size.
+CROP = (7, 8)
+
+
+def cut_views(pixels: UInt8Array, views: ViewsName) -> UInt8Array:
+    """Cut the views of a photo; they have one size, so they can go through a network as one batch.
+
+    Args:
+        pixels: (H, W, 3).
+        views: `whole`; `whole_mirrored`, the photo and its mirror image; or `corners8`, the stored views of the paper: crops
+            of floor(0.875 · W) × floor(0.875 · H) at the top left, top right, bottom left and bottom right, each plain and
+            then mirrored.
+
+    Returns:
+        (V, h, w, 3), a view each.
+
+    Raises:
+        SettingsError: `views` is unknown.
+
+    Examples:
+        >>> cut_views(np.zeros((400, 500, 3), np.uint8), "corners8").shape
+        (8, 350, 437, 3)
+    """
+    if views not in get_args(ViewsName):
+        raise SettingsError(unknown_name("views", views, get_args(ViewsName)))
+    if views == "whole":
+        return pixels[None]
+    crops = [pixels]
+    if views == "corners8":
+        height, width = crop_size(pixels, CROP)
+        rows = (slice(0, height), slice(pixels.shape[0] - height, None))
+        columns = (slice(0, width), slice(pixels.shape[1] - width, None))
+        crops = [pixels[row, column] for row in rows for column in columns]
+    return np.stack([view for crop in crops for view in (crop, crop[:, ::-1])])
+
+
+def random_view(
+    pixels: UInt8Array, rng: np.random.Generator, *, crop: tuple[int, int] = CROP
+) -> UInt8Array:
+    """Cut a crop at a random place, mirrored with probability 1/2: what fine-tuning shows the network (section 3.1 of the paper).
+
+    Of a photo resized to 256×256 it is 224×224, as in the paper's Table 2.
+
+    Args:
+        pixels: (H, W, 3).
+        rng: gives the place and the mirroring; three numbers are drawn whatever the size.
+        crop: share of each side as a fraction.
+
+    Returns:
+        (h, w, 3), a copy; floor(crop · side) pixels a side, at least 1.
+
+    Raises:
+        SettingsError: the fraction is not above 0 and at most 1.
+
+    Examples:
+        >>> random_view(np.zeros((256, 256, 3), np.uint8), np.random.default_rng(0)).shape
+        (224, 224, 3)
+    """
+    height, width = crop_size(pixels, crop)
+    top = int(rng.integers(pixels.shape[0] - height + 1))
+    left = int(rng.integers(pixels.shape[1] - width + 1))
+    view = pixels[top : top + height, left : left + width]
+    return np.ascontiguousarray(view[:, ::-1]) if rng.integers(2) else view.copy()
+
+
+def random_views(
+    pixels: UInt8Array, count: int, rng: np.random.Generator, *, crop: tuple[int, int] = CROP
+) -> UInt8Array:
+    """Cut several random crops; a fine-tuned network's score of a photo is the mean over 20 of them.
+
+    Args:
+        pixels: (H, W, 3).
+        count: V, at least 1.
+        rng: see `random_view`.
+        crop: likewise.
+
+    Returns:
+        (V, h, w, 3), the same as of V calls of `random_view`.
+
+    Raises:
+        SettingsError: `count` is below 1, or the fraction is none.
+    """
+    if count < 1:
+        raise SettingsError(f"random views must be at least 1, got {count}")
+    return np.stack([random_view(pixels, rng, crop=crop) for _ in range(count)])
+
+
+def crop_size(pixels: UInt8Array, crop: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a crop: floor(crop · side), at least 1.
+
+    Raises:
+        SettingsError: the fraction is not above 0 and at most 1.
+    """
+    numerator, denominator = crop
+    if not 0 < numerator <= denominator:
+        raise SettingsError(f"a crop must be above 0 and at most the whole, got {crop}")
+    height, width = (max(1, side * numerator // denominator) for side in pixels.shape[:2])
+    return height, width

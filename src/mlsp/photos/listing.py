@@ -1,0 +1,115 @@
+"""The photos of an extraction under names that stay the same on every machine: a folder's, or a table's."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from mlsp.base.errors import MissingExtraError, SettingsError
+from mlsp.photos import find_photos
+
+TABLE_SUFFIXES = (".csv", ".parquet")
+PHOTO_COLUMNS = ("photo", "image", "image_name")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPhoto:
+    """A photo and its name.
+
+    Attributes:
+        photo_id: its path relative to the folder or table, with `/` between the parts.
+        path: the file.
+    """
+
+    photo_id: str
+    path: Path
+
+
+def list_photos(source: Path) -> list[NamedPhoto]:
+    """List the photos that a folder holds or a table names.
+
+    Args:
+        source: a folder, looked through with its subfolders; one photo; or a table, by its ending `.csv` (UTF-8, commas, a header)
+            or `.parquet`, with a column `photo`, `image` or `image_name` of paths relative to the table's folder. Photos that are missing
+            are listed too: reading them says so.
+
+    Returns:
+        At least one, in natural order of a folder or in the order of the table.
+
+    Raises:
+        SettingsError: there is no such folder or table, there are no photos, or the table cannot be read or lacks the column.
+        MissingExtraError: a `.parquet` table without pyarrow.
+    """
+    if source.suffix.lower() in TABLE_SUFFIXES and not source.is_dir():
+        names = _names_of_table(source)
+        photos = [NamedPhoto(PurePath(name).as_posix(), source.parent / name) for name in names]
+    elif not source.exists():
+        raise SettingsError(
+            f"there is no {source}: give a folder of photos, or a table ending in {' or '.join(TABLE_SUFFIXES)}"
+        )
+    else:
+        root = source if source.is_dir() else source.parent
+        photos = [
+            NamedPhoto(path.relative_to(root).as_posix(), path) for path in find_photos([source])
+        ]
+    if not photos:
+        raise SettingsError(f"no photos found in {source}")
+    _check_different(source, photos)
+    return photos
+
+
+def _names_of_table(table: Path) -> list[str]:
+    read = _read_csv if table.suffix.lower() == ".csv" else _read_parquet
+    try:
+        columns, names = read(table)
+    except FileNotFoundError:
+        raise SettingsError(f"there is no table {table}") from None
+    except (OSError, ValueError, csv.Error) as error:
+        # pyarrow's errors are ValueErrors or OSErrors too.
+        raise SettingsError(f"table {table} cannot be read: {error}") from error
+    if names is None:
+        raise SettingsError(
+            f"table {table} has the columns {', '.join(map(repr, columns)) or 'none'}, expected one of "
+            f"{', '.join(map(repr, PHOTO_COLUMNS))} with the photos' paths relative to the table's folder"
+        )
+    for row, name in enumerate(names, 1):
+        if not isinstance(name, str) or not name:
+            raise SettingsError(f"row {row} of table {table} names no photo, got {name!r}")
+    return names
+
+
+def _photo_column(columns: Sequence[str]) -> str | None:
+    return next((name for name in PHOTO_COLUMNS if name in columns), None)
+
+
+def _read_csv(table: Path) -> tuple[list[str], list[str] | None]:
+    # Names of files need not be UTF-8; a byte-order mark is no part of the first column's name.
+    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        rows = csv.DictReader(stream)
+        columns = list(rows.fieldnames or ())
+        column = _photo_column(columns)
+        return columns, None if column is None else [row[column] for row in rows]
+
+
+def _read_parquet(table: Path) -> tuple[list[str], list[str] | None]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("A .parquet table of photos", "parquet") from error
+    columns = list(parquet.read_schema(table).names)
+    column = _photo_column(columns)
+    if column is None:
+        return columns, None
+    return columns, parquet.read_table(table, columns=[column])[column].to_pylist()
+
+
+def _check_different(source: Path, photos: Sequence[NamedPhoto]) -> None:
+    seen: set[str] = set()
+    for photo in photos:
+        if photo.photo_id in seen:
+            raise SettingsError(
+                f"{source} names photo {photo.photo_id!r} twice: remove one of them"
+            )
+        seen.add(photo.photo_id)

@@ -1,0 +1,180 @@
+"""File or bytes -> Photo: upright, sRGB, 8 bits. The policy behind it is in `docs/photos.md`.
+
+path ─ read_bytes ─ photo_format ─┬ pillow_decoder: header ─ pixel limit ─ decode ─ rows ─ reduce ─ sRGB ─ upright ─┬ Photo
+                                  └ raw_decoder: header ─ pixel limit ─ develop ─ reduce ───────────────────────────┘
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from mlsp.base.arrays import UInt8Array
+from mlsp.base.errors import (
+    PhotoError,
+    PhotoTooLargeError,
+    SettingsError,
+    UnreadablePhotoError,
+    UnsupportedPhotoError,
+)
+from mlsp.photos import pillow_decoder, raw_decoder
+from mlsp.photos.files import PHOTO_SUFFIXES, find_photos, read_bytes
+from mlsp.photos.formats import PhotoFormat, photo_format
+from mlsp.photos.sizes import check_pixels, reduce_pixels, resize_pixels
+
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "DecodeSettings",
+    "Photo",
+    "check_pixels",
+    "find_photos",
+    "read_bytes",
+    "read_photo",
+    "reduce_pixels",
+    "resize_pixels",
+]
+
+# What Pillow says where nothing is damaged, but the pixels have numbers or channels that it does not know.
+_UNKNOWN_PIXELS = frozenset(("unknown pixel mode", "unknown data organization"))
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A decoded photo.
+
+    Attributes:
+        pixels: (H, W, 3) RGB, upright, sRGB.
+        source: where it came from; None for pixels that were in memory.
+        width: of the upright photo as stored, in pixels, before any reduction.
+        height: likewise.
+    """
+
+    pixels: UInt8Array
+    source: Path | None
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """How photos are decoded.
+
+    Attributes:
+        longest_side: larger photos are reduced by area means until their longest side has so many pixels; None for never.
+        max_pixels: photos with more pixels are refused before they are decoded.
+        resize: width and height that every photo is brought to, see `mlsp.photos.sizes.resize_pixels`; None for its own.
+        is_preview: the pixels are to be reduced further and only looked at: a JPEG is decoded at the least of its sizes that is a
+            quarter larger than `longest_side`, which is quicker, and left so.
+
+    Raises:
+        SettingsError: a value is below 1, both `longest_side` and `resize` are given, or a preview has no `longest_side`.
+    """
+
+    longest_side: int | None = None
+    max_pixels: int = 250_000_000
+    resize: tuple[int, int] | None = None
+    is_preview: bool = False
+
+    def __post_init__(self) -> None:
+        if self.longest_side is not None and self.longest_side < 1:
+            raise SettingsError(f"longest_side must be at least 1, got {self.longest_side}")
+        if self.max_pixels < 1:
+            raise SettingsError(f"max_pixels must be at least 1, got {self.max_pixels}")
+        if self.resize is not None and min(self.resize) < 1:
+            raise SettingsError(f"resize must be at least 1×1, got {_size(self.resize)}")
+        if self.resize is not None and self.longest_side is not None:
+            raise SettingsError(
+                f"photos can be reduced to a longest side of {self.longest_side} or resized to {_size(self.resize)}:"
+                " choose one"
+            )
+        if self.is_preview and self.longest_side is None:
+            raise SettingsError("a preview needs a longest_side")
+
+    @classmethod
+    def of(
+        cls,
+        longest_side: int | None,
+        max_pixels: int | None,
+        *,
+        resize: tuple[int, int] | None = None,
+    ) -> DecodeSettings:
+        """Settings with the default limit where `max_pixels` is None.
+
+        Raises:
+            SettingsError: a value is below 1, or both sizes are given.
+        """
+        if max_pixels is None:
+            return cls(longest_side=longest_side, resize=resize)
+        return cls(longest_side=longest_side, max_pixels=max_pixels, resize=resize)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
+def read_photo(
+    source: Path | bytes,
+    *,
+    settings: DecodeSettings = DecodeSettings(),
+    source_path: Path | None = None,
+) -> Photo:
+    """Decode a photo. Safe to call from several threads at once.
+
+    Args:
+        source: a file, or the content of one.
+        settings: reduction and limits.
+        source_path: where `source` came from if it is bytes.
+
+    Returns:
+        The photo; its pixels are contiguous and its own.
+
+    Raises:
+        UnreadablePhotoError: it is missing, forbidden, empty, truncated or damaged.
+        UnsupportedPhotoError: it is not a photo, of a format that is not read, or needs an extra that is not installed.
+        PhotoTooLargeError: it has more pixels than the limit, or does not fit into memory.
+    """
+    if isinstance(source, bytes):
+        content = source
+    else:
+        content = read_bytes(source)
+        source_path = source
+    if not content:
+        raise UnreadablePhotoError("the file is empty")
+    pixels, width, height = _decode(content, photo_format(content), settings)
+    if settings.resize is not None:
+        pixels = resize_pixels(pixels, settings.resize)
+    return Photo(pixels, source_path, width, height)
+
+
+def _decode(
+    content: bytes, kind: PhotoFormat, settings: DecodeSettings
+) -> tuple[UInt8Array, int, int]:
+    """Decode, and translate what decoders raise."""
+    longest_side, max_pixels = settings.longest_side, settings.max_pixels
+    try:
+        if kind == "RAW":
+            return raw_decoder.decode(content, longest_side=longest_side, max_pixels=max_pixels)
+        return pillow_decoder.decode(
+            content,
+            kind,
+            longest_side=longest_side,
+            max_pixels=max_pixels,
+            is_preview=settings.is_preview,
+        )
+    except PhotoError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PhotoTooLargeError(f"{error} This limit is Pillow's own") from error
+    except MemoryError as error:
+        raise PhotoTooLargeError("there is not enough memory to decode the photo") from error
+    except Exception as error:
+        # On damaged data decoders raise what they happen to run into (OSError, SyntaxError, ValueError, struct.error,
+        # zlib.error, EOFError, IndexError, RuntimeError, …): a list of them would never be complete.
+        reason = str(error) or type(error).__name__
+        if reason in _UNKNOWN_PIXELS:
+            raise UnsupportedPhotoError(
+                f"its pixels are of a kind that is not read ({reason}): convert it to 8-bit RGB"
+            ) from error
+        raise UnreadablePhotoError(f"damaged or truncated {kind}: {reason}") from error

@@ -1,0 +1,7 @@
+"""Public collections of rated photos: one file each, from the files as their authors publish them to a rating table."""
+
+from __future__ import annotations
+
+from mlsp.ratings.datasets.registry import DATASETS, load_ratings
+
+__all__ = ["DATASETS", "load_ratings"]

@@ -1,0 +1,239 @@
+"""Rating tables from CSV and parquet files."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from mlsp.base.errors import MissingExtraError, RatingsError, unknown_name
+from mlsp.photos.listing import PHOTO_COLUMNS, TABLE_SUFFIXES
+from mlsp.ratings.table import Rating, RatingTable, fault_of, mean_of_votes
+
+MOS_COLUMNS = ("mos", "MOS", "mean", "rating")
+SPLIT_COLUMNS = ("split", "set")
+# The names that published tables give to the three parts.
+_SPLIT_NAMES = {
+    "": None,
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_VOTES = re.compile(r"votes_(-?\d+(?:\.\d+)?)")
+_NUMBER = re.compile(r"\d+")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where in a row each thing is: `votes` in the order of the bins, `extra` by name."""
+
+    photo: int
+    mos: int | None
+    votes: tuple[int, ...]
+    bins: tuple[float, ...] | None
+    split: int | None
+    group: int | None
+    extra: dict[str, int]
+
+
+def read_ratings(
+    path: Path,
+    *,
+    photos: Path | None = None,
+    lowest: float | None = None,
+    highest: float | None = None,
+    group: str = "group",
+) -> RatingTable:
+    """Read a table of ratings.
+
+    Columns: `photo`, `image` or `image_name`, a path relative to the photos' folder; `mos`, `MOS`, `mean` or `rating`, or votes in
+    `votes_1`, `votes_2`, … or in columns named by numbers, or both; optional `split` or `set` (train or training, validation, test);
+    optional `group`. Further columns are kept as texts.
+
+    Args:
+        path: ends in `.csv` (UTF-8, commas, a header) or `.parquet`.
+        photos: folder of the photos; None: the table's. They may be missing.
+        lowest: end of the scale; None: the first bin of the votes, or the lowest rating rounded down, which is logged.
+        highest: other end; None: the last bin, or the highest rating rounded up, which is logged.
+        group: name of the column that says which photos belong together, such as a theme.
+
+    Returns:
+        In the table's order.
+
+    Raises:
+        RatingsError: there is no such table, it lacks columns, or a row cannot be used; it names the line.
+        MissingExtraError: a `.parquet` table without pyarrow.
+    """
+    read = {".csv": _read_csv, ".parquet": _read_parquet}.get(path.suffix.lower())
+    if read is None:
+        raise RatingsError(
+            f"table {path} has an unknown ending, expected {' or '.join(TABLE_SUFFIXES)}"
+        )
+    try:
+        names, rows = read(path)
+    except FileNotFoundError:
+        raise RatingsError(f"there is no table {path}") from None
+    except (OSError, ValueError, csv.Error) as error:
+        # pyarrow's errors are ValueErrors or OSErrors too.
+        raise RatingsError(f"table {path} cannot be read: {error}") from error
+    if not rows:
+        raise RatingsError(f"table {path} has no rows: give a table with a row for each photo")
+    columns = _find_columns(path, names, group)
+    folder = path.parent if photos is None else photos
+    ratings = [(where, _rating(where, cells, columns, folder)) for where, cells in rows]
+    low, high = _scale(path, columns.bins, [r.mos for _, r in ratings], lowest, highest)
+    for where, rating in ratings:
+        fault = fault_of(rating, low, high, columns.bins)
+        if fault:
+            raise RatingsError(f"{where}: {rating.photo_id} {fault}: correct the table")
+    return RatingTable(
+        path.name,
+        low,
+        high,
+        tuple(rating for _, rating in ratings),
+        columns.bins,
+        {name: tuple(cells[column] for _, cells in rows) for name, column in columns.extra.items()},
+    )
+
+
+def _find_columns(path: Path, names: Sequence[str], group_column: str) -> _Columns:
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise RatingsError(f"table {path} has column {twice[0]!r} more than once: rename one")
+    photo, mos, split, group = (
+        next((names.index(name) for name in known if name in names), None)
+        for known in (PHOTO_COLUMNS, MOS_COLUMNS, SPLIT_COLUMNS, (group_column,))
+    )
+    if group is None and group_column != "group":
+        raise RatingsError(f"table {path}: {unknown_name('column', group_column, names)}")
+    votes = _vote_columns(names)
+    if photo is None or (mos is None and not votes):
+        lacking = (
+            f"one of {', '.join(map(repr, PHOTO_COLUMNS))} with the photos' paths"
+            if photo is None
+            else f"one of {', '.join(map(repr, MOS_COLUMNS))}, or votes in 'votes_1', 'votes_2' and so on"
+        )
+        raise RatingsError(
+            f"table {path} has the columns {', '.join(map(repr, names)) or 'none'}, expected {lacking}"
+        )
+    used = {photo, mos, split, group, *votes.values()}
+    extra = {name: at for at, name in enumerate(names) if name and at not in used}
+    bins = tuple(sorted(votes)) or None
+    return _Columns(
+        photo, mos, tuple(votes[value] for value in bins or ()), bins, split, group, extra
+    )
+
+
+def _vote_columns(names: Sequence[str]) -> dict[float, int]:
+    for pattern in (_VOTES, _NUMBER):
+        found = {
+            float(match[match.lastindex or 0]): at
+            for at, name in enumerate(names)
+            if (match := pattern.fullmatch(name))
+        }
+        # A single one is some other column, such as the number of a row.
+        if len(found) > 1:
+            return found
+    return {}
+
+
+def _rating(where: str, cells: Sequence[str], columns: _Columns, folder: Path) -> Rating:
+    name = cells[columns.photo]
+    if not name:
+        raise RatingsError(f"{where}: names no photo, expected a path: complete the table")
+    votes = tuple(_number(where, "votes", cells[at]) for at in columns.votes) or None
+    if columns.mos is not None:
+        mos = _number(where, "a rating", cells[columns.mos])
+    else:
+        mos = mean_of_votes(votes or (), columns.bins or ())
+    split = None if columns.split is None else cells[columns.split].strip().lower()
+    if split is not None and split not in _SPLIT_NAMES:
+        raise RatingsError(
+            f"{where}: expected the split train, validation or test, got {split!r}: correct the table"
+        )
+    return Rating(
+        folder / name,
+        PurePath(name).as_posix(),
+        mos,
+        None if split is None else _SPLIT_NAMES[split],
+        "" if columns.group is None else cells[columns.group],
+        votes,
+    )
+
+
+def _number(where: str, what: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise RatingsError(f"{where}: expected {what}, got {text!r}: correct the table")
+    return number
+
+
+def _scale(
+    path: Path,
+    bins: Sequence[float] | None,
+    mos: Sequence[float],
+    lowest: float | None,
+    highest: float | None,
+) -> tuple[float, float]:
+    low, high = (bins[0], bins[-1]) if bins else (math.floor(min(mos)), math.ceil(max(mos)))
+    given = lowest is not None and highest is not None
+    low, high = (low if lowest is None else lowest), (high if highest is None else highest)
+    if not bins and not given:
+        _log.warning(
+            "%s: no scale was given: taking %g to %g, from the lowest and the highest rating",
+            path,
+            low,
+            high,
+        )
+    return float(low), float(high)
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    # Names of files need not be UTF-8; a byte-order mark is no part of the first column's name.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        lines = csv.reader(stream)
+        names = [name.strip() for name in next(lines, [])]
+        return names, list(_csv_rows(path, lines, len(names)))
+
+
+def _csv_rows(
+    path: Path, lines: Iterator[list[str]], columns: int
+) -> Iterator[tuple[str, list[str]]]:
+    for cells in lines:
+        where = f"table {path} line {lines.line_num}"  # type: ignore[attr-defined]
+        if not cells:
+            continue
+        if len(cells) != columns:
+            raise RatingsError(
+                f"{where}: has {len(cells)} cells, expected {columns} as in the header: correct the table"
+            )
+        yield where, cells
+
+
+def _read_parquet(path: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("A .parquet table of ratings", "parquet") from error
+    table = parquet.read_table(path)
+    texts = [
+        ["" if cell is None else str(cell) for cell in column.to_pylist()]
+        for column in table.columns
+    ]
+    rows = [
+        (f"table {path} row {number}", list(cells))
+        for number, cells in enumerate(zip(*texts, strict=True), 1)
+    ]
+    return list(table.column_names), rows

@@ -1,0 +1,251 @@
+"""Which rated photos are learned from, which stop the training, and which are kept for the test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsp.base.errors import RatingsError, SettingsError, unknown_name
+from mlsp.base.text import listed
+from mlsp.photos.near_duplicates import duplicate_groups, look_alikes
+from mlsp.ratings.table import SPLITS, RatingTable
+
+Rows = NDArray[np.intp]
+Hashes = Sequence[np.uint64] | NDArray[np.uint64]
+By = Literal["given", "random", "group"]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows of a rating table, in three parts, ascending in each.
+
+    Attributes:
+        train: (photos,) rows to learn from.
+        validation: (photos,) rows that choose the best model.
+        test: (photos,) rows to measure agreement with.
+    """
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSettings:
+    """How to split a table.
+
+    Attributes:
+        by: `given` takes the table's split, and validation photos at random out of the train photos where it names none;
+            `random` draws photos; `group` draws groups, so that no group is in two parts. A photo without group is one of its own.
+        validation_share: of all photos; of the train photos for `given`. The paper's: .05.
+        test_share: of all photos; not used for `given`.
+        seed: of the drawing.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+
+    by: By = "given"
+    validation_share: float = 0.05
+    test_share: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.by not in get_args(By):
+            raise SettingsError(unknown_name("way to split", self.by, get_args(By)))
+        for name in ("validation_share", "test_share"):
+            share = getattr(self, name)
+            if not 0 <= share < 1:
+                raise SettingsError(f"{name} is {share:g}, expected 0 to below 1")
+        if self.validation_share + self.test_share >= 1:
+            raise SettingsError(
+                f"validation_share and test_share are {self.validation_share:g} and {self.test_share:g}, expected less than 1"
+                " together: something must be left to learn from"
+            )
+
+
+def split_ratings(table: RatingTable, settings: SplitSettings | None = None) -> Split:
+    """Split a table.
+
+    Args:
+        table: rated photos.
+        settings: how; None for the given split.
+
+    Returns:
+        Every photo is in one part. A part is empty where its share is 0 or, for `given`, where the table names no test photos.
+
+    Raises:
+        RatingsError: the table has no split or too few photos or groups.
+    """
+    settings = settings or SplitSettings()
+    draw = {"given": _given, "random": _random, "group": _by_group}[settings.by]
+    parts = draw(table, settings)
+    train, validation, test = (np.flatnonzero(parts == part) for part in SPLITS)
+    return Split(train, validation, test)
+
+
+def _given(table: RatingTable, settings: SplitSettings) -> NDArray[np.str_]:
+    without = [rating.photo_id for rating in table if rating.split is None]
+    if len(without) == len(table):
+        raise RatingsError(
+            f"{table.name} has no split: add a column split with train, validation and test, or split by random or group"
+        )
+    if without:
+        raise RatingsError(
+            f"{table.name}: {len(without)} of {len(table)} photos have no split: {listed(without)}: complete the column"
+        )
+    parts = np.array([rating.split for rating in table])
+    train = np.flatnonzero(parts == "train")
+    if not (parts == "validation").any():
+        count = _count(settings.validation_share, len(train))
+        parts = parts.astype("<U10")
+        parts[_drawn(train, settings.seed)[:count]] = "validation"
+    if not (parts == "train").any():
+        raise RatingsError(f"{table.name} names no train photos: nothing is left to learn from")
+    return parts
+
+
+def _random(table: RatingTable, settings: SplitSettings) -> NDArray[np.str_]:
+    test = _count(settings.test_share, len(table))
+    validation = _count(settings.validation_share, len(table))
+    if test + validation >= len(table):
+        raise RatingsError(
+            f"{table.name} has {len(table)} photos, expected at least one for each part of the split: rate more"
+        )
+    order = _drawn(np.arange(len(table)), settings.seed)
+    parts = np.full(len(table), "train", dtype="<U10")
+    parts[order[:test]] = "test"
+    parts[order[test : test + validation]] = "validation"
+    return parts
+
+
+def _by_group(table: RatingTable, settings: SplitSettings) -> NDArray[np.str_]:
+    names = [rating.group or f"\0{row}" for row, rating in enumerate(table)]
+    _, numbers, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    wanted = [
+        (part, _count(share, len(table)))
+        for part, share in (
+            ("test", settings.test_share),
+            ("validation", settings.validation_share),
+        )
+        if share
+    ]
+    if len(sizes) <= len(wanted):
+        raise RatingsError(
+            f"{table.name} has {len(sizes)} groups, expected at least {len(wanted) + 1}, one for each part of the split:"
+            " split by random"
+        )
+    part_of_group = np.full(len(sizes), "train", dtype="<U10")
+    left = list(_drawn(np.arange(len(sizes)), settings.seed))
+    for after, (part, count) in zip(reversed(range(len(wanted))), wanted, strict=True):
+        # In the order drawn, each group that still fits, as long as one is left for each later part and train; where none fits,
+        # the smallest.
+        chosen: list[np.intp] = []
+        size = 0
+        for group in left:
+            if size + sizes[group] <= count and len(left) - len(chosen) > after + 1:
+                chosen.append(group)
+                size += sizes[group]
+        chosen = chosen or [min(left, key=lambda group: int(sizes[group]))]
+        part_of_group[chosen] = part
+        left = [group for group in left if part_of_group[group] == "train"]
+    return part_of_group[numbers]
+
+
+def _count(share: float, photos: int) -> int:
+    return max(1, round(share * photos)) if share else 0
+
+
+def _drawn(rows: Rows, seed: int) -> Rows:
+    return np.random.default_rng(seed).permutation(rows)
+
+
+def check_overlap(
+    table: RatingTable,
+    split: Split,
+    *,
+    contents: Sequence[str] | None = None,
+    hashes: Hashes | None = None,
+) -> None:
+    """Make sure that no test photo was learned from, under whatever name.
+
+    Args:
+        table: whose rows the split names.
+        split: of it. Validation photos count as learned from: they choose the model.
+        contents: one a photo, equal for equal files: a SHA-256, say.
+        hashes: (photos,) of `mlsp.photos.near_duplicates`, for photos that look alike.
+
+    Raises:
+        RatingsError: some were; it names the first ten pairs and how many test photos it concerns.
+    """
+    for keys in (table.photo_ids, contents, hashes):
+        if keys is not None and len(keys) != len(table):
+            raise SettingsError(f"got {len(keys)} hashes, expected one a photo: {len(table)}")
+    learned = np.concatenate([split.train, split.validation])
+    _refuse(table, split, _equal(table.photo_ids, split.test, learned), "are learned from too")
+    if contents is not None:
+        found = _equal(contents, split.test, learned)
+        _refuse(table, split, found, "are the same files as photos that are learned from")
+    if hashes is not None:
+        found = look_alikes(hashes, split.test, learned)
+        _refuse(table, split, found, "look like photos that are learned from")
+
+
+def _equal(keys: Sequence[str], rows: Rows, among: Rows) -> list[tuple[int, int]]:
+    others = {keys[row]: row for row in reversed(among.tolist())}
+    return [(row, others[keys[row]]) for row in rows.tolist() if keys[row] in others]
+
+
+def _refuse(table: RatingTable, split: Split, found: list[tuple[int, int]], what: str) -> None:
+    if not found:
+        return
+    ids = table.photo_ids
+    named = (ids[row] if row == other else f"{ids[row]} ({ids[other]})" for row, other in found)
+    raise RatingsError(
+        f"{table.name}: {len(found)} of {len(split.test)} test photos {what}: {listed(named)}:"
+        " regroup the split, or take them out"
+    )
+
+
+def regroup_near_duplicates(split: Split, hashes: Hashes) -> Split:
+    """Move photos so that those that look alike are in one part.
+
+    A group goes to train if one of its photos is there, else to validation: the test photos left are part of those before, and none
+    of them looks like a photo that was learned from.
+
+    Args:
+        split: to change.
+        hashes: (photos,) of `mlsp.photos.near_duplicates`, for every row of the table.
+
+    Returns:
+        A split of the same rows.
+    """
+    groups = duplicate_groups(hashes)
+    parts = (split.train, split.validation, split.test)
+    first = np.full(len(groups), len(parts))
+    for number, rows in enumerate(parts):
+        np.minimum.at(first, groups[rows], number)
+    every = np.sort(np.concatenate(parts))
+    of_rows = first[groups[every]]
+    train, validation, test = (every[of_rows == number] for number in range(len(parts)))
+    return Split(train, validation, test)
+
+
+def restrict_split(split: Split, rows: Rows) -> Split:
+    """The split of some of a table's photos: those that have features, say.
+
+    Args:
+        split: of the whole table.
+        rows: (photos,) rows of it, each once, in the order of `RatingTable.select`.
+
+    Returns:
+        Rows of the selected table.
+    """
+    train, validation, test = (
+        np.flatnonzero(np.isin(rows, part)) for part in (split.train, split.validation, split.test)
+    )
+    return Split(train, validation, test)

@@ -1,0 +1,241 @@
+"""Rating tables: photos and what people think of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import mul
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsp.base.arrays import Float64Array
+from mlsp.base.errors import RatingsError
+from mlsp.base.text import listed
+
+SPLITS = ("train", "validation", "test")
+# Of the scale. Published means are rounded, often to two decimals; a swapped column is off by far more.
+MOS_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One rated photo.
+
+    Attributes:
+        photo: its file, which need not exist where stored features are used.
+        photo_id: its name as in feature files: the path relative to the photos' folder, with `/` between the parts.
+        mos: mean opinion score, on the table's scale.
+        split: `train`, `validation` or `test` where the authors published one.
+        group: what it has in common with others, such as its theme or subset; empty where nothing is known.
+        votes: how many people gave each of the table's bins, or shares of them; None where only the mean is known.
+    """
+
+    photo: Path
+    photo_id: str
+    mos: float
+    split: str | None = None
+    group: str = ""
+    votes: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RatingTable:
+    """Rated photos on one scale.
+
+    Attributes:
+        name: of the collection.
+        lowest: end of the scale.
+        highest: other end of it.
+        ratings: in the published order.
+        bins: values of the bins of the votes, ascending; None where only means are known.
+        extra: further columns by name, each with one text a photo.
+
+    Raises:
+        RatingsError: it is empty, a photo comes twice, a rating is outside the scale, or votes do not fit to the bins or the mean.
+    """
+
+    name: str
+    lowest: float
+    highest: float
+    ratings: tuple[Rating, ...]
+    bins: tuple[float, ...] | None = None
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.ratings:
+            raise RatingsError(f"{self.name}: no ratings were found: check the table's path")
+        if not (
+            math.isfinite(self.lowest)
+            and math.isfinite(self.highest)
+            and self.lowest < self.highest
+        ):
+            raise RatingsError(
+                f"{self.name}: the scale is {self.lowest:g} to {self.highest:g}, expected two numbers, the lower first"
+            )
+        if self.bins is not None and not (
+            len(self.bins) > 1 and all(low < high for low, high in itertools.pairwise(self.bins))
+        ):
+            raise RatingsError(
+                f"{self.name}: the bins are {self.bins}, expected two or more, ascending"
+            )
+        for rating in self.ratings:
+            fault = fault_of(rating, self.lowest, self.highest, self.bins)
+            if fault:
+                raise RatingsError(f"{self.name}: {rating.photo_id} {fault}: correct the table")
+        self._check_different()
+        for column, texts in self.extra.items():
+            if len(texts) != len(self.ratings):
+                raise RatingsError(
+                    f"{self.name}: column {column!r} has {len(texts)} rows, expected one a photo: {len(self.ratings)}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.ratings)
+
+    def __iter__(self) -> Iterator[Rating]:
+        return iter(self.ratings)
+
+    @property
+    def mos(self) -> Float64Array:
+        """(photos,) mean opinion scores."""
+        return np.array([rating.mos for rating in self.ratings], dtype=np.float64)
+
+    @property
+    def photos(self) -> tuple[Path, ...]:
+        """Files, in the table's order."""
+        return tuple(rating.photo for rating in self.ratings)
+
+    @property
+    def photo_ids(self) -> tuple[str, ...]:
+        """Names as in feature files, in the table's order."""
+        return tuple(rating.photo_id for rating in self.ratings)
+
+    @property
+    def votes(self) -> Float64Array:
+        """(photos, bins) votes for each of the bins.
+
+        Raises:
+            RatingsError: the table has only means.
+        """
+        if self.bins is None:
+            raise RatingsError(
+                f"{self.name} has mean ratings only: give a table with the votes for each value, in columns votes_1, votes_2 and so on"
+            )
+        return np.array([rating.votes for rating in self.ratings], dtype=np.float64)
+
+    def select(self, rows: Sequence[int] | NDArray[np.intp]) -> RatingTable:
+        """The table of some of the photos.
+
+        Args:
+            rows: their indices, in the order wanted, each once.
+
+        Raises:
+            RatingsError: there are none, or one comes twice.
+        """
+        indices = [int(row) for row in rows]
+        return replace(
+            self,
+            ratings=tuple(self.ratings[row] for row in indices),
+            extra={
+                name: tuple(texts[row] for row in indices) for name, texts in self.extra.items()
+            },
+        )
+
+    def _check_different(self) -> None:
+        counts = Counter(rating.photo_id for rating in self.ratings)
+        if len(counts) < len(self.ratings):
+            twice = [name for name, count in counts.items() if count > 1]
+            raise RatingsError(
+                f"{self.name} rates {listed(twice)} more than once: keep one rating a photo"
+            )
+
+
+def fault_of(
+    rating: Rating, lowest: float, highest: float, bins: tuple[float, ...] | None
+) -> str | None:
+    """What is wrong with a rating, to be continued after the photo's name or the table's line.
+
+    Args:
+        rating: to check.
+        lowest: end of the scale.
+        highest: other end of it.
+        bins: values of the bins of the votes; None for means only.
+
+    Returns:
+        None where nothing is wrong.
+    """
+    if rating.split is not None and rating.split not in SPLITS:
+        return f"has split {rating.split!r}, expected {', '.join(SPLITS)}"
+    if rating.votes is not None:
+        if bins is None:
+            return "has votes, but the table has no bins"
+        if len(rating.votes) != len(bins):
+            return f"has votes for {len(rating.votes)} bins, expected {len(bins)}"
+        if not (min(rating.votes) >= 0 and 0 < sum(rating.votes) < math.inf):
+            votes = ", ".join(f"{vote:g}" for vote in rating.votes)
+            return f"has the votes {votes}, expected numbers from 0, not all of them 0"
+    elif bins is not None:
+        return "has no votes, but the table has bins"
+    if not lowest <= rating.mos <= highest:
+        return f"has rating {rating.mos:g}, expected {lowest:g} to {highest:g}"
+    if rating.votes is not None and bins is not None:
+        mean = mean_of_votes(rating.votes, bins)
+        if abs(mean - rating.mos) > MOS_TOLERANCE * (highest - lowest):
+            return f"has rating {rating.mos:g}, but the mean of its votes is {mean:.4g}"
+    return None
+
+
+def mean_of_votes(votes: Sequence[float], bins: Sequence[float]) -> float:
+    """Mean opinion score of votes.
+
+    Args:
+        votes: for each bin.
+        bins: their values.
+
+    Returns:
+        NaN where there are no votes.
+
+    Examples:
+        >>> mean_of_votes([0, 3, 1], [1, 2, 3])
+        2.25
+    """
+    total = sum(votes)
+    return sum(map(mul, votes, bins)) / total if total else math.nan
+
+
+def missing_photos(table: RatingTable) -> tuple[Rating, ...]:
+    """Ratings whose photo is not there; training from stored features does not need the photos.
+
+    Args:
+        table: whose photos are looked up.
+
+    Returns:
+        In the table's order.
+    """
+    return tuple(rating for rating in table.ratings if not rating.photo.is_file())
+
+
+def require_photos(table: RatingTable) -> RatingTable:
+    """Make sure that every photo is there.
+
+    Args:
+        table: whose photos are looked up.
+
+    Returns:
+        The same table.
+
+    Raises:
+        RatingsError: some are missing; it names them.
+    """
+    missing = missing_photos(table)
+    if missing:
+        raise RatingsError(
+            f"{table.name}: {len(missing)} of {len(table)} photos are missing: "
+            f"{listed(str(rating.photo) for rating in missing)}: give the folder that holds the photos"
+        )
+    return table

@@ -1,0 +1,135 @@
+"""What is remembered between runs, by what is in a photo: its scores by a model, its features by a network.
+
+content_cache ─┬ ScoreCache     scores.sqlite     a row of two heads takes about 102 bytes, a `get` about 15 µs
+               └ FeatureCache   features.sqlite   a row of the embedded network takes about 24 kB
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from mlsp.scoring.cache.content_cache import ContentCache
+from mlsp.scoring.cache.feature_rows import CachedFeatures, pack_features, unpack_features
+from mlsp.scoring.cache.score_rows import CachedScores, pack, unpack
+
+__all__ = [
+    "CachedFeatures",
+    "CachedScores",
+    "FeatureCache",
+    "NullCache",
+    "OpenCaches",
+    "ScoreCache",
+    "default_cache_path",
+    "default_feature_cache_path",
+    "no_caches",
+    "open_caches",
+]
+
+Value = TypeVar("Value")
+
+
+class ScoreCache(ContentCache[CachedScores]):
+    """Remembers scores in a file; `ScoreCache.open` makes one. Safe for several threads, and several processes a file."""
+
+    table = "scores"
+    kept_models = 8
+    _pack = staticmethod(pack)
+    _unpack = staticmethod(unpack)
+
+
+class FeatureCache(ContentCache[CachedFeatures]):
+    """Remembers narrow features in a file, so that another model on the same network scores in no time.
+
+    Safe for several threads, and several processes a file.
+    """
+
+    table = "features"
+    kept_models = 2
+    max_bytes = 10_000_000_000
+    _pack = staticmethod(pack_features)
+    _unpack = staticmethod(unpack_features)
+
+
+class NullCache(Generic[Value]):
+    """Remembers nothing; for runs without a cache."""
+
+    def get(self, content_sha256: str, model_key: str) -> Value | None:
+        """Return None."""
+        return None
+
+    def put(self, content_sha256: str, model_key: str, value: Value) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+
+def default_cache_path() -> Path:
+    """Say where scores are remembered: in MLSP_CACHE_DIR if it is set, else in the user's cache folder."""
+    return _cache_folder() / "scores.sqlite"
+
+
+def default_feature_cache_path() -> Path:
+    """Say where features are remembered; beside the scores."""
+    return _cache_folder() / "features.sqlite"
+
+
+def _cache_folder() -> Path:
+    folder = os.environ.get("MLSP_CACHE_DIR")
+    if folder:
+        return Path(folder).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mlsp", appauthor=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCaches:
+    """The two caches of a run.
+
+    Attributes:
+        scores: by model.
+        features: by network.
+    """
+
+    scores: ScoreCache | NullCache[CachedScores]
+    features: FeatureCache | NullCache[CachedFeatures]
+
+
+def no_caches() -> OpenCaches:
+    """Two that remember nothing."""
+    return OpenCaches(NullCache(), NullCache())
+
+
+@contextlib.contextmanager
+def open_caches(*, remember: bool = True) -> Iterator[OpenCaches]:
+    """Open the user's caches, for as long as the block runs.
+
+    Args:
+        remember: False for caches that remember nothing.
+    """
+    if not remember:
+        yield no_caches()
+        return
+    with (
+        ScoreCache.open(default_cache_path()) as scores,
+        FeatureCache.open(default_feature_cache_path()) as features,
+    ):
+        yield OpenCaches(scores, features)

@@ -1,0 +1,206 @@
+"""Stored features -> scores: what a model says of photos whose features are at hand already."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsp.base.arrays import Float32Array
+from mlsp.base.errors import FeatureStoreError, ModelError, PhotoError, SettingsError
+from mlsp.base.parallel import usable_cores
+from mlsp.base.results import ScoreFailure
+from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.store.arrays import FeatureArray
+from mlsp.features.store.store import FeatureStore
+from mlsp.models.model import Model, load_model
+
+# Of float32 features at once: enough to keep the processor busy.
+_BATCH_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Scores of stored features.
+
+    Attributes:
+        source: name of the photo, or the number of the row from 0 where the file has no names.
+        scores: on the scales of the ratings, by the head's name, in the model's order.
+    """
+
+    source: str | int
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows that are read and to be scored, or the row that cannot be read."""
+
+    sources: Sequence[str | int]
+    features: Float32Array | PhotoError
+
+
+class FeaturePredictor:
+    """Scores a file of features by a model; closed by `close` or by `with`.
+
+    A score is the mean over all stored views, within the ends of the ratings' scale, as `mlsp.scoring.scorer.Scorer` gives it of the photo.
+
+    Args:
+        model: name of an installed model, or a folder; it need not hold a network.
+        features: a feature file of ours, whose features must be of the model's kind; or an `.npz` with one array (rows, C) or
+            (rows, views, C) of narrow features, (rows, G, G, C) or (rows, views, G, G, C) of any.
+
+    Attributes:
+        model: the model's record.
+        column: what names a row: `photo`, or `row` for an `.npz`.
+
+    Raises:
+        ModelError: the model is missing or damaged.
+        FeatureStoreError: the feature file cannot be read, or holds features of another kind.
+        SettingsError: the same of an `.npz`.
+    """
+
+    def __init__(self, model: Path | str, features: Path) -> None:
+        self.model: Model = load_model(model)
+        self._heads = [
+            OpenVinoHead(self.model.folder / head.file, threads=usable_cores())
+            for head in self.model.heads
+        ]
+        channels = self._heads[0].channels
+        if any(head.channels != channels for head in self._heads):
+            raise ModelError(
+                f"model {self.model.folder}: its heads read different numbers of channels. Build the model again"
+            )
+        self._source: FeatureArray | FeatureStore
+        self.column: Literal["photo", "row"]
+        if not features.exists():
+            raise SettingsError(f"there is no file of features {features}")
+        if features.suffix.lower() == ".npz":
+            self.column = "row"
+            self._source = FeatureArray(features, grid=self.model.kind.grid, channels=channels)
+        else:
+            self.column = "photo"
+            self._source = _open_store(features, self.model)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file of features."""
+        self._source.close()
+
+    def results(self) -> Iterator[Predicted | ScoreFailure]:
+        """Score all rows.
+
+        Yields:
+            Exactly one result a row, in order. A photo that failed or is still to be extracted, a damaged row, and one that gives no
+            number are `ScoreFailure`.
+
+        Raises:
+            SettingsError: an `.npz` is damaged.
+        """
+        batches = (
+            _store_batches(self._source, self.model)
+            if isinstance(self._source, FeatureStore)
+            else _array_batches(self._source)
+        )
+        for batch in batches:
+            yield from self._predict(batch)
+
+    def _predict(self, batch: _Batch) -> list[Predicted | ScoreFailure]:
+        if isinstance(batch.features, PhotoError):
+            return [_failed(source, batch.features) for source in batch.sources]
+        rows, views = batch.features.shape[:2]
+        each = batch.features.reshape(rows * views, *batch.features.shape[2:])
+        scores = {
+            record.name: head.predict(each).reshape(rows, views).mean(axis=1)
+            for record, head in zip(self.model.heads, self._heads, strict=True)
+        }
+        return [self._result(source, row, scores) for row, source in enumerate(batch.sources)]
+
+    def _result(
+        self, source: str | int, row: int, scores: Mapping[str, Float32Array]
+    ) -> Predicted | ScoreFailure:
+        values: dict[str, float] = {}
+        for record in self.model.heads:
+            value = float(scores[record.name][row])
+            if not math.isfinite(value):
+                error = PhotoError(f"the head {record.name!r} gave {value}, which is no score")
+                return _failed(source, error)
+            values[record.name] = min(max(value, record.lowest), record.highest)
+        return Predicted(source, values)
+
+
+def _open_store(path: Path, model: Model) -> FeatureStore:
+    kind = model.kind
+    if not kind.weights_sha256:
+        # Heads that came without their network: whose features they read is known, but not by which file of weights.
+        with FeatureStore.open(path) as store:
+            kind = replace(kind, weights_sha256=store.layout.kind.weights_sha256)
+    return FeatureStore.open(path, expect=kind)
+
+
+def _store_batches(store: FeatureStore, model: Model) -> Iterator[_Batch]:
+    grid = model.kind.grid
+    layout = store.layout
+    rows = _rows_of_batch(layout.views * grid * grid * sum(layout.level_channels))
+    is_done = np.zeros(len(store), dtype=bool)
+    is_done[store.done()] = True
+    # A row that is not done makes a batch of its own, so that results come in order.
+    start = 0
+    while start < len(store):
+        if not is_done[start]:
+            message = store.photo(start).message
+            why = f"its extraction failed: {message}" if message else "it is not extracted yet"
+            yield _Batch([store.photo_ids[start]], PhotoError(why))
+            start += 1
+            continue
+        window = is_done[start : start + rows]
+        count = len(window) if window.all() else int(np.argmin(window))
+        yield from _read(store, np.arange(start, start + count), model)
+        start += count
+
+
+def _read(store: FeatureStore, indices: NDArray[np.intp], model: Model) -> Iterator[_Batch]:
+    sources = [store.photo_ids[index] for index in indices]
+    try:
+        yield _Batch(sources, store.read_batch(indices, grid=model.kind.grid))
+    except FeatureStoreError as error:
+        if len(indices) == 1:
+            yield _Batch(sources, PhotoError(str(error)))
+            return
+        # One damaged row must not take the others with it.
+        for index in indices:
+            yield from _read(store, np.array([index]), model)
+
+
+def _array_batches(array: FeatureArray) -> Iterator[_Batch]:
+    start = 0
+    for features in array.batches(_rows_of_batch(array.numbers_a_row)):
+        yield _Batch(range(start, start + len(features)), features)
+        start += len(features)
+
+
+def _rows_of_batch(numbers_a_row: int) -> int:
+    return max(1, _BATCH_BYTES // (4 * numbers_a_row))
+
+
+def _failed(source: str | int, error: PhotoError) -> ScoreFailure:
+    return ScoreFailure(Path(source if isinstance(source, str) else f"row {source}"), error)

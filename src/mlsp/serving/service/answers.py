@@ -1,0 +1,142 @@
+"""What the service answers, as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from pydantic import BaseModel, Field
+
+from mlsp.base.errors import (
+    PhotoError,
+    PhotoTooLargeError,
+    PhotoTooSmallError,
+    UnreadablePhotoError,
+    UnsupportedPhotoError,
+)
+from mlsp.base.results import ScoreFailure
+from mlsp.models.model import Model
+from mlsp.scoring.results import ScoreResult
+
+
+class HeadScore(BaseModel):
+    """What one head says."""
+
+    value: float = Field(description="On the scale of the ratings that the head learned from.")
+    percentile: float | None = Field(
+        description="Share of the rated photos that score lower, 0 to 100; null where the model does not know."
+    )
+
+
+class Problem(BaseModel):
+    """Why something could not be done."""
+
+    kind: str = Field(description="For programs.")
+    message: str = Field(description="For people.")
+
+
+class ErrorAnswer(BaseModel):
+    """The answer to a request that failed."""
+
+    error: Problem
+
+
+class PhotoScores(BaseModel):
+    """Scores of a photo."""
+
+    photo: str | None = Field(description="The name that was sent with it, if any.")
+    overall: float = Field(description="Mean of the percentiles, 0 to 100.")
+    scores: dict[str, HeadScore] = Field(description="By the head's name.")
+    width: int = Field(description="Of the upright photo, in pixels.")
+    height: int
+    model: str
+
+
+class FailedPhoto(BaseModel):
+    """A photo of several that could not be scored."""
+
+    photo: str | None
+    error: Problem
+
+
+class ScoresAnswer(BaseModel):
+    """One result for each photo of a list, in its order."""
+
+    results: list[PhotoScores | FailedPhoto]
+
+
+class HeadAnswer(BaseModel):
+    """A head of the model."""
+
+    meaning: str
+    lowest: float
+    highest: float
+    ratings: str
+
+
+class ModelAnswer(BaseModel):
+    """The model that scores."""
+
+    name: str
+    version: str
+    fingerprint: str
+    summary: str
+    license: str
+    limits: list[str]
+    heads: dict[str, HeadAnswer]
+
+
+# Most special first.
+_KINDS: tuple[tuple[type[PhotoError], HTTPStatus, str], ...] = (
+    (PhotoTooSmallError, HTTPStatus.UNPROCESSABLE_ENTITY, "photo_too_small"),
+    (PhotoTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_pixels"),
+    (UnsupportedPhotoError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_photo"),
+    (UnreadablePhotoError, HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable_photo"),
+    (PhotoError, HTTPStatus.INTERNAL_SERVER_ERROR, "not_scored"),
+)
+
+
+def problem(failed: ScoreFailure) -> tuple[HTTPStatus, Problem]:
+    """Status and words for a photo that could not be scored."""
+    status, kind = next(
+        (status, kind) for error, status, kind in _KINDS if isinstance(failed.error, error)
+    )
+    return status, Problem(kind=kind, message=str(failed.error))
+
+
+def photo_scores(scored: ScoreResult, name: str | None, model: str) -> PhotoScores:
+    """A photo's scores for JSON, which has no NaN."""
+    scores: Mapping[str, HeadScore] = {
+        head: HeadScore(
+            value=score.value,
+            percentile=None if math.isnan(score.percentile) else score.percentile,
+        )
+        for head, score in scored.scores.items()
+    }
+    return PhotoScores(
+        photo=name,
+        overall=scored.overall,
+        scores=dict(scores),
+        width=scored.width,
+        height=scored.height,
+        model=model,
+    )
+
+
+def model_answer(model: Model) -> ModelAnswer:
+    """A model's card."""
+    return ModelAnswer(
+        name=model.name,
+        version=model.version,
+        fingerprint=model.fingerprint,
+        summary=model.card.summary,
+        license=model.card.license,
+        limits=list(model.card.limits),
+        heads={
+            head.name: HeadAnswer(
+                meaning=head.meaning, lowest=head.lowest, highest=head.highest, ratings=head.ratings
+            )
+            for head in model.heads
+        },
+    )

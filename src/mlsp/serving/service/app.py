@@ -1,0 +1,282 @@
+"""The service's routes.
+
+    POST /v1/scores    a photo as the body, or several as multipart/form-data -> scores
+    GET  /v1/model     the model's card
+    GET  /health       the process lives
+    GET  /ready        it takes photos
+    GET  /metrics      for Prometheus
+    GET  /openapi.json all of this for programs
+
+Every error is `{"error": {"kind", "message"}}`: 400 no photo or a malformed form, 401 no token, 408 sent too slowly, 413 too many bytes, pixels or photos,
+415 not in a format that is read, 422 damaged or too small, 503 the queue is full or the service stops, 504 not scored in time. Of several photos each
+has its own result or error, and the answer is 200.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from http import HTTPStatus
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+
+from mlsp.base.results import ScoreFailure
+from mlsp.features.engines.batching_engine import BatchSettings
+from mlsp.scoring.results import ScoreResult
+from mlsp.scoring.scorer import Scorer
+from mlsp.serving.service.answers import (
+    ErrorAnswer,
+    FailedPhoto,
+    ModelAnswer,
+    PhotoScores,
+    Problem,
+    ScoresAnswer,
+    model_answer,
+    photo_scores,
+    problem,
+)
+from mlsp.serving.service.limits import Limits, Refusal
+from mlsp.serving.service.scoring_queue import QueueFullError, ScoringQueue
+from mlsp.serving.service.settings import ServiceSettings
+from mlsp.serving.service.telemetry import LOGGER, Metrics
+
+_FORM = "multipart/form-data"
+_FIELD = "photos"
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_REQUEST_BODY = {
+    "required": True,
+    "description": "A photo's file; or several, each a part named `photos` of a form.",
+    "content": {
+        "application/octet-stream": _BINARY,
+        "image/*": _BINARY,
+        _FORM: {
+            "schema": {
+                "type": "object",
+                "required": [_FIELD],
+                "properties": {
+                    _FIELD: {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"type": "string", "format": "binary"},
+                    }
+                },
+            }
+        },
+    },
+}
+_SAID = {
+    400: "no photo, or a malformed form",
+    401: "no token, or a wrong one",
+    408: "sent too slowly",
+    413: "too many bytes, pixels or photos",
+    415: "not in a format that is read",
+    422: "damaged, or too small",
+    500: "the model gave no score",
+    503: "the queue is full",
+    504: "not scored in time",
+}
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer, "description": words} for status, words in _SAID.items()
+}
+_GUARDED: dict[int | str, dict[str, Any]] = {status: _ERRORS[status] for status in (401, 408, 413)}
+
+
+class Service:
+    """A scorer behind HTTP.
+
+    Args:
+        scorer: scores; its cache, if it has one, is used.
+        workers: photos decoded and scored at the same time; batches, if the scorer or the settings want them, are filled by more.
+        settings: limits.
+
+    Attributes:
+        application: for an ASGI server.
+        metrics: what has been served.
+        is_draining: whether it is to stop; `/ready` says so.
+    """
+
+    def __init__(self, scorer: Scorer, *, workers: int, settings: ServiceSettings) -> None:
+        self._model = scorer.model
+        self._settings = settings
+        self.metrics = Metrics()
+        threads = workers
+        batches = scorer.batches or BatchSettings(1)
+        photos = batches.most_photos if settings.batch_photos is None else settings.batch_photos
+        if photos > 1 or scorer.batches is not None:
+            batches = replace(batches, most_photos=photos, wait_ms=settings.batch_wait_ms)
+            scorer = scorer.in_batches(batches, computing=self.metrics.batches.observe)
+            threads = scorer.threads
+        self._queue = ScoringQueue(scorer, threads=threads, size=settings.queue_size)
+        self.metrics.waiting.set_function(lambda: self._queue.held)
+        self.is_draining = False
+        self.application = Limits(self._routes(), settings, self.metrics)
+
+    def _routes(self) -> FastAPI:
+        app = FastAPI(
+            title="mlsp",
+            version=version("mlsp"),
+            description="Scores photos as people would.",
+            docs_url=None,
+            redoc_url=None,
+            lifespan=self._lifespan,
+        )
+        app.add_exception_handler(HTTPException, _say_http_error)
+        app.add_exception_handler(Refusal, _say_refusal)
+        app.add_exception_handler(Exception, _say_fault)
+        app.post(
+            "/v1/scores",
+            responses=_ERRORS,
+            openapi_extra={"requestBody": _REQUEST_BODY},
+            response_model=PhotoScores | ScoresAnswer,
+        )(self._scores)
+        app.get("/v1/model", responses=_GUARDED)(self._model_card)
+        app.get("/health", response_class=PlainTextResponse)(self._health)
+        app.get(
+            "/ready", response_class=PlainTextResponse, responses={503: {"description": "stopping"}}
+        )(self._ready)
+        app.get("/metrics", response_class=PlainTextResponse, responses=_GUARDED)(self._metrics)
+        return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        LOGGER.info("ready", extra={"fields": {"model": self._model.name}})
+        yield
+        self.is_draining = True
+        await asyncio.to_thread(self._queue.close)
+        LOGGER.info("stopped")
+
+    async def _health(self) -> PlainTextResponse:
+        """The process lives."""
+        return PlainTextResponse("ok")
+
+    async def _ready(self) -> PlainTextResponse:
+        """It takes photos."""
+        if self.is_draining:
+            return PlainTextResponse("stopping", HTTPStatus.SERVICE_UNAVAILABLE)
+        return PlainTextResponse("ok")
+
+    async def _metrics(self) -> Response:
+        """For Prometheus."""
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    async def _model_card(self) -> ModelAnswer:
+        """The model that scores."""
+        return model_answer(self._model)
+
+    async def _scores(self, request: Request) -> Any:
+        """Score a photo, or several."""
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type == _FORM:
+            named = await self._form(request)
+            results = await self._score([content for _, content in named])
+            return ScoresAnswer(
+                results=[
+                    self._one_of_several(result, name)
+                    for (name, _), result in zip(named, results, strict=True)
+                ]
+            )
+        content = await request.body()
+        if not content:
+            raise Refusal(
+                HTTPStatus.BAD_REQUEST,
+                "no_photo",
+                f"the request has no body: send a photo's file, or several as {_FORM}, each a part named {_FIELD!r}",
+            )
+        (result,) = await self._score([content])
+        if isinstance(result, ScoreFailure):
+            status, said = problem(result)
+            raise Refusal(status, said.kind, said.message)
+        return photo_scores(result, None, self._model.name)
+
+    async def _form(self, request: Request) -> list[tuple[str, bytes]]:
+        """Names and contents of a form's photos."""
+        most = self._settings.max_photos
+        # One more, so that too many are told from a form that is malformed.
+        async with request.form(
+            max_files=most + 1, max_fields=8, max_part_size=self._settings.max_bytes
+        ) as form:
+            parts = form.getlist(_FIELD)
+            files = [part for part in parts if not isinstance(part, str)]
+            if not files or len(files) < len(parts):
+                raise Refusal(
+                    HTTPStatus.BAD_REQUEST,
+                    "no_photo",
+                    f"the form has no files named {_FIELD!r}: send each photo as such a part, with a filename",
+                )
+            if len(files) > most:
+                raise Refusal(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    "too_many_photos",
+                    f"a request may have at most {most} photos: send several requests",
+                )
+            return [(file.filename or "", await file.read()) for file in files]
+
+    async def _score(self, contents: Sequence[bytes]) -> list[ScoreResult | ScoreFailure]:
+        try:
+            self._queue.reserve(len(contents))
+        except QueueFullError:
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "queue_full",
+                "too many photos are waiting: try again in a second",
+            ) from None
+        waiting = [self._queue.score(content, Path("photo")) for content in contents]
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                results = await asyncio.gather(*waiting)
+        except TimeoutError:
+            self.metrics.photos.labels("timeout").inc(len(contents))
+            raise Refusal(
+                HTTPStatus.GATEWAY_TIMEOUT,
+                "timeout",
+                f"not scored within {self._settings.timeout_s:g} s: try again, with fewer photos",
+            ) from None
+        for result in results:
+            outcome = problem(result)[1].kind if isinstance(result, ScoreFailure) else "scored"
+            self.metrics.photos.labels(outcome).inc()
+        return results
+
+    def _one_of_several(
+        self, result: ScoreResult | ScoreFailure, name: str
+    ) -> PhotoScores | FailedPhoto:
+        if isinstance(result, ScoreFailure):
+            return FailedPhoto(photo=name, error=problem(result)[1])
+        return photo_scores(result, name, self._model.name)
+
+
+def _error(
+    status: int, kind: str, message: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    answer = ErrorAnswer(error=Problem(kind=kind, message=message))
+    return JSONResponse(answer.model_dump(), status, headers)
+
+
+async def _say_refusal(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for it
+    headers = {"retry-after": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return _error(error.status, error.kind, error.message, headers)
+
+
+async def _say_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    if isinstance(error.__context__, MultiPartException):
+        return _error(
+            error.status_code, "malformed_form", f"the form cannot be read: {error.detail}"
+        )
+    kind = HTTPStatus(error.status_code).name.lower()
+    message = f"{request.method} {request.url.path}: {error.detail}; see /openapi.json"
+    return _error(error.status_code, kind, message, dict(error.headers or {}))
+
+
+async def _say_fault(_: Request, error: Exception) -> JSONResponse:
+    LOGGER.error("fault", exc_info=error)
+    return _error(500, "fault", "the service failed; its log says why")

@@ -1,0 +1,195 @@
+"""What a request must keep to before the application sees it: the token, the size, the time to send it. And its line in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from mlsp.serving.service.settings import ServiceSettings
+from mlsp.serving.service.telemetry import LOGGER, Metrics
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
+
+# Whoever watches the service need not know the token; what they say is no secret.
+OPEN_PATHS = frozenset({"/health", "/ready"})
+KNOWN_PATHS = frozenset({"/v1/scores", "/v1/model", "/metrics", "/openapi.json", *OPEN_PATHS})
+
+
+class Refusal(Exception):  # noqa: N818 - an answer
+    """A request that is answered without the application.
+
+    Attributes:
+        status: HTTP's.
+        kind: for programs.
+        message: for people.
+    """
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.kind, self.message = status, kind, message
+
+
+@dataclass(slots=True)
+class _Held:
+    """Bytes of a request's body that are in memory."""
+
+    size: int = 0
+
+
+class Limits:
+    """Stands before the application.
+
+    Args:
+        application: gets the requests that may pass, each with its whole body.
+        settings: the limits.
+        metrics: counts the answers.
+    """
+
+    def __init__(
+        self, application: Application, settings: ServiceSettings, metrics: Metrics
+    ) -> None:
+        self._application = application
+        self._settings = settings
+        self._metrics = metrics
+        self._held_bytes = 0
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request, or let the application do it."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request = uuid.uuid4().hex[:16]
+        answered = 0
+
+        async def note(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                answered = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request.encode()),
+                ]
+            await send(message)
+
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in scope["headers"]
+        }
+        held = _Held()
+        try:
+            self._check_token(scope["path"], headers)
+            pieces = await self._body(headers, receive, held)
+            await self._application(scope, _replay(pieces, receive), note)
+        except Refusal as refusal:
+            await _answer(note, refusal)
+        except ConnectionResetError:
+            answered = 499
+        finally:
+            self._held_bytes -= held.size
+            self._note(scope, request, answered or 500, time.perf_counter() - started, held.size)
+
+    def _check_token(self, path: str, headers: dict[str, str]) -> None:
+        if self._settings.token is None or path in OPEN_PATHS:
+            return
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        expected = self._settings.token.encode()
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            token.strip().encode("utf-8", "replace"), expected
+        ):
+            raise Refusal(401, "unauthorized", "expected the header Authorization: Bearer TOKEN")
+
+    async def _body(self, headers: dict[str, str], receive: Receive, held: _Held) -> deque[bytes]:
+        """Read a body while it is within the limits, in the pieces in which it comes."""
+        limit = self._settings.max_bytes
+        too_large = Refusal(
+            413, "too_many_bytes", f"the request's body must have at most {limit:,} bytes"
+        )
+        announced = headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > limit:
+            raise too_large
+        pieces: deque[bytes] = deque()
+        try:
+            async with asyncio.timeout(self._settings.upload_timeout_s):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ConnectionResetError
+                    pieces.append(message.get("body", b""))
+                    held.size += len(pieces[-1])
+                    self._held_bytes += len(pieces[-1])
+                    if held.size > limit:
+                        raise too_large
+                    if self._held_bytes > self._settings.max_held_bytes:
+                        raise Refusal(
+                            503,
+                            "memory_full",
+                            "too much is being sent at once: try again in a second",
+                        )
+                    if not message.get("more_body"):
+                        return pieces
+        except TimeoutError:
+            raise Refusal(
+                408,
+                "upload_timeout",
+                f"the request was not sent within {self._settings.upload_timeout_s:g} s",
+            ) from None
+
+    def _note(
+        self, scope: Message, request: str, status: int, seconds: float, sent_bytes: int
+    ) -> None:
+        # Paths that are not ours would make a counter each.
+        path = scope["path"] if scope["path"] in KNOWN_PATHS else "other"
+        self._metrics.requests.labels(path, str(status)).inc()
+        self._metrics.seconds.labels(path).observe(seconds)
+        fields = {
+            "request": request,
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "bytes": sent_bytes,
+            "milliseconds": round(1000 * seconds, 1),
+            "client": (scope.get("client") or ("",))[0],
+        }
+        LOGGER.info("answered", extra={"fields": fields})
+
+
+def _replay(pieces: deque[bytes], receive: Receive) -> Receive:
+    """Give a body again; its pieces are let go as the application takes them."""
+    is_sent = False
+
+    async def replay() -> Message:
+        nonlocal is_sent
+        if is_sent:
+            return await receive()
+        piece = pieces.popleft()
+        is_sent = not pieces
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+    return replay
+
+
+async def _answer(send: Send, refusal: Refusal) -> None:
+    content = json.dumps({"error": {"kind": refusal.kind, "message": refusal.message}}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        # What is left of the body is not read.
+        (b"connection", b"close"),
+    ]
+    if refusal.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if refusal.status == 503:
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

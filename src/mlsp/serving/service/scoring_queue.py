@@ -1,0 +1,71 @@
+"""Photos of all requests in one bounded queue, scored side by side.
+
+Photos of many small requests and of one large one keep all cores busy alike. Which of them go through the network together, if any, is the scorer's
+affair (`Scorer.in_batches`): a thread brings its photo and waits for its scores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mlsp.base.results import ScoreFailure
+from mlsp.scoring.results import ScoreResult
+from mlsp.scoring.scorer import Scorer
+
+
+class QueueFullError(Exception):
+    """No more photos can wait."""
+
+
+class ScoringQueue:
+    """Scores photos in threads.
+
+    Args:
+        scorer: scores them.
+        threads: photos that the scorer gets at the same time.
+        size: photos that may wait.
+    """
+
+    def __init__(self, scorer: Scorer, *, threads: int, size: int) -> None:
+        self._scorer = scorer
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="mlsp-service")
+        self._limit = threads + size
+        self._lock = threading.Lock()
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """Photos that wait or are being scored."""
+        return self._held
+
+    def reserve(self, photos: int) -> None:
+        """Take places for the photos of a request; each is given back when its photo is done, or by `release`.
+
+        Raises:
+            QueueFullError: there are not so many.
+        """
+        with self._lock:
+            if self._held + photos > self._limit:
+                raise QueueFullError
+            self._held += photos
+
+    def release(self, photos: int) -> None:
+        """Give places back that no photo took."""
+        with self._lock:
+            self._held -= photos
+
+    async def score(self, content: bytes, source: Path) -> ScoreResult | ScoreFailure:
+        """Score a photo for which a place was taken.
+
+        A caller that stops waiting does not stop a photo that has begun, which still holds its place; one that has not begun is dropped.
+        """
+        future = self._pool.submit(self._scorer.score_content, content, source=source)
+        future.add_done_callback(lambda _: self.release(1))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait for the rest."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,105 @@
+"""The service's process: sockets, signals, the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+import uvicorn
+
+from mlsp.base.errors import SettingsError
+from mlsp.scoring.scorer import Scorer
+from mlsp.serving.service.app import Service
+from mlsp.serving.service.settings import ServiceSettings
+from mlsp.serving.service.telemetry import log_to
+
+_WAITING_CONNECTIONS = 2048
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def check_access(host: str, settings: ServiceSettings, *, is_open: bool) -> None:
+    """Refuse to serve the network without a token by accident.
+
+    Raises:
+        SettingsError: `host` is not this machine's own, there is no token, and `is_open` does not say that this is meant.
+    """
+    if host not in LOOPBACK and settings.token is None and not is_open:
+        raise SettingsError(
+            f"anyone who reaches {host} could use the service: set MLSP_SERVICE_TOKEN, or say --no-token if that is meant"
+        )
+
+
+def serve_http(
+    scorer: Scorer,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    settings: ServiceSettings,
+    started: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; then requests in progress are finished, within `settings.drain_s`.
+
+    Args:
+        scorer: scores.
+        host: address to listen at.
+        port: 0 for a free one.
+        workers: photos decoded and scored at the same time.
+        settings: limits.
+        started: told the address once it listens.
+
+    Call it from the main thread, which gets the signals.
+
+    Raises:
+        SettingsError: the address cannot be listened at.
+    """
+    service = Service(scorer, workers=workers, settings=settings)
+    log_to(sys.stderr)
+    config = uvicorn.Config(
+        service.application,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    listener = _listen(host, port)
+    bound_host, bound_port = listener.getsockname()[:2]
+    shown = f"[{bound_host}]" if ":" in bound_host else bound_host
+    started(f"http://{shown}:{bound_port}")
+    # uvicorn sends the signal to itself again once all is done; asked to stop and stopped is no failure.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Listen at an address.
+
+    Raises:
+        SettingsError: it is in use, or not this machine's.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        # The protocol is named because asyncio switches Nagle's delay off only then, which costs 40 ms an answer.
+        listener = socket.socket(family, kind, socket.IPPROTO_TCP)
+        try:
+            if os.name == "posix":
+                # The port of a server that has just ended can be had again.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_WAITING_CONNECTIONS)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen at {host}:{port} ({error.strerror}): name another by --host and --port"
+        ) from error
+    return listener

@@ -1,0 +1,303 @@
+"""The application behind the page: JSON for what is known of the photos, pictures of them, and what the user says.
+
+    GET  /, /static/{name}                the page
+    GET  /api/status                      progress, columns, counts, what can be undone
+    GET  /api/photos?since=&limit=        rows that changed after a revision: 0 for all, again while `more`
+    GET  /api/thumbnail/{id}?v=           JPEG of at most 30 kB
+    GET  /api/photo/{id}?side=&v=         JPEG to look at full-screen
+    GET  /api/explain/{id}/{head}         PNG: what raised and lowered the score
+    POST /api/ratings                     {id, stars?, flag?}: a field left out stays as it was, null clears it
+    POST /api/comparisons                 {better, worse}
+    POST /api/undo                        {}: the last rating or comparison, as often as there are some
+    GET  /api/pair?skip=                  two photos to compare; skip=3,17 never to be asked about again
+    POST /api/learn, GET /api/learn       learns the user's own taste in a thread; how far it is
+    POST /api/learn/save                  {name}: keeps it as a model, and shows its scores
+    GET  /api/export.csv?all=             ratings and scores
+    GET  /api/comparisons.csv             comparisons
+    POST /api/export/xmp                  {overwrite, convention}: stars and rejects into sidecars
+
+A row is an array of `mlsp.serving.web.collection.FIELDS`. What goes wrong is `{"error": message}`, to be shown as it is. Photos are named
+by numbers only; `mlsp.serving.web.security` decides which requests come here at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from mlsp.base.errors import MlspError, ModelError, PhotoError, SettingsError
+from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
+from mlsp.serving.web.bodies import ComparisonBody, Nothing, RatingBody, SaveBody, XmpBody
+from mlsp.serving.web.collection import FIELDS, Entry
+from mlsp.serving.web.learning import BusyError, NotBetterError
+from mlsp.serving.web.page_controller import PageController
+from mlsp.serving.web.pictures import PictureCache, preview
+from mlsp.serving.web.security import Access, Application, AuthMiddleware
+from mlsp.serving.web.static_files import PAGE, static_files
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_SIDE, _LEAST_SIDE, _DEFAULT_SIDE = 4096, 64, 1600
+_MOST_ROWS, _DEFAULT_ROWS = 20_000, 5_000
+_THUMBNAIL_BYTES, _PREVIEW_BYTES = 128_000_000, 64_000_000
+_SKIP = r"^\d{1,9},\d{1,9}$"
+_MOST_ID = 2**31
+
+
+def create_app(desk: PageController, access: Access) -> Application:
+    """Make the application.
+
+    Args:
+        desk: the photos, and what can be done with them.
+        access: who may use it.
+
+    Returns:
+        An ASGI application.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    _add_errors(app)
+    _add_page(app)
+    _add_photos(app, desk)
+    _add_pictures(app, desk)
+    _add_ratings(app, desk)
+    _add_exports(app, desk)
+    _add_learning(app, desk)
+    return AuthMiddleware(app, access)
+
+
+def _add_errors(app: FastAPI) -> None:
+    def failed(status: int, message: str) -> JSONResponse:
+        return JSONResponse({"error": message}, status)
+
+    @app.exception_handler(StarletteHTTPException)
+    async def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
+        detail = "there is no such page" if error.detail == "Not Found" else str(error.detail)
+        return failed(error.status_code, detail)
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong_request(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or "what was sent"
+        return failed(422, f"{where}: {first['msg']}")
+
+    @app.exception_handler(MlspError)
+    async def our_error(_: Request, error: MlspError) -> JSONResponse:
+        if isinstance(error, PhotoError):
+            return failed(404, str(error))
+        if isinstance(error, BusyError | NotBetterError | ModelError):
+            return failed(409, str(error))
+        return failed(400 if isinstance(error, SettingsError) else 500, str(error))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_: Request, error: Exception) -> JSONResponse:
+        _log.error("a request failed", exc_info=error)
+        return failed(500, f"mlsp serve failed ({type(error).__name__}): its terminal says more")
+
+
+def _add_page(app: FastAPI) -> None:
+    files = static_files()
+
+    def file(name: str) -> Response:
+        if name not in files:
+            raise HTTPException(404, "there is no such file")
+        found, media_type = files[name]
+        headers = {"cache-control": "no-cache"}
+        return Response(found.read_bytes(), media_type=media_type, headers=headers)
+
+    @app.get("/")
+    def page() -> Response:
+        return file(PAGE)
+
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        return file(name)
+
+
+def _add_photos(app: FastAPI, desk: PageController) -> None:
+    about = {
+        "version": version("mlsp"),
+        "model": desk.model,
+        "root": desk.shown_root,
+    }
+
+    @app.get("/api/status")
+    def status() -> dict[str, Any]:
+        rated, compared = desk.rated.counts()
+        return {
+            **about,
+            "columns": desk.collection.columns,
+            "heads": desk.heads(),
+            "scoring": asdict(desk.scoring.progress()),
+            "revision": desk.collection.revision,
+            "ratings": {
+                "file": os.fsencode(desk.rated.ratings.path).decode("utf-8", "replace"),
+                "photos": rated,
+                "comparisons": compared,
+            },
+            "undo": desk.rated.undoable(),
+            "learn": desk.learner.status(),
+            "can": {"xmp": True, "explain": True, "learn": True},
+        }
+
+    # Not in the pool of threads, where pictures might keep it waiting: the rows are encoded already.
+    @app.get("/api/photos")
+    async def photos(
+        since: Annotated[int, Query(ge=0, le=_MOST_ID)] = 0,
+        limit: Annotated[int, Query(ge=1, le=_MOST_ROWS)] = _DEFAULT_ROWS,
+    ) -> Response:
+        changes = desk.collection.changes(since, limit)
+        head = json.dumps(
+            {
+                "revision": changes.revision,
+                "more": changes.more,
+                "columns": changes.columns,
+                "fields": FIELDS,
+            }
+        )
+        content = b"".join((head[:-1].encode(), b',"rows":[', b",".join(changes.rows), b"]}"))
+        return Response(content, media_type="application/json")
+
+
+def _add_pictures(app: FastAPI, desk: PageController) -> None:
+    # A pool of their own: decoding must not keep ratings waiting.
+    pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="mlsp-pictures")
+    thumbnails, previews = PictureCache(_THUMBNAIL_BYTES), PictureCache(_PREVIEW_BYTES)
+
+    async def answer(
+        request: Request, entry: Entry, v: str, cache: PictureCache, side: int | None
+    ) -> Response:
+        tag = f'"{entry.version}-{entry.id}-{side or 0}"'
+        # `v` names the content, so that with it a picture never changes.
+        lasts = "max-age=3600" if v and v == entry.version else "no-cache"
+        headers = {"etag": tag, "cache-control": f"private, {lasts}"}
+        if entry.version and request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+
+        def make() -> bytes:
+            return thumbnail(entry.source) if side is None else preview(entry.source, side)
+
+        def picture() -> bytes:
+            return cache.get((entry.id, side), make)
+
+        content = await asyncio.get_running_loop().run_in_executor(pool, picture)
+        return Response(content, media_type=THUMBNAIL_MEDIA_TYPE, headers=headers)
+
+    @app.get("/api/thumbnail/{id_}")
+    async def small(request: Request, id_: int, v: str = "") -> Response:
+        return await answer(request, desk.entry(id_), v, thumbnails, None)
+
+    @app.get("/api/photo/{id_}")
+    async def large(
+        request: Request,
+        id_: int,
+        side: Annotated[int, Query(ge=_LEAST_SIDE, le=_LONGEST_SIDE)] = _DEFAULT_SIDE,
+        v: str = "",
+    ) -> Response:
+        return await answer(request, desk.entry(id_), v, previews, side)
+
+    @app.get("/api/explain/{id_}/{head}")
+    async def explain(id_: int, head: str) -> Response:
+        entry = desk.entry(id_)
+        content = await asyncio.get_running_loop().run_in_executor(
+            pool,
+            lambda: previews.get(
+                (id_, head, desk.learner.scorer), lambda: desk.heat_map(entry, head)
+            ),
+        )
+        return Response(content, media_type="image/png")
+
+
+def _add_ratings(app: FastAPI, desk: PageController) -> None:
+    rated, collection = desk.rated, desk.collection
+
+    @app.post("/api/ratings")
+    def rate(body: RatingBody) -> dict[str, Any]:
+        entry = desk.entry(body.id)
+        given = {name: getattr(body, name) for name in body.model_fields_set - {"id"}}
+        said = rated.rate(entry, given)
+        return {
+            "id": entry.id,
+            **asdict(said),
+            "revision": collection.revision,
+            "undo": rated.undoable(),
+        }
+
+    @app.post("/api/comparisons")
+    def compare(body: ComparisonBody) -> dict[str, Any]:
+        rated.compare(desk.entry(body.better), desk.entry(body.worse))
+        return {
+            "comparisons": rated.counts()[1],
+            "revision": collection.revision,
+            "undo": rated.undoable(),
+        }
+
+    @app.post("/api/undo")
+    def undo(_: Nothing) -> dict[str, Any]:
+        text, ids = rated.undo()
+        return {
+            "undone": text,
+            "ids": ids,
+            "revision": collection.revision,
+            "undo": rated.undoable(),
+        }
+
+    @app.get("/api/pair")
+    def pair(skip: Annotated[str | None, Query(pattern=_SKIP)] = None) -> dict[str, Any]:
+        if skip is not None:
+            one, other = (desk.entry(int(id_)) for id_ in skip.split(","))
+            rated.skip(one, other)
+        found, why, message = desk.question()
+        return {
+            "pair": None if found is None else [entry.id for entry in found],
+            "why": why,
+            "comparisons": rated.counts()[1],
+            "message": message,
+        }
+
+
+def _add_exports(app: FastAPI, desk: PageController) -> None:
+    def file(text: str, name: str) -> Response:
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        # Bytes of names that are no text come out as they are on disk, as in the reports.
+        content = text.encode("utf-8", "surrogateescape")
+        return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+
+    @app.get("/api/export.csv")
+    def ratings(everything: Annotated[bool, Query(alias="all")] = False) -> Response:
+        return file(desk.rated.ratings_csv(everything=everything), "ratings.csv")
+
+    @app.get("/api/comparisons.csv")
+    def comparisons() -> Response:
+        return file(desk.rated.comparisons_csv(), "comparisons.csv")
+
+    @app.post("/api/export/xmp")
+    def xmp(body: XmpBody) -> dict[str, Any]:
+        written = desk.write_sidecars(overwrite=body.overwrite, convention=body.convention)
+        return asdict(written)
+
+
+def _add_learning(app: FastAPI, desk: PageController) -> None:
+    @app.get("/api/learn")
+    def learning() -> dict[str, Any]:
+        return desk.learner.status()
+
+    @app.post("/api/learn", status_code=202)
+    def learn(_: Nothing) -> dict[str, Any]:
+        desk.learner.start()
+        return desk.learner.status()
+
+    @app.post("/api/learn/save")
+    def save(body: SaveBody) -> dict[str, str]:
+        name, folder = desk.learner.save(body.name)
+        return {"name": name, "folder": str(folder)}

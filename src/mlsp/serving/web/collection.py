@@ -1,0 +1,287 @@
+"""The photos of a page, as far as they are scored, and what of them has changed since a browser last asked.
+
+ScoreResult, ScoreFailure ─ add ─┐
+stars and flags ─ say ┼─ rows: one JSON array a photo, encoded when it changes ─ changes: those after a revision, joined
+another head ─ extend ┘
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from mlsp.base.results import ScoreFailure
+from mlsp.base.text import printable
+from mlsp.personal.user_ratings import Flag
+from mlsp.photos.capture_time import capture_time
+from mlsp.scoring.results import Score, ScoreResult
+
+FIELDS = (
+    "id", "photo", "folder", "captured", "width", "height", "overall", "scores", "failed", "stars", "flag", "version",
+    "captured_is_file_time",
+)  # fmt: skip
+# Enough of the SHA-256 to tell the versions of a photo apart.
+_VERSION_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A photo of the page.
+
+    Attributes:
+        id: its number; browsers name photos by nothing else.
+        source: the photo.
+        shown: its path below the folder of all, safe to show.
+        folder: of `shown`; empty for the uppermost.
+        captured: local time in ISO form.
+        captured_is_file_time: whether only the file says so.
+        result: its scores, or why there are none.
+        scores: of all columns so far.
+    """
+
+    id: int
+    source: Path
+    shown: str
+    folder: str
+    captured: str | None
+    captured_is_file_time: bool
+    result: ScoreResult | ScoreFailure
+    scores: Mapping[str, Score]
+
+    @property
+    def sha256(self) -> str:
+        """Of the file when it was scored; empty for one that could not be."""
+        return self.result.content_sha256 if isinstance(self.result, ScoreResult) else ""
+
+    @property
+    def version(self) -> str:
+        """Changes when the file does."""
+        return self.sha256[:_VERSION_DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the user said of a photo."""
+
+    stars: int | None = None
+    flag: Flag | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Rows that changed.
+
+    Attributes:
+        revision: up to which these are; the next question goes on from there.
+        more: whether there are more already.
+        columns: names of the scores, in the rows' order.
+        rows: JSON arrays of `FIELDS`, each photo once.
+    """
+
+    revision: int
+    more: bool
+    columns: tuple[str, ...]
+    rows: tuple[bytes, ...]
+
+
+class Collection:
+    """The photos of a page. Safe for several threads.
+
+    Args:
+        sources: all photos, also those that are not scored yet.
+        said: what the user said before, by the content of photos.
+    """
+
+    def __init__(self, sources: Sequence[Path], said: Mapping[str, Said]) -> None:
+        # Absolute: with these paths ratings are kept and exported.
+        self.sources = tuple(Path(os.path.abspath(source)) for source in sources)
+        self.root = _common_folder(self.sources)
+        self._lock = threading.Lock()
+        self._said = dict(said)
+        self._columns: tuple[str, ...] = ()
+        self._entries: dict[int, Entry] = {}
+        self._rows: dict[int, bytes] = {}
+        self._ids: dict[str, list[int]] = {}
+        # A photo's number for each change; the revision is how many there were.
+        self._log: list[int] = []
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the scores, in the order of the rows."""
+        return self._columns
+
+    @property
+    def revision(self) -> int:
+        """How many changes there were."""
+        return len(self._log)
+
+    def begin(self, columns: Sequence[str], *, instead_of: Sequence[str] = ()) -> None:
+        """Name the scores that results will have.
+
+        Args:
+            columns: their names.
+            instead_of: those of earlier results, which go; all others stay.
+        """
+        with self._lock:
+            gone = {*columns, *instead_of}
+            before = self._columns
+            self._columns = (*columns, *(name for name in before if name not in gone))
+            if before not in ((), self._columns):
+                for entry in self._entries.values():
+                    self._change(entry)
+
+    def add(self, id_: int, result: ScoreResult | ScoreFailure) -> None:
+        """Show a photo, or show it anew: a score that the result does not have stays while the photo's file does.
+
+        Args:
+            id_: its place in `sources`.
+            result: of scoring it.
+        """
+        shown, folder = _names(result.source, self.root)
+        captured, is_file_time = _captured(result.source)
+        scores = result.scores if isinstance(result, ScoreResult) else {}
+        entry = Entry(id_, result.source, shown, folder, captured, is_file_time, result, scores)
+        with self._lock:
+            before = self._entries.get(id_)
+            if before is not None and before.sha256 == entry.sha256:
+                entry = replace(entry, scores={**before.scores, **entry.scores})
+            else:
+                if before is not None and before.sha256:
+                    self._ids[before.sha256].remove(id_)
+                if entry.sha256:
+                    self._ids.setdefault(entry.sha256, []).append(id_)
+            self._change(entry)
+
+    def extend(self, column: str, scores: Mapping[int, Score]) -> None:
+        """Show one more score of photos.
+
+        Args:
+            column: its name.
+            scores: by the photos' numbers; in place of those that they had.
+        """
+        with self._lock:
+            is_new = column not in self._columns
+            if is_new:
+                self._columns = (*self._columns, column)
+            for id_ in list(self._entries) if is_new else scores:
+                entry = self._entries[id_]
+                found = {column: scores[id_]} if id_ in scores else {}
+                self._change(replace(entry, scores={**entry.scores, **found}))
+
+    def say(self, sha256: str, said: Said) -> list[int]:
+        """Show what the user says of a photo.
+
+        Args:
+            sha256: of its file.
+            said: in place of what was said before.
+
+        Returns:
+            The numbers of all photos with this content.
+        """
+        with self._lock:
+            self._said[sha256] = said
+            ids = list(self._ids.get(sha256, ()))
+            for id_ in ids:
+                self._change(self._entries[id_])
+        return ids
+
+    def said(self, sha256: str) -> Said:
+        """What the user said of a photo."""
+        return self._said.get(sha256, Said())
+
+    def ids(self, sha256: str) -> list[int]:
+        """Numbers of the photos with this content, the first to be scored first."""
+        with self._lock:
+            return list(self._ids.get(sha256, ()))
+
+    def entry(self, id_: int) -> Entry | None:
+        """A photo; None where no photo has this number, or it is not scored yet."""
+        return self._entries.get(id_)
+
+    def entries(self) -> list[Entry]:
+        """All photos so far."""
+        with self._lock:
+            return list(self._entries.values())
+
+    def changes(self, since: int, limit: int) -> Changes:
+        """Rows of the photos that changed after a revision, as they are now.
+
+        Args:
+            since: a revision; 0 for all.
+            limit: at most so many changes.
+        """
+        with self._lock:
+            end = min(since + limit, len(self._log))
+            rows = tuple(self._rows[id_] for id_ in dict.fromkeys(self._log[since:end]))
+            return Changes(max(since, end), end < len(self._log), self._columns, rows)
+
+    def _change(self, entry: Entry) -> None:
+        self._entries[entry.id] = entry
+        self._rows[entry.id] = self._row(entry)
+        self._log.append(entry.id)
+
+    def _row(self, entry: Entry) -> bytes:
+        said = self.said(entry.sha256)
+        result = entry.result
+        if isinstance(result, ScoreResult):
+            scores = [_pair(entry.scores.get(column)) for column in self._columns]
+            size = result.width, result.height
+            found: tuple[object, ...] = (*size, _number(result.overall, 1), scores, None)
+        else:
+            found = (None, None, None, [], printable(str(result.error)))
+        row = (
+            entry.id, entry.shown, entry.folder, entry.captured, *found, said.stars, said.flag, entry.version,
+            entry.captured_is_file_time,
+        )  # fmt: skip
+        return json.dumps(row, allow_nan=False, separators=(",", ":")).encode()
+
+
+def previously_said(ratings: Iterable[tuple[str, int | None, Flag | None]]) -> dict[str, Said]:
+    """What is known of photos before the page opens, by their content."""
+    return {sha256: Said(stars, flag) for sha256, stars, flag in ratings}
+
+
+def _pair(score: Score | None) -> tuple[float | None, float | None]:
+    if score is None:
+        return None, None
+    return _number(score.value, 4), _number(score.percentile, 1)
+
+
+def _number(value: float, decimals: int) -> float | None:
+    return round(value, decimals) if math.isfinite(value) else None
+
+
+def _common_folder(photos: Sequence[Path]) -> Path | None:
+    """The lowest folder that holds all photos; None where there is none."""
+    try:
+        return Path(os.path.commonpath({os.path.abspath(photo.parent) for photo in photos}))
+    except ValueError:
+        # No photos, or photos on several drives of Windows.
+        return None
+
+
+def _names(photo: Path, root: Path | None) -> tuple[str, str]:
+    """Path and folder below the common folder, safe to show."""
+    absolute = Path(os.path.abspath(photo))
+    shown = absolute if root is None else absolute.relative_to(root)
+    folder = shown.parent.as_posix()
+    return printable(shown.as_posix()), "" if folder == "." else printable(folder)
+
+
+def _captured(photo: Path) -> tuple[str | None, bool]:
+    """When a photo was taken, and whether only its file says so."""
+    time = capture_time(photo)
+    if time is not None:
+        return time.isoformat(timespec="seconds"), False
+    try:
+        # Local, as cameras' times are.
+        changed = datetime.fromtimestamp(photo.stat().st_mtime)
+    except (OSError, ValueError, OverflowError):
+        return None, False
+    return changed.isoformat(timespec="seconds"), True

@@ -1,0 +1,171 @@
+"""The photos of a page and all that can be done with them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from mlsp.base.errors import MlspError, PhotoError, SettingsError, unknown_name
+from mlsp.base.text import printable
+from mlsp.culling.xmp import Convention, Folders, rate
+from mlsp.explaining import Explainer, heat_map_png
+from mlsp.personal.user_ratings import UserRatings
+from mlsp.photos import DecodeSettings, read_photo
+from mlsp.scoring.scorer import Scorer
+from mlsp.serving.web.collection import Collection, Entry, previously_said
+from mlsp.serving.web.learning import TASTE, TasteLearner
+from mlsp.serving.web.live_scoring import LiveScoring
+from mlsp.serving.web.rated_photos import RatedPhotos
+
+Load: TypeAlias = Callable[[Path | str], Scorer]
+_HEAT_MAP_SIDE = 1600
+_REJECTED = -1
+_SHARED = "photo.xmp would be its only sidecar, and belongs to another photo of that name: write photo.jpg.xmp"
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of sidecars.
+
+    Attributes:
+        written: photos whose sidecars have the rating now.
+        files: sidecars that were written.
+        kept: photos that kept another rating, which someone gave them by hand.
+        failed: photos whose sidecars could not be written, and why.
+    """
+
+    written: int = 0
+    files: int = 0
+    kept: list[str] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+
+class PageController:
+    """The photos of a page and all that can be done with them. Safe for several threads.
+
+    Args:
+        sources: the photos.
+        ratings: where what the user says is kept.
+        load: loads a model by name or folder; called in a thread.
+        model: name or folder of the model that scores the photos.
+    """
+
+    def __init__(
+        self, sources: Sequence[Path], ratings: UserRatings, load: Load, *, model: str = "default"
+    ) -> None:
+        self.model = printable(model)
+        said = previously_said((r.content_sha256, r.stars, r.flag) for r in ratings.ratings())
+        self.collection = Collection(sources, said)
+        self.rated = RatedPhotos(self.collection, ratings)
+        self.scoring = LiveScoring(self.collection, lambda: load(model))
+        self.learner = TasteLearner(self.rated, self.scoring, load)
+        # By the score; a taste that is learned again has another scorer.
+        self._explainers: dict[str, tuple[Scorer, Explainer]] = {}
+        self._explainer_lock = threading.Lock()
+
+    @property
+    def shown_root(self) -> str:
+        """The folder of all photos, safe to show."""
+        root = self.collection.root
+        return "" if root is None else printable(os.fspath(root))
+
+    def start(self) -> None:
+        """Begin to score."""
+        self.scoring.start()
+
+    def stop(self) -> None:
+        """Stop what runs in the background, soon."""
+        self.scoring.stop()
+        self.learner.stop()
+
+    def entry(self, id_: int) -> Entry:
+        """A photo by its number.
+
+        Raises:
+            PhotoError: there is none.
+        """
+        entry = self.collection.entry(id_)
+        if entry is None:
+            raise PhotoError(f"there is no photo {id_}, or it is not scored yet")
+        return entry
+
+    def heads(self) -> dict[str, Any]:
+        """The scales of the scores, by name; empty while the model is loaded."""
+        scorer = self.scoring.scorer
+        heads = () if scorer is None else scorer.model.heads
+        return {head.name: {"lowest": head.lowest, "highest": head.highest} for head in heads}
+
+    def question(self) -> tuple[tuple[Entry, Entry] | None, str | None, str | None]:
+        """Two photos to compare, why these, and where there are none why not."""
+        head = TASTE if self.learner.is_shown else None
+        pair = self.rated.pair(head)
+        if pair is not None:
+            whose = "your own model" if head else "the model"
+            return pair, f"{whose} cannot tell which of these you like better", None
+        is_over = self.scoring.wait(0)
+        message = "all photos are compared" if is_over else "photos are still being scored"
+        if len(self.collection.entries()) < 2 and is_over:
+            message = "there are not two photos to compare"
+        return None, None, message
+
+    def heat_map(self, entry: Entry, head: str) -> bytes:
+        """A PNG of what raised and lowered a score of a photo.
+
+        Raises:
+            SettingsError: there is no such score, or the model cannot explain it.
+            PhotoError: the photo cannot be read.
+        """
+        scorer = self.scoring.scorer
+        # A model of the user's taste may also be what the page was opened with.
+        if head == TASTE and self.learner.scorer is not None:
+            scorer = self.learner.scorer
+        if scorer is None or head not in [found.name for found in scorer.model.heads]:
+            raise SettingsError(unknown_name("score", head, self.collection.columns))
+        # Making an explainer takes half a second, and each explanation a run of the network: one at a time.
+        with self._explainer_lock:
+            known = self._explainers.get(head)
+            if known is None or known[0] is not scorer:
+                known = self._explainers[head] = scorer, Explainer(scorer)
+            explanation = known[1].explain(entry.source)[head]
+        settings = DecodeSettings(longest_side=_HEAT_MAP_SIDE)
+        pixels = read_photo(entry.source, settings=settings).pixels
+        return heat_map_png(pixels, explanation, longest_side=_HEAT_MAP_SIDE)
+
+    def write_sidecars(self, *, overwrite: bool, convention: Convention) -> Written:
+        """Write stars, and rejects as -1, into the sidecars of the photos that have some.
+
+        Args:
+            overwrite: also in the place of another rating that someone gave by hand.
+            convention: which sidecars.
+        """
+        found = Written()
+        folders = Folders()
+        for entry in self.collection.entries():
+            said = self.collection.said(entry.sha256)
+            rating = _REJECTED if said.flag == "reject" else said.stars
+            if not entry.sha256 or rating is None:
+                continue
+            try:
+                outcome = rate(
+                    entry.source,
+                    rating,
+                    overwrite=overwrite,
+                    convention=convention,
+                    by_hand=True,
+                    folders=folders,
+                )
+            except MlspError as error:
+                found.failed.append({"photo": entry.shown, "error": printable(str(error))})
+                continue
+            found.files += len(outcome.files)
+            if outcome.status == "kept":
+                found.kept.append(entry.shown)
+            elif outcome.status == "shared":
+                found.failed.append({"photo": entry.shown, "error": _SHARED})
+            else:
+                found.written += 1
+        return found

@@ -1,0 +1,241 @@
+"""What the user says of the photos of a page: kept in the ratings file, and shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from mlsp.base.errors import SettingsError
+from mlsp.personal.user_ratings import UserRatings
+from mlsp.scoring.results import Score
+from mlsp.serving.web.collection import Collection, Entry, Said
+
+# Photos that are looked at for the next question, and pairs of them that it is drawn from.
+_SAMPLE = 400
+_CLOSEST = 12
+
+
+class RatedPhotos:
+    """Rates and compares the photos of a collection. Safe for several threads.
+
+    Args:
+        collection: the photos.
+        ratings: where what the user says is kept.
+        chance: draws the photos to compare.
+    """
+
+    def __init__(
+        self, collection: Collection, ratings: UserRatings, *, chance: random.Random | None = None
+    ) -> None:
+        self.collection = collection
+        self.ratings = ratings
+        self._chance = chance or random.Random()  # noqa: S311 - which photos to show is no secret
+        self._lock = threading.Lock()
+        self._compared = [
+            frozenset((comparison.better_sha256, comparison.worse_sha256))
+            for comparison in ratings.comparisons()
+        ]
+        self._skipped: set[frozenset[str]] = set()
+        # They are asked for every second, and cost milliseconds with 20,000 photos.
+        self._counted, self._counts = (-1, -1), (0, 0)
+
+    def rate(self, entry: Entry, given: Mapping[str, Any]) -> Said:
+        """Keep and show what the user says of a photo.
+
+        Args:
+            entry: the photo.
+            given: `stars`, `flag` or both; what is left out stays as it was.
+
+        Returns:
+            What is said of it now.
+
+        Raises:
+            SettingsError: the photo could not be scored, or what is said of it is out of range.
+            RatingsError: it could not be written.
+        """
+        _check_rateable(entry)
+        with self._lock:
+            said = replace(self.collection.said(entry.sha256), **given)
+            self.ratings.rate(entry.sha256, str(entry.source), stars=said.stars, flag=said.flag)
+            self.collection.say(entry.sha256, said)
+        return said
+
+    def compare(self, better: Entry, worse: Entry) -> None:
+        """Keep which of two photos is better.
+
+        Raises:
+            SettingsError: one could not be scored, or they are the same.
+            RatingsError: it could not be written.
+        """
+        _check_rateable(better)
+        _check_rateable(worse)
+        with self._lock:
+            self.ratings.compare(
+                better.sha256, worse.sha256, better=str(better.source), worse=str(worse.source)
+            )
+            self._compared.append(frozenset((better.sha256, worse.sha256)))
+
+    def undo(self) -> tuple[str | None, list[int]]:
+        """Take the last rating or comparison back.
+
+        Returns:
+            What was undone, None for nothing, and the numbers of the photos of this page that it was about.
+
+        Raises:
+            RatingsError: it could not be written.
+        """
+        with self._lock:
+            change = self.ratings.last_change()
+            text = self.ratings.undo()
+            if change is None or text is None:
+                return None, []
+            if len(change.content_sha256s) == 2:
+                self._compared.remove(frozenset(change.content_sha256s))
+            else:
+                (sha256,) = change.content_sha256s
+                now = next((r for r in self.ratings.ratings() if r.content_sha256 == sha256), None)
+                self.collection.say(sha256, Said(now.stars, now.flag) if now else Said())
+            ids = [self.collection.ids(sha256)[:1] for sha256 in change.content_sha256s]
+            return text, [id_ for found in ids for id_ in found]
+
+    def undoable(self) -> str | None:
+        """What `undo` would undo, in words."""
+        change = self.ratings.last_change()
+        return None if change is None else change.text
+
+    def counts(self) -> tuple[int, int]:
+        """How many photos of this page are rated, and how many comparisons are of two of them."""
+        state = (self.collection.revision, len(self._compared))
+        if state != self._counted:
+            here = {entry.sha256 for entry in self.collection.entries() if entry.sha256}
+            rated = sum(self.collection.said(sha256) != Said() for sha256 in here)
+            self._counts = rated, sum(pair <= here for pair in self._compared)
+            self._counted = state
+        return self._counts
+
+    def comparisons(self) -> list[tuple[str, str]]:
+        """The comparisons of two photos of this page: better, worse, oldest first."""
+        here = {entry.sha256 for entry in self.collection.entries()}
+        found = ((one.better_sha256, one.worse_sha256) for one in self.ratings.comparisons())
+        return [pair for pair in found if here.issuperset(pair)]
+
+    def skip(self, one: Entry, other: Entry) -> None:
+        """Do not ask about two photos again while this page is served."""
+        self._skipped.add(frozenset((one.sha256, other.sha256)))
+
+    def pair(self, head: str | None) -> tuple[Entry, Entry] | None:
+        """Two photos where it teaches most to know which is better.
+
+        A model learns most from an answer that it cannot foresee: both photos have nearly the same score. Of up to 400 photos, those that
+        were compared least often first, neighbours in the order of the score are taken that were not compared yet, and one of the
+        dozen closest such pairs is drawn, so that questions vary.
+
+        Args:
+            head: score that is asked about: the user's own taste where it was learned; None for the default's overall.
+
+        Returns:
+            The photos, in an order of chance; None where no two photos are left to compare.
+        """
+        photos = [entry for entry in self.collection.entries() if entry.sha256]
+        if head is not None:
+            photos = [entry for entry in photos if head in entry.scores]
+        with self._lock:
+            asked = self._skipped.union(self._compared)
+            times = Counter(sha256 for pair in self._compared for sha256 in pair)
+            # Copies of a photo are one.
+            distinct = list({entry.sha256: entry for entry in photos}.values())
+            # Of very many photos hardly one was compared: a part is enough to find those that were not.
+            drawn = self._chance.sample(distinct, min(4 * _SAMPLE, len(distinct)))
+            drawn.sort(key=lambda entry: times[entry.sha256])
+            pairs = _closest(drawn[:_SAMPLE], lambda entry: _value(entry, head), asked)
+            if not pairs:
+                return None
+            one, other = self._chance.choice(pairs)
+            return (one, other) if self._chance.random() < 0.5 else (other, one)
+
+    def ratings_csv(self, *, everything: bool) -> str:
+        """A table of the photos of this page: what the user said, and the scores.
+
+        Args:
+            everything: also photos that are not rated.
+        """
+        columns = self.collection.columns
+        times = {rating.content_sha256: rating.rated_at for rating in self.ratings.ratings()}
+        rows = []
+        for entry in sorted(self.collection.entries(), key=lambda entry: entry.id):
+            said = self.collection.said(entry.sha256)
+            if not entry.sha256 or (said == Said() and not everything):
+                continue
+            scores = [_csv_score(entry.scores.get(column)) for column in columns]
+            said_at = _iso(times.get(entry.sha256))
+            rows.append((str(entry.source), said.stars, said.flag, *scores, entry.sha256, said_at))
+        return _csv(("photo", "stars", "flag", *columns, "content_sha256", "rated_at"), rows)
+
+    def comparisons_csv(self) -> str:
+        """A table of the comparisons of two photos of this page, oldest first."""
+        here = {entry.sha256: entry for entry in self.collection.entries() if entry.sha256}
+        rows = [
+            (
+                str(here[comparison.better_sha256].source),
+                str(here[comparison.worse_sha256].source),
+                comparison.better_sha256,
+                comparison.worse_sha256,
+                _iso(comparison.compared_at),
+            )
+            for comparison in self.ratings.comparisons()
+            if comparison.better_sha256 in here and comparison.worse_sha256 in here
+        ]
+        return _csv(("better", "worse", "better_sha256", "worse_sha256", "compared_at"), rows)
+
+
+def _check_rateable(entry: Entry) -> None:
+    if not entry.sha256:
+        raise SettingsError(f"{entry.shown} could not be scored, so it cannot be rated either")
+
+
+def _value(entry: Entry, head: str | None) -> float:
+    if head is not None:
+        return entry.scores[head].value
+    result = entry.result
+    return getattr(result, "overall", 0.0)
+
+
+def _closest(
+    entries: Iterable[Entry], value: Callable[[Entry], float], asked: set[frozenset[str]]
+) -> list[tuple[Entry, Entry]]:
+    """The pairs closest in value of which none was asked about; of neighbours, and where those are all asked, of any."""
+    ranked = sorted(entries, key=value)
+    for reach in (1, 2, 4, len(ranked)):
+        pairs = [
+            (one, other)
+            for place, one in enumerate(ranked)
+            for other in ranked[place + 1 : place + 1 + reach]
+            if frozenset((one.sha256, other.sha256)) not in asked
+        ]
+        if pairs:
+            pairs.sort(key=lambda pair: value(pair[1]) - value(pair[0]))
+            return pairs[:_CLOSEST]
+    return []
+
+
+def _csv_score(score: Score | None) -> str:
+    return "" if score is None else f"{score.value:.4f}"
+
+
+def _iso(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue()

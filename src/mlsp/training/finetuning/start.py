@@ -1,0 +1,133 @@
+"""What a run begins with, from the names and files that users give; and whether its photos are fit for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from mlsp.backbones import TIMM_PREFIX, backbone
+from mlsp.backbones.weights.loading import load_network
+from mlsp.base.errors import PhotoError, SettingsError
+from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.features.extraction.settings import chosen_levels
+from mlsp.models.heads import HeadSpec
+from mlsp.photos import read_bytes
+from mlsp.ratings.splits import Split, check_overlap
+from mlsp.ratings.table import RatingTable
+from mlsp.training.finetuning.pretrained import Pretrained
+from mlsp.training.run_folder import RunFolder
+
+
+def open_pretrained(
+    name: str, weights: Path | None = None, *, run_folder: Path | None = None
+) -> Pretrained:
+    """Find or download a network's weights, and make the network.
+
+    Args:
+        name: of the network.
+        weights: file; by default the published one.
+        run_folder: of `mlsp.training.train_head`, whose best head is begun with; None for a head that has learned nothing.
+
+    Raises:
+        SettingsError: there is no such network.
+        WeightsError: the weights cannot be had, or are of another network.
+    """
+    head = None if run_folder is None else read_trained_head(run_folder)
+    spec = backbone(name)
+    network, sha256 = load_network(spec, weights)
+    known = next((file for file in spec.weights if file.sha256 == sha256), None)
+    if weights is None and spec.weights:
+        known = spec.weights[0]
+    origin = f"weights of SHA-256 {sha256}"
+    if known is not None:
+        origin += f" ({known.url}, {known.license})"
+    elif name.startswith(TIMM_PREFIX):
+        origin += " (of timm)"
+    return Pretrained(network, spec, origin, head)
+
+
+def read_trained_head(run_folder: Path) -> Mapping[str, Tensor]:
+    """Read the best head of a training on stored features.
+
+    A model's folder would not do: its graph no longer has all of the head's arrays.
+
+    Args:
+        run_folder: as `mlsp.training.train_head` keeps it.
+
+    Raises:
+        SettingsError: it is none, or its first epoch is not over.
+    """
+    hint = "give the folder that `mlsp train` keeps beside its model, with .run after its name"
+    if not (run_folder / "run.json").is_file():
+        raise SettingsError(f"{run_folder} is no run folder: {hint}")
+    identity = json.loads((run_folder / "run.json").read_text("utf-8"))
+    found = RunFolder(run_folder, identity).load()
+    if found is None:
+        raise SettingsError(f"run folder {run_folder} has no epoch that is over: train on")
+    if "head" not in found[0]:
+        raise SettingsError(f"run folder {run_folder} is of a fine-tuning: {hint}")
+    best: Mapping[str, Tensor] = found[0]["best"]
+    return best
+
+
+def head_for(
+    ratings: RatingTable,
+    network: str,
+    *,
+    name: str,
+    levels: str,
+    distribution: bool,
+    more_dropout: bool,
+) -> HeadSpec:
+    """A head on a table's scale.
+
+    Args:
+        ratings: gives scale and bins.
+        network: name of the network.
+        name: of the head, key in `mlsp.models.heads.HEADS`.
+        levels: see `mlsp.features.extraction.settings.NetworkSettings`.
+        distribution: learn the distribution of the votes, not their mean.
+        more_dropout: the paper's "+do".
+
+    Raises:
+        SettingsError: a name is unknown, or one does not go with another.
+        RatingsError: a distribution is to be learned from means.
+    """
+    if distribution:
+        # Says what to do where the table has only means.
+        _ = ratings.votes
+    chosen = None
+    if levels != "all":
+        chosen = tuple(level.name for level in chosen_levels(backbone(network), levels))
+    return HeadSpec(
+        name,
+        levels=chosen,
+        more_dropout=more_dropout,
+        output="distribution" if distribution else "mos",
+        lowest=ratings.lowest,
+        highest=ratings.highest,
+        bins=ratings.bins if distribution else None,
+    )
+
+
+def check_different_files(ratings: RatingTable, split: Split) -> None:
+    """Make sure that no file that is learned from is tested under another name; reads all of them, but decodes none.
+
+    Raises:
+        RatingsError: some are; it names the first ten.
+    """
+
+    def content(row: int) -> str:
+        try:
+            return hashlib.sha256(read_bytes(ratings.ratings[row].photo)).hexdigest()
+        except PhotoError:
+            # It will be named when it is to be decoded.
+            return f"row {row}"
+
+    if len(split.test):
+        contents = list(map_in_order(content, range(len(ratings)), workers=usable_cores()))
+        check_overlap(ratings, split, contents=contents)

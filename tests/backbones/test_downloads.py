@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import multiprocessing
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from mlsp.backbones import WeightsFile
+from mlsp.backbones.weights.downloads import RetryPolicy
+from mlsp.backbones.weights.loading import fetch_weights
+from mlsp.base.errors import WeightsError
+
+CONTENT = bytes(range(256)) * 12_000  # above two chunks
+IMPATIENT = RetryPolicy(attempts=3, backoff_s=0.0, timeout_s=5.0)
+
+
+@dataclass
+class Site:
+    """A web server on this machine and how it behaves."""
+
+    url: str
+    content: bytes = CONTENT
+    honours_range: bool = True
+    is_chunked: bool = False
+    # For each of the first connections: bytes after which it is cut, or the status it gives instead of the file.
+    cuts: list[int] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    redirect: str | None = None
+    wanted_ranges: list[str | None] = field(default_factory=list)
+
+    def record(self, **known: str | int | None) -> WeightsFile:
+        defaults: dict[str, str | int | None] = {
+            "url": self.url,
+            "sha256": hashlib.sha256(CONTENT).hexdigest(),
+            "size_bytes": len(CONTENT),
+            "license": "CC0-1.0",
+            "layout": "keras",
+        }
+        return WeightsFile(**(defaults | known))  # type: ignore[arg-type]
+
+
+class Handler(BaseHTTPRequestHandler):
+    site: Site
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        site = self.site
+        wanted = self.headers["Range"]
+        site.wanted_ranges.append(wanted)
+        self.close_connection = True
+        if site.redirect:
+            self.send_response(302)
+            self.send_header("Location", site.redirect)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if site.statuses:
+            self.send_error(site.statuses.pop(0))
+            return
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        if wanted and site.honours_range:
+            if start >= len(site.content):
+                self.send_error(416)
+                return
+            self.send_response(206)
+            last = len(site.content) - 1
+            self.send_header("Content-Range", f"bytes {start}-{last}/{last + 1}")
+        else:
+            start = 0
+            self.send_response(200)
+        body = site.content[start:]
+        if site.is_chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if site.is_chunked:
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        # A client that has seen enough hangs up.
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(body[: site.cuts.pop(0)] if site.cuts else body)
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    class OwnHandler(Handler):
+        pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), OwnHandler) as server:
+        OwnHandler.site = Site(f"http://127.0.0.1:{server.server_port}/some%20weights.h5")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield OwnHandler.site
+        server.shutdown()
+        thread.join()
+
+
+def partial(cache: Path, record: WeightsFile) -> Path:
+    """Where a transfer that broke off is kept."""
+    mark = hashlib.sha256(record.url.encode()).hexdigest()[:8]
+    return cache / "weights" / f"some weights-{mark}.h5.part"
+
+
+def test_downloaded_once(site: Site, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    record = site.record()
+    file = fetch_weights(record, cache_dir=tmp_path, progress=lambda *at: seen.append(at))
+    assert file.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    assert len(seen) > 2
+    assert file == partial(tmp_path, record).with_suffix("")
+    assert not partial(tmp_path, record).exists()
+    assert fetch_weights(record, cache_dir=tmp_path) == file
+    assert site.wanted_ranges == [None]
+
+
+def test_cache_is_where_the_environment_says(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLSP_CACHE_DIR", str(tmp_path / "mine"))
+    assert fetch_weights(site.record()).parent == tmp_path / "mine" / "weights"
+
+
+@pytest.mark.parametrize("is_size_known", [True, False])
+def test_broken_connection_is_resumed(site: Site, tmp_path: Path, is_size_known: bool) -> None:
+    site.cuts = [1_500_000, 100_000]
+    record = site.record() if is_size_known else site.record(size_bytes=None)
+    file = fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
+    assert file.read_bytes() == CONTENT
+    first, second, third = site.wanted_ranges
+    assert first is None
+    assert (second, third) == ("bytes=1500000-", "bytes=1600000-")
+
+
+def test_later_call_resumes(site: Site, tmp_path: Path) -> None:
+    site.cuts = [1000, 1000, 1000]
+    record = site.record()
+    message = (
+        f"cannot download {site.url} in 3 attempts: the connection ended after 3000 of {len(CONTENT)} bytes."
+        f" Or download it elsewhere and save it as {partial(tmp_path, record).with_suffix('')}"
+    )
+    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+        fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
+    assert fetch_weights(record, cache_dir=tmp_path).read_bytes() == CONTENT
+    assert site.wanted_ranges[-1] == "bytes=3000-"
+
+
+def test_server_without_ranges_starts_again(site: Site, tmp_path: Path) -> None:
+    site.honours_range = False
+    site.cuts = [1_500_000]
+    file = fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+    assert file.read_bytes() == CONTENT
+    assert site.wanted_ranges == [None, "bytes=1500000-"]
+
+
+def test_file_without_a_digest_is_never_patched_together(site: Site, tmp_path: Path) -> None:
+    site.cuts = [1_500_000]
+    record = site.record(sha256=None, size_bytes=None)
+    assert fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT).read_bytes() == CONTENT
+    assert site.wanted_ranges == [None, None]
+
+
+def test_broken_chunks_are_noticed(site: Site, tmp_path: Path) -> None:
+    site.is_chunked = True
+    site.cuts = [1_500_000]
+    record = site.record(sha256=None, size_bytes=None)
+    assert fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT).read_bytes() == CONTENT
+    assert len(site.wanted_ranges) == 2
+
+
+def test_complete_partial_needs_no_transfer(site: Site, tmp_path: Path) -> None:
+    record = site.record()
+    partial(tmp_path, record).parent.mkdir()
+    partial(tmp_path, record).write_bytes(CONTENT)
+    assert fetch_weights(record, cache_dir=tmp_path).read_bytes() == CONTENT
+    assert site.wanted_ranges == []
+
+
+@pytest.mark.parametrize(("rest", "connections"), [(b"", 1), (b"too much", 2)])
+def test_partial_of_an_unknown_size(
+    site: Site, tmp_path: Path, rest: bytes, connections: int
+) -> None:
+    record = site.record(size_bytes=None)
+    partial(tmp_path, record).parent.mkdir()
+    partial(tmp_path, record).write_bytes(CONTENT + rest)
+    file = fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
+    assert file.read_bytes() == CONTENT
+    assert len(site.wanted_ranges) == connections
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha256_start", "md5"])
+def test_wrong_content_is_not_kept(site: Site, tmp_path: Path, algorithm: str) -> None:
+    site.content = CONTENT[:-1] + b"!"
+    name, digits = ("md5", 32) if algorithm == "md5" else ("sha256", 64)
+    if algorithm == "sha256_start":
+        digits = 8
+    expected, found = (
+        hashlib.new(name, content, usedforsecurity=False).hexdigest()[:digits]
+        for content in (CONTENT, site.content)
+    )
+    record = site.record(**{"sha256": None, algorithm: expected})
+    message = (
+        f"{site.url} is not the file that was published: expected {name} {expected}, got {found}. Nothing was kept;"
+        " try again, or another network: a proxy may have answered in its place"
+    )
+    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+        fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
+    assert not list(tmp_path.rglob("*.h5*[!k]"))
+
+
+def test_wrong_size_is_not_even_transferred(site: Site, tmp_path: Path) -> None:
+    site.content = CONTENT + b"!"
+    message = f"{site.url} is not the file that was published: expected {len(CONTENT)} bytes, the server has {len(CONTENT) + 1}"
+    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+        fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+
+
+def test_damaged_cached_file_is_downloaded_again(site: Site, tmp_path: Path) -> None:
+    record = site.record()
+    file = fetch_weights(record, cache_dir=tmp_path)
+    file.write_bytes(CONTENT[:-1] + b"!")
+    assert fetch_weights(record, cache_dir=tmp_path).read_bytes() == CONTENT
+
+
+def test_missing_file_is_asked_for_once(site: Site, tmp_path: Path) -> None:
+    site.statuses = [404]
+    message = f"cannot download {site.url}: the server answered 404 Not Found"
+    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+        fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+    assert len(site.wanted_ranges) == 1
+
+
+def test_passing_troubles_are_waited_out(site: Site, tmp_path: Path) -> None:
+    site.statuses = [503, 429]
+    file = fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+    assert file.read_bytes() == CONTENT
+
+
+def test_patience_ends(site: Site, tmp_path: Path) -> None:
+    site.statuses = [500] * 9
+    with pytest.raises(
+        WeightsError, match="in 3 attempts: the server answered 500 Internal Server"
+    ):
+        fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+    assert len(site.wanted_ranges) == 3
+
+
+def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    record = Site("http://127.0.0.1:9/some%20weights.h5").record()
+    with pytest.raises(WeightsError, match=r"^cannot download http://127\.0\.0\.1:9/\S+ in 3 att"):
+        fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
+
+
+def test_offline_says_where_to_put_the_file(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLSP_OFFLINE", "1")
+    record = site.record()
+    target = partial(tmp_path, record).with_suffix("")
+    message = (
+        f"weights are not on this machine and MLSP_OFFLINE forbids downloads: download {site.url} elsewhere"
+        f" and save it as {target}"
+    )
+    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+        fetch_weights(record, cache_dir=tmp_path)
+    assert site.wanted_ranges == []
+    target.parent.mkdir()
+    target.write_bytes(CONTENT)
+    assert fetch_weights(record, cache_dir=tmp_path) == target
+
+
+@pytest.mark.parametrize("url", ["ftp://example.org/a.h5", "data:,a"])
+def test_other_addresses_are_refused(tmp_path: Path, url: str) -> None:
+    record = Site(url).record()
+    scheme = url.partition(":")[0]
+    message = f"cannot download {url}: expected an address of https, http, file, got {scheme!r}"
+    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+        fetch_weights(record, cache_dir=tmp_path)
+
+
+def test_redirect_to_another_file(site: Site, tmp_path: Path) -> None:
+    source = tmp_path / "secret"
+    source.write_bytes(CONTENT)
+    site.redirect = source.as_uri()
+    with pytest.raises(WeightsError, match=r"^cannot download .* the server answered 302 "):
+        fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+
+
+def test_file_address(tmp_path: Path) -> None:
+    source = tmp_path / "source.h5"
+    source.write_bytes(CONTENT)
+    file = fetch_weights(Site(source.as_uri()).record(), cache_dir=tmp_path / "cache")
+    assert file.read_bytes() == CONTENT
+
+
+def test_folder_that_cannot_be_made(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_text("a file")
+    with pytest.raises(WeightsError, match=f"^cannot write {re.escape(str(tmp_path))}.*: .*exists"):
+        fetch_weights(site.record(), cache_dir=tmp_path)
+
+
+def test_processes_share_one_download(site: Site, tmp_path: Path) -> None:
+    record = site.record()
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        jobs = [pool.apply_async(fetch_weights, (record,), {"cache_dir": tmp_path}) for _ in "ab"]
+        files = [job.get(timeout=60) for job in jobs]
+        pool.close()
+        pool.join()
+    assert files[0] == files[1]
+    assert files[0].read_bytes() == CONTENT
+    assert len(site.wanted_ranges) == 1

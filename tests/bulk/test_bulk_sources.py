@@ -1,0 +1,441 @@
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bulk_samples import jpeg, tar_bytes, write_photos
+from mlsp.base.errors import SettingsError
+from mlsp.bulk import ShardError, SourcePhoto, SourceSpec, TableColumns, open_source
+from mlsp.bulk.sources import expand
+from mlsp.bulk.survey import survey
+
+NO_COLUMNS = TableColumns()
+
+
+def read_all(
+    *sources: Path | str, size: int = 4, columns: TableColumns = NO_COLUMNS
+) -> list[SourcePhoto]:
+    """All photos of an input, its shards having gone through a pickle as they do on a cluster."""
+    source = open_source(SourceSpec(tuple(map(str, sources)), columns))
+    survey(source, size)
+    shards = pickle.loads(pickle.dumps(list(source.shards(size))))  # noqa: S301
+    return [photo for shard in shards for photo in source.read(shard)]
+
+
+def contents(photos: list[SourcePhoto]) -> dict[str, bytes | str | None]:
+    by_id = {photo.id: photo.error or photo.content for photo in photos}
+    assert len(by_id) == len(photos)
+    return by_id
+
+
+@pytest.fixture
+def bucket() -> Iterator[str]:
+    """An object store in memory."""
+    store = fsspec.filesystem("memory")
+    store.store.clear()
+    yield "memory://bucket"
+    store.store.clear()
+
+
+def put(url: str, content: bytes) -> str:
+    fsspec.filesystem("memory").pipe_file(url, content)
+    return url
+
+
+def test_every_photo_of_a_folder_once_under_its_path(tmp_path: Path) -> None:
+    paths = write_photos(tmp_path / "photos", 11)
+    (tmp_path / "photos" / "notes.txt").write_text("no photo")
+    photos = read_all(tmp_path / "photos")
+    assert contents(photos) == {str(path): path.read_bytes() for path in paths}
+    # As everywhere in mlsp: a folder's photos before its folders', in natural order.
+    assert [Path(photo.id).name for photo in photos[:3]] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert [Path(photo.id).name for photo in photos[-2:]] == ["4.jpg", "9.jpg"]
+
+
+def test_an_unreadable_photo_has_its_error(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 2)
+    (tmp_path / "photos" / "empty.jpg").touch()
+    (tmp_path / "photos" / "loop.jpg").symlink_to("loop.jpg")
+    found = contents(read_all(tmp_path / "photos", tmp_path / "gone.jpg"))
+    assert len(found) == 5
+    assert found[str(tmp_path / "photos/empty.jpg")] == "the file is empty"
+    assert found[str(tmp_path / "photos/loop.jpg")] == "it is a symbolic link that leads to itself"
+    assert found[str(tmp_path / "gone.jpg")] == "there is no such file"
+
+
+def test_a_folder_of_an_object_store(bucket: str) -> None:
+    expected = {
+        put(f"{bucket}/a/{name}", jpeg(index)): jpeg(index)
+        for index, name in enumerate(["b.jpg", "c/d.JPG", "c/e.png"])
+    }
+    put(f"{bucket}/a/notes.txt", b"no photo")
+    put(f"{bucket}/a/.hidden.jpg", b"hidden")
+    put(f"{bucket}/ab/other.jpg", b"of another folder")
+    assert contents(read_all(f"{bucket}/a")) == expected
+    flat = open_source(SourceSpec((f"{bucket}/a",), recursive=False))
+    assert [shard.piece.names for shard in flat.shards(9)] == [[f"{bucket}/a/b.jpg"]]
+    one = contents(read_all(f"{bucket}/a/b.jpg", f"{bucket}/a/gone.jpg"))
+    assert one == {
+        f"{bucket}/a/b.jpg": jpeg(0),
+        f"{bucket}/a/gone.jpg": "it cannot be fetched: there is no such file",
+    }
+
+
+TABLE: list[tuple[str, object]] = [
+    ("first, of\ntwo lines", "sub/4.jpg"),
+    ("é", "0.jpg"),
+    ("c", "gone.jpg"),
+    ("d", ""),
+    ("e", "1.jpg"),
+    ("f", "2.jpg"),
+]
+
+
+def write_table(path: Path, names: tuple[str, str], rows: list[tuple[str, object]]) -> Path:
+    if path.suffix == ".csv":
+        with path.open("w", encoding="utf-8-sig", newline="") as stream:
+            csv.writer(stream).writerows([(*names, "more"), *((*row, "x") for row in rows)])
+    elif path.suffix == ".jsonl":
+        lines = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
+        path.write_text("\n\n".join(lines), "utf-8")
+    else:
+        columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+        table = pa.table({name: list(column) for name, column in columns.items()})
+        pq.write_table(table, path, row_group_size=3)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_table_of_paths_relative_to_it(tmp_path: Path, suffix: str) -> None:
+    write_photos(tmp_path, 5)
+    table = write_table(tmp_path / f"table{suffix}", ("name", "file"), TABLE)
+    found = contents(read_all(table, columns=TableColumns(id="name", path="file")))
+    assert list(found) == [name for name, _ in TABLE]
+    assert found["é"] == jpeg(0)
+    assert found["first, of\ntwo lines"] == jpeg(4)
+    assert found["c"] == "there is no such file"
+    assert found["d"] == "its row of the table names no photo"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_table_that_holds_the_photos(tmp_path: Path, suffix: str) -> None:
+    photos = [jpeg(seed) for seed in range(7)]
+    is_text = suffix != ".parquet"
+    cells: list[object] = [
+        base64.b64encode(photo).decode() if is_text else photo for photo in photos
+    ]
+    cells[5] = "" if is_text else b""
+    if is_text:
+        cells[6] = "no base64!"
+    rows = [(f"n{index}\n", cell) for index, cell in enumerate(cells)]
+    table = write_table(tmp_path / f"table{suffix}", ("id", "bytes"), rows)
+    found = list(contents(read_all(table, size=3)).values())
+    assert found[:5] == photos[:5]
+    assert found[5] == "its row of the table has nothing in column 'bytes'"
+    if is_text:
+        assert str(found[6]).startswith("column 'bytes' holds no base64: ")
+
+
+def test_photos_as_hugging_face_keeps_them_are_told_apart_by_their_rows(tmp_path: Path) -> None:
+    records = [{"bytes": jpeg(seed), "path": f"{seed}.jpg"} for seed in range(5)]
+    table = tmp_path / "train.parquet"
+    pq.write_table(pa.table({"image": [*records, None]}), table, row_group_size=2)
+    found = contents(read_all(table, size=4))
+    assert found == {
+        **{f"{table}#{seed + 1}": jpeg(seed) for seed in range(5)},
+        f"{table}#6": "its row of the table has nothing in column 'image.bytes'",
+    }
+
+
+def test_several_tars_and_names_that_are_there_again(bucket: str) -> None:
+    put(
+        f"{bucket}/a-08.tar",
+        tar_bytes([("./x.jpg", jpeg(0)), ("x.json", b"{}"), ("x.jpg", jpeg(1)), ("y/z.jpg", b"")]),
+    )
+    put(f"{bucket}/a-09.tar.gz", tar_bytes([("x.jpg", jpeg(2))], mode="w:gz"))
+    put(f"{bucket}/a-10.tar", tar_bytes([]))
+    source = open_source(SourceSpec((f"{bucket}/a-{{08..10}}.tar",)))
+    with pytest.raises(SettingsError, match=f"^there is no tar {bucket}/a-09.tar$"):
+        survey(source, 5)
+    found = contents(read_all(f"{bucket}/a-*"))
+    # What a store finds by a wildcard is called as the store calls it.
+    first, second = "memory:///bucket/a-08.tar", "memory:///bucket/a-09.tar.gz"
+    assert found == {
+        f"{first}/x.jpg": jpeg(0),
+        f"{first}/x.jpg#2": jpeg(1),
+        f"{first}/y/z.jpg": b"",
+        f"{second}/x.jpg": jpeg(2),
+    }
+    assert survey(open_source(SourceSpec((f"{bucket}/a-*",))), 1).photos is None
+
+
+WHOLE = tar_bytes([(f"{seed}.jpg", jpeg(seed)) for seed in range(5)])
+# Where the third file begins, each with its header and filled up to blocks of 512 bytes.
+THIRD = sum(512 + -(-len(jpeg(seed)) // 512) * 512 for seed in range(2))
+
+
+@pytest.mark.parametrize(
+    ("content", "readable", "reason"),
+    [
+        (WHOLE[: THIRD + 512 + 700], 2, "unexpected end of data"),
+        (WHOLE[: THIRD + 100], 2, "truncated header where a file or the tar's end was expected"),
+        (WHOLE[:THIRD], 2, "empty header where a file or the tar's end was expected"),
+        (
+            WHOLE[:THIRD] + b"\xff" * 512 + WHOLE[THIRD + 512 :],
+            2,
+            "bad checksum where a file or the tar's end was expected",
+        ),
+        (
+            tar_bytes([(f"{seed}.jpg", jpeg(seed)) for seed in range(5)], mode="w:gz")[:-2000],
+            None,
+            "unexpected end of data",
+        ),
+        (b"no tar at all" * 99, 0, "invalid header where a file or the tar's end was expected"),
+        (b"", 0, "empty header where a file or the tar's end was expected"),
+    ],
+)
+def test_what_is_before_the_damage_of_a_tar_is_kept(
+    tmp_path: Path, content: bytes, readable: int | None, reason: str
+) -> None:
+    tar = tmp_path / "cut.tar"
+    tar.write_bytes(content)
+    *before, last = read_all(tar)
+    assert len(before) == readable if readable is not None else 1 <= len(before) < 5
+    assert [photo.content for photo in before] == [jpeg(seed) for seed in range(len(before))]
+    assert last == SourcePhoto(
+        str(tar),
+        None,
+        f"the tar is damaged or truncated after {len(before)} photos: {reason}; what follows cannot be read",
+    )
+
+
+def test_a_tar_that_goes_away_is_tried_again_later(tmp_path: Path) -> None:
+    tar = tmp_path / "a.tar"
+    tar.write_bytes(tar_bytes([("x.jpg", jpeg(0))]))
+    source = open_source(SourceSpec((str(tar),)))
+    (shard,) = source.shards(1)
+    tar.unlink()
+    with pytest.raises(ShardError, match=f"^{tar} cannot be read: there is no such file$"):
+        list(source.read(shard))
+
+
+class Web(BaseHTTPRequestHandler):
+    """Photos by number, and answers of all kinds."""
+
+    asked: dict[str, int]
+
+    def do_GET(self) -> None:
+        asked = type(self).asked
+        asked[self.path] = asked.get(self.path, 0) + 1
+        status = {"/gone.jpg": 404, "/forbidden.jpg": 403, "/down.jpg": 503}.get(self.path, 200)
+        if self.path == "/restarting.jpg" and asked[self.path] == 1:
+            status = 503
+        body = jpeg(3) if status == 200 else b"no"
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    Web.asked = {}
+    with ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_table_of_urls_and_what_servers_answer(
+    web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The clock: seconds between tries.
+    monkeypatch.setattr("mlsp.bulk.stores._WAITS", (0.01, 0.01))
+    names = ["1.jpg?w=5", "gone.jpg", "forbidden.jpg", "down.jpg", "restarting.jpg"]
+    rows: list[tuple[str, object]] = [(name, f"{web}/{name}") for name in names]
+    rows.append(("odd", "gopher://somewhere/1.jpg"))
+    table = write_table(tmp_path / "table.csv", ("id", "link"), rows)
+    found = contents(read_all(table, columns=TableColumns(url="link")))
+    assert found["1.jpg?w=5"] == found["restarting.jpg"] == jpeg(3)
+    assert found["gone.jpg"] == "it cannot be fetched: there is no such file"
+    assert str(found["forbidden.jpg"]).startswith("it cannot be fetched: ClientResponseError: 403")
+    assert str(found["down.jpg"]).startswith("it cannot be fetched: ClientResponseError: 503")
+    assert str(found["odd"]).startswith(
+        "gopher://somewhere/1.jpg cannot be reached: Protocol not known"
+    )
+    tries = {name: Web.asked[f"/{name}"] for name in names}
+    assert tries == dict(zip(names, (1, 1, 1, 3, 2), strict=True))
+
+
+def test_a_photo_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    paths = write_photos(tmp_path / "photos", 3)
+    message = (
+        f"^'{paths[0]}' is in the sources twice, but each photo has one row in the results: remove one of them,"
+        " or name a column with an id of each row by --id-column$"
+    )
+    with pytest.raises(SettingsError, match=message):
+        read_all(tmp_path / "photos", paths[0])
+    (tmp_path / "a.tar").write_bytes(tar_bytes([]))
+    with pytest.raises(SettingsError, match=f"^'{tmp_path}/a.tar' is in the sources twice, "):
+        read_all(tmp_path / "a.tar", tmp_path / "a.tar")
+    table = write_table(tmp_path / "t.jsonl", ("id", "url"), [("x", "a"), ("y", "b"), ("x", "c")])
+    with pytest.raises(SettingsError, match="^'x' is in the sources twice, "):
+        read_all(table)
+
+
+def test_shards_are_lazy_and_keep_their_names_while_the_input_is_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    paths = write_photos(folder, 7)
+
+    def names(size: int) -> list[str]:
+        return [shard.name for shard in open_source(SourceSpec((str(folder),))).shards(size)]
+
+    before = names(3)
+    assert [name.split("-")[0] for name in before] == ["000000", "000001", "000002"]
+    assert names(3) == before
+    # The last shard has sub/4.jpg only.
+    paths[4].write_bytes(jpeg(4) + b"longer")
+    assert [new == old for new, old in zip(names(3), before, strict=True)] == [True, True, False]
+    shards = open_source(SourceSpec(("http://host.invalid/{0..9999}.jpg",))).shards(1)
+    assert next(shards).piece.names == ["http://host.invalid/0.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("{5..3}.tar", "{5..3} counts down: write the smaller number first"),
+        ("{0..9999999}.tar", "{0..9999999} stands for more than 100,000 names: split it"),
+        (
+            "{0..1999}{0..1999}.tar",
+            "{0..1999}{0..1999}.tar stands for more than 100,000 names: split it",
+        ),
+        ("memory://nothing/*.tar", "nothing matches memory://nothing/*.tar"),
+    ],
+)
+def test_patterns_that_stand_for_nothing(pattern: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        expand(pattern)
+    assert str(caught.value) == message
+
+
+def test_a_file_that_is_really_called_so_is_itself(tmp_path: Path) -> None:
+    odd = tmp_path / "[a]{1..2}*.jpg"
+    odd.write_bytes(jpeg(0))
+    assert contents(read_all(odd)) == {str(odd): jpeg(0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns", "message"),
+    [
+        (
+            "t.csv",
+            "a,b\n1,2\n",
+            {},
+            "table {table} has the columns 'a', 'b': say by --path-column, --url-column or --bytes-column which has the photos",
+        ),
+        ("t.csv", "a,b\n1,2\n", {"path": "c"}, "table {table} has no column 'c', it has 'a', 'b'"),
+        ("t.csv", "", {"path": "c"}, "table {table} has no column 'c', it has none"),
+        (
+            "t.csv",
+            "id,path\nx,1.jpg\n,2.jpg\n",
+            {},
+            "row 2 of table {table} has no id in its column 'id': give it one",
+        ),
+        (
+            "t.jsonl",
+            '{"path": "1.jpg"}\n{"path": ',
+            {},
+            "row 2 of table {table} is not JSON: Expecting value: line 1 column 10 (char 9)",
+        ),
+        (
+            "t.jsonl",
+            '["1.jpg"]',
+            {},
+            "row 1 of table {table} is not a JSON object: expected {{…}} on each line",
+        ),
+        (
+            "t.jsonl",
+            '{"path": 5}',
+            {},
+            "row 1 of table {table}: column 'path' holds int, expected a path or URL; bytes are read by --bytes-column",
+        ),
+        (
+            "t.csv",
+            "a,b\n",
+            {"path": "a", "bytes": "b"},
+            "photos are in one column, got 'a', 'b': choose a path, a URL or a bytes column",
+        ),
+    ],
+)
+def test_tables_that_cannot_be_used(
+    tmp_path: Path, name: str, content: str, columns: dict[str, str], message: str
+) -> None:
+    table = tmp_path / name
+    table.write_text(content, "utf-8")
+    with pytest.raises(SettingsError) as caught:
+        read_all(table, columns=TableColumns(**columns))
+    assert str(caught.value) == message.format(table=table)
+
+
+def test_sources_that_do_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        open_source(SourceSpec((str(tmp_path / "phtoos"),)))
+    assert str(caught.value) == (
+        f"there is no {tmp_path}/phtoos: name folders, photos, tables (.csv, .jsonl, .parquet) or tars"
+    )
+    with pytest.raises(
+        SettingsError, match=f"^{tmp_path}/t.parquet cannot be read: there is no such file$"
+    ):
+        read_all(tmp_path / "t.parquet")
+    (tmp_path / "t.parquet").write_text("no table")
+    with pytest.raises(
+        SettingsError, match=f"^table {tmp_path}/t.parquet cannot be read: Parquet magic"
+    ):
+        read_all(tmp_path / "t.parquet")
+    with pytest.raises(SettingsError) as caught:
+        open_source(SourceSpec((str(tmp_path),), TableColumns(id="name")))
+    assert str(caught.value) == (
+        "columns are named, but no source is a table: none ends in .csv or .jsonl or .parquet"
+    )
+
+
+PLAIN_SCORE = """
+import sys
+from mlsp.cli import app
+try:
+    app(["score", sys.argv[1], "--no-cache"])
+except SystemExit as end:
+    assert not end.code
+loaded = {name.split(".")[0] for name in sys.modules} & {"ray", "pyarrow", "fsspec", "s3fs"}
+assert not loaded, loaded
+assert "mlsp.bulk" not in sys.modules
+"""
+
+
+def test_a_plain_score_loads_none_of_it(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 1)
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN_SCORE, str(tmp_path / "photos")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,125 @@
+"""`mlsp pick` as a user runs it: a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter
+
+
+def mlsp(*arguments: str | Path, cache: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlsp", *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+        env={**os.environ, "MLSP_CACHE_DIR": str(cache)},
+    )
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shared, so that photos are scored once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def shoot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two bursts of three, of which the first two shots are spoilt, one photo alone, and a broken one."""
+    folder = tmp_path_factory.mktemp("shoot")
+    (folder / "day [1]").mkdir()
+    examples = Path(__file__).parents[2] / "examples"
+    for number, name in enumerate(("astronaut.png", "chelsea.png")):
+        image = Image.open(examples / name).convert("RGB")
+        image.thumbnail((400, 400))
+        shots = (
+            image.filter(ImageFilter.GaussianBlur(1.5)),
+            ImageEnhance.Brightness(image).enhance(0.4),
+            image.crop((8, 5, image.width, image.height)),
+        )
+        for second, shot in enumerate(shots):
+            exif = Image.Exif()
+            exif.get_ifd(0x8769)[0x9003] = f"2024:05:0{number + 1} 12:00:0{3 * second}"
+            shot.save(folder / "day [1]" / f"IMG_{number}{second}.jpg", exif=exif)
+    Image.open(examples / "rocket.jpg").save(folder / "alone.jpg")
+    (folder / "broken.jpg").write_bytes(b"no photo")
+    return folder
+
+
+BEST = ["alone.jpg", "day [1]/IMG_02.jpg", "day [1]/IMG_12.jpg"]
+
+
+def test_lists_the_best_and_reports(shoot: Path, cache: Path, tmp_path: Path) -> None:
+    done = mlsp("pick", shoot, "--list", "--output", tmp_path / "picks.csv", cache=cache)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines() == [str(shoot / name) for name in BEST]
+    assert "broken.jpg: it is not in a format that is read" in done.stderr
+    assert "7 scored, 1 failed in " in done.stderr
+    assert done.stderr.endswith("2 bursts and 1 alone, 3 picked\n")
+    with (tmp_path / "picks.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["burst"] for row in rows] == ["1", *"222", *"333"]
+    assert [row["rank"] for row in rows] == ["1", *"123", *"123"]
+    assert [row["picked"] for row in rows] == ["yes", "yes", "no", "no", "yes", "no", "no"]
+    assert (rows[0]["captured"], rows[1]["captured"]) == ("", "2024-05-01T12:00:06")
+    assert float(rows[1]["quality"]) > float(rows[2]["quality"]) > 0
+    with (tmp_path / "picks.errors.csv").open(encoding="utf-8", newline="") as stream:
+        assert [Path(row["photo"]).name for row in csv.DictReader(stream)] == ["broken.jpg"]
+
+
+def test_copies_and_goes_on(shoot: Path, cache: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in shoot.rglob("*")}
+    best = tmp_path / "new" / "best"
+    done = mlsp("pick", shoot, "--copy-to", best, "--best", "2", "--bursts-only", cache=cache)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.endswith("2 bursts and 0 alone, 4 picked, 4 copied\n")
+    copies = sorted(path for path in best.rglob("*") if path.is_file())
+    assert len(copies) == 4
+    assert {path.parent.name for path in copies} == {"day [1]"}
+    for copy in copies:
+        assert copy.read_bytes() == (shoot / copy.relative_to(best)).read_bytes()
+    (best / "day [1]" / "IMG_02.jpg").unlink()
+    again = mlsp("pick", shoot, "--copy-to", best, cache=cache)
+    assert again.stderr.endswith("3 picked, 2 copied, 1 was there already\n")
+    assert {path: path.stat().st_mtime_ns for path in shoot.rglob("*")} == before
+
+
+def test_stdout_is_a_table_for_programs(shoot: Path, cache: Path) -> None:
+    done = mlsp("pick", shoot / "day [1]", "--by", "beauty", "-q", cache=cache)
+    assert (done.returncode, done.stderr) == (0, "")
+    header, *lines = (line.split("\t") for line in done.stdout.splitlines())
+    assert header[:6] == ["photo", "burst", "rank", "picked", "captured", "overall"]
+    beauty = [float(line[header.index("beauty")]) for line in lines[:3]]
+    assert len(lines) == 6
+    assert beauty == sorted(beauty, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--list", "--copy-to", "x"], "--copy-to, --link-to and --list: choose one"),
+        (["--similarity", "2"], "mlsp: similarity must be above 0 and at most 1, got 2.0"),
+        (["--by", "qualty"], "mlsp: unknown score 'qualty': did you mean 'quality'?"),
+        (["--output", "picks.html"], "its ending must be one of .csv, got '.html'"),
+    ],
+)
+def test_usage_errors_exit_with_2(
+    shoot: Path, cache: Path, arguments: list[str], message: str
+) -> None:
+    done = mlsp("pick", shoot, *arguments, cache=cache)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_folder_without_photos_exits_with_2(cache: Path, tmp_path: Path) -> None:
+    done = mlsp("pick", tmp_path, cache=cache)
+    assert done.returncode == 2
+    assert done.stderr == f"mlsp: no photos found in {tmp_path}\n"

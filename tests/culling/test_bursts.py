@@ -1,0 +1,239 @@
+"""Shots of the same moment: real photos through the embedded model, and made-up looks where only the grouping counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter
+
+from mlsp.base.arrays import Float32Array
+from mlsp.base.errors import SettingsError
+from mlsp.base.results import ScoreFailure
+from mlsp.culling.bursts import (
+    Burst,
+    BurstSettings,
+    Shot,
+    check_ranking,
+    group_bursts,
+    group_looks,
+    look_of,
+    take_shots,
+)
+from mlsp.scoring.results import Score, ScoreResult
+from mlsp.scoring.scorer import Scorer
+
+NOON = datetime(2024, 5, 1, 12)
+EXAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")
+# What happens between two shots of one moment. Shake is the hardest.
+CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "a moved": lambda image: image.crop((15, 10, image.width, image.height)),
+    "b brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.4),
+    "c darker": lambda image: ImageEnhance.Brightness(image).enhance(0.6),
+    "d as it is": lambda image: image,
+    "e shaken": lambda image: image.filter(ImageFilter.GaussianBlur(1.5)),
+}
+
+
+def save(image: Image.Image, file: Path, captured: datetime | None) -> None:
+    exif = Image.Exif()
+    if captured is not None:
+        exif.get_ifd(0x8769)[0x9003] = f"{captured:%Y:%m:%d %H:%M:%S}"
+    image.save(file, quality=88, exif=exif)
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> list[Shot]:
+    """Five shots of each example, seconds apart, the examples all within a minute."""
+    folder = tmp_path_factory.mktemp("shots")
+    examples = Path(__file__).parents[2] / "examples"
+    files = []
+    for place, name in enumerate(EXAMPLES):
+        image = Image.open(examples / name).convert("RGB")
+        image.thumbnail((320, 320))
+        for number, (change, make) in enumerate(CHANGES.items()):
+            files.append(folder / f"{Path(name).stem} {change}.jpg")
+            save(make(image), files[-1], NOON + timedelta(seconds=12 * place + 2 * number))
+    broken = folder / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    *found, last = take_shots(Scorer.load(), [*files, broken])
+    assert isinstance(last, ScoreFailure)
+    assert last.source == broken
+    assert all(isinstance(shot, Shot) for shot in found)
+    return [shot for shot in found if isinstance(shot, Shot)]
+
+
+def names(burst: Burst) -> set[str]:
+    return {shot.scored.source.stem.split()[0] for shot in burst.shots}
+
+
+def without_times(shots: list[Shot]) -> list[Shot]:
+    return [Shot(shot.scored, None, shot.look) for shot in shots]
+
+
+def test_shots_of_one_moment_are_one_burst(shots: list[Shot]) -> None:
+    bursts = group_bursts(shots)
+    assert [len(burst.shots) for burst in bursts] == [5] * 5
+    assert [names(burst) for burst in bursts] == [{Path(name).stem} for name in EXAMPLES]
+    assert bursts[0].shots[0].captured is not None
+
+
+def test_without_times_only_what_is_much_alike_is(shots: list[Shot]) -> None:
+    bursts = group_bursts(without_times(shots))
+    assert all(len(names(burst)) == 1 for burst in bursts)
+    moved = [burst for burst in bursts if not burst.is_alone]
+    assert {name for burst in moved for name in names(burst)} == {Path(n).stem for n in EXAMPLES}
+    strict = BurstSettings(similarity_without_time=1)
+    assert all(burst.is_alone for burst in group_bursts(without_times(shots), strict))
+
+
+def test_times_apart_are_bursts_apart(shots: list[Shot]) -> None:
+    """The shots of a burst are two seconds apart."""
+    assert all(burst.is_alone for burst in group_bursts(shots, BurstSettings(within_seconds=1)))
+
+
+def test_the_best_come_first(shots: list[Shot]) -> None:
+    for burst in group_bursts(shots):
+        values = [shot.scored.scores["quality"].value for shot in burst.shots]
+        assert values == sorted(values, reverse=True)
+        assert "shaken" in burst.shots[-1].scored.source.stem or values[0] - values[-1] < 0.2
+    for burst in group_bursts(shots, by="beauty"):
+        values = [shot.scored.scores["beauty"].value for shot in burst.shots]
+        assert values == sorted(values, reverse=True)
+
+
+def shot(name: str, **scores: float) -> Shot:
+    values = {head: Score(value, 100 * value) for head, value in scores.items()}
+    return Shot(ScoreResult(Path(name), values, 1, 1), NOON, np.array([1, 0], np.float32))
+
+
+def test_a_model_without_quality_ranks_by_overall() -> None:
+    shots = [shot("1.jpg", sharp=0.9, nice=0.1), shot("2.jpg", sharp=0.5, nice=0.6)]
+    (burst,) = group_bursts(shots)
+    assert [found.scored.source.name for found in burst.shots] == ["2.jpg", "1.jpg"]
+    (burst,) = group_bursts(shots, by="sharp")
+    assert [found.scored.source.name for found in burst.shots] == ["1.jpg", "2.jpg"]
+    assert group_bursts([]) == []
+
+
+def test_a_raw_photo_and_its_jpeg_are_one_exposure() -> None:
+    burst = Burst(
+        tuple(
+            shot(name, quality=0.5) for name in ("a/2.JPG", "a/1.jpg", "a/2.cr3", "b/2.jpg", "a/3")
+        )
+    )
+    assert [found.scored.source.as_posix() for found in burst.best(1)] == ["a/2.JPG", "a/2.cr3"]
+    assert len(burst.best(2)) == 3
+    assert len(burst.best(99)) == 5
+    assert not burst.is_alone
+    assert Burst((burst.shots[0], burst.shots[2])).is_alone
+
+
+def at(degrees: Sequence[float]) -> Float32Array:
+    """Looks at angles: two are as similar as the cosine of what lies between."""
+    radians = np.radians(degrees)
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
+
+
+def test_small_steps_do_not_chain() -> None:
+    """Neighbours are alike, .97, and ends are not: cos 30° is .87, cos 75° is .26."""
+    looks = at([0, 15, 30, 45, 60, 75])
+    times = [NOON + timedelta(seconds=number) for number in range(6)]
+    groups = group_looks(looks, times).tolist()
+    assert groups[0] != groups[-1]
+    assert all(
+        (looks[np.equal(groups, group)] @ looks[np.equal(groups, group)].T).mean() >= 0.8
+        for group in set(groups)
+    )
+
+
+def test_one_without_a_time_may_join_those_with_one() -> None:
+    looks = at([0, 2, 1, 60])
+    times = [NOON, NOON + timedelta(seconds=5), None, None]
+    assert group_looks(looks, times).tolist() == [0, 0, 0, 3]
+    # The same days apart: nothing but the time separates them.
+    times = [NOON, NOON + timedelta(days=5), NOON + timedelta(days=9), None]
+    assert group_looks(looks, times).tolist() == [0, 1, 2, 3]
+
+
+def test_a_date_set_by_hand_is_no_time() -> None:
+    """An album of scans with one time for all: those 35° apart, .82, are similar enough for one moment only."""
+    looks = at([0, 35] * 30)
+    assert set(group_looks(looks, [NOON] * 60).tolist()) == {0, 1}
+    assert set(group_looks(looks[:20], [NOON] * 20).tolist()) == {0}
+
+
+def test_blocks_and_limits_leave_no_pair_out() -> None:
+    """More photos than a block has rows, most equal: more neighbours than are kept of each."""
+    looks = at([0] * 700 + [90] * 700)
+    assert set(group_looks(looks, [None] * 1400).tolist()) == {0, 700}
+    times = [NOON + timedelta(seconds=number // 20) for number in range(1400)]
+    assert set(group_looks(looks, times).tolist()) == {0, 700}
+    assert group_looks(looks[:1], [None]).tolist() == [0]
+
+
+def test_grouping_is_as_by_comparing_each_to_each() -> None:
+    """Pairs found in blocks are those that a plain loop finds: groups of two are decided by pairs alone."""
+    generator = np.random.default_rng(0)
+    base = generator.normal(size=(300, 24))
+    looks = np.concatenate([base, base + 0.3 * generator.normal(size=base.shape)])
+    looks = (looks / np.linalg.norm(looks, axis=1, keepdims=True)).astype(np.float32)
+    times = [
+        None
+        if generator.random() < 0.5
+        else NOON + timedelta(seconds=float(generator.random() * 60))
+        for _ in looks
+    ]
+    settings = BurstSettings(within_seconds=20)
+    groups = group_looks(looks, times, settings)
+
+    def may_join(one: int, other: int) -> bool:
+        first, second = times[one], times[other]
+        similarity = float(looks[one] @ looks[other])
+        if first is None or second is None:
+            return similarity >= settings.similarity_without_time
+        near = abs(first - second) <= timedelta(seconds=20)
+        return near and similarity >= settings.similarity
+
+    expected = sum(may_join(number, number + 300) for number in range(300))
+    joined = sum(groups[number] == groups[number + 300] for number in range(300))
+    assert 100 < expected < 300
+    assert joined == expected
+
+
+def test_looks() -> None:
+    features = np.zeros((2, 1, 1, 6), np.float32)
+    features[:, ..., 4:] = [[[[2, 8]]], [[[0, 8]]]]
+    assert look_of(features, 2) == pytest.approx(np.array([1, np.sqrt(8)]) / 3)
+    assert look_of(features, None).shape == (6,)
+    assert look_of(np.zeros((1, 1, 1, 4), np.float32), 2).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("within_seconds", -1, "within_seconds must be from 0 to 86400, a day, got -1"),
+        ("within_seconds", float("nan"), "within_seconds must be from 0 to 86400, a day, got nan"),
+        ("similarity", 0, "similarity must be above 0 and at most 1, got 0"),
+        (
+            "similarity_without_time",
+            1.5,
+            "similarity_without_time must be above 0 and at most 1, got 1.5",
+        ),
+    ],
+)
+def test_settings_out_of_range(name: str, value: float, message: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        BurstSettings(**{name: value})
+    assert str(raised.value) == message
+
+
+def test_unknown_ranking() -> None:
+    with pytest.raises(SettingsError) as raised:
+        check_ranking("qualty", ["quality", "beauty"])
+    assert str(raised.value) == (
+        "unknown score 'qualty': did you mean 'quality'? Known: 'beauty', 'overall', 'quality'"
+    )

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlsp.base.errors import ModelError
+from mlsp.models.model import Model, installed_models, iterate_models, load_model, save_model_record
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the embedded model that a test may damage."""
+    target = tmp_path / "copy"
+    shutil.copytree(load_model().folder, target)
+    return target
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    file = folder / "model.json"
+    file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), **changes}), "utf-8")
+
+
+def failure(folder: Path | str) -> str:
+    with pytest.raises(ModelError) as caught:
+        load_model(folder)
+    return str(caught.value)
+
+
+def test_default_is_installed_and_whole() -> None:
+    model = load_model("default")
+    assert [head.name for head in model.heads] == ["quality", "beauty"]
+    assert "default" in installed_models()
+    assert len(model.fingerprint) == 64
+
+
+def test_the_folder_is_small() -> None:
+    assert sum(file.stat().st_size for file in load_model().folder.iterdir()) <= 16 * 2**20
+
+
+def test_saving_what_was_loaded_changes_nothing(folder: Path) -> None:
+    before = (folder / "model.json").read_bytes()
+    save_model_record(load_model(folder))
+    assert (folder / "model.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["backbone.onnx", "quality.onnx"])
+def test_one_changed_byte_is_found(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[1000] ^= 1
+    (folder / name).write_bytes(content)
+    message = f"model {folder}: {name} is damaged: expected SHA-256 [0-9a-f]{{64}}, found [0-9a-f]{{64}}. Install the model again"
+    assert re.fullmatch(message, failure(folder))
+
+
+def test_a_missing_file(folder: Path) -> None:
+    (folder / "beauty.onnx").unlink()
+    assert failure(folder) == (
+        f"model {folder}: beauty.onnx cannot be read (No such file or directory). Install the model again"
+    )
+
+
+def test_a_foreign_folder(tmp_path: Path) -> None:
+    assert failure(tmp_path) == (
+        f"{tmp_path} is not a model: model.json cannot be read (No such file or directory)."
+        " A model is a folder with model.json, backbone.onnx and one ONNX file a head"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format"', "\x00\xff"])
+def test_a_damaged_record(folder: Path, text: str) -> None:
+    (folder / "model.json").write_text(text, "latin-1")
+    assert failure(folder) == (
+        f"{folder}/model.json is damaged or not a model's: no JSON object with a 'format'. Install the model again"
+    )
+
+
+def test_a_newer_format(folder: Path) -> None:
+    edit(folder, format=2)
+    assert failure(folder) == (
+        f"{folder}/model.json has format 2, this mlsp reads format 1: update mlsp, or build the model again"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"backbone": {"file": "backbone.onnx"}},
+        {"smallest_side": 0},
+        {"heads": []},
+        {"heads": [{"name": "x"}]},
+        {"kind": {}},
+        {"card": None},
+        {"backbone": {}},
+    ],
+)
+def test_a_record_that_lacks_something(folder: Path, changes: dict[str, Any]) -> None:
+    edit(folder, **changes)
+    assert failure(folder).startswith(f"{folder}/model.json is damaged: ")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("file", 3),
+        ("lowest", "0"),
+        ("lowest", 1),
+        ("quantiles", [0.1, float("nan")]),
+        ("quantiles", [0.2, 0.1]),
+        ("quantiles", [0.1]),
+    ],
+)
+def test_a_head_that_cannot_be_used(folder: Path, field: str, value: object) -> None:
+    document = json.loads((folder / "model.json").read_text("utf-8"))
+    document["heads"][0][field] = value
+    edit(folder, heads=document["heads"])
+    assert failure(folder).startswith(f"{folder}/model.json is damaged: ")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("views", "bogus"),
+        ("grid", 3),
+        ("longest_side", "512"),
+        ("longest_side", 0),
+        ("resize", [256]),
+        ("resize", [256, 0]),
+        ("resize", "256x256"),
+        ("resize", [256, 256]),
+    ],
+)
+def test_a_kind_of_features_that_there_is_not(folder: Path, field: str, value: object) -> None:
+    document = json.loads((folder / "model.json").read_text("utf-8"))
+    edit(folder, kind={**document["kind"], field: value})
+    assert failure(folder).startswith(f"{folder}/model.json is damaged: ValueError at ")
+
+
+def test_a_model_of_resized_photos(folder: Path) -> None:
+    """The field is kept where it is used; `test_saving_what_was_loaded_changes_nothing` says that other models lack it."""
+    model = load_model(folder)
+    kind = dataclasses.replace(model.kind, longest_side=None, resize=(256, 192))
+    save_model_record(dataclasses.replace(model, kind=kind))
+    assert load_model(folder).kind == kind
+    assert json.loads((folder / "model.json").read_text("utf-8"))["kind"]["resize"] == [256, 192]
+
+
+def test_files_outside_the_folder_are_not_read(folder: Path) -> None:
+    edit(folder, backbone={"file": "../x.onnx", "sha256": "0"})
+    assert failure(folder) == (
+        f"{folder}/model.json names the file '../x.onnx': only files in the model's own folder are read"
+    )
+
+
+@pytest.mark.parametrize("name", ["overall", "Quality", "a b", "=x"])
+def test_head_names_are_safe_column_names(folder: Path, name: str) -> None:
+    document = json.loads((folder / "model.json").read_text("utf-8"))
+    document["heads"][0]["name"] = name
+    edit(folder, heads=document["heads"])
+    assert f"head name {name!r}: lower-case letters, digits and _ are allowed" in failure(folder)
+
+
+def test_an_unknown_name_lists_the_close_ones() -> None:
+    assert failure("defualt") == (
+        "unknown model 'defualt': did you mean 'default'? Known: 'default', 'fast'; a folder of this name does not exist either"
+    )
+
+
+def test_models_of_the_user_are_found_and_damaged_ones_listed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLSP_MODELS_DIR", str(folder.parent))
+    (folder / "beauty.onnx").unlink()
+    found = dict(iterate_models())
+    assert list(found) == ["default", "fast", "copy"]
+    assert isinstance(found["default"], Model)
+    assert isinstance(found["copy"], ModelError)
+
+
+def test_percentiles_interpolate_between_quantiles() -> None:
+    head = load_model().heads[0]
+    quantiles = head.quantiles
+    step = 100 / (len(quantiles) - 1)
+    assert head.percentile(quantiles[0] - 1) == 0
+    assert head.percentile(quantiles[-1] + 1) == 100
+    assert head.percentile(quantiles[50]) == pytest.approx(50 * step)
+    middle = (quantiles[50] + quantiles[51]) / 2
+    assert head.percentile(middle) == pytest.approx(50.5 * step)

@@ -1,0 +1,244 @@
+"""Splits of rating tables: given, random and by group; nothing that is tested was learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlsp.base.errors import RatingsError, SettingsError
+from mlsp.ratings.datasets import load_ratings
+from mlsp.ratings.splits import (
+    By,
+    Split,
+    SplitSettings,
+    check_overlap,
+    regroup_near_duplicates,
+    restrict_split,
+    split_ratings,
+)
+from mlsp.ratings.table import Rating, RatingTable
+
+
+def message(function: Callable[[], object], kind: type[Exception] = RatingsError) -> str:
+    with pytest.raises(kind) as caught:
+        function()
+    return str(caught.value)
+
+
+def table(splits: Sequence[str | None] = (), groups: Sequence[str] = ()) -> RatingTable:
+    count = len(splits) or len(groups)
+    ratings = (
+        Rating(
+            Path(f"{row}.jpg"),
+            f"{row}.jpg",
+            0.5,
+            splits[row] if splits else None,
+            groups[row] if groups else "",
+        )
+        for row in range(count)
+    )
+    return RatingTable("T", 0, 1, tuple(ratings))
+
+
+def parts(split: Split) -> list[list[int]]:
+    return [split.train.tolist(), split.validation.tolist(), split.test.tolist()]
+
+
+def whole(split: Split) -> list[int]:
+    return sorted(np.concatenate([split.train, split.validation, split.test]).tolist())
+
+
+def a_split(train: list[int], validation: list[int], test: list[int]) -> Split:
+    return Split(*(np.array(rows, dtype=np.intp) for rows in (train, validation, test)))
+
+
+def test_a_given_split_is_taken_as_it_is() -> None:
+    rated = table(["test", "train", "validation", "train"])
+    assert parts(split_ratings(rated)) == [[1, 3], [2], [0]]
+
+
+def test_validation_photos_are_taken_out_of_the_given_train_photos() -> None:
+    rated = table(["train"] * 40 + ["test"] * 10)
+    split = split_ratings(rated)
+    assert (len(split.train), len(split.validation)) == (38, 2)
+    assert split.test.tolist() == list(range(40, 50))
+    assert whole(split) == list(range(50))
+    assert parts(split_ratings(rated)) == parts(split)
+    other = split_ratings(rated, SplitSettings(seed=1))
+    assert other.validation.tolist() != split.validation.tolist()
+    none = split_ratings(rated, SplitSettings(validation_share=0))
+    assert parts(none) == [list(range(40)), [], list(range(40, 50))]
+
+
+def test_a_split_that_is_not_given() -> None:
+    assert message(lambda: split_ratings(table(groups=["", ""]))) == (
+        "T has no split: add a column split with train, validation and test, or split by random or group"
+    )
+    assert message(lambda: split_ratings(table(["train", None, "test"]))) == (
+        "T: 1 of 3 photos have no split: '1.jpg': complete the column"
+    )
+    assert message(lambda: split_ratings(table(["test", "test"]))) == (
+        "T names no train photos: nothing is left to learn from"
+    )
+
+
+def test_a_random_split_has_the_shares_and_repeats() -> None:
+    rated = table(groups=[""] * 100)
+    settings = SplitSettings(by="random", validation_share=0.1, test_share=0.3, seed=5)
+    split = split_ratings(rated, settings)
+    assert [len(part) for part in parts(split)] == [60, 10, 30]
+    assert whole(split) == list(range(100))
+    assert parts(split_ratings(rated, settings)) == parts(split)
+    # Drawn, not cut off at an end.
+    assert split.test.tolist() not in (list(range(30)), list(range(70, 100)))
+
+
+def test_a_random_split_needs_photos() -> None:
+    assert message(lambda: split_ratings(table(groups=["", ""]), SplitSettings(by="random"))) == (
+        "T has 2 photos, expected at least one for each part of the split: rate more"
+    )
+
+
+@given(
+    st.lists(st.sampled_from(["", "a", "b", "c", "d", "e"]), min_size=8, max_size=60),
+    st.integers(0, 5),
+)
+def test_groups_stay_together(groups: list[str], seed: int) -> None:
+    rated = table(groups=groups)
+    different = len({group for group in groups if group}) + groups.count("")
+    settings = SplitSettings(by="group", seed=seed)
+    if different < 3:
+        assert message(lambda: split_ratings(rated, settings)) == (
+            f"T has {different} groups, expected at least 3, one for each part of the split: split by random"
+        )
+        return
+    split = split_ratings(rated, settings)
+    assert whole(split) == list(range(len(groups)))
+    assert all(parts(split))
+    named = [{groups[row] for row in part} - {""} for part in parts(split)]
+    assert sum(map(len, named)) == len(set.union(*named))
+
+
+def test_a_split_by_group_comes_near_the_shares() -> None:
+    rated = table(groups=[f"g{row % 50}" for row in range(1000)])
+    split = split_ratings(rated, SplitSettings(by="group", validation_share=0.1, test_share=0.2))
+    assert [len(part) for part in parts(split)] == [700, 100, 200]
+
+
+@pytest.mark.parametrize(
+    ("by", "validation", "test", "fault"),
+    [
+        (
+            "groups",
+            0.1,
+            0.1,
+            "unknown way to split 'groups': did you mean 'group'? Known: 'given', 'group', 'random'",
+        ),
+        ("random", -0.1, 0.1, "validation_share is -0.1, expected 0 to below 1"),
+        ("random", 0.1, 1.0, "test_share is 1, expected 0 to below 1"),
+        (
+            "random",
+            0.5,
+            0.5,
+            "validation_share and test_share are 0.5 and 0.5, expected less than 1 together: something must be left to learn from",
+        ),
+    ],
+)
+def test_settings_are_checked(by: By, validation: float, test: float, fault: str) -> None:
+    found = message(
+        lambda: SplitSettings(by=by, validation_share=validation, test_share=test), SettingsError
+    )
+    assert found == fault
+
+
+def test_photos_on_both_sides_are_named() -> None:
+    rated = table(groups=[""] * 4)
+    check_overlap(rated, a_split([0, 1], [2], [3]))
+    assert message(lambda: check_overlap(rated, a_split([0, 1], [2], [2, 3, 0]))) == (
+        "T: 2 of 3 test photos are learned from too: '2.jpg', '0.jpg': regroup the split, or take them out"
+    )
+
+
+def test_equal_files_are_named() -> None:
+    rated = table(groups=[""] * 4)
+    split = a_split([0, 1], [2], [3])
+    check_overlap(rated, split, contents=["a", "a", "b", "c"])
+    assert message(lambda: check_overlap(rated, split, contents=["a", "c", "b", "c"])) == (
+        "T: 1 of 1 test photos are the same files as photos that are learned from: '3.jpg (1.jpg)':"
+        " regroup the split, or take them out"
+    )
+
+
+def test_photos_that_look_alike_are_named_with_the_nearest() -> None:
+    rated = table(groups=[""] * 5)
+    split = a_split([0, 1], [2], [3, 4])
+    # 4 is near none that is learned from, though its group has one: by way of 3.
+    hashes = np.array([0x1F, 0, 0xFFFF_0000, 1, 0x7E01], dtype=np.uint64)
+    check_overlap(rated, split)
+    assert message(lambda: check_overlap(rated, split, hashes=hashes)) == (
+        "T: 1 of 2 test photos look like photos that are learned from: '3.jpg (1.jpg)':"
+        " regroup the split, or take them out"
+    )
+
+
+def test_only_ten_are_named() -> None:
+    rated = table(groups=[""] * 24)
+    split = a_split(list(range(12)), [], list(range(12, 24)))
+    found = message(lambda: check_overlap(rated, split, hashes=np.zeros(24, dtype=np.uint64)))
+    named = ", ".join(f"'{row}.jpg (0.jpg)'" for row in range(12, 22))
+    assert found == (
+        f"T: 12 of 12 test photos look like photos that are learned from: {named} and 2 more:"
+        " regroup the split, or take them out"
+    )
+
+
+def test_hashes_are_one_a_photo() -> None:
+    rated = table(groups=[""] * 3)
+    for given_hashes in ({"contents": ["a"]}, {"hashes": np.zeros(1, dtype=np.uint64)}):
+        found = message(
+            lambda given_hashes=given_hashes: check_overlap(  # type: ignore[misc]
+                rated, a_split([0], [1], [2]), **given_hashes
+            ),
+            SettingsError,
+        )
+        assert found == "got 1 hashes, expected one a photo: 3"
+
+
+def test_photos_that_look_alike_are_regrouped() -> None:
+    far = [0, 0xFFFF, 0xFFFF_0000, 0xFFFF_0000_0000, 0xFFFF_FFFF_0000]
+    # 0 and 5 are alike in train and test, 2 and 4 in validation and test, 3 alone.
+    hashes = np.array([far[0], far[1], far[2], far[3], far[2] + 1, 1], dtype=np.uint64)
+    split = a_split([0, 1], [2], [3, 4, 5])
+    regrouped = regroup_near_duplicates(split, hashes)
+    assert parts(regrouped) == [[0, 1, 5], [2, 4], [3]]
+    check_overlap(table(groups=[""] * 6), regrouped, hashes=hashes)
+
+
+@given(st.lists(st.integers(0, 255), min_size=3, max_size=20), st.integers(0, 9))
+def test_a_regrouped_split_passes_and_keeps_every_photo(values: list[int], seed: int) -> None:
+    # Two bits each, so that values differ in up to 16 of them.
+    hashes = np.array([int(f"{value:b}", 4) * 3 for value in values], dtype=np.uint64)
+    rated = table(groups=[""] * len(values))
+    split = split_ratings(rated, SplitSettings(by="random", seed=seed))
+    regrouped = regroup_near_duplicates(split, hashes)
+    assert whole(regrouped) == list(range(len(values)))
+    assert set(regrouped.test.tolist()) <= set(split.test.tolist())
+    check_overlap(rated, regrouped, hashes=hashes)
+
+
+def test_a_split_of_some_photos_numbers_them_anew() -> None:
+    split = a_split([0, 3, 4], [1], [2, 5])
+    assert parts(restrict_split(split, np.array([5, 4, 1, 0]))) == [[1, 3], [2], [0]]
+
+
+def test_themes_of_the_reference_photos_stay_together(reference_data: Path) -> None:
+    rated = load_ratings(reference_data / "data" / "oasis" / "ratings.csv", group="theme")
+    split = split_ratings(rated, SplitSettings(by="group"))
+    themes = [{rated.ratings[row].group for row in part} for part in parts(split)]
+    assert sum(map(len, themes)) == len(set.union(*themes)) == len({r.group for r in rated})
+    assert len(split.test) == pytest.approx(0.2 * len(rated), abs=2)

@@ -1,0 +1,416 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from mlsp.backbones import Level, backbone
+from mlsp.base.errors import FeatureStoreError, SettingsError
+from mlsp.base.results import ScoreFailure
+from mlsp.features.engines import open_engine
+from mlsp.features.extractor import Extracted, extract_features
+from mlsp.features.spec import FeatureSpec, Grid
+from mlsp.features.store.schema import StoreLayout
+from mlsp.features.store.store import FeatureStore
+from mlsp.models.heads import HeadSpec, ScoreHead, build_head
+from mlsp.models.model import Model, load_model
+from mlsp.models.records import Card, HeadRecord
+from mlsp.models.writing import write_model
+from mlsp.scoring.predictor import FeaturePredictor, Predicted
+from mlsp.scoring.results import ScoreResult
+from mlsp.scoring.scorer import Scorer
+
+LEVELS = (Level("a", 6), Level("b", 4))
+KIND = FeatureSpec("tiny", "0" * 64, ("a", "b"), "corners8", None, 1)
+RECORD = HeadRecord("taste", "", "", "liked", 1, 10, "nobody's", (), ())
+
+
+def head(grid: Grid, seed: int) -> ScoreHead:
+    """A head whose scores lie well inside the scale."""
+    name = "single_1fc" if grid == 1 else "pool_3fc_released"
+    sizes = {} if grid == 1 else {"first": 16, "column": 8}
+    made = build_head(HeadSpec(name), LEVELS, seed=seed, **sizes).eval()
+    with torch.no_grad():
+        list(made.body.parameters())[-1].fill_(5)
+    return made
+
+
+def model(folder: Path, kind: FeatureSpec = KIND) -> tuple[Model, list[ScoreHead]]:
+    heads = [head(kind.grid, seed) for seed in (1, 2)]
+    records = [RECORD, replace(RECORD, name="skill")]
+    written = write_model(
+        folder,
+        name="tiny",
+        kind=kind,
+        smallest_side=32,
+        heads=list(zip(records, heads, strict=True)),
+        channels=10,
+        card=Card("A test.", (), (), "CC0-1.0"),
+        backbone=None,
+    )
+    return written, heads
+
+
+def features(photos: int, grid: Grid = 1, views: int = 8) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    values: np.ndarray = rng.random((photos, views, grid, grid, 10), np.float32)
+    return values.astype(np.float16).astype(np.float32)
+
+
+def store(path: Path, values: np.ndarray, kind: FeatureSpec = KIND, *, leave_out: int = 0) -> Path:
+    """A store of photos of which the second failed and the last `leave_out` are pending."""
+    layout = StoreLayout(kind, (6, 4), (kind.grid,))
+    names = [f"{number}.jpg" for number in range(len(values))]
+    with FeatureStore.create(path, layout, names) as opened:
+        for index, value in enumerate(values[: len(values) - leave_out]):
+            if index == 1:
+                opened.write_failure(index, "not a photo")
+            else:
+                opened.write(index, {kind.grid: value}, width=9, height=9, content_sha256="ab" * 32)
+    return path
+
+
+def expected(heads: list[ScoreHead], values: np.ndarray) -> np.ndarray:
+    """(photos, heads) means over the views."""
+    with torch.no_grad():
+        each = torch.from_numpy(values.reshape(-1, *values.shape[2:]))
+        scores = [one(each).reshape(values.shape[:2]).mean(dim=1).numpy() for one in heads]
+    stacked: np.ndarray = np.stack(scores, axis=1).clip(1, 10)
+    assert stacked.std(axis=0).min() > 1e-3
+    return stacked
+
+
+def run(folder: Path, path: Path) -> list[Predicted | ScoreFailure]:
+    with FeaturePredictor(folder, path) as predictor:
+        results = list(predictor.results())
+        assert len(results) == len(predictor)
+    return results
+
+
+def values_of(results: list[Predicted | ScoreFailure]) -> np.ndarray:
+    return np.array(
+        [list(result.scores.values()) for result in results if isinstance(result, Predicted)]
+    )
+
+
+@pytest.mark.parametrize("grid", [1, 5])
+@pytest.mark.parametrize("batch_bytes", [1, 5_000, 2**20])
+def test_a_store_photo_by_photo(
+    tmp_path: Path, grid: Grid, batch_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlsp.scoring.predictor._BATCH_BYTES", batch_bytes)
+    kind = replace(KIND, grid=grid)
+    _, heads = model(tmp_path / "model", kind)
+    values = features(30, grid)
+    results = run(tmp_path / "model", store(tmp_path / "f.h5", values, kind, leave_out=2))
+    done = [0, *range(2, 28)]
+    np.testing.assert_allclose(values_of(results), expected(heads, values)[done], atol=1e-5)
+    assert [r.source for r in results if isinstance(r, Predicted)] == [f"{i}.jpg" for i in done]
+    failed = {r.source.name: str(r.error) for r in results if isinstance(r, ScoreFailure)}
+    assert failed == {
+        "1.jpg": "its extraction failed: not a photo",
+        "28.jpg": "it is not extracted yet",
+        "29.jpg": "it is not extracted yet",
+    }
+    assert isinstance(results[1], ScoreFailure)
+    assert isinstance(results[28], ScoreFailure)
+
+
+def test_a_damaged_row_fails_alone(tmp_path: Path) -> None:
+    _, heads = model(tmp_path / "model")
+    values = features(9)
+    path = store(tmp_path / "f.h5", values)
+    row = values[4].astype(np.float16).tobytes()
+    content = bytearray(path.read_bytes())
+    content[content.index(row) + 3] ^= 1
+    path.write_bytes(content)
+    results = run(tmp_path / "model", path)
+    (error,) = (
+        r.error for r in results if isinstance(r, ScoreFailure) and r.source.name == "4.jpg"
+    )
+    assert "its checksum differs" in str(error)
+    kept = [0, 2, 3, 5, 6, 7, 8]
+    np.testing.assert_allclose(values_of(results), expected(heads, values)[kept], atol=1e-5)
+
+
+def test_a_store_of_both_grids(tmp_path: Path) -> None:
+    _, heads = model(tmp_path / "model")
+    wide = features(3, 5)
+    narrow = wide.mean(axis=(2, 3), keepdims=True)
+    layout = StoreLayout(KIND, (6, 4), (1, 5), dtype="float32")
+    with FeatureStore.create(tmp_path / "f.h5", layout, ["a", "b", "c"]) as opened:
+        for index in range(3):
+            both: dict[Grid, np.ndarray] = {1: narrow[index], 5: wide[index]}
+            opened.write(index, both, width=9, height=9, content_sha256="ab" * 32)
+    results = run(tmp_path / "model", tmp_path / "f.h5")
+    np.testing.assert_allclose(values_of(results), expected(heads, narrow), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        ({"views": "whole"}, "views is 'whole', expected 'corners8'"),
+        ({"weights_sha256": "1" * 64}, f"weights_sha256 is {'1' * 64!r}, expected {'0' * 64!r}"),
+        ({"longest_side": 512}, "longest_side is 512, expected None"),
+        ({"levels": ("a", "c")}, "levels is ('a', 'c'), expected ('a', 'b')"),
+        ({"grid": 5}, "grids are (5,), expected 1 among them"),
+    ],
+)
+def test_features_of_another_kind(tmp_path: Path, change: dict[str, Any], phrase: str) -> None:
+    model(tmp_path / "model")
+    kind = replace(KIND, **change)
+    path = store(tmp_path / "f.h5", features(3, kind.grid, 1 if "views" in change else 8), kind)
+    message = (
+        f"feature file {path} holds something else: {phrase}. Choose another file, or extract again"
+    )
+    with pytest.raises(FeatureStoreError, match=f"^{re.escape(message)}$"):
+        FeaturePredictor(tmp_path / "model", path)
+
+
+def test_a_model_that_does_not_know_its_weights_reads_features_of_any(tmp_path: Path) -> None:
+    _, heads = model(tmp_path / "model", replace(KIND, weights_sha256=""))
+    values = features(3)
+    results = run(tmp_path / "model", store(tmp_path / "f.h5", values))
+    np.testing.assert_allclose(values_of(results), expected(heads, values)[[0, 2]], atol=1e-5)
+
+
+# .npz
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize(
+    ("grid", "shape"),
+    [
+        *((1, shape) for shape in ((7, 10), (7, 3, 10), (7, 1, 1, 10), (7, 3, 1, 1, 10))),
+        *((5, shape) for shape in ((7, 5, 5, 10), (7, 3, 5, 5, 10))),
+    ],
+)
+def test_an_array(
+    tmp_path: Path,
+    grid: Grid,
+    shape: tuple[int, ...],
+    save: Callable[..., None],
+    dtype: type,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mlsp.scoring.predictor._BATCH_BYTES", 4_000)
+    _, heads = model(tmp_path / "model", replace(KIND, grid=grid))
+    values = features(7, grid, 3 if 3 in shape else 1)
+    save(tmp_path / "f.npz", anything=values.reshape(shape).astype(dtype))
+    with FeaturePredictor(tmp_path / "model", tmp_path / "f.npz") as predictor:
+        assert (len(predictor), predictor.column) == (7, "row")
+        results = list(predictor.results())
+    assert [result.source for result in results] == list(range(7))
+    np.testing.assert_allclose(values_of(results), expected(heads, values), atol=1e-5)
+
+
+def test_a_row_that_gives_no_number(tmp_path: Path) -> None:
+    model(tmp_path / "model")
+    values = features(3, 1, 1)
+    values[1, 0, 0, 0, 3] = np.nan
+    np.savez(tmp_path / "f.npz", values)
+    results = run(tmp_path / "model", tmp_path / "f.npz")
+    assert isinstance(results[0], Predicted)
+    assert isinstance(results[1], ScoreFailure)
+    assert str(results[1].source) == "row 1"
+    assert str(results[1].error) == "the head 'taste' gave nan, which is no score"
+
+
+def test_scores_stay_within_the_scale(tmp_path: Path) -> None:
+    model(tmp_path / "model")
+    np.savez(tmp_path / "f.npz", np.full((1, 10), 1e4, np.float32))
+    (result,) = run(tmp_path / "model", tmp_path / "f.npz")
+    assert isinstance(result, Predicted)
+    assert set(result.scores.values()) <= {1.0, 10.0}
+
+
+ONE = "(rows, 10), (rows, views, 10), (rows, 1, 1, 10) or (rows, views, 1, 1, 10)"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": np.zeros((3, 9))}, f"features in {{path}} have the shape (3, 9), expected {ONE}"),
+        ({"a": np.zeros((0, 10))}, f"features in {{path}} have the shape (0, 10), expected {ONE}"),
+        (
+            {"a": np.zeros((2, 5, 5, 10))},
+            f"features in {{path}} have the shape (2, 5, 5, 10), expected {ONE}",
+        ),
+        (
+            {"a": np.zeros((3, 10), np.int64)},
+            "features in {path} must be floating-point numbers, got int64",
+        ),
+        (
+            {"a": np.asfortranarray(np.zeros((3, 10)))},
+            "features in {path} are stored column by column: save numpy.ascontiguousarray(features)",
+        ),
+        (
+            {"a": np.zeros((3, 10)), "b": np.zeros(1)},
+            "{path} must hold one array of features, it holds 'a', 'b'",
+        ),
+        ({}, "{path} must hold one array of features, it holds none"),
+    ],
+)
+def test_arrays_that_are_no_features(
+    tmp_path: Path, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    model(tmp_path / "model")
+    path = tmp_path / "f.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match=f"^{re.escape(message.format(path=path))}$"):
+        FeaturePredictor(tmp_path / "model", path)
+
+
+def test_a_cut_file(tmp_path: Path) -> None:
+    model(tmp_path / "model")
+    path = tmp_path / "f.npz"
+    path.write_bytes(b"PK\x03\x04")
+    with pytest.raises(
+        SettingsError, match=f"^features {path} cannot be read: File is not a zip file$"
+    ):
+        FeaturePredictor(tmp_path / "model", path)
+    with pytest.raises(SettingsError, match=f"^there is no file of features {tmp_path / 'no.h5'}$"):
+        FeaturePredictor(tmp_path / "model", tmp_path / "no.h5")
+
+
+def test_a_changed_byte_is_found(tmp_path: Path) -> None:
+    model(tmp_path / "model")
+    path = tmp_path / "f.npz"
+    np.savez(path, np.zeros((300, 10), np.float32))
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=f"^features {path} cannot be read: Bad CRC-32 "):
+        run(tmp_path / "model", path)
+
+
+# As scoring does it
+
+
+def test_stored_features_get_the_scores_of_their_photos(tmp_path: Path, examples: Path) -> None:
+    """The embedded model on photos, and on their features as `mlsp extract` stores them."""
+    default = load_model()
+    photos = sorted(examples.glob("*.png"))[:3]
+    engine = open_engine(default.backbone, default.kind, precision="float32")
+    channels = tuple(level.channels for level in backbone(default.kind.backbone).levels)
+    layout = StoreLayout(default.kind, channels, (1,))
+    with FeatureStore.create(tmp_path / "f.h5", layout, [path.name for path in photos]) as opened:
+        for index, result in enumerate(extract_features(engine, photos, workers=1)):
+            assert isinstance(result, Extracted)
+            opened.write(
+                index,
+                {1: result.features},
+                width=result.width,
+                height=result.height,
+                content_sha256=result.content_sha256,
+            )
+    with FeaturePredictor("default", tmp_path / "f.h5") as predictor:
+        predicted = list(predictor.results())
+    scored = list(Scorer.load(precision="float32").score(photos))
+    for ours, theirs in zip(predicted, scored, strict=True):
+        assert isinstance(ours, Predicted)
+        assert isinstance(theirs, ScoreResult)
+        for name, value in ours.scores.items():
+            assert value == pytest.approx(theirs.scores[name].value, abs=1e-5)
+
+
+# The command
+
+
+def mlsp(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlsp", *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return pq.read_table(path).to_pylist()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_the_command(tmp_path: Path, suffix: str) -> None:
+    _, heads = model(tmp_path / "model")
+    values = features(5)
+    output = tmp_path / f"p{suffix}"
+    path = store(tmp_path / "f.h5", values, leave_out=1)
+    done = mlsp("predict", tmp_path / "model", path, "--output", output)
+    assert done.returncode == 1
+    first, second, last = done.stderr.splitlines()
+    assert first == "1.jpg: its extraction failed: not a photo"
+    assert second == "4.jpg: it is not extracted yet"
+    assert re.fullmatch(rf"3 predicted, 2 failed in .* s → {re.escape(str(output))}", last)
+    records = read(output)
+    assert [list(record) for record in records] == [["photo", "taste", "skill"]] * 3
+    assert [record["photo"] for record in records] == ["0.jpg", "2.jpg", "3.jpg"]
+    found = np.array([[float(record["taste"]), float(record["skill"])] for record in records])
+    np.testing.assert_allclose(found, expected(heads, values)[[0, 2, 3]], atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_the_command_on_an_array(tmp_path: Path, suffix: str) -> None:
+    _, heads = model(tmp_path / "model")
+    values = features(5, views=1)
+    np.savez(tmp_path / "f.npz", values[:, 0, 0, 0])
+    output = tmp_path / f"p{suffix}"
+    done = mlsp("predict", tmp_path / "model", tmp_path / "f.npz", "-o", output, "--quiet")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+    records = read(output)
+    assert [int(record["row"]) for record in records] == list(range(5))
+    found = np.array([[float(record["taste"]), float(record["skill"])] for record in records])
+    np.testing.assert_allclose(found, expected(heads, values), atol=1e-5)
+
+
+def test_names_that_spreadsheets_would_run(tmp_path: Path) -> None:
+    model(tmp_path / "model")
+    layout = StoreLayout(KIND, (6, 4), (1,))
+    with FeatureStore.create(tmp_path / "f.h5", layout, ["=a.jpg"]) as opened:
+        opened.write(0, {1: features(1)[0]}, width=9, height=9, content_sha256="ab" * 32)
+    output = tmp_path / "p.csv"
+    assert mlsp("predict", tmp_path / "model", tmp_path / "f.h5", "-o", output).returncode == 0
+    assert read(output)[0]["photo"] == "./=a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("p.txt", "its ending must be one of .csv, .jsonl, .parquet, got '.txt'"),
+        ("no/p.csv", "does not exist: make it first"),
+    ],
+)
+def test_the_output_is_checked_first(tmp_path: Path, output: str, message: str) -> None:
+    done = mlsp("predict", tmp_path / "none", tmp_path / "none.h5", "-o", tmp_path / output)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_features_of_another_kind_on_the_command_line(tmp_path: Path) -> None:
+    model(tmp_path / "model")
+    kind = replace(KIND, views="whole")
+    path = store(tmp_path / "f.h5", features(3, views=1), kind)
+    done = mlsp("predict", tmp_path / "model", path, "-o", tmp_path / "p.csv")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"mlsp: feature file {path} holds something else: views is 'whole', expected 'corners8'. Choose another file, or"
+        " extract again\n"
+    )
+    assert not (tmp_path / "p.csv").exists()

@@ -1,0 +1,434 @@
+"""The application behind the page, on loopback: its answers, and what it does with what is sent."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mlsp.base.errors import ModelError
+from mlsp.culling.xmp import read_rating
+from mlsp.models.model import load_model
+from mlsp.personal.user_ratings import UserRatings
+from mlsp.photos import read_photo
+from mlsp.scoring.scorer import Scorer
+from mlsp.serving.web.collection import FIELDS, Collection
+from mlsp.serving.web.page_controller import PageController
+from served_page import PHOTOS, Served, fake_scorer, make_photos, serving
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """For tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("photos")
+    with serving(make_photos(folder / "p"), folder / "r.sqlite") as served:
+        yield served
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serving(make_photos(tmp_path / "p"), tmp_path / "r.sqlite") as served:
+        yield served
+
+
+def test_every_photo_is_a_row(shared: Served) -> None:
+    rows = shared.rows()
+    assert len(rows) == PHOTOS + 2
+    names = shared.ids()
+    row = rows[names["sub/11.png"]]
+    assert list(row) == list(FIELDS)
+    value = 20 * 11 / 255
+    quality = load_model().heads[0]
+    assert row["scores"][0] == pytest.approx([value, quality.percentile(value)], abs=0.1)
+    # Features are remembered in 16 bits.
+    assert row["scores"][0][0] == pytest.approx(value, abs=3e-4)
+    assert (row["folder"], row["width"], row["height"]) == ("sub", 80, 64)
+    assert (row["failed"], row["stars"], row["flag"]) == (None, None, None)
+    assert row["captured_is_file_time"] is True
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", row["captured"])
+    assert row["overall"] == pytest.approx(np.mean([pair[1] for pair in row["scores"]]), abs=0.1)
+    assert rows[names["03.png"]]["version"] == rows[names["copy.png"]]["version"]
+    bad = rows[names["empty.jpg"]]
+    assert (bad["failed"], bad["overall"], bad["scores"]) == ("the file is empty", None, [])
+
+
+def test_rows_come_in_pages_and_once(shared: Served) -> None:
+    found: list[int] = []
+    since, more = 0, True
+    while more:
+        answer = shared.get("photos", since=since, limit=5)
+        assert len(answer["rows"]) <= 5
+        found += [row[0] for row in answer["rows"]]
+        since, more = answer["revision"], answer["more"]
+    assert sorted(found) == list(range(PHOTOS + 2))
+    assert shared.get("photos", since=since)["rows"] == []
+    assert shared.get("photos", since=10**6)["revision"] == 10**6
+
+
+def test_status(shared: Served) -> None:
+    status = shared.get("status")
+    assert status["columns"] == ["quality", "beauty"]
+    assert status["heads"]["beauty"] == {"lowest": 1.0, "highest": 7.0}
+    assert status["root"] == str(shared.folder)
+    scoring = status["scoring"]
+    assert (scoring["state"], scoring["total"], scoring["done"], scoring["failed"]) == (
+        "done",
+        PHOTOS + 2,
+        PHOTOS + 2,
+        1,
+    )
+    assert status["learn"]["needed"] == 30
+    assert status["ratings"] == {
+        "file": str(shared.folder.parent / "r.sqlite"),
+        "photos": 0,
+        "comparisons": 0,
+    }
+
+
+def test_rating_changes_its_row_alone(served: Served) -> None:
+    photo = served.ids()["05.png"]
+    before = served.get("status")["revision"]
+    answer = served.post("ratings", {"id": photo, "stars": 4})
+    assert answer == {
+        "id": photo,
+        "stars": 4,
+        "flag": None,
+        "revision": before + 1,
+        "undo": "4 stars for 05.png",
+    }
+    served.post("ratings", {"id": photo, "flag": "pick"})
+    (row,) = served.rows(since=before).values()
+    assert (row["photo"], row["stars"], row["flag"]) == ("05.png", 4, "pick")
+    assert served.post("ratings", {"id": photo, "stars": None})["flag"] == "pick"
+    assert served.get("status")["ratings"]["photos"] == 1
+
+
+def test_copies_are_one_photo(served: Served) -> None:
+    names = served.ids()
+    before = served.get("status")["revision"]
+    served.post("ratings", {"id": names["03.png"], "stars": 2})
+    assert {row["photo"]: row["stars"] for row in served.rows(since=before).values()} == {
+        "03.png": 2,
+        "copy.png": 2,
+    }
+    message = served.error(
+        "comparisons", {"better": names["03.png"], "worse": names["copy.png"]}, status=400
+    )
+    assert message == (
+        "cannot compare 03.png with copy.png: they are the same file, or copies of it"
+    )
+
+
+def test_undo_goes_through_everything(served: Served) -> None:
+    names = served.ids()
+    one, other = names["01.png"], names["02.png"]
+    served.post("ratings", {"id": one, "stars": 3})
+    served.post("ratings", {"id": one, "stars": 5, "flag": "pick"})
+    answer = served.post("comparisons", {"better": one, "worse": other})
+    assert (answer["comparisons"], answer["undo"]) == (1, "01.png is better than 02.png")
+    undone = served.post("undo", {})
+    assert undone["undone"] == "01.png is better than 02.png"
+    assert (undone["ids"], undone["undo"]) == ([one, other], "5 stars, pick for 01.png")
+    assert served.get("status")["ratings"]["comparisons"] == 0
+    assert served.post("undo", {})["ids"] == [one]
+    assert (served.rows()[one]["stars"], served.rows()[one]["flag"]) == (3, None)
+    served.post("undo", {})
+    assert served.rows()[one]["stars"] is None
+    last = served.post("undo", {})
+    assert (last["undone"], last["ids"], last["undo"]) == (None, [], None)
+
+
+def test_ratings_are_there_again_and_follow_a_renamed_photo(tmp_path: Path) -> None:
+    make_photos(tmp_path / "p")
+    with serving(tmp_path / "p", tmp_path / "r.sqlite") as first:
+        names = first.ids()
+        first.post("ratings", {"id": names["05.png"], "stars": 4, "flag": "pick"})
+        first.post("comparisons", {"better": names["05.png"], "worse": names["06.png"]})
+    (tmp_path / "p" / "05.png").rename(tmp_path / "p" / "renamed.png")
+    with serving(tmp_path / "p", tmp_path / "r.sqlite") as second:
+        row = second.rows()[second.ids()["renamed.png"]]
+        assert (row["stars"], row["flag"]) == (4, "pick")
+        assert second.get("status")["undo"] == "05.png is better than 06.png"
+        assert second.get("status")["ratings"]["comparisons"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "message"),
+    [
+        ("ratings", {"id": 999, "stars": 4}, 404, "there is no photo 999, or it is not scored yet"),
+        ("ratings", {"id": -1, "stars": 4}, 404, "there is no photo -1, or it is not scored yet"),
+        ("ratings", {"id": 0, "stars": 6}, 422, "stars: Input should be less than or equal to 5"),
+        ("ratings", {"id": 0, "stars": "4"}, 422, "stars: Input should be a valid integer"),
+        ("ratings", {"id": 0, "stars": True}, 422, "stars: Input should be a valid integer"),
+        ("ratings", {"id": 0, "flag": "x"}, 422, "flag: Input should be 'pick' or 'reject'"),
+        ("ratings", {"id": "/etc/passwd"}, 422, "id: Input should be a valid integer"),
+        ("ratings", {"id": 0, "path": "x"}, 422, "path: Extra inputs are not permitted"),
+        ("ratings", [], 422, "what was sent: Input should be a valid dictionary"),
+        ("comparisons", {"better": 0}, 422, "worse: Field required"),
+        ("export/xmp", {"convention": "../x"}, 422, "convention: Input should be 'both'"),
+        ("learn", {}, 400, "too little to learn from: 0 ratings and comparisons of these photos"),
+        ("learn/save", {"name": "mine"}, 409, "no model of yours predicts you better"),
+        ("learn/save", {"name": "../../mine"}, 400, "a model cannot be called '../../mine': "),
+        ("learn/save", {"name": "default"}, 400, "the model 'default' comes with mlsp"),
+        ("nothing", {}, 404, "there is no such page"),
+        ("photos?since=-1", None, 422, "since: Input should be greater than or equal to 0"),
+        ("photos?limit=20001", None, 422, "limit: Input should be less than or equal to 20000"),
+        ("photo/0?side=5000", None, 422, "side: Input should be less than or equal to 4096"),
+        ("thumbnail/99", None, 404, "there is no photo 99, or it is not scored yet"),
+        ("thumbnail/..%2F..%2Fetc%2Fpasswd", None, 404, "there is no such page"),
+        ("thumbnail/passwd", None, 422, "id_: Input should be a valid integer"),
+        ("pair?skip=1", None, 422, "skip: String should match pattern"),
+        ("explain/0/qualty", None, 400, "unknown score 'qualty': did you mean 'quality'?"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    shared: Served, path: str, body: object, status: int, message: str
+) -> None:
+    assert shared.error(path, body, status=status).startswith(message)
+    assert shared.get("status")["ratings"]["photos"] == 0
+
+
+def test_a_photo_that_failed_is_not_rated(shared: Served) -> None:
+    bad = shared.ids()["empty.jpg"]
+    message = shared.error("ratings", {"id": bad, "stars": 3}, status=400)
+    assert message == "empty.jpg could not be scored, so it cannot be rated either"
+    assert shared.error(f"thumbnail/{bad}", status=404) == "the file is empty"
+
+
+def test_json_that_is_none_is_said(shared: Served) -> None:
+    headers = {"origin": shared.origin, "content-type": "application/json"}
+    answer = shared.client.post("/api/ratings", content=b'{"id": 0,', headers=headers)
+    assert answer.status_code == 422
+    assert "JSON decode error" in answer.json()["error"]
+
+
+def test_pictures(shared: Served) -> None:
+    row = shared.rows()[0]
+    path = f"/api/thumbnail/0?v={row['version']}"
+    small = shared.client.get(path)
+    assert small.headers["content-type"] == "image/jpeg"
+    assert small.headers["cache-control"] == "private, max-age=3600"
+    assert Image.open(io.BytesIO(small.content)).size == (80, 64)
+    again = shared.client.get(path, headers={"if-none-match": small.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    # Another version of the photo, or none named: the browser has to ask each time.
+    other = shared.client.get("/api/thumbnail/0?v=0000")
+    assert other.headers["cache-control"] == "private, no-cache"
+    large = shared.client.get("/api/photo/0?side=64")
+    assert Image.open(io.BytesIO(large.content)).size == (64, 51)
+    assert large.headers["etag"] != small.headers["etag"]
+
+
+def test_a_preview_is_the_upright_photo(served: Served) -> None:
+    photo = served.ids()["05.png"]
+    file = served.folder / "05.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (300, 200), (10, 20, 200)).save(file, "JPEG", exif=exif, quality=95)
+    answer = served.client.get(f"/api/photo/{photo}")
+    picture = Image.open(io.BytesIO(answer.content))
+    assert picture.size == (200, 300)
+    assert not picture.getexif()
+    expected = read_photo(file).pixels.astype(int)
+    assert np.abs(np.asarray(picture, int) - expected).max() <= 4
+
+
+def test_a_photo_that_is_gone_is_said(served: Served) -> None:
+    photo = served.ids()["05.png"]
+    (served.folder / "05.png").unlink()
+    assert served.error(f"thumbnail/{photo}", status=404) == "there is no such file"
+
+
+def test_csv(served: Served) -> None:
+    names = served.ids()
+    served.post("ratings", {"id": names["05.png"], "stars": 4, "flag": "pick"})
+    served.post("comparisons", {"better": names["05.png"], "worse": names["sub/11.png"]})
+    answer = served.client.get("/api/export.csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="ratings.csv"'
+    (row,) = csv.DictReader(io.StringIO(answer.text))
+    assert row["photo"] == str(served.folder / "05.png")
+    assert (row["stars"], row["flag"]) == ("4", "pick")
+    assert float(row["quality"]) == pytest.approx(100 / 255, abs=3e-4)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", row["rated_at"])
+    assert len(
+        list(csv.DictReader(io.StringIO(served.client.get("/api/export.csv?all=true").text)))
+    ) == (PHOTOS + 1)
+    (pair,) = csv.DictReader(io.StringIO(served.client.get("/api/comparisons.csv").text))
+    assert pair["better"] == row["photo"]
+    assert pair["worse_sha256"] == served.desk.entry(names["sub/11.png"]).sha256
+
+
+def test_sidecars(served: Served) -> None:
+    names = served.ids()
+    for name, stars, flag in (
+        ("01.png", 4, None),
+        ("02.png", 3, "reject"),
+        ("04.png", None, "pick"),
+        ("06.png", 1, None),
+    ):
+        served.post("ratings", {"id": names[name], "stars": stars, "flag": flag})
+    # Someone has rated it in another program.
+    mine = served.folder / "06.png.xmp"
+    mine.write_text(
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5"/></rdf:RDF></x:xmpmeta>'
+    )
+    before = mine.read_bytes()
+    answer = served.post("export/xmp", {"convention": "photo.jpg.xmp"})
+    assert answer == {"written": 2, "files": 2, "kept": ["06.png"], "failed": []}
+    assert read_rating(served.folder / "01.png") == 4
+    assert read_rating(served.folder / "02.png") == -1
+    assert mine.read_bytes() == before
+    again = served.post("export/xmp", {"convention": "photo.jpg.xmp", "overwrite": True})
+    assert (again["written"], again["files"], again["kept"]) == (3, 1, [])
+    assert read_rating(served.folder / "06.png") == 1
+    mine.write_text("no XML")
+    failed = served.post("export/xmp", {})["failed"]
+    assert [one["photo"] for one in failed] == ["06.png"]
+    assert str(mine) in failed[0]["error"]
+
+
+def test_pairs_are_close_new_and_not_copies(served: Served) -> None:
+    rows, names = served.rows(), served.ids()
+    asked = set()
+    for _ in range(10):
+        answer = served.get("pair")
+        one, other = answer["pair"]
+        assert answer["why"] == "the model cannot tell which of these you like better"
+        scores = [rows[id_]["scores"][0][0] for id_ in (one, other)]
+        assert abs(scores[0] - scores[1]) < 0.25
+        pair = frozenset((rows[one]["version"], rows[other]["version"]))
+        assert len(pair) == 2
+        assert pair not in asked
+        asked.add(pair)
+        served.post("comparisons", {"better": one, "worse": other})
+    skipped = served.get("pair")["pair"]
+    skip = ",".join(map(str, skipped))
+    for _ in range(10):
+        assert set(served.get("pair", skip=skip)["pair"]) != set(skipped)
+    assert names["empty.jpg"] not in {id_ for pair in asked for id_ in pair}
+
+
+def test_when_all_is_compared_it_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for red in (10, 200):
+        Image.new("RGB", (80, 64), (red, 0, 0)).save(folder / f"{red}.png")
+    with serving(folder, tmp_path / "r.sqlite") as served:
+        one, other = served.get("pair")["pair"]
+        served.post("comparisons", {"better": one, "worse": other})
+        answer = served.get("pair")
+        assert (answer["pair"], answer["message"]) == (None, "all photos are compared")
+        served.post("undo", {})
+        assert sorted(served.get("pair")["pair"]) == [0, 1]
+
+
+def test_photos_come_while_others_are_scored(tmp_path: Path) -> None:
+    make_photos(tmp_path)
+    collection = Collection(sorted(tmp_path.glob("*.png")), {})
+    collection.begin(["quality", "beauty"])
+    results = fake_scorer().score(collection.sources)
+    for id_ in range(3):
+        collection.add(id_, next(results))
+    changes = collection.changes(0, 100)
+    assert [json.loads(row)[0] for row in changes.rows] == [0, 1, 2]
+    assert (changes.revision, changes.more) == (3, False)
+    collection.add(3, next(results))
+    assert [json.loads(row)[0] for row in collection.changes(changes.revision, 100).rows] == [3]
+    results.close()
+
+
+def test_a_model_that_cannot_be_loaded_is_said(tmp_path: Path) -> None:
+    def load(_: Path | str) -> Scorer:
+        raise ModelError("the model is gone")
+
+    with UserRatings.open(tmp_path / "r.sqlite") as ratings:
+        desk = PageController([tmp_path / "a.png"], ratings, load)
+        desk.start()
+        assert desk.scoring.wait(10)
+        progress = desk.scoring.progress()
+        assert (progress.state, progress.message) == ("failed", "the model is gone")
+        desk.stop()
+
+
+def test_names_that_are_no_text_are_shown_and_exported(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    name = os.fsencode(folder) + b"/latin \xe9.png"
+    Image.new("RGB", (80, 64), (9, 0, 0)).save(folder / "a.png")
+    os.rename(os.fsencode(folder / "a.png"), name)
+    with serving(folder, tmp_path / "r.sqlite") as served:
+        assert served.rows()[0]["photo"] == "latin \\xe9.png"
+        served.post("ratings", {"id": 0, "stars": 5})
+        assert name in served.client.get("/api/export.csv").content
+        assert served.get("status")["undo"] == "5 stars for latin ?.png"
+
+
+def test_the_page_and_its_files(shared: Served) -> None:
+    page = shared.client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    for file in re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text):
+        assert shared.client.get(file).status_code == 200
+    script = shared.client.get("/static/page.js")
+    assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+    for name in ("../app.py", "..%2Fapp.py", "%2e%2e/app.py", "nothing.js", "__init__.py", ""):
+        answer = shared.client.get(f"/static/{name}")
+        assert answer.status_code == 404
+        assert "error" in answer.json()
+
+
+def test_an_own_taste_is_learned_kept_and_shown(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for number in range(36):
+        Image.new("RGB", (80, 64), (6 * number, 90, 0)).save(folder / f"{number:02}.png")
+    with serving(folder, tmp_path / "r.sqlite") as served:
+        # The user likes what is dark: the default's opposite.
+        for number in range(30):
+            stars = 5 - number // 6
+            served.post("ratings", {"id": number, "stars": stars})
+        assert served.post("learn", {}, expected=202)["state"] in ("running", "done")
+        learned = until_learned(served)
+        assert learned["message"] is None
+        result = learned["result"]
+        assert result["is_better"] is True
+        assert result["agreement"] > 0.8 > 0 > result["default_agreement"]
+        assert (result["ratings"], result["comparisons"]) == (30, 0)
+        assert result["measure"] == "Rank correlation of scores with your 30 ratings (1 is perfect)"
+        kept = served.post("learn/save", {"name": "mine"})
+        assert load_model("mine").folder == Path(kept["folder"])
+        assert [head.name for head in load_model("mine").heads] == ["taste"]
+        deadline = time.monotonic() + 30
+        while "taste" not in served.get("status")["columns"] and time.monotonic() < deadline:
+            time.sleep(0.02)
+        rows = served.rows()
+        tastes = [rows[id_]["scores"][2][0] for id_ in range(36)]
+        # Also of the photos that were not rated, and the darker the better.
+        assert max(tastes[-5:]) < 2.0 < 4.0 < min(tastes[:5])
+        assert (
+            served.get("pair")["why"] == "your own model cannot tell which of these you like better"
+        )
+        assert served.get("learn")["saved"] == kept
+    with serving(folder, tmp_path / "r.sqlite", model="mine") as served:
+        assert served.get("status")["columns"] == ["taste"]
+        picture = served.client.get("/api/explain/0/taste")
+        assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png"), (
+            picture.text
+        )
+
+
+def until_learned(served: Served) -> Any:
+    deadline = time.monotonic() + 30
+    while (learned := served.get("learn"))["state"] == "running" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return learned

@@ -1,0 +1,741 @@
+"""The page of `mlsp serve` in a real browser, against a real server with a small real collection."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvicorn
+from PIL import Image, ImageOps
+
+from mlsp.base.results import ScoreFailure
+from mlsp.models.model import load_model
+from mlsp.personal.user_ratings import UserRatings
+from mlsp.scoring.results import ScoreResult
+from mlsp.scoring.scorer import Scorer
+from mlsp.serving.web.app import create_app
+from mlsp.serving.web.page_controller import PageController
+from mlsp.serving.web.security import Access
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+VIEWS = ("photos", "compare", "taste")
+
+
+class Served:
+    """A server in a thread.
+
+    Args:
+        photos: a folder.
+        file: where ratings are kept.
+        load: loads the model.
+    """
+
+    def __init__(self, photos: Path, file: Path, load: Callable[[Path | str], Scorer]) -> None:
+        self._ratings = UserRatings.open(file)
+        sources = sorted(photos.rglob("*.*"))
+        self.desk = PageController(sources, self._ratings, load)
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.access = Access(listening.getsockname()[1])
+        config = uvicorn.Config(
+            create_app(self.desk, self.access), log_level="error", lifespan="off", ws="none"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
+        self._thread.start()
+        self.desk.start()
+        self.address = f"http://127.0.0.1:{self.access.port}/"
+
+    def let_in(self, page: Page) -> None:
+        """Give a browser the cookie; the link itself works once."""
+        cookie = {"name": self.access.cookie, "value": self.access.session, "url": self.address}
+        page.context.add_cookies([cookie])  # type: ignore[list-item]
+
+    def open(self, page: Page, view: str = "photos") -> None:
+        """Show a view of the page."""
+        self.let_in(page)
+        page.goto(f"{self.address}#{view}")
+        page.locator(f"#{view} h1").wait_for()
+        if view == "photos":
+            page.wait_for_selector(".g-card img[src]")
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self.desk.stop()
+        self._ratings.close()
+
+
+@pytest.fixture(scope="module")
+def collection(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve photos in two folders, the examples large and dark, and a file that is none."""
+    folder = tmp_path_factory.mktemp("served") / "a trip"
+    for number, source in enumerate(sorted(examples.glob("*.*g"))):
+        with Image.open(source) as opened:
+            small = ImageOps.contain(opened.convert("RGB"), (360, 360))
+        for name, photo in (("light", small), ("dark", small.point(lambda value: value // 3))):
+            path = folder / name / f"{number}_{name}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            photo.save(path)
+    (folder / "light" / "broken.jpg").write_bytes(b"no photo")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return Scorer.load("default", workers=2)
+
+
+@pytest.fixture(scope="module")
+def served(
+    collection: Path, scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    found = Served(
+        collection,
+        tmp_path_factory.mktemp("ratings") / "ratings.sqlite",
+        lambda model: scorer if model == "default" else Scorer.load(model),
+    )
+    assert found.desk.scoring.wait(60)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[[Served], Served]]:
+    """Ends a test's own servers with it."""
+    with contextlib.ExitStack() as stack:
+        yield lambda served: stack.enter_context(contextlib.closing(served))
+
+
+@pytest.fixture
+def opened(page: Page, served: Served) -> Iterator[Page]:
+    """The page with all photos, of which none is rated; fails where the browser complains of the content security policy."""
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    while served.desk.rated.undo()[0] is not None:
+        pass
+    served.open(page)
+    yield page
+    assert [text for text in complaints if "Content Security Policy" in text] == []
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def either(opened: Page, request: pytest.FixtureRequest) -> Page:
+    """The same at both widths."""
+    opened.set_viewport_size(request.param)
+    return opened
+
+
+def api(page: Page, path: str, body: object = None) -> Any:
+    """Ask the server, as the page does."""
+    return page.evaluate(
+        """async ([path, body]) => {
+            const options = { method: "POST", headers: { "Content-Type": "application/json" }, body };
+            return (await fetch(`/api/${path}`, body === null ? {} : options)).json();
+        }""",
+        [path, None if body is None else json.dumps(body)],
+    )
+
+
+def rated(page: Page) -> dict[str, tuple[int | None, str | None]]:
+    """What the server knows: stars and flag by the photo's path."""
+    answer = api(page, "photos?since=0")
+    rows = [dict(zip(answer["fields"], row, strict=True)) for row in answer["rows"]]
+    return {
+        row["photo"]: (row["stars"], row["flag"]) for row in rows if row["stars"] or row["flag"]
+    }
+
+
+def said(page: Page, text: str) -> None:
+    """Wait for what is read out and shown."""
+    page.locator(".p-toast.p-shown [role=status]", has_text=text).wait_for()
+
+
+def settled(page: Page) -> None:
+    """Wait until nothing waits to be sent."""
+    page.evaluate(
+        """async () => {
+            const end = performance.now() + 5000;
+            while (Object.keys(localStorage).some((key) => key.startsWith("mlsp outbox"))) {
+                if (performance.now() > end) throw new Error("answers still wait");
+                await new Promise((done) => setTimeout(done, 20));
+            }
+        }"""
+    )
+
+
+def names(page: Page) -> list[str]:
+    """Names on the cards, in their order."""
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+    script = "all => all.sort((a, b) => a.dataset.place - b.dataset.place).map(card => card.querySelector('.g-name').textContent)"
+    return list(page.eval_on_selector_all(".g-grid .g-card", script))
+
+
+def check(page: Page, expected: list[str]) -> None:
+    """These photos are shown; of many, the first are drawn."""
+    drawn = names(page)
+    assert drawn == expected[: len(drawn)]
+    count = page.locator(".g-count").inner_text()
+    assert int(count.split()[0]) == len(expected)
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.locator(".g-grid .g-card", has=page.locator(f'.g-name[title$="{name}"]'))
+
+
+def path_of(page: Page, place: int) -> str:
+    """Path of the photo on a card."""
+    found = page.locator(f'.g-card[data-place="{place}"] .g-name').get_attribute("title")
+    assert found is not None
+    return found
+
+
+# Photos come in
+
+
+class PacedScorer:
+    """Gives each result only when it may."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.model = scorer.model
+        self.may = threading.Semaphore(0)
+        self._scorer = scorer
+
+    def score(self, sources: Iterable[Path]) -> Iterator[ScoreResult | ScoreFailure]:
+        for result in self._scorer.score(sources):
+            assert self.may.acquire(timeout=30)
+            yield result
+
+
+def test_photos_come_in_while_they_are_scored(
+    page: Page,
+    collection: Path,
+    scorer: Scorer,
+    started: Callable[[Served], Served],
+    tmp_path: Path,
+) -> None:
+    loaded = threading.Event()
+    paced = PacedScorer(scorer)
+
+    def load(_: Path | str) -> Scorer:
+        assert loaded.wait(30)
+        return paced  # type: ignore[return-value]
+
+    served = started(Served(collection, tmp_path / "ratings.sqlite", load))
+    served.let_in(page)
+    page.goto(served.address)
+    page.wait_for_selector("text=Loading the model")
+    loaded.set()
+    paced.may.release(3)
+    page.wait_for_selector("text=3 of 13 scored")
+    check(page, names(page))
+    assert len(names(page)) == 3
+    # What is rated meanwhile stays, wherever the photo comes to stand, and keeps the keys.
+    page.keyboard.press("Home")
+    page.keyboard.press("4")
+    first = names(page)[0]
+    paced.may.release(10)
+    page.wait_for_selector(".g-count:text-is('12 photos')")
+    page.wait_for_selector("progress[aria-label='Photos scored']", state="hidden")
+    assert (page.locator(".g-failed li").text_content() or "").startswith("light/broken.jpg: ")
+    active = page.locator(".g-card.g-active")
+    assert active.locator(".g-name").inner_text() == first
+    assert active.locator(".p-badge").inner_text() == "★★★★"
+    assert page.locator(".p-progress [role=status]").inner_text() == "12 photos scored"
+
+
+# Stars and flags
+
+
+def test_keys_rate_the_active_photo(either: Page) -> None:
+    page = either
+    first, second, third = (path_of(page, place) for place in range(3))
+    for key in ("Home", "4", "ArrowRight", "x", "ArrowRight", "p", "2"):
+        page.keyboard.press(key)
+    said(page, f"{Path(third).name}: 2 stars, picked")
+    settled(page)
+    assert rated(page) == {first: (4, None), second: (None, "reject"), third: (2, "pick")}
+    label = card(page, first).get_attribute("aria-label")
+    assert label is not None
+    assert label.endswith("; 4 stars")
+    assert card(page, first).locator(".p-badge").inner_text() == "★★★★"
+    # Stays after the page is loaded again.
+    page.reload()
+    page.wait_for_selector(".p-badge.p-reject")
+    assert page.locator(".p-badge").count() == 3
+    # U takes the flag, then the stars; 0 the stars.
+    for key in ("Home", "ArrowRight", "ArrowRight", "u"):
+        page.keyboard.press(key)
+    said(page, f"{Path(third).name}: 2 stars")
+    page.keyboard.press("u")
+    said(page, f"{Path(third).name}: no rating any more")
+    page.keyboard.press("Home")
+    page.keyboard.press("0")
+    said(page, f"{Path(first).name}: no rating any more")
+    settled(page)
+    assert rated(page) == {second: (None, "reject")}
+
+
+def test_shift_rates_and_goes_on(opened: Page) -> None:
+    first, second = path_of(opened, 0), path_of(opened, 1)
+    for key in ("Home", "Shift+Digit5", "Shift+P"):
+        opened.keyboard.press(key)
+    settled(opened)
+    assert rated(opened) == {first: (5, None), second: (None, "pick")}
+    assert opened.locator(".g-card.g-active").get_attribute("data-place") == "2"
+
+
+def test_full_screen_keys_and_mouse(either: Page) -> None:
+    page = either
+    first, second = path_of(page, 0), path_of(page, 1)
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.keyboard.press("3")
+    said(page, "3 stars")
+    page.get_by_role("button", name="Pick").click()
+    said(page, "3 stars, picked")
+    stars = page.get_by_role("group", name=f"Your rating of {Path(first).name}")
+    assert (
+        stars.get_by_role("button", name="3 stars", exact=True).get_attribute("aria-pressed")
+        == "true"
+    )
+    assert stars.locator(".p-lit").count() == 3
+    # A star that is pressed again takes the stars away; the focus stays on it.
+    stars.get_by_role("button", name="3 stars", exact=True).focus()
+    page.keyboard.press("Enter")
+    said(page, f"{Path(first).name}: picked")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "3 stars"
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="5 stars", exact=True).click()
+    said(page, f"{Path(second).name}: 5 stars")
+    settled(page)
+    assert rated(page) == {first: (None, "pick"), second: (5, None)}
+
+
+def test_stars_by_touch(browser: Browser, opened: Page, served: Served) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)  # type: ignore[arg-type]
+    page = context.new_page()
+    served.open(page)
+    first = path_of(page, 0)
+    page.locator(".g-card").first.locator(".g-picture").tap()
+    star = page.get_by_role("button", name="4 stars", exact=True)
+    box = star.bounding_box()
+    assert box is not None
+    assert box["width"] >= 36
+    assert box["height"] >= 44
+    star.tap()
+    said(page, "4 stars")
+    # Nothing is wider than the phone.
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    settled(page)
+    assert rated(page) == {first: (4, None)}
+    page.locator(".p-toast button").tap()
+    said(page, "Undone")
+    assert rated(page) == {}
+    context.close()
+
+
+def test_undo(opened: Page) -> None:
+    page = opened
+    first = path_of(page, 0)
+    for key in ("Home", "1", "2", "3", "x"):
+        page.keyboard.press(key)
+    settled(page)
+    page.keyboard.press("Control+z")
+    said(page, "Undone: ")
+    assert rated(page) == {first: (3, None)}
+    page.keyboard.press("z")
+    page.wait_for_function("() => document.querySelector('.p-badge').textContent === '★★'")
+    page.click("button[aria-label=Undo]")
+    page.wait_for_function("() => document.querySelector('.p-badge').textContent === '★'")
+    # Full-screen too, from the toast.
+    page.locator(".g-grid").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.keyboard.press("5")
+    page.locator(".g-viewer .p-toast >> text=Undo").click()
+    said(page, "Undone: ")
+    page.keyboard.press("Control+z")
+    page.wait_for_selector(".p-rating:not(:has(.p-lit))")
+    assert rated(page) == {}
+    page.keyboard.press("Control+z")
+    said(page, "Nothing to undo")
+
+
+def test_filter_by_rating(either: Page) -> None:
+    page = either
+    shown = names(page)
+    paths = [path_of(page, place) for place in range(3)]
+    for key in ("Home", "5", "ArrowRight", "3", "ArrowRight", "x"):
+        page.keyboard.press(key)
+    if page.locator(".g-toggle").is_visible():
+        page.click(".g-toggle")
+    page.select_option("[aria-label=Stars]", "4")
+    check(page, shown[:1])
+    page.select_option("[aria-label=Stars]", "some")
+    check(page, shown[:2])
+    page.select_option("[aria-label=Stars]", "")
+    page.select_option("[aria-label=Flag]", "not rejected")
+    check(page, [*shown[:2], *shown[3:]])
+    show_all = page.get_by_role("button", name="Show all")
+    show_all.click()
+    check(page, shown)
+    assert show_all.is_disabled()
+    # What is rated goes out of sight, and the next takes its place under the keys.
+    page.select_option("[aria-label=Stars]", "none")
+    check(page, shown[2:])
+    page.locator(".g-grid").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("1")
+    page.wait_for_selector(f'.g-card.g-active .g-name:text-is("{shown[3]}")')
+    page.keyboard.press("2")
+    settled(page)
+    check(page, shown[4:])
+    assert [rated(page)[path][0] for path in paths] == [5, 3, 1]
+
+
+def test_full_screen_photos_stay_though_the_filter_hides_them(opened: Page) -> None:
+    page = opened
+    shown = names(page)
+    page.select_option("[aria-label=Stars]", "none")
+    page.locator(".g-grid").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.keyboard.press("4")
+    settled(page)
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".g-viewer .g-name").inner_text() == shown[1]
+    page.keyboard.press("Escape")
+    assert names(page) == shown[1:]
+
+
+# Which is better?
+
+
+def sides(page: Page) -> list[str]:
+    page.wait_for_selector("#compare .p-side img")
+    return page.locator(".p-side-name").all_inner_texts()
+
+
+def another(page: Page, before: list[str]) -> list[str]:
+    """The pair after this one."""
+    page.wait_for_function(
+        "(before) => String([...document.querySelectorAll('.p-side-name')].map(one => one.textContent)) !== String(before)"
+        " && !document.querySelector('.p-chosen')",
+        arg=before,
+    )
+    return sides(page)
+
+
+def test_compare_by_keyboard(either: Page) -> None:
+    page = either
+    page.get_by_role("link", name="Which is better?").click()
+    left, right = pair = sides(page)
+    page.keyboard.press("ArrowLeft")
+    said(page, f"{left} is better than {right}")
+    pair = another(page, pair)
+    page.keyboard.press("ArrowRight")
+    said(page, f"{pair[1]} is better than {pair[0]}")
+    pair = another(page, pair)
+    page.keyboard.press("ArrowDown")
+    said(page, "Can’t tell")
+    second = another(page, pair)
+    page.keyboard.press("=")
+    another(page, second)
+    assert api(page, "pair")["comparisons"] == 2
+    page.wait_for_selector("text=2 pairs answered")
+    # Both photos are in sight, beside each other or one above the other.
+    boxes = [box for side in page.locator(".p-side").all() if (box := side.bounding_box())]
+    assert all(box["y"] + box["height"] <= 844 and box["width"] > 150 for box in boxes)
+    is_phone = page.viewport_size == PHONE
+    assert (boxes[0]["x"] == boxes[1]["x"]) == is_phone
+
+
+def test_compare_by_mouse_and_undo(opened: Page) -> None:
+    page = opened
+    page.click("text=Which is better?")
+    pair = sides(page)
+    page.get_by_role("button", name=f"Right is better: {pair[1]}").click()
+    another(page, pair)
+    assert api(page, "pair")["comparisons"] == 1
+    page.keyboard.press("z")
+    said(page, "Undone: ")
+    # The same two are asked about again.
+    page.wait_for_selector("text=asked again")
+    assert sorted(sides(page)) == sorted(pair)
+    assert api(page, "pair")["comparisons"] == 0
+
+
+# My taste
+
+
+def test_taste_that_is_not_known_yet(opened: Page) -> None:
+    opened.keyboard.press("Home")
+    opened.keyboard.press("3")
+    opened.click("text=My taste")
+    opened.wait_for_selector("text=1 rating and 0 comparisons so far: about 29 more are needed.")
+    assert opened.get_by_role("button", name="Learn my taste").is_disabled()
+
+
+def test_learn_and_install(
+    page: Page,
+    examples: Path,
+    scorer: Scorer,
+    started: Callable[[Served], Served],
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    parts = itertools.product(sorted(examples.glob("*.*g")), range(3), range(2))
+    for number, (source, column, row) in enumerate(parts):
+        with Image.open(source) as opened:
+            width, height = opened.width // 3, opened.height // 2
+            left, top = column * width, row * height
+            photo = opened.convert("RGB").crop((left, top, left + width, top + height))
+        photo = ImageOps.contain(photo, (160, 160))
+        if number % 2:
+            photo = ImageOps.colorize(photo.convert("L"), "black", "#7fb0ff")
+        photo.save(folder / f"{'blue' if number % 2 else 'other'} {number}.jpg")
+    served = started(
+        Served(
+            folder,
+            tmp_path / "ratings.sqlite",
+            lambda model: scorer if model == "default" else Scorer.load(model),
+        )
+    )
+    assert served.desk.scoring.wait(60)
+    # Someone who likes blue, of which the default knows nothing.
+    for entry in served.desk.collection.entries():
+        served.desk.rated.rate(entry, {"stars": 5 if entry.shown.startswith("blue") else 1})
+    served.open(page, "taste")
+    page.wait_for_selector(".p-amount:not(:empty)")
+    page.wait_for_selector("text=36 ratings and 0 comparisons so far, which is enough.")
+    page.keyboard.press("Tab")
+    assert focused(page) == "Learn my taste"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Your own model predicts you better than the default does.")
+    own, general = (float(text) for text in page.locator(".p-agreement b").all_inner_texts())
+    assert own > general
+    page.get_by_label("Name", exact=True).fill("my taste")
+    page.keyboard.press("Enter")
+    page.get_by_text("a model cannot be called 'my taste'").wait_for()
+    page.get_by_label("Name", exact=True).fill("dusk")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Your model is installed as dusk")
+    assert page.locator(".p-command code").inner_text() == "mlsp score --model dusk PHOTOS"
+    assert load_model("dusk").heads[0].name == "taste"
+    # Its score is beside the others, and can be sorted by.
+    page.click("text=Photos")
+    page.wait_for_selector(".g-card .g-head:text-is('taste')")
+    page.select_option("[aria-label='Sort by']", label="taste")
+    page.wait_for_selector('.g-card[data-place="0"] .g-name[title^="blue"]')
+
+
+# Why, export
+
+
+def test_heat_map(opened: Page) -> None:
+    page = opened
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.keyboard.press("e")
+    heat = page.locator(".p-heat")
+    heat.wait_for()
+    assert heat.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }")
+    assert heat.get_attribute("alt") == "Heat map: what raised and lowered quality"
+    assert page.locator(".p-why").inner_text() == "Why: quality"
+    page.keyboard.press("e")
+    page.wait_for_selector("text=Why: beauty")
+    # It goes along to the next photo.
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector('.g-pane[data-heat$="/beauty"]')
+    assert page.locator(".p-why").inner_text() == "Why: beauty"
+    page.keyboard.press("e")
+    assert heat.count() == 0
+
+
+def test_export(opened: Page) -> None:
+    page = opened
+    first = path_of(page, 0)
+    page.keyboard.press("Home")
+    page.keyboard.press("4")
+    page.click("text=Export")
+    with page.expect_download() as download:
+        page.click("text=Rated photos (CSV)")
+    lines = Path(download.value.path()).read_text("utf-8").splitlines()
+    assert lines[0].startswith("photo,stars,flag,")
+    assert len(lines) == 2
+    assert Path(first).name in lines[1]
+    page.click("text=Write sidecars")
+    page.wait_for_selector("text=Wrote the rating of 1 photo into 2 files")
+    page.keyboard.press("Escape")
+    assert not page.is_visible("text=Write sidecars")
+
+
+# Trouble
+
+
+def test_answers_wait_while_the_server_is_away(opened: Page) -> None:
+    page = opened
+    first = path_of(page, 0)
+    page.route("**/api/**", lambda route: route.abort())
+    page.keyboard.press("Home")
+    page.keyboard.press("5")
+    page.keyboard.press("p")
+    away = page.get_by_role("alert")
+    away.get_by_text("2 answers of yours wait here").wait_for()
+    assert away.inner_text().startswith("mlsp serve does not answer. Is it still running?")
+    assert card(page, first).locator(".p-badge").inner_text() == "★★★★★"
+    # Taking back what was not sent needs no server.
+    page.keyboard.press("Control+z")
+    said(page, "Undone: ")
+    away.get_by_text("One answer of yours waits here").wait_for()
+    page.unroute("**/api/**")
+    page.wait_for_selector(".p-away:empty", state="attached")
+    settled(page)
+    assert rated(page) == {first: (5, None)}
+
+
+def test_answers_wait_across_a_reload(opened: Page) -> None:
+    page = opened
+    first = path_of(page, 0)
+    page.route("**/api/ratings", lambda route: route.abort())
+    page.keyboard.press("Home")
+    page.keyboard.press("2")
+    page.wait_for_selector("text=One answer of yours waits here")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.unroute("**/api/ratings")
+    page.reload()
+    page.wait_for_selector(".p-badge")
+    settled(page)
+    assert rated(page) == {first: (2, None)}
+
+
+def test_what_the_server_refuses_is_said_and_taken_back(opened: Page) -> None:
+    page = opened
+    answer = json.dumps({"error": "photo 1 is gone"})
+    page.route("**/api/ratings", lambda route: route.fulfill(status=404, body=answer))
+    page.keyboard.press("Home")
+    page.keyboard.press("2")
+    said(page, "not done. photo 1 is gone")
+    assert page.locator(".p-badge").count() == 0
+    assert rated(page) == {}
+
+
+# For everyone
+
+
+def focused(page: Page) -> str:
+    """Name of what has the focus; fails where it is not to be seen."""
+    found: dict[str, str] = page.evaluate(
+        """() => {
+            const it = document.activeElement;
+            const style = getComputedStyle(it);
+            const inner = it.querySelector(".g-active");
+            return {
+                name: it.getAttribute("aria-label") ?? it.textContent.trim(),
+                ring: style.outlineStyle !== "none" || (inner && getComputedStyle(inner, "::before").borderStyle !== "none") ? "yes" : "no",
+            };
+        }"""
+    )
+    assert found["ring"] == "yes", found
+    return found["name"]
+
+
+def test_keyboard_alone(opened: Page) -> None:
+    page = opened
+    page.keyboard.press("Home")
+    assert focused(page) == "Photos"
+    page.locator(".p-nav a").first.focus()
+    order = []
+    for _ in range(7):
+        page.keyboard.press("Tab")
+        order.append(focused(page))
+    assert order == [
+        "Which is better?",
+        "My taste",
+        "Undo",
+        "Export",
+        "Sort by",
+        "Now highest first: turn round",
+        "Compare",
+    ]
+    # From there to the other view and its answers.
+    for _ in range(6):
+        page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    sides(page)
+    page.wait_for_function("() => document.activeElement.className === 'p-side'")
+    assert focused(page).startswith("Left is better: ")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    said(page, " is better than ")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    text = page.locator(".g-help[open]").inner_text()
+    assert re.search(r"Ctrl\+Z\s+undo the last rating", text)
+    page.keyboard.press("Escape")
+    assert page.locator(".g-help[open]").count() == 0
+
+
+def test_motion_is_reduced(opened: Page) -> None:
+    motion = "getComputedStyle(document.querySelector('.p-toast')).transitionDuration"
+    assert "0.15s" in opened.evaluate(motion)
+    opened.emulate_media(reduced_motion="reduce")
+    assert opened.evaluate(motion) == "0s"
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_accessibility_checker_finds_nothing(opened: Page, size: Any) -> None:
+    page = opened
+    page.set_viewport_size(size)
+    # Colours that are on their way to others are neither.
+    page.emulate_media(reduced_motion="reduce")
+    page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
+
+    def check_view(view: str) -> None:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            # What differs between the two are colours.
+            rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
+            found = page.evaluate(
+                """async (options) => (await axe.run(options)).violations.map(({ id, nodes }) => [id, nodes.map((node) => node.target)])""",
+                {"resultTypes": ["violations"], **rules},
+            )
+            assert found == [], (view, scheme)
+
+    page.keyboard.press("Home")
+    page.keyboard.press("4")
+    page.keyboard.press("p")
+    check_view("photos")
+    page.keyboard.press("?")
+    check_view("keys")
+    page.keyboard.press("Escape")
+    page.click("text=Export")
+    check_view("export")
+    page.keyboard.press("Escape")
+    page.locator(".g-grid").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("e")
+    page.wait_for_selector(".p-heat")
+    check_view("full-screen")
+    page.keyboard.press("Escape")
+    page.goto(f"{page.url.partition('#')[0]}#compare")
+    sides(page)
+    check_view("compare")
+    page.goto(f"{page.url.partition('#')[0]}#taste")
+    check_view("taste")

@@ -1,0 +1,73 @@
+"""Photos of every format, made on the spot."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skimage
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from pillow_heif import from_pillow
+
+from mlsp.base.arrays import UInt8Array
+
+
+def camera_photo(name: str = "chelsea.png") -> UInt8Array:
+    """A real photo, (H, W, 3): by default a cat, 451 × 300, public domain."""
+    return np.asarray(Image.open(Path(skimage.__file__).parent / "data" / name).convert("RGB"))
+
+
+def soft_photo(width: int, height: int) -> UInt8Array:
+    """(height, width, 3) of slow changes, which compression hardly damages."""
+    x, y = np.linspace(0, 1, width), np.linspace(0, 1, height)[:, None]
+    channels = np.broadcast_arrays(40 + 180 * x + 0 * y, 220 - 180 * y + 0 * x, 60 + 100 * x * y)
+    pixels: UInt8Array = np.rint(np.stack(channels, axis=2)).astype(np.uint8)
+    return pixels
+
+
+def encode(image: Image.Image, name: str, **options: Any) -> bytes:
+    """Write by Pillow."""
+    file = io.BytesIO()
+    image.save(file, name, **options)
+    return file.getvalue()
+
+
+def heic(image: Image.Image, **options: Any) -> bytes:
+    """Write HEIC, without registering anything with Pillow."""
+    file = io.BytesIO()
+    from_pillow(image).save(file, quality=95, chroma=444, **options)
+    return file.getvalue()
+
+
+def dng(linear: NDArray[np.uint16], orientation: int = 1) -> bytes:
+    """A raw photo of a camera whose colours are linear sRGB.
+
+    Args:
+        linear: (H, W, 3), 65535 is white; of each pixel one channel is kept (RGGB).
+        orientation: EXIF's.
+    """
+    sensor = linear[..., 1].copy()
+    sensor[0::2, 0::2] = linear[0::2, 0::2, 0]
+    sensor[1::2, 1::2] = linear[1::2, 1::2, 2]
+    xyz_to_camera = (3.2405, -1.5371, -0.4985, -0.9693, 1.8760, 0.0416, 0.0556, -0.2040, 1.0572)
+    tags = [
+        (271, "s", 0, "mlsp", True),
+        (272, "s", 0, "test camera", True),
+        (274, "H", 1, orientation, True),
+        (33421, "H", 2, (2, 2), True),
+        (33422, "B", 4, bytes([0, 1, 1, 2]), True),
+        (50706, "B", 4, bytes([1, 4, 0, 0]), True),
+        (50708, "s", 0, "mlsp test camera", True),
+        (50714, "H", 1, 0, True),
+        (50717, "H", 1, 65535, True),
+        (50721, "2i", 9, tuple(v for x in xyz_to_camera for v in (round(x * 1e4), 10_000)), True),
+        (50728, "2I", 3, (1, 1) * 3, True),
+        (50778, "H", 1, 21, True),
+    ]
+    file = io.BytesIO()
+    tifffile.imwrite(file, sensor, photometric="cfa", extratags=tags, metadata=None, software=None)
+    return file.getvalue()
