@@ -93,7 +93,7 @@ def load(scorer: Scorer, folder: Path, kept: Path | None) -> Rated:
             rows.append(result.features[0, 0, 0])
         features = np.stack(rows)
         hashes = np.array([difference_hash(read_photo(photo).pixels) for photo in table.photos])
-    channels = look_channels(scorer.model.kind)
+    channels = look_channels(scorer.model.feature_spec)
     return Rated(
         table.photos,
         table.mos,
@@ -141,8 +141,8 @@ def thresholds(scorer: Scorer, rated: Rated) -> list[dict[str, Any]]:
             "unrelated pairs": float(f"{share:.2g}"),
             "near-duplicates by hash": round(float((alike >= threshold).mean()), 3),
             **{
-                kind: round(float((again[kinds == kind] >= threshold).mean()), 3)
-                for kind in dict.fromkeys(kinds.tolist())
+                feature_spec: round(float((again[kinds == feature_spec] >= threshold).mean()), 3)
+                for feature_spec in dict.fromkeys(kinds.tolist())
             },
             "groups": len(groups),
             "photos in groups": sum(map(len, groups)),
@@ -168,7 +168,7 @@ def hash_pairs(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[n
 
 def reshot_similarities(scorer: Scorer, rated: Rated) -> tuple[NDArray[np.str_], Float32Array]:
     """How similar photos are to what they look like a second later."""
-    channels = look_channels(scorer.model.kind)
+    channels = look_channels(scorer.model.feature_spec)
     chosen = np.random.default_rng(0).choice(len(rated.photos), RESHOT, replace=False)
     with TemporaryDirectory() as folder:
         files: list[Path] = []
@@ -176,10 +176,10 @@ def reshot_similarities(scorer: Scorer, rated: Rated) -> tuple[NDArray[np.str_],
         rows: list[int] = []
         for row in chosen.tolist():
             image = Image.fromarray(read_photo(rated.photos[row]).pixels)
-            for kind, changed in reshots(image):
+            for feature_spec, changed in reshots(image):
                 files.append(Path(folder, f"{len(files)}.jpg"))
                 changed.save(files[-1], quality=90)
-                kinds.append(kind)
+                kinds.append(feature_spec)
                 rows.append(row)
         looks = [
             look_of(result.features, channels)

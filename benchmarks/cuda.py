@@ -53,8 +53,8 @@ def random_network(spec: BackboneSpec) -> nn.Module:
 def engine_of(spec: BackboneSpec, network: nn.Module, device: str, precision: str) -> TorchEngine:
     """Wide features of all levels."""
     levels = tuple(level.name for level in spec.levels)
-    kind = FeatureSpec(spec.name, SHA256, levels, "whole", None, 5)
-    return TorchEngine(network, spec, kind, device=device, precision=precision)
+    feature_spec = FeatureSpec(spec.name, SHA256, levels, "whole", None, 5)
+    return TorchEngine(network, spec, feature_spec, device=device, precision=precision)
 
 
 def worst_error(spec: BackboneSpec, found: Float32Array, expected: Float32Array) -> float:

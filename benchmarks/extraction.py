@@ -65,10 +65,10 @@ class Graphs:
             torch.manual_seed(0)
             export_backbone(build_network(spec), spec, file, grid=5)
         names = tuple(level.name for level in spec.levels)
-        kind = FeatureSpec(name, SHA256, names, views, None, 5)
-        engine = open_engine(file, kind, device="cpu", precision=precision)
+        feature_spec = FeatureSpec(name, SHA256, names, views, None, 5)
+        engine = open_engine(file, feature_spec, device="cpu", precision=precision)
         channels = tuple(level.channels for level in spec.levels)
-        layout = StoreLayout(kind, channels, (5,), precision=engine.precision)
+        layout = StoreLayout(feature_spec, channels, (5,), precision=engine.precision)
         return ExtractionNetwork(engine, layout, spec.smallest_side)
 
 
@@ -81,7 +81,7 @@ def extract_arrays(network: ExtractionNetwork, photos: Sequence[UInt8Array], fil
     """Seconds from decoded photos to their rows on the disk."""
 
     def compute(pixels: UInt8Array) -> Float32Array:
-        return network.engine.pooled(cut_views(pixels, network.layout.kind.views))
+        return network.engine.pooled(cut_views(pixels, network.layout.feature_spec.views))
 
     ids = [f"{number}.jpg" for number in range(len(photos))]
     with FeatureStore.create(file, network.layout, ids) as store:

@@ -61,8 +61,8 @@ def forms(reference: Path, folder: Path) -> list[dict[str, object]]:
     for grid, dtype, compression in itertools.product((1, 5), STORED_DTYPES, COMPRESSIONS):
         if grid == 1 and dtype == "uint8_channel":
             continue
-        kind = FeatureSpec("inception_v3", SHA256, levels, "whole", None, grid)  # type: ignore[arg-type]
-        layout = StoreLayout(kind, channels, (grid,), dtype, compression)  # type: ignore[arg-type]
+        feature_spec = FeatureSpec("inception_v3", SHA256, levels, "whole", None, grid)  # type: ignore[arg-type]
+        layout = StoreLayout(feature_spec, channels, (grid,), dtype, compression)  # type: ignore[arg-type]
         rows.append(form(folder / "form.h5", layout, features[grid]))  # type: ignore[index]
     return rows
 
@@ -113,8 +113,8 @@ def form(path: Path, layout: StoreLayout, features: list[Float32Array]) -> dict[
 def size(folder: Path, photos: int) -> dict[str, object]:
     """Times of a store of 8 wide views of InceptionResNet-v2 a photo, sparse but for 200 photos all over it."""
     levels = tuple(f"level{number}" for number in range(43))
-    kind = FeatureSpec("synthetic", SHA256, levels, "corners8", None, 5)
-    layout = StoreLayout(kind, (400,) * 42 + (128,), (5,))
+    feature_spec = FeatureSpec("synthetic", SHA256, levels, "corners8", None, 5)
+    layout = StoreLayout(feature_spec, (400,) * 42 + (128,), (5,))
     path = folder / "size.h5"
     times = {}
 

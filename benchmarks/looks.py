@@ -180,8 +180,8 @@ def main() -> None:
         SETS if settings.sets is None else tuple(tuple(name.split("+")) for name in settings.sets)
     )
     model = load_model()
-    engine = open_engine(model.backbone, model.kind, device="cpu", precision="auto")
-    channels = [level.channels for level in backbone(model.kind.backbone).levels]
+    engine = open_engine(model.backbone, model.feature_spec, device="cpu", precision="auto")
+    channels = [level.channels for level in backbone(model.feature_spec.backbone).levels]
     columns: dict[str, dict[Looks, float]] = {"photos_per_s": speeds(engine, sets)}
     if settings.oasis is not None:
         table = load_oasis_beauty(settings.oasis, settings.oasis_beauty)

@@ -39,8 +39,8 @@ MOST_PIXELS_WHOLE = 13_000_000
 def scorer_at(longest_side: int | None) -> Scorer:
     """The embedded model, but with photos reduced to another longest side."""
     model = load_model()
-    model = replace(model, kind=replace(model.kind, longest_side=longest_side))
-    engine = open_engine(model.backbone, model.kind)
+    model = replace(model, feature_spec=replace(model.feature_spec, longest_side=longest_side))
+    engine = open_engine(model.backbone, model.feature_spec)
     heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
     return Scorer(model, engine, heads, workers=1)
 

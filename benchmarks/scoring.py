@@ -142,9 +142,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photos = prepare(arguments.sources, folder, 300)
-        decode = DecodeSettings(longest_side=model.kind.longest_side)
+        decode = DecodeSettings(longest_side=model.feature_spec.longest_side)
         scorer = Scorer.load()
-        engine = open_engine(model.backbone, model.kind)
+        engine = open_engine(model.backbone, model.feature_spec)
         pixels = [read_photo(photo, settings=decode).pixels[None] for photo in photos[:50]]
 
         def network() -> int:

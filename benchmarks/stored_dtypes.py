@@ -113,7 +113,7 @@ def main() -> None:
     arguments = parser.parse_args()
     found: list[dict[str, object]] = []
     with FeatureStore.open(arguments.features) as store:
-        backbone = store.layout.kind.backbone
+        backbone = store.layout.feature_spec.backbone
         for grid in arguments.grids:
             rated = read(store, arguments.ratings, grid, arguments.photos)
             for dtype in STORED_DTYPES:

@@ -39,10 +39,10 @@ BATCH = 128
 
 def make_store(path: Path, rows: int, grid: Grid, levels: list[Level]) -> None:
     """Write rows that repeat 64 different ones."""
-    kind = FeatureSpec(
+    feature_spec = FeatureSpec(
         "synthetic", "0" * 64, tuple(level.name for level in levels), "whole", None, grid
     )
-    layout = StoreLayout(kind, tuple(level.channels for level in levels), (grid,))
+    layout = StoreLayout(feature_spec, tuple(level.channels for level in levels), (grid,))
     rng = np.random.default_rng(0)
     shape = (64, 1, grid, grid, layout.channels)
     different = np.maximum(rng.standard_normal(shape, dtype=np.float32), 0)

@@ -98,7 +98,7 @@ class Rated:
 def features_of(
     table: RatingTable,
     model_file: Path,
-    kind: FeatureSpec,
+    feature_spec: FeatureSpec,
     work: Path,
     *,
     mirrored: bool,
@@ -106,27 +106,29 @@ def features_of(
 ) -> Rated:
     """Features of a collection, remembered in `work`; of the mirror images and the corner crops too if asked for."""
     if not mirrored:
-        plain, hashes = _features_of_views(table, model_file, kind, work)
+        plain, hashes = _features_of_views(table, model_file, feature_spec, work)
         return Rated(table, plain, None, duplicate_groups(hashes))
     plain, reverse, hashes = _features_of_views(
-        table, model_file, replace(kind, views="whole_mirrored"), work
+        table, model_file, replace(feature_spec, views="whole_mirrored"), work
     )
     others = reverse[None]
     if crops:
-        corners = _features_of_views(table, model_file, replace(kind, views="corners8"), work)[:-1]
+        corners = _features_of_views(
+            table, model_file, replace(feature_spec, views="corners8"), work
+        )[:-1]
         others = np.concatenate([others, np.stack(corners)])
     return Rated(table, plain, others, duplicate_groups(hashes))
 
 
 def _features_of_views(
-    table: RatingTable, model_file: Path, kind: FeatureSpec, work: Path
+    table: RatingTable, model_file: Path, feature_spec: FeatureSpec, work: Path
 ) -> tuple[np.ndarray, ...]:
     """One (photos, C) a view, and the photos' hashes."""
     # Another network, size or weights must not find these features.
-    digest = hashlib.sha256(json.dumps(asdict(kind)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(asdict(feature_spec)).encode()).hexdigest()[:12]
     file = work / f"{table.name}-{digest}.npz"
     if not file.is_file():
-        engine = open_engine(model_file, kind)
+        engine = open_engine(model_file, feature_spec)
         rows, hashes = [], []
         for result in extract_features(engine, table.photos, workers=usable_cores() + 1):
             if isinstance(result, ScoreFailure):
@@ -324,7 +326,7 @@ def main() -> None:
     network, weights_sha256 = load_network(spec)
     model_file = arguments.work / "backbone.onnx"
     export_backbone(network, spec, model_file, grid=1, half_weights=True)
-    kind = FeatureSpec(
+    feature_spec = FeatureSpec(
         backbone=spec.name,
         weights_sha256=weights_sha256,
         levels=tuple(level.name for level in spec.levels),
@@ -343,7 +345,7 @@ def main() -> None:
     mirrored = (len(channels) <= MANY_LEVELS, True)
     crops = (False, arguments.crops)
     rated = [
-        features_of(table, model_file, kind, arguments.work, mirrored=flip, crops=cut)
+        features_of(table, model_file, feature_spec, arguments.work, mirrored=flip, crops=cut)
         for table, flip, cut in zip(tables, mirrored, crops, strict=True)
     ]
     heads = []
@@ -355,7 +357,7 @@ def main() -> None:
     write_model(
         output,
         name=arguments.name,
-        kind=kind,
+        feature_spec=feature_spec,
         smallest_side=SMALLEST_SIDE,
         heads=heads,
         channels=spec.channels,

@@ -69,8 +69,8 @@ def test_preprocessing_is_no_part_of_the_state() -> None:
 
 def test_preprocessing_of_each_channel_is_exported(tmp_path: Path) -> None:
     export_backbone(Identity(), SPEC, tmp_path / "b.onnx", grid=1)
-    kind = FeatureSpec("identity", "0" * 64, ("input",), "whole", None, 1)
-    features = open_engine(tmp_path / "b.onnx", kind, precision="float32").pooled(PHOTO)
+    feature_spec = FeatureSpec("identity", "0" * 64, ("input",), "whole", None, 1)
+    features = open_engine(tmp_path / "b.onnx", feature_spec, precision="float32").pooled(PHOTO)
     np.testing.assert_allclose(features.ravel(), [1.0, 19.0, 5.0], rtol=1e-6)
 
 
@@ -98,5 +98,5 @@ def test_weights_used_twice_have_a_bias_for_each_convolution(tmp_path: Path) -> 
     # OpenVINO computes a bias inside its convolution only if nothing else reads it.
     assert len(set(weights)) == 1
     assert len(set(biases)) == 2
-    kind = FeatureSpec("twice", "0" * 64, ("first", "second"), "whole", None, 1)
-    check_graph(network, spec, tmp_path / "b.onnx", kind)
+    feature_spec = FeatureSpec("twice", "0" * 64, ("first", "second"), "whole", None, 1)
+    check_graph(network, spec, tmp_path / "b.onnx", feature_spec)

@@ -54,7 +54,7 @@ def photos(height: int, width: int, count: int = 2) -> np.ndarray:
     return rng.integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
 
-def kind(spec: BackboneSpec, sha256: str = "0" * 64) -> FeatureSpec:
+def feature_spec(spec: BackboneSpec, sha256: str = "0" * 64) -> FeatureSpec:
     levels = tuple(level.name for level in spec.levels)
     return FeatureSpec(spec.name, sha256, levels, "whole", None, 5)
 
@@ -152,10 +152,10 @@ def test_weights_of_timm_are_read_and_run(weights: Path, tmp_path: Path) -> None
     engine = runnable_backbone(
         spec, weights, grid=5, precision="float32", cache_dir=tmp_path
     ).open()
-    assert engine.kind == kind(spec, sha256)
+    assert engine.feature_spec == feature_spec(spec, sha256)
     assert isinstance(engine, TorchEngine) == (weights.stem in TRANSFORMERS)
     batch = photos(131, 197)
-    expected = TorchEngine(network, spec, kind(spec), device="cpu").pooled(batch)
+    expected = TorchEngine(network, spec, feature_spec(spec), device="cpu").pooled(batch)
     difference = np.abs(engine.pooled(batch) - expected).max()
     assert difference <= 1e-4 * np.abs(expected).max()
 
@@ -209,7 +209,7 @@ def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
     )
     assert written[0] == written[1]
     network, sha256 = load_network(spec, file)
-    assert engine.kind == kind(spec, sha256)
+    assert engine.feature_spec == feature_spec(spec, sha256)
     batch = photos(64, 64, 1)
     with torch.no_grad():
         expected = PooledNetwork(network, spec, 5).eval()(torch.from_numpy(batch)).numpy()
@@ -231,7 +231,7 @@ def test_a_network_with_three_dimensional_convolutions_runs_by_torch() -> None:
     spec = backbone("timm:lambda_resnet26t")
     network = build_network(spec)
     assert any(array.ndim == 5 for array in network.parameters())
-    engine = TorchEngine(network, spec, kind(spec), device="cpu")
+    engine = TorchEngine(network, spec, feature_spec(spec), device="cpu")
     features = engine.pooled(photos(64, 64, 1))
     assert features.shape == (1, 5, 5, spec.channels)
     assert np.isfinite(features).all()
@@ -250,13 +250,13 @@ def test_a_graph_of_another_network_is_found_out(tmp_path: Path) -> None:
     spec = backbone("timm:mobilenetv3_small_050")
     network = build_network(spec)
     export_backbone(network, spec, tmp_path / "b.onnx", grid=5)
-    check_graph(network, spec, tmp_path / "b.onnx", kind(spec))
+    check_graph(network, spec, tmp_path / "b.onnx", feature_spec(spec))
     message = (
         "^the exported graph of timm:mobilenetv3_small_050 differs from the network by .* of its largest feature on photos of"
         " 197×131, expected at most 1e-04: run the network by torch, see mlsp.features.engines.engine.open_network$"
     )
     with pytest.raises(ModelError, match=message):
-        check_graph(build_network(spec), spec, tmp_path / "b.onnx", kind(spec))
+        check_graph(build_network(spec), spec, tmp_path / "b.onnx", feature_spec(spec))
 
 
 def test_a_network_of_one_size_is_refused() -> None:

@@ -171,10 +171,12 @@ def node(cluster: Any) -> Iterator[None]:
 def plan() -> NetworkPlan:
     """The embedded model's network: nothing is to be exported."""
     model = load_model("default")
-    spec = backbone(model.kind.backbone)
-    channels = tuple(level.channels for level in spec.levels if level.name in model.kind.levels)
-    layout = StoreLayout(model.kind, channels, (1,))
-    network = RunnableBackbone(model.kind, "float32", model.backbone, "openvino", "cpu")
+    spec = backbone(model.feature_spec.backbone)
+    channels = tuple(
+        level.channels for level in spec.levels if level.name in model.feature_spec.levels
+    )
+    layout = StoreLayout(model.feature_spec, channels, (1,))
+    network = RunnableBackbone(model.feature_spec, "float32", model.backbone, "openvino", "cpu")
     return NetworkPlan(network, layout, spec.smallest_side)
 
 

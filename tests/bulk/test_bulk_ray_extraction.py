@@ -111,10 +111,10 @@ def test_another_version_on_a_worker_is_refused() -> None:
 
 def test_a_graph_of_other_channels_is_refused() -> None:
     model = load_model("default")
-    spec = backbone(model.kind.backbone)
-    channels = (1,) * len(model.kind.levels)
-    network = RunnableBackbone(model.kind, "float32", model.backbone, "openvino", "cpu")
-    plan = NetworkPlan(network, StoreLayout(model.kind, channels, (1,)), spec.smallest_side)
+    spec = backbone(model.feature_spec.backbone)
+    channels = (1,) * len(model.feature_spec.levels)
+    network = RunnableBackbone(model.feature_spec, "float32", model.backbone, "openvino", "cpu")
+    plan = NetworkPlan(network, StoreLayout(model.feature_spec, channels, (1,)), spec.smallest_side)
     assert message(SettingsError, plan.open) == (
         f"backbone.onnx makes features of {sum(level.channels for level in spec.levels)} channels, the feature file holds 17"
     )
@@ -127,15 +127,18 @@ def test_the_plan_of_a_cuda_network_needs_no_device_here() -> None:
     plan = plan_network(settings)
     network = plan.network
     assert (network.runtime, network.device, network.precision) == ("torch", "cuda", "bfloat16")
-    assert (plan.layout.kind, plan.layout.precision) == (network.kind, network.precision)
-    assert plan.layout.kind.levels == ("block15_depthwise", "head_conv")
+    assert (plan.layout.feature_spec, plan.layout.precision) == (
+        network.feature_spec,
+        network.precision,
+    )
+    assert plan.layout.feature_spec.levels == ("block15_depthwise", "head_conv")
     assert plan.layout.level_channels == (1152, 1280)
     assert plan.layout.grids == (1, 5)
     assert network.versions().keys() == {"mlsp", "torch"}
     # The same network by torch on the processor gives the layout that it gives when it is opened.
     here = replace(network, device="cpu", precision="float32")
     opened = replace(plan, network=here, layout=replace(plan.layout, precision="float32")).open()
-    assert opened.engine.kind == plan.layout.kind
+    assert opened.engine.feature_spec == plan.layout.feature_spec
 
 
 def test_what_cluster_is_meant() -> None:

@@ -112,9 +112,9 @@ def test_rows_are_what_the_scorer_says(
 class SlowEngine:
     """The fake engine: notes its batches, and lets the threads come while it computes the first."""
 
-    def __init__(self, kind: FeatureSpec) -> None:
-        self._engine = ConstantEngine(kind)
-        self.kind, self.precision = kind, self._engine.precision
+    def __init__(self, feature_spec: FeatureSpec) -> None:
+        self._engine = ConstantEngine(feature_spec)
+        self.feature_spec, self.precision = feature_spec, self._engine.precision
         self.channels = self._engine.channels
         self.batches: list[int] = []
         self.joined: BatchingEngine | None = None
@@ -138,7 +138,7 @@ class FirstFeature:
 def test_photos_of_a_shard_fill_the_batches_of_a_scorer(tmp_path: Path) -> None:
     """As on a CUDA device: its batches need more photos at the same time than are decoded."""
     model = load_model()
-    engine = SlowEngine(model.kind)
+    engine = SlowEngine(model.feature_spec)
     heads = [FirstFeature() for _ in model.heads]
     scorer = Scorer(model, engine, heads, workers=1).in_batches(BatchSettings(4), streams=1)
     assert isinstance(scorer._engine, BatchingEngine)

@@ -393,7 +393,7 @@ def test_shots_within_seconds_are_a_burst(photos: Path, scorer: Scorer, tmp_path
 
 def test_a_model_of_other_features_is_refused(scorer: Scorer, photos: Path) -> None:
 
-    wide = replace(scorer.model, kind=replace(scorer.model.kind, grid=5))
+    wide = replace(scorer.model, feature_spec=replace(scorer.model.feature_spec, grid=5))
     with pytest.raises(ModelError) as raised:
         read_judged_photos(SimpleNamespace(model=wide), Judgements())  # type: ignore[arg-type]
     assert str(raised.value) == (

@@ -40,7 +40,9 @@ class ColourHead:
 
 def colour_scorer() -> Scorer:
     model = load_model()
-    return Scorer(model, ConstantEngine(model.kind), [ColourHead(0), ColourHead(2)], workers=2)
+    return Scorer(
+        model, ConstantEngine(model.feature_spec), [ColourHead(0), ColourHead(2)], workers=2
+    )
 
 
 def colour_table(folder: Path) -> RatingTable:

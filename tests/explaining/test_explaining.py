@@ -147,7 +147,7 @@ def model(networks: dict[int, Path], tmp_path: Path) -> Callable[..., Path]:
                 name="tiny",
                 version="1",
                 fingerprint="",
-                kind=FeatureSpec("tiny", "0" * 64, ("fine", "coarse"), views, 128, grid),
+                feature_spec=FeatureSpec("tiny", "0" * 64, ("fine", "coarse"), views, 128, grid),
                 smallest_side=8,
                 backbone_file="backbone.onnx",
                 heads=(RECORD.with_file(folder),),
@@ -254,7 +254,7 @@ def test_features_of_a_view_are_those_of_the_network(default: Explainer, example
     model = default.scorer.model
     network = LevelMaps(model.backbone, levels=17, channels=10_240)
     pixels = np.asarray(Image.open(examples / "chelsea.png").convert("RGB"))
-    engine = open_engine(model.backbone, model.kind, precision="float32")
+    engine = open_engine(model.backbone, model.feature_spec, precision="float32")
     expected = engine.pooled(pixels[None])[0]
     np.testing.assert_allclose(View.of(network(pixels), 1).features, expected, atol=1e-4)
 

@@ -21,8 +21,8 @@ class GatedEngine:
     """The fake engine: computes while its gate is open, notes its batches, and cannot take photos that are white."""
 
     def __init__(self) -> None:
-        self._engine = ConstantEngine(load_model().kind)
-        self.kind, self.precision = self._engine.kind, self._engine.precision
+        self._engine = ConstantEngine(load_model().feature_spec)
+        self.feature_spec, self.precision = self._engine.feature_spec, self._engine.precision
         self.channels = self._engine.channels
         self.gate = threading.Event()
         self.shapes: list[tuple[int, ...]] = []

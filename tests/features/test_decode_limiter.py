@@ -17,7 +17,7 @@ from mlsp.features.engines.decode_limiter import DecodeLimiter
 from mlsp.models.model import load_model
 from waiting import until
 
-ENGINE = ConstantEngine(load_model().kind)
+ENGINE = ConstantEngine(load_model().feature_spec)
 
 
 class Threads:

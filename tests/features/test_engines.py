@@ -30,7 +30,7 @@ from mlsp.models.heads import RidgeHead
 SPEC = BACKBONES["efficientnet_lite0"]
 
 
-def kind(grid: Grid = 1) -> FeatureSpec:
+def feature_spec(grid: Grid = 1) -> FeatureSpec:
     levels = tuple(level.name for level in SPEC.levels)
     return FeatureSpec(SPEC.name, "0" * 64, levels, "whole", 512, grid)
 
@@ -77,15 +77,17 @@ def engine(
     file, grid = exported
     match request.param:
         case "constant":
-            return ConstantEngine(kind(grid), channels=SPEC.channels)
+            return ConstantEngine(feature_spec(grid), channels=SPEC.channels)
         case "openvino":
-            return open_engine(file, kind(grid), precision="float32")
+            return open_engine(file, feature_spec(grid), precision="float32")
         case "batching":
-            opened = open_engine(file, kind(grid), precision="float32")
+            opened = open_engine(file, feature_spec(grid), precision="float32")
             return BatchingEngine(opened, BatchSettings(4), streams=2)
         case device:
             device = {"torch": "cpu"}.get(device, device)
-            return TorchEngine(network, SPEC, kind(grid), device=device, precision="float32")
+            return TorchEngine(
+                network, SPEC, feature_spec(grid), device=device, precision="float32"
+            )
 
 
 def photos(count: int, height: int, width: int) -> np.ndarray:
@@ -96,7 +98,7 @@ def photos(count: int, height: int, width: int) -> np.ndarray:
 def test_shape_and_order(engine: Engine, size: tuple[int, int]) -> None:
     batch = photos(3, *size)
     features = engine.pooled(batch)
-    grid = engine.kind.grid
+    grid = engine.feature_spec.grid
     assert features.shape == (3, grid, grid, SPEC.channels)
     assert features.dtype == np.float32
     assert engine.channels == SPEC.channels
@@ -135,7 +137,7 @@ def test_several_threads_at_once(engine: Engine) -> None:
 
 def worst_level(engine: Engine, network: torch.nn.Module, photo: Path, norm: float) -> float:
     """Difference from the network itself over the level's root mean square: the largest, or its root mean square (norm 2)."""
-    reference = PooledNetwork(network, SPEC, engine.kind.grid).eval()
+    reference = PooledNetwork(network, SPEC, engine.feature_spec.grid).eval()
     bounds = np.cumsum([0, *(level.channels for level in SPEC.levels)])
     pixels = np.array(Image.open(photo).convert("RGB"))[None]
     with torch.no_grad():
@@ -175,22 +177,22 @@ def test_parity_with_the_network_on_real_photos(
 def test_torch_in_16_bits(
     network: torch.nn.Module, examples: Path, device: str, precision: str, tolerance: float
 ) -> None:
-    engine = TorchEngine(network, SPEC, kind(5), device=device, precision=precision)
+    engine = TorchEngine(network, SPEC, feature_spec(5), device=device, precision=precision)
     assert engine.precision == precision
     assert 3e-4 < worst_level(engine, network, examples / "chelsea.png", 2) <= tolerance
 
 
 def test_torch_engine_does_not_change_the_network(network: torch.nn.Module) -> None:
     before = {name: array.clone() for name, array in network.state_dict().items()}
-    TorchEngine(network, SPEC, kind(), device="cpu", precision="bfloat16")
+    TorchEngine(network, SPEC, feature_spec(), device="cpu", precision="bfloat16")
     assert all(torch.equal(before[name], array) for name, array in network.state_dict().items())
     assert network.state_dict().keys() == before.keys()
 
 
 def test_torch_engine_keeps_a_subset_of_levels(network: torch.nn.Module) -> None:
     names = (SPEC.levels[3].name, SPEC.levels[-1].name)
-    part = TorchEngine(network, SPEC, replace(kind(), levels=names), device="cpu")
-    whole = TorchEngine(network, SPEC, kind(), device="cpu")
+    part = TorchEngine(network, SPEC, replace(feature_spec(), levels=names), device="cpu")
+    whole = TorchEngine(network, SPEC, feature_spec(), device="cpu")
     start = sum(level.channels for level in SPEC.levels[:3])
     every = whole.pooled(photos(1, 64, 64))
     wanted = np.concatenate([every[..., start : start + 144], every[..., -1280:]], axis=-1)
@@ -198,7 +200,7 @@ def test_torch_engine_keeps_a_subset_of_levels(network: torch.nn.Module) -> None
 
 
 def test_torch_engine_leaves_the_switch_of_tf32_as_it_was(network: torch.nn.Module) -> None:
-    engine = TorchEngine(network, SPEC, kind(), device="cpu")
+    engine = TorchEngine(network, SPEC, feature_spec(), device="cpu")
     for switch in (True, False):
         torch.backends.cudnn.allow_tf32 = switch
         engine.pooled(photos(1, 64, 64))
@@ -207,7 +209,7 @@ def test_torch_engine_leaves_the_switch_of_tf32_as_it_was(network: torch.nn.Modu
 
 
 def test_torch_engine_refuses_another_networks_features(network: torch.nn.Module) -> None:
-    other = replace(kind(), backbone="inception_v3")
+    other = replace(feature_spec(), backbone="inception_v3")
     message = "^features of inception_v3 cannot come from efficientnet_lite0: give its own record$"
     with pytest.raises(SettingsError, match=message):
         TorchEngine(network, SPEC, other, device="cpu")
@@ -221,9 +223,9 @@ def test_weights_must_be_those_of_the_kind(tmp_path: Path) -> None:
         " give the file that the features or the model were made with$"
     )
     with pytest.raises(WeightsError, match=message):
-        open_network(SPEC, None, kind(), device="cpu")
-    known = replace(kind(), weights_sha256=str(SPEC.weights[0].sha256))
-    assert open_network(SPEC, None, known, device="cpu").kind == known
+        open_network(SPEC, None, feature_spec(), device="cpu")
+    known = replace(feature_spec(), weights_sha256=str(SPEC.weights[0].sha256))
+    assert open_network(SPEC, None, known, device="cpu").feature_spec == known
 
 
 def test_cuda_needs_torch() -> None:
@@ -248,7 +250,7 @@ except MissingExtraError as error:
 def test_a_subset_of_levels(network: torch.nn.Module, tmp_path: Path) -> None:
     names = (SPEC.levels[3].name, SPEC.levels[-1].name)
     export_backbone(network, SPEC, tmp_path / "b.onnx", grid=1, levels=names)
-    features = open_engine(tmp_path / "b.onnx", kind(), precision="float32").pooled(
+    features = open_engine(tmp_path / "b.onnx", feature_spec(), precision="float32").pooled(
         photos(1, 64, 64)
     )
     with torch.no_grad():
@@ -280,7 +282,7 @@ def test_a_damaged_graph_is_a_model_error(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=f"^{re.escape(str(tmp_path))}/backbone.onnx cannot be compiled: "
     ):
-        open_engine(tmp_path / "backbone.onnx", kind())
+        open_engine(tmp_path / "backbone.onnx", feature_spec())
 
 
 @pytest.mark.parametrize(
@@ -302,10 +304,10 @@ def test_a_damaged_graph_is_a_model_error(tmp_path: Path) -> None:
 )
 def test_unknown_arguments(arguments: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        open_engine(Path("unused.onnx"), kind(), **arguments)  # type: ignore[arg-type]
+        open_engine(Path("unused.onnx"), feature_spec(), **arguments)  # type: ignore[arg-type]
 
 
 def test_precision_is_never_auto(exported: tuple[Path, Grid]) -> None:
     file, grid = exported
-    engine = OpenVinoEngine(file, kind(grid), precision="auto", streams=1)
+    engine = OpenVinoEngine(file, feature_spec(grid), precision="auto", streams=1)
     assert engine.precision in {"float32", "bfloat16"}

@@ -39,10 +39,10 @@ KIND = FeatureSpec("tiny", "0" * 64, ("colour",), "corners8", None, 5)
 
 
 def network(
-    kind: FeatureSpec = KIND, *, smallest_side: int = 1, precision: Precision = "float32"
+    feature_spec: FeatureSpec = KIND, *, smallest_side: int = 1, precision: Precision = "float32"
 ) -> ExtractionNetwork:
-    layout = StoreLayout(kind, (3,), (1, 5), dtype="float32", precision=precision)
-    engine = ConstantEngine(kind, precision=precision)
+    layout = StoreLayout(feature_spec, (3,), (1, 5), dtype="float32", precision=precision)
+    engine = ConstantEngine(feature_spec, precision=precision)
     return ExtractionNetwork(engine, layout, smallest_side)
 
 
@@ -107,7 +107,7 @@ def test_a_photo_that_the_network_cannot_take_does_not_end_the_run(
 
 
 def test_features_of_resized_photos(photos: list[NamedPhoto], tmp_path: Path) -> None:
-    kind = dataclasses.replace(KIND, resize=(24, 16))
+    feature_spec = dataclasses.replace(KIND, resize=(24, 16))
     made = network()
     sizes: list[tuple[int, ...]] = []
 
@@ -117,7 +117,9 @@ def test_features_of_resized_photos(photos: list[NamedPhoto], tmp_path: Path) ->
             return super().pooled(batch)
 
     made = ExtractionNetwork(
-        Watching(kind), dataclasses.replace(made.layout, kind=kind), made.smallest_side
+        Watching(feature_spec),
+        dataclasses.replace(made.layout, feature_spec=feature_spec),
+        made.smallest_side,
     )
     results = run(photos, tmp_path / "f.h5", made=made)
     done = [result for result in results if isinstance(result, Extracted)]
@@ -125,7 +127,7 @@ def test_features_of_resized_photos(photos: list[NamedPhoto], tmp_path: Path) ->
     assert len(sizes) == len(done)
     assert all((result.width, result.height) != (24, 16) for result in done)
     with FeatureStore.open(tmp_path / "f.h5") as store:
-        assert store.layout.kind.resize == (24, 16)
+        assert store.layout.feature_spec.resize == (24, 16)
 
 
 def test_one_result_and_one_row_for_each_photo(photos: list[NamedPhoto], tmp_path: Path) -> None:
@@ -222,7 +224,7 @@ def test_a_file_of_other_photos_or_precision_is_refused(
 class LoudEngine:
     """Features of bright photos are too large for float16."""
 
-    kind: FeatureSpec
+    feature_spec: FeatureSpec
     precision: Precision = "float32"
     channels: int = 1
 
@@ -238,10 +240,10 @@ def test_photos_of_one_size_go_through_the_network_together(tmp_path: Path) -> N
 
     spec = backbone("efficientnet_lite0")
     levels = spec.levels[:2]
-    kind = FeatureSpec(
+    feature_spec = FeatureSpec(
         spec.name, "0" * 64, tuple(level.name for level in levels), "whole_mirrored", None, 5
     )
-    alone = TorchEngine(build_network(spec), spec, kind, device="cpu")
+    alone = TorchEngine(build_network(spec), spec, feature_spec, device="cpu")
     shapes: list[tuple[int, ...]] = []
 
     class Watched(TorchEngine):
@@ -259,7 +261,9 @@ def test_photos_of_one_size_go_through_the_network_together(tmp_path: Path) -> N
         Image.fromarray(pixels).save(tmp_path / f"{number:02}.png")
     (tmp_path / "12.png").write_bytes(b"no photo")
     photos = list_photos(tmp_path)
-    layout = StoreLayout(kind, tuple(level.channels for level in levels), (1, 5), dtype="float32")
+    layout = StoreLayout(
+        feature_spec, tuple(level.channels for level in levels), (1, 5), dtype="float32"
+    )
     # Three small photos of two views, or one large; with time for three to come.
     settings = BatchSettings(4, wait_ms=2000, most_pixels=25_000)
     joined = BatchingEngine(Watched(), settings, streams=1)
@@ -295,8 +299,8 @@ def test_on_a_cuda_device_photos_are_joined() -> None:
 def test_features_that_the_dtype_cannot_hold_fail_their_photo_only(
     photos: list[NamedPhoto], tmp_path: Path
 ) -> None:
-    kind = dataclasses.replace(KIND, views="whole", grid=1)
-    loud = ExtractionNetwork(LoudEngine(kind), StoreLayout(kind, (1,), (1,)), 1)
+    feature_spec = dataclasses.replace(KIND, views="whole", grid=1)
+    loud = ExtractionNetwork(LoudEngine(feature_spec), StoreLayout(feature_spec, (1,), (1,)), 1)
     results = run([photos[0], photos[9], photos[1]], tmp_path / "f.h5", made=loud)
     assert [isinstance(result, ScoreFailure) for result in results] == [False, True, False]
     with FeatureStore.open(tmp_path / "f.h5") as store:

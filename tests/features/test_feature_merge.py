@@ -86,7 +86,9 @@ def test_merging_compresses_and_decompresses(
 
 def test_stores_that_differ_are_not_merged(tmp_path: Path) -> None:
     one = make(tmp_path / "one.h5", ["a"])
-    wide_only = dataclasses.replace(LAYOUT, kind=dataclasses.replace(KIND, backbone="other"))
+    wide_only = dataclasses.replace(
+        LAYOUT, feature_spec=dataclasses.replace(KIND, backbone="other")
+    )
     two = make(tmp_path / "two.h5", ["b"], layout=wide_only)
     with pytest.raises(FeatureStoreError) as caught:
         merge([one, two], tmp_path / "all.h5")

@@ -369,8 +369,8 @@ def test_compression_and_incompressible_rows(path: Path) -> None:
 
 def test_two_million_rows_are_sparse_until_they_are_written(path: Path) -> None:
     levels = tuple(f"level{number}" for number in range(43))
-    kind = dataclasses.replace(KIND, levels=levels)
-    layout = StoreLayout(kind, (400,) * 42 + (128,), (5,))
+    feature_spec = dataclasses.replace(KIND, levels=levels)
+    layout = StoreLayout(feature_spec, (400,) * 42 + (128,), (5,))
     if shutil.disk_usage(path.parent).free < 2**30:
         pytest.skip("needs 1 GiB of room to be safe")
     try:
@@ -395,7 +395,7 @@ def test_files_of_resized_photos_say_so_and_others_are_as_ever(path: Path, tmp_p
         assert set(json.loads(file.attrs["kind"])) == {
             *("backbone", "weights_sha256", "levels", "views", "longest_side", "grid")
         }
-    resized = dataclasses.replace(LAYOUT, kind=dataclasses.replace(KIND, resize=(256, 256)))
+    resized = dataclasses.replace(LAYOUT, feature_spec=dataclasses.replace(KIND, resize=(256, 256)))
     with FeatureStore.create(tmp_path / "resized.h5", resized, IDS):
         pass
     with FeatureStore.open(tmp_path / "resized.h5") as store:

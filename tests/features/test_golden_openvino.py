@@ -52,8 +52,8 @@ class Graphs:
             network = golden_network(self.reference_data, name)
             export_backbone(network, spec, file, grid=grid)
         levels = tuple(level.name for level in spec.levels)
-        kind = FeatureSpec(name, "0" * 64, levels, "whole", None, grid)
-        return OpenVinoEngine(file, kind, precision=precision, streams=1)
+        feature_spec = FeatureSpec(name, "0" * 64, levels, "whole", None, grid)
+        return OpenVinoEngine(file, feature_spec, precision=precision, streams=1)
 
 
 @pytest.mark.parametrize("name", NAMES)

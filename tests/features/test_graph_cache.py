@@ -96,8 +96,8 @@ def test_two_processes_export_once_and_leave_no_temporary_file(
 
 def test_features_are_those_of_the_network(filled: tuple[Path, ExportedBackbone]) -> None:
     _, found = filled
-    engine = open_engine(found.file, found.kind("corners8", 512), precision="float32")
-    assert engine.kind == FeatureSpec(
+    engine = open_engine(found.file, found.feature_spec("corners8", 512), precision="float32")
+    assert engine.feature_spec == FeatureSpec(
         SPEC.name, str(SPEC.weights[0].sha256), LEVELS, "corners8", 512, 1
     )
     network, _ = load_network(SPEC)
@@ -110,7 +110,7 @@ def test_a_cached_graph_needs_no_torch(filled: tuple[Path, ExportedBackbone]) ->
     cache_dir, found = filled
     inode, total = output(child(cache_dir, "no-torch")).split()
     assert int(inode) == found.file.stat().st_ino
-    engine = open_engine(found.file, found.kind(), precision="float32")
+    engine = open_engine(found.file, found.feature_spec(), precision="float32")
     assert float(total) == pytest.approx(float(engine.pooled(PHOTO).sum()), rel=1e-5)
 
 
@@ -154,7 +154,7 @@ def test_other_features_get_another_graph(
     assert one.file.stat().st_size < first.file.stat().st_size / 5
 
     def features(found: ExportedBackbone) -> np.ndarray:
-        return open_engine(found.file, found.kind(), precision="float32").pooled(PHOTO)
+        return open_engine(found.file, found.feature_spec(), precision="float32").pooled(PHOTO)
 
     narrow = features(first)
     assert features(wide).shape == (1, 5, 5, 32 + 240)
@@ -169,11 +169,11 @@ def test_on_the_processor_openvino_runs_the_graph(
     network = runnable_backbone(
         SPEC, grid=1, levels=LEVELS, longest_side=400, precision="float32", cache_dir=cache_dir
     )
-    kind = found.kind("whole", 400)
-    assert network == RunnableBackbone(kind, "float32", found.file, "openvino", "cpu")
+    feature_spec = found.feature_spec("whole", 400)
+    assert network == RunnableBackbone(feature_spec, "float32", found.file, "openvino", "cpu")
     network.check_device()
     engine: Engine = network.open()
-    assert (engine.kind, engine.precision) == (found.kind("whole", 400), "float32")
+    assert (engine.feature_spec, engine.precision) == (found.feature_spec("whole", 400), "float32")
     assert engine.pooled(PHOTO).shape == (1, 1, 1, 32 + 240)
 
 

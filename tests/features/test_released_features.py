@@ -102,8 +102,8 @@ def test_other_layouts_are_refused(tmp_path: Path) -> None:
         f"feature file {path} has features of shape (3, 3, 6), expected (channels,) or (5, 5, channels)"
     )
     path.unlink()
-    kind = FeatureSpec("fake", "0" * 64, ("first",), "whole", None, 1)
-    FeatureStore.create(path, StoreLayout(kind, (4,), (1,)), ["a.jpg"]).close()
+    feature_spec = FeatureSpec("fake", "0" * 64, ("first",), "whole", None, 1)
+    FeatureStore.create(path, StoreLayout(feature_spec, (4,), (1,)), ["a.jpg"]).close()
     with pytest.raises(FeatureStoreError) as caught:
         ReleasedFeatures(path)
     assert str(caught.value) == (

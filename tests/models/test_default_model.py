@@ -33,18 +33,18 @@ from mlsp.scoring.scorer import Scorer
 def test_its_graph_is_the_published_network(examples: Path, embedded: str, name: str) -> None:
     """Weights are stored in 16 bits, 11 of them significant: that moves features by up to 1 % of a level's root mean square."""
     model = load_model(embedded)
-    spec = backbone(model.kind.backbone)
+    spec = backbone(model.feature_spec.backbone)
     try:
         network, sha256 = load_network(spec)
     except WeightsError as error:
         pytest.skip(f"needs the published weights: {error}")
-    assert sha256 == model.kind.weights_sha256
-    assert model.kind.levels == tuple(level.name for level in spec.levels)
-    settings = DecodeSettings(longest_side=model.kind.longest_side)
+    assert sha256 == model.feature_spec.weights_sha256
+    assert model.feature_spec.levels == tuple(level.name for level in spec.levels)
+    settings = DecodeSettings(longest_side=model.feature_spec.longest_side)
     pixels = read_photo(examples / name, settings=settings).pixels[None]
     with torch.no_grad():
         reference = PooledNetwork(network, spec, 1).eval()(torch.from_numpy(pixels)).numpy()
-    engine = open_engine(model.backbone, model.kind, precision="float32")
+    engine = open_engine(model.backbone, model.feature_spec, precision="float32")
     got = engine.pooled(pixels)
     start = 0
     for level in spec.levels:
@@ -64,7 +64,7 @@ def test_fast_sees_what_the_default_model_sees_of_both_looks(
     top, left = max(0, height - 192) // 2, max(0, width - 192) // 2
     middle = np.ascontiguousarray(photo[top : top + 192, left : left + 192])
     fast, default = (
-        open_engine(model.backbone, model.kind, precision="float32")
+        open_engine(model.backbone, model.feature_spec, precision="float32")
         for model in map(load_model, ("fast", "default"))
     )
     expected = np.concatenate([default.pooled(look[None]) for look in (pixels, middle)], axis=-1)

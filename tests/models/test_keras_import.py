@@ -87,7 +87,7 @@ def test_at_real_size(tmp_path: Path, wide: bool, whole: bool) -> None:
     size = file.stat().st_size
     assert size == pytest.approx(255_382_440 if wide else 148_210_248, abs=30_000)
     model = import_keras(file, tmp_path / "model")
-    grid = model.kind.grid
+    grid = model.feature_spec.grid
     assert grid == (5 if wide else 1)
     shape = (3, grid, grid, IRNV2.channels)
     features = np.random.default_rng(1).standard_gamma(0.5, shape, np.float32)
@@ -103,9 +103,9 @@ def test_the_model(tmp_path: Path) -> None:
     model = import_keras(file, tmp_path / "ava")
     assert model == load_model(tmp_path / "ava")
     assert model.name == "ava"
-    assert model.kind.backbone == "inception_resnet_v2"
-    assert model.kind.levels == tuple(level.name for level in IRNV2.levels)
-    assert model.kind.longest_side is None
+    assert model.feature_spec.backbone == "inception_resnet_v2"
+    assert model.feature_spec.levels == tuple(level.name for level in IRNV2.levels)
+    assert model.feature_spec.longest_side is None
     (head,) = model.heads
     assert (head.name, head.lowest, head.highest) == ("aesthetics", 1, 10)
     assert any("without turning them upright by EXIF" in limit for limit in model.card.limits)
@@ -127,7 +127,7 @@ def test_the_model(tmp_path: Path) -> None:
 def test_views(tmp_path: Path, file: str, views: str, expected: str, smallest: int) -> None:
     write_keras(tmp_path / file, seeded_head(IRNV2.channels, 8), whole=False)
     model = import_keras(tmp_path / file, tmp_path / "model", views=views)
-    assert (model.kind.views, model.smallest_side) == (expected, smallest)
+    assert (model.feature_spec.views, model.smallest_side) == (expected, smallest)
 
 
 def test_unknown_views(tmp_path: Path) -> None:

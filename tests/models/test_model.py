@@ -144,9 +144,9 @@ def test_a_kind_of_features_that_there_is_not(folder: Path, field: str, value: o
 def test_a_model_of_resized_photos(folder: Path) -> None:
     """The field is kept where it is used; `test_saving_what_was_loaded_changes_nothing` says that other models lack it."""
     model = load_model(folder)
-    kind = dataclasses.replace(model.kind, longest_side=None, resize=(256, 192))
-    save_model_record(dataclasses.replace(model, kind=kind))
-    assert load_model(folder).kind == kind
+    feature_spec = dataclasses.replace(model.feature_spec, longest_side=None, resize=(256, 192))
+    save_model_record(dataclasses.replace(model, feature_spec=feature_spec))
+    assert load_model(folder).feature_spec == feature_spec
     assert json.loads((folder / "model.json").read_text("utf-8"))["kind"]["resize"] == [256, 192]
 
 

@@ -47,13 +47,13 @@ def write(
     folder: Path,
     head: nn.Module | None = None,
     record: HeadRecord = RECORD,
-    kind: FeatureSpec = KIND,
+    feature_spec: FeatureSpec = KIND,
     channels: int = 24,
 ) -> Model:
     return write_model(
         folder,
         name="tiny",
-        kind=kind,
+        feature_spec=feature_spec,
         smallest_side=32,
         heads=[(record, head or build_head(HeadSpec("single_1fc"), LEVELS))],
         channels=channels,
@@ -69,7 +69,7 @@ def without_percentiles(tmp_path: Path) -> Path:
     write_model(
         tmp_path / "model",
         name="unrated",
-        kind=default.kind,
+        feature_spec=default.feature_spec,
         smallest_side=50,
         heads=[(RECORD, MeanHead())],
         channels=10_240,
@@ -103,8 +103,8 @@ def test_every_head_computes_the_same_without_torch(tmp_path: Path, name: str, o
                 array.uniform_(0.5, 2, generator=generator)
             elif array.is_floating_point():
                 array.normal_(0.2, 0.5, generator=generator)
-    kind = replace(KIND, grid=spec.grid)
-    model = write(tmp_path / "model", head, kind=kind)
+    feature_spec = replace(KIND, grid=spec.grid)
+    model = write(tmp_path / "model", head, feature_spec=feature_spec)
     assert model == load_model(tmp_path / "model")
     features = np.random.default_rng(1).random((5, spec.grid, spec.grid, 24), np.float32)
     found = OpenVinoHead(model.folder / "taste.onnx").predict(features)

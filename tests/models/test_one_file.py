@@ -101,8 +101,8 @@ def test_views_are_cut_and_averaged(scorer: Scorer, tmp_path: Path) -> None:
 
     model = load_model()
     for views in ("whole_mirrored", "corners8"):
-        other = replace(model, kind=replace(model.kind, views=views))
-        engine = open_engine(model.backbone, other.kind, device="cpu", precision="float32")
+        other = replace(model, feature_spec=replace(model.feature_spec, views=views))
+        engine = open_engine(model.backbone, other.feature_spec, device="cpu", precision="float32")
         heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
         itself = Scorer(other, engine, heads, workers=1)
         file = tmp_path / f"{views}.onnx"
@@ -195,9 +195,9 @@ def test_what_cannot_be_written(
 
 def test_resized_photos_are_refused(tmp_path: Path) -> None:
     model = load_model()
-    kind = replace(model.kind, longest_side=None, resize=(256, 224))
+    feature_spec = replace(model.feature_spec, longest_side=None, resize=(256, 224))
     with pytest.raises(MlspError) as caught:
-        export_model(replace(model, kind=kind), tmp_path / "m.onnx", "onnx")
+        export_model(replace(model, feature_spec=feature_spec), tmp_path / "m.onnx", "onnx")
     assert str(caught.value) == (
         "model 'default' resizes every photo to 256×224, which a single graph does not do:"
         " export a model that takes photos in their own proportions"

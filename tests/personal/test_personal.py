@@ -506,7 +506,7 @@ def test_a_taste_becomes_an_ordinary_model(
     from mlsp import Scorer, ScoreResult
 
     model = write_personal_model(tmp_path / "models" / "mine", base, real_taste)
-    assert (model.name, model.kind) == ("mine", base.kind)
+    assert (model.name, model.feature_spec) == ("mine", base.feature_spec)
     assert [head.name for head in model.heads] == ["taste"]
     assert (model.heads[0].lowest, model.heads[0].highest) == (1, 5)
     (measured,) = model.heads[0].agreement

@@ -46,13 +46,13 @@ def head(grid: Grid, seed: int) -> ScoreHead:
     return made
 
 
-def model(folder: Path, kind: FeatureSpec = KIND) -> tuple[Model, list[ScoreHead]]:
-    heads = [head(kind.grid, seed) for seed in (1, 2)]
+def model(folder: Path, feature_spec: FeatureSpec = KIND) -> tuple[Model, list[ScoreHead]]:
+    heads = [head(feature_spec.grid, seed) for seed in (1, 2)]
     records = [RECORD, replace(RECORD, name="skill")]
     written = write_model(
         folder,
         name="tiny",
-        kind=kind,
+        feature_spec=feature_spec,
         smallest_side=32,
         heads=list(zip(records, heads, strict=True)),
         channels=10,
@@ -68,16 +68,20 @@ def features(photos: int, grid: Grid = 1, views: int = 8) -> np.ndarray:
     return values.astype(np.float16).astype(np.float32)
 
 
-def store(path: Path, values: np.ndarray, kind: FeatureSpec = KIND, *, leave_out: int = 0) -> Path:
+def store(
+    path: Path, values: np.ndarray, feature_spec: FeatureSpec = KIND, *, leave_out: int = 0
+) -> Path:
     """A store of photos of which the second failed and the last `leave_out` are pending."""
-    layout = StoreLayout(kind, (6, 4), (kind.grid,))
+    layout = StoreLayout(feature_spec, (6, 4), (feature_spec.grid,))
     names = [f"{number}.jpg" for number in range(len(values))]
     with FeatureStore.create(path, layout, names) as opened:
         for index, value in enumerate(values[: len(values) - leave_out]):
             if index == 1:
                 opened.write_failure(index, "not a photo")
             else:
-                opened.write(index, {kind.grid: value}, width=9, height=9, content_sha256="ab" * 32)
+                opened.write(
+                    index, {feature_spec.grid: value}, width=9, height=9, content_sha256="ab" * 32
+                )
     return path
 
 
@@ -110,10 +114,10 @@ def test_a_store_photo_by_photo(
     tmp_path: Path, grid: Grid, batch_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mlsp.scoring.predictor._BATCH_BYTES", batch_bytes)
-    kind = replace(KIND, grid=grid)
-    _, heads = model(tmp_path / "model", kind)
+    feature_spec = replace(KIND, grid=grid)
+    _, heads = model(tmp_path / "model", feature_spec)
     values = features(30, grid)
-    results = run(tmp_path / "model", store(tmp_path / "f.h5", values, kind, leave_out=2))
+    results = run(tmp_path / "model", store(tmp_path / "f.h5", values, feature_spec, leave_out=2))
     done = [0, *range(2, 28)]
     np.testing.assert_allclose(values_of(results), expected(heads, values)[done], atol=1e-5)
     assert [r.source for r in results if isinstance(r, Predicted)] == [f"{i}.jpg" for i in done]
@@ -169,8 +173,12 @@ def test_a_store_of_both_grids(tmp_path: Path) -> None:
 )
 def test_features_of_another_kind(tmp_path: Path, change: dict[str, Any], phrase: str) -> None:
     model(tmp_path / "model")
-    kind = replace(KIND, **change)
-    path = store(tmp_path / "f.h5", features(3, kind.grid, 1 if "views" in change else 8), kind)
+    feature_spec = replace(KIND, **change)
+    path = store(
+        tmp_path / "f.h5",
+        features(3, feature_spec.grid, 1 if "views" in change else 8),
+        feature_spec,
+    )
     message = (
         f"feature file {path} holds something else: {phrase}. Choose another file, or extract again"
     )
@@ -303,9 +311,9 @@ def test_stored_features_get_the_scores_of_their_photos(tmp_path: Path, examples
     """The embedded model on photos, and on their features as `mlsp extract` stores them."""
     default = load_model()
     photos = sorted(examples.glob("*.png"))[:3]
-    engine = open_engine(default.backbone, default.kind, precision="float32")
-    channels = tuple(level.channels for level in backbone(default.kind.backbone).levels)
-    layout = StoreLayout(default.kind, channels, (1,))
+    engine = open_engine(default.backbone, default.feature_spec, precision="float32")
+    channels = tuple(level.channels for level in backbone(default.feature_spec.backbone).levels)
+    layout = StoreLayout(default.feature_spec, channels, (1,))
     with FeatureStore.create(tmp_path / "f.h5", layout, [path.name for path in photos]) as opened:
         for index, result in enumerate(extract_features(engine, photos, workers=1)):
             assert isinstance(result, Extracted)
@@ -405,8 +413,8 @@ def test_the_output_is_checked_first(tmp_path: Path, output: str, message: str) 
 
 def test_features_of_another_kind_on_the_command_line(tmp_path: Path) -> None:
     model(tmp_path / "model")
-    kind = replace(KIND, views="whole")
-    path = store(tmp_path / "f.h5", features(3, views=1), kind)
+    feature_spec = replace(KIND, views="whole")
+    path = store(tmp_path / "f.h5", features(3, views=1), feature_spec)
     done = mlsp("predict", tmp_path / "model", path, "-o", tmp_path / "p.csv")
     assert done.returncode == 2
     assert done.stderr == (

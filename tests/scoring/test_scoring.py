@@ -31,8 +31,8 @@ class CountingEngine:
     """The fake engine, counting its calls."""
 
     def __init__(self) -> None:
-        self._engine = ConstantEngine(load_model().kind)
-        self.kind, self.precision = self._engine.kind, self._engine.precision
+        self._engine = ConstantEngine(load_model().feature_spec)
+        self.feature_spec, self.precision = self._engine.feature_spec, self._engine.precision
         self.channels = self._engine.channels
         self.calls = 0
 
@@ -227,17 +227,17 @@ def test_another_precision_is_another_score(tmp_path: Path) -> None:
 
 
 def test_engine_and_model_must_agree() -> None:
-    kind = replace(load_model().kind, longest_side=None)
+    feature_spec = replace(load_model().feature_spec, longest_side=None)
     with pytest.raises(
         SettingsError,
         match=r"^the engine makes features of FeatureKind\(.*\), model 'default' reads ",
     ):
-        Scorer(load_model(), ConstantEngine(kind), [RednessHead()] * 2, workers=1)
+        Scorer(load_model(), ConstantEngine(feature_spec), [RednessHead()] * 2, workers=1)
 
 
 def test_heads_must_be_as_many_as_the_model_has() -> None:
     with pytest.raises(SettingsError, match="^model 'default' has 2 heads, got 1$"):
-        Scorer(load_model(), ConstantEngine(load_model().kind), [RednessHead()], workers=1)
+        Scorer(load_model(), ConstantEngine(load_model().feature_spec), [RednessHead()], workers=1)
 
 
 def test_one_path_is_not_several() -> None:
@@ -249,7 +249,7 @@ def test_one_path_is_not_several() -> None:
 
 def test_no_workers() -> None:
     with pytest.raises(SettingsError, match="^workers must be at least 1, got 0$"):
-        Scorer(load_model(), ConstantEngine(load_model().kind), [], workers=0)
+        Scorer(load_model(), ConstantEngine(load_model().feature_spec), [], workers=0)
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +270,8 @@ def test_the_network_by_torch_gives_the_scores_of_its_graph(device: str, example
         by_torch = Scorer.load(device="cuda", precision="float32", workers=2)
     else:
         model = graph.model
-        spec = backbone(model.kind.backbone)
-        engine = open_network(spec, None, model.kind, device="cpu")
+        spec = backbone(model.feature_spec.backbone)
+        engine = open_network(spec, None, model.feature_spec, device="cpu")
         heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
         by_torch = Scorer(model, engine, heads, workers=2, runtime="torch")
     for one, other in zip(graph.score(photos), by_torch.score(photos), strict=True):
@@ -304,7 +304,7 @@ def test_what_torch_computed_is_remembered_apart(tmp_path: Path) -> None:
 
 def test_models_of_resized_photos_see_files_and_arrays_resized(tmp_path: Path) -> None:
     model = load_model()
-    kind = replace(model.kind, longest_side=None, resize=(96, 72))
+    feature_spec = replace(model.feature_spec, longest_side=None, resize=(96, 72))
 
     class Watching(ConstantEngine):
         def pooled(self, batch: np.ndarray) -> np.ndarray:
@@ -312,7 +312,10 @@ def test_models_of_resized_photos_see_files_and_arrays_resized(tmp_path: Path) -
             return super().pooled(batch)
 
     scorer = Scorer(
-        replace(model, kind=kind), Watching(kind), [RednessHead(), RednessHead()], workers=1
+        replace(model, feature_spec=feature_spec),
+        Watching(feature_spec),
+        [RednessHead(), RednessHead()],
+        workers=1,
     )
     photo = red_photo(tmp_path / "a.png", 102, (200, 100))
     (scored,) = scorer.score([photo])
@@ -396,13 +399,13 @@ class WildHead:
 @pytest.mark.parametrize(("value", "expected"), [(99.0, 1.0), (-99.0, 0.0)])
 def test_scores_stay_on_the_scale_of_the_ratings(value: float, expected: float) -> None:
     heads: list[Head] = [WildHead(value), RednessHead()]
-    wild = Scorer(load_model(), ConstantEngine(load_model().kind), heads, workers=1)
+    wild = Scorer(load_model(), ConstantEngine(load_model().feature_spec), heads, workers=1)
     assert wild.score_array(np.zeros((99, 99, 3), np.uint8))["quality"].value == expected
 
 
 def test_a_head_that_gives_no_number_fails_its_photo(tmp_path: Path) -> None:
     heads: list[Head] = [WildHead(float("nan")), RednessHead()]
-    wild = Scorer(load_model(), ConstantEngine(load_model().kind), heads, workers=1)
+    wild = Scorer(load_model(), ConstantEngine(load_model().feature_spec), heads, workers=1)
     (result,) = wild.score([red_photo(tmp_path / "a.png", 9)])
     assert isinstance(result, ScoreFailure)
     assert str(result.error) == "the head 'quality' gave nan, which is no score"
@@ -410,10 +413,12 @@ def test_a_head_that_gives_no_number_fails_its_photo(tmp_path: Path) -> None:
 
 def test_views_are_averaged() -> None:
     model = load_model()
-    model = replace(model, kind=replace(model.kind, views="corners8"))
+    model = replace(model, feature_spec=replace(model.feature_spec, views="corners8"))
     pixels = np.zeros((160, 160, 3), np.uint8)
     pixels[:20, :20, 0] = 255
-    scorer = Scorer(model, ConstantEngine(model.kind), [RednessHead(), RednessHead()], workers=1)
+    scorer = Scorer(
+        model, ConstantEngine(model.feature_spec), [RednessHead(), RednessHead()], workers=1
+    )
     # Only the two views of the top left corner, 140 pixels wide, see the red square.
     # Features come in steps of 16 bits.
     assert scorer.score_array(pixels)["quality"].value == pytest.approx(

@@ -58,8 +58,8 @@ class GatedEngine:
     """The fake engine: computes while its gate is open."""
 
     def __init__(self, scorer: Scorer) -> None:
-        self._engine = ConstantEngine(scorer.model.kind)
-        self.kind, self.precision = self._engine.kind, self._engine.precision
+        self._engine = ConstantEngine(scorer.model.feature_spec)
+        self.feature_spec, self.precision = self._engine.feature_spec, self._engine.precision
         self.channels = self._engine.channels
         self.gate = threading.Event()
         self.batches: list[int] = []

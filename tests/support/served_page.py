@@ -41,10 +41,10 @@ class RednessEngine:
     precision: Literal["float32"] = "float32"
 
     def __init__(self) -> None:
-        self.kind = load_model().kind
+        self.feature_spec = load_model().feature_spec
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
-        red = ConstantEngine(self.kind).pooled(batch)[:, 0, 0, 0]
+        red = ConstantEngine(self.feature_spec).pooled(batch)[:, 0, 0, 0]
         rows = [np.random.default_rng(round(255 * one)).random(self.channels) for one in red]
         features = np.array(rows, np.float32)
         features[:, :500] = red[:, None]

@@ -65,11 +65,11 @@ def make_store(
     """A feature file of (photos, views, G, G, 256)."""
     photos, views, grid = features.shape[:3]
     view_name = {1: "whole", 2: "whole_mirrored", 8: "corners8"}[views]
-    kind = FeatureSpec("tiny", "0" * 64, LEVELS, view_name, longest_side, grid)  # type: ignore[arg-type]
+    feature_spec = FeatureSpec("tiny", "0" * 64, LEVELS, view_name, longest_side, grid)  # type: ignore[arg-type]
     kept = grids or (grid,)
     settings = {"dtype": "float16"} | layout
     with FeatureStore.create(
-        path, StoreLayout(kind, CHANNELS, kept, **settings), ids(photos)
+        path, StoreLayout(feature_spec, CHANNELS, kept, **settings), ids(photos)
     ) as store:
         for number in range(photos):
             if number in pending:

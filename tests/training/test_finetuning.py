@@ -291,9 +291,9 @@ def test_what_is_frozen_stays_and_all_else_is_learned(finetuned: Finetuned) -> N
 
 def test_the_model_scores_without_torch_as_torch_does(finetuned: Finetuned, tmp_path: Path) -> None:
     model = finetuned.write(tmp_path / "model", name="reds")
-    assert model.kind.views == "corners8"
-    assert model.kind.weights_sha256 == weights_digest(finetuned.network.network)
-    assert model.kind.weights_sha256 != weights_digest(tiny())
+    assert model.feature_spec.views == "corners8"
+    assert model.feature_spec.weights_sha256 == weights_digest(finetuned.network.network)
+    assert model.feature_spec.weights_sha256 != weights_digest(tiny())
     rows = [int(row) for row in finetuned.split.test]
     photos = [finetuned.reader.table.photos[row] for row in rows]
     scored = list(Scorer.load(tmp_path / "model", precision="float32").score(photos))
@@ -376,8 +376,8 @@ def test_a_photo_that_cannot_be_read_is_named_once(table: RatingTable, tmp_path:
 
 def test_photos_without_augmentation_are_seen_whole(table: RatingTable, tmp_path: Path) -> None:
     done = run(table, tmp_path / "run", epochs=1, augment=False, resize=(16, 12))
-    assert done.kind.views == "whole"
-    assert done.kind.resize == (16, 12)
+    assert done.feature_spec.views == "whole"
+    assert done.feature_spec.resize == (16, 12)
     measured = done.measure()
     assert measured.test is not None
     assert measured.test_random is None
@@ -408,10 +408,10 @@ def test_distributions_are_learned(table: RatingTable, tmp_path: Path) -> None:
 def trained_head(table: RatingTable, folder: Path) -> TrainedHead:
     """A head trained on the features that the network makes before it is fine-tuned."""
     levels = tuple(level.name for level in SPEC.levels)
-    kind = FeatureSpec(SPEC.name, "0" * 64, levels, "whole", None, 1)
-    engine = TorchEngine(tiny(), SPEC, kind, device="cpu")
+    feature_spec = FeatureSpec(SPEC.name, "0" * 64, levels, "whole", None, 1)
+    engine = TorchEngine(tiny(), SPEC, feature_spec, device="cpu")
     with FeatureStore.create(
-        folder / "f.h5", StoreLayout(kind, (8, 12), (1,), dtype="float32"), table.photo_ids
+        folder / "f.h5", StoreLayout(feature_spec, (8, 12), (1,), dtype="float32"), table.photo_ids
     ) as store:
         for row, found in enumerate(extract_features(engine, table.photos, workers=1)):
             if isinstance(found, ScoreFailure):

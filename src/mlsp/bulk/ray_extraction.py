@@ -191,8 +191,10 @@ class RayExtraction(ExtractionRun):
         retry_failed: bool = False,
         max_pixels: int | None = None,
     ) -> None:
-        kind = plan.layout.kind
-        self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
+        feature_spec = plan.layout.feature_spec
+        self._decode = DecodeSettings.of(
+            feature_spec.longest_side, max_pixels, resize=feature_spec.resize
+        )
         self._plan = plan
         self._settings = replace(settings, gpus_per_worker=int(plan.network.device == "cuda"))
         self._lost: list[tuple[NamedPhoto, str]] = []

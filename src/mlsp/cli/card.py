@@ -42,18 +42,18 @@ def card_lines(model: Model) -> Iterator[Text | Padding]:
     yield Text("Networks", style="bold")
     for network in model.card.networks:
         yield _indented(network)
-    side = model.kind.longest_side
+    side = model.feature_spec.longest_side
     size = f"reduced to a longest side of {side} pixels" if side else "seen at full size"
-    if model.kind.resize:
-        size = f"resized to {model.kind.resize[0]}×{model.kind.resize[1]} pixels"
+    if model.feature_spec.resize:
+        size = f"resized to {model.feature_spec.resize[0]}×{model.feature_spec.resize[1]} pixels"
     yield _indented(
         f"Photos are {size} and must have at least {model.smallest_side} on each side;"
-        f" {len(model.kind.levels)} levels, views: {model.kind.views}"
+        f" {len(model.feature_spec.levels)} levels, views: {model.feature_spec.views}"
     )
     if model.backbone_file is None:
         yield _indented(
             f"The network is not in the model: it reads stored features, by `mlsp predict`; to score photos make it"
-            f" again with --weights FILE, the weights of {model.kind.backbone}"
+            f" again with --weights FILE, the weights of {model.feature_spec.backbone}"
         )
     yield Text()
     yield Text("Limits", style="bold")

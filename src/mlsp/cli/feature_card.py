@@ -23,15 +23,19 @@ def info_lines(file: Path, info: StoreInfo) -> Iterator[str]:
         Lines.
     """
     layout = info.layout
-    kind = layout.kind
+    feature_spec = layout.feature_spec
     yield f"file        {file}"
     yield f"photos      {info.photos}: {info.done} done, {info.failed} failed, {info.pending} pending"
-    yield f"network     {kind.backbone}, weights SHA-256 {kind.weights_sha256}"
-    yield f"levels      {len(kind.levels)}, {layout.channels} channels: {', '.join(kind.levels)}"
-    yield f"views       {kind.views}, {layout.views} a photo"
-    size = f"reduced to {kind.longest_side} px" if kind.longest_side else "at their own size"
-    if kind.resize:
-        size = f"resized to {kind.resize[0]}×{kind.resize[1]}"
+    yield f"network     {feature_spec.backbone}, weights SHA-256 {feature_spec.weights_sha256}"
+    yield f"levels      {len(feature_spec.levels)}, {layout.channels} channels: {', '.join(feature_spec.levels)}"
+    yield f"views       {feature_spec.views}, {layout.views} a photo"
+    size = (
+        f"reduced to {feature_spec.longest_side} px"
+        if feature_spec.longest_side
+        else "at their own size"
+    )
+    if feature_spec.resize:
+        size = f"resized to {feature_spec.resize[0]}×{feature_spec.resize[1]}"
     yield f"photo size  {size}"
     grids = ", ".join(f"{grid_name(grid)} {grid}×{grid}" for grid in layout.grids)
     yield f"grids       {grids}"

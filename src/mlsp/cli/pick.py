@@ -176,7 +176,7 @@ def _take(
     from mlsp.cli.progress import RunProgress
     from mlsp.culling.bursts import CALIBRATED_BACKBONE, Shot, take_shots
 
-    network = scorer.model.kind.backbone
+    network = scorer.model.feature_spec.backbone
     if network != CALIBRATED_BACKBONE and not quiet:
         typer.echo(
             f"mlsp: similarities of {network} may need other thresholds than those of {CALIBRATED_BACKBONE}: --similarity",

@@ -115,14 +115,14 @@ def exposure(photo: Path) -> tuple[Path, str]:
     return photo.parent, photo.stem.casefold()
 
 
-def look_channels(kind: FeatureSpec) -> int | None:
+def look_channels(feature_spec: FeatureSpec) -> int | None:
     """How many channels the last level of features has; None where its network is not known here.
 
     The last level is what the photo shows, whatever its sharpness and exposure; the levels before it tell bursts apart no better.
     """
-    spec = BACKBONES.get(kind.backbone)
+    spec = BACKBONES.get(feature_spec.backbone)
     widths = {level.name: level.channels for level in spec.levels} if spec else {}
-    return widths.get(kind.levels[-1])
+    return widths.get(feature_spec.levels[-1])
 
 
 def look_of(features: Float32Array, channels: int | None) -> Float32Array:
@@ -154,7 +154,7 @@ def take_shots(
     Yields:
         One result a photo, in their order. Close the generator to stop early.
     """
-    channels = look_channels(scorer.model.kind)
+    channels = look_channels(scorer.model.feature_spec)
     with closing(scorer.features(photos)) as results:
         for result in results:
             if isinstance(result, ScoreFailure):

@@ -62,8 +62,10 @@ class Explainer:
             if heads is None or name in heads
         }
         channels = next(iter(readers.values())).channels
-        self._maps = LevelMaps(model.backbone, levels=len(model.kind.levels), channels=channels)
-        shape = (model.kind.grid, model.kind.grid, channels)
+        self._maps = LevelMaps(
+            model.backbone, levels=len(model.feature_spec.levels), channels=channels
+        )
+        shape = (model.feature_spec.grid, model.feature_spec.grid, channels)
         self._heads = [
             _Head(records[name], reader, linear_form(reader, shape), _average(records[name]))
             for name, reader in readers.items()
@@ -90,10 +92,10 @@ class Explainer:
         if isinstance(found, ScoreFailure):
             raise found.error
         scores = self.scorer.scores_of(found.features)
-        kind = self.scorer.model.kind
+        feature_spec = self.scorer.model.feature_spec
         # Whether it is too large has been decided; the photo's own size lets it through.
         settings = DecodeSettings.of(
-            kind.longest_side, found.width * found.height, resize=kind.resize
+            feature_spec.longest_side, found.width * found.height, resize=feature_spec.resize
         )
         pixels = read_photo(source, settings=settings).pixels
         try:
@@ -130,9 +132,12 @@ class Explainer:
 
     def _views(self, pixels: UInt8Array) -> tuple[list[View], list[list[View]]]:
         """Each view, and each without its content in one way and the other."""
-        kind = self.scorer.model.kind
+        feature_spec = self.scorer.model.feature_spec
         photo, *bases = (
-            [View.of(self._maps(view), kind.grid) for view in cut_views(some, kind.views)]
+            [
+                View.of(self._maps(view), feature_spec.grid)
+                for view in cut_views(some, feature_spec.views)
+            ]
             for some in (pixels, *without_content(pixels))
         )
         return photo, bases
@@ -146,9 +151,9 @@ class Explainer:
         size: tuple[int, int],
     ) -> Float64Array:
         """What each place of the photo adds: (levels, rows, columns); one level for all where the head is not linear."""
-        kind = self.scorer.model.kind
-        regions = view_regions(kind.views, *size)
-        spread = np.zeros((len(kind.levels) if head.form is not None else 1, *canvas))
+        feature_spec = self.scorer.model.feature_spec
+        regions = view_regions(feature_spec.views, *size)
+        spread = np.zeros((len(feature_spec.levels) if head.form is not None else 1, *canvas))
         share = 1 / (len(views) * len(bases))
         for base in bases:
             for region, view, without in zip(regions, views, base, strict=True):
@@ -157,20 +162,22 @@ class Explainer:
                     spread[0] += share * region.spread(amounts, canvas)
                     continue
                 for number, amounts in enumerate(by_place(head.form, view, without)):
-                    inner = region.part(self._region(kind.levels[number], region, size))
+                    inner = region.part(self._region(feature_spec.levels[number], region, size))
                     spread[number] += share * inner.spread(amounts, canvas)
         return spread
 
     def _region(self, level: str, view: Region, size: tuple[int, int]) -> Region:
         height = round(size[0] * (view.bottom - view.top))
         width = round(size[1] * (view.right - view.left))
-        return level_region(self.scorer.model.kind.backbone, level, height, width)
+        return level_region(self.scorer.model.feature_spec.backbone, level, height, width)
 
     def _shares(self, levels: Float64Array, maps: Sequence[Float32Array]) -> tuple[LevelShare, ...]:
         above = np.maximum(levels - levels.mean(axis=(1, 2), keepdims=True), 0).sum(axis=(1, 2))
         return tuple(
             LevelShare(name, level.shape[1], level.shape[2], float(raised))
-            for name, level, raised in zip(self.scorer.model.kind.levels, maps, above, strict=True)
+            for name, level, raised in zip(
+                self.scorer.model.feature_spec.levels, maps, above, strict=True
+            )
         )
 
 

@@ -64,8 +64,10 @@ def check_by_occlusion(
         EngineError: the network failed.
     """
     some = next(iter(explanations.values()))
-    kind = scorer.model.kind
-    settings = DecodeSettings.of(kind.longest_side, some.width * some.height, resize=kind.resize)
+    feature_spec = scorer.model.feature_spec
+    settings = DecodeSettings.of(
+        feature_spec.longest_side, some.width * some.height, resize=feature_spec.resize
+    )
     pixels = read_photo(some.source, settings=settings).pixels
     longest = max(some.width, some.height)
     rows = max(1, round(CELLS * some.height / longest))

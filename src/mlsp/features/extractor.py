@@ -77,9 +77,11 @@ def extract_features(
         Exactly one result for each source, in their order. A photo that cannot be read, is too small, or makes the network
         fail, is a `ScoreFailure`.
     """
-    kind = engine.kind
+    feature_spec = engine.feature_spec
     places = DecodeLimiter(engine, workers)
-    settings = decode or DecodeSettings(longest_side=kind.longest_side, resize=kind.resize)
+    settings = decode or DecodeSettings(
+        longest_side=feature_spec.longest_side, resize=feature_spec.resize
+    )
 
     def extract(source: Path) -> Extracted | ScoreFailure:
         return extract_photo(
@@ -106,13 +108,13 @@ def extract_photo(
         smallest_side: as there.
         places: of the engine, shared by all threads that bring it photos.
     """
-    kind = engine.kind
+    feature_spec = engine.feature_spec
 
     def read() -> tuple[tuple[int, int, str], UInt8Array]:
         content = read_bytes(source)
         photo = read_photo(content, settings=decode, source_path=source)
-        views = cut_views(photo.pixels, kind.views)
-        _check_size(views, smallest_side, kind)
+        views = cut_views(photo.pixels, feature_spec.views)
+        _check_size(views, smallest_side, feature_spec)
         return (photo.width, photo.height, hashlib.sha256(content).hexdigest()), views
 
     try:
@@ -126,10 +128,14 @@ def extract_photo(
     return Extracted(source, features, width, height, sha256)
 
 
-def _check_size(views: UInt8Array, smallest_side: int, kind: FeatureSpec) -> None:
+def _check_size(views: UInt8Array, smallest_side: int, feature_spec: FeatureSpec) -> None:
     height, width = views.shape[1:3]
     if min(height, width) < smallest_side:
-        what = "the photo has" if kind.views == "whole" else f"its views {kind.views!r} have"
+        what = (
+            "the photo has"
+            if feature_spec.views == "whole"
+            else f"its views {feature_spec.views!r} have"
+        )
         raise PhotoTooSmallError(
-            f"{what} {width}×{height} pixels, {kind.backbone} needs at least {smallest_side} on each side"
+            f"{what} {width}×{height} pixels, {feature_spec.backbone} needs at least {smallest_side} on each side"
         )

@@ -58,7 +58,7 @@ class ExportedBackbone:
     levels: tuple[str, ...]
     grid: Grid
 
-    def kind(
+    def feature_spec(
         self,
         views: ViewsName = "whole",
         longest_side: int | None = None,
@@ -224,7 +224,7 @@ def _try_export(network: nn.Module, spec: BackboneSpec, wanted: ExportedBackbone
 
     try:
         export_backbone(network, spec, wanted.file, grid=wanted.grid, levels=wanted.levels)
-        check_graph(network, spec, wanted.file, wanted.kind())
+        check_graph(network, spec, wanted.file, wanted.feature_spec())
     except (OSError, MemoryError):
         raise
     except Exception as error:

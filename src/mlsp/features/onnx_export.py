@@ -105,20 +105,22 @@ def export_backbone(
     _write(model, output)
 
 
-def check_graph(network: nn.Module, spec: BackboneSpec, file: Path, kind: FeatureSpec) -> None:
+def check_graph(
+    network: nn.Module, spec: BackboneSpec, file: Path, feature_spec: FeatureSpec
+) -> None:
     """Compare a graph with its network on noise of other sizes than the traced one.
 
     Args:
         network: as `export_backbone` took it.
         spec: its record.
         file: the graph.
-        kind: what its features are.
+        feature_spec: what its features are.
 
     Raises:
         ModelError: they differ by more than rounding, or the graph cannot be read.
     """
-    graph = open_engine(file, kind, precision="float32", streams=1)
-    itself = TorchEngine(network, spec, kind, device="cpu", precision="float32")
+    graph = open_engine(file, feature_spec, precision="float32", streams=1)
+    itself = TorchEngine(network, spec, feature_spec, device="cpu", precision="float32")
     rng = np.random.default_rng(0)
     for height, width in _CHECKED_SIZES:
         photos = rng.integers(0, 256, (1, height, width, 3), dtype=np.uint8)

@@ -38,14 +38,14 @@ class RunnableBackbone:
     """A network that is yet to be opened, here or on another machine; can be pickled.
 
     Attributes:
-        kind: what its features are.
+        feature_spec: what its features are.
         precision: number format in which it computes, never `auto`.
         file: its graph for OpenVINO, its weights for torch; may be a copy, but of the same ending.
         runtime: what runs it.
         device: where.
     """
 
-    kind: FeatureSpec
+    feature_spec: FeatureSpec
     precision: Precision
     file: Path
     runtime: Runtime
@@ -65,11 +65,15 @@ class RunnableBackbone:
         """
         if self.runtime == "openvino":
             return open_engine(
-                self.file, self.kind, device="cpu", precision=self.precision, streams=streams
+                self.file,
+                self.feature_spec,
+                device="cpu",
+                precision=self.precision,
+                streams=streams,
             )
-        spec = backbone(self.kind.backbone)
+        spec = backbone(self.feature_spec.backbone)
         return open_network(
-            spec, self.file, self.kind, device=self.device, precision=self.precision
+            spec, self.file, self.feature_spec, device=self.device, precision=self.precision
         )
 
     def check_device(self) -> None:
@@ -142,14 +146,14 @@ def runnable_backbone(
         computed_in = processor_precision(precision)
         exported = _exported_if_possible(spec, weights, grid, names, cache_dir)
         if exported is not None:
-            kind = exported.kind(views, longest_side, resize)
-            return RunnableBackbone(kind, computed_in, exported.file, "openvino", "cpu")
+            feature_spec = exported.feature_spec(views, longest_side, resize)
+            return RunnableBackbone(feature_spec, computed_in, exported.file, "openvino", "cpu")
     file, sha256 = find_weights(spec, weights, cache_dir)
-    kind = FeatureSpec(spec.name, sha256, names, views, longest_side, grid, resize)
+    feature_spec = FeatureSpec(spec.name, sha256, names, views, longest_side, grid, resize)
     if precision == "auto":
         precision = _cuda_precision() if device == "cuda" else "float32"
     place: Literal["cpu", "cuda"] = "cuda" if device == "cuda" else "cpu"
-    return RunnableBackbone(kind, cast(Precision, precision), file, "torch", place)
+    return RunnableBackbone(feature_spec, cast(Precision, precision), file, "torch", place)
 
 
 def _exported_if_possible(

@@ -36,14 +36,14 @@ class FeatureSpec:
     resize: tuple[int, int] | None = None
 
 
-def spec_record(kind: FeatureSpec) -> dict[str, Any]:
+def spec_record(feature_spec: FeatureSpec) -> dict[str, Any]:
     """A kind as JSON can hold it.
 
     `resize` is left out where it is None, so that files and models without it are what they were before there was this field, and
     earlier versions read them.
     """
-    record = dataclasses.asdict(kind)
-    if kind.resize is None:
+    record = dataclasses.asdict(feature_spec)
+    if feature_spec.resize is None:
         del record["resize"]
     return record
 

@@ -132,7 +132,7 @@ def import_keras(
     return write_model(
         output,
         name=name or output.absolute().name,
-        kind=FeatureSpec(spec.name, weights_sha256, levels, shown, None, grid),
+        feature_spec=FeatureSpec(spec.name, weights_sha256, levels, shown, None, grid),
         smallest_side=smallest_photo(spec.smallest_side, shown),
         heads=[(_record(), head)],
         channels=spec.channels,

@@ -42,7 +42,7 @@ class Model:
         name: as users call it.
         version: of the model.
         fingerprint: SHA-256 of `model.json`, and so of everything it names.
-        kind: features its heads read.
+        feature_spec: features its heads read.
         smallest_side: least width and height of a photo, in pixels; below, scores would mean nothing.
         backbone_file: ONNX file in the folder; None for a model that reads stored features only.
         heads: in the order of the reports' columns.
@@ -53,7 +53,7 @@ class Model:
     name: str
     version: str
     fingerprint: str
-    kind: FeatureSpec
+    feature_spec: FeatureSpec
     smallest_side: int
     backbone_file: str | None
     heads: tuple[HeadRecord, ...]
@@ -69,7 +69,7 @@ class Model:
         if self.backbone_file is None:
             raise ModelError(
                 f"model {self.folder} has heads but no network, so it cannot score photos: `mlsp predict` scores stored features,"
-                f" or make the model again with --weights FILE, the weights of {self.kind.backbone}"
+                f" or make the model again with --weights FILE, the weights of {self.feature_spec.backbone}"
             )
         return self.folder / self.backbone_file
 
@@ -169,8 +169,8 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
         raise ValueError(f"heads {names}: at least one is needed, each with its own name")
     for head in heads:
         check_head(head)
-    kind, card = document["kind"], document["card"]
-    feature_kind = read_spec({**kind, "levels": tuple(kind["levels"])})
+    feature_spec, card = document["kind"], document["card"]
+    feature_kind = read_spec({**feature_spec, "levels": tuple(feature_spec["levels"])})
     _check_kind(feature_kind)
     smallest_side, backbone = int(document["smallest_side"]), document["backbone"]
     if smallest_side < 1:
@@ -180,7 +180,7 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
         name=str(document["name"]),
         version=str(document["version"]),
         fingerprint=fingerprint,
-        kind=feature_kind,
+        feature_spec=feature_kind,
         smallest_side=smallest_side,
         backbone_file=None if backbone is None else str(backbone["file"]),
         heads=heads,
@@ -188,21 +188,21 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
     )
 
 
-def _check_kind(kind: FeatureSpec) -> None:
+def _check_kind(feature_spec: FeatureSpec) -> None:
     """Raise ValueError if a kind of features is none."""
-    if kind.views not in VIEW_COUNTS or kind.grid not in get_args(Grid):
-        raise ValueError(f"views {kind.views!r} and grid {kind.grid!r}: unknown")
-    side = kind.longest_side
+    if feature_spec.views not in VIEW_COUNTS or feature_spec.grid not in get_args(Grid):
+        raise ValueError(f"views {feature_spec.views!r} and grid {feature_spec.grid!r}: unknown")
+    side = feature_spec.longest_side
     if side is not None and (not isinstance(side, int) or side < 1):
         raise ValueError(f"longest_side {side!r}: expected a whole number of pixels, or null")
-    size = kind.resize
+    size = feature_spec.resize
     if size is not None and not (
         isinstance(size, tuple)
         and len(size) == 2
         and all(isinstance(side, int) and side >= 1 for side in size)
     ):
         raise ValueError(f"resize {size!r}: expected width and height in pixels, or null")
-    if size is not None and kind.longest_side is not None:
+    if size is not None and feature_spec.longest_side is not None:
         raise ValueError(f"resize {size} and longest_side {side}: expected one of them")
 
 
@@ -234,7 +234,7 @@ def save_model_record(model: Model) -> None:
         "name": model.name,
         "version": model.version,
         "card": asdict(model.card),
-        "kind": spec_record(model.kind),
+        "kind": spec_record(model.feature_spec),
         "smallest_side": model.smallest_side,
         "backbone": backbone,
         "heads": [asdict(head) for head in model.heads],

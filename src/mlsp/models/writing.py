@@ -77,7 +77,7 @@ def write_model(
     folder: Path,
     *,
     name: str,
-    kind: FeatureSpec,
+    feature_spec: FeatureSpec,
     smallest_side: int,
     heads: Sequence[tuple[HeadRecord, nn.Module]],
     channels: int,
@@ -90,7 +90,7 @@ def write_model(
     Args:
         folder: there is none yet, it is empty, or it holds a model and nothing else: that is replaced.
         name: as users call it.
-        kind: features that the heads read.
+        feature_spec: features that the heads read.
         smallest_side: least width and height of a photo, in pixels.
         heads: record and network of each, from (N, G, G, C) to (N,); the records' `file` and `sha256` are filled in here.
         channels: C.
@@ -109,7 +109,8 @@ def write_model(
     try:
         with _replacing(folder) as temporary:
             records = [
-                _write_head(temporary, record, head, channels, kind.grid) for record, head in heads
+                _write_head(temporary, record, head, channels, feature_spec.grid)
+                for record, head in heads
             ]
             if backbone is not None:
                 shutil.copyfile(backbone, temporary / _BACKBONE_FILE)
@@ -118,7 +119,7 @@ def write_model(
                 name=name,
                 version=version,
                 fingerprint="",
-                kind=kind,
+                feature_spec=feature_spec,
                 smallest_side=smallest_side,
                 backbone_file=None if backbone is None else _BACKBONE_FILE,
                 heads=tuple(records),

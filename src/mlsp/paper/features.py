@@ -19,25 +19,25 @@ def fitting_store(row: Row, stores: Sequence[FeatureStore]) -> FeatureStore | No
 
 
 def _fits(row: Row, store: FeatureStore) -> bool:
-    kind = store.layout.kind
+    feature_spec = store.layout.feature_spec
     # Wide features of the same pass give narrow ones by their mean.
     has_grid = row.grid in store.layout.grids or 5 in store.layout.grids
     return (
-        (kind.backbone, kind.views) == (row.backbone, row.views)
+        (feature_spec.backbone, feature_spec.views) == (row.backbone, row.views)
         and has_grid
-        and len(kind.levels) == level_count(row.backbone, [store])
+        and len(feature_spec.levels) == level_count(row.backbone, [store])
         and _has_size(row, store)
     )
 
 
 def _has_size(row: Row, store: FeatureStore) -> bool:
-    kind = store.layout.kind
-    if kind.longest_side is None:
-        return kind.resize == row.resize
+    feature_spec = store.layout.feature_spec
+    if feature_spec.longest_side is None:
+        return feature_spec.resize == row.resize
     # Square photos come to the same size by either option, but the longest side enlarges none.
-    if row.resize != (kind.longest_side, kind.longest_side):
+    if row.resize != (feature_spec.longest_side, feature_spec.longest_side):
         return False
-    side = kind.longest_side
+    side = feature_spec.longest_side
     photos = (store.photo(int(number)) for number in np.flatnonzero(store.statuses() == DONE))
     return all(photo.width == photo.height and (photo.width or 0) >= side for photo in photos)
 
@@ -52,8 +52,8 @@ def level_count(name: str, stores: Sequence[FeatureStore]) -> int:
         return len(backbone(name).levels)
     except SettingsError:
         for store in stores:
-            if store.layout.kind.backbone == name:
-                return len(store.layout.kind.levels)
+            if store.layout.feature_spec.backbone == name:
+                return len(store.layout.feature_spec.levels)
         raise
 
 

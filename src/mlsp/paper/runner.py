@@ -170,7 +170,7 @@ class _Run:
         if row.way == "size":
             return self._size(store)
         (split,) = splits
-        levels = store.layout.kind.levels
+        levels = store.layout.feature_spec.levels
         chosen = None if row.last_levels is None else levels[-row.last_levels :]
         settings = replace(self.job.settings, recipe=row.recipe)
         if row.way == "closed_form":

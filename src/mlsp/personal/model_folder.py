@@ -87,7 +87,7 @@ def write_personal_model(folder: Path, base: Model, taste: Taste) -> Model:
                 name=folder.name,
                 version="1",
                 fingerprint="",
-                kind=base.kind,
+                feature_spec=base.feature_spec,
                 smallest_side=base.smallest_side,
                 backbone_file=_BACKBONE_FILE,
                 heads=(head,),

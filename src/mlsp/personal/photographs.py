@@ -47,11 +47,11 @@ class JudgedPhotos:
 
 def check_base(scorer: Scorer) -> None:
     """Raise ModelError where a taste cannot be learned on a model's features."""
-    kind = scorer.model.kind
-    if kind.grid != 1 or kind.views != "whole":
+    feature_spec = scorer.model.feature_spec
+    if feature_spec.grid != 1 or feature_spec.views != "whole":
         raise ModelError(
-            f"a taste is learned from narrow features of whole photos, the model {scorer.model.name!r} reads a grid of {kind.grid} and"
-            f" views {kind.views!r}: choose another with --model"
+            f"a taste is learned from narrow features of whole photos, the model {scorer.model.name!r} reads a grid of {feature_spec.grid} and"
+            f" views {feature_spec.views!r}: choose another with --model"
         )
 
 

@@ -83,7 +83,9 @@ class FeaturePredictor:
             raise SettingsError(f"there is no file of features {features}")
         if features.suffix.lower() == ".npz":
             self.column = "row"
-            self._source = FeatureArray(features, grid=self.model.kind.grid, channels=channels)
+            self._source = FeatureArray(
+                features, grid=self.model.feature_spec.grid, channels=channels
+            )
         else:
             self.column = "photo"
             self._source = _open_store(features, self.model)
@@ -96,7 +98,7 @@ class FeaturePredictor:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        feature_spec: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
@@ -149,16 +151,18 @@ class FeaturePredictor:
 
 
 def _open_store(path: Path, model: Model) -> FeatureStore:
-    kind = model.kind
-    if not kind.weights_sha256:
+    feature_spec = model.feature_spec
+    if not feature_spec.weights_sha256:
         # Heads that came without their network: whose features they read is known, but not by which file of weights.
         with FeatureStore.open(path) as store:
-            kind = replace(kind, weights_sha256=store.layout.kind.weights_sha256)
-    return FeatureStore.open(path, expect=kind)
+            feature_spec = replace(
+                feature_spec, weights_sha256=store.layout.feature_spec.weights_sha256
+            )
+    return FeatureStore.open(path, expect=feature_spec)
 
 
 def _store_batches(store: FeatureStore, model: Model) -> Iterator[_Batch]:
-    grid = model.kind.grid
+    grid = model.feature_spec.grid
     layout = store.layout
     rows = _rows_of_batch(layout.views * grid * grid * sum(layout.level_channels))
     is_done = np.zeros(len(store), dtype=bool)
@@ -181,7 +185,7 @@ def _store_batches(store: FeatureStore, model: Model) -> Iterator[_Batch]:
 def _read(store: FeatureStore, indices: NDArray[np.intp], model: Model) -> Iterator[_Batch]:
     sources = [store.photo_ids[index] for index in indices]
     try:
-        yield _Batch(sources, store.read_batch(indices, grid=model.kind.grid))
+        yield _Batch(sources, store.read_batch(indices, grid=model.feature_spec.grid))
     except FeatureStoreError as error:
         if len(indices) == 1:
             yield _Batch(sources, PhotoError(str(error)))

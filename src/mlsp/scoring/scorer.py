@@ -77,9 +77,9 @@ class Scorer:
         runtime: str = "openvino",
     ) -> None:
         self.places = DecodeLimiter(engine, workers)
-        if engine.kind != model.kind:
+        if engine.feature_spec != model.feature_spec:
             raise SettingsError(
-                f"the engine makes features of {engine.kind}, model {model.name!r} reads {model.kind}"
+                f"the engine makes features of {engine.feature_spec}, model {model.name!r} reads {model.feature_spec}"
             )
         self.model = model
         self._engine = engine
@@ -89,15 +89,19 @@ class Scorer:
         )
         # Wide features take a megabyte a photo: those belong into a feature file.
         self._feature_cache: FeatureCache | NullCache[CachedFeatures] = (
-            feature_cache if feature_cache is not None and model.kind.grid == 1 else NullCache()
+            feature_cache
+            if feature_cache is not None and model.feature_spec.grid == 1
+            else NullCache()
         )
-        kind = model.kind
-        self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
+        feature_spec = model.feature_spec
+        self._decode = DecodeSettings.of(
+            feature_spec.longest_side, max_pixels, resize=feature_spec.resize
+        )
         # Precision, decoder and runtime move scores a little, so remembered scores belong to them too.
         versions = map(version, ("mlsp", "Pillow", "pillow-heif", runtime))
         how = " ".join([engine.precision, *versions])
         self._cache_key = f"{model.fingerprint} {how}"
-        self._feature_key = f"{json.dumps(spec_record(kind), sort_keys=True)} {how}"
+        self._feature_key = f"{json.dumps(spec_record(feature_spec), sort_keys=True)} {how}"
 
     @classmethod
     def load(
@@ -136,7 +140,11 @@ class Scorer:
         check_choices(device, precision)
         record = load_model(model)
         engine = open_engine(
-            record.backbone, record.kind, device=device, precision=precision, weights=weights
+            record.backbone,
+            record.feature_spec,
+            device=device,
+            precision=precision,
+            weights=weights,
         )
         heads = [OpenVinoHead(record.folder / head.file) for head in record.heads]
         for head, reader in zip(record.heads, heads, strict=True):
@@ -337,7 +345,7 @@ class Scorer:
             raise PhotoTooSmallError(
                 f"too small to be judged: {width} × {height} pixels{reduced}, expected at least {least} on each side"
             )
-        return cut_views(photo.pixels, self.model.kind.views)
+        return cut_views(photo.pixels, self.model.feature_spec.views)
 
     def _pooled(self, views: UInt8Array) -> Float16Array:
         """Features of a photo, (V, G, G, C), in steps of 16 bits, as they are remembered: scores must not depend on what is."""

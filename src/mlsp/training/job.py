@@ -90,9 +90,9 @@ class TrainJob:
         """Of the run."""
         return self.run_folder or self.output.absolute().with_name(self.output.name + ".run")
 
-    def spec(self, kind: FeatureSpec, ratings: RatingTable) -> HeadSpec:
+    def spec(self, feature_spec: FeatureSpec, ratings: RatingTable) -> HeadSpec:
         """The head, on the ratings' scale."""
-        levels = level_names(kind, self.levels)
+        levels = level_names(feature_spec, self.levels)
         if self.distribution:
             # Says what to do where the table has only means.
             _ = ratings.votes
@@ -139,22 +139,24 @@ def run_job(job: TrainJob, watch: TrainingCallbacks | None = None) -> Done:
         ratings = load_ratings(job.ratings, lowest=job.lowest, highest=job.highest)
         split = split_ratings(ratings, job.split)
         check_overlap(ratings, split)
-        kind = store.layout.kind
+        feature_spec = store.layout.feature_spec
         grid: Grid = 1 if job.head in CLOSED_FORMS else HEADS[job.head].grid
-        graph, note = find_backbone_graph(kind, grid, job.weights) if is_first else (None, "")
+        graph, note = (
+            find_backbone_graph(feature_spec, grid, job.weights) if is_first else (None, "")
+        )
         if job.head in CLOSED_FORMS:
             trained = train_closed_form(
                 job.head,
                 store,
                 ratings=ratings,
                 split=split,
-                levels=level_names(kind, job.levels),
+                levels=level_names(feature_spec, job.levels),
                 settings=job.settings,
             )
         else:
-            spec = job.spec(kind, ratings)
+            spec = job.spec(feature_spec, ratings)
             if is_first:
-                _hint(job, kind, grid, split)
+                _hint(job, feature_spec, grid, split)
             trained = train_head(
                 store, ratings, split, spec, job.settings, run_folder=job.folder, watch=watch
             )
@@ -164,21 +166,21 @@ def run_job(job: TrainJob, watch: TrainingCallbacks | None = None) -> Done:
     return Done(trained, model, note)
 
 
-def _hint(job: TrainJob, kind: FeatureSpec, grid: Grid, split: Split) -> None:
+def _hint(job: TrainJob, feature_spec: FeatureSpec, grid: Grid, split: Split) -> None:
     recipe = job.settings.of_recipe()
-    batch = job.settings.batch or recipe.batch_size(grid, VIEW_COUNTS[kind.views])
+    batch = job.settings.batch or recipe.batch_size(grid, VIEW_COUNTS[feature_spec.views])
     hint = small_collection_hint(recipe, grid, len(split.train), batch)
     if hint:
         _log.warning("mlsp: %s", hint)
 
 
 def find_backbone_graph(
-    kind: FeatureSpec, grid: Grid, weights: Path | None = None
+    feature_spec: FeatureSpec, grid: Grid, weights: Path | None = None
 ) -> tuple[Path | None, str]:
     """Find or export the graph of the network that made features.
 
     Args:
-        kind: of the features.
+        feature_spec: of the features.
         grid: of the head.
         weights: of the network; by default those published ones that the features were made with.
 
@@ -192,28 +194,28 @@ def find_backbone_graph(
     if weights is not None:
         if not weights.is_file():
             raise WeightsError(
-                f"weights file {weights} does not exist: expected weights of {kind.backbone}"
+                f"weights file {weights} does not exist: expected weights of {feature_spec.backbone}"
             )
         sha256 = file_sha256(weights)
-        if sha256 != kind.weights_sha256:
+        if sha256 != feature_spec.weights_sha256:
             raise WeightsError(
-                f"weights file {weights} has SHA-256 {sha256}, expected {kind.weights_sha256}: give the file that the features were made with"
+                f"weights file {weights} has SHA-256 {sha256}, expected {feature_spec.weights_sha256}: give the file that the features were made with"
             )
-        spec = backbone(kind.backbone)
-        return exported_backbone(spec, weights, grid=grid, levels=kind.levels).file, ""
+        spec = backbone(feature_spec.backbone)
+        return exported_backbone(spec, weights, grid=grid, levels=feature_spec.levels).file, ""
     hint = "give the weights that the features were made with by --weights FILE"
     try:
-        spec = backbone(kind.backbone)
+        spec = backbone(feature_spec.backbone)
         if not spec.is_exportable:
             return None, f"no graph of {spec.name} is right for photos of every size"
-        published = [file for file in spec.weights if file.sha256 == kind.weights_sha256]
+        published = [file for file in spec.weights if file.sha256 == feature_spec.weights_sha256]
         if not published:
             return (
                 None,
                 f"the features were made with weights that are not the published ones: {hint}",
             )
         file = fetch_weights(published[0])
-        return exported_backbone(spec, file, grid=grid, levels=kind.levels).file, ""
+        return exported_backbone(spec, file, grid=grid, levels=feature_spec.levels).file, ""
     except (SettingsError, WeightsError) as error:
         return None, f"{error}; {hint}"
     except ModelError as error:

@@ -136,7 +136,7 @@ def features_digest(store: FeatureStore, rows: Sequence[int] | NDArray[np.intp])
     """What the features of some rows are: SHA-256 over the layout, and the photos' names and contents."""
     digest = hashlib.sha256()
     layout = store.layout
-    what = (spec_record(layout.kind), layout.level_channels, layout.dtype, layout.precision)
+    what = (spec_record(layout.feature_spec), layout.level_channels, layout.dtype, layout.precision)
     digest.update(json.dumps(what).encode())
     for row in rows:
         photo = store.photo(int(row))

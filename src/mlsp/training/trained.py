@@ -92,7 +92,7 @@ class TrainedHead:
         module: (N, G, G, C) of all levels -> (N,) scores on the ratings' scale; with the weights of the best epoch, in float32.
         title: name of the head.
         grid: G.
-        kind: of the features.
+        feature_spec: of the features.
         channels: C.
         ratings: what it learned from.
         split: rows of the table that were used; photos without features are left out.
@@ -107,7 +107,7 @@ class TrainedHead:
     module: nn.Module
     title: str
     grid: Grid
-    kind: FeatureSpec
+    feature_spec: FeatureSpec
     channels: int
     ratings: RatingTable
     split: Split
@@ -158,8 +158,8 @@ class TrainedHead:
         return write_model(
             folder,
             name=name or folder.absolute().name,
-            kind=replace(self.kind, grid=self.grid),
-            smallest_side=_smallest_side(self.kind),
+            feature_spec=replace(self.feature_spec, grid=self.grid),
+            smallest_side=_smallest_side(self.feature_spec),
             heads=[(record, self.module)],
             channels=self.channels,
             card=self._card(license_),
@@ -168,16 +168,16 @@ class TrainedHead:
 
     def _card(self, license_: str) -> Card:
         size = "their own size"
-        if self.kind.resize is not None:
-            size = f"{self.kind.resize[0]}×{self.kind.resize[1]} pixels"
-        elif self.kind.longest_side is not None:
-            size = f"at most {self.kind.longest_side} pixels a side"
+        if self.feature_spec.resize is not None:
+            size = f"{self.feature_spec.resize[0]}×{self.feature_spec.resize[1]} pixels"
+        elif self.feature_spec.longest_side is not None:
+            size = f"at most {self.feature_spec.longest_side} pixels a side"
         width = "narrow" if self.grid == 1 else "wide"
         left_out = f"; {len(self.failed)} photos could not be read" if self.failed else ""
         return Card(
-            summary=f"{self.title} on {width} features of {self.kind.backbone}, trained on {self.ratings.name}.",
+            summary=f"{self.title} on {width} features of {self.feature_spec.backbone}, trained on {self.ratings.name}.",
             networks=(
-                f"{self.kind.backbone}, weights SHA-256 {self.kind.weights_sha256[:16]}…, not changed by the ratings",
+                f"{self.feature_spec.backbone}, weights SHA-256 {self.feature_spec.weights_sha256[:16]}…, not changed by the ratings",
                 f"{self.title}: {self.how}; mlsp {version('mlsp')}, torch {version('torch')}{left_out}",
             ),
             limits=(
@@ -188,21 +188,21 @@ class TrainedHead:
         )
 
 
-def _smallest_side(kind: FeatureSpec) -> int:
-    if kind.resize is not None:
+def _smallest_side(feature_spec: FeatureSpec) -> int:
+    if feature_spec.resize is not None:
         return 1
     try:
-        return smallest_photo(backbone(kind.backbone).smallest_side, kind.views)
+        return smallest_photo(backbone(feature_spec.backbone).smallest_side, feature_spec.views)
     except SettingsError:
         # A network that this version does not know: the model will be without it.
         return 1
 
 
-def level_names(kind: FeatureSpec, levels: str) -> Sequence[str] | None:
+def level_names(feature_spec: FeatureSpec, levels: str) -> Sequence[str] | None:
     """Levels of features by a user's words.
 
     Args:
-        kind: of the features.
+        feature_spec: of the features.
         levels: `all`; `last5`, say, for the last five; or names, with commas between them.
 
     Returns:
@@ -215,9 +215,9 @@ def level_names(kind: FeatureSpec, levels: str) -> Sequence[str] | None:
         return None
     count = levels.removeprefix("last")
     if count != levels and count.isdecimal():
-        if not 1 <= int(count) <= len(kind.levels):
+        if not 1 <= int(count) <= len(feature_spec.levels):
             raise SettingsError(
-                f"levels {levels!r}: the features have 1 to {len(kind.levels)} levels to choose from"
+                f"levels {levels!r}: the features have 1 to {len(feature_spec.levels)} levels to choose from"
             )
-        return kind.levels[-int(count) :]
+        return feature_spec.levels[-int(count) :]
     return tuple(name.strip() for name in levels.split(","))

@@ -102,7 +102,7 @@ def train_head(
         module=module,
         title=title_of(head),
         grid=head.grid,
-        kind=features.layout.kind,
+        feature_spec=features.layout.feature_spec,
         channels=features.layout.channels,
         ratings=ratings,
         split=rated.split,
@@ -162,12 +162,12 @@ def train_closed_form(
         module=fitted.head,
         title=fitted.title,
         grid=1,
-        kind=features.layout.kind,
+        feature_spec=features.layout.feature_spec,
         channels=features.layout.channels,
         ratings=ratings,
         split=rated.split,
         failed=rated.failed,
-        how=f"in closed form on square roots, {len(chosen)} of {len(features.layout.kind.levels)} levels, {fitted.how}",
+        how=f"in closed form on square roots, {len(chosen)} of {len(features.layout.feature_spec.levels)} levels, {fitted.how}",
         best_epoch=None,
         history=(),
         validation=validation,
@@ -178,7 +178,7 @@ def train_closed_form(
 def feature_levels(features: FeatureStore) -> tuple[Level, ...]:
     """Levels of a feature file, in the order of the channels."""
     layout = features.layout
-    pairs = zip(layout.kind.levels, layout.level_channels, strict=True)
+    pairs = zip(layout.feature_spec.levels, layout.level_channels, strict=True)
     return tuple(Level(name, channels) for name, channels in pairs)
 
 
@@ -191,7 +191,7 @@ def title_of(head: HeadSpec) -> str:
 
 
 def _levels_in_words(head: HeadSpec, features: FeatureStore) -> str:
-    count = len(features.layout.kind.levels)
+    count = len(features.layout.feature_spec.levels)
     return f"{count if head.levels is None else len(head.levels)} of {count} levels"
 
 

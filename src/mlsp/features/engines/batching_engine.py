@@ -119,9 +119,9 @@ class BatchingEngine:
         self._open: list[list[_Waiting]] = []
 
     @property
-    def kind(self) -> FeatureSpec:
+    def feature_spec(self) -> FeatureSpec:
         """What its features are."""
-        return self.engine.kind
+        return self.engine.feature_spec
 
     @property
     def precision(self) -> Precision:

@@ -26,7 +26,7 @@ class Engine(Protocol):
     """A network that turns photos into features. Several threads may call it at once."""
 
     @property
-    def kind(self) -> FeatureSpec:
+    def feature_spec(self) -> FeatureSpec:
         """What its features are."""
 
     @property
@@ -56,11 +56,11 @@ class ConstantEngine:
     """A fake for tests: the features of a photo are its mean red, green and blue, repeated.
 
     Attributes:
-        kind: what its features pretend to be.
+        feature_spec: what its features pretend to be.
         channels: of a feature.
     """
 
-    kind: FeatureSpec
+    feature_spec: FeatureSpec
     channels: int = 3
     precision: Precision = "float32"
 
@@ -68,7 +68,7 @@ class ConstantEngine:
         """Mean colour, 0…1, of each photo, in every cell; see `Engine.pooled`."""
         means = batch.mean(axis=(1, 2), dtype=np.float64).astype(np.float32) / np.float32(255)
         repeated = np.resize(np.arange(3), self.channels)
-        grid = self.kind.grid
+        grid = self.feature_spec.grid
         return np.broadcast_to(
             means[:, None, None, repeated], (len(batch), grid, grid, self.channels)
         ).copy()
@@ -92,7 +92,7 @@ def check_choices(device: str, precision: str) -> None:
 
 def open_engine(
     file: Path,
-    kind: FeatureSpec,
+    feature_spec: FeatureSpec,
     *,
     device: str = "auto",
     precision: str = "auto",
@@ -103,7 +103,7 @@ def open_engine(
 
     Args:
         file: ONNX graph as `mlsp.features.onnx_export.export_backbone` writes it; not read for `cuda`.
-        kind: what its features are.
+        feature_spec: what its features are.
         device: `auto`, `cpu` or `cuda`. `auto` is `cpu`: finding out about CUDA takes longer than scoring some photos.
         precision: `auto` is bfloat16 where the device has it; elsewhere float32 on the processor, float16 by CUDA.
         streams: batches computed at the same time by the processor, one core each; one a core by default.
@@ -118,17 +118,23 @@ def open_engine(
     check_choices(device, precision)
     if device == "cuda":
         return open_network(
-            backbone(kind.backbone), weights, kind, device="cuda", precision=precision
+            backbone(feature_spec.backbone),
+            weights,
+            feature_spec,
+            device="cuda",
+            precision=precision,
         )
     from mlsp.features.engines.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine(file, kind, precision=precision, streams=streams or usable_cores())
+    return OpenVinoEngine(
+        file, feature_spec, precision=precision, streams=streams or usable_cores()
+    )
 
 
 def open_network(
     spec: BackboneSpec,
     weights: Path | None,
-    kind: FeatureSpec,
+    feature_spec: FeatureSpec,
     *,
     device: Literal["cpu", "cuda"],
     precision: str = "auto",
@@ -138,7 +144,7 @@ def open_network(
     Args:
         spec: its record.
         weights: as `mlsp.backbones.weights.loading.load_network` takes it.
-        kind: what its features are.
+        feature_spec: what its features are.
         device: where it runs.
         precision: see `mlsp.features.engines.torch_engine.TorchEngine`.
 
@@ -149,7 +155,7 @@ def open_network(
     """
     torch_engine = load_torch_engine(device)
     engine: Engine = torch_engine.open_network(
-        spec, weights, kind, device=device, precision=precision
+        spec, weights, feature_spec, device=device, precision=precision
     )
     return engine
 

@@ -88,7 +88,7 @@ class OpenVinoEngine:
 
     Args:
         file: ONNX graph from uint8 photos (N, H, W, 3) of any size to features (N, G, G, C).
-        kind: what the features are.
+        feature_spec: what the features are.
         precision: `auto`, `float32` or `bfloat16`.
         streams: batches computed at the same time, one core each.
 
@@ -97,8 +97,10 @@ class OpenVinoEngine:
         ModelError: the graph cannot be read.
     """
 
-    def __init__(self, file: Path, kind: FeatureSpec, *, precision: str, streams: int) -> None:
-        self.kind = kind
+    def __init__(
+        self, file: Path, feature_spec: FeatureSpec, *, precision: str, streams: int
+    ) -> None:
+        self.feature_spec = feature_spec
         self.precision: Precision = processor_precision(precision)
         self._compiled = _Compiled(
             ov.Core(),

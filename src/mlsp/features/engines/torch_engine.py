@@ -36,7 +36,7 @@ class TorchEngine:
     Args:
         network: as `mlsp.backbones.weights.loading.load_network` returns it; not changed.
         spec: its record.
-        kind: what the features are; says which levels and which grid.
+        feature_spec: what the features are; says which levels and which grid.
         device: `cpu` or `cuda`.
         precision: `auto`, `float32`, `bfloat16` or `float16`. `auto` is bfloat16 on a CUDA device that has it, float16 on an
             older one, float32 on the processor. float32 means that: no TF32.
@@ -49,29 +49,33 @@ class TorchEngine:
         self,
         network: nn.Module,
         spec: BackboneSpec,
-        kind: FeatureSpec,
+        feature_spec: FeatureSpec,
         *,
         device: str,
         precision: str = "auto",
     ) -> None:
-        if kind.backbone != spec.name:
+        if feature_spec.backbone != spec.name:
             raise SettingsError(
-                f"features of {kind.backbone} cannot come from {spec.name}: give its own record"
+                f"features of {feature_spec.backbone} cannot come from {spec.name}: give its own record"
             )
         check_device(device)
-        self.kind = kind
+        self.feature_spec = feature_spec
         self.precision: Precision = _resolved(precision, device)
         dtype = _DTYPES[self.precision]
         network = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         fold_batch_norms(network)
         _convert(network, dtype)
-        pooled = PooledNetwork(network, spec, kind.grid, levels=kind.levels, dtype=dtype).eval()
+        pooled = PooledNetwork(
+            network, spec, feature_spec.grid, levels=feature_spec.levels, dtype=dtype
+        ).eval()
         # Torch refuses it to networks with three-dimensional convolutions, of which timm has some.
         if all(array.ndim != 5 for array in pooled.state_dict().values()):
             pooled.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
         self._network = pooled.to(device)
         self._device = torch.device(device)
-        self._channels = sum(level.channels for level in spec.levels if level.name in kind.levels)
+        self._channels = sum(
+            level.channels for level in spec.levels if level.name in feature_spec.levels
+        )
 
     @property
     def channels(self) -> int:
@@ -116,18 +120,23 @@ def cuda_precision() -> Precision:
 
 
 def open_network(
-    spec: BackboneSpec, weights: Path | None, kind: FeatureSpec, *, device: str, precision: str
+    spec: BackboneSpec,
+    weights: Path | None,
+    feature_spec: FeatureSpec,
+    *,
+    device: str,
+    precision: str,
 ) -> TorchEngine:
     """Open a network from its weights; see `mlsp.features.engines.engine.open_network`."""
     # Before the weights are read, or even downloaded.
     check_device(device)
     network, sha256 = load_network(spec, weights)
-    if sha256 != kind.weights_sha256:
+    if sha256 != feature_spec.weights_sha256:
         raise WeightsError(
-            f"weights of {spec.name} have SHA-256 {sha256}, expected {kind.weights_sha256}:"
+            f"weights of {spec.name} have SHA-256 {sha256}, expected {feature_spec.weights_sha256}:"
             " give the file that the features or the model were made with"
         )
-    return TorchEngine(network, spec, kind, device=device, precision=precision)
+    return TorchEngine(network, spec, feature_spec, device=device, precision=precision)
 
 
 def _resolved(precision: str, device: str) -> Precision:

@@ -70,5 +70,5 @@ def plan_network(settings: NetworkSettings) -> NetworkPlan:
         device=settings.device,
         precision=settings.precision,
     )
-    layout = layout_of(settings, network.kind, network.precision)
+    layout = layout_of(settings, network.feature_spec, network.precision)
     return NetworkPlan(network, layout, spec.smallest_side)

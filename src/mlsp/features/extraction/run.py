@@ -103,8 +103,8 @@ class ExtractionNetwork:
     smallest_side: int
 
     def __post_init__(self) -> None:
-        made = (self.engine.kind, self.engine.precision)
-        kept = (self.layout.kind, self.layout.precision)
+        made = (self.engine.feature_spec, self.engine.precision)
+        kept = (self.layout.feature_spec, self.layout.precision)
         if made != kept:
             raise SettingsError(f"the engine makes features of {made}, the layout keeps {kept}")
 
@@ -157,7 +157,7 @@ class ExtractionRun:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        feature_spec: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
@@ -193,8 +193,10 @@ class Extraction(ExtractionRun):
     ) -> None:
         self._workers = usable_cores() + 1 if workers is None else workers
         check_workers(self._workers)
-        kind = network.layout.kind
-        self._decode = DecodeSettings.of(kind.longest_side, max_pixels, resize=kind.resize)
+        feature_spec = network.layout.feature_spec
+        self._decode = DecodeSettings.of(
+            feature_spec.longest_side, max_pixels, resize=feature_spec.resize
+        )
         self._network = network
         super().__init__(network.layout, photos, output, retry_failed=retry_failed)
 

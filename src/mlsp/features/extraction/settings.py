@@ -105,12 +105,12 @@ def chosen_levels(spec: BackboneSpec, levels: str) -> tuple[Level, ...]:
     return tuple(level for level in spec.levels if level.name in names)
 
 
-def layout_of(settings: NetworkSettings, kind: FeatureSpec, precision: str) -> StoreLayout:
+def layout_of(settings: NetworkSettings, feature_spec: FeatureSpec, precision: str) -> StoreLayout:
     """Layout of the feature file.
 
     Args:
         settings: what was asked for.
-        kind: of the features.
+        feature_spec: of the features.
         precision: number format in which the network computes, not `auto`.
 
     Raises:
@@ -119,7 +119,7 @@ def layout_of(settings: NetworkSettings, kind: FeatureSpec, precision: str) -> S
     levels = chosen_levels(backbone(settings.backbone), settings.levels)
     compression = None if settings.compression == "none" else settings.compression
     return StoreLayout(
-        kind=kind,
+        feature_spec=feature_spec,
         level_channels=tuple(level.channels for level in levels),
         grids=GRIDS[settings.grid],
         dtype=cast(StoredDtype, settings.dtype),

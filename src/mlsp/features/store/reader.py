@@ -321,10 +321,12 @@ class FeatureReader:
             raise SettingsError(f"row {index} is out of range: the store has {self._photos} photos")
         return index
 
-    def _expect(self, kind: FeatureSpec) -> None:
-        differing = spec_differences(self.layout.kind, kind)
-        if kind.grid not in self.layout.grids:
-            differing.append(f"grids are {self.layout.grids}, expected {kind.grid} among them")
+    def _expect(self, feature_spec: FeatureSpec) -> None:
+        differing = spec_differences(self.layout.feature_spec, feature_spec)
+        if feature_spec.grid not in self.layout.grids:
+            differing.append(
+                f"grids are {self.layout.grids}, expected {feature_spec.grid} among them"
+            )
         self._refuse(differing)
 
     def _refuse(self, differing: Sequence[str]) -> None:

@@ -43,7 +43,7 @@ class StoreLayout:
     """What a feature store holds of each photo, and how.
 
     Attributes:
-        kind: of the features; its grid is one of `grids`.
+        feature_spec: of the features; its grid is one of `grids`.
         level_channels: channels of each level, in the order of `kind.levels`.
         grids: those kept of the same pass of the network.
         dtype: how numbers are kept, see `GridCodec`.
@@ -52,7 +52,7 @@ class StoreLayout:
             so that an extraction continued or merged is what it would have been in one go.
     """
 
-    kind: FeatureSpec
+    feature_spec: FeatureSpec
     level_channels: tuple[int, ...]
     grids: tuple[Grid, ...]
     dtype: StoredDtype = "float16"
@@ -60,14 +60,14 @@ class StoreLayout:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        if len(self.level_channels) != len(self.kind.levels):
+        if len(self.level_channels) != len(self.feature_spec.levels):
             raise SettingsError(
                 f"level_channels has {len(self.level_channels)} numbers, the kind has "
-                f"{len(self.kind.levels)} levels"
+                f"{len(self.feature_spec.levels)} levels"
             )
-        if self.kind.grid not in self.grids or list(self.grids) != sorted(set(self.grids)):
+        if self.feature_spec.grid not in self.grids or list(self.grids) != sorted(set(self.grids)):
             raise SettingsError(
-                f"grids must be rising and hold the kind's grid {self.kind.grid}, got {self.grids}"
+                f"grids must be rising and hold the kind's grid {self.feature_spec.grid}, got {self.grids}"
             )
         for grid in self.grids:
             GridCodec(grid, self.level_channels, self.dtype)
@@ -77,7 +77,7 @@ class StoreLayout:
     @property
     def views(self) -> int:
         """Views of each photo."""
-        return VIEW_COUNTS[self.kind.views]
+        return VIEW_COUNTS[self.feature_spec.views]
 
     @property
     def channels(self) -> int:
@@ -109,7 +109,9 @@ class StoreLayout:
 
     def differences(self, expected: StoreLayout) -> list[str]:
         """How this differs from another layout, field by field, as phrases."""
-        return spec_differences(self.kind, expected.kind) + _differences(self, expected, "kind")
+        return spec_differences(self.feature_spec, expected.feature_spec) + _differences(
+            self, expected, "feature_spec"
+        )
 
 
 def spec_differences(found: FeatureSpec, expected: FeatureSpec) -> list[str]:
@@ -167,7 +169,7 @@ def _fill(file: h5py.File, layout: StoreLayout, photo_ids: Sequence[str], *, chu
     photos = len(photo_ids)
     file.attrs["format"] = FORMAT
     file.attrs["format_version"] = FORMAT_VERSION
-    file.attrs["kind"] = json.dumps(spec_record(layout.kind))
+    file.attrs["kind"] = json.dumps(spec_record(layout.feature_spec))
     file.attrs["grids"] = np.array(layout.grids)
     file.attrs["level_channels"] = np.array(layout.level_channels)
     file.attrs["dtype"] = layout.dtype
@@ -272,7 +274,7 @@ def read_file(path: Path) -> OpenedFile:
                 )
             compression = file.attrs["compression"]
             layout = StoreLayout(
-                kind=_kind(path, json.loads(file.attrs["kind"])),
+                feature_spec=_kind(path, json.loads(file.attrs["kind"])),
                 level_channels=tuple(int(count) for count in file.attrs["level_channels"]),
                 grids=tuple(int(grid) for grid in file.attrs["grids"]),  # type: ignore[misc]
                 dtype=file.attrs["dtype"],

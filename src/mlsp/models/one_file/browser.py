@@ -93,7 +93,7 @@ def _write_page(page: Path, model: Model, content: bytes) -> None:
     (page / "model.onnx").write_bytes(content)
     record = {
         "name": model.name,
-        "longest_side": model.kind.longest_side,
+        "longest_side": model.feature_spec.longest_side,
         "smallest_side": model.smallest_side,
         "sha256": hashlib.sha256(content).hexdigest(),
         "summary": model.card.summary,

@@ -110,24 +110,24 @@ def one_file_graph(model: Model) -> ModelProto:
         ModelError: the model has no network.
         SettingsError: its photos are resized whatever their proportions, which the graph does not do.
     """
-    kind = model.kind
-    if kind.resize is not None:
+    feature_spec = model.feature_spec
+    if feature_spec.resize is not None:
         raise SettingsError(
-            f"model {model.name!r} resizes every photo to {kind.resize[0]}×{kind.resize[1]}, which a single graph does not do:"
+            f"model {model.name!r} resizes every photo to {feature_spec.resize[0]}×{feature_spec.resize[1]}, which a single graph does not do:"
             " export a model that takes photos in their own proportions"
         )
     parts = _Parts()
     photos = "pixels"
-    if kind.longest_side is not None:
-        photos = parts.add(_reduction(kind.longest_side), "reduction", photos)
-    views = _cut_views(parts, photos, kind.views)
+    if feature_spec.longest_side is not None:
+        photos = parts.add(_reduction(feature_spec.longest_side), "reduction", photos)
+    views = _cut_views(parts, photos, feature_spec.views)
     features = parts.add(onnx.load(model.backbone), "network", views)
     stored = _in_16_bits(parts, features)
     outputs: list[str] = []
     shares: list[str] = []
     for record in model.heads:
         raw = parts.add(onnx.load(model.folder / record.file), record.name, stored)
-        _mean_over_views(parts, raw, record, VIEW_COUNTS[kind.views])
+        _mean_over_views(parts, raw, record, VIEW_COUNTS[feature_spec.views])
         outputs.append(record.name)
         if record.quantiles:
             _percentile(parts, record)

@@ -81,7 +81,7 @@ class Finetuned:
         return "corners8" if self.settings.augment else "whole"
 
     @property
-    def kind(self) -> FeatureSpec:
+    def feature_spec(self) -> FeatureSpec:
         """Of the features that the network makes now."""
         return FeatureSpec(
             self.spec.name,
@@ -155,18 +155,18 @@ class Finetuned:
             agreement=self._stated(measured),
         )
         itself = self.network.to("cpu").eval()
-        kind = self.kind
+        feature_spec = self.feature_spec
         with tempfile.TemporaryDirectory(prefix="mlsp-") as temporary:
             graph = Path(temporary) / "backbone.onnx"
-            export_backbone(itself.network, self.spec, graph, grid=kind.grid)
-            check_graph(itself.network, self.spec, graph, kind)
+            export_backbone(itself.network, self.spec, graph, grid=feature_spec.grid)
+            check_graph(itself.network, self.spec, graph, feature_spec)
             return write_model(
                 folder,
                 name=name or folder.absolute().name,
-                kind=kind,
+                feature_spec=feature_spec,
                 # Whatever a photo's size, it is brought to one that was large enough to learn from.
                 smallest_side=1
-                if kind.resize
+                if feature_spec.resize
                 else smallest_photo(self.spec.smallest_side, self.views),
                 heads=[(record, itself.head)],
                 channels=self.spec.channels,
