@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mlsp.base.ranks import rank_correlation
 from mlsp.explaining import Explainer, check_by_occlusion
-from mlsp.explaining.occlusion import COVERS, rank_correlation
+from mlsp.explaining.occlusion import COVERS
 from mlsp.photos import find_photos
 from mlsp.scoring.scorer import Scorer
 

@@ -125,13 +125,33 @@ def test_mistakes_are_told_before_the_work(
     assert done.stderr == message.format(folder=tmp_path)
 
 
-def test_without_scipy_the_extra_is_named(ratings: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['scipy'] = None; sys.argv = ['mlsp', 'evaluate', 'default', 'ratings.csv'];"
-        "from mlsp.cli import main; main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+BARE = """
+import sys
+for name in ("torch", "scipy", "pandas", "sklearn", "matplotlib", "jinja2"):
+    sys.modules[name] = None
+from mlsp.cli import main
+main()
+"""
+
+
+def test_numbers_need_no_extra_and_the_page_names_its_own(ratings: Path, tmp_path: Path) -> None:
+    arguments = ("evaluate", "default", str(ratings), "--head", "quality", "--predictions", "s.csv")
+
+    def bare(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", BARE, *arguments, *options],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    lines = [f"{photo},{place}" for place, photo in enumerate(NAMES)]
+    (tmp_path / "s.csv").write_text("\n".join(["photo,quality", *lines]), "utf-8")
+    done = bare("-o", "x.json")
+    assert done.returncode == 0, done.stderr
+    assert "Kendall" in done.stdout
+    assert (tmp_path / "x.json").exists()
+    done = bare("-o", "x.html")
     assert done.returncode == 2
-    assert done.stderr == "mlsp: Measuring agreement needs an extra: pip install 'mlsp[train]'\n"
+    assert "mlsp[research]" in done.stderr

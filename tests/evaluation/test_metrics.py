@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +16,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
+    default_threshold,
     emd,
     kendall,
     mae,
@@ -231,3 +234,26 @@ def test_errors_need_one_photo_only() -> None:
 def test_bad_distributions(predicted: list[list[float]], power: float, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         emd(predicted, [[1, 2, 3]], power=power)
+
+
+BARE = """
+import sys
+for name in ("torch", "scipy", "pandas", "sklearn"):
+    sys.modules[name] = None
+from mlsp.evaluation.intervals import bootstrap_interval
+from mlsp.evaluation.metrics import accuracy, emd, kendall, plcc, srcc
+print(srcc([1, 2, 3], [1, 3, 2]), round(plcc([1, 2, 3], [1, 3, 2]), 3), round(kendall([1, 2, 3], [1, 3, 2]), 3))
+print(accuracy([4, 6], [6, 6], threshold=5), emd([[1, 0]], [[0, 1]], power=1))
+print(bootstrap_interval(srcc, [1, 2, 3], [1, 2, 3]).value)
+"""
+
+
+def test_metrics_need_neither_torch_nor_scipy_nor_pandas() -> None:
+    done = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0.5", "0.5", "0.333", "0.5", "0.5", "1.0"]
+
+
+def test_the_threshold_is_the_papers_on_its_scale_and_the_middle_of_others() -> None:
+    assert default_threshold(1, 10) == 5
+    assert default_threshold(1, 5) == 3

@@ -28,7 +28,6 @@ from mlsp.explaining.contents import without_content
 from mlsp.explaining.contributions import View, by_cell, by_place
 from mlsp.explaining.files import picture_paths
 from mlsp.explaining.level_maps import LevelMaps
-from mlsp.explaining.occlusion import rank_correlation
 from mlsp.explaining.picture import smoothed
 from mlsp.explaining.regions import Region, level_region, view_regions
 from mlsp.features.engines import open_engine
@@ -437,12 +436,6 @@ def test_occlusion_finds_what_the_score_depends_on(
     assert check.effect.shape == (7, 7)
     for effect in (*check.effects.values(), check.expected):
         assert effect.argmax() == 2 * 7 + 5
-
-
-def test_rank_correlation_is_that_of_scipy() -> None:
-    first, second = np.random.default_rng(0).integers(0, 5, (2, 6, 7)).astype(float)
-    assert rank_correlation(first, second) == pytest.approx(srcc(first.ravel(), second.ravel()))
-    assert math.isnan(rank_correlation(first, np.ones((6, 7))))
 
 
 # Errors

@@ -157,7 +157,7 @@ def evaluate(
     Writes correlations, accuracies and errors with bootstrap intervals as JSON, and a page with plots and the best and worst
     photos that opens in any browser, offline. Photos that fail are named and left out.
     """
-    # Imported here, so that other commands need not wait for scipy.
+    # Imported here, so that other commands start fast.
     from mlsp.base.text import printable
     from mlsp.cli.progress import RunProgress
     from mlsp.evaluation import (

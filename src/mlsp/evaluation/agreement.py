@@ -20,6 +20,7 @@ from mlsp.evaluation.intervals import (
 from mlsp.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
+    default_threshold,
     kendall,
     mae,
     majority_accuracy,
@@ -75,7 +76,9 @@ def evaluate(
     scores = [
         np.array([source.scores[photo_id] for photo_id in rated.photo_ids]) for source in sources
     ]
-    threshold = _threshold(table) if settings.threshold is None else settings.threshold
+    threshold = settings.threshold
+    if threshold is None:
+        threshold = default_threshold(table.lowest, table.highest)
     metrics = _metrics(threshold)
     bootstrap = _Bootstrap(settings, kept if settings.drawn == "groups" else None)
     votes = [VotePair.of(source, rated) for source in sources]
@@ -177,11 +180,6 @@ def _metrics(threshold: float) -> dict[str, Metric]:
         "rmse": rmse,
         "mae": mae,
     }
-
-
-def _threshold(table: RatingTable) -> float:
-    # The paper calls MOS > 5 high, although the middle of AVA's scale is 5.5.
-    return 5.0 if (table.lowest, table.highest) == (1, 10) else (table.lowest + table.highest) / 2
 
 
 def _groups(

@@ -15,8 +15,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlsp.base.bootstrap import draws, percentile_interval
 from mlsp.base.errors import SettingsError
-from mlsp.evaluation.metrics import srcc
+from mlsp.base.ranks import DrawnKendall, DrawnSpearman
+from mlsp.evaluation.metrics import kendall, srcc
 
 Metric: TypeAlias = Callable[[ArrayLike, ArrayLike], float]
 _Counts: TypeAlias = NDArray[np.intp]
@@ -88,9 +90,11 @@ def bootstrap_interval(
     """
     first, second = np.asarray(predicted), np.asarray(actual)
     value = metric(first, second)
-    draws = _draws(len(second), [first], second, resamples, confidence, seed, groups)
+    drawn = _draws(len(second), [first], second, resamples, confidence, seed, groups)
     measure = _measure(metric, first, second)
-    low, high = _percentiles(np.array([measure(counts) for counts in draws]), value, confidence)
+    low, high = percentile_interval(
+        np.array([measure(counts) for counts in drawn]), value, confidence
+    )
     return Interval(value, low, high, confidence)
 
 
@@ -129,10 +133,10 @@ def paired_difference(
     """
     sides, rated = [np.asarray(first), np.asarray(second)], np.asarray(actual)
     value = metric(sides[0], rated) - metric(sides[1], rated)
-    draws = _draws(len(rated), sides, rated, resamples, confidence, seed, groups)
+    drawn = _draws(len(rated), sides, rated, resamples, confidence, seed, groups)
     one, other = (_measure(metric, side, rated) for side in sides)
-    differences = np.array([one(counts) - other(counts) for counts in draws])
-    low, high = _percentiles(differences, value, confidence)
+    differences = np.array([one(counts) - other(counts) for counts in drawn])
+    low, high = percentile_interval(differences, value, confidence)
     return PairedDifference(value, low, high, confidence, _p_value(differences, value))
 
 
@@ -157,32 +161,26 @@ def _draws(
         raise SettingsError(f"an interval needs at least 100 resamples, got {resamples}")
     if groups is not None and len(groups) != photos:
         raise SettingsError(f"expected one group for each of {photos} photos, got {len(groups)}")
-    if groups is None:
-        codes, number = None, photos
-    else:
+    codes = np.arange(photos)
+    if groups is not None:
         known = {name: code for code, name in enumerate(dict.fromkeys(groups))}
-        codes, number = np.array([known[name] for name in groups]), len(known)
-        if number < 2:
+        codes = np.array([known[name] for name in groups])
+        if len(known) < 2:
             raise SettingsError(
                 "all photos are in one group, so there is nothing to draw: leave the groups out"
             )
-    return _drawn(codes, number, resamples, np.random.default_rng(seed))
-
-
-def _drawn(
-    codes: _Counts | None, number: int, resamples: int, rng: np.random.Generator
-) -> Iterator[_Counts]:
-    for _ in range(resamples):
-        counts = np.bincount(rng.integers(0, number, number), minlength=number)
-        yield counts if codes is None else counts[codes]
+    return draws(codes, resamples=resamples, seed=seed)
 
 
 def _measure(
     metric: Metric, predicted: np.ndarray, actual: np.ndarray
 ) -> Callable[[_Counts], float]:
     """The metric as a function of how often each photo was drawn."""
+    # These two need not sort each draw again.
     if metric is srcc:
-        return _DrawnSrcc(predicted, actual)
+        return DrawnSpearman(predicted, actual)
+    if metric is kendall:
+        return DrawnKendall(predicted, actual)
     photos = np.arange(len(actual))
 
     def measure(counts: _Counts) -> float:
@@ -191,40 +189,6 @@ def _measure(
         return metric(predicted[rows], actual[rows]) if len(rows) > 1 else float("nan")
 
     return measure
-
-
-class _DrawnSrcc:
-    """Spearman's correlation of drawn photos without sorting them again, ten times as fast for 20,000.
-
-    A value's average rank among the drawn follows from how many of them are below it and how many share it.
-    """
-
-    def __init__(self, predicted: np.ndarray, actual: np.ndarray) -> None:
-        self._codes = [np.unique(side, return_inverse=True)[1] for side in (predicted, actual)]
-
-    def __call__(self, counts: _Counts) -> float:
-        first, second = (self._centred_ranks(codes, counts) for codes in self._codes)
-        weighted = counts * first
-        norm = np.sqrt((weighted @ first) * ((counts * second) @ second))
-        return float(weighted @ second / norm) if norm else float("nan")
-
-    @staticmethod
-    def _centred_ranks(codes: _Counts, counts: _Counts) -> NDArray[np.float64]:
-        sharing = np.bincount(codes, weights=counts)
-        up_to = np.cumsum(sharing)
-        ranks = up_to - (sharing - 1) / 2
-        return np.asarray((ranks - (up_to[-1] + 1) / 2)[codes])
-
-
-def _percentiles(
-    values: NDArray[np.float64], value: float, confidence: float
-) -> tuple[float, float]:
-    defined = values[np.isfinite(values)]
-    if not len(defined) or not np.isfinite(value):
-        return float("nan"), float("nan")
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 def _p_value(differences: NDArray[np.float64], value: float) -> float:

@@ -6,12 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlsp.base.arrays import Float64Array
-from mlsp.base.errors import MissingExtraError, SettingsError
-
-try:
-    from scipy import stats
-except ImportError as _error:
-    raise MissingExtraError("Measuring agreement", "train") from _error
+from mlsp.base.errors import SettingsError
+from mlsp.base.ranks import DrawnKendall, correlation, rank_correlation
 
 _SPREAD_DECIMALS = 10
 
@@ -46,13 +42,12 @@ def srcc(predicted: ArrayLike, actual: ArrayLike) -> float:
         >>> srcc([1, 2, 3], [10, 20, 30])
         1.0
     """
-    first, second = _pair(predicted, actual)
-    return _correlation(stats.rankdata(first), stats.rankdata(second))
+    return rank_correlation(*_pair(predicted, actual))
 
 
 def plcc(predicted: ArrayLike, actual: ArrayLike) -> float:
     """Pearson's correlation; see `srcc` for arguments, returns and errors."""
-    return _correlation(*_pair(predicted, actual))
+    return correlation(*_pair(predicted, actual))
 
 
 def kendall(predicted: ArrayLike, actual: ArrayLike) -> float:
@@ -61,7 +56,8 @@ def kendall(predicted: ArrayLike, actual: ArrayLike) -> float:
     It is the share of pairs of photos that are in the right order minus the share in the wrong one; see `srcc` for arguments,
     returns and errors.
     """
-    return float(stats.kendalltau(*_pair(predicted, actual), variant="b").statistic)
+    first, second = _pair(predicted, actual)
+    return DrawnKendall(first, second)(np.ones(len(first), dtype=np.intp))
 
 
 def accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: float) -> float:
@@ -88,6 +84,21 @@ def accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: float) -> fl
     """
     high_predicted, high = _sides(predicted, actual, threshold)
     return float((high_predicted == high).mean())
+
+
+def default_threshold(lowest: float, highest: float) -> float:
+    """Return the threshold of `accuracy` for a scale of ratings: 5 on 1 to 10, as in the paper, else the middle.
+
+    Args:
+        lowest: end of the scale.
+        highest: other end.
+
+    Examples:
+        >>> default_threshold(1, 10), default_threshold(0, 1)
+        (5.0, 0.5)
+    """
+    # The paper calls MOS > 5 high, although the middle of AVA's scale is 5.5.
+    return 5.0 if (lowest, highest) == (1, 10) else (lowest + highest) / 2
 
 
 def majority_accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: float) -> float:
@@ -229,9 +240,3 @@ def _sides(
 ) -> tuple[np.ndarray, np.ndarray]:
     first, second = _pair(predicted, actual, least=1)
     return first > threshold, second > threshold
-
-
-def _correlation(first: Float64Array, second: Float64Array) -> float:
-    first, second = first - first.mean(), second - second.mean()
-    norm = np.sqrt((first @ first) * (second @ second))
-    return float(first @ second / norm) if norm else float("nan")

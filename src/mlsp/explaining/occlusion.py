@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float64Array, UInt8Array
 from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.base.ranks import rank_correlation
 from mlsp.explaining.contents import without_content
 from mlsp.explaining.explanation import Explanation
 from mlsp.features.pooling import area_weights
@@ -105,27 +105,3 @@ def _covered(
     covered = pixels.copy()
     covered[part] = cover[part]
     return covered
-
-
-def rank_correlation(first: Float64Array, second: Float64Array) -> float:
-    """Spearman's, ties by average ranks; here without scipy, which scoring does not need either.
-
-    Args:
-        first: any shape.
-        second: the same.
-
-    Returns:
-        -1…1; NaN where all values of one are equal.
-
-    Examples:
-        >>> rank_correlation(np.array([1.0, 2.0, 2.0]), np.array([5.0, 7.0, 7.0]))
-        1.0
-    """
-    ranks = []
-    for values in (first, second):
-        _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-        average = np.cumsum(counts) - (counts - 1) / 2
-        ranks.append(average[places.ravel()])
-    centred = [rank - rank.mean() for rank in ranks]
-    norm = math.sqrt(float(centred[0] @ centred[0]) * float(centred[1] @ centred[1]))
-    return float(centred[0] @ centred[1]) / norm if norm else math.nan

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from mlsp.base.arrays import Float64Array
 from mlsp.evaluation.intervals import bootstrap_interval
-from mlsp.evaluation.metrics import accuracy, plcc, srcc
+from mlsp.evaluation.metrics import accuracy, default_threshold, plcc, srcc
 from mlsp.paper.records import Estimate, Result
 from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import Rows
@@ -35,9 +35,8 @@ class Measure:
 
     @property
     def threshold(self) -> float:
-        """As `mlsp.training.Measured` has it: 5 on AVA."""
-        lowest, highest = self.ratings.lowest, self.ratings.highest
-        return 5.0 if (lowest, highest) == (1, 10) else (lowest + highest) / 2
+        """Ratings above it are high: 5 on AVA."""
+        return default_threshold(self.ratings.lowest, self.ratings.highest)
 
     @property
     def groups(self) -> dict[str, str] | None:

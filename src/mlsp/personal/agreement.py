@@ -1,7 +1,6 @@
 """How well two models predict one user, and how sure that is.
 
-Numpy alone, since `mlsp.evaluation.metrics` and `mlsp.evaluation.intervals` need scipy, which a photographer's machine lacks. Comparisons would need their own
-interval in any case: a photo is in several of them, and bootstrap groups cannot overlap.
+Comparisons need their own interval: a photo is in several of them, and bootstrap groups cannot overlap.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float64Array
+from mlsp.base.bootstrap import draws, percentile_interval
+from mlsp.base.ranks import DrawnSpearman, correlation
 from mlsp.personal.records import Bounds, TasteAgreement
 from mlsp.personal.settings import TasteSettings
 
@@ -33,29 +34,27 @@ def ratings_agreement(
         groups: (ratings,) photos that are alike.
         settings: resamples, confidence and seed.
     """
-    measures = [_DrawnRanks(scores, ratings) for scores in personal]
-    other = _DrawnRanks(default, ratings)
+    measures = [DrawnSpearman(scores, ratings) for scores in personal]
+    other = DrawnSpearman(default, ratings)
     codes = np.unique(groups, return_inverse=True)[1]
-    number = int(codes.max()) + 1
-    rng = np.random.default_rng(settings.seed)
 
     def measured(counts: NDArray[np.intp]) -> tuple[float, float]:
         return float(np.mean([measure(counts) for measure in measures])), other(counts)
 
     drawn = np.array(
         [
-            measured(np.bincount(rng.integers(0, number, number), minlength=number)[codes])
-            for _ in range(settings.resamples)
+            measured(counts)
+            for counts in draws(codes, resamples=settings.resamples, seed=settings.seed)
         ]
     )
     first, second = measured(np.ones(len(ratings), dtype=np.intp))
     return TasteAgreement(
         "ratings",
         len(ratings),
-        _percentiles(first, drawn[:, 0], settings.confidence),
-        _percentiles(second, drawn[:, 1], settings.confidence),
-        _percentiles(first - second, drawn[:, 0] - drawn[:, 1], settings.confidence),
-        float(np.mean([_correlation(scores, ratings) for scores in personal])),
+        _interval(first, drawn[:, 0], settings.confidence),
+        _interval(second, drawn[:, 1], settings.confidence),
+        _interval(first - second, drawn[:, 0] - drawn[:, 1], settings.confidence),
+        float(np.mean([correlation(scores, ratings) for scores in personal])),
     )
 
 
@@ -129,36 +128,5 @@ def _mean_bounds(
     return Bounds(mean, max(centre - width, ends[0]), min(centre + width, ends[1]))
 
 
-def _correlation(first: Float64Array, second: Float64Array) -> float:
-    first, second = first - first.mean(), second - second.mean()
-    norm = np.sqrt((first @ first) * (second @ second))
-    return float(first @ second / norm) if norm > 0 else float("nan")
-
-
-def _percentiles(value: float, drawn: Float64Array, confidence: float) -> Bounds:
-    defined = drawn[np.isfinite(drawn)]
-    if not len(defined) or not np.isfinite(value):
-        return Bounds(value, float("nan"), float("nan"))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Bounds(value, float(low), float(high))
-
-
-class _DrawnRanks:
-    """Spearman's correlation of drawn photos, ties by average ranks, without sorting them again."""
-
-    def __init__(self, scores: Float64Array, ratings: Float64Array) -> None:
-        self._codes = [np.unique(side, return_inverse=True)[1] for side in (scores, ratings)]
-
-    def __call__(self, counts: NDArray[np.intp]) -> float:
-        first, second = (_centred_ranks(codes, counts) for codes in self._codes)
-        weighted = counts * first
-        norm = np.sqrt((weighted @ first) * ((counts * second) @ second))
-        return float(weighted @ second / norm) if norm > 0 else float("nan")
-
-
-def _centred_ranks(codes: NDArray[np.intp], counts: NDArray[np.intp]) -> Float64Array:
-    sharing = np.bincount(codes, weights=counts)
-    up_to = np.cumsum(sharing)
-    ranks = up_to - (sharing - 1) / 2
-    return np.asarray((ranks - (up_to[-1] + 1) / 2)[codes])
+def _interval(value: float, drawn: Float64Array, confidence: float) -> Bounds:
+    return Bounds(value, *percentile_interval(drawn, value, confidence))

@@ -13,7 +13,7 @@ from torch import nn
 from mlsp.backbones import backbone
 from mlsp.base.arrays import Float64Array
 from mlsp.base.errors import SettingsError
-from mlsp.evaluation.metrics import accuracy, majority_accuracy, plcc, srcc
+from mlsp.evaluation.metrics import accuracy, default_threshold, majority_accuracy, plcc, srcc
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.models.model import Model
 from mlsp.models.records import Agreement, Card, HeadRecord
@@ -63,7 +63,7 @@ class Measured:
             return None
         lowest, highest = ratings.lowest, ratings.highest
         scores, mos = scores.clip(lowest, highest), ratings.mos[rows]
-        threshold = 5.0 if (lowest, highest) == (1, 10) else (lowest + highest) / 2
+        threshold = default_threshold(lowest, highest)
         return cls(
             part,
             rows,

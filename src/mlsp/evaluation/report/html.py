@@ -33,7 +33,7 @@ try:
     import jinja2
     from markupsafe import Markup
 except ImportError as _error:
-    raise MissingExtraError("An evaluation page", "train") from _error
+    raise MissingExtraError("An evaluation page", "research") from _error
 
 if TYPE_CHECKING:
     from mlsp.evaluation import Evaluation, JudgedPhoto

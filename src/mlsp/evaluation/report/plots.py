@@ -17,7 +17,7 @@ try:
     from matplotlib.colors import BoundaryNorm, ListedColormap
     from matplotlib.figure import Figure
 except ImportError as _error:
-    raise MissingExtraError("An evaluation page", "train") from _error
+    raise MissingExtraError("An evaluation page", "research") from _error
 
 if TYPE_CHECKING:
     from mlsp.evaluation import Evaluation, ModelResult, VoteResult
