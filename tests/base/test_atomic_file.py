@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from children import start_child
 from mlsp.base.atomic_file import atomic_write, atomic_write_text, folder_beside
 
 posix_only = pytest.mark.skipif(
@@ -157,7 +158,7 @@ with atomic_write(Path(sys.argv[1])) as file:
     print("half", flush=True)
     time.sleep(60)
 """
-    with subprocess.Popen(
+    with start_child(
         [sys.executable, "-c", program, tmp_path / "a.bin"], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

@@ -20,6 +20,7 @@ from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 from bulk_samples import jpeg, read_rows, tar_bytes, write_photos
+from children import start_child
 from mlsp.base.errors import SettingsError
 from mlsp.bulk import (
     BulkSettings,
@@ -317,7 +318,7 @@ def parquet_files(dataset: str) -> int:
 def kill_in_the_middle(*arguments: str | Path, dataset: str) -> int:
     """Run `mlsp score`, kill it when a few shards are there, and say how many are."""
     command = [sys.executable, "-m", "mlsp", "score", *map(str, arguments), "--dataset", dataset]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = start_child(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while parquet_files(dataset) < 2 and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[1]

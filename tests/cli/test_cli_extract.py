@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from children import start_child
 from mlsp.backbones import backbone
 from mlsp.features.store.store import FeatureStore
 
@@ -136,7 +137,7 @@ def test_stopped_it_goes_on_to_the_same_file(
     arguments = ("extract", folder, *LITE, "--grid", "both", "--output")
     mlsp(*arguments, undisturbed)
     command = [sys.executable, "-m", "mlsp", *map(str, arguments), str(output), *on]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = start_child(command, stderr=subprocess.PIPE, text=True)
     while not (output.exists() and _photos_done(output)):
         assert process.poll() is None, "it ended before it could be stopped"
         time.sleep(0.02)

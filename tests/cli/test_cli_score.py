@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from children import start_child
+
 COLUMNS = [
     "photo",
     "overall",
@@ -192,7 +194,7 @@ def test_interrupted_it_exits_with_130_and_goes_on_from_there(tmp_path: Path) ->
     output = tmp_path / "scores.csv"
     output.write_text("from an earlier run\n")
     command = [sys.executable, "-m", "mlsp", "score", str(many), "-o", str(output)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = start_child(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while remembered_photos() < 5 and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from children import start_child
 from mlsp.base.errors import MlspError
 from mlsp.cli import app
 from mlsp.personal.user_ratings import UserRatings
@@ -29,7 +30,7 @@ def command(*arguments: str | Path) -> list[str]:
 @contextlib.contextmanager
 def served(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and the link that it prints."""
-    process = subprocess.Popen(
+    process = start_child(
         command(*arguments, "--no-open"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from children import start_child
 from mlsp.base.errors import SettingsError, SidecarError
 from mlsp.culling.xmp import (
     Convention,
@@ -302,7 +303,7 @@ def test_killed_while_it_writes_leaves_the_old_or_the_new(photo: Path) -> None:
     )
     for wait in (0.05, 0.11, 0.17):
         before = sidecar.stat().st_mtime_ns
-        process = subprocess.Popen([sys.executable, "-c", code, str(photo)])
+        process = start_child([sys.executable, "-c", code, str(photo)])
         deadline = time.monotonic() + 30
         while sidecar.stat().st_mtime_ns == before and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from children import start_child
 from feature_store_writer import FAILING, IDS, PHOTOS, SURE_KILLS, layout, write_all
 from mlsp.features.store.files import PositionedFile
 from mlsp.features.store.rows import journal_path
@@ -55,7 +56,7 @@ def test_ctrl_c_keeps_every_row_that_was_written(
 ) -> None:
     path = tmp_path / "features.h5"
     command = [sys.executable, str(WRITER), "slow", str(path), compression, "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
+    with start_child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         for _ in range(20):
             writer.stdout.readline()

@@ -286,6 +286,16 @@ def served_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.server_close()
 
 
+def open_page(page: Page, address: str) -> None:
+    """Open the exported page and wait until it stays.
+
+    On the first visit it reloads itself once, to be isolated: a script that runs before that is lost with its document. It fills in
+    the meaning of the scores only afterwards.
+    """
+    page.goto(address)
+    page.locator("#meanings dt").first.wait_for(state="attached", timeout=60_000)
+
+
 def test_the_browser_gives_the_same_scores(
     served_page: str, page: Page, scorer: Scorer, examples: Path, tmp_path: Path
 ) -> None:
@@ -295,7 +305,7 @@ def test_the_browser_gives_the_same_scores(
     photos = [examples / "coffee.png", examples / "chelsea.png", examples / "astronaut.png"]
     requests: list[tuple[str, str]] = []
     page.on("request", lambda request: requests.append((request.method, request.url)))
-    page.goto(served_page)
+    open_page(page, served_page)
     expect(page.locator("#status")).to_have_text(re.compile(r"^Ready \(W"), timeout=60_000)
     page.set_input_files("#files", [*photos, tmp_path / "bad.png"])
     expect(page.locator("#status")).to_have_text("3 scored, 1 failed", timeout=60_000)
@@ -327,7 +337,7 @@ def test_a_graphics_processor_that_is_imitated_is_left_alone(
         page = with_webgpu.new_page()
         fetched: list[str] = []
         page.on("request", lambda request: fetched.append(request.url))
-        page.goto(served_page)
+        open_page(page, served_page)
         has_adapter = "async () => Boolean(await navigator.gpu?.requestAdapter().catch(() => null))"
         if not page.evaluate(has_adapter):
             pytest.skip("this Chromium has no WebGPU in software")
@@ -338,7 +348,7 @@ def test_a_graphics_processor_that_is_imitated_is_left_alone(
 def test_the_browser_reduces_as_files_are_reduced(served_page: str, page: Page) -> None:
     pixels = noise(97, 141)
     rgba = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
-    page.goto(served_page)
+    open_page(page, served_page)
     found = page.evaluate(
         """async ([values, width, height]) => {
             const { modelPixels } = await import("./pixels.js");

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from children import start_child
 from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.personal.user_ratings import KEPT_CHANGES, Change, UserRatings, default_user_ratings_path
 
@@ -257,7 +258,7 @@ for number in range(1_000_000):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_what_was_kept_outlives_a_kill(file: Path) -> None:
-    writer = subprocess.Popen(
+    writer = start_child(
         [sys.executable, "-c", _WRITER, str(file)], stdout=subprocess.PIPE, text=True
     )
     assert writer.stdout is not None

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from children import start_child
 from mlsp.scoring.cache import (
     CachedFeatures,
     CachedScores,
@@ -201,7 +202,7 @@ with ScoreCache.open(Path(sys.argv[1])) as cache:
 
 
 def start_writer(path: Path, first: int, last: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return start_child(
         [sys.executable, "-c", WRITER, path, str(first), str(last)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -35,6 +35,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import waiting
+from children import start_child
 from mlsp.base.errors import SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import ConstantEngine
@@ -493,7 +494,7 @@ def test_settings_that_cannot_be() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_the_command_drains_and_ends(examples: Path) -> None:
     """SIGTERM while photos are being scored: they get their scores, and the process ends with 0."""
-    process = subprocess.Popen(
+    process = start_child(
         [sys.executable, "-m", "mlsp", "service", "--port", "0", "--workers", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from children import start_child
 from mlsp.backbones import Level
 from mlsp.base.errors import MlspError, RatingsError, SettingsError
 from mlsp.features.store.store import FeatureStore
@@ -265,7 +266,7 @@ def untimed(trained: TrainedHead) -> list[EpochRecord]:
 
 def start(*arguments: str | Path | int) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.Popen(command)
+    return start_child(command)
 
 
 def test_a_killed_run_ends_bit_equal_to_an_undisturbed_one(tmp_path: Path) -> None:
