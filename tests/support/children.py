@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Sequence
 from typing import Any
 
 
-def start_child(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+def start_child(command: Sequence[str | os.PathLike[str]], **options: Any) -> subprocess.Popen[Any]:
     """Start a program that SIGINT reaches, as one that is started in a terminal.
 
     A shell without job control starts what it puts in the background with SIGINT ignored, and children inherit that, also over
