@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -13,12 +14,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from evaluation_samples import noisy_scores, rated_table
-from mlsp.evaluation import Evaluation, EvaluationSettings, Predictions, Unscored, evaluate
+from mlsp.evaluation import (
+    Evaluation,
+    EvaluationSettings,
+    Predictions,
+    Unscored,
+    evaluate,
+    write_evaluation,
+)
+from mlsp.evaluation.measures import MEASURES, Measure
 from mlsp.evaluation.report.html import evaluation_page, write_evaluation_page
 from mlsp.evaluation.report.plots import plots
+from mlsp.evaluation.report.table import print_evaluation
 
 QUICK = EvaluationSettings(resamples=100, shown=3)
 # What has no end tag in HTML.
@@ -241,3 +252,26 @@ def test_what_is_not_defined_is_a_dash() -> None:
     text = evaluation_page(evaluate(same, table, split="test", settings=QUICK))
     assert "nan" not in re.sub(r'src="[^"]*"', "", text)
     assert "in the right order" not in Page(text).texts("p")[1]
+
+
+def test_a_metric_that_is_registered_is_in_every_report(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def bias(predicted: ArrayLike, actual: ArrayLike) -> float:
+        return float(np.asarray(predicted).mean() - np.asarray(actual).mean())
+
+    monkeypatch.setitem(MEASURES, "bias", Measure("Bias", "Mean error.", bias))
+    table = rated_table()
+    evaluation = evaluate(
+        noisy_scores(table, 1), table, split="all", against=noisy_scores(table, 2), settings=QUICK
+    )
+    errors = [photo.error for photo in evaluation.models[0].photos]
+    assert evaluation.models[0].numbers["bias"].value == pytest.approx(np.mean(errors))
+    assert "Bias Mean error." in Page(evaluation_page(evaluation)).texts("th")
+    stream = io.StringIO()
+    print_evaluation(evaluation, stream=stream)
+    assert "Bias" in stream.getvalue()
+    write_evaluation(tmp_path / "x.json", evaluation)
+    written = json.loads((tmp_path / "x.json").read_text("utf-8"))
+    assert written["models"][0]["numbers"]["bias"]["value"] == pytest.approx(np.mean(errors))
+    assert "bias" in written["comparison"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -17,17 +16,8 @@ from mlsp.evaluation.intervals import (
     bootstrap_interval,
     paired_difference,
 )
-from mlsp.evaluation.metrics import (
-    accuracy,
-    balanced_accuracy,
-    default_threshold,
-    kendall,
-    mae,
-    majority_accuracy,
-    plcc,
-    rmse,
-    srcc,
-)
+from mlsp.evaluation.measures import MEASURES
+from mlsp.evaluation.metrics import default_threshold, majority_accuracy
 from mlsp.evaluation.model_result import model_result
 from mlsp.evaluation.records import Evaluation, Predictions, Unscored
 from mlsp.evaluation.settings import EvaluationSettings
@@ -79,8 +69,18 @@ def evaluate(
     threshold = settings.threshold
     if threshold is None:
         threshold = default_threshold(table.lowest, table.highest)
-    metrics = _metrics(threshold)
-    bootstrap = _Bootstrap(settings, kept if settings.drawn == "groups" else None)
+    metrics = {name: measure.at(threshold) for name, measure in MEASURES.items()}
+    drawn_groups = kept if settings.drawn == "groups" else None
+    bootstrap = settings.bootstrap(drawn_groups)
+
+    def interval(metric: Metric, predicted: Float64Array, actual: Float64Array) -> Interval:
+        return bootstrap_interval(metric, predicted, actual, **bootstrap)
+
+    def difference(
+        metric: Metric, first: Float64Array, second: Float64Array, actual: Float64Array
+    ) -> PairedDifference:
+        return paired_difference(metric, first, second, actual, **bootstrap)
+
     votes = [VotePair.of(source, rated) for source in sources]
     high_rated = max(1, len(rated) // 4) if settings.high_rated is None else settings.high_rated
     measured, left_out = _measured_groups(kept)
@@ -91,9 +91,7 @@ def evaluate(
         lowest=table.lowest,
         highest=table.highest,
         threshold=threshold,
-        baseline=bootstrap.interval(
-            partial(majority_accuracy, threshold=threshold), scores[0], rated.mos
-        ),
+        baseline=interval(partial(majority_accuracy, threshold=threshold), scores[0], rated.mos),
         confidence=settings.confidence,
         resamples=settings.resamples,
         seed=settings.seed,
@@ -107,79 +105,25 @@ def evaluate(
                 rated,
                 values,
                 numbers={
-                    name: bootstrap.interval(metric, values, rated.mos)
-                    for name, metric in metrics.items()
+                    name: interval(metric, values, rated.mos) for name, metric in metrics.items()
                 },
                 groups=measured,
                 settings=settings,
                 high_rated=high_rated,
-                votes=None if pair is None else vote_result(pair, bootstrap.interval),
+                votes=None if pair is None else vote_result(pair, interval),
             )
             for source, values, pair in zip(sources, scores, votes, strict=True)
         ),
         comparison={
-            name: bootstrap.difference(metric, scores[0], scores[1], rated.mos)
+            name: difference(metric, scores[0], scores[1], rated.mos)
             for name, metric in metrics.items()
         }
-        | vote_comparison(votes, bootstrap.difference)
+        | vote_comparison(votes, difference)
         if against is not None
         else None,
         unscored=unscored,
-        notes=tuple(
-            _notes(
-                sources,
-                scores,
-                table,
-                split,
-                bootstrap.groups,
-            )
-        ),
+        notes=tuple(_notes(sources, scores, table, split, drawn_groups)),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Bootstrap:
-    """One way of drawing for all numbers; groups are None where photos are drawn."""
-
-    settings: EvaluationSettings
-    groups: Sequence[str] | None
-
-    def interval(self, metric: Metric, scores: Float64Array, actual: Float64Array) -> Interval:
-        return bootstrap_interval(
-            metric,
-            scores,
-            actual,
-            confidence=self.settings.confidence,
-            resamples=self.settings.resamples,
-            seed=self.settings.seed,
-            groups=self.groups,
-        )
-
-    def difference(
-        self, metric: Metric, first: Float64Array, second: Float64Array, actual: Float64Array
-    ) -> PairedDifference:
-        return paired_difference(
-            metric,
-            first,
-            second,
-            actual,
-            confidence=self.settings.confidence,
-            resamples=self.settings.resamples,
-            seed=self.settings.seed,
-            groups=self.groups,
-        )
-
-
-def _metrics(threshold: float) -> dict[str, Metric]:
-    return {
-        "srcc": srcc,
-        "plcc": plcc,
-        "kendall": kendall,
-        "accuracy": partial(accuracy, threshold=threshold),
-        "balanced_accuracy": partial(balanced_accuracy, threshold=threshold),
-        "rmse": rmse,
-        "mae": mae,
-    }
 
 
 def _groups(

@@ -92,14 +92,7 @@ def _group_result(
         photos=len(mos),
         mean_rating=float(mos.mean()),
         mean_score=float(scores.mean()),
-        srcc=bootstrap_interval(
-            srcc,
-            scores,
-            mos,
-            confidence=settings.confidence,
-            resamples=settings.resamples,
-            seed=settings.seed,
-        ),
+        srcc=bootstrap_interval(srcc, scores, mos, **settings.bootstrap()),
         plcc=plcc(scores, mos),
         rmse=rmse(scores, mos),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.ratings.table import SPLITS, RatingTable
@@ -45,6 +47,19 @@ class EvaluationSettings:
             raise SettingsError(f"high_rated must be at least 1, got {self.high_rated}")
         if self.shown < 0:
             raise SettingsError(f"shown must be at least 0, got {self.shown}")
+
+    def bootstrap(self, groups: Sequence[str] | None = None) -> dict[str, Any]:
+        """Return the keyword arguments of `bootstrap_interval` and `paired_difference`.
+
+        Args:
+            groups: (photos,) names where whole groups are drawn.
+        """
+        return {
+            "confidence": self.confidence,
+            "resamples": self.resamples,
+            "seed": self.seed,
+            "groups": groups,
+        }
 
 
 def choose_split(table: RatingTable, split: str | None = None) -> tuple[str, RatingTable]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -14,10 +15,6 @@ from mlsp.evaluation.intervals import Interval, Metric, PairedDifference
 from mlsp.evaluation.metrics import emd_each, plcc, srcc, vote_spread
 from mlsp.evaluation.records import Predictions, VoteResult
 from mlsp.ratings.table import RatingTable
-
-_POWERS: Mapping[str, float] = {"emd_1": 1, "emd_2": 2}
-_SPREADS: Mapping[str, Metric] = {"spread_srcc": srcc, "spread_plcc": plcc}
-
 
 # Of (metric, predicted, actual), and of (metric, first, second, actual).
 MeasureInterval: TypeAlias = Callable[[Metric, Float64Array, Float64Array], Interval]
@@ -58,6 +55,63 @@ class VotePair:
         return vote_spread(self.predicted, self.bins), vote_spread(self.actual, self.bins)
 
 
+@dataclass(frozen=True, slots=True)
+class VoteMeasure:
+    """A number of a model that predicts the distribution of votes, where people's is known.
+
+    Attributes:
+        label: its name for people.
+        meaning: what it tells, in a sentence.
+        values: votes -> (photos,) of the model and (photos,) of people. A photo's values do not depend on what else is drawn,
+            so they are computed once.
+        metric: of these values.
+        has_baseline: whether predicting the mean distribution for every photo is measured beside it.
+    """
+
+    label: str
+    meaning: str
+    values: Callable[[VotePair], tuple[Float64Array, Float64Array]]
+    metric: Metric
+    has_baseline: bool = False
+
+
+def _distances(pair: VotePair, *, power: float) -> tuple[Float64Array, Float64Array]:
+    distances = pair.distances(power)
+    return distances, distances
+
+
+def _mean(predicted: ArrayLike, actual: ArrayLike) -> float:
+    return float(np.mean(np.asarray(predicted)))
+
+
+# By their names in the JSON file, in the order of every report.
+VOTE_MEASURES = {
+    "emd_1": VoteMeasure(
+        "EMD, r = 1",
+        "Distance between the model's distribution of votes and people's, 0 to 1, as NIMA reports it. Lower is better.",
+        partial(_distances, power=1),
+        _mean,
+        has_baseline=True,
+    ),
+    "emd_2": VoteMeasure(
+        "EMD, r = 2",
+        "The same as NIMA learns it. Lower is better.",
+        partial(_distances, power=2),
+        _mean,
+        has_baseline=True,
+    ),
+    "spread_srcc": VoteMeasure(
+        "SRCC of spread",
+        "Does it know which photos people disagree on? Rank correlation of the votes' standard deviations.",
+        VotePair.spreads,
+        srcc,
+    ),
+    "spread_plcc": VoteMeasure(
+        "PLCC of spread", "Pearson's correlation of the same.", VotePair.spreads, plcc
+    ),
+}
+
+
 def vote_result(pair: VotePair, interval: MeasureInterval) -> VoteResult:
     """Measure one model.
 
@@ -66,7 +120,7 @@ def vote_result(pair: VotePair, interval: MeasureInterval) -> VoteResult:
         interval: measures with an interval.
     """
     mean = pair.actual.mean(axis=0)
-    alike = VotePair(pair.bins, pair.actual, np.tile(mean, (len(pair.actual), 1)))
+    alike = replace(pair, predicted=np.tile(mean, (len(pair.actual), 1)))
     predicted_spread, actual_spread = pair.spreads()
     return VoteResult(
         bins=pair.bins,
@@ -75,15 +129,13 @@ def vote_result(pair: VotePair, interval: MeasureInterval) -> VoteResult:
         actual_spread=float(actual_spread.mean()),
         predicted_spread=float(predicted_spread.mean()),
         numbers={
-            name: _mean_interval(pair.distances(power), interval) for name, power in _POWERS.items()
-        }
-        | {
-            name: interval(metric, predicted_spread, actual_spread)
-            for name, metric in _SPREADS.items()
+            name: interval(measure.metric, *measure.values(pair))
+            for name, measure in VOTE_MEASURES.items()
         },
         baseline={
-            name: _mean_interval(alike.distances(power), interval)
-            for name, power in _POWERS.items()
+            name: interval(measure.metric, *measure.values(alike))
+            for name, measure in VOTE_MEASURES.items()
+            if measure.has_baseline
         },
     )
 
@@ -98,23 +150,13 @@ def vote_comparison(
         difference: measures the first minus the second.
 
     Returns:
-        For each of `VoteResult.numbers`; empty unless both predict votes.
+        For each of `VOTE_MEASURES`; empty unless both predict votes.
     """
-    if len(pairs) != 2 or pairs[0] is None or pairs[1] is None:
-        return {}
-    first, second = pairs[0], pairs[1]
-    spread, actual = first.spreads()
-    other, _ = second.spreads()
-    return {
-        name: difference(_mean, first.distances(power), second.distances(power), actual)
-        for name, power in _POWERS.items()
-    } | {name: difference(metric, spread, other, actual) for name, metric in _SPREADS.items()}
-
-
-def _mean_interval(distances: Float64Array, interval: MeasureInterval) -> Interval:
-    # A photo's distance does not depend on what else is drawn, so it is measured once.
-    return interval(_mean, distances, distances)
-
-
-def _mean(predicted: ArrayLike, actual: ArrayLike) -> float:
-    return float(np.mean(np.asarray(predicted)))
+    match pairs:
+        case [VotePair() as first, VotePair() as second]:
+            return {
+                name: difference(measure.metric, one, measure.values(second)[0], actual)
+                for name, measure in VOTE_MEASURES.items()
+                for one, actual in [measure.values(first)]
+            }
+    return {}

@@ -17,7 +17,7 @@ from mlsp.base.errors import MissingExtraError, PhotoError
 from mlsp.base.text import printable
 from mlsp.evaluation.report.plots import plots
 from mlsp.evaluation.report.table import (
-    PERCENTAGES,
+    SHARES,
     measured,
     number,
     p_value,
@@ -91,9 +91,9 @@ def evaluation_page(evaluation: Evaluation) -> str:
         evaluation=evaluation,
         first=first,
         vote_baseline=vote_baseline(evaluation),
-        labels=shown_measures(evaluation),
+        measures=shown_measures(evaluation),
         numbers=[measured(model) for model in evaluation.models],
-        percentages=PERCENTAGES,
+        percentages=SHARES,
         right_order=(1 + first.numbers["kendall"].value) / 2,
         plots=[
             {name: Markup(svg) for name, svg in plots(evaluation, model).items()}  # noqa: S704

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlsp.base.errors import MissingExtraError
+from mlsp.evaluation.metrics import vote_spread
 
 try:
     import matplotlib as mpl
@@ -117,17 +118,9 @@ def _votes(axes: Axes, votes: VoteResult) -> None:
 
 def _spreads(model: ModelResult, bins: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """(photos,) standard deviations of people's votes and of the model's."""
-    values = np.array(bins)
-
-    def spread(votes: Iterable[Sequence[float] | None]) -> np.ndarray:
-        shares = np.array(list(votes), dtype=np.float64)
-        deviations = values - (shares @ values)[:, None]
-        return np.asarray(np.sqrt((shares * deviations**2).sum(axis=1)))
-
-    return (
-        spread(photo.votes for photo in model.photos),
-        spread(photo.predicted_votes for photo in model.photos),
-    )
+    people = np.array([photo.votes for photo in model.photos])
+    predicted = np.array([photo.predicted_votes for photo in model.photos])
+    return vote_spread(people, bins), vote_spread(predicted, bins)
 
 
 def _spread(axes: Axes, predicted: np.ndarray, people: np.ndarray) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from mlsp.base.text import printable
+from mlsp.evaluation.measures import MEASURES, Measure
+from mlsp.evaluation.votes import VOTE_MEASURES, VoteMeasure
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,30 +16,7 @@ if TYPE_CHECKING:
     from mlsp.evaluation import Evaluation, ModelResult
     from mlsp.evaluation.intervals import Interval, PairedDifference
 
-# In the order of every report: what it is called, and what it means.
-MEASURES = {
-    "srcc": ("SRCC", "Same order as people? Spearman's rank correlation: 1 the same, 0 none."),
-    "plcc": ("PLCC", "On a straight line with people? Pearson's correlation."),
-    "kendall": ("Kendall's τ", "Pairs of photos in the right order minus those in the wrong one."),
-    "accuracy": ("Accuracy", "Photos on the right side of the threshold."),
-    "balanced_accuracy": ("Balanced accuracy", "Mean of the accuracies among high and low photos."),
-    "rmse": ("RMSE", "Root of the mean squared error, in the ratings' unit. Lower is better."),
-    "mae": ("MAE", "Mean absolute error, in the ratings' unit. Lower is better."),
-}
-# Only of models that predict the distribution of votes, where people's is known.
-VOTE_MEASURES = {
-    "emd_1": (
-        "EMD, r = 1",
-        "Distance between the model's distribution of votes and people's, 0 to 1, as NIMA reports it. Lower is better.",
-    ),
-    "emd_2": ("EMD, r = 2", "The same as NIMA learns it. Lower is better."),
-    "spread_srcc": (
-        "SRCC of spread",
-        "Does it know which photos people disagree on? Rank correlation of the votes' standard deviations.",
-    ),
-    "spread_plcc": ("PLCC of spread", "Pearson's correlation of the same."),
-}
-PERCENTAGES = frozenset({"accuracy", "balanced_accuracy"})
+SHARES = frozenset(name for name, measure in MEASURES.items() if measure.is_share)
 _FILE_WIDTH = 120
 _CELL = len("(+0.123…+0.456)")
 
@@ -85,7 +64,7 @@ def _table(evaluation: Evaluation) -> Table:
     # Two models fit into 80 columns with their intervals on lines of their own.
     gap = " " if evaluation.comparison is None else "\n"
     numbers = [measured(model) for model in evaluation.models]
-    for name, (label, _) in shown_measures(evaluation).items():
+    for name, measure in shown_measures(evaluation).items():
         cells = [gap.join(_cell(each[name], name)) if name in each else "–" for each in numbers]
         if evaluation.comparison is not None:
             difference = evaluation.comparison.get(name)
@@ -94,14 +73,14 @@ def _table(evaluation: Evaluation) -> Table:
                 if difference is None
                 else [gap.join(_difference_cell(difference, name)), p_value(difference.p_value)]
             )
-        table.add_row(label, *map(Text, cells))
+        table.add_row(measure.label, *map(Text, cells))
     return table
 
 
-def shown_measures(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
-    """What is measured of at least one model: label and meaning by name, in the order of every report."""
+def shown_measures(evaluation: Evaluation) -> dict[str, Measure | VoteMeasure]:
+    """Return what is measured of at least one model, by name and in the order of every report."""
     predicts_votes = any(model.votes is not None for model in evaluation.models)
-    return MEASURES | (VOTE_MEASURES if predicts_votes else {})
+    return {**MEASURES, **(VOTE_MEASURES if predicts_votes else {})}
 
 
 def vote_baseline(evaluation: Evaluation) -> Mapping[str, Interval]:
@@ -124,7 +103,7 @@ def _emd_baseline(evaluation: Evaluation) -> str:
 
 
 def _cell(interval: Interval, name: str) -> tuple[str, str]:
-    if name in PERCENTAGES:
+    if name in SHARES:
         low, high = (number(100 * end, 1) for end in (interval.low, interval.high))
         return percent(interval.value), f"({low}…{high})"
     return number(interval.value), f"({number(interval.low)}…{number(interval.high)})"
@@ -154,7 +133,7 @@ def signed(value: float, decimals: int = 3) -> str:
 
 def signed_as(value: float, name: str) -> str:
     """A difference in a measure's own unit: points of a percentage, or the plain number."""
-    return signed(100 * value, 1) if name in PERCENTAGES else signed(value)
+    return signed(100 * value, 1) if name in SHARES else signed(value)
 
 
 def percent(value: float) -> str:
