@@ -1,4 +1,4 @@
-"""The documentation says what the program does."""
+"""The documentation is about the program as it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,79 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+import pytest
+
+from pages import (
+    ROOT,
+    options_by_command,
+    pages,
+    pages_by_hand,
+    unknown_names,
+    unknown_options,
+)
+
+LONGEST_LINE = 100
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_lines_are_short(page: Path) -> None:
+    """Tables, pictures and addresses cannot be wrapped; everything else can."""
+    long = [
+        f"{page.name}:{number}: {len(line)} characters"
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1)
+        if len(line) > LONGEST_LINE
+        and not line.lstrip().startswith(("|", "!["))
+        # A line that is one address, or one link, is as long as it has to be.
+        and not re.fullmatch(r"\s*(?:[-*] )?\S*\S{80,}\S*", line)
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize(
+    "page", pages_by_hand(), ids=lambda page: page.relative_to(ROOT).as_posix()
+)
+def test_pages_name_what_exists(page: Path) -> None:
+    assert list(unknown_names(page)) == []
+    assert list(unknown_options(page, options_by_command())) == []
+
+
+def test_a_name_or_an_option_that_does_not_exist_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "`mlsp.nothing.here` and `mlsp.photos.Nothing`, `--no-such-option`\n\n"
+        "```sh\nmlsp score photos --top 3 --no-such-flag  # --in-a-comment\nmlsp nocommand\n```\n\n"
+        "```python\nfrom mlsp.photos import read_photo, Nowhere\n```\n",
+        encoding="utf-8",
+    )
+    assert list(unknown_names(page)) == [
+        "mlsp.nothing.here",
+        "mlsp.photos.Nothing",
+        "mlsp.photos.Nowhere",
+    ]
+    assert list(unknown_options(page, options_by_command())) == [
+        "--no-such-option: --no-such-option",
+        "mlsp score photos --top 3 --no-such-flag : --no-such-flag",
+        "mlsp nocommand: no command nocommand",
+    ]
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # Nothing is loaded from elsewhere: no fonts, scripts, styles or pictures.
+    addresses = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"?https?://[^\s\">]+")
+    loaded = {
+        f"{page.relative_to(tmp_path)}: {address}"
+        for page in tmp_path.rglob("*.html")
+        for address in addresses.findall(page.read_text("utf-8"))
+    }
+    assert loaded == set()
 
 
 def test_cli_page_is_what_the_commands_say() -> None:
@@ -22,10 +94,9 @@ def test_cli_page_is_what_the_commands_say() -> None:
 
 
 def test_links_of_the_documentation_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
-        for page in pages
+        for page in pages()
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
         if not (page.parent / target).exists()
     ]
