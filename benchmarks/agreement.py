@@ -38,7 +38,7 @@ def main() -> None:
     found = []
     for precision in ("float32", "bfloat16"):
         try:
-            scorer = Scorer.load(precision=precision)
+            scorer = Scorer(precision=precision)
         except SettingsError as error:
             print(f"{precision}: {error}")
             continue

@@ -264,7 +264,7 @@ def main() -> None:
         count = make_photos(arguments.sources, photos, arguments.photos)
         node = {"num_cpus": 2, "object_store_memory": 80_000_000}
         cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-        scorer = Scorer.load(workers=THREADS)
+        scorer = Scorer(workers=THREADS)
         plain_seconds(photos, scorer)
         ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
         measures: dict[str, Callable[[], float]] = {

@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with open_caches() as caches:
-        scorer = Scorer.load(cache=caches.scores, feature_cache=caches.features)
+        scorer = Scorer(cache=caches)
         rated = load(scorer, arguments.biq2021, arguments.features)
         found = {"thresholds": thresholds(scorer, rated)}
         found["agreement"] = agreement(scorer, rated)

@@ -38,7 +38,7 @@ def main() -> None:
     for folder in arguments.folders:
         found = sorted(find_photos([folder]))
         photos += [found[i] for i in rng.permutation(len(found))[: arguments.photos]]
-    scorer = Scorer.load()
+    scorer = Scorer()
     explainer = Explainer(scorer)
     explainer.explain(photos[0])
     seconds: list[float] = []

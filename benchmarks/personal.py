@@ -28,7 +28,7 @@ from scipy.io import loadmat
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import RatingsError
 from mlsp.evaluation.metrics import srcc
-from mlsp.features.extractor import Extracted
+from mlsp.features.extractor import PhotoFeatures
 from mlsp.models.heads.ridge import RidgeSettings, fit_ridge
 from mlsp.models.model import load_model
 from mlsp.personal import LinearHead, Taste, TasteSettings, learn_taste, linear_heads
@@ -82,9 +82,11 @@ def read(images: Path, folder: Path) -> Data:
         ]
     given = loadmat(folder / "corrData.mat")["corrData"]
     with open_caches() as caches:
-        scorer = Scorer.load(feature_cache=caches.features)
+        scorer = Scorer(cache=caches)
         found = list(scorer.features([photos[name] for _, name in rows]))
-    features = np.stack([one.features.reshape(-1) for one in found if isinstance(one, Extracted)])
+    features = np.stack(
+        [one.features.reshape(-1) for one in found if isinstance(one, PhotoFeatures)]
+    )
     themes = [name.rstrip("0123456789") for _, name in rows]
     codes = np.unique(themes, return_inverse=True)[1]
     block = np.random.default_rng(0).permutation(codes.max() + 1)[codes] % BLOCKS

@@ -42,7 +42,7 @@ def scorer_at(longest_side: int | None) -> Scorer:
     model = replace(model, feature_spec=replace(model.feature_spec, longest_side=longest_side))
     engine = open_engine(model.backbone, model.feature_spec)
     heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
-    return Scorer(model, engine, heads, workers=1)
+    return Scorer.of(model, engine, heads, workers=1)
 
 
 def large_photos(folder: Path) -> Iterable[np.ndarray]:
@@ -65,7 +65,7 @@ def compare_halves(folder: Path, most: int) -> list[Row]:
             break
         half = reduce_pixels(pixels, max(pixels.shape[:2]) // 2)
         for side, scorer in scorers.items():
-            both = [scorer.score_array(pixels), scorer.score_array(half)]
+            both = [scorer.score_one(pixels).scores, scorer.score_one(half).scores]
             found[side].append([s.percentile for scores in both for s in scores.values()])
     rows: list[Row] = []
     for side, values in found.items():
@@ -94,7 +94,7 @@ def compare_with_people(folder: Path) -> list[Row]:
         values = []
         for rating in table:
             pixels = reduce_pixels(read_photo(rating.photo).pixels, side)
-            values.append(scorer.score_array(pixels)["quality"].value)
+            values.append(scorer.score_one(pixels).scores["quality"].value)
         agreement = srcc(values, [rating.mos for rating in table])
         rows.append(
             {

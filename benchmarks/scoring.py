@@ -83,7 +83,7 @@ def many_sizes(photos: list[Path], folder: Path) -> list[Path]:
 def memory_over(photos: list[Path], count: int) -> Iterator[tuple[int, float]]:
     """Resident memory in MB after each twentieth of `count` photos."""
     page = os.sysconf("SC_PAGE_SIZE")
-    scorer = Scorer.load()
+    scorer = Scorer()
     for number, result in enumerate(scorer.score(islice(cycle(photos), count)), 1):
         if isinstance(result, ScoreFailure):
             raise SystemExit(f"{result.source}: {result.error}")
@@ -99,7 +99,7 @@ def peak_of_a_large_photo(folder: Path) -> float:
     Image.fromarray(tile).resize((8660, 5773), Image.Resampling.BICUBIC).save(file, quality=90)
     code = (
         "import sys; from pathlib import Path; from mlsp.scoring.scorer import Scorer;"
-        " list(Scorer.load().score([Path(sys.argv[1])]));"
+        " list(Scorer().score([Path(sys.argv[1])]));"
         " print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
     )
     done = subprocess.run(
@@ -112,7 +112,7 @@ def compare(models: list[str], sources: list[Path]) -> None:
     """Print photos/s of models from file to scores, medians of rounds in which they take turns."""
     with tempfile.TemporaryDirectory() as name:
         photos = prepare(sources, Path(name), 300)
-        scorers = {model: Scorer.load(model) for model in models}
+        scorers = {model: Scorer(model) for model in models}
         rates: dict[str, list[float]] = {model: [] for model in models}
         for round_number in range(ROUNDS + 1):
             for model, scorer in scorers.items():
@@ -143,7 +143,7 @@ def main() -> None:
         folder = Path(name)
         photos = prepare(arguments.sources, folder, 300)
         decode = DecodeSettings(longest_side=model.feature_spec.longest_side)
-        scorer = Scorer.load()
+        scorer = Scorer()
         engine = open_engine(model.backbone, model.feature_spec)
         pixels = [read_photo(photo, settings=decode).pixels[None] for photo in photos[:50]]
 

@@ -252,7 +252,7 @@ def main() -> None:
         raise SystemExit("needs wrk: install the package wrk")
     photos = [path for path, _ in zip(find_photos([settings.folder]), range(PHOTOS), strict=False)]
     contents = [photo.read_bytes() for photo in photos]
-    scorer = Scorer.load()
+    scorer = Scorer()
     found: dict[str, Any] = {
         "cores": usable_cores(),
         "batch_wait_ms": settings.batch_wait_ms,

@@ -25,7 +25,7 @@ PICTURE = ROOT / "docs" / "score.svg"
 def main() -> None:
     """Score the examples and draw the table."""
     os.chdir(ROOT)
-    scorer = Scorer.load()
+    scorer = Scorer()
     scored = [
         result
         for result in scorer.score(find_photos([Path("examples")]))

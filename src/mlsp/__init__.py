@@ -5,70 +5,116 @@ are pooled, and a shallow head learns people's mean rating from them.
 
     photo ─ decode ─ views ─ backbone ─ levels ─ pool ─ features ─ head ─ score ─ report
 
-    photos                   file or bytes -> Photo (upright, sRGB, 8 bits)
-    views                    what of a photo the network sees
-    backbones, weights       the networks and their trained weights
-    engines                  what runs a network: photos -> features
-    features, feature_store  features of many photos, and on disk
-    heads, export            features -> score; torch -> ONNX
-    model                    a model on disk
-    scoring                  Scorer: the path every user takes
-    reports, cli             tables, files, commands
-
 Score photos:
 
-    from pathlib import Path
-    from mlsp import Scorer
+    import mlsp
 
-    scorer = Scorer.load()
-    for result in scorer.score(Path("photos").iterdir()):
-        print(result)
+    scorer = mlsp.Scorer("default")
+    for result in scorer.score(["a.jpg", "b.jpg"]):
+        print(result.scores["quality"].percentile if result.ok else result.error)
+
+The names in `__all__` are the public API; everything else is internal. They are loaded when they are first used, so that
+`import mlsp` takes no time and needs none of the extras.
 """
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
+from mlsp.base import errors
 from mlsp.base.errors import (
+    EngineError,
     FeatureStoreError,
+    FeatureValueError,
     MissingExtraError,
     MlspError,
     ModelError,
     PhotoError,
     PhotoTooLargeError,
+    PhotoTooSmallError,
     RatingsError,
     SettingsError,
+    SidecarError,
     UnreadablePhotoError,
     UnsupportedPhotoError,
     WeightsError,
 )
-from mlsp.base.results import ScoreFailure
-from mlsp.models.model import Model, load_model
-from mlsp.photos import DecodeSettings, Photo, find_photos, read_photo
-from mlsp.scoring.cache import ScoreCache, default_cache_path
-from mlsp.scoring.results import Score, ScoreResult
-from mlsp.scoring.scorer import Scorer
+
+if TYPE_CHECKING:
+    from mlsp.base.results import ScoreFailure
+    from mlsp.features.extractor import FeatureExtractor, PhotoFeatures
+    from mlsp.features.store.store import FeatureStore
+    from mlsp.models import heads
+    from mlsp.models.model import list_models
+    from mlsp.photos import find_photos
+    from mlsp.ratings.datasets.registry import load_ratings
+    from mlsp.ratings.splits import split_ratings
+    from mlsp.scoring.results import Score, ScoreResult
+    from mlsp.scoring.scorer import Scorer
+
+    __version__: str
 
 __all__ = [
-    "DecodeSettings",
+    "EngineError",
+    "FeatureExtractor",
+    "FeatureStore",
     "FeatureStoreError",
+    "FeatureValueError",
     "MissingExtraError",
     "MlspError",
-    "Model",
     "ModelError",
-    "Photo",
     "PhotoError",
+    "PhotoFeatures",
     "PhotoTooLargeError",
+    "PhotoTooSmallError",
     "RatingsError",
     "Score",
-    "ScoreCache",
     "ScoreFailure",
     "ScoreResult",
     "Scorer",
     "SettingsError",
+    "SidecarError",
     "UnreadablePhotoError",
     "UnsupportedPhotoError",
     "WeightsError",
-    "default_cache_path",
+    "__version__",
+    "errors",
     "find_photos",
-    "load_model",
-    "read_photo",
+    "heads",
+    "list_models",
+    "load_ratings",
+    "split_ratings",
 ]
+
+# Module of each name that is loaded when it is first used.
+_MODULES = {
+    "FeatureExtractor": "mlsp.features.extractor",
+    "FeatureStore": "mlsp.features.store.store",
+    "PhotoFeatures": "mlsp.features.extractor",
+    "Score": "mlsp.scoring.results",
+    "ScoreFailure": "mlsp.base.results",
+    "ScoreResult": "mlsp.scoring.results",
+    "Scorer": "mlsp.scoring.scorer",
+    "find_photos": "mlsp.photos",
+    "list_models": "mlsp.models.model",
+    "load_ratings": "mlsp.ratings.datasets.registry",
+    "split_ratings": "mlsp.ratings.splits",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            value = importlib.import_module("importlib.metadata").version("mlsp")
+        elif name == "heads":
+            value = importlib.import_module("mlsp.models.heads")
+        elif name in _MODULES:
+            value = getattr(importlib.import_module(_MODULES[name]), name)
+        else:
+            raise AttributeError(f"module 'mlsp' has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return __all__

@@ -21,7 +21,7 @@ from mlsp.bulk.ray_cluster import RaySettings, connected
 from mlsp.bulk.ray_extraction import check_versions, encode_photo
 from mlsp.features.extraction.plan import NetworkPlan, plan_network
 from mlsp.features.extraction.settings import NetworkSettings
-from mlsp.features.extractor import EncodedPhoto, Extracted
+from mlsp.features.extractor import EncodedPhoto, PhotoFeatures
 from mlsp.features.opening import RunnableBackbone
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import FeatureSpec, Grid
@@ -41,9 +41,9 @@ def message(error: type[MlspError], function: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-def extracted(scale: float = 1) -> Extracted:
+def extracted(scale: float = 1) -> PhotoFeatures:
     features = np.random.default_rng(0).normal(0, scale, (8, 5, 5, 5)).astype(np.float32)
-    return Extracted(PHOTO.path, features, 40, 30, "ab" * 32)
+    return PhotoFeatures(PHOTO.path, features, 40, 30, "ab" * 32)
 
 
 @pytest.mark.parametrize(

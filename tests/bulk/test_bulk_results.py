@@ -88,7 +88,7 @@ def test_rows_are_what_the_scorer_says(
 ) -> None:
     scored = {
         str(result.source): result
-        for result in Scorer.load(workers=2).score(sorted(photos.rglob("*.jpg")))
+        for result in Scorer(workers=2).score(sorted(photos.rglob("*.jpg")))
     }
     assert undisturbed.keys() == scored.keys()
     for name, row in undisturbed.items():
@@ -141,9 +141,9 @@ def test_photos_of_a_shard_fill_the_batches_of_a_scorer(tmp_path: Path) -> None:
     model = load_model()
     engine = SlowEngine(model.feature_spec)
     heads = [FirstFeature() for _ in model.heads]
-    scorer = Scorer(model, engine, heads, workers=1).in_batches(BatchSettings(4), streams=1)
-    assert isinstance(scorer._engine, BatchingEngine)
-    engine.joined = scorer._engine
+    scorer = Scorer.of(model, engine, heads, workers=1).in_batches(BatchSettings(4), streams=1)
+    assert isinstance(scorer._extractor.engine, BatchingEngine)
+    engine.joined = scorer._extractor.engine
     spec = SourceSpec((str(write_photos(tmp_path / "photos", 9)[0].parent),))
     job = prepare(BulkSettings(spec, str(tmp_path / "scores")))
     (shard,) = job.shards_to_do()
@@ -284,7 +284,7 @@ def test_a_shard_that_cannot_be_read_does_not_stop_the_others(
     # The list is already made of it when its photos cannot be read.
     shards = list(job.shards_to_do())
     (tmp_path / "1.tar").rename(tmp_path / "away.tar")
-    scorer = Scorer.load(workers=1)
+    scorer = Scorer(workers=1)
     reports += [score_and_write(scorer, job.source, job.dataset, shard) for shard in shards[1:]]
     assert [report.error for report in reports] == [
         None,

@@ -329,7 +329,7 @@ def test_stars_of_sidecars_and_inside_photos(photos: Path, tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    return Scorer.load()
+    return Scorer()
 
 
 def sha256(path: Path) -> str:

@@ -59,7 +59,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> list[Shot]:
             save(make(image), files[-1], NOON + timedelta(seconds=12 * place + 2 * number))
     broken = folder / "broken.jpg"
     broken.write_bytes(b"no photo")
-    *found, last = take_shots(Scorer.load(), [*files, broken])
+    *found, last = take_shots(Scorer(), [*files, broken])
     assert isinstance(last, ScoreFailure)
     assert last.source == broken
     assert all(isinstance(shot, Shot) for shot in found)

@@ -40,7 +40,7 @@ class ColourHead:
 
 def colour_scorer() -> Scorer:
     model = load_model()
-    return Scorer(
+    return Scorer.of(
         model, ConstantEngine(model.feature_spec), [ColourHead(0), ColourHead(2)], workers=2
     )
 

@@ -76,7 +76,7 @@ def test_photos_give_scores_and_votes(graph: Path, tmp_path: Path) -> None:
     default = load_model()
     record = replace(default.heads[0], name="score", file=graph.name, lowest=1, highest=4)
     model = replace(default, folder=graph.parent, heads=(record,))
-    scorer = Scorer(model, ConstantEngine(model.feature_spec), [OpenVinoHead(graph)], workers=2)
+    scorer = Scorer.of(model, ConstantEngine(model.feature_spec), [OpenVinoHead(graph)], workers=2)
     table = voted_table(4)
     table = replace(
         table,

@@ -160,7 +160,7 @@ def model(networks: dict[int, Path], tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="module")
 def default() -> Explainer:
-    return Explainer(Scorer.load())
+    return Explainer(Scorer())
 
 
 @pytest.fixture(scope="module")
@@ -431,7 +431,7 @@ def test_occlusion_finds_what_the_score_depends_on(
     Image.fromarray(pixels).save(tmp_path / "red.png")
     red = np.zeros((1, 1, CHANNELS))
     red[..., 0] = 1
-    scorer = Scorer.load(model(red))
+    scorer = Scorer(model(red))
     check = check_by_occlusion(scorer, explain(scorer, tmp_path / "red.png"))["taste"]
     assert check.effect.shape == (7, 7)
     for effect in (*check.effects.values(), check.expected):
@@ -628,7 +628,7 @@ def test_explained_files_in_order_failures_as_values(
     model: Callable[..., Path], tmp_path: Path
 ) -> None:
     good = noise(tmp_path / "good.png")
-    explainer = Explainer(Scorer.load(model(weights(1))))
+    explainer = Explainer(Scorer(model(weights(1))))
     explained, failed = explain_files(
         explainer, [good, tmp_path / "gone.png"], tmp_path / "out", with_check=True
     )

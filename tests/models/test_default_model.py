@@ -80,7 +80,7 @@ def test_agrees_with_people_on_photos_it_has_not_learned_from(
     folder = reference_data / "data" / "biq2021"
     with (folder / "ratings.csv").open(encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
-    results = Scorer.load(embedded, precision=precision).score(
+    results = Scorer(embedded, precision=precision).score(
         folder / "images" / row["image"] for row in rows
     )
     values = [
@@ -95,7 +95,7 @@ def test_percentiles_of_unseen_photos_are_spread_evenly(reference_data: Path) ->
         rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
     # The sample has as many photos of each subset; the model learned from all, two thirds of which are of the third.
     third = [row for row in rows if row["subset"] == "ss03"]
-    results = Scorer.load().score(folder / "images" / row["image"] for row in third)
+    results = Scorer().score(folder / "images" / row["image"] for row in third)
     percentiles = [
         result.scores["quality"].percentile for result in results if isinstance(result, ScoreResult)
     ]

@@ -183,7 +183,7 @@ def test_a_model_without_a_network(tmp_path: Path) -> None:
         " or make the model again with --weights FILE, the weights of tiny"
     )
     with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
-        Scorer.load(model.folder)
+        Scorer(model.folder)
     card = printed(model)
     assert "The network is not in the model: it reads stored features, by `mlsp predict`" in card
     assert "Agreement with people: not measured" in card
@@ -212,11 +212,11 @@ def mlsp(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_overall_is_then_the_place_on_the_scale(without_percentiles: Path) -> None:
-    scorer = Scorer.load(without_percentiles, precision="float32")
+    scorer = Scorer(without_percentiles, precision="float32")
     pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
-    (score,) = scorer.score_array(pixels).values()
+    (score,) = scorer.score_one(pixels).scores.values()
     assert math.isnan(score.percentile)
-    assert score.place == pytest.approx((score.value - 1) / 9 * 100)
+    assert score.position == pytest.approx((score.value - 1) / 9 * 100)
 
 
 @pytest.mark.parametrize("sort", ["overall", "taste", "taste_percentile"])

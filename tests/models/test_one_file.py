@@ -50,12 +50,12 @@ def runtime(exported: Path) -> OnnxRuntime:
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    return Scorer.load(precision="float32", workers=1)
+    return Scorer(precision="float32", workers=1)
 
 
 def outputs(scorer: Scorer, pixels: np.ndarray) -> dict[str, float]:
     values: dict[str, float] = {}
-    for name, score in scorer.score_array(pixels).items():
+    for name, score in scorer.score_one(pixels).scores.items():
         values |= {name: score.value, f"{name}_percentile": score.percentile}
     return values
 
@@ -104,7 +104,7 @@ def test_views_are_cut_and_averaged(scorer: Scorer, tmp_path: Path) -> None:
         other = replace(model, feature_spec=replace(model.feature_spec, views=views))
         engine = open_engine(model.backbone, other.feature_spec, device="cpu", precision="float32")
         heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
-        itself = Scorer(other, engine, heads, workers=1)
+        itself = Scorer.of(other, engine, heads, workers=1)
         file = tmp_path / f"{views}.onnx"
         onnx.save(one_file_graph(other), file)
         pixels = noise(301, 203)

@@ -526,7 +526,7 @@ def test_a_taste_becomes_an_ordinary_model(
         "model.json",
         "taste.onnx",
     ]
-    scorer = Scorer.load(model.folder)
+    scorer = Scorer(model.folder)
     (extracted,) = scorer.features([examples / "rocket.jpg"])
     (scored,) = scorer.score([examples / "rocket.jpg"])
     assert isinstance(scored, ScoreResult)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from children import start_child
+from first_edition import first_edition_file
 from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.personal.user_ratings import KEPT_CHANGES, Change, UserRatings, default_user_ratings_path
 
@@ -284,3 +285,15 @@ def test_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MLSP_RATINGS")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert default_user_ratings_path().name == "ratings.sqlite"
+
+
+def test_ratings_of_the_first_edition_are_read_and_undone(tmp_path: Path) -> None:
+    with UserRatings.open(first_edition_file("ratings.sqlite", tmp_path)) as ratings:
+        assert [(one.photo, one.stars, one.flag) for one in ratings.ratings()] == [
+            ("/photos/one.jpg", 4, None),
+            ("/photos/two.jpg", None, "reject"),
+        ]
+        (comparison,) = ratings.comparisons()
+        assert (comparison.better, comparison.worse) == ("/photos/one.jpg", "/photos/two.jpg")
+        assert ratings.undo() is not None
+        assert ratings.comparisons() == []

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from children import start_child
+from first_edition import first_edition_file
 from mlsp.scoring.cache import (
     CachedFeatures,
     CachedScores,
@@ -568,5 +569,19 @@ def test_both_caches_are_opened_in_the_users_folder(
         caches.scores.put(sha256(1), KEY, SCORES)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["features.sqlite", "scores.sqlite"]
     assert default_feature_cache_path() == tmp_path / "features.sqlite"
-    with open_caches(remember=False) as caches:
+    with open_caches(enabled=False) as caches:
         assert caches.scores.get(sha256(1), KEY) is None
+
+
+def test_caches_of_the_first_edition_are_read(tmp_path: Path) -> None:
+    one, two = (hashlib.sha256(content).hexdigest() for content in (b"one", b"two"))
+    with ScoreCache.open(first_edition_file("scores.sqlite", tmp_path)) as scores:
+        assert scores.get(one, "model a") == CachedScores(
+            {"quality": 0.5, "beauty": 4.25}, 640, 480
+        )
+        assert scores.get(two, "model a") == CachedScores({"quality": 0.1, "beauty": 2.0}, 30, 50)
+    with FeatureCache.open(first_edition_file("features.sqlite", tmp_path)) as features:
+        found = features.get(one, "network")
+    assert found is not None
+    assert (found.width, found.height) == (640, 480)
+    np.testing.assert_array_equal(found.values, np.arange(6).reshape(1, 1, 1, 6))

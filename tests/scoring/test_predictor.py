@@ -19,7 +19,7 @@ from mlsp.backbones import Level, backbone
 from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import open_engine
-from mlsp.features.extractor import Extracted, extract_features
+from mlsp.features.extractor import FeatureExtractor, PhotoFeatures
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
@@ -315,8 +315,8 @@ def test_stored_features_get_the_scores_of_their_photos(tmp_path: Path, examples
     channels = tuple(level.channels for level in backbone(default.feature_spec.backbone).levels)
     layout = StoreLayout(default.feature_spec, channels, (1,))
     with FeatureStore.create(tmp_path / "f.h5", layout, [path.name for path in photos]) as opened:
-        for index, result in enumerate(extract_features(engine, photos, workers=1)):
-            assert isinstance(result, Extracted)
+        for index, result in enumerate(FeatureExtractor.of(engine, workers=1).extract(photos)):
+            assert isinstance(result, PhotoFeatures)
             opened.write(
                 index,
                 {1: result.features},
@@ -326,7 +326,7 @@ def test_stored_features_get_the_scores_of_their_photos(tmp_path: Path, examples
             )
     with FeaturePredictor("default", tmp_path / "f.h5") as predictor:
         predicted = list(predictor.results())
-    scored = list(Scorer.load(precision="float32").score(photos))
+    scored = list(Scorer(precision="float32").score(photos))
     for ours, theirs in zip(predicted, scored, strict=True):
         assert isinstance(ours, Predicted)
         assert isinstance(theirs, ScoreResult)

@@ -35,7 +35,7 @@ def write_model(folder: Path, middle: float) -> None:
 
 
 def scorer(folder: Path) -> Scorer:
-    return Scorer(load_model(folder), RednessEngine(), [RednessHead()], workers=1)
+    return Scorer.of(load_model(folder), RednessEngine(), [RednessHead()], workers=1)
 
 
 until = partial(waiting.until, seconds=20, pause=0.005)

@@ -52,7 +52,7 @@ TOKEN = "a secret of the tests"  # noqa: S105 - guards nothing
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    return Scorer.load(workers=2)
+    return Scorer(workers=2)
 
 
 class GatedEngine:
@@ -178,7 +178,7 @@ def png(width: int, height: int) -> bytes:
         (b"", 400, "no_photo", "the request has no body: send a photo's file"),
         (b"GIF but not", 415, "unsupported_photo", "it is not in a format that is read"),
         (b"\x89PNG\r\n\x1a\n", 422, "unreadable_photo", "damaged or truncated PNG"),
-        (png(20, 20), 422, "photo_too_small", "too small to be judged: 20 × 20 pixels"),
+        (png(20, 20), 422, "photo_too_small", "20 × 20 pixels"),
         (png(20_000, 20_000), 413, "too_many_pixels", "20000 × 20000 = 400,000,000 pixels"),
         (
             bytes(2_000_001),
@@ -346,7 +346,7 @@ def test_in_batches_scores_are_those_of_a_photo_alone(
 def test_a_caller_that_leaves_a_batch_harms_no_other(scorer: Scorer, examples: Path) -> None:
     content = (examples / "clock_motion.png").read_bytes()
     engine = GatedEngine(scorer)
-    gated = Scorer(scorer.model, engine, [FirstFeature()] * 2, workers=1)
+    gated = Scorer.of(scorer.model, engine, [FirstFeature()] * 2, workers=1)
     with (
         serving(gated, workers=1, batch_photos=4, batch_wait_ms=2000) as (address, service),
         ThreadPoolExecutor(4) as pool,
@@ -373,10 +373,10 @@ def test_a_caller_that_leaves_a_batch_harms_no_other(scorer: Scorer, examples: P
 def test_batches_of_a_cuda_device_stay_or_are_replaced(
     scorer: Scorer, examples: Path, chosen: dict[str, Any], threads: int, joined: int
 ) -> None:
-    """By the embedded model's engine, joined as `Scorer.load` joins it there."""
+    """By the embedded model's engine, joined as `Scorer` joins it there."""
     content = (examples / "clock_motion.png").read_bytes()
     engine = GatedEngine(scorer)
-    gated = Scorer(scorer.model, engine, [FirstFeature()] * 2, workers=2)
+    gated = Scorer.of(scorer.model, engine, [FirstFeature()] * 2, workers=2)
     gated = gated.in_batches(CUDA_BATCH, streams=1)
     with serving(gated, **chosen) as (address, service), ThreadPoolExecutor(5) as pool:
         inner: Any = service._queue
@@ -388,7 +388,7 @@ def test_batches_of_a_cuda_device_stay_or_are_replaced(
         answers += [
             pool.submit(httpx.post, f"{address}/v1/scores", content=content) for _ in range(4)
         ]
-        until(lambda: len(inner._scorer._engine._waiting) == 4)
+        until(lambda: len(inner._scorer._extractor.engine._waiting) == 4)
         engine.gate.set()
         assert [answer.result().status_code for answer in answers] == [200] * 5
         lines = httpx.get(f"{address}/metrics").text.splitlines()

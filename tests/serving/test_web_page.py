@@ -95,7 +95,7 @@ def collection(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    return Scorer.load("default", workers=2)
+    return Scorer("default", workers=2)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def served(
     found = Served(
         collection,
         tmp_path_factory.mktemp("ratings") / "ratings.sqlite",
-        lambda model: scorer if model == "default" else Scorer.load(model),
+        lambda model: scorer if model == "default" else Scorer(model),
     )
     assert found.desk.scoring.wait(60)
     yield found
@@ -514,7 +514,7 @@ def test_learn_and_install(
         Served(
             folder,
             tmp_path / "ratings.sqlite",
-            lambda model: scorer if model == "default" else Scorer.load(model),
+            lambda model: scorer if model == "default" else Scorer(model),
         )
     )
     assert served.desk.scoring.wait(60)

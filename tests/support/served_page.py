@@ -58,7 +58,7 @@ def fake_scorer(model: Path | str = "default") -> Scorer:
         RednessHead() if model == "default" else OpenVinoHead(record.folder / head.file)
         for head in record.heads
     ]
-    return Scorer(record, RednessEngine(), heads, workers=2)
+    return Scorer.of(record, RednessEngine(), heads, workers=2)
 
 
 @dataclass

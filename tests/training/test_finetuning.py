@@ -25,7 +25,7 @@ from mlsp.base.errors import MlspError, RatingsError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.cli import app
 from mlsp.features.engines.torch_engine import TorchEngine
-from mlsp.features.extractor import extract_features
+from mlsp.features.extractor import FeatureExtractor
 from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
@@ -296,7 +296,7 @@ def test_the_model_scores_without_torch_as_torch_does(finetuned: Finetuned, tmp_
     assert model.feature_spec.weights_sha256 != weights_digest(tiny())
     rows = [int(row) for row in finetuned.split.test]
     photos = [finetuned.reader.table.photos[row] for row in rows]
-    scored = list(Scorer.load(tmp_path / "model", precision="float32").score(photos))
+    scored = list(Scorer(tmp_path / "model", precision="float32").score(photos))
     test = finetuned.measure().test
     assert test is not None
     values = [one.scores["score"].value for one in scored if isinstance(one, ScoreResult)]
@@ -413,7 +413,7 @@ def trained_head(table: RatingTable, folder: Path) -> TrainedHead:
     with FeatureStore.create(
         folder / "f.h5", StoreLayout(feature_spec, (8, 12), (1,), dtype="float32"), table.photo_ids
     ) as store:
-        for row, found in enumerate(extract_features(engine, table.photos, workers=1)):
+        for row, found in enumerate(FeatureExtractor.of(engine, workers=1).extract(table.photos)):
             if isinstance(found, ScoreFailure):
                 store.write_failure(row, str(found.error))
             else:
@@ -539,7 +539,7 @@ def test_the_command_makes_a_model(examples: Path, tmp_path: Path) -> None:
     assert f"{tmp_path}/gone.png: there is no such file" in done.output
     assert "epoch 1: learning rate 0.0001, " in done.output
     assert "on 3 test photos of ratings" in done.output
-    (scored,) = Scorer.load(tmp_path / "model").score([tmp_path / "3.png"])
+    (scored,) = Scorer(tmp_path / "model").score([tmp_path / "3.png"])
     assert isinstance(scored, ScoreResult)
     assert 0 <= scored.scores["score"].value <= 4
     assert (tmp_path / "model.run" / "log.csv").exists()

@@ -32,13 +32,13 @@ from mlsp.base.errors import (
 from mlsp.base.results import ScoreFailure
 from mlsp.bulk.ray_cluster import LOCAL, RaySettings
 from mlsp.bulk.ray_pool import PoolJob, run_pool
-from mlsp.features.engines.decode_limiter import DecodeLimiter
 from mlsp.features.extraction.plan import NetworkPlan
-from mlsp.features.extraction.run import ExtractionNetwork, ExtractionRun, by_grid
-from mlsp.features.extractor import EncodedPhoto, Extracted, extract_photo
+from mlsp.features.extraction.run import ExtractionRun, by_grid
+from mlsp.features.extractor import EncodedPhoto, FeatureExtractor, PhotoFeatures
 from mlsp.features.store.codec import encode_grids
 from mlsp.features.store.schema import StoreLayout
 from mlsp.photos import DecodeSettings
+from mlsp.photos.crops import min_photo_side
 from mlsp.photos.listing import NamedPhoto
 
 # What of features is sent at a time. More would save little, and is in memory several times a worker.
@@ -94,7 +94,7 @@ class _Order:
         file_sha256: that it must have on arrival.
         versions: of the packages on which features depend.
         host: which has them.
-        decode: how photos are read.
+        max_pixels: photos with more are refused before they are decoded.
         streams: photos computed at the same time, a core each.
     """
 
@@ -103,7 +103,7 @@ class _Order:
     file_sha256: str
     versions: dict[str, str]
     host: str
-    decode: DecodeSettings
+    max_pixels: int
     streams: int
 
 
@@ -112,7 +112,7 @@ class _PhotoWorker:
 
     def __init__(self, order: _Order) -> None:
         self._order = order
-        self._network: ExtractionNetwork | None = None
+        self._extractor: FeatureExtractor | None = None
 
     def prepare(self) -> None:
         """Open the network."""
@@ -127,21 +127,28 @@ class _PhotoWorker:
                     raise SettingsError(
                         f"the network arrived with SHA-256 {found}, expected {order.file_sha256}: try again"
                     )
-                network = replace(order.plan.network, file=file)
-                self._network = replace(order.plan, network=network).open(streams=order.streams)
+                plan = replace(order.plan, network=replace(order.plan.network, file=file))
+                network = plan.open(streams=order.streams)
         except MissingExtraError as error:
             # Its class cannot be pickled; and it is missing on that machine, which may be another.
             raise SettingsError(f"on {socket.gethostname()}: {error}") from None
         # As for a process of its own: one more than the cores, so that one decodes while the others compute.
-        self._places = DecodeLimiter(self._network.engine, order.streams + 1)
-        self._threads = ThreadPoolExecutor(self._places.threads, thread_name_prefix="mlsp")
+        self._extractor = FeatureExtractor.of(
+            network.engine,
+            min_side=min_photo_side(network.smallest_side, network.engine.feature_spec.views),
+            workers=order.streams + 1,
+            max_pixels=order.max_pixels,
+        )
+        self._threads = ThreadPoolExecutor(
+            self._extractor.limiter.threads, thread_name_prefix="mlsp"
+        )
 
     def work(self, task: _Piece) -> _PieceReport:
         """Compute the features of a piece."""
-        network = self._network
-        if network is None:
+        extractor = self._extractor
+        if extractor is None:
             raise SettingsError("the worker has no network yet")
-        results = tuple(self._threads.map(partial(self._extract, network), task.photos))
+        results = tuple(self._threads.map(partial(self._extract, extractor), task.photos))
         unseen = frozenset(
             number
             for number, result in enumerate(results)
@@ -150,16 +157,9 @@ class _PhotoWorker:
         return _PieceReport(task.rows, results, unseen, socket.gethostname())
 
     def _extract(
-        self, network: ExtractionNetwork, photo: NamedPhoto
+        self, extractor: FeatureExtractor, photo: NamedPhoto
     ) -> EncodedPhoto | ScoreFailure:
-        result = extract_photo(
-            network.engine,
-            photo.path,
-            decode=self._order.decode,
-            smallest_side=network.smallest_side,
-            places=self._places,
-        )
-        return encode_photo(result, photo, network.layout)
+        return encode_photo(extractor.extract_one(photo.path), photo, self._order.plan.layout)
 
 
 class RayExtraction(ExtractionRun):
@@ -191,10 +191,7 @@ class RayExtraction(ExtractionRun):
         retry_failed: bool = False,
         max_pixels: int | None = None,
     ) -> None:
-        feature_spec = plan.layout.feature_spec
-        self._decode = DecodeSettings.of(
-            feature_spec.longest_side, max_pixels, resize=feature_spec.resize
-        )
+        self._max_pixels = DecodeSettings.of(None, max_pixels).max_pixels
         self._plan = plan
         self._settings = replace(settings, gpus_per_worker=int(plan.network.device == "cuda"))
         self._lost: list[tuple[NamedPhoto, str]] = []
@@ -294,13 +291,13 @@ class RayExtraction(ExtractionRun):
             hashlib.sha256(content.data).hexdigest(),
             self._plan.network.versions(),
             socket.gethostname(),
-            self._decode,
+            self._max_pixels,
             self._settings.cpus_per_worker,
         )
 
 
 def encode_photo(
-    result: Extracted | ScoreFailure, photo: NamedPhoto, layout: StoreLayout
+    result: PhotoFeatures | ScoreFailure, photo: NamedPhoto, layout: StoreLayout
 ) -> EncodedPhoto | ScoreFailure:
     """Bring a photo's features into the form in which its file keeps them.
 

@@ -17,7 +17,7 @@ Cell: TypeAlias = str | float | int | None
 
 @dataclass(frozen=True, slots=True)
 class ScorerSettings:
-    """What `Scorer.load` takes, to be sent to other machines.
+    """What `Scorer` takes, to be sent to other machines.
 
     Attributes:
         model: name of an installed model, or a folder.
@@ -40,7 +40,7 @@ class ScorerSettings:
             ModelError: the model is missing or damaged.
             SettingsError: an argument is unknown or out of range.
         """
-        return Scorer.load(
+        return Scorer(
             self.model,
             device=self.device,
             precision=self.precision,
@@ -108,4 +108,4 @@ def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[Resul
         scores = tuple((score.value, score.percentile) for score in result.scores.values())
         return ResultRow(photo.id, scores, result.overall, result.width, result.height, None)
 
-    return scorer.places.map(row, source.read(shard))
+    return scorer.limiter.map(row, source.read(shard))

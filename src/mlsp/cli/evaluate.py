@@ -188,7 +188,7 @@ def evaluate(
     part, rated = choose_split(
         load_ratings(ratings, photos=photos, lowest=lowest, highest=highest), split
     )
-    with open_caches(remember=use_cache) as caches:
+    with open_caches(enabled=use_cache) as caches:
         scoring = ScoringSettings(precision, workers, round(max_megapixels * 1e6), caches)
         sources = [open_source(model, head=head, scores=predictions, settings=scoring)]
         if against is not None:

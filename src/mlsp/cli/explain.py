@@ -80,10 +80,8 @@ def explain(
         raise typer.Exit(2)
     done: list[Path] = []
     failed = 0
-    with open_caches(remember=use_cache) as caches:
-        scorer = Scorer.load(
-            model, feature_cache=caches.features, max_pixels=round(max_megapixels * 1e6)
-        )
+    with open_caches(enabled=use_cache) as caches:
+        scorer = Scorer(model, cache=caches, max_pixels=round(max_megapixels * 1e6))
         results = explain_files(Explainer(scorer, heads=head), photos, output, with_check=check)
         with RunProgress(
             len(photos), done_word="explained", quiet=quiet, goes_on=False

@@ -87,11 +87,11 @@ def learn(
         said += read_judgements(ratings or default_user_ratings_path(), photos=photos)
     if from_xmp:
         said += read_sidecar_judgements(from_xmp)
-    with open_caches(remember=use_cache) as caches:
-        scorer = Scorer.load(
+    with open_caches(enabled=use_cache) as caches:
+        scorer = Scorer(
             model,
             workers=workers,
-            feature_cache=caches.features,
+            cache=caches,
             max_pixels=round(max_megapixels * 1e6),
         )
         with RunProgress(

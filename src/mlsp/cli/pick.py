@@ -127,12 +127,11 @@ def pick(
         where = ", ".join(printable(str(path)) for path in paths)
         typer.echo(f"mlsp: no photos found in {where}", err=True)
         raise typer.Exit(2)
-    with open_caches(remember=use_cache) as caches:
-        scorer = Scorer.load(
+    with open_caches(enabled=use_cache) as caches:
+        scorer = Scorer(
             model,
             workers=workers,
-            cache=caches.scores,
-            feature_cache=caches.features,
+            cache=caches,
             max_pixels=round(max_megapixels * 1e6),
         )
         heads = tuple(head.name for head in scorer.model.heads)

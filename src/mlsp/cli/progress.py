@@ -18,7 +18,7 @@ from mlsp.base.text import printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from mlsp.features.extractor import EncodedPhoto, Extracted
+    from mlsp.features.extractor import EncodedPhoto, PhotoFeatures
     from mlsp.scoring.predictor import Predicted
     from mlsp.scoring.results import ScoreResult
 
@@ -83,7 +83,7 @@ class RunProgress:
             )
 
     def advance(
-        self, result: ScoreResult | Extracted | EncodedPhoto | Predicted | ScoreFailure
+        self, result: ScoreResult | PhotoFeatures | EncodedPhoto | Predicted | ScoreFailure
     ) -> None:
         """Count a result, and name it if it failed."""
         self._done += 1

@@ -149,14 +149,13 @@ def score(
         raise typer.Exit(2)
     scored: list[ScoreResult] = []
     failed: list[ScoreFailure] = []
-    with open_caches(remember=use_cache) as caches:
-        scorer = Scorer.load(
+    with open_caches(enabled=use_cache) as caches:
+        scorer = Scorer(
             model,
             device=device,
             precision=precision,
             workers=workers,
-            cache=caches.scores,
-            feature_cache=caches.features,
+            cache=caches,
             max_pixels=max_pixels,
         )
         heads = tuple(head.name for head in scorer.model.heads)

@@ -80,15 +80,14 @@ def serve(
         raise typer.Exit(2)
     with (
         UserRatings.open(ratings or default_user_ratings_path()) as kept,
-        open_caches(remember=use_cache) as caches,
+        open_caches(enabled=use_cache) as caches,
     ):
 
         def load(name: Path | str) -> Scorer:
-            return Scorer.load(
+            return Scorer(
                 name,
                 workers=workers,
-                cache=caches.scores,
-                feature_cache=caches.features,
+                cache=caches,
                 max_pixels=round(max_megapixels * 1e6),
             )
 

@@ -70,7 +70,7 @@ def service(
     """
     from mlsp.base.errors import MissingExtraError
     from mlsp.base.parallel import usable_cores
-    from mlsp.scoring.cache import open_caches
+    from mlsp.scoring.cache import Caches, open_caches
     from mlsp.scoring.scorer import Scorer
     from mlsp.serving.service import ServiceSettings
 
@@ -90,14 +90,14 @@ def service(
         drain_s=drain_s,
     )
     check_access(host, settings, is_open=no_token)
-    with open_caches(remember=use_cache) as caches:
+    with open_caches(enabled=use_cache) as caches:
         count = usable_cores() + 1 if workers is None else workers
-        scorer = Scorer.load(
+        scorer = Scorer(
             model,
             device=device,
             precision=precision,
             workers=count,
-            cache=caches.scores,
+            cache=Caches(caches.scores),
             max_pixels=round(max_megapixels * 1e6),
         )
         serve_http(

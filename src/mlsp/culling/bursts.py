@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mlsp.backbones import BACKBONES
 from mlsp.base.arrays import Float32Array
-from mlsp.base.errors import EngineError, PhotoError, SettingsError, unknown_name
+from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.burst_pairs import similar_pairs
 from mlsp.features.spec import FeatureSpec
@@ -160,15 +160,10 @@ def take_shots(
             if isinstance(result, ScoreFailure):
                 yield result
                 continue
-            try:
-                scores = scorer.scores_of(result.features)
-            except EngineError as error:
-                # One photo that a head cannot take must not end a run of thousands.
-                yield ScoreFailure(result.source, PhotoError(str(error)))
+            scored = scorer.result_of(result)
+            if isinstance(scored, ScoreFailure):
+                yield scored
                 continue
-            scored = ScoreResult(
-                result.source, scores, result.width, result.height, result.content_sha256
-            )
             look = look_of(result.features, channels)
             yield Shot(scored, capture_time(result.source), look)
 

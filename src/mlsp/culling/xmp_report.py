@@ -169,8 +169,7 @@ def _percentile(result: ScoreResult, by: str) -> float:
         share = result.overall
     else:
         score = result.scores[by if by in result.scores else by.removesuffix("_percentile")]
-        # As `ScoreResult.overall` does for heads without percentiles.
-        share = score.place if math.isnan(score.percentile) else score.percentile
+        share = score.standing
     if math.isnan(share):
         raise SettingsError(
             f"{by!r} has no percentiles and no scale, so it gives no stars: --sort by another column"

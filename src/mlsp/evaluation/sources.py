@@ -10,16 +10,16 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mlsp.base.errors import EngineError, PhotoError, RatingsError, SettingsError, unknown_name
+from mlsp.base.errors import RatingsError, SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
 from mlsp.evaluation.records import Predictions, Unscored
 from mlsp.evaluation.score_tables import TABLE_SUFFIXES, number_of, read_score_table
 from mlsp.features.engines.openvino_votes import OpenVinoVotes, open_votes
-from mlsp.features.extractor import Extracted
+from mlsp.features.extractor import PhotoFeatures
 from mlsp.models.model import Model, load_model
 from mlsp.models.records import HeadRecord
 from mlsp.ratings.table import RatingTable, missing_photos
-from mlsp.scoring.cache import OpenCaches, no_caches
+from mlsp.scoring.cache import Caches
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
@@ -95,10 +95,10 @@ class PhotoScores:
         unscored: list[Unscored] = []
         with contextlib.closing(self.scorer.features(table.photos)) as results:
             for photo_id, found in zip(table.photo_ids, results, strict=True):
-                result = found if isinstance(found, ScoreFailure) else self._scored(found)
+                result = found if isinstance(found, ScoreFailure) else self.scorer.result_of(found)
                 if isinstance(result, ScoreFailure):
                     unscored.append(Unscored(photo_id, str(result.error)))
-                elif isinstance(found, Extracted):
+                elif isinstance(found, PhotoFeatures):
                     scores[photo_id] = result.scores[record.name].value
                     # Views count the same, as in the score.
                     shares = head.predict(found.features).astype(np.float64).mean(axis=0)
@@ -106,13 +106,6 @@ class PhotoScores:
                 if advance is not None:
                     advance(result)
         return replace(_with_card(self.scorer.model, record, scores, unscored), votes=votes)
-
-    def _scored(self, found: Extracted) -> ScoreResult | ScoreFailure:
-        try:
-            scores = self.scorer.scores_of(found.features)
-        except EngineError as error:
-            return ScoreFailure(found.source, PhotoError(str(error)))
-        return ScoreResult(found.source, scores, found.width, found.height, found.content_sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +181,12 @@ class FileScores:
 
 @dataclass(frozen=True, slots=True)
 class ScoringSettings:
-    """How photos are scored, as for `mlsp.scoring.scorer.Scorer.load`."""
+    """How photos are scored, as for `mlsp.scoring.scorer.Scorer`."""
 
     precision: str = "auto"
     workers: int | None = None
     max_pixels: int | None = None
-    caches: OpenCaches = field(default_factory=no_caches)
+    caches: Caches = field(default_factory=Caches)
 
 
 def open_source(
@@ -222,12 +215,11 @@ def open_source(
         return FileScores(scores, find_head(model, head).name, model)
     # Whether there is such a head is said before the network is loaded.
     find_head(load_model(source), head)
-    scorer = Scorer.load(
+    scorer = Scorer(
         source,
         precision=settings.precision,
         workers=settings.workers,
-        cache=settings.caches.scores,
-        feature_cache=settings.caches.features,
+        cache=settings.caches,
         max_pixels=settings.max_pixels,
     )
     return PhotoScores(scorer, head)

@@ -211,5 +211,5 @@ def explain(
     if isinstance(scorer, Model):
         scorer = scorer.folder
     if not isinstance(scorer, Scorer):
-        scorer = Scorer.load(scorer)
+        scorer = Scorer(scorer)
     return Explainer(scorer).explain(source)

@@ -60,8 +60,7 @@ def check_by_occlusion(
         A check a head, by the head's name.
 
     Raises:
-        PhotoError: the photo cannot be read any more.
-        EngineError: the network failed.
+        PhotoError: the photo cannot be read any more, or the network failed.
     """
     some = next(iter(explanations.values()))
     feature_spec = scorer.model.feature_spec
@@ -79,10 +78,12 @@ def check_by_occlusion(
         for row in range(rows)
         for column in range(columns)
     )
-    scored = list(map_in_order(scorer.score_array, photos, workers=usable_cores() + 1))
+    scored = list(map_in_order(scorer.score_one, photos, workers=usable_cores() + 1))
     checks = {}
     for head, explanation in explanations.items():
-        values = np.array([scores[head].value for scores in scored]).reshape(-1, rows, columns)
+        values = np.array([result.scores[head].value for result in scored]).reshape(
+            -1, rows, columns
+        )
         amounts = explanation.contributions.astype(np.float64)
         height, width = amounts.shape
         means = area_weights(height, rows) @ amounts @ area_weights(width, columns).T

@@ -1,34 +1,48 @@
-"""Photos -> features, in order, failures as values."""
+"""Photo -> features: the one pipeline, which scoring, extraction and bulk jobs share.
+
+read ─ decode ─ size check ─ crops ─ engine ─ PhotoFeatures
+"""
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from mlsp.base.arrays import Float32Array, UInt8Array
-from mlsp.base.errors import EngineError, PhotoError, PhotoTooSmallError
-from mlsp.base.results import ScoreFailure
+from mlsp.base.errors import PhotoTooSmallError, SettingsError
+from mlsp.base.parallel import usable_cores
+from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.engines import Engine
+from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.features.engines.decode_limiter import DecodeLimiter
-from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.codec import StoredArray
-from mlsp.photos import DecodeSettings, read_bytes, read_photo
-from mlsp.photos.crops import cut_views
+from mlsp.photos import DecodeSettings, Photo, read_bytes, read_photo
+from mlsp.photos.crops import cut_views, min_photo_side
+
+if TYPE_CHECKING:
+    from mlsp.features.extraction.run import ExtractionNetwork
 
 
 @dataclass(frozen=True, slots=True)
-class Extracted:
+class PhotoFeatures:
     """A photo's features.
 
     Attributes:
+        ok: True; False for a `ScoreFailure`.
+        error: None.
         source: the photo.
-        features: (V, G, G, C), a view each.
+        features: (V, G, G, C), one crop per view.
         width: of the upright photo, in pixels.
-        height: likewise.
+        height: of the upright photo, in pixels.
         content_sha256: of the file.
     """
+
+    ok: ClassVar[Literal[True]] = True
+    error: ClassVar[None] = None
 
     source: Path
     features: Float32Array
@@ -36,16 +50,19 @@ class Extracted:
     height: int
     content_sha256: str
 
+    def raise_for_error(self) -> None:
+        """Do nothing; a `ScoreFailure` raises its error."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedPhoto:
-    """A photo's features in the form in which its file keeps them.
+    """A photo's features as its feature file stores them.
 
     Attributes:
         source: the photo.
         stored: see `mlsp.features.store.store.FeatureStore.write_encoded`.
         width: of the upright photo, in pixels.
-        height: likewise.
+        height: of the upright photo, in pixels.
         content_sha256: of the file.
     """
 
@@ -56,86 +73,223 @@ class EncodedPhoto:
     content_sha256: str
 
 
-def extract_features(
-    engine: Engine,
-    sources: Iterable[Path],
-    *,
-    workers: int,
-    decode: DecodeSettings | None = None,
-    smallest_side: int = 1,
-) -> Iterator[Extracted | ScoreFailure]:
-    """Compute the features of photos.
+class FeatureExtractor:
+    """Computes the features of photos by a named network. Several threads may use it at once.
+
+    On a CUDA device, waiting photos of one size go through the network together.
 
     Args:
-        engine: its kind says which views to cut.
-        sources: photo files; read lazily, a few ahead of the results.
-        workers: photos decoded at the same time, and computed, if the engine does not join them.
-        decode: how photos are read; by default as the engine's kind wants it.
-        smallest_side: pixels that the network needs of each side of a view.
+        backbone: name of the network, see `mlsp.list_backbones()`.
+        grid: `narrow` for 1 × 1 cells per level, `wide` for 5 × 5.
+        views: crops that the network sees: `whole`, `whole_mirrored` or `corners8`.
+        levels: `all`; `last5`, the last five; or names, separated by commas.
+        weights: file of trained weights; by default the network's preferred published ones, found or downloaded.
+        longest_side: photos are reduced to this many pixels first; None, as in the paper, keeps their size.
+        resize: width and height that every photo is brought to first, such as `256x256`; None keeps its size.
+        device: `auto`, `cpu` or `cuda`; `auto` is `cpu`.
+        precision: `auto` (bfloat16 where the device has it), `float32` or `bfloat16`; on `cuda` also `float16`.
+        workers: photos decoded at the same time, and computed, if the engine does not join them; by default one more than the
+            cores, so that one is decoded while the others are computed.
+        max_pixels: photos with more are refused before they are decoded; 250 million by default.
 
-    Returns:
-        Exactly one result for each source, in their order. A photo that cannot be read, is too small, or makes the network
-        fail, is a `ScoreFailure`.
+    Attributes:
+        engine: computes the features.
+        decode: how photos are decoded.
+        limiter: bounds the photos in memory.
+        min_side: smallest side of a photo, in pixels.
+
+    Raises:
+        SettingsError: an argument is unknown or out of range, or this machine lacks the device or the precision.
+        WeightsError: the weights cannot be had, or belong to another network.
+        MissingExtraError: torch or onnx is needed and not installed.
+
+    Examples:
+        >>> FeatureExtractor("inception_v3", grid="wide", views="corners8")  # doctest: +SKIP
+        FeatureExtractor('inception_v3', grid=5, views='corners8')
     """
-    feature_spec = engine.feature_spec
-    places = DecodeLimiter(engine, workers)
-    settings = decode or DecodeSettings(
-        longest_side=feature_spec.longest_side, resize=feature_spec.resize
-    )
 
-    def extract(source: Path) -> Extracted | ScoreFailure:
-        return extract_photo(
-            engine, source, decode=settings, smallest_side=smallest_side, places=places
+    def __init__(
+        self,
+        backbone: str = "inception_v3",
+        *,
+        grid: Literal["narrow", "wide"] = "wide",
+        views: str = "whole",
+        levels: str = "all",
+        weights: str | Path | None = None,
+        longest_side: int | None = None,
+        resize: str | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        workers: int | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        # Scoring opens its model's network itself, and needs no feature files.
+        from mlsp.features.extraction.plan import plan_network
+        from mlsp.features.extraction.settings import NetworkSettings
+
+        if grid not in ("narrow", "wide"):
+            raise SettingsError(f"grid must be 'narrow' or 'wide', got {grid!r}")
+        settings = NetworkSettings(
+            backbone,
+            grid=grid,
+            views=views,
+            levels=levels,
+            weights=None if weights is None else Path(weights),
+            longest_side=longest_side,
+            resize=resize,
+            device=device,
+            precision=precision,
+        )
+        self._network: ExtractionNetwork | None = plan_network(settings).open()
+        self._set_up(
+            self._network.engine,
+            min_photo_side(self._network.smallest_side, self._network.engine.feature_spec.views),
+            workers,
+            max_pixels,
         )
 
-    return places.map(extract, sources)
+    @classmethod
+    def of(
+        cls,
+        engine: Engine,
+        *,
+        min_side: int = 1,
+        workers: int | None = None,
+        max_pixels: int | None = None,
+    ) -> Self:
+        """Wrap an engine that is open.
+
+        Args:
+            engine: its `feature_spec` gives the crops and the size.
+            min_side: smallest side of a photo, in pixels, after its reduction.
+            workers: see the class.
+            max_pixels: see the class.
+
+        Raises:
+            SettingsError: `workers` or `max_pixels` is below 1.
+        """
+        extractor = cls.__new__(cls)
+        extractor._network = None
+        extractor._set_up(engine, min_side, workers, max_pixels)
+        return extractor
+
+    def _set_up(
+        self, engine: Engine, min_side: int, workers: int | None, max_pixels: int | None
+    ) -> None:
+        self.engine = engine
+        self.feature_spec = engine.feature_spec
+        self.min_side = min_side
+        self.limiter = DecodeLimiter(engine, usable_cores() + 1 if workers is None else workers)
+        self.decode = DecodeSettings.of(
+            self.feature_spec.longest_side, max_pixels, resize=self.feature_spec.resize
+        )
+
+    def __repr__(self) -> str:
+        spec = self.feature_spec
+        return f"FeatureExtractor({spec.backbone!r}, grid={spec.grid}, views={spec.views!r})"
+
+    def in_batches(
+        self,
+        settings: BatchSettings,
+        *,
+        streams: int | None = None,
+        computing: Callable[[int], None] = lambda photos: None,
+    ) -> Self:
+        """Return an extractor like this one that joins waiting photos of one size; see `mlsp.scoring.scorer.Scorer.in_batches`."""
+        engine, default = self.engine, usable_cores()
+        if isinstance(engine, BatchingEngine):
+            default, engine = engine.streams, engine.engine
+        streams = default if streams is None else streams
+        extractor = copy.copy(self)
+        extractor.engine = BatchingEngine(engine, settings, streams=streams, computing=computing)
+        extractor.limiter = DecodeLimiter(extractor.engine, self.limiter.workers)
+        return extractor
+
+    def extract(
+        self, photos: Iterable[str | Path]
+    ) -> Generator[PhotoFeatures | ScoreFailure, None, None]:
+        """Compute the features of photos.
+
+        Args:
+            photos: files; read lazily, a few ahead of the results.
+
+        Yields:
+            Exactly one result per photo, in their order. A photo that cannot be read, is too small or makes the network fail is
+            a `ScoreFailure`. Close the generator to stop early.
+
+        Raises:
+            SettingsError: `photos` is one path instead of several.
+        """
+        return self.limiter.map(self.extract_one, several(photos))
+
+    def extract_one(self, photo: str | Path) -> PhotoFeatures | ScoreFailure:
+        """Compute the features of one photo; see `extract`. Several threads may call it at once."""
+        source, sha256 = Path(photo), ""
+
+        def load() -> Photo:
+            nonlocal sha256
+            content = read_bytes(source)
+            sha256 = hashlib.sha256(content).hexdigest()
+            return read_photo(content, settings=self.decode, source_path=source)
+
+        def extract() -> PhotoFeatures:
+            features, width, height = self.compute(load)
+            return PhotoFeatures(source, features, width, height, sha256)
+
+        return result_or_failure(source, extract)
+
+    def compute(self, load: Callable[[], Photo]) -> tuple[Float32Array, int, int]:
+        """Compute the features of one photo, which is loaded once there is room for it in memory.
+
+        Args:
+            load: decodes the photo by `decode`.
+
+        Returns:
+            (V, G, G, C), one crop per view; width and height of the upright photo before its reduction, in pixels.
+
+        Raises:
+            PhotoError: `load` raised it, or the photo is too small.
+            EngineError: the network failed.
+        """
+
+        def read() -> tuple[tuple[int, int], UInt8Array]:
+            photo = load()
+            height, width = photo.pixels.shape[:2]
+            check_size(width, height, self.min_side, stored=(photo.width, photo.height))
+            return (photo.width, photo.height), cut_views(photo.pixels, self.feature_spec.views)
+
+        with self.limiter.photo(read) as ((width, height), crops):
+            return self.engine.pooled(crops), width, height
 
 
-def extract_photo(
-    engine: Engine,
-    source: Path,
-    *,
-    decode: DecodeSettings,
-    smallest_side: int,
-    places: DecodeLimiter,
-) -> Extracted | ScoreFailure:
-    """Compute the features of one photo; see `extract_features`.
+def several(photos: Iterable[str | Path]) -> Iterable[Path]:
+    """Return several paths lazily.
+
+    Raises:
+        SettingsError: `photos` is one path.
+    """
+    if isinstance(photos, str | bytes | Path):
+        raise SettingsError(f"expected several photos, got one: pass a list, [{photos!r}]")
+    return map(Path, photos)
+
+
+def check_size(
+    width: int, height: int, min_side: int, *, stored: tuple[int, int] | None = None
+) -> None:
+    """Refuse a photo, or a crop of one, that is too small.
 
     Args:
-        engine: as there.
-        source: the photo.
-        decode: how it is read.
-        smallest_side: as there.
-        places: of the engine, shared by all threads that bring it photos.
+        width: in pixels, after the reduction: a narrow strip may be reduced to too little.
+        height: in pixels, after the reduction.
+        min_side: smallest side that is allowed, in pixels.
+        stored: width and height before the reduction.
+
+    Raises:
+        PhotoTooSmallError: a side has fewer pixels.
     """
-    feature_spec = engine.feature_spec
-
-    def read() -> tuple[tuple[int, int, str], UInt8Array]:
-        content = read_bytes(source)
-        photo = read_photo(content, settings=decode, source_path=source)
-        views = cut_views(photo.pixels, feature_spec.views)
-        _check_size(views, smallest_side, feature_spec)
-        return (photo.width, photo.height, hashlib.sha256(content).hexdigest()), views
-
-    try:
-        with places.photo(read) as ((width, height, sha256), views):
-            features = engine.pooled(views)
-    except PhotoError as error:
-        return ScoreFailure(source, error)
-    except EngineError as error:
-        # One photo that the network cannot take must not end a run of thousands.
-        return ScoreFailure(source, PhotoError(str(error)))
-    return Extracted(source, features, width, height, sha256)
-
-
-def _check_size(views: UInt8Array, smallest_side: int, feature_spec: FeatureSpec) -> None:
-    height, width = views.shape[1:3]
-    if min(height, width) < smallest_side:
-        what = (
-            "the photo has"
-            if feature_spec.views == "whole"
-            else f"its views {feature_spec.views!r} have"
-        )
+    if min(width, height) < min_side:
+        is_reduced = stored is not None and stored != (width, height)
+        reduced = f", reduced from {stored[0]} × {stored[1]}" if stored and is_reduced else ""
         raise PhotoTooSmallError(
-            f"{what} {width}×{height} pixels, {feature_spec.backbone} needs at least {smallest_side} on each side"
+            f"too small: {width} × {height} pixels{reduced}, expected at least {min_side} on each side"
         )

@@ -26,8 +26,8 @@ from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import FeatureLevel, HeadSpec, ScoreHead, build_head
 from mlsp.models.model import Model
 from mlsp.models.records import Card, HeadRecord
-from mlsp.models.writing import check_model_folder, smallest_photo, write_model
-from mlsp.photos.crops import ViewsName
+from mlsp.models.writing import check_model_folder, write_model
+from mlsp.photos.crops import ViewsName, min_photo_side
 
 BACKBONE = "inception_resnet_v2"
 HEAD_NAME = "aesthetics"
@@ -133,7 +133,7 @@ def import_keras(
         output,
         name=name or output.absolute().name,
         feature_spec=FeatureSpec(spec.name, weights_sha256, levels, shown, None, grid),
-        smallest_side=smallest_photo(spec.smallest_side, shown),
+        smallest_side=min_photo_side(spec.smallest_side, shown),
         heads=[(_record(), head)],
         channels=spec.channels,
         card=_card(title, file.name),

@@ -100,6 +100,11 @@ def installed_models() -> Mapping[str, Path]:
     return found
 
 
+def list_models() -> tuple[str, ...]:
+    """Return the names of the installed models, the package's own first."""
+    return tuple(installed_models())
+
+
 def load_model(model: Path | str = "default") -> Model:
     """Find a model by name or folder and verify all of it.
 

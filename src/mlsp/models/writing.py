@@ -21,7 +21,6 @@ from mlsp.features.onnx_export import export_head
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import MODEL_FILE, Model, load_model, save_model_record
 from mlsp.models.records import Card, HeadRecord, check_head
-from mlsp.photos.crops import CROP, ViewsName
 
 _BACKBONE_FILE = "backbone.onnx"
 # Of a head's scale, or of its scores on noise where they are larger. Rounding makes about 1e-6.
@@ -58,19 +57,6 @@ def check_model_folder(folder: Path) -> None:
             f"cannot write a model to {folder}: it holds {(foreign or names)[0]!r}, which is not part of a model:"
             " name another folder"
         )
-
-
-def smallest_photo(network_side: int, views: ViewsName) -> int:
-    """Least side of a photo whose views are not smaller than the network needs.
-
-    Examples:
-        >>> smallest_photo(75, "whole"), smallest_photo(75, "corners8")
-        (75, 86)
-    """
-    if views != "corners8":
-        return network_side
-    numerator, denominator = CROP
-    return -(-network_side * denominator // numerator)
 
 
 def write_model(

@@ -14,7 +14,7 @@ import numpy as np
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import ModelError, PhotoError, RatingsError
 from mlsp.base.results import ScoreFailure
-from mlsp.features.extractor import Extracted
+from mlsp.features.extractor import PhotoFeatures
 from mlsp.personal.judgements import Judgements, PhotoReference
 from mlsp.photos import find_photos, read_bytes
 from mlsp.photos.capture_time import capture_time
@@ -60,7 +60,7 @@ def read_judged_photos(
     said: Judgements,
     *,
     photos: Path | None = None,
-    advance: Callable[[Extracted | ScoreFailure], None] = lambda _: None,
+    advance: Callable[[PhotoFeatures | ScoreFailure], None] = lambda _: None,
 ) -> JudgedPhotos:
     """Read the features of judged photos, remembered where they were scored before.
 
@@ -88,7 +88,7 @@ def read_judged_photos(
         results |= _read(scorer, _found(lost, photos), advance)
     rows: dict[str, int] = {}
     row_of: dict[PhotoReference, int] = {}
-    kept: list[Extracted] = []
+    kept: list[PhotoFeatures] = []
     failed: list[ScoreFailure] = list(said.failed)
     for failure in failed:
         advance(failure)
@@ -125,29 +125,29 @@ def read_judged_photos(
 def _read(
     scorer: Scorer,
     paths: dict[PhotoReference, Path],
-    advance: Callable[[Extracted | ScoreFailure], None],
-) -> dict[PhotoReference, Extracted | ScoreFailure]:
+    advance: Callable[[PhotoFeatures | ScoreFailure], None],
+) -> dict[PhotoReference, PhotoFeatures | ScoreFailure]:
     """Features of photos; a file that several judgements name is read once."""
     files = list(dict.fromkeys(paths.values()))
-    found: dict[Path, Extracted | ScoreFailure] = {}
+    found: dict[Path, PhotoFeatures | ScoreFailure] = {}
     for path, result in zip(files, scorer.features(files), strict=True):
         found[path] = result
         # Failures are told where it is sure that the photo is nowhere else.
-        if isinstance(result, Extracted):
+        if isinstance(result, PhotoFeatures):
             advance(result)
     return {reference: found[path] for reference, path in paths.items()}
 
 
-def _is_it(reference: PhotoReference, result: Extracted | ScoreFailure | None) -> bool:
+def _is_it(reference: PhotoReference, result: PhotoFeatures | ScoreFailure | None) -> bool:
     """Whether a photo was there, and is what was judged."""
-    if isinstance(result, Extracted):
+    if isinstance(result, PhotoFeatures):
         return reference.content_sha256 in ("", result.content_sha256)
     return result is not None and not reference.content_sha256
 
 
 def _checked(
-    reference: PhotoReference, result: Extracted | ScoreFailure | None, folder: Path | None
-) -> Extracted | ScoreFailure:
+    reference: PhotoReference, result: PhotoFeatures | ScoreFailure | None, folder: Path | None
+) -> PhotoFeatures | ScoreFailure:
     if isinstance(result, ScoreFailure):
         return ScoreFailure(reference.path, result.error)
     if result is not None and _is_it(reference, result):
@@ -199,11 +199,8 @@ def _sha256(path: Path) -> str:
         return ""
 
 
-def _percentiles(scorer: Scorer, photo: Extracted) -> list[float]:
-    return [
-        score.place if np.isnan(score.percentile) else score.percentile
-        for score in scorer.scores_of(photo.features).values()
-    ]
+def _percentiles(scorer: Scorer, photo: PhotoFeatures) -> list[float]:
+    return [score.standing for score in scorer.scores_of(photo.features).values()]
 
 
 def _bursts(photos: list[Path]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ path ─ read_bytes ─ photo_format ─┬ pillow_decoder: header ─ pixel lim
 from __future__ import annotations
 
 from mlsp.photos.files import PHOTO_SUFFIXES, find_photos, read_bytes
-from mlsp.photos.photo import DecodeSettings, Photo, read_photo
+from mlsp.photos.photo import DecodeSettings, Photo, photo_of_pixels, read_photo
 from mlsp.photos.sizes import check_pixels, reduce_pixels, resize_pixels
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Photo",
     "check_pixels",
     "find_photos",
+    "photo_of_pixels",
     "read_bytes",
     "read_photo",
     "reduce_pixels",

@@ -47,6 +47,23 @@ def cut_views(pixels: UInt8Array, views: ViewsName) -> UInt8Array:
     return np.stack([view for crop in crops for view in (crop, crop[:, ::-1])])
 
 
+def min_photo_side(network_side: int, views: ViewsName) -> int:
+    """Return the smallest side of a photo whose crops are as large as the network needs.
+
+    Args:
+        network_side: smallest side of a crop, in pixels.
+        views: see `cut_views`.
+
+    Examples:
+        >>> min_photo_side(75, "whole"), min_photo_side(75, "corners8")
+        (75, 86)
+    """
+    if views != "corners8":
+        return network_side
+    numerator, denominator = CROP
+    return -(-network_side * denominator // numerator)
+
+
 def random_view(
     pixels: UInt8Array, rng: np.random.Generator, *, crop: tuple[int, int] = CROP
 ) -> UInt8Array:

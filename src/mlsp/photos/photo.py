@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from mlsp.base.arrays import UInt8Array
@@ -30,6 +31,7 @@ __all__ = [
     "Photo",
     "check_pixels",
     "find_photos",
+    "photo_of_pixels",
     "read_bytes",
     "read_photo",
     "reduce_pixels",
@@ -146,6 +148,33 @@ def read_photo(
     if settings.resize is not None:
         pixels = resize_pixels(pixels, settings.resize)
     return Photo(pixels, source_path, width, height)
+
+
+def photo_of_pixels(
+    pixels: UInt8Array | Image.Image, *, settings: DecodeSettings = DecodeSettings()
+) -> Photo:
+    """Bring pixels that are in memory to the size that a file's would have.
+
+    Args:
+        pixels: upright sRGB, uint8 (H, W, 3); or a Pillow image, whose mode, profile and EXIF orientation count as a file's.
+        settings: reduction; the limit of pixels is for files.
+
+    Raises:
+        UnsupportedPhotoError: the array is of another type or shape, or the image has pixels without a defined white.
+    """
+    if isinstance(pixels, Image.Image):
+        pixels = pillow_decoder.image_pixels(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise UnsupportedPhotoError(
+            f"expected uint8 pixels of shape (H, W, 3), got {pixels.dtype} {pixels.shape}:"
+            " convert to 8-bit RGB first"
+        )
+    height, width = pixels.shape[:2]
+    if settings.longest_side is not None:
+        pixels = reduce_pixels(pixels, settings.longest_side)
+    if settings.resize is not None:
+        pixels = resize_pixels(pixels, settings.resize)
+    return Photo(pixels, None, width, height)
 
 
 def _decode(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 import numpy as np
-from PIL import Image, ImageFile, JpegImagePlugin
+from PIL import ExifTags, Image, ImageFile, JpegImagePlugin
 
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import UnsupportedPhotoError
@@ -76,6 +76,25 @@ def decode(
     # After the reduction, because there are fewer pixels then.
     pixels = upright(to_srgb(pixels, mode, profile), orientation)
     return (pixels, height, width) if orientation >= 5 else (pixels, width, height)
+
+
+def image_pixels(image: Image.Image) -> UInt8Array:
+    """Convert an image that Pillow has opened.
+
+    Args:
+        image: of any mode; its colour profile and EXIF orientation count.
+
+    Returns:
+        (H, W, 3) RGB, upright, sRGB.
+
+    Raises:
+        UnsupportedPhotoError: its pixels have no defined white.
+    """
+    image.load()
+    mode, read_rows = _row_reader(image)
+    pixels = to_srgb(_all_rows(image, read_rows), mode, image.info.get("icc_profile"))
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return upright(pixels, orientation if orientation in range(1, 9) else 1)
 
 
 def upright(pixels: UInt8Array, orientation: int) -> UInt8Array:

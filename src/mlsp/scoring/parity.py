@@ -122,14 +122,16 @@ def check_exported(
     runtimes: list[Runtime] = [OpenVino(file)]
     if file.suffix == ".onnx":
         runtimes.insert(0, OnnxRuntime(file))
-    scorer = Scorer.load(model.folder, precision="float32", workers=1)
+    scorer = Scorer(model.folder, precision="float32", workers=1)
     ours: list[dict[str, float]] = []
     theirs: list[list[dict[str, float]]] = [[] for _ in runtimes]
     failed: list[ScoreFailure] = []
     for path in photos:
         try:
             photo = read_photo(path)
-            scored = ScoreResult(path, scorer.score_array(photo.pixels), photo.width, photo.height)
+            scored = ScoreResult(
+                path, scorer.score_one(photo.pixels).scores, photo.width, photo.height
+            )
         except PhotoError as error:
             failed.append(ScoreFailure(path, error))
             advance(failed[-1])

@@ -1,8 +1,7 @@
-"""Stored features -> scores: what a model says of photos whose features are at hand already."""
+"""Stored features -> values: a model's heads applied to a feature file."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array
-from mlsp.base.errors import FeatureStoreError, ModelError, PhotoError, SettingsError
+from mlsp.base.errors import EngineError, FeatureStoreError, PhotoError, SettingsError
 from mlsp.base.parallel import usable_cores
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.store.arrays import FeatureArray
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.model import Model, load_model
+from mlsp.scoring.heads import Heads
 
 # Of float32 features at once: enough to keep the processor busy.
 _BATCH_BYTES = 32 * 2**20
@@ -68,15 +67,7 @@ class FeaturePredictor:
 
     def __init__(self, model: Path | str, features: Path) -> None:
         self.model: Model = load_model(model)
-        self._heads = [
-            OpenVinoHead(self.model.folder / head.file, threads=usable_cores())
-            for head in self.model.heads
-        ]
-        channels = self._heads[0].channels
-        if any(head.channels != channels for head in self._heads):
-            raise ModelError(
-                f"model {self.model.folder}: its heads read different numbers of channels. Build the model again"
-            )
+        self._heads = Heads.open(self.model, threads=usable_cores())
         self._source: FeatureArray | FeatureStore
         self.column: Literal["photo", "row"]
         if not features.exists():
@@ -84,7 +75,7 @@ class FeaturePredictor:
         if features.suffix.lower() == ".npz":
             self.column = "row"
             self._source = FeatureArray(
-                features, grid=self.model.feature_spec.grid, channels=channels
+                features, grid=self.model.feature_spec.grid, channels=self._heads.channels
             )
         else:
             self.column = "photo"
@@ -98,7 +89,7 @@ class FeaturePredictor:
 
     def __exit__(
         self,
-        feature_spec: type[BaseException] | None,
+        kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
@@ -129,25 +120,14 @@ class FeaturePredictor:
     def _predict(self, batch: _Batch) -> list[Predicted | ScoreFailure]:
         if isinstance(batch.features, PhotoError):
             return [_failed(source, batch.features) for source in batch.sources]
-        rows, views = batch.features.shape[:2]
-        each = batch.features.reshape(rows * views, *batch.features.shape[2:])
-        scores = {
-            record.name: head.predict(each).reshape(rows, views).mean(axis=1)
-            for record, head in zip(self.model.heads, self._heads, strict=True)
-        }
-        return [self._result(source, row, scores) for row, source in enumerate(batch.sources)]
-
-    def _result(
-        self, source: str | int, row: int, scores: Mapping[str, Float32Array]
-    ) -> Predicted | ScoreFailure:
-        values: dict[str, float] = {}
-        for record in self.model.heads:
-            value = float(scores[record.name][row])
-            if not math.isfinite(value):
-                error = PhotoError(f"the head {record.name!r} gave {value}, which is no score")
-                return _failed(source, error)
-            values[record.name] = min(max(value, record.lowest), record.highest)
-        return Predicted(source, values)
+        return [
+            _failed(source, PhotoError(str(values)))
+            if isinstance(values, EngineError)
+            else Predicted(source, values)
+            for source, values in zip(
+                batch.sources, self._heads.values(batch.features), strict=True
+            )
+        ]
 
 
 def _open_store(path: Path, model: Model) -> FeatureStore:

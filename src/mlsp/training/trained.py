@@ -17,7 +17,8 @@ from mlsp.evaluation.metrics import accuracy, default_threshold, majority_accura
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.models.model import Model
 from mlsp.models.records import Agreement, Card, HeadRecord
-from mlsp.models.writing import smallest_photo, write_model
+from mlsp.models.writing import write_model
+from mlsp.photos.crops import min_photo_side
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import Rows
@@ -192,7 +193,7 @@ def _smallest_side(feature_spec: FeatureSpec) -> int:
     if feature_spec.resize is not None:
         return 1
     try:
-        return smallest_photo(backbone(feature_spec.backbone).smallest_side, feature_spec.views)
+        return min_photo_side(backbone(feature_spec.backbone).smallest_side, feature_spec.views)
     except SettingsError:
         # A network that this version does not know: the model will be without it.
         return 1

@@ -1,7 +1,7 @@
 """Photos -> one feature file: `mlsp extract`. Interrupted at any moment it goes on where it was.
 
 list_photos ── Shard ──────┐
-plan_network ─ NetworkPlan ┴ Extraction ─ extract_features ─ FeatureStore
+plan_network ─ NetworkPlan ┴ Extraction ─ FeatureExtractor ─ FeatureStore
 
 `mlsp.bulk.ray_extraction` does the same with a cluster.
 """
@@ -16,15 +16,14 @@ from typing import Self, TypeVar
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureValueError, PhotoError, SettingsError
-from mlsp.base.parallel import check_workers, usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import Engine
-from mlsp.features.extractor import Extracted, extract_features
+from mlsp.features.extractor import FeatureExtractor, PhotoFeatures
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
-from mlsp.photos import DecodeSettings
+from mlsp.photos.crops import min_photo_side
 from mlsp.photos.listing import NamedPhoto
 
 _Item = TypeVar("_Item")
@@ -191,16 +190,16 @@ class Extraction(ExtractionRun):
         workers: int | None = None,
         max_pixels: int | None = None,
     ) -> None:
-        self._workers = usable_cores() + 1 if workers is None else workers
-        check_workers(self._workers)
-        feature_spec = network.layout.feature_spec
-        self._decode = DecodeSettings.of(
-            feature_spec.longest_side, max_pixels, resize=feature_spec.resize
+        self._extractor = FeatureExtractor.of(
+            network.engine,
+            min_side=min_photo_side(network.smallest_side, network.engine.feature_spec.views),
+            workers=workers,
+            max_pixels=max_pixels,
         )
         self._network = network
         super().__init__(network.layout, photos, output, retry_failed=retry_failed)
 
-    def results(self) -> Iterator[Extracted | ScoreFailure]:
+    def results(self) -> Iterator[PhotoFeatures | ScoreFailure]:
         """Extract what is to do; each result is in the store when it comes, on the disk a few seconds later.
 
         Yields:
@@ -210,18 +209,14 @@ class Extraction(ExtractionRun):
         Raises:
             FeatureStoreError: the disk is full. What was extracted before stays.
         """
-        extracted = extract_features(
-            self._network.engine,
-            (self.photos[index].path for index in self._todo),
-            workers=self._workers,
-            decode=self._decode,
-            smallest_side=self._network.smallest_side,
-        )
+        extracted = self._extractor.extract(self.photos[index].path for index in self._todo)
         for index, result in zip(self._todo, extracted, strict=True):
             yield self._store(index, result)
 
-    def _store(self, index: int, result: Extracted | ScoreFailure) -> Extracted | ScoreFailure:
-        if isinstance(result, Extracted):
+    def _store(
+        self, index: int, result: PhotoFeatures | ScoreFailure
+    ) -> PhotoFeatures | ScoreFailure:
+        if isinstance(result, PhotoFeatures):
             try:
                 self.store.write(
                     index,

@@ -7,13 +7,12 @@ content_cache ─┬ ScoreCache     scores.sqlite     a row of two heads takes a
 from __future__ import annotations
 
 from mlsp.scoring.cache.caches import (
+    Caches,
     FeatureCache,
     NullCache,
-    OpenCaches,
     ScoreCache,
     default_cache_path,
     default_feature_cache_path,
-    no_caches,
     open_caches,
 )
 from mlsp.scoring.cache.feature_rows import CachedFeatures
@@ -22,12 +21,11 @@ from mlsp.scoring.cache.score_rows import CachedScores
 __all__ = [
     "CachedFeatures",
     "CachedScores",
+    "Caches",
     "FeatureCache",
     "NullCache",
-    "OpenCaches",
     "ScoreCache",
     "default_cache_path",
     "default_feature_cache_path",
-    "no_caches",
     "open_caches",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -21,13 +21,12 @@ from mlsp.scoring.cache.score_rows import CachedScores, pack, unpack
 __all__ = [
     "CachedFeatures",
     "CachedScores",
+    "Caches",
     "FeatureCache",
     "NullCache",
-    "OpenCaches",
     "ScoreCache",
     "default_cache_path",
     "default_feature_cache_path",
-    "no_caches",
     "open_caches",
 ]
 
@@ -101,35 +100,30 @@ def _cache_folder() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenCaches:
-    """The two caches of a run.
+class Caches:
+    """The two caches of a run; by default neither keeps anything.
 
     Attributes:
         scores: by model.
         features: by network.
     """
 
-    scores: ScoreCache | NullCache[CachedScores]
-    features: FeatureCache | NullCache[CachedFeatures]
-
-
-def no_caches() -> OpenCaches:
-    """Two that remember nothing."""
-    return OpenCaches(NullCache(), NullCache())
+    scores: ScoreCache | NullCache[CachedScores] = field(default_factory=NullCache)
+    features: FeatureCache | NullCache[CachedFeatures] = field(default_factory=NullCache)
 
 
 @contextlib.contextmanager
-def open_caches(*, remember: bool = True) -> Iterator[OpenCaches]:
+def open_caches(*, enabled: bool = True) -> Iterator[Caches]:
     """Open the user's caches, for as long as the block runs.
 
     Args:
-        remember: False for caches that remember nothing.
+        enabled: False for caches that keep nothing.
     """
-    if not remember:
-        yield no_caches()
+    if not enabled:
+        yield Caches()
         return
     with (
         ScoreCache.open(default_cache_path()) as scores,
         FeatureCache.open(default_feature_cache_path()) as features,
     ):
-        yield OpenCaches(scores, features)
+        yield Caches(scores, features)

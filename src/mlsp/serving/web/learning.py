@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import MlspError, SettingsError
-from mlsp.features.extractor import Extracted
+from mlsp.features.extractor import PhotoFeatures
 from mlsp.personal import (
     Taste,
     TasteSettings,
@@ -186,7 +185,7 @@ class TasteLearner:
         try:
             features = _features(scorer, judged.entries)
             heads = [head.name for head in scorer.model.heads]
-            prior = [[_share(e.scores[head]) for head in heads] for e in judged.entries]
+            prior = [[e.scores[head].standing for head in heads] for e in judged.entries]
             rows, stars = judged.ratings
             better, worse = judged.comparisons
             self._taste = learn_taste(
@@ -243,7 +242,7 @@ def _features(scorer: Scorer, entries: Sequence[Entry]) -> Float32Array:
     """(N, C); free for photos that were scored, where features are remembered."""
     rows = []
     for result in scorer.features([entry.source for entry in entries]):
-        if not isinstance(result, Extracted):
+        if not isinstance(result, PhotoFeatures):
             raise result.error
         if result.features.shape[:3] != (1, 1, 1):
             raise SettingsError(
@@ -274,8 +273,3 @@ def _result(taste: Taste) -> dict[str, Any]:
         "ratings": taste.rating_count,
         "comparisons": taste.comparison_count,
     }
-
-
-def _share(score: Score) -> float:
-    """A score's percentile, or its place on the scale where the model knows of no percentiles."""
-    return score.place if math.isnan(score.percentile) else score.percentile

@@ -19,8 +19,8 @@ from mlsp.features.onnx_export import check_graph, export_backbone
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import Model
 from mlsp.models.records import Agreement, Card, HeadRecord
-from mlsp.models.writing import smallest_photo, write_model
-from mlsp.photos.crops import ViewsName, cut_views
+from mlsp.models.writing import write_model
+from mlsp.photos.crops import ViewsName, cut_views, min_photo_side
 from mlsp.ratings.splits import Split
 from mlsp.training.finetuning.network import FinetunedNetwork, weights_digest
 from mlsp.training.finetuning.photos import CutViews, PhotoReader
@@ -167,7 +167,7 @@ class Finetuned:
                 # Whatever a photo's size, it is brought to one that was large enough to learn from.
                 smallest_side=1
                 if feature_spec.resize
-                else smallest_photo(self.spec.smallest_side, self.views),
+                else min_photo_side(self.spec.smallest_side, self.views),
                 heads=[(record, itself.head)],
                 channels=self.spec.channels,
                 card=self._card(license_),

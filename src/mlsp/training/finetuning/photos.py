@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from mlsp.base.arrays import UInt8Array
-from mlsp.base.errors import PhotoError, PhotoTooSmallError
+from mlsp.base.errors import PhotoError
 from mlsp.base.parallel import map_in_order
-from mlsp.base.results import ScoreFailure
+from mlsp.base.results import ScoreFailure, result_or_failure
+from mlsp.features.extractor import check_size
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.ratings.table import RatingTable
 from mlsp.training.finetuning.network import Piece
@@ -60,34 +61,30 @@ class PhotoReader:
             Row and views, (V, h, w, 3), in the order of `rows`; photos that fail are left out.
         """
 
-        def read(row: int) -> tuple[int, UInt8Array | PhotoError]:
-            try:
-                photo = read_photo(self.table.ratings[row].photo, settings=self.decode)
-                views = cut(photo.pixels, row)
-                self._check_size(views)
-            except PhotoError as error:
-                return row, error
-            return row, views
+        def read(row: int) -> tuple[int, UInt8Array | ScoreFailure]:
+            source = self.table.ratings[row].photo
+
+            def crops() -> UInt8Array:
+                photo = read_photo(source, settings=self.decode)
+                found = cut(photo.pixels, row)
+                height, width = found.shape[1:3]
+                check_size(width, height, self.smallest_side, stored=(photo.width, photo.height))
+                return found
+
+            return row, result_or_failure(source, crops)
 
         known = (row for row in map(int, rows) if row not in self.failed)
         results = map_in_order(read, known, workers=self.workers)
         try:
             for row, views in results:
-                if isinstance(views, PhotoError):
+                if isinstance(views, ScoreFailure):
                     if row not in self.failed:
-                        self.failed[row] = views
-                        self.on_failure(ScoreFailure(self.table.ratings[row].photo, views))
+                        self.failed[row] = views.error
+                        self.on_failure(views)
                     continue
                 yield row, views
         finally:
             results.close()
-
-    def _check_size(self, views: UInt8Array) -> None:
-        height, width = views.shape[1:3]
-        if min(height, width) < self.smallest_side:
-            raise PhotoTooSmallError(
-                f"its views have {width}×{height} pixels, the network needs at least {self.smallest_side} on each side"
-            )
 
 
 def photo_rng(seed: int, photo_id: str, *, epoch: int) -> np.random.Generator:

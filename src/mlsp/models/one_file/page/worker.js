@@ -80,7 +80,7 @@ async function score(file) {
   bitmap.close();
   const photo = modelPixels(context.getImageData(0, 0, width, height).data, width, height, model.longest_side);
   if (Math.min(photo.width, photo.height) < model.smallest_side) {
-    throw new Error(`too small to be judged: ${width} × ${height} pixels, expected at least ${model.smallest_side} on each side`);
+    throw new Error(`too small: ${width} × ${height} pixels, expected at least ${model.smallest_side} on each side`);
   }
   const started = performance.now();
   const scores = await run({ session, runtime }, photo.pixels, photo.width, photo.height);
