@@ -191,6 +191,7 @@ def test_several_threads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
 WRITER = """
 import sys
 from pathlib import Path
+sys.path.append("../support")
 from test_caches import KEY, numbered, sha256
 from mlsp.scoring.cache import ScoreCache
 first, last = int(sys.argv[2]), int(sys.argv[3])
@@ -429,6 +430,7 @@ def test_a_full_disk_stops_writing_only(tmp_path: Path) -> None:
     program = """
 import resource, sys
 from pathlib import Path
+sys.path.append("../support")
 from test_caches import KEY, numbered, sha256
 from mlsp.scoring.cache import ScoreCache
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
