@@ -28,7 +28,7 @@ from scipy.io import loadmat
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import RatingsError
 from mlsp.evaluation.metrics import srcc
-from mlsp.features.extractor import PhotoFeatures
+from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.heads.ridge import RidgeSettings, fit_ridge
 from mlsp.models.model import load_model
 from mlsp.personal import LinearHead, Taste, TasteSettings, learn_taste, linear_heads

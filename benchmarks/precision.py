@@ -22,8 +22,8 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.parallel import usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.evaluation.metrics import plcc, srcc
-from mlsp.features.extractor import FeatureExtractor
 from mlsp.features.opening import runnable_backbone
+from mlsp.features.pipeline import FeaturePipeline
 from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
 
 # One of those that the embedded model's head was chosen from.
@@ -47,7 +47,7 @@ def compute(
     engine = runnable_backbone(backbone(name), weights, grid=1, precision=precision).open()
     features = []
     start = time.perf_counter()
-    for result in FeatureExtractor.of(engine, workers=usable_cores() + 1).extract(photos):
+    for result in FeaturePipeline(engine, workers=usable_cores() + 1).extract(photos):
         if isinstance(result, ScoreFailure):
             raise SystemExit(f"{result.source}: {result.error}")
         features.append(result.features.reshape(-1))

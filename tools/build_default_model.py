@@ -34,8 +34,8 @@ from mlsp.base.parallel import usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.evaluation.metrics import plcc, srcc
 from mlsp.features.engines import open_engine
-from mlsp.features.extractor import FeatureExtractor
 from mlsp.features.onnx_export import export_backbone
+from mlsp.features.pipeline import FeaturePipeline
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
 from mlsp.models.records import Agreement, Card, HeadRecord
@@ -130,7 +130,7 @@ def _features_of_views(
     if not file.is_file():
         engine = open_engine(model_file, feature_spec)
         rows, hashes = [], []
-        for result in FeatureExtractor.of(engine, workers=usable_cores() + 1).extract(table.photos):
+        for result in FeaturePipeline(engine, workers=usable_cores() + 1).extract(table.photos):
             if isinstance(result, ScoreFailure):
                 raise SystemExit(f"{result.source}: {result.error}")
             rows.append(result.features[:, 0, 0])

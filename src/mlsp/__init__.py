@@ -43,7 +43,8 @@ from mlsp.base.errors import (
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
-    from mlsp.features.extractor import FeatureExtractor, PhotoFeatures
+    from mlsp.features.extractor import FeatureExtractor
+    from mlsp.features.pipeline import PhotoFeatures
     from mlsp.features.store.store import FeatureStore
     from mlsp.models import heads
     from mlsp.models.model import list_models
@@ -91,7 +92,7 @@ __all__ = [
 _MODULES = {
     "FeatureExtractor": "mlsp.features.extractor",
     "FeatureStore": "mlsp.features.store.store",
-    "PhotoFeatures": "mlsp.features.extractor",
+    "PhotoFeatures": "mlsp.features.pipeline",
     "Score": "mlsp.scoring.results",
     "ScoreFailure": "mlsp.base.results",
     "ScoreResult": "mlsp.scoring.results",

@@ -21,8 +21,8 @@ from mlsp.bulk.ray_cluster import RaySettings, connected
 from mlsp.bulk.ray_extraction import check_versions, encode_photo
 from mlsp.features.extraction.plan import NetworkPlan, plan_network
 from mlsp.features.extraction.settings import NetworkSettings
-from mlsp.features.extractor import EncodedPhoto, PhotoFeatures
 from mlsp.features.opening import RunnableBackbone
+from mlsp.features.pipeline import EncodedPhoto, PhotoFeatures
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.codec import StoredDtype

@@ -28,7 +28,7 @@ from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, Ba
 from mlsp.features.extraction.plan import plan_network
 from mlsp.features.extraction.run import Extraction, ExtractionNetwork, Shard
 from mlsp.features.extraction.settings import NetworkSettings, chosen_levels
-from mlsp.features.extractor import PhotoFeatures
+from mlsp.features.pipeline import PhotoFeatures
 from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.merge import merge
 from mlsp.features.store.schema import StoreLayout

@@ -19,7 +19,7 @@ from mlsp.backbones import Level, backbone
 from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import open_engine
-from mlsp.features.extractor import FeatureExtractor, PhotoFeatures
+from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
@@ -315,7 +315,7 @@ def test_stored_features_get_the_scores_of_their_photos(tmp_path: Path, examples
     channels = tuple(level.channels for level in backbone(default.feature_spec.backbone).levels)
     layout = StoreLayout(default.feature_spec, channels, (1,))
     with FeatureStore.create(tmp_path / "f.h5", layout, [path.name for path in photos]) as opened:
-        for index, result in enumerate(FeatureExtractor.of(engine, workers=1).extract(photos)):
+        for index, result in enumerate(FeaturePipeline(engine, workers=1).extract(photos)):
             assert isinstance(result, PhotoFeatures)
             opened.write(
                 index,

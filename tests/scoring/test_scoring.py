@@ -19,7 +19,7 @@ from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import ConstantEngine, open_network
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.features.engines.openvino_engine import OpenVinoHead
-from mlsp.features.extractor import PhotoFeatures
+from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import load_model
 from mlsp.photos import read_photo
 from mlsp.scoring.cache import Caches, FeatureCache, ScoreCache
@@ -187,7 +187,7 @@ def test_other_batches_replace_those_that_a_scorer_has() -> None:
     scorer = fake_scorer()[0].in_batches(CUDA_BATCH, streams=1)
     other = scorer.in_batches(BatchSettings(4, wait_ms=5))
     assert (scorer.threads, other.threads) == (3 + 2 * 16, 3 + 2 * 4)
-    engine = other._extractor.engine
+    engine = other._pipeline.engine
     assert isinstance(engine, BatchingEngine)
     assert isinstance(engine.engine, CountingEngine)
     assert (engine.settings, engine.streams) == (BatchSettings(4, wait_ms=5), 1)

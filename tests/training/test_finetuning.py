@@ -25,7 +25,7 @@ from mlsp.base.errors import MlspError, RatingsError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.cli import app
 from mlsp.features.engines.torch_engine import TorchEngine
-from mlsp.features.extractor import FeatureExtractor
+from mlsp.features.pipeline import FeaturePipeline
 from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
@@ -413,7 +413,7 @@ def trained_head(table: RatingTable, folder: Path) -> TrainedHead:
     with FeatureStore.create(
         folder / "f.h5", StoreLayout(feature_spec, (8, 12), (1,), dtype="float32"), table.photo_ids
     ) as store:
-        for row, found in enumerate(FeatureExtractor.of(engine, workers=1).extract(table.photos)):
+        for row, found in enumerate(FeaturePipeline(engine, workers=1).extract(table.photos)):
             if isinstance(found, ScoreFailure):
                 store.write_failure(row, str(found.error))
             else:

@@ -34,7 +34,7 @@ from mlsp.bulk.ray_cluster import LOCAL, RaySettings
 from mlsp.bulk.ray_pool import PoolJob, run_pool
 from mlsp.features.extraction.plan import NetworkPlan
 from mlsp.features.extraction.run import ExtractionRun, by_grid
-from mlsp.features.extractor import EncodedPhoto, FeatureExtractor, PhotoFeatures
+from mlsp.features.pipeline import EncodedPhoto, FeaturePipeline, PhotoFeatures
 from mlsp.features.store.codec import encode_grids
 from mlsp.features.store.schema import StoreLayout
 from mlsp.photos import DecodeSettings
@@ -112,7 +112,7 @@ class _PhotoWorker:
 
     def __init__(self, order: _Order) -> None:
         self._order = order
-        self._extractor: FeatureExtractor | None = None
+        self._pipeline: FeaturePipeline | None = None
 
     def prepare(self) -> None:
         """Open the network."""
@@ -133,22 +133,22 @@ class _PhotoWorker:
             # Its class cannot be pickled; and it is missing on that machine, which may be another.
             raise SettingsError(f"on {socket.gethostname()}: {error}") from None
         # As for a process of its own: one more than the cores, so that one decodes while the others compute.
-        self._extractor = FeatureExtractor.of(
+        self._pipeline = FeaturePipeline(
             network.engine,
             min_side=min_photo_side(network.smallest_side, network.engine.feature_spec.views),
             workers=order.streams + 1,
             max_pixels=order.max_pixels,
         )
         self._threads = ThreadPoolExecutor(
-            self._extractor.limiter.threads, thread_name_prefix="mlsp"
+            self._pipeline.limiter.threads, thread_name_prefix="mlsp"
         )
 
     def work(self, task: _Piece) -> _PieceReport:
         """Compute the features of a piece."""
-        extractor = self._extractor
-        if extractor is None:
+        pipeline = self._pipeline
+        if pipeline is None:
             raise SettingsError("the worker has no network yet")
-        results = tuple(self._threads.map(partial(self._extract, extractor), task.photos))
+        results = tuple(self._threads.map(partial(self._extract, pipeline), task.photos))
         unseen = frozenset(
             number
             for number, result in enumerate(results)
@@ -156,10 +156,8 @@ class _PhotoWorker:
         )
         return _PieceReport(task.rows, results, unseen, socket.gethostname())
 
-    def _extract(
-        self, extractor: FeatureExtractor, photo: NamedPhoto
-    ) -> EncodedPhoto | ScoreFailure:
-        return encode_photo(extractor.extract_one(photo.path), photo, self._order.plan.layout)
+    def _extract(self, pipeline: FeaturePipeline, photo: NamedPhoto) -> EncodedPhoto | ScoreFailure:
+        return encode_photo(pipeline.extract_one(photo.path), photo, self._order.plan.layout)
 
 
 class RayExtraction(ExtractionRun):

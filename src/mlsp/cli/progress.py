@@ -18,7 +18,7 @@ from mlsp.base.text import printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from mlsp.features.extractor import EncodedPhoto, PhotoFeatures
+    from mlsp.features.pipeline import EncodedPhoto, PhotoFeatures
     from mlsp.scoring.predictor import Predicted
     from mlsp.scoring.results import ScoreResult
 

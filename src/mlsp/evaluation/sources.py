@@ -15,7 +15,7 @@ from mlsp.base.results import ScoreFailure
 from mlsp.evaluation.records import Predictions, Unscored
 from mlsp.evaluation.score_tables import TABLE_SUFFIXES, number_of, read_score_table
 from mlsp.features.engines.openvino_votes import OpenVinoVotes, open_votes
-from mlsp.features.extractor import PhotoFeatures
+from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import Model, load_model
 from mlsp.models.records import HeadRecord
 from mlsp.ratings.table import RatingTable, missing_photos

@@ -2,7 +2,7 @@
 
     spec         what features are: network, weights, levels, crops, size, grid
     pooling      exact area means over fractional cells
-    extractor    photos -> features, in order, failures as values
+    pipeline     photo -> features: decode, size check, crops, engine; extractor opens one by name
     opening      a network, ready to run on this machine
     engines/     what computes a network: OpenVINO, torch
     graph_cache  networks as exported graphs, kept between runs

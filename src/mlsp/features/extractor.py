@@ -1,79 +1,18 @@
-"""Photo -> features: the one pipeline, which scoring, extraction and bulk jobs share.
-
-read ─ decode ─ size check ─ crops ─ engine ─ PhotoFeatures
-"""
+"""Features by a network's name, for notebooks and scripts."""
 
 from __future__ import annotations
 
-import copy
-import hashlib
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import Literal
 
-from mlsp.base.arrays import Float32Array, UInt8Array
-from mlsp.base.errors import PhotoTooSmallError, SettingsError
-from mlsp.base.parallel import usable_cores
-from mlsp.base.results import ScoreFailure, result_or_failure
-from mlsp.features.engines import Engine
-from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings
-from mlsp.features.engines.decode_limiter import DecodeLimiter
-from mlsp.features.store.codec import StoredArray
-from mlsp.photos import DecodeSettings, Photo, read_bytes, read_photo
-from mlsp.photos.crops import cut_views, min_photo_side
-
-if TYPE_CHECKING:
-    from mlsp.features.extraction.run import ExtractionNetwork
+from mlsp.base.errors import SettingsError
+from mlsp.features.extraction.plan import plan_network
+from mlsp.features.extraction.settings import NetworkSettings
+from mlsp.features.pipeline import FeaturePipeline
+from mlsp.photos.crops import min_photo_side
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoFeatures:
-    """A photo's features.
-
-    Attributes:
-        ok: True; False for a `ScoreFailure`.
-        error: None.
-        source: the photo.
-        features: (V, G, G, C), one crop per view.
-        width: of the upright photo, in pixels.
-        height: of the upright photo, in pixels.
-        content_sha256: of the file.
-    """
-
-    ok: ClassVar[Literal[True]] = True
-    error: ClassVar[None] = None
-
-    source: Path
-    features: Float32Array
-    width: int
-    height: int
-    content_sha256: str
-
-    def raise_for_error(self) -> None:
-        """Do nothing; a `ScoreFailure` raises its error."""
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedPhoto:
-    """A photo's features as its feature file stores them.
-
-    Attributes:
-        source: the photo.
-        stored: see `mlsp.features.store.store.FeatureStore.write_encoded`.
-        width: of the upright photo, in pixels.
-        height: of the upright photo, in pixels.
-        content_sha256: of the file.
-    """
-
-    source: Path
-    stored: dict[str, StoredArray]
-    width: int
-    height: int
-    content_sha256: str
-
-
-class FeatureExtractor:
+class FeatureExtractor(FeaturePipeline):
     """Computes the features of photos by a named network. Several threads may use it at once.
 
     On a CUDA device, waiting photos of one size go through the network together.
@@ -88,15 +27,8 @@ class FeatureExtractor:
         resize: width and height that every photo is brought to first, such as `256x256`; None keeps its size.
         device: `auto`, `cpu` or `cuda`; `auto` is `cpu`.
         precision: `auto` (bfloat16 where the device has it), `float32` or `bfloat16`; on `cuda` also `float16`.
-        workers: photos decoded at the same time, and computed, if the engine does not join them; by default one more than the
-            cores, so that one is decoded while the others are computed.
-        max_pixels: photos with more are refused before they are decoded; 250 million by default.
-
-    Attributes:
-        engine: computes the features.
-        decode: how photos are decoded.
-        limiter: bounds the photos in memory.
-        min_side: smallest side of a photo, in pixels.
+        workers: see `FeaturePipeline`.
+        max_pixels: see `FeaturePipeline`.
 
     Raises:
         SettingsError: an argument is unknown or out of range, or this machine lacks the device or the precision.
@@ -104,8 +36,9 @@ class FeatureExtractor:
         MissingExtraError: torch or onnx is needed and not installed.
 
     Examples:
-        >>> FeatureExtractor("inception_v3", grid="wide", views="corners8")  # doctest: +SKIP
-        FeatureExtractor('inception_v3', grid=5, views='corners8')
+        >>> extractor = FeatureExtractor("inception_v3", grid="wide", views="corners8")  # doctest: +SKIP
+        >>> [result.features.shape for result in extractor.extract(["a.jpg"])]  # doctest: +SKIP
+        [(8, 5, 5, 10048)]
     """
 
     def __init__(
@@ -123,10 +56,6 @@ class FeatureExtractor:
         workers: int | None = None,
         max_pixels: int | None = None,
     ) -> None:
-        # Scoring opens its model's network itself, and needs no feature files.
-        from mlsp.features.extraction.plan import plan_network
-        from mlsp.features.extraction.settings import NetworkSettings
-
         if grid not in ("narrow", "wide"):
             raise SettingsError(f"grid must be 'narrow' or 'wide', got {grid!r}")
         settings = NetworkSettings(
@@ -140,156 +69,11 @@ class FeatureExtractor:
             device=device,
             precision=precision,
         )
-        self._network: ExtractionNetwork | None = plan_network(settings).open()
-        self._set_up(
-            self._network.engine,
-            min_photo_side(self._network.smallest_side, self._network.engine.feature_spec.views),
-            workers,
-            max_pixels,
-        )
-
-    @classmethod
-    def of(
-        cls,
-        engine: Engine,
-        *,
-        min_side: int = 1,
-        workers: int | None = None,
-        max_pixels: int | None = None,
-    ) -> Self:
-        """Wrap an engine that is open.
-
-        Args:
-            engine: its `feature_spec` gives the crops and the size.
-            min_side: smallest side of a photo, in pixels, after its reduction.
-            workers: see the class.
-            max_pixels: see the class.
-
-        Raises:
-            SettingsError: `workers` or `max_pixels` is below 1.
-        """
-        extractor = cls.__new__(cls)
-        extractor._network = None
-        extractor._set_up(engine, min_side, workers, max_pixels)
-        return extractor
-
-    def _set_up(
-        self, engine: Engine, min_side: int, workers: int | None, max_pixels: int | None
-    ) -> None:
-        self.engine = engine
-        self.feature_spec = engine.feature_spec
-        self.min_side = min_side
-        self.limiter = DecodeLimiter(engine, usable_cores() + 1 if workers is None else workers)
-        self.decode = DecodeSettings.of(
-            self.feature_spec.longest_side, max_pixels, resize=self.feature_spec.resize
-        )
-
-    def __repr__(self) -> str:
-        spec = self.feature_spec
-        return f"FeatureExtractor({spec.backbone!r}, grid={spec.grid}, views={spec.views!r})"
-
-    def in_batches(
-        self,
-        settings: BatchSettings,
-        *,
-        streams: int | None = None,
-        computing: Callable[[int], None] = lambda photos: None,
-    ) -> Self:
-        """Return an extractor like this one that joins waiting photos of one size; see `mlsp.scoring.scorer.Scorer.in_batches`."""
-        engine, default = self.engine, usable_cores()
-        if isinstance(engine, BatchingEngine):
-            default, engine = engine.streams, engine.engine
-        streams = default if streams is None else streams
-        extractor = copy.copy(self)
-        extractor.engine = BatchingEngine(engine, settings, streams=streams, computing=computing)
-        extractor.limiter = DecodeLimiter(extractor.engine, self.limiter.workers)
-        return extractor
-
-    def extract(
-        self, photos: Iterable[str | Path]
-    ) -> Generator[PhotoFeatures | ScoreFailure, None, None]:
-        """Compute the features of photos.
-
-        Args:
-            photos: files; read lazily, a few ahead of the results.
-
-        Yields:
-            Exactly one result per photo, in their order. A photo that cannot be read, is too small or makes the network fail is
-            a `ScoreFailure`. Close the generator to stop early.
-
-        Raises:
-            SettingsError: `photos` is one path instead of several.
-        """
-        return self.limiter.map(self.extract_one, several(photos))
-
-    def extract_one(self, photo: str | Path) -> PhotoFeatures | ScoreFailure:
-        """Compute the features of one photo; see `extract`. Several threads may call it at once."""
-        source, sha256 = Path(photo), ""
-
-        def load() -> Photo:
-            nonlocal sha256
-            content = read_bytes(source)
-            sha256 = hashlib.sha256(content).hexdigest()
-            return read_photo(content, settings=self.decode, source_path=source)
-
-        def extract() -> PhotoFeatures:
-            features, width, height = self.compute(load)
-            return PhotoFeatures(source, features, width, height, sha256)
-
-        return result_or_failure(source, extract)
-
-    def compute(self, load: Callable[[], Photo]) -> tuple[Float32Array, int, int]:
-        """Compute the features of one photo, which is loaded once there is room for it in memory.
-
-        Args:
-            load: decodes the photo by `decode`.
-
-        Returns:
-            (V, G, G, C), one crop per view; width and height of the upright photo before its reduction, in pixels.
-
-        Raises:
-            PhotoError: `load` raised it, or the photo is too small.
-            EngineError: the network failed.
-        """
-
-        def read() -> tuple[tuple[int, int], UInt8Array]:
-            photo = load()
-            height, width = photo.pixels.shape[:2]
-            check_size(width, height, self.min_side, stored=(photo.width, photo.height))
-            return (photo.width, photo.height), cut_views(photo.pixels, self.feature_spec.views)
-
-        with self.limiter.photo(read) as ((width, height), crops):
-            return self.engine.pooled(crops), width, height
-
-
-def several(photos: Iterable[str | Path]) -> Iterable[Path]:
-    """Return several paths lazily.
-
-    Raises:
-        SettingsError: `photos` is one path.
-    """
-    if isinstance(photos, str | bytes | Path):
-        raise SettingsError(f"expected several photos, got one: pass a list, [{photos!r}]")
-    return map(Path, photos)
-
-
-def check_size(
-    width: int, height: int, min_side: int, *, stored: tuple[int, int] | None = None
-) -> None:
-    """Refuse a photo, or a crop of one, that is too small.
-
-    Args:
-        width: in pixels, after the reduction: a narrow strip may be reduced to too little.
-        height: in pixels, after the reduction.
-        min_side: smallest side that is allowed, in pixels.
-        stored: width and height before the reduction.
-
-    Raises:
-        PhotoTooSmallError: a side has fewer pixels.
-    """
-    if min(width, height) < min_side:
-        is_reduced = stored is not None and stored != (width, height)
-        reduced = f", reduced from {stored[0]} × {stored[1]}" if stored and is_reduced else ""
-        raise PhotoTooSmallError(
-            f"too small: {width} × {height} pixels{reduced}, expected at least {min_side} on each side"
+        self._network = plan_network(settings).open()
+        engine = self._network.engine
+        super().__init__(
+            engine,
+            min_side=min_photo_side(self._network.smallest_side, engine.feature_spec.views),
+            workers=workers,
+            max_pixels=max_pixels,
         )

@@ -14,7 +14,7 @@ import numpy as np
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import ModelError, PhotoError, RatingsError
 from mlsp.base.results import ScoreFailure
-from mlsp.features.extractor import PhotoFeatures
+from mlsp.features.pipeline import PhotoFeatures
 from mlsp.personal.judgements import Judgements, PhotoReference
 from mlsp.photos import find_photos, read_bytes
 from mlsp.photos.capture_time import capture_time

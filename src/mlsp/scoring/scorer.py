@@ -20,7 +20,7 @@ from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.engines import Engine, check_choices, open_engine
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.features.engines.decode_limiter import DecodeLimiter
-from mlsp.features.extractor import FeatureExtractor, PhotoFeatures, several
+from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures, several
 from mlsp.features.spec import spec_record
 from mlsp.models.model import Model, load_model
 from mlsp.photos import Photo, check_pixels, photo_of_pixels, read_bytes, read_photo
@@ -141,7 +141,7 @@ class Scorer:
                 f"the engine makes features of {engine.feature_spec}, model {model.name!r} reads {spec}"
             )
         self.model = model
-        self._extractor = FeatureExtractor.of(
+        self._pipeline = FeaturePipeline(
             engine, min_side=model.smallest_side, workers=workers, max_pixels=max_pixels
         )
         self._heads = heads
@@ -160,7 +160,7 @@ class Scorer:
     @property
     def limiter(self) -> DecodeLimiter:
         """Bounds the photos in memory."""
-        return self._extractor.limiter
+        return self._pipeline.limiter
 
     @property
     def threads(self) -> int:
@@ -170,7 +170,7 @@ class Scorer:
     @property
     def batches(self) -> BatchSettings | None:
         """How photos are joined, see `in_batches`; None where each goes through the network alone."""
-        engine = self._extractor.engine
+        engine = self._pipeline.engine
         return engine.settings if isinstance(engine, BatchingEngine) else None
 
     def in_batches(
@@ -193,9 +193,7 @@ class Scorer:
             SettingsError: `streams` is below 1.
         """
         scorer = copy.copy(self)
-        scorer._extractor = self._extractor.in_batches(
-            settings, streams=streams, computing=computing
-        )
+        scorer._pipeline = self._pipeline.in_batches(settings, streams=streams, computing=computing)
         return scorer
 
     def score(
@@ -333,12 +331,12 @@ class Scorer:
             self._scores.put(sha256, self._score_key, known)
         else:
             # The limit may be another than when it was scored.
-            check_pixels(known.width, known.height, self._extractor.decode.max_pixels)
+            check_pixels(known.width, known.height, self._pipeline.decode.max_pixels)
         scores = self._heads.scores(known.values)
         return ScoreResult(source, scores, known.width, known.height, sha256)
 
     def _score_pixels(self, pixels: Image | UInt8Array) -> ScoreResult:
-        found = self._compute(lambda: photo_of_pixels(pixels, settings=self._extractor.decode))
+        found = self._compute(lambda: photo_of_pixels(pixels, settings=self._pipeline.decode))
         scores = self.scores_of(found.values.astype(np.float32))
         return ScoreResult(_IN_MEMORY, scores, found.width, found.height)
 
@@ -349,7 +347,7 @@ class Scorer:
         return values
 
     def _features_of(self, source: Path, content: bytes, sha256: str) -> CachedFeatures:
-        decode = self._extractor.decode
+        decode = self._pipeline.decode
         if (known := self._features.get(sha256, self._feature_key)) is not None:
             check_pixels(known.width, known.height, decode.max_pixels)
             return known
@@ -358,7 +356,7 @@ class Scorer:
         return found
 
     def _compute(self, load: Callable[[], Photo]) -> CachedFeatures:
-        features, width, height = self._extractor.compute(load)
+        features, width, height = self._pipeline.compute(load)
         # As cached, whether there is a cache or not: scores must not depend on it.
         rounded = np.clip(features, -_MAX_FLOAT16, _MAX_FLOAT16).astype(np.float16)
         return CachedFeatures(rounded, width, height)

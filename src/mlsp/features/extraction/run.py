@@ -1,7 +1,7 @@
 """Photos -> one feature file: `mlsp extract`. Interrupted at any moment it goes on where it was.
 
 list_photos ── Shard ──────┐
-plan_network ─ NetworkPlan ┴ Extraction ─ FeatureExtractor ─ FeatureStore
+plan_network ─ NetworkPlan ┴ Extraction ─ FeaturePipeline ─ FeatureStore
 
 `mlsp.bulk.ray_extraction` does the same with a cluster.
 """
@@ -18,7 +18,7 @@ from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureValueError, PhotoError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import Engine
-from mlsp.features.extractor import FeatureExtractor, PhotoFeatures
+from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
 from mlsp.features.store.schema import StoreLayout
@@ -190,7 +190,7 @@ class Extraction(ExtractionRun):
         workers: int | None = None,
         max_pixels: int | None = None,
     ) -> None:
-        self._extractor = FeatureExtractor.of(
+        self._pipeline = FeaturePipeline(
             network.engine,
             min_side=min_photo_side(network.smallest_side, network.engine.feature_spec.views),
             workers=workers,
@@ -209,7 +209,7 @@ class Extraction(ExtractionRun):
         Raises:
             FeatureStoreError: the disk is full. What was extracted before stays.
         """
-        extracted = self._extractor.extract(self.photos[index].path for index in self._todo)
+        extracted = self._pipeline.extract(self.photos[index].path for index in self._todo)
         for index, result in zip(self._todo, extracted, strict=True):
             yield self._store(index, result)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import MlspError, SettingsError
-from mlsp.features.extractor import PhotoFeatures
+from mlsp.features.pipeline import PhotoFeatures
 from mlsp.personal import (
     Taste,
     TasteSettings,

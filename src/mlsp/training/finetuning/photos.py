@@ -14,7 +14,7 @@ from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import PhotoError
 from mlsp.base.parallel import map_in_order
 from mlsp.base.results import ScoreFailure, result_or_failure
-from mlsp.features.extractor import check_size
+from mlsp.features.pipeline import check_size
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.ratings.table import RatingTable
 from mlsp.training.finetuning.network import Piece
