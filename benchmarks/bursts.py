@@ -30,7 +30,7 @@ from mlsp.backbones import backbone
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.burst_pairs import similar_pairs
-from mlsp.culling.bursts import BurstSettings, group_looks, look_channels, look_of
+from mlsp.culling.bursts import BurstSettings, embedding_channels, embedding_of, group_embeddings
 from mlsp.photos import read_photo
 from mlsp.photos.near_duplicates import difference_hash, duplicate_groups
 from mlsp.ratings.datasets.biq2021 import load_biq2021
@@ -59,7 +59,7 @@ class Rated:
     subset: NDArray[np.str_]
     features: Float32Array
     hashes: NDArray[np.uint64]
-    looks: Float32Array
+    embeddings: Float32Array
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def main() -> None:
         rated = load(scorer, arguments.biq2021, arguments.features)
         found = {"thresholds": thresholds(scorer, rated)}
         found["agreement"] = agreement(scorer, rated)
-    found["speed"] = speed(rated.looks)
+    found["speed"] = speed(rated.embeddings)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -93,7 +93,7 @@ def load(scorer: Scorer, folder: Path, kept: Path | None) -> Rated:
             rows.append(result.features[0, 0, 0])
         features = np.stack(rows)
         hashes = np.array([difference_hash(read_photo(photo).pixels) for photo in table.photos])
-    channels = look_channels(scorer.model.feature_spec)
+    channels = embedding_channels(scorer.model.feature_spec)
     return Rated(
         table.photos,
         table.mos,
@@ -101,7 +101,7 @@ def load(scorer: Scorer, folder: Path, kept: Path | None) -> Rated:
         np.array([rating.group for rating in table]),
         features,
         hashes,
-        np.stack([look_of(row[None, None, None], channels) for row in features]),
+        np.stack([embedding_of(row[None, None, None], channels) for row in features]),
     )
 
 
@@ -124,17 +124,17 @@ def thresholds(scorer: Scorer, rated: Rated) -> list[dict[str, Any]]:
     own = rated.subset != "ss03"
     unrelated = np.zeros(len(THRESHOLDS))
     for start in range(0, len(own), 1000):
-        block = rated.looks[own][start : start + 1000] @ rated.looks[~own].T
+        block = rated.embeddings[own][start : start + 1000] @ rated.embeddings[~own].T
         unrelated += [np.count_nonzero(block >= threshold) for threshold in THRESHOLDS]
     unrelated /= own.sum() * (~own).sum()
     one, other = hash_pairs(rated.hashes)
-    alike = (rated.looks[one] * rated.looks[other]).sum(1)
+    alike = (rated.embeddings[one] * rated.embeddings[other]).sum(1)
     kinds, again = reshot_similarities(scorer, rated)
     print("from   unrelated  by hash  " + "  ".join(dict.fromkeys(kinds)))
     found = []
     for threshold, share in zip(THRESHOLDS, unrelated, strict=True):
         settings = BurstSettings(similarity_without_time=threshold)
-        groups = members(group_looks(rated.looks, [None] * len(own), settings))
+        groups = members(group_embeddings(rated.embeddings, [None] * len(own), settings))
         mixed = sum(len(set(own[group].tolist())) == 2 for group in groups)
         row = {
             "threshold": threshold,
@@ -168,7 +168,7 @@ def hash_pairs(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[n
 
 def reshot_similarities(scorer: Scorer, rated: Rated) -> tuple[NDArray[np.str_], Float32Array]:
     """How similar photos are to what they look like a second later."""
-    channels = look_channels(scorer.model.feature_spec)
+    channels = embedding_channels(scorer.model.feature_spec)
     chosen = np.random.default_rng(0).choice(len(rated.photos), RESHOT, replace=False)
     with TemporaryDirectory() as folder:
         files: list[Path] = []
@@ -182,11 +182,11 @@ def reshot_similarities(scorer: Scorer, rated: Rated) -> tuple[NDArray[np.str_],
                 kinds.append(feature_spec)
                 rows.append(row)
         looks = [
-            look_of(result.features, channels)
+            embedding_of(result.features, channels)
             for result in scorer.features(files)
             if not isinstance(result, ScoreFailure)
         ]
-    return np.array(kinds), (np.stack(looks) * rated.looks[rows]).sum(1)
+    return np.array(kinds), (np.stack(looks) * rated.embeddings[rows]).sum(1)
 
 
 def members(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -201,9 +201,9 @@ def siblings(rated: Rated) -> NDArray[np.int64]:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    count = len(rated.looks)
+    count = len(rated.embeddings)
     pairs = similar_pairs(
-        rated.looks,
+        rated.embeddings,
         np.full(count, np.nan),
         within_seconds=0,
         similarity=1,
@@ -257,7 +257,9 @@ def agreement(scorer: Scorer, rated: Rated) -> list[dict[str, Any]]:
     no_times: list[datetime | None] = [None] * len(beauty)
     found = []
     for threshold in (BurstSettings().similarity_without_time, BurstSettings().similarity):
-        looks = group_looks(rated.looks, no_times, BurstSettings(similarity_without_time=threshold))
+        looks = group_embeddings(
+            rated.embeddings, no_times, BurstSettings(similarity_without_time=threshold)
+        )
         groups = members(looks)
         for name, values in rankings.items():
             found.append(judge(f"from {threshold} by {name}", groups, values, rated.mos))
@@ -353,7 +355,7 @@ def timed(case: str, file: Path) -> dict[str, Any]:
     ]
     before = most_memory()
     began, busy = time.perf_counter(), time.process_time()
-    groups = group_looks(looks, captured)
+    groups = group_embeddings(looks, captured)
     return {
         "photos": len(looks),
         "what": case,

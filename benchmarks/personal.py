@@ -39,7 +39,7 @@ RATINGS = (10, 20, 30, 50, 100, 160)
 COMPARISONS = (30, 100, 300)
 KINDS = ("beauty alone", "ratings", "comparisons")
 BLOCKS = 4
-SETTINGS = TasteSettings(least=2, lowest=1, highest=7)
+SETTINGS = TasteSettings(min_judgements=2, lowest=1, highest=7)
 # What suits 500 photos of OASIS, by cross-validation over themes.
 BASE = RidgeSettings(alpha=0.001, even_levels=False)
 

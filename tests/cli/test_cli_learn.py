@@ -151,7 +151,7 @@ def test_comparisons_and_stars_of_the_page_are_what_it_learns_from(
     assert lines[4].startswith("share of your comparisons right (34)     ")
     assert lines[-1] == "Installed as 'mine': mlsp score PHOTOS --model mine"
     assert (
-        f"{gone}: the photo is not there any more: name the folder where it is now with --photos"
+        f"{gone}: the photo is no longer there: name the folder where it is now with --photos"
         in " ".join(done.stderr.split())
     )
 
@@ -161,7 +161,7 @@ def test_comparisons_and_stars_of_the_page_are_what_it_learns_from(
     [
         (
             "default",
-            "mlsp: the model 'default' comes with mlsp and is never overwritten: choose another name, 'mine' say",
+            "mlsp: the model 'default' comes with mlsp and is never overwritten: choose another name, such as 'mine'",
         ),
         (
             "../mine",
@@ -179,7 +179,7 @@ def test_errors_are_one_line_and_exit_with_2(tmp_path: Path) -> None:
     assert done.returncode == 2
     path = tmp_path / "a.jpg"
     assert done.stderr.splitlines()[-1] == (
-        f"mlsp: none of 1 judged photos can be used ({path}: the photo is not there any more: name the folder where it is now with"
+        f"mlsp: none of 1 judged photos can be used ({path}: the photo is no longer there: name the folder where it is now with"
         " --photos)"
     )
     assert "Traceback" not in done.stderr
@@ -369,7 +369,7 @@ def test_photos_are_found_by_content_and_by_name(
     assert [(str(one.source), str(one.error)) for one in found.failed] == [
         (
             "/old/twice.png",
-            f"the photo is not there any more: the one that was judged is not in {tmp_path / 'new'} either",
+            f"the photo is no longer there: the one that was judged is not in {tmp_path / 'new'} either",
         ),
         (
             str(changed),

@@ -1,4 +1,4 @@
-"""Shots of the same moment: real photos through the embedded model, and made-up looks where only the grouping counts."""
+"""Shots of the same moment: real photos through the embedded model, and made-up embeddings where only the grouping counts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mlsp.culling.bursts import (
     BurstSettings,
     Shot,
     check_ranking,
+    embedding_of,
     group_bursts,
-    group_looks,
-    look_of,
+    group_embeddings,
     take_shots,
 )
 from mlsp.scoring.results import Score, ScoreResult
@@ -71,7 +71,7 @@ def names(burst: Burst) -> set[str]:
 
 
 def without_times(shots: list[Shot]) -> list[Shot]:
-    return [Shot(shot.scored, None, shot.look) for shot in shots]
+    return [Shot(shot.scored, None, shot.embedding) for shot in shots]
 
 
 def test_shots_of_one_moment_are_one_burst(shots: list[Shot]) -> None:
@@ -140,59 +140,59 @@ def at(degrees: Sequence[float]) -> Float32Array:
 
 def test_small_steps_do_not_chain() -> None:
     """Neighbours are alike, .97, and ends are not: cos 30° is .87, cos 75° is .26."""
-    looks = at([0, 15, 30, 45, 60, 75])
+    embeddings = at([0, 15, 30, 45, 60, 75])
     times = [NOON + timedelta(seconds=number) for number in range(6)]
-    groups = group_looks(looks, times).tolist()
+    groups = group_embeddings(embeddings, times).tolist()
     assert groups[0] != groups[-1]
     assert all(
-        (looks[np.equal(groups, group)] @ looks[np.equal(groups, group)].T).mean() >= 0.8
+        (embeddings[np.equal(groups, group)] @ embeddings[np.equal(groups, group)].T).mean() >= 0.8
         for group in set(groups)
     )
 
 
 def test_one_without_a_time_may_join_those_with_one() -> None:
-    looks = at([0, 2, 1, 60])
+    embeddings = at([0, 2, 1, 60])
     times = [NOON, NOON + timedelta(seconds=5), None, None]
-    assert group_looks(looks, times).tolist() == [0, 0, 0, 3]
+    assert group_embeddings(embeddings, times).tolist() == [0, 0, 0, 3]
     # The same days apart: nothing but the time separates them.
     times = [NOON, NOON + timedelta(days=5), NOON + timedelta(days=9), None]
-    assert group_looks(looks, times).tolist() == [0, 1, 2, 3]
+    assert group_embeddings(embeddings, times).tolist() == [0, 1, 2, 3]
 
 
 def test_a_date_set_by_hand_is_no_time() -> None:
     """An album of scans with one time for all: those 35° apart, .82, are similar enough for one moment only."""
-    looks = at([0, 35] * 30)
-    assert set(group_looks(looks, [NOON] * 60).tolist()) == {0, 1}
-    assert set(group_looks(looks[:20], [NOON] * 20).tolist()) == {0}
+    embeddings = at([0, 35] * 30)
+    assert set(group_embeddings(embeddings, [NOON] * 60).tolist()) == {0, 1}
+    assert set(group_embeddings(embeddings[:20], [NOON] * 20).tolist()) == {0}
 
 
 def test_blocks_and_limits_leave_no_pair_out() -> None:
     """More photos than a block has rows, most equal: more neighbours than are kept of each."""
-    looks = at([0] * 700 + [90] * 700)
-    assert set(group_looks(looks, [None] * 1400).tolist()) == {0, 700}
+    embeddings = at([0] * 700 + [90] * 700)
+    assert set(group_embeddings(embeddings, [None] * 1400).tolist()) == {0, 700}
     times = [NOON + timedelta(seconds=number // 20) for number in range(1400)]
-    assert set(group_looks(looks, times).tolist()) == {0, 700}
-    assert group_looks(looks[:1], [None]).tolist() == [0]
+    assert set(group_embeddings(embeddings, times).tolist()) == {0, 700}
+    assert group_embeddings(embeddings[:1], [None]).tolist() == [0]
 
 
 def test_grouping_is_as_by_comparing_each_to_each() -> None:
     """Pairs found in blocks are those that a plain loop finds: groups of two are decided by pairs alone."""
     generator = np.random.default_rng(0)
     base = generator.normal(size=(300, 24))
-    looks = np.concatenate([base, base + 0.3 * generator.normal(size=base.shape)])
-    looks = (looks / np.linalg.norm(looks, axis=1, keepdims=True)).astype(np.float32)
+    embeddings = np.concatenate([base, base + 0.3 * generator.normal(size=base.shape)])
+    embeddings = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32)
     times = [
         None
         if generator.random() < 0.5
         else NOON + timedelta(seconds=float(generator.random() * 60))
-        for _ in looks
+        for _ in embeddings
     ]
     settings = BurstSettings(within_seconds=20)
-    groups = group_looks(looks, times, settings)
+    groups = group_embeddings(embeddings, times, settings)
 
     def may_join(one: int, other: int) -> bool:
         first, second = times[one], times[other]
-        similarity = float(looks[one] @ looks[other])
+        similarity = float(embeddings[one] @ embeddings[other])
         if first is None or second is None:
             return similarity >= settings.similarity_without_time
         near = abs(first - second) <= timedelta(seconds=20)
@@ -207,9 +207,9 @@ def test_grouping_is_as_by_comparing_each_to_each() -> None:
 def test_looks() -> None:
     features = np.zeros((2, 1, 1, 6), np.float32)
     features[:, ..., 4:] = [[[[2, 8]]], [[[0, 8]]]]
-    assert look_of(features, 2) == pytest.approx(np.array([1, np.sqrt(8)]) / 3)
-    assert look_of(features, None).shape == (6,)
-    assert look_of(np.zeros((1, 1, 1, 4), np.float32), 2).tolist() == [0, 0]
+    assert embedding_of(features, 2) == pytest.approx(np.array([1, np.sqrt(8)]) / 3)
+    assert embedding_of(features, None).shape == (6,)
+    assert embedding_of(np.zeros((1, 1, 1, 4), np.float32), 2).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

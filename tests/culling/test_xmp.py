@@ -120,8 +120,7 @@ def test_a_rating_inside_the_photo_is_kept(photo: Path) -> None:
 
 def test_zero_and_nonsense_are_never_written(photo: Path) -> None:
     for rating in (0, 6, -2):
-        message = f"^a rating is -1 for rejected or 1 to 5 stars, got {rating}$"
-        with pytest.raises(SettingsError, match=message):
+        with pytest.raises(SettingsError, match=f"rating.* got {rating}$"):
             write_rating(photo, rating)
     assert list(photo.parent.iterdir()) == [photo]
 
@@ -337,11 +336,7 @@ def test_stars_rise_with_the_percentile(percentile: float, thresholds: list[floa
     ],
 )
 def test_thresholds_that_are_none(thresholds: tuple[float, ...], shown: str) -> None:
-    message = (
-        "thresholds of stars must be four rising percentiles from 0 to 100, at which 2, 3, 4 and 5 stars begin,"
-        f" such as 20,45,70,90; got {shown}"
-    )
-    with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(SettingsError, match=rf"thresholds.*; got {re.escape(shown)}$"):
         StarSettings(thresholds)  # type: ignore[arg-type]
 
 

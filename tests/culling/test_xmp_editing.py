@@ -158,7 +158,7 @@ TWO = "it has more than one Rating, so it is not clear which one counts"
         (b'<a><b><RDF xmlns="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/></b></a>', NO_XMP),
         (
             b'<RDF xmlns="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/>',
-            "its rdf:RDF is an empty-element tag, which leaves no place for a rating",
+            "its rdf:RDF is an empty-element tag, which leaves no room for a rating",
         ),
         (
             b'<?xml version="1.0" encoding="shift_jis"?>' + EMPTY_SIDECAR,

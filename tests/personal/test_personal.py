@@ -27,7 +27,7 @@ from mlsp.personal import (
     write_personal_model,
 )
 from mlsp.personal.agreement import comparisons_agreement, is_better, ratings_agreement
-from mlsp.personal.components import alike_groups
+from mlsp.personal.components import similar_groups
 from mlsp.personal.cross_validation import observation_groups
 from mlsp.personal.fitting import Observations, fit_utility
 from mlsp.personal.linear_heads import read_linear_heads
@@ -174,7 +174,11 @@ def test_ratings_and_comparisons_together_teach_more(
 ) -> None:
     rows, stars = np.arange(25), world.stars(world.own)[:25]
     pairs = world.pairs(world.own, 40)
-    common = {"prior": world.prior, "heads": [world.head], "settings": replace(QUICK, least=20)}
+    common = {
+        "prior": world.prior,
+        "heads": [world.head],
+        "settings": replace(QUICK, min_judgements=20),
+    }
     ratings = learn_taste(world.features, ratings=(rows, stars), **common)  # type: ignore[arg-type]
     both = learn_taste(world.features, ratings=(rows, stars), comparisons=pairs, **common)  # type: ignore[arg-type]
     assert [one.measure for one in both.agreement] == ["ratings", "comparisons"]
@@ -243,7 +247,7 @@ def test_alike_groups_join_through_others() -> None:
     likeness = np.eye(5)
     for one, other in ((0, 3), (3, 4)):
         likeness[one, other] = likeness[other, one] = 0.9
-    assert alike_groups(likeness, 0.8).tolist() == [0, 1, 2, 0, 0]
+    assert similar_groups(likeness, 0.8).tolist() == [0, 1, 2, 0, 0]
 
 
 @pytest.mark.parametrize("of_each", [1, 3])
@@ -589,7 +593,7 @@ def test_the_default_is_never_overwritten(tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(SettingsError) as raised:
             personal_model_folder(name)
         assert str(raised.value) == (
-            f"the model {name!r} comes with mlsp and is never overwritten: choose another name, 'mine' say"
+            f"the model {name!r} comes with mlsp and is never overwritten: choose another name, such as 'mine'"
         )
     monkeypatch.setenv("MLSP_MODELS_DIR", str(tmp_path))
     assert personal_model_folder("mine") == tmp_path / "mine"

@@ -217,7 +217,7 @@ def test_a_closed_file_says_so(file: Path) -> None:
 
 
 def test_a_locked_file_loses_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlsp.personal.user_ratings.file._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("mlsp.base.sqlite.BUSY_SECONDS", 0.05)
     with UserRatings.open(file) as ratings:
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")

@@ -339,7 +339,7 @@ def test_another_programs_database_is_left_alone(
         cache.put(sha256(1), KEY, SCORES)
         assert cache.get(sha256(1), KEY) is None
     assert caplog.messages == [
-        f"scores are not remembered in {tmp_path / 'c'}: it is a database of another program"
+        f"scores are not cached in {tmp_path / 'c'}: it is a database of another program"
     ]
     assert (tmp_path / "c").read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["c"]
@@ -355,7 +355,7 @@ def test_a_newer_versions_file_is_left_alone(
         cache.put(sha256(1), KEY, SCORES)
         assert cache.get(sha256(1), KEY) is None
     assert caplog.messages == [
-        f"scores are not remembered in {tmp_path / 'c'}: it is of a newer version of mlsp (schema 2, this one knows 1)"
+        f"scores are not cached in {tmp_path / 'c'}: it is of a newer version of mlsp (schema 2, this one knows 1)"
     ]
 
 
@@ -375,7 +375,7 @@ def test_a_place_where_no_file_can_be(
         cache.put(sha256(1), KEY, SCORES)
         assert cache.get(sha256(1), KEY) is None
     assert caplog.messages == [
-        f"scores are not remembered in {tmp_path / path}: {reason.format(folder=tmp_path)}"
+        f"scores are not cached in {tmp_path / path}: {reason.format(folder=tmp_path)}"
     ]
 
 
@@ -405,7 +405,7 @@ def test_a_folder_that_is_not_writable(
     with ScoreCache.open(path) as cache:
         cache.put(sha256(1), KEY, SCORES)
         assert cache.get(sha256(1), KEY) is None
-    assert caplog.messages == [f"scores are not remembered in {path}: unable to open database file"]
+    assert caplog.messages == [f"scores are not cached in {path}: unable to open database file"]
 
 
 @posix_only
@@ -421,7 +421,7 @@ def test_a_file_that_is_not_writable_is_still_read(
         assert cache.get(sha256(9), KEY) is None
         assert cache.get(sha256(3), KEY) == numbered(3)
     assert caplog.messages == [
-        f"new scores are not remembered in {path}: attempt to write a readonly database"
+        f"new scores are not cached in {path}: attempt to write a readonly database"
     ]
 
 
@@ -448,7 +448,7 @@ with ScoreCache.open(Path(sys.argv[1])) as cache:
         check=True,
     )
     assert re.fullmatch(
-        rf"new scores are not remembered in {path}: (database or disk is full|disk I/O error)\n",
+        rf"new scores are not cached in {path}: (database or disk is full|disk I/O error)\n",
         run.stderr,
     )
     assert 10 < int(run.stdout) < 1000
@@ -458,7 +458,7 @@ with ScoreCache.open(Path(sys.argv[1])) as cache:
 def test_a_file_that_stays_locked_stops_writing_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlsp.scoring.cache.file._BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("mlsp.base.sqlite.BUSY_SECONDS", 0.2)
     fill(tmp_path / "c", 5)
     with ScoreCache.open(tmp_path / "c") as cache:
         with contextlib.closing(sqlite3.connect(tmp_path / "c", isolation_level=None)) as other:
@@ -466,9 +466,7 @@ def test_a_file_that_stays_locked_stops_writing_only(
             cache.put(sha256(9), KEY, SCORES)
             assert cache.get(sha256(3), KEY) == numbered(3)
         cache.put(sha256(8), KEY, SCORES)
-    assert caplog.messages == [
-        f"new scores are not remembered in {tmp_path / 'c'}: database is locked"
-    ]
+    assert caplog.messages == [f"new scores are not cached in {tmp_path / 'c'}: database is locked"]
 
 
 def test_a_short_lock_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -558,7 +556,7 @@ def test_a_file_of_features_does_not_grow_over_its_limit(
         assert cache.get(sha256(39), KEY) is None
     assert path.stat().st_size < 120_000
     assert caplog.messages == [
-        f"new features are not remembered in {path}: it has reached its limit of 0 GB; delete the file to begin anew"
+        f"new features are not cached in {path}: it has reached its limit of 0 GB; delete the file to begin anew"
     ]
 
 

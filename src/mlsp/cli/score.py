@@ -99,7 +99,7 @@ def score(
     from mlsp.base.results import ScoreFailure
     from mlsp.base.text import printable
     from mlsp.cli.progress import RunProgress
-    from mlsp.culling.xmp_report import xmp_settings
+    from mlsp.culling.xmp.report import xmp_settings
     from mlsp.photos import find_photos
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
     from mlsp.reports.table import print_table

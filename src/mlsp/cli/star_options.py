@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
-    from mlsp.culling.xmp_report import XmpSettings
+    from mlsp.culling.xmp.report import XmpSettings
     from mlsp.scoring.results import ScoreResult
 
 _PANEL = "Stars"
@@ -67,7 +67,7 @@ def give_stars(
         The photos whose sidecar was left alone.
     """
     from mlsp.cli.progress import RunProgress
-    from mlsp.culling.xmp_report import write_stars
+    from mlsp.culling.xmp.report import write_stars
 
     if settings is None:
         return ()

@@ -1,4 +1,4 @@
-"""Pairs of photos that may be of one burst: taken within seconds and similar, or much alike. In blocks, so that memory is bounded."""
+"""Pairs of photos that may belong to one burst: taken within seconds and similar, or very similar. Computed in blocks, so that memory is bounded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array
 
-# A block of similarities takes 16 MB. Of each of its rows the nearest are kept: among thousands of equal photos, more pairs would not
-# join more.
+# A block of similarities takes 16 MB. The nearest of each of its rows are kept: among thousands of equal photos, more pairs would
+# not join more.
 _ROWS = 512
 _COLUMNS = 8192
 _NEAREST = 32
@@ -23,17 +23,17 @@ class SimilarPairs:
 
     Attributes:
         one: (pairs,) index of a photo.
-        other: (pairs,) likewise.
-        least: (pairs,) similarity that was asked of the pair.
+        other: (pairs,) index of the other one.
+        minimum: (pairs,) similarity that the pair had to reach.
     """
 
     one: NDArray[np.int64]
     other: NDArray[np.int64]
-    least: NDArray[np.float64]
+    minimum: NDArray[np.float64]
 
 
 def similar_pairs(
-    looks: Float32Array,
+    embeddings: Float32Array,
     seconds: NDArray[np.float64],
     *,
     within_seconds: float,
@@ -45,67 +45,67 @@ def similar_pairs(
     Photos with a time are only compared to those taken soon after; one without a time is compared to all.
 
     Args:
-        looks: (photos, C), each of length 1.
+        embeddings: (photos, C), each of length 1.
         seconds: (photos,) when each was taken; NaN where that is not known.
-        within_seconds: most time between two photos.
-        similarity: least similarity of two photos with a time.
-        similarity_without_time: of two of which one has none.
+        within_seconds: maximum time between two photos.
+        similarity: minimum similarity of two photos with a time.
+        similarity_without_time: minimum similarity of two photos of which one has no time.
 
     Returns:
-        The pairs; of a photo with very many only the nearest.
+        The pairs; only the nearest of a photo that has very many.
     """
     timed = np.flatnonzero(~np.isnan(seconds))
     timed = timed[np.argsort(seconds[timed], kind="stable")]
     untimed = np.flatnonzero(np.isnan(seconds))
     found = [
-        *_near_in_time(looks, timed, seconds[timed], within_seconds, similarity),
-        *_much_alike(
-            looks, np.concatenate([untimed, timed]), len(untimed), similarity_without_time
+        *_near_in_time(embeddings, timed, seconds[timed], within_seconds, similarity),
+        *_very_similar(
+            embeddings, np.concatenate([untimed, timed]), len(untimed), similarity_without_time
         ),
     ]
     if not found:
         none = np.empty(0, np.int64)
         return SimilarPairs(none, none, np.empty(0))
-    one, other, values, least = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    one, other, values, minimum = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.argsort(-values, kind="stable")
-    return SimilarPairs(one[order], other[order], least[order])
+    return SimilarPairs(one[order], other[order], minimum[order])
 
 
 _Found = tuple[NDArray[np.int64], NDArray[np.int64], Float32Array, NDArray[np.float64]]
 
 
 def _near_in_time(
-    looks: Float32Array,
+    embeddings: Float32Array,
     order: NDArray[np.int64],
     seconds: NDArray[np.float64],
     within_seconds: float,
     similarity: float,
 ) -> Iterator[_Found]:
-    """Pairs of photos that follow each other in time."""
+    """Yield pairs of photos that follow each other in time."""
     ends = np.searchsorted(seconds, seconds + within_seconds, side="right")
     for rows, columns in _blocks(len(order), ends):
-        values = looks[order[rows]] @ looks[order[columns]].T
+        values = embeddings[order[rows]] @ embeddings[order[columns]].T
         values[columns >= ends[rows][:, None]] = -1
         yield from _nearest(values, rows, columns, order, similarity)
 
 
-def _much_alike(
-    looks: Float32Array, order: NDArray[np.int64], untimed: int, similarity: float
+def _very_similar(
+    embeddings: Float32Array, order: NDArray[np.int64], untimed: int, similarity: float
 ) -> Iterator[_Found]:
-    """Pairs of the first `untimed` photos of an order with all that come later in it."""
+    """Yield pairs of the first `untimed` photos of an order with all that come later in it."""
     if not untimed:
         return
     # Blocks are then slices, which need not be gathered each time.
-    looks = looks if np.array_equal(order, np.arange(len(order))) else looks[order]
+    embeddings = embeddings if np.array_equal(order, np.arange(len(order))) else embeddings[order]
     for rows, columns in _blocks(untimed, np.full(untimed, len(order))):
-        values = looks[rows[0] : rows[-1] + 1] @ looks[columns[0] : columns[-1] + 1].T
+        values = embeddings[rows[0] : rows[-1] + 1] @ embeddings[columns[0] : columns[-1] + 1].T
         yield from _nearest(values, rows, columns, order, similarity)
 
 
 def _blocks(
     count: int, ends: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Places of rows, and of columns from theirs to the last of their ends."""
+    """Yield positions of rows, and of columns from these rows to the last of their ends."""
     for start in range(0, count, _ROWS):
         stop = min(start + _ROWS, count)
         end = int(ends[stop - 1])
@@ -118,10 +118,10 @@ def _nearest(
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     order: NDArray[np.int64],
-    least: float,
+    minimum: float,
 ) -> Iterator[_Found]:
-    """The pairs of a block that are similar enough, each once; of a row with many the nearest."""
-    one, other = np.nonzero(values >= least)
+    """Yield the pairs of a block that are similar enough, each once, the nearest of a row."""
+    one, other = np.nonzero(values >= minimum)
     later = columns[other] > rows[one]
     one, other = one[later], other[later]
     if not len(one):
@@ -135,4 +135,4 @@ def _nearest(
         rank[by_row] = np.arange(len(one)) - (np.cumsum(counts) - counts)[one[by_row]]
         near = rank < _NEAREST
         one, other, found = one[near], other[near], found[near]
-    yield order[rows[one]], order[columns[other]], found, np.full(len(one), least)
+    yield order[rows[one]], order[columns[other]], found, np.full(len(one), minimum)

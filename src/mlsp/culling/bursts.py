@@ -1,10 +1,10 @@
-"""Shots of the same moment, and which of them is best.
+"""Bursts: groups of shots of the same moment, the best of each first.
 
 photo ─┬ capture_time ────────┐
-       └ Scorer.features ─ look_of ┴ pairs within seconds, or much alike ─ group_looks ─ rank within the group ─ Burst
+       └ Scorer.features ─ embedding_of ┴ pairs within seconds, or much alike ─ group_embeddings ─ rank within the group ─ Burst
 
-Scores of one moment differ by little, and the absolute ones are weak there: docs/decisions/016 says how often the best of a burst is the
-one that people like best, and where the thresholds come from.
+Scores within a moment differ by little, and are less reliable there: docs/decisions/016 has how often the best of a burst is
+the one that people like best, and where the thresholds come from.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from mlsp.photos.capture_time import capture_time
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
-# Of the default model's network; others' features lie nearer together, or further apart.
+# The thresholds are calibrated on the default model's network; others' features lie nearer together, or further apart.
 CALIBRATED_BACKBONE = "efficientnet_lite0"
 # What people look at first in shots of one moment.
 _RANKING_HEAD = "quality"
 # Cameras that shoot faster write fractions of a second. So many photos of one second are an album whose date was set by hand.
-_MOST_OF_ONE_MOMENT = 40
+_MAX_OF_ONE_MOMENT = 40
 
 
 @dataclass(frozen=True, slots=True)
 class BurstSettings:
-    """What belongs together.
+    """Thresholds of a burst.
 
     Attributes:
-        within_seconds: photos taken at most so long after another may belong to its burst.
-        similarity: mean similarity that the photos of a burst must have, 0…1, where their times are known.
-        similarity_without_time: likewise where the time of one of two photos is not known.
+        within_seconds: maximum time between two photos of a burst.
+        similarity: minimum mean similarity of the photos of a burst, 0…1, where their times are known.
+        similarity_without_time: the same where the time of one of two photos is not known.
 
     Raises:
         SettingsError: a value is out of range.
@@ -68,17 +68,17 @@ class BurstSettings:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A scored photo, and what tells which burst it belongs to.
+    """A scored photo, with its time and embedding.
 
     Attributes:
         scored: the photo and its scores.
-        captured: when it was taken, by its camera's clock; None where it does not say.
-        look: (C,) of length 1; the scalar product of two is how similar the photos are, 0…1.
+        captured: when it was taken, by its camera's clock; None where the file has no time.
+        embedding: (C,) of length 1; the scalar product of two is how similar the photos are, 0…1.
     """
 
     scored: ScoreResult
     captured: datetime | None
-    look: Float32Array
+    embedding: Float32Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Burst:
 
 
 def exposure(photo: Path) -> tuple[Path, str]:
-    """Name what `IMG_1.CR3` and `IMG_1.JPG` in one folder have in common.
+    """Return what `IMG_1.CR3` and `IMG_1.JPG` in one folder have in common.
 
     Examples:
         >>> exposure(Path("a/IMG_1.CR3")) == exposure(Path("a/img_1.jpg"))
@@ -115,46 +115,46 @@ def exposure(photo: Path) -> tuple[Path, str]:
     return photo.parent, photo.stem.casefold()
 
 
-def look_channels(feature_spec: FeatureSpec) -> int | None:
-    """How many channels the last level of features has; None where its network is not known here.
+def embedding_channels(feature_spec: FeatureSpec) -> int | None:
+    """Return the number of channels of the last level; None where the network is not known here.
 
-    The last level is what the photo shows, whatever its sharpness and exposure; the levels before it tell bursts apart no better.
+    The last level encodes what the photo shows, whatever its sharpness and exposure; the levels before it tell bursts apart no better.
     """
     spec = BACKBONES.get(feature_spec.backbone)
     widths = {level.name: level.channels for level in spec.levels} if spec else {}
     return widths.get(feature_spec.levels[-1])
 
 
-def look_of(features: Float32Array, channels: int | None) -> Float32Array:
-    """What a photo looks like, for comparing.
+def embedding_of(features: Float32Array, channels: int | None) -> Float32Array:
+    """Return the embedding of a photo, for comparing what photos show.
 
     Args:
         features: (V, G, G, C) of a photo.
-        channels: so many of the last count; None for all.
+        channels: number of last channels that count; None for all.
 
     Returns:
-        (channels,) of length 1, or zeros where all features are. Square roots, so that few large channels do not hide the others.
+        (channels,) of length 1, or zeros where all features are. Of square roots, so that few large channels do not hide the others.
     """
     mean = features.mean(axis=(0, 1, 2))[-(channels or 0) :]
     roots = np.sqrt(np.maximum(mean, 0))
     length = float(np.linalg.norm(roots))
-    look: Float32Array = (roots / (length or 1.0)).astype(np.float32)
-    return look
+    embedding: Float32Array = (roots / (length or 1.0)).astype(np.float32)
+    return embedding
 
 
 def take_shots(
     scorer: Scorer, photos: Iterable[Path]
 ) -> Generator[Shot | ScoreFailure, None, None]:
-    """Score photos, and note what tells bursts. Remembered features cost nothing.
+    """Score photos, and read their times and embeddings.
 
     Args:
         scorer: scores them; with a feature cache, what was scored before is not computed again.
         photos: files; read lazily.
 
     Yields:
-        One result a photo, in their order. Close the generator to stop early.
+        One result per photo, in their order. Close the generator to stop early.
     """
-    channels = look_channels(scorer.model.feature_spec)
+    channels = embedding_channels(scorer.model.feature_spec)
     with closing(scorer.features(photos)) as results:
         for result in results:
             if isinstance(result, ScoreFailure):
@@ -164,8 +164,8 @@ def take_shots(
             if isinstance(scored, ScoreFailure):
                 yield scored
                 continue
-            look = look_of(result.features, channels)
-            yield Shot(scored, capture_time(result.source), look)
+            embedding = embedding_of(result.features, channels)
+            yield Shot(scored, capture_time(result.source), embedding)
 
 
 def group_bursts(
@@ -175,7 +175,7 @@ def group_bursts(
 
     Args:
         shots: of one model.
-        settings: what belongs together.
+        settings: thresholds.
         by: head to rank by, or `overall`; by default quality, and overall for a model without it.
 
     Returns:
@@ -187,8 +187,8 @@ def group_bursts(
     if not shots:
         return []
     value = _ranking(shots[0].scored, by)
-    looks = np.stack([shot.look for shot in shots])
-    numbers = group_looks(looks, [shot.captured for shot in shots], settings)
+    embeddings = np.stack([shot.embedding for shot in shots])
+    numbers = group_embeddings(embeddings, [shot.captured for shot in shots], settings)
     groups: dict[int, list[Shot]] = {}
     for number, shot in zip(numbers.tolist(), shots, strict=True):
         groups.setdefault(number, []).append(shot)
@@ -199,50 +199,50 @@ def group_bursts(
     ]
 
 
-def group_looks(
-    looks: Float32Array,
+def group_embeddings(
+    embeddings: Float32Array,
     captured: Sequence[datetime | None],
     settings: BurstSettings = BurstSettings(),
 ) -> NDArray[np.int64]:
     """Group photos by what they show and when they were taken.
 
-    Two photos may be joined if they were taken within the time and are similar enough, or, where one has no time, if they are much
-    alike. The most similar are joined first, with the groups that they are in, as long as the mean similarity between the groups is
-    enough: so that no chain of small steps joins what differs.
+    Two photos may be joined if they were taken within the time and are similar enough, or, where one has no time, if they are very
+    similar. The most similar are joined first, together with their groups, as long as the mean similarity between the groups is
+    high enough, so that no chain of small steps joins different photos.
 
     Args:
-        looks: (photos, C), each of length 1.
-        captured: when each was taken, or None.
-        settings: what belongs together.
+        embeddings: (photos, C), each of length 1.
+        captured: when each was taken, None where that is not known.
+        settings: thresholds.
 
     Returns:
-        (photos,) number of each photo's group: the index of its first photo.
+        (photos,) group of each photo: the index of its first photo.
     """
     seconds = _seconds(captured)
     pairs = similar_pairs(
-        looks,
+        embeddings,
         seconds,
         within_seconds=settings.within_seconds,
         similarity=settings.similarity,
         similarity_without_time=settings.similarity_without_time,
     )
-    groups = _Groups(looks)
-    for one, other, least in zip(
-        pairs.one.tolist(), pairs.other.tolist(), pairs.least.tolist(), strict=True
+    groups = _Groups(embeddings)
+    for one, other, minimum in zip(
+        pairs.one.tolist(), pairs.other.tolist(), pairs.minimum.tolist(), strict=True
     ):
-        groups.join(one, other, least)
-    numbers = np.fromiter(map(groups.root, range(len(looks))), np.int64, len(looks))
-    _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
-    return first[place].astype(np.int64)
+        groups.join(one, other, minimum)
+    numbers = np.fromiter(map(groups.root, range(len(embeddings))), np.int64, len(embeddings))
+    _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
+    return first[group].astype(np.int64)
 
 
 class _Groups:
-    """Groups that grow; the sums of their photos' looks give mean similarities without looking at each pair."""
+    """Growing groups; the sums of their embeddings give mean similarities without a loop over pairs."""
 
-    def __init__(self, looks: Float32Array) -> None:
-        self._parent = list(range(len(looks)))
-        self._sizes = [1] * len(looks)
-        self._looks = looks
+    def __init__(self, embeddings: Float32Array) -> None:
+        self._parent = list(range(len(embeddings)))
+        self._sizes = [1] * len(embeddings)
+        self._embeddings = embeddings
         self._sums: dict[int, Float32Array] = {}
 
     def root(self, photo: int) -> int:
@@ -251,14 +251,14 @@ class _Groups:
             photo = self._parent[photo]
         return photo
 
-    def join(self, one: int, other: int, least: float) -> None:
-        """Join the groups of two photos if their mean similarity is at least `least`."""
+    def join(self, one: int, other: int, minimum: float) -> None:
+        """Join the groups of two photos if their mean similarity is at least `minimum`."""
         kept, gone = self.root(one), self.root(other)
         if kept == gone:
             return
         sums = self._sum(kept), self._sum(gone)
         pairs = self._sizes[kept] * self._sizes[gone]
-        if float(sums[0] @ sums[1]) < least * pairs:
+        if float(sums[0] @ sums[1]) < minimum * pairs:
             return
         self._parent[gone] = kept
         self._sizes[kept] += self._sizes[gone]
@@ -267,11 +267,11 @@ class _Groups:
 
     def _sum(self, root: int) -> Float32Array:
         found = self._sums.get(root)
-        return self._looks[root] if found is None else found
+        return self._embeddings[root] if found is None else found
 
 
 def _seconds(captured: Sequence[datetime | None]) -> NDArray[np.float64]:
-    """Times in seconds; NaN where there is none, or where it says nothing."""
+    """Return times in seconds; NaN where there is none, or where too many photos share it."""
     counts: dict[datetime, int] = {}
     for time in captured:
         if time is not None and not time.microsecond:
@@ -281,7 +281,7 @@ def _seconds(captured: Sequence[datetime | None]) -> NDArray[np.float64]:
     return np.array(
         [
             math.nan
-            if time is None or counts.get(time, 0) > _MOST_OF_ONE_MOMENT
+            if time is None or counts.get(time, 0) > _MAX_OF_ONE_MOMENT
             else (time - start) / second
             for time in captured
         ]
@@ -299,7 +299,7 @@ def _ranking(example: ScoreResult, by: str | None) -> Callable[[ScoreResult], fl
 
 
 def check_ranking(by: str | None, heads: Sequence[str]) -> None:
-    """Make sure, before photos are scored, that bursts can be ranked by a score.
+    """Check, before photos are scored, that bursts can be ranked by a score.
 
     Raises:
         SettingsError: the model has no such head, and it is not `overall`.

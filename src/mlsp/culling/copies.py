@@ -21,7 +21,7 @@ from mlsp.base.results import ScoreFailure
 from mlsp.photos import find_photos
 
 _BYTES_AT_ONCE = 1 << 20
-# What file systems without hard links say, those of memory cards above all.
+# Error numbers of file systems without hard links, those of memory cards above all.
 _NO_HARD_LINKS = frozenset(
     (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EXDEV)
 )
@@ -29,12 +29,12 @@ _NO_HARD_LINKS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A photo that is in the folder now.
+    """A photo that has its copy or link.
 
     Attributes:
         source: the photo.
         target: its copy, or the link to it.
-        is_new: False where it was there already.
+        is_new: False where an earlier run made it.
     """
 
     source: Path
@@ -48,7 +48,7 @@ def find_for(folder: Path | None, paths: Sequence[Path], *, recursive: bool = Tr
     Args:
         folder: for the copies or links; None for neither.
         paths: files and folders to pick from.
-        recursive: look into the folders of folders too.
+        recursive: look into subfolders too.
 
     Returns:
         The photos, as `find_photos` finds them, without what an earlier run put into the folder.
@@ -64,7 +64,7 @@ def find_for(folder: Path | None, paths: Sequence[Path], *, recursive: bool = Tr
 
 
 def _make_folder(folder: Path, paths: Sequence[Path]) -> None:
-    # Among others it may stand for what a shell made of `photos/*`.
+    # Beside other paths it may come from `photos/*`, which a shell has expanded.
     if all(_real(path) == _real(folder) for path in paths):
         raise SettingsError(
             f"{str(folder)!r} is where the photos are picked from: name another folder for the picked ones"
@@ -82,7 +82,7 @@ def _make_folder(folder: Path, paths: Sequence[Path]) -> None:
 def _without_folder(photos: Iterable[Path], folder: Path, paths: Sequence[Path]) -> Iterator[Path]:
     inside = _real(folder)
     is_below = any(inside.is_relative_to(_real(path)) for path in paths)
-    # Asked once a folder, of which there are few.
+    # Resolved once per folder, of which there are few.
     known: dict[Path, bool] = {}
     for photo in photos:
         if photo.parent not in known:
@@ -107,13 +107,13 @@ def place_photos(
         link: make symbolic links instead of copies.
 
     Yields:
-        One result a photo, in their order. A photo that cannot be read is a `ScoreFailure`.
+        One result per photo, in their order. A photo that cannot be read is a `ScoreFailure`.
 
     Raises:
         SettingsError: the folder cannot be written to, or the disk is full; what is done stays.
     """
     for photo in photos:
-        wanted = folder / relative_place(photo, paths)
+        wanted = folder / relative_target(photo, paths)
         try:
             wanted.parent.mkdir(parents=True, exist_ok=True)
             yield _link(photo, wanted) if link else _copy(photo, wanted)
@@ -127,15 +127,15 @@ def place_photos(
             ) from error
 
 
-def relative_place(photo: Path, paths: Sequence[Path]) -> PurePath:
-    """Where below the folder a photo's copy belongs.
+def relative_target(photo: Path, paths: Sequence[Path]) -> PurePath:
+    """Return the path of a photo's copy below the folder.
 
     Examples:
-        >>> relative_place(Path("card/a/1.jpg"), [Path("card")]).as_posix()
+        >>> relative_target(Path("card/a/1.jpg"), [Path("card")]).as_posix()
         'a/1.jpg'
-        >>> relative_place(Path("card/a/1.jpg"), [Path("card"), Path("phone")]).as_posix()
+        >>> relative_target(Path("card/a/1.jpg"), [Path("card"), Path("phone")]).as_posix()
         'card/a/1.jpg'
-        >>> relative_place(Path("card/a/1.jpg"), [Path("card/a/1.jpg")]).as_posix()
+        >>> relative_target(Path("card/a/1.jpg"), [Path("card/a/1.jpg")]).as_posix()
         '1.jpg'
     """
     for path in paths:
@@ -180,7 +180,7 @@ def _link(photo: Path, wanted: Path) -> Placed:
 
 
 def _names(wanted: Path) -> Iterator[Path]:
-    """The wanted name, then it with numbers without end: `IMG_1-2.jpg`, `IMG_1-3.jpg`."""
+    """Yield the wanted name, then numbered ones without end: `IMG_1-2.jpg`, `IMG_1-3.jpg`."""
     yield wanted
     for number in itertools.count(2):
         yield wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
@@ -213,10 +213,10 @@ def _write_copy(photo: Path, temporary: Path) -> None:
 
 
 def _give_name(temporary: Path, target: Path) -> None:
-    """Give a file a name that no other has.
+    """Move a file to a name that is free.
 
     Raises:
-        FileExistsError: another has it.
+        FileExistsError: it is not.
     """
     try:
         os.link(temporary, target)
@@ -225,7 +225,7 @@ def _give_name(temporary: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
-        # An empty file holds the name until the copy takes its place.
+        # An empty file holds the name until the copy replaces it.
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         os.replace(temporary, target)
 
@@ -239,7 +239,7 @@ def _is_same_file(photo: Path, target: Path) -> bool:
 
 def _has_same_content(photo: Path, target: Path) -> bool:
     try:
-        # The cache of filecmp would believe sizes and times.
+        # The cache of filecmp would trust sizes and times.
         filecmp.clear_cache()
         return filecmp.cmp(photo, target, shallow=False)
     except OSError:

@@ -1,13 +1,12 @@
-"""A model of one user's own taste, from stars, picks, rejects and comparisons; numpy alone, and onnx to write it.
+"""A model of one user's taste, learned from stars, picks, rejects and comparisons; needs numpy, and onnx to write it.
 
-features ─ components ─ fitting (ridge and Bradley-Terry, drawn towards the default's heads) ─ cross_validation ─ agreement ─ Taste
+features ─ components ─ fitting (ridge and Bradley-Terry, shrunk to the default's heads) ─ cross_validation ─ agreement ─ Taste
                                                                                    Taste ─ model_folder ─ an ordinary model
-    settings, records   how it is learned, what comes out
-    threads             why one is faster than two
-    linear_heads        the default's heads as weights
-    learning            all of it: `learn_taste`
-    judgements          ratings files, tables and sidecars -> photos and what was said of them
-    photographs         those photos -> features, wherever they have gone
+    judgements     ratings files, tables and sidecars -> ratings and comparisons
+    photographs    the judged photos -> features, wherever they have moved
+    linear_heads   the default's heads as weights
+    learning       `learn_taste`, the way in
+    user_ratings/  the file of stars, picks and comparisons that `mlsp serve` writes
 """
 
 from __future__ import annotations

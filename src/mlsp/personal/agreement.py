@@ -31,7 +31,7 @@ def ratings_agreement(
         personal: (repeats, ratings) scores by models that had not seen the photo; the mean over the repeats is compared.
         default: (ratings,) of the default.
         ratings: (ratings,).
-        groups: (ratings,) photos that are alike.
+        groups: (ratings,) group of each photo; similar photos have one group.
         settings: resamples, confidence and seed.
     """
     measures = [DrawnSpearman(scores, ratings) for scores in personal]
@@ -71,8 +71,8 @@ def comparisons_agreement(
 
     Args:
         personal: (repeats, comparisons) score of the better photo less that of the worse one, by models that had not seen either.
-        default: (comparisons,) likewise of the default.
-        groups: (comparisons, 2) photos that are alike.
+        default: (comparisons,) the same by the default.
+        groups: (comparisons, 2) group of the better and of the worse photo.
         settings: confidence.
     """
     mine = _right(personal).mean(axis=0)
@@ -87,10 +87,10 @@ def comparisons_agreement(
 
 
 def is_better(agreements: Sequence[TasteAgreement]) -> bool:
-    """Whether the personal model predicts the user convincingly better.
+    """Whether the personal model predicts the user significantly better.
 
-    Of ratings and comparisons those decide of which there are more, so that there is one chance to be convinced and not two; the others
-    must not speak convincingly against it.
+    Ratings decide or comparisons, whichever are more, so that there is one test and not two; the others must not be significantly
+    worse.
     """
     first, *others = sorted(agreements, key=lambda agreement: -agreement.count)
     return first.difference.low > 0 and not any(other.difference.high < 0 for other in others)

@@ -1,4 +1,4 @@
-"""Photos in the principal components of their features: what a taste is learned in, since photos are far fewer than channels.
+"""Principal components of features, in which a taste is learned, as there are far fewer photos than channels.
 
 square roots ─ standardise ─ kernel (photos × photos) ─ eigenvectors ─ components (photos × at most 128)
 """
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import RatingsError
 
-# A channel that hardly varies over the photos says nothing, and would be blown up by its standardisation.
-_LEAST_DEVIATION = 1e-4
-# The kernel of more photos takes too long to decompose. Components are found on so many, drawn at random; all are learned from.
+# A channel that hardly varies over the photos carries nothing, and standardisation would blow it up.
+_MIN_DEVIATION = 1e-4
+# The kernel of more photos takes too long to decompose. Components are found on so many drawn at random; all photos are learned from.
 _BASIS_PHOTOS = 1500
-# Of the largest eigenvalue; below is rounding.
-_LEAST_EIGENVALUE = 1e-6
+# Relative to the largest eigenvalue; below is rounding.
+_MIN_EIGENVALUE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class Components:
     Attributes:
         photos: (photos, D); the mean square of a photo's distance from their mean is about 1.
         projection: (C, D) from square roots of features to components.
-        offset: (D,) taken off then.
-        likeness: (photos, photos) correlation of standardised features, -1…1; None where there are too many photos for it.
+        offset: (D,) subtracted from them.
+        similarity: (photos, photos) correlation of standardised features, -1…1; None where there are too many photos for it.
     """
 
     photos: Float64Array
     projection: Float64Array
     offset: Float64Array
-    likeness: Float64Array | None
+    similarity: Float64Array | None
 
 
 def principal_components(features: Float32Array, *, count: int, seed: int) -> Components:
@@ -43,8 +43,8 @@ def principal_components(features: Float32Array, *, count: int, seed: int) -> Co
 
     Args:
         features: narrow, (photos, C).
-        count: components, at most.
-        seed: of the draw, where photos are very many.
+        count: maximum number of components.
+        seed: of the draw, where there are very many photos.
 
     Raises:
         RatingsError: all photos have the same features.
@@ -52,7 +52,7 @@ def principal_components(features: Float32Array, *, count: int, seed: int) -> Co
     roots = np.sqrt(np.maximum(features, 0, dtype=np.float32))
     mean = roots.mean(axis=0, dtype=np.float64)
     deviation = roots.std(axis=0, dtype=np.float64)
-    scale = np.where(deviation > _LEAST_DEVIATION, 1 / np.maximum(deviation, _LEAST_DEVIATION), 0)
+    scale = np.where(deviation > _MIN_DEVIATION, 1 / np.maximum(deviation, _MIN_DEVIATION), 0)
     scale /= np.sqrt(features.shape[1])
     roots -= mean.astype(np.float32)
     roots *= scale.astype(np.float32)
@@ -63,7 +63,7 @@ def principal_components(features: Float32Array, *, count: int, seed: int) -> Co
     kernel = (basis @ basis.T).astype(np.float64)
     values, vectors = np.linalg.eigh(kernel)
     values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
-    kept = values > max(_LEAST_EIGENVALUE * values[0], 0) if values[0] > 0 else values > 0
+    kept = values > max(_MIN_EIGENVALUE * values[0], 0) if values[0] > 0 else values > 0
     if not kept.any():
         raise RatingsError(
             "all judged photos have the same features: they are copies of one photo, so there is nothing to learn from"
@@ -71,8 +71,8 @@ def principal_components(features: Float32Array, *, count: int, seed: int) -> Co
     directions = basis.T @ (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32)
     photos = (roots @ directions).astype(np.float64)
     projection = directions.astype(np.float64) * scale[:, None]
-    likeness = _correlations(kernel) if len(basis) == len(roots) else None
-    return Components(photos, projection, mean @ projection, likeness)
+    similarity = _correlations(kernel) if len(basis) == len(roots) else None
+    return Components(photos, projection, mean @ projection, similarity)
 
 
 def _correlations(kernel: Float64Array) -> Float64Array:
@@ -80,18 +80,18 @@ def _correlations(kernel: Float64Array) -> Float64Array:
     return np.asarray(kernel / norms / norms[:, None])
 
 
-def alike_groups(likeness: Float64Array, least: float) -> NDArray[np.intp]:
-    """Join photos that are alike, directly or through others.
+def similar_groups(similarity: Float64Array, minimum: float) -> NDArray[np.intp]:
+    """Join photos that are similar, directly or through others.
 
     Args:
-        likeness: (photos, photos).
-        least: from which on two photos are alike.
+        similarity: (photos, photos).
+        minimum: from which on two photos are similar.
 
     Returns:
-        (photos,) number of each photo's group: the index of its first photo.
+        (photos,) group of each photo: the index of its first photo.
     """
-    group = np.arange(len(likeness))
-    for row, column in np.argwhere(np.triu(likeness >= least, 1)).tolist():
+    group = np.arange(len(similarity))
+    for row, column in np.argwhere(np.triu(similarity >= minimum, 1)).tolist():
         one, other = sorted((int(group[row]), int(group[column])))
         if one != other:
             group[group == other] = one

@@ -1,7 +1,7 @@
-"""Scores of photos by models that have not seen them, nor any that is alike.
+"""Cross-validation: scores of photos by models that have not seen them, nor similar ones.
 
-Groups of photos are dealt into folds. A fold's ratings are those of its groups; its comparisons are those whose first group is one of
-its, and the groups of their other photos are left out of learning too: knowing one side of a comparison would be cheating as well.
+Groups of photos are dealt into folds. A fold tests the ratings of its groups, and the comparisons whose first photo is in one of
+them; the groups of their other photos are left out of learning too, as knowing one side of a comparison would be cheating.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from mlsp.personal.settings import TasteSettings
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Worth of photos by models that have not seen them; without a bias, which ranks nothing.
+    """Utility of photos by models that have not seen them; without the bias, which does not rank.
 
     Attributes:
         ratings: (repeats, ratings) of the rated photos.
         margins: (repeats, comparisons) of the better photo less that of the worse one.
-        scores: (observed photos,) of single photos, for the spread of scores: means over repeats.
+        scores: (observed photos,) means over the repeats, for the spread of scores.
     """
 
     ratings: Float64Array
@@ -42,9 +42,9 @@ def hold_out(
 
     Args:
         photos: (N, D) components.
-        crowd: (N, H) the default's heads.
-        said: of some of the photos.
-        groups: (N,) photos that are alike.
+        crowd: (N, H) standardised scores of the default's heads.
+        said: ratings and comparisons of some of the photos.
+        groups: (N,) group of each photo; similar photos have one group.
         settings: folds, repeats and seed.
     """
     rng = np.random.default_rng(settings.seed)
@@ -67,17 +67,17 @@ def hold_out(
                 ~left_out[codes[said.rating_rows]],
                 ~(left_out[codes[said.better]] | left_out[codes[said.worse]]),
             )
-            worth = fit_utility(photos, crowd, kept, observation_groups(kept, codes)).of(
+            utility = fit_utility(photos, crowd, kept, observation_groups(kept, codes)).of(
                 photos, crowd
             )
-            ratings[repeat, tests_ratings] = worth[said.rating_rows[tests_ratings]]
-            margins[repeat, tests] = worth[said.better[tests]] - worth[said.worse[tests]]
+            ratings[repeat, tests_ratings] = utility[said.rating_rows[tests_ratings]]
+            margins[repeat, tests] = utility[said.better[tests]] - utility[said.worse[tests]]
             unseen = left_out[codes]
-            sums[unseen] += worth[unseen]
+            sums[unseen] += utility[unseen]
             times[unseen] += 1
     return HeldOut(ratings, margins, sums / times)
 
 
 def observation_groups(said: Observations, groups: NDArray[np.intp]) -> NDArray[np.intp]:
-    """(observations,) which are left out together when the penalty is chosen: those of one group, comparisons by their better photo."""
+    """Return the group of each observation, (observations,), a comparison's by its better photo: they are left out together when the penalty is chosen."""
     return np.concatenate([groups[said.rating_rows], groups[said.better]])

@@ -1,12 +1,11 @@
-"""Ridge on ratings and a Bradley-Terry model on comparisons, both at once, drawn towards the default's taste.
+"""Ridge on ratings and a Bradley-Terry model on comparisons, both at once, shrunk towards the default's heads.
 
-A photo's worth is `components · w + crowd · c + b`. What is minimised:
+A photo's utility is `components · w + crowd · c + b`. The fit minimises
 
-    Σ (rating - worth)² / (2 σ²)  +  Σ log(1 + exp(-s (worth of the better - worth of the worse)))
+    Σ (rating - utility)² / (2 σ²)  +  Σ log(1 + exp(-s (utility of the better - utility of the worse)))
     + penalty/2 |w|²  +  κ/2 |c - c₀|²
 
-With few judgements the last two terms decide: `w` is 0 and `c` is what the crowd would say. The more the user says, the less they
-do. The penalty is chosen by leaving each group of photos out in turn, in closed form: one Newton step from the fit with all of them
+With few judgements the last two terms decide: `w` is 0 and `c` is that of the crowd. With more judgements they count less. The penalty is chosen by leaving each group of photos out in turn, in closed form: one Newton step from the fit with all of them
 (for ratings that is exact, for comparisons very nearly).
 """
 
@@ -19,28 +18,28 @@ from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float64Array
 
-# From "nothing but the crowd's heads, weighed anew" to "each photo is believed".
+# From "only the crowd's heads, reweighted" to "each photo counts".
 PENALTIES = (np.inf, 128.0, 32.0, 16.0, 8.0, 4.0, 2.0)
-# What few judgements say of the penalty is mostly chance, and which penalties suit people is known: how many doublings the usual one
-# is away from 1, how many others are away from that, and where nothing but the crowd's heads counts as lying.
+# The best penalty for few judgements is mostly chance, and which penalties suit people is known. In doublings from 1: the usual
+# penalty, its deviation, and the one that stands for an infinite penalty.
 _USUAL_DOUBLINGS = 3.0
 _DOUBLINGS_DEVIATION = 1.0
-_MOST_DOUBLINGS = 8.0
+_MAX_DOUBLINGS = 8.0
 # Variance of a rating around what the user means, for ratings of variance 1: people rate the same photo differently the next time.
 _NOISE = 0.6
-# Differences of worth per unit of the logistic's argument, for ratings of variance 1 and that noise on each of the two sides.
+# Slope of the logistic function per unit of utility, for ratings of variance 1 and that noise on each of the two sides.
 _STEEPNESS = 1.6
-# What a rating rises by, for all of the default's heads together, if the user is anyone; and how sure that is.
+# Weight of all of the default's heads together for an average user, and its precision.
 _CROWD = 0.5
 _CROWD_PRECISION = 6.0
 _BIAS_PRECISION = 1e-4
-_MOST_STEPS = 20
-_LEAST_STEP = 1e-4
+_MAX_STEPS = 20
+_MIN_STEP = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """What was said of photos, as rows of a design.
+    """Ratings and comparisons of photos, as rows of a design matrix.
 
     Attributes:
         rating_rows: (ratings,) photos.
@@ -58,7 +57,7 @@ class Observations:
         return len(self.rating_rows) + len(self.better)
 
     def chosen(self, ratings: NDArray[np.bool_], comparisons: NDArray[np.bool_]) -> Observations:
-        """Some of them."""
+        """Return those ratings and comparisons that are marked."""
         return Observations(
             self.rating_rows[ratings],
             self.ratings[ratings],
@@ -69,13 +68,13 @@ class Observations:
 
 @dataclass(frozen=True, slots=True)
 class Utility:
-    """A fitted worth.
+    """A fitted utility function.
 
     Attributes:
         components: (D,) weights of the components.
         crowd: (H,) weights of the default's heads.
-        bias: of ratings.
-        penalty: that was chosen.
+        bias: added for ratings.
+        penalty: the one that was chosen.
     """
 
     components: Float64Array
@@ -84,7 +83,7 @@ class Utility:
     penalty: float
 
     def of(self, photos: Float64Array, crowd: Float64Array) -> Float64Array:
-        """(N,) worth of photos, without the bias, which differs from fold to fold and ranks nothing."""
+        """Return the utility of photos, (N,), without the bias, which differs from fold to fold and does not rank."""
         return np.asarray(photos @ self.components + crowd @ self.crowd)
 
 
@@ -96,14 +95,14 @@ def fit_utility(
     *,
     penalties: tuple[float, ...] = PENALTIES,
 ) -> Utility:
-    """Fit the worth of photos, with the penalty that predicts groups best which are left out.
+    """Fit the utility of photos, with the penalty that predicts left-out groups best.
 
     Args:
         photos: (N, D) components.
         crowd: (N, H) the default's heads, each of about variance 1 over photos; H may be 0.
-        said: of some of them.
+        said: ratings and comparisons of some of them.
         groups: (observations,) ratings first; equal numbers are left out together.
-        penalties: to choose from, in falling order: of equal ones the first is taken.
+        penalties: to choose from, descending: the first of equally good ones is taken.
     """
     design = np.hstack([crowd, np.ones((len(photos), 1)), photos])
     rows = np.vstack([design[said.rating_rows], design[said.better] - design[said.worse]])
@@ -118,7 +117,7 @@ def fit_utility(
         precision[:heads] = _CROWD_PRECISION * max(heads, 1)
         precision[heads] = _BIAS_PRECISION
         weights, loss = _fit(rows[:, :used], said, start[:used], precision, heads, blocks)
-        doublings = min(np.log2(penalty), _MOST_DOUBLINGS) - _USUAL_DOUBLINGS
+        doublings = min(np.log2(penalty), _MAX_DOUBLINGS) - _USUAL_DOUBLINGS
         loss += float(doublings**2) / (2 * _DOUBLINGS_DEVIATION**2)
         if loss < best[0]:
             best = (loss, penalty, weights)
@@ -137,39 +136,39 @@ def _fit(
     heads: int,
     blocks: list[NDArray[np.intp]],
 ) -> tuple[Float64Array, float]:
-    """Weights of a penalty, and the loss of what is left out."""
+    """Return the weights for a penalty, and the loss of left-out observations."""
     centre = np.zeros(rows.shape[1])
     centre[:heads] = _CROWD / max(heads, 1)
     weights = start.copy()
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         slope, curvature, _ = _loss(rows @ weights, said)
         hessian = (rows * curvature[:, None]).T @ rows
         hessian[np.diag_indices_from(hessian)] += precision
         inverse = np.linalg.inv(hessian)
         step = inverse @ (rows.T @ slope + precision * (weights - centre))
         weights = weights - step
-        if not len(said.better) or np.abs(step).max() < _LEAST_STEP:
+        if not len(said.better) or np.abs(step).max() < _MIN_STEP:
             break
-    worth = rows @ weights
-    slope, curvature, _ = _loss(worth, said)
+    utility = rows @ weights
+    slope, curvature, _ = _loss(utility, said)
     spread = rows @ inverse
     leverage = np.einsum("ij,ij->i", spread, rows)
-    left_out = worth + slope * leverage / np.maximum(1 - curvature * leverage, 1e-3)
+    left_out = utility + slope * leverage / np.maximum(1 - curvature * leverage, 1e-3)
     for block in blocks:
-        # A burst is left out as one.
+        # A group is left out as a whole.
         among = spread[block] @ rows[block].T
         shrunk = np.eye(len(block)) - among * curvature[block]
-        left_out[block] = worth[block] + np.linalg.solve(shrunk, among @ slope[block])
+        left_out[block] = utility[block] + np.linalg.solve(shrunk, among @ slope[block])
     return weights, float(_loss(left_out, said)[2].sum())
 
 
 def _loss(
-    worth: Float64Array, said: Observations
+    utility: Float64Array, said: Observations
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """First and second derivative of each observation's loss, and the loss."""
+    """Return the first and second derivative of each observation's loss, and the loss."""
     rated = len(said.rating_rows)
-    error = worth[:rated] - said.ratings
-    margin = _STEEPNESS * worth[rated:]
+    error = utility[:rated] - said.ratings
+    margin = _STEEPNESS * utility[rated:]
     # Of the wrong answer; 1/(1 + e^margin) without overflow.
     wrong = np.exp(-np.logaddexp(0, margin))
     slope = np.concatenate([error / _NOISE, -_STEEPNESS * wrong])
@@ -181,7 +180,7 @@ def _loss(
 
 
 def _blocks(groups: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Indices of each group that has several."""
+    """Return the indices of each group that has several."""
     order = np.argsort(groups, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
     return [part for part in parts if len(part) > 1]

@@ -1,6 +1,6 @@
-"""What a user said of photos: from the file of `mlsp serve`, a table, or sidecars.
+"""A user's ratings and comparisons, from the file of `mlsp serve`, a table, or sidecars.
 
-Stars count as they are; of a photo without stars a pick counts as 5 and a reject as 1. Unrated photos (0 stars) are left out.
+Stars count as they are; without stars, a pick counts as 5 and a reject as 1. Unrated photos (0 stars) are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PICK, REJECT = 5.0, 1.0
 _LOWEST, _HIGHEST = 1.0, 5.0
-# Of XMP and of tables made from it.
+# The rating of rejected photos in XMP, and in tables made from it.
 _XMP_REJECT = -1.0
 _STARS_COLUMNS = ("rating", "stars")
 _FLAGS = {"pick": PICK, "reject": REJECT}
@@ -34,7 +34,7 @@ class PhotoReference:
 
     Attributes:
         path: where it is, or was.
-        content_sha256: of its file; empty where the source does not say.
+        content_sha256: of its file; empty where the source has none.
     """
 
     path: Path
@@ -43,12 +43,12 @@ class PhotoReference:
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
-    """What was said, oldest first.
+    """Ratings and comparisons, oldest first.
 
     Attributes:
         ratings: photos and stars, 1…5.
         comparisons: the better photo and the worse one.
-        failed: photos of which it could not be read what was said.
+        failed: photos whose rating could not be read.
     """
 
     ratings: tuple[tuple[PhotoReference, float], ...] = ()
@@ -63,7 +63,7 @@ class Judgements:
         )
 
     def photos(self) -> list[PhotoReference]:
-        """The photos that were judged, each once."""
+        """Return the photos that were judged, each once."""
         rated = (photo for photo, _ in self.ratings)
         return list(
             dict.fromkeys((*rated, *(photo for pair in self.comparisons for photo in pair)))
@@ -108,7 +108,7 @@ def read_judgements(source: Path, *, photos: Path | None = None) -> Judgements:
 
 
 def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
-    """Read the stars that somebody gave photos, from their XMP sidecars or the XMP inside of them.
+    """Read the stars that people gave photos, from their XMP sidecars or the XMP inside them.
 
     Stars that `mlsp score --xmp` wrote are left out: from its own scores no taste can be learned.
 
@@ -138,7 +138,7 @@ def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
     if not found:
         where = ", ".join(map(str, given))
         raise RatingsError(
-            f"none of {len(photos)} photos in {where} has stars or a reject in its XMP that somebody gave it: let your photo software"
+            f"none of {len(photos)} photos in {where} has stars or a reject in its XMP that a person gave it: let your photo software"
             " write XMP, and rate photos in it"
         )
     return Judgements(ratings=tuple(found), failed=tuple(failed))
@@ -152,7 +152,7 @@ def _rating_by_hand(photo: Path, folders: Folders) -> int | None:
     names = folders.sidecars(photo)
     ending = photo.suffix.lower().removeprefix(".")
     packets = [read_sidecar(path).packet for path in (names.full, names.short) if path is not None]
-    # Of photo.cr2 and photo.jpg, photo.xmp may say which it means.
+    # photo.xmp may name which of photo.cr2 and photo.jpg it belongs to.
     of_photo = [one for one in packets if one and one.extension in (None, "", ending)]
     if any(packet.is_by_hand for packet in of_photo):
         return read_rating(photo, folders=folders)

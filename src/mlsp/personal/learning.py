@@ -1,4 +1,4 @@
-"""Ratings and comparisons of photos -> a taste."""
+"""Learn a taste from ratings and comparisons of photos."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.personal.agreement import comparisons_agreement, is_better, ratings_agreement
-from mlsp.personal.components import Components, alike_groups, principal_components
+from mlsp.personal.components import Components, principal_components, similar_groups
 from mlsp.personal.cross_validation import HeldOut, hold_out, observation_groups
 from mlsp.personal.fitting import Observations, Utility, fit_utility
 from mlsp.personal.linear_heads import LinearHead
@@ -18,12 +18,12 @@ from mlsp.personal.records import Taste, TasteAgreement
 from mlsp.personal.settings import TasteSettings
 from mlsp.personal.threads import one_thread
 
-# Of two photos' standardised features. Of OASIS, crops, brighter copies and strong JPEG compression of a photo have .78 to .99, other
-# photos at most .7, but for bare textures.
-_ALIKE = 0.8
-_LEAST_GROUPS = 10
+# Minimum correlation of the standardised features of similar photos. In OASIS, crops, brighter copies and strong JPEG compression
+# of a photo have .78 to .99, other photos at most .7, except for bare textures.
+_SIMILAR = 0.8
+_MIN_GROUPS = 10
 _QUANTILES = 201
-# Comparisons say nothing of a scale. So many deviations fit between its middle and its ends.
+# Comparisons have no scale. So many standard deviations fit between its middle and its ends.
 _DEVIATIONS = 2.5
 
 Rows = NDArray[np.intp]
@@ -39,17 +39,17 @@ def learn_taste(
     groups: Sequence[Hashable] | None = None,
     settings: TasteSettings | None = None,
 ) -> Taste:
-    """Learn what a user likes, and measure on photos left out whether that predicts the user better than the default does.
+    """Learn what a user likes, and measure on left-out photos whether that predicts the user better than the default does.
 
     Args:
         features: narrow, (photos, C), not negative.
         prior: (photos, H) the default's percentiles, 0…100; their means over the heads are what the taste is compared with.
-        ratings: rows of `features`, each at most once, and the stars of each.
+        ratings: rows of `features`, each at most once, and their stars.
         comparisons: rows of the better photos, and of the worse ones.
-        heads: the default's heads, see `linear_heads`: where judgements are few, they decide. Without them nothing does.
-        groups: (photos,) photos of equal ones belong together, a burst say: they are never on both sides of a fold. Photos whose features
-            are alike belong together in any case.
-        settings: by default as documented there.
+        heads: the default's heads, see `linear_heads`: they decide where judgements are few.
+        groups: (photos,) photos of one group, a burst for example, are never on both sides of a fold. Photos with similar features
+            belong together in any case.
+        settings: see `TasteSettings`.
 
     Returns:
         The taste, in stars.
@@ -78,10 +78,12 @@ def _learned(
     better, worse = _checked_comparisons(comparisons, len(features))
     _check_enough(len(rows), stars, len(better), settings)
     used = np.unique(np.concatenate([rows, better, worse]))
-    place = np.zeros(len(features), dtype=np.intp)
-    place[used] = np.arange(len(used))
+    position = np.zeros(len(features), dtype=np.intp)
+    position[used] = np.arange(len(used))
     mean, deviation = _scale(stars, settings)
-    said = Observations(place[rows], (stars - mean) / deviation, place[better], place[worse])
+    said = Observations(
+        position[rows], (stars - mean) / deviation, position[better], position[worse]
+    )
     found = principal_components(features[used], count=settings.components, seed=settings.seed)
     joined = _joined_groups(found, None if groups is None else [groups[row] for row in used])
     _check_groups(joined)
@@ -91,14 +93,14 @@ def _learned(
     held_out = hold_out(found.photos, crowd, said, joined, settings)
     overall = percentiles[used].mean(axis=1)
     agreement = _agreement(held_out, overall, said, stars, joined, settings)
-    worth = fit_utility(found.photos, crowd, said, observation_groups(said, joined))
-    values = worth.of(found.photos, crowd)
-    offset = worth.bias
+    utility = fit_utility(found.photos, crowd, said, observation_groups(said, joined))
+    values = utility.of(found.photos, crowd)
+    offset = utility.bias
     if not len(rows):
-        # Comparisons give no scale: the judged photos' middle is its middle, and photos that were not seen spread over it.
+        # Comparisons have no scale: the mean of the judged photos is its middle, and left-out scores spread over it.
         offset = -float(values.mean())
         deviation /= max(float(held_out.scores.std()), 1e-6)
-    weights, bias = _folded(worth, found, heads)
+    weights, bias = _folded(utility, found, heads)
     spread = held_out.scores - held_out.scores.mean() + values.mean() + offset
     return Taste(
         weights=deviation * weights,
@@ -111,7 +113,7 @@ def _learned(
         comparison_count=len(better),
         group_count=len(np.unique(joined)),
         uses_default=bool(heads),
-        penalty=worth.penalty,
+        penalty=utility.penalty,
         agreement=agreement,
         is_better=is_better(agreement),
     )
@@ -126,7 +128,7 @@ def _agreement(
     settings: TasteSettings,
 ) -> tuple[TasteAgreement, ...]:
     found: list[TasteAgreement] = []
-    # A handful beside many comparisons has no correlation to speak of.
+    # Two ratings have no meaningful correlation.
     if len(stars) > 2 and np.ptp(stars) > 0:
         rows = said.rating_rows
         found.append(
@@ -140,19 +142,19 @@ def _agreement(
 
 
 def _folded(
-    worth: Utility, found: Components, heads: Sequence[LinearHead]
+    utility: Utility, found: Components, heads: Sequence[LinearHead]
 ) -> tuple[Float64Array, float]:
-    """Worth as weights of the square roots of features, and what is added."""
-    weights = found.projection @ worth.components
-    bias = -float(found.offset @ worth.components)
-    for head, weight in zip(heads, worth.crowd, strict=True):
+    """Return the utility as weights of the square roots of features, and its bias."""
+    weights = found.projection @ utility.components
+    bias = -float(found.offset @ utility.components)
+    for head, weight in zip(heads, utility.crowd, strict=True):
         weights = weights + head.weights * (weight / head.spread)
         bias += float(weight) * (head.bias - head.middle) / head.spread
     return weights, bias
 
 
 def _scale(stars: Float64Array, settings: TasteSettings) -> tuple[float, float]:
-    """What is taken off ratings, and what they are divided by."""
+    """Return the mean and the deviation by which ratings are standardised."""
     middle = (settings.lowest + settings.highest) / 2
     half = (settings.highest - settings.lowest) / 2
     if not len(stars):
@@ -163,7 +165,9 @@ def _scale(stars: Float64Array, settings: TasteSettings) -> tuple[float, float]:
 
 def _joined_groups(found: Components, groups: Sequence[Hashable] | None) -> Rows:
     count = len(found.photos)
-    joined = np.arange(count) if found.likeness is None else alike_groups(found.likeness, _ALIKE)
+    joined = (
+        np.arange(count) if found.similarity is None else similar_groups(found.similarity, _SIMILAR)
+    )
     if groups is None:
         return joined
     first: dict[Hashable, int] = {}
@@ -174,7 +178,7 @@ def _joined_groups(found: Components, groups: Sequence[Hashable] | None) -> Rows
 
 
 def _quantiles(scores: Float64Array, settings: TasteSettings) -> tuple[float, ...]:
-    # More steps than photos would show a precision that is not there.
+    # More steps than photos would suggest a precision that is not there.
     steps = min(_QUANTILES, len(scores))
     clipped = np.clip(scores, settings.lowest, settings.highest)
     return tuple(np.quantile(clipped, np.linspace(0, 1, steps)).round(6).tolist())
@@ -254,9 +258,9 @@ def _rows(given: ArrayLike, photos: int) -> Rows:
 def _check_enough(
     ratings: int, stars: Float64Array, comparisons: int, settings: TasteSettings
 ) -> None:
-    if ratings + comparisons < settings.least:
+    if ratings + comparisons < settings.min_judgements:
         raise RatingsError(
-            f"too little to learn from: {ratings} ratings and {comparisons} comparisons, at least {settings.least} together are"
+            f"too little to learn from: {ratings} ratings and {comparisons} comparisons, at least {settings.min_judgements} together are"
             " needed. Rate or compare more photos"
         )
     if not comparisons and np.ptp(stars) == 0:
@@ -268,8 +272,8 @@ def _check_enough(
 
 def _check_groups(groups: Rows) -> None:
     number = len(np.unique(groups))
-    if number < _LEAST_GROUPS:
+    if number < _MIN_GROUPS:
         raise RatingsError(
             f"the {len(groups)} judged photos are of {number} kinds only, copies and shots of one burst counted once: at least"
-            f" {_LEAST_GROUPS} are needed to see whether a taste holds for other photos. Rate more different photos"
+            f" {_MIN_GROUPS} are needed to see whether a taste holds for other photos. Rate more different photos"
         )

@@ -1,4 +1,4 @@
-"""The default's heads as weights of the square roots of features, found by asking them."""
+"""The default's heads as weights of the square roots of features, read from their graphs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlsp.models.records import HeadRecord
 
 
 class NarrowHead(Head, Protocol):
-    """What reads narrow features."""
+    """A head that reads narrow features."""
 
     @property
     def channels(self) -> int:
@@ -29,9 +29,9 @@ class LinearHead:
     Attributes:
         name: of the head.
         weights: (C,).
-        bias: added to them.
-        middle: score of a middling photo.
-        spread: by how much scores deviate from it.
+        bias: added to the weighted sum.
+        middle: score of an average photo.
+        spread: about one standard deviation of scores.
     """
 
     name: str
@@ -41,7 +41,7 @@ class LinearHead:
     spread: float
 
     def standardised(self, features: Float32Array) -> Float64Array:
-        """(photos,) scores of (photos, C) features: 0 for a middling photo, of variance about 1."""
+        """Return standardised scores, (photos,), of (photos, C) features: 0 for an average photo, of variance about 1."""
         roots = np.sqrt(np.maximum(features, 0))
         sums = (roots @ self.weights.astype(features.dtype)).astype(np.float64)
         return np.asarray((sums + self.bias - self.middle) / self.spread)
@@ -67,7 +67,7 @@ def linear_heads(model: Model) -> tuple[LinearHead, ...]:
 
 
 def read_linear_heads(heads: Iterable[tuple[HeadRecord, NarrowHead]]) -> tuple[LinearHead, ...]:
-    """Like `linear_heads`, of heads that are open."""
+    """Read heads that are open; see `linear_heads`."""
     found = [_linear(record, head) for record, head in heads]
     return tuple(head for head in found if head) if all(found) else ()
 

@@ -1,4 +1,4 @@
-"""A taste as an ordinary model folder, written whole or not at all, without torch."""
+"""Write a taste as an ordinary model folder, whole or not at all, without torch."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _BACKBONE_FILE = "backbone.onnx"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # Windows takes these for devices, with any extension.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
-# Read by every OpenVINO and onnxruntime in use; what the exported heads have.
+# As of the exported heads; every OpenVINO and onnxruntime in use reads them.
 _OPSET, _IR_VERSION = 18, 10
-# Of the scale, between the graph and the taste.
-_LARGEST_DIFFERENCE = 1e-3
+# Maximum difference between the graph and the taste, as a share of the scale.
+_MAX_DIFFERENCE = 1e-3
 _CHECKED_ROWS = 8
 
 
 def personal_model_folder(name: str) -> Path:
-    """Say where a personal model belongs, so that `mlsp score --model NAME` finds it.
+    """Return the folder of a personal model, where `mlsp score --model NAME` finds it.
 
     Args:
         name: letters, digits, `-` and `_`, up to 64, beginning with a letter or digit.
 
     Raises:
-        SettingsError: it is no such name, or one of the models that come with mlsp, which are never overwritten.
+        SettingsError: the name has another form, or is that of a model that comes with mlsp, which is never overwritten.
     """
     if not _NAME.fullmatch(name) or _DEVICES.fullmatch(name):
         raise SettingsError(
@@ -54,7 +54,7 @@ def personal_model_folder(name: str) -> Path:
     # File systems that ignore case would mix them up.
     if name.lower() in {other.lower() for other in taken}:
         raise SettingsError(
-            f"the model {name!r} comes with mlsp and is never overwritten: choose another name, 'mine' say"
+            f"the model {name!r} comes with mlsp and is never overwritten: choose another name, such as 'mine'"
         )
     return user / name
 
@@ -115,7 +115,7 @@ def _check_folder(folder: Path) -> None:
     if not folder.exists():
         return
     names = {path.name for path in folder.iterdir()}
-    # Not any model: one that took days to train must not go because of a name.
+    # No other model is replaced: one that took days to train must not be lost because of a name.
     if names and names != {MODEL_FILE, _HEAD_FILE, _BACKBONE_FILE}:
         raise ModelError(
             f"cannot write a model to {folder}: it holds something else than a personal model: choose another name"
@@ -129,7 +129,7 @@ def _write_head(file: Path, taste: Taste) -> None:
     except ImportError as error:
         raise MissingExtraError("Writing a model of your taste", "learn") from error
     channels = len(taste.weights)
-    # Of each view's only cell the square roots, weighed and added up.
+    # The weighted sum of the square roots of each view's only cell.
     nodes = [
         helper.make_node("Squeeze", ["features", "cell_axes"], ["cells"]),
         helper.make_node("Max", ["cells", "zero"], ["not_negative"]),
@@ -169,7 +169,7 @@ def _check_head(file: Path, taste: Taste) -> None:
     features: Float32Array = np.random.default_rng(0).random(shape, np.float32)
     expected = taste.scores(features)
     difference = np.abs(OpenVinoHead(file).predict(features[:, None, None, :]) - expected).max()
-    if not difference <= _LARGEST_DIFFERENCE * max(
+    if not difference <= _MAX_DIFFERENCE * max(
         taste.highest - taste.lowest, float(np.abs(expected).max())
     ):
         raise ModelError(
@@ -201,7 +201,7 @@ def _head_record(taste: Taste) -> HeadRecord:
 
 
 def judged(taste: Taste) -> str:
-    """On how much it was learned, in words."""
+    """Return how many judgements a taste was learned from, in words."""
     said = [
         f"{count} {noun}{'' if count == 1 else 's'}"
         for count, noun in ((taste.rating_count, "rating"), (taste.comparison_count, "comparison"))
@@ -253,7 +253,7 @@ def _measured(agreement: TasteAgreement) -> str:
 
 @contextlib.contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """Yield a new folder beside `folder`, which takes its place when the block ends well, and goes after any exception."""
+    """Yield a new folder beside `folder`, which replaces it when the block ends well, and is deleted after any exception."""
     folder = folder.absolute()
     temporary, old = (folder.with_name(f".mlsp-{secrets.token_hex(8)}.tmp") for _ in range(2))
     temporary.mkdir()

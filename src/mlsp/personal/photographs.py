@@ -1,4 +1,4 @@
-"""Judgements -> the features of the judged photos, wherever these have gone."""
+"""Read the features of judged photos, wherever these have moved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlsp.photos import find_photos, read_bytes
 from mlsp.photos.capture_time import capture_time
 from mlsp.scoring.scorer import Scorer
 
-# Photos taken so soon after each other are shots of one thing.
+# Photos taken within this time are shots of one scene.
 _BURST_SECONDS = 10.0
 
 
@@ -33,8 +33,8 @@ class JudgedPhotos:
         prior: (photos, H) percentiles by the model.
         ratings: rows and stars.
         comparisons: rows of the better and of the worse photos.
-        groups: (photos,) which were taken within seconds.
-        failed: judged photos that could not be used, and why; what was said of them is left out.
+        groups: (photos,) burst of each photo: photos taken within seconds of each other.
+        failed: judged photos that could not be used; their judgements are left out.
     """
 
     features: Float32Array
@@ -62,13 +62,13 @@ def read_judged_photos(
     photos: Path | None = None,
     advance: Callable[[PhotoFeatures | ScoreFailure], None] = lambda _: None,
 ) -> JudgedPhotos:
-    """Read the features of judged photos, remembered where they were scored before.
+    """Read the features of judged photos; cached ones are not computed again.
 
-    A photo that is not where it was is looked for in a folder: by its content where the judgement knows that, else by its name.
+    A photo that is not where it was is looked for in a folder: by its content where the judgement has it, else by its name.
 
     Args:
-        scorer: of the model whose taste is the prior.
-        said: of photos.
+        scorer: of the model whose scores are the prior.
+        said: ratings and comparisons.
         photos: folder to look in, with its subfolders.
         advance: called with each photo's result.
 
@@ -127,19 +127,19 @@ def _read(
     paths: dict[PhotoReference, Path],
     advance: Callable[[PhotoFeatures | ScoreFailure], None],
 ) -> dict[PhotoReference, PhotoFeatures | ScoreFailure]:
-    """Features of photos; a file that several judgements name is read once."""
+    """Return features of photos; a file that several judgements name is read once."""
     files = list(dict.fromkeys(paths.values()))
     found: dict[Path, PhotoFeatures | ScoreFailure] = {}
     for path, result in zip(files, scorer.features(files), strict=True):
         found[path] = result
-        # Failures are told where it is sure that the photo is nowhere else.
+        # Failures are reported once the photo was not found elsewhere either.
         if isinstance(result, PhotoFeatures):
             advance(result)
     return {reference: found[path] for reference, path in paths.items()}
 
 
 def _is_it(reference: PhotoReference, result: PhotoFeatures | ScoreFailure | None) -> bool:
-    """Whether a photo was there, and is what was judged."""
+    """Whether a photo was found, with the content that was judged."""
     if isinstance(result, PhotoFeatures):
         return reference.content_sha256 in ("", result.content_sha256)
     return result is not None and not reference.content_sha256
@@ -153,7 +153,7 @@ def _checked(
     if result is not None and _is_it(reference, result):
         return result
     what = (
-        "the photo is not there any more"
+        "the photo is no longer there"
         if result is None
         else "the photo was changed after it was judged"
     )
@@ -204,7 +204,7 @@ def _percentiles(scorer: Scorer, photo: PhotoFeatures) -> list[float]:
 
 
 def _bursts(photos: list[Path]) -> tuple[int, ...]:
-    """Number of each photo's burst; a photo without a time is a burst of its own."""
+    """Return the burst of each photo; one without a time is a burst of its own."""
     times = [capture_time(photo) for photo in photos]
     bursts = list(range(len(photos)))
     dated = sorted((time, row) for row, time in enumerate(times) if time is not None)

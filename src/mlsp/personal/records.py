@@ -1,4 +1,4 @@
-"""What was learned, and how well it does."""
+"""Records of a learned taste and of its agreement with the user."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Measure: TypeAlias = Literal["ratings", "comparisons"]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A number and the interval that it is sure to.
+    """A number and its confidence interval.
 
     Attributes:
         value: the number; NaN where it is not defined.
-        low: lower end of its interval.
-        high: upper end of it.
+        low: lower end of the interval.
+        high: upper end of the interval.
     """
 
     value: float
@@ -30,15 +30,15 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class TasteAgreement:
-    """How well the personal model and the default predict the user, on photos that the personal one had not seen.
+    """Agreement of the personal model and of the default with the user, on photos that the personal one had not seen.
 
     Attributes:
         measure: `ratings`: Spearman's rank correlation of scores with ratings, -1…1. `comparisons`: share of the comparisons in which
             the better photo has the higher score, 0…1.
         count: ratings or comparisons that it was measured on.
-        personal: of the personal model.
-        default: of the default's overall.
-        difference: of the first less the second.
+        personal: agreement of the personal model.
+        default: agreement of the default's overall score.
+        difference: the first minus the second.
         plcc: Pearson's correlation of the personal model's scores with the ratings; NaN for comparisons.
     """
 
@@ -52,22 +52,22 @@ class TasteAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """A linear map from the square roots of narrow features to stars, and how well it does.
+    """A linear map from the square roots of narrow features to stars, and its agreement with the user.
 
     Attributes:
         weights: (C,), with the standardisation and the default's heads folded in.
-        bias: added to it.
-        lowest: end of the scale.
-        highest: other end of it.
-        quantiles: scores of the judged photos at even steps from the least to the largest, by models that had not seen them.
+        bias: added to the weighted sum.
+        lowest: lower end of the scale.
+        highest: upper end of the scale.
+        quantiles: scores of the judged photos by models that had not seen them, at even steps from the lowest to the highest.
         photo_count: photos that were judged.
         rating_count: ratings that it learned from.
         comparison_count: comparisons that it learned from.
-        group_count: groups of photos that are alike, single ones included: a group was never on both sides of a fold.
+        group_count: groups of similar photos, single photos included; no group was on both sides of a fold.
         uses_default: whether the default's heads are folded in.
-        penalty: what cross-validation chose: how little the photos' features are believed beyond the default's heads; infinite for not at all.
-        agreement: of the ratings, the comparisons or both, in this order.
-        is_better: whether it predicts the user convincingly better than the default.
+        penalty: on the weights of the features beyond the default's heads, chosen by cross-validation; infinite where only the heads count.
+        agreement: on the ratings, the comparisons or both, in this order.
+        is_better: whether it predicts the user significantly better than the default.
     """
 
     weights: Float64Array
@@ -91,7 +91,7 @@ class Taste:
             features: narrow, (photos, C).
 
         Returns:
-            (photos,) stars, not cut off at the ends of the scale.
+            (photos,) stars, not clipped to the scale.
         """
         roots = np.sqrt(np.maximum(features, 0))
         return np.asarray(roots @ self.weights + self.bias, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""How a taste is learned."""
+"""Settings of learning a taste."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from mlsp.base.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class TasteSettings:
-    """How a taste is learned.
+    """Settings of learning a taste.
 
     Attributes:
-        least: ratings and comparisons, together, below which nothing is learned.
-        lowest: end of the ratings' scale.
-        highest: other end of it.
-        folds: of a cross-validation.
-        repeats: cross-validations, each with other folds.
-        resamples: of the bootstrap that gives the intervals.
+        min_judgements: ratings and comparisons, together, that are needed to learn.
+        lowest: lower end of the ratings' scale.
+        highest: upper end of it.
+        folds: per cross-validation.
+        repeats: number of cross-validations, each with other folds.
+        resamples: bootstrap draws for the intervals.
         confidence: of the intervals, 0…1.
-        components: principal components of the rated photos that are learned from, at most.
+        components: maximum number of principal components of the judged photos.
         seed: of the folds and the bootstrap; equal seeds give equal models.
 
     Raises:
         SettingsError: a value is out of range.
     """
 
-    least: int = 30
+    min_judgements: int = 30
     lowest: float = 1.0
     highest: float = 5.0
     folds: int = 10
@@ -37,15 +37,15 @@ class TasteSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("least", self.least, 2),
+        for name, value, minimum in (
+            ("min_judgements", self.min_judgements, 2),
             ("folds", self.folds, 2),
             ("repeats", self.repeats, 1),
             ("resamples", self.resamples, 100),
             ("components", self.components, 1),
         ):
-            if value < least:
-                raise SettingsError(f"{name} must be at least {least}, got {value}")
+            if value < minimum:
+                raise SettingsError(f"{name} must be at least {minimum}, got {value}")
         if not self.lowest < self.highest:
             raise SettingsError(
                 f"the scale must end above where it begins, got {self.lowest:g} to {self.highest:g}"

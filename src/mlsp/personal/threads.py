@@ -1,6 +1,6 @@
-"""One thread for numpy's linear algebra: its threads wait for each other at each of a thousand small steps.
+"""Limits numpy's linear algebra to one thread: its threads wait for each other at each of a thousand small steps.
 
-On two cores that other programs keep busy (scoring, say), learning from 500 ratings took 25 seconds with two threads and 3 with one.
+On two cores that other programs keep busy, such as scoring, learning from 500 ratings took 25 seconds with two threads and 3 with one.
 """
 
 from __future__ import annotations

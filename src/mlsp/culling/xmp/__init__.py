@@ -1,4 +1,4 @@
-"""Ratings in XMP sidecars, which other photo software reads. The policy behind it is in `docs/stars.md`.
+"""Ratings in XMP sidecars, which other photo software reads. For the policy see `docs/stars.md`.
 
 photo ─ names: photo.jpg.xmp, photo.xmp ─ files ─ packet: where the rating stands ─ editing: bytes -> bytes ─ files
 percentile ─ stars ─ rating

@@ -1,7 +1,7 @@
-"""The bytes of an XML file as a string with one character for each code unit, and back, without changing any.
+"""The bytes of an XML file as a string with one character per code unit, and back, without a change.
 
-Positions that expat gives in bytes become positions in that string, and what is ASCII can be found and put in, whatever else the
-file holds: UTF-8 (or any one-byte encoding) as Latin-1, UTF-16 with its surrogates apart.
+Positions that expat gives in bytes become positions in that string, and ASCII text can be found and inserted, whatever else the
+file contains: UTF-8 (or any one-byte encoding) as Latin-1, UTF-16 with its surrogates apart.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class CodeUnits:
     """A file's code units.
 
     Attributes:
-        text: one character each; only the ASCII ones may be read as what they look like.
+        text: one character per unit; only ASCII characters are what they look like.
         byte_order: of 16-bit units, `<` or `>`; None for 8-bit units.
     """
 
@@ -31,7 +31,7 @@ class CodeUnits:
 
     @classmethod
     def of(cls, content: bytes) -> CodeUnits:
-        """Split a file into its code units; a last byte that is no whole unit is left to the parser to refuse."""
+        """Split a file into its code units; a last half unit is left to the parser to refuse."""
         byte_order = _UTF16_STARTS.get(content[:2])
         if byte_order is None:
             return cls(content.decode("latin-1"), None)
@@ -42,14 +42,14 @@ class CodeUnits:
 
     @property
     def width(self) -> int:
-        """Bytes a unit."""
+        """Bytes per unit."""
         return 1 if self.byte_order is None else 2
 
     def edited(self, edits: list[tuple[int, int, str]]) -> bytes:
-        """Give the file with some units replaced.
+        """Return the file with some units replaced.
 
         Args:
-            edits: start, end and the ASCII text that takes their place; apart from each other, in any order.
+            edits: start, end and the ASCII text that replaces them; without overlap, in any order.
         """
         text = self.text
         for start, end, new in sorted(edits, reverse=True):

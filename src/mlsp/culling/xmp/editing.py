@@ -1,9 +1,9 @@
-"""Ratings into XMP and out again, without a change to any byte that is not theirs.
+"""Put a rating into XMP and take it out again, without changing any other byte.
 
-A rating that is there is changed in its place. One that is not becomes attributes behind the last one of the first
-rdf:Description. Beside it stands our mark, `mlsp:WrittenRating`: as long as both agree the rating is ours, and as soon as anybody
-else changes it, theirs; `hand 4` says that the user gave it in `mlsp` itself. `mlsp:ReplacedRating` keeps what stood there before. The mark comes first of what we add, so everything
-from it to the end of the attributes is ours, and can be taken out again.
+An existing rating is changed where it stands. A new one becomes attributes behind the last one of the first rdf:Description.
+Beside it stands our mark, `mlsp:WrittenRating`: as long as both agree the rating is ours, and as soon as anybody else changes
+it, theirs; `hand 4` means that the user gave it in `mlsp` itself. `mlsp:ReplacedRating` keeps the value that was replaced. The
+mark comes first of what we add, so everything from it to the end of the attributes is ours, and can be taken out again.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from mlsp.culling.xmp.packet import (
     REPLACED,
     WRITTEN,
     XMP,
+    InsertionPoint,
     Packet,
-    Place,
     parse_packet,
 )
 
 _INDENT = " "
 
-# In Lightroom's manner. exiv2 knows a sidecar by such a start.
+# As Lightroom writes it. exiv2 recognises a sidecar by this start.
 EMPTY_SIDECAR = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="mlsp">\n'
     b' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
@@ -47,7 +47,7 @@ def with_rating(content: bytes, rating: int, *, by_hand: bool = False) -> bytes:
         The file with the rating; the same bytes if it has it already, whoever wrote it.
 
     Raises:
-        SidecarError: the file is damaged, not XMP, or has no place for a rating.
+        SidecarError: the file is damaged, not XMP, or has nowhere to put a rating.
     """
     packet = parse_packet(content)
     if packet.rating == rating and (not by_hand or packet.is_by_hand):
@@ -112,7 +112,7 @@ def _put(packet: Packet, rating: int, *, by_hand: bool = False) -> bytes:
 
 
 def _cuts(packet: Packet) -> list[tuple[int, int]]:
-    """Return what may be all of what we added: attributes, or a whole rdf:Description; both begin with our mark."""
+    """Return the spans that may be what we added: attributes, or a whole rdf:Description; both begin with our mark."""
     start, place, text = packet.values[WRITTEN].whole_start, packet.place, packet.units.text
     if start is None:
         return []
@@ -121,7 +121,7 @@ def _cuts(packet: Packet) -> list[tuple[int, int]]:
     return [(start, place.at)] if tag_end < 0 else [whole, (start, place.at)]
 
 
-def _new_text(place: Place, added: list[tuple[tuple[str, str], str]]) -> str:
+def _new_text(place: InsertionPoint, added: list[tuple[tuple[str, str], str]]) -> str:
     """Write properties as attributes, or, where there is no rdf:Description, as one with them."""
     properties, prefixes = [], dict(place.prefixes)
     for (uri, name), value in added:

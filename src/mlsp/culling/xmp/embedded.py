@@ -1,4 +1,4 @@
-"""The rating inside a photo, which other programs may have put there. Read only: photos are never changed."""
+"""The rating inside a photo, which other programs may have written. Read only: photos are never changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlsp.culling.xmp.packet import Packet, parse_packet
 
 _log = logging.getLogger(__name__)
 
-# XMP is made to be found so, whatever the format around it. Where it stands elsewhere in a large file it is not looked for:
+# XMP is made to be found by its tags, whatever the format around it. Further inside a large file it is not looked for:
 # reading all of a collection again would take longer than scoring it.
 _HEAD_BYTES = 4 * 1024**2
 _START, _END = b"<x:xmpmeta", b"</x:xmpmeta>"
@@ -20,13 +20,13 @@ def embedded_packet(photo: Path) -> Packet | None:
     """Find the XMP in a photo's first four megabytes.
 
     Returns:
-        What is in it; None where there is none, or it cannot be read.
+        Its content; None where there is none, or it cannot be read.
     """
     try:
         with photo.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
     except OSError as error:
-        _log.debug("%s: no XMP is read from it: %s", photo, error)
+        _log.debug("%s: its XMP cannot be read: %s", photo, error)
         return None
     start = head.find(_START)
     end = head.find(_END, start)

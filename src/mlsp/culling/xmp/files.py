@@ -14,7 +14,7 @@ from mlsp.culling.xmp.packet import Packet, parse_packet
 from mlsp.photos.files import read_bytes
 
 # Edits of masks take some megabytes; more than this is no sidecar, and would only cost time and memory.
-_MOST_BYTES = 32 * 1024**2
+_MAX_BYTES = 32 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class SidecarFile:
 
     Attributes:
         path: where it is.
-        content: all of it; None where there is none.
-        packet: what is in it, likewise.
+        content: all of it; None where there is no file.
+        packet: its parsed content; None where there is none.
         status: of the file, when it was read.
     """
 
@@ -46,7 +46,7 @@ def read_sidecar(path: Path) -> SidecarFile:
     status = _status(path)
     if status is None:
         return SidecarFile(path, None, None, None)
-    if status.st_size > _MOST_BYTES:
+    if status.st_size > _MAX_BYTES:
         raise _left_alone(path, f"it has {status.st_size} bytes, more than any sidecar")
     try:
         content = read_bytes(path)
@@ -56,7 +56,7 @@ def read_sidecar(path: Path) -> SidecarFile:
 
 
 def write_sidecar(file: SidecarFile, rating: int, *, by_hand: bool) -> bool:
-    """Put a rating into a sidecar, or make one.
+    """Write a rating into a sidecar, or into a new one.
 
     Args:
         file: as it was read.

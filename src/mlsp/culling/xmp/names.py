@@ -1,4 +1,4 @@
-"""Which sidecars belong to a photo: `photo.jpg.xmp`, and `photo.xmp` where it is the photo's alone."""
+"""The sidecars of a photo: `photo.jpg.xmp`, and `photo.xmp` where no other photo has that name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENDING = ".xmp"
 
 @dataclass(frozen=True, slots=True)
 class SidecarNames:
-    """Where a photo's sidecars are, or would be.
+    """Paths of a photo's sidecars, whether they exist or not.
 
     Attributes:
         full: `photo.jpg.xmp`.
@@ -28,7 +28,7 @@ class SidecarNames:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """Names in a folder, by what they have in common in small letters: of sidecars all of it, of photos all but the ending."""
+    """Names in a folder, by their lower-case form: sidecars by the whole name, photos without the extension."""
 
     sidecars: dict[str, list[str]]
     photos: dict[str, list[str]]
@@ -42,7 +42,7 @@ class Folders:
         self._lock = threading.Lock()
 
     def sidecars(self, photo: Path) -> SidecarNames:
-        """Say where a photo's sidecars are.
+        """Return the paths of a photo's sidecars.
 
         Args:
             photo: must exist.
@@ -73,7 +73,7 @@ def _owns_short_name(listing: _Listing, photo: Path) -> bool:
 
 
 def _existing(listing: _Listing, name: str) -> str:
-    """Return a name that is there, perhaps as PHOTO.XMP, else the given one."""
+    """Return the name as it is written in the folder, perhaps PHOTO.XMP, else the given one."""
     names = listing.sidecars.get(name.casefold(), [])
     return names[0] if len(names) == 1 else name
 

@@ -1,6 +1,6 @@
-"""XMP -> where its rating stands, to the byte.
+"""Find the rating in XMP, to the byte.
 
-bytes ─ expat: well-formed, no document type ─ rdf:RDF ─ rdf:Description ─ rating, our mark, place for more
+bytes ─ expat: well-formed, no document type ─ rdf:RDF ─ rdf:Description ─ rating, our mark, insertion point
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RDF_RDF = (RDF, "RDF")
 _RDF_DESCRIPTION = (RDF, "Description")
 _PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 
-# No XML document can contain it, so it parts namespaces from names without doubt.
+# No XML document can contain it, so it separates namespaces from names.
 _PART = "\x01"
 # Python's \s takes bytes inside of UTF-8 characters for spaces.
 _SPACE = " \t\r\n"
@@ -45,12 +45,12 @@ _READ = frozenset((*_OURS_TO_WRITE, _EXTENSION))
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Where the value of a property stands.
+    """The value of a property and its position.
 
     Attributes:
         text: as it is written, without the spaces around it.
         start: of this text, in code units.
-        end: likewise.
+        end: of this text, in code units.
         whole_start: of the attribute, with the spaces before it; None for an element.
     """
 
@@ -61,13 +61,13 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where properties can be added.
+class InsertionPoint:
+    """The position at which properties can be added.
 
     Attributes:
         at: behind the last attribute of the first rdf:Description, or, without one, before the end of rdf:RDF; in code units.
         separator: spaces between attributes.
-        prefixes: what prefixes mean there.
+        prefixes: namespaces by their prefixes there.
         description: whether there is an rdf:Description.
         rdf_prefix: how rdf:RDF calls its namespace; empty where that is the default one.
     """
@@ -81,17 +81,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """What there is to know of an XMP file.
+    """The parsed parts of an XMP file.
 
     Attributes:
-        units: all of it.
+        units: the whole file.
         values: the properties that matter here, by namespace and name.
-        place: for more.
+        place: where properties can be added.
     """
 
     units: CodeUnits
     values: Mapping[tuple[str, str], Value]
-    place: Place
+    place: InsertionPoint
 
     @property
     def rating(self) -> int | None:
@@ -119,7 +119,7 @@ class Packet:
 
     @property
     def extension(self) -> str | None:
-        """Ending of the photo that the sidecar says it belongs to, in small letters without a dot."""
+        """Extension of the photo that the sidecar names as its own, in lower case without a dot."""
         value = self.values.get(_EXTENSION)
         return value.text.lower().removeprefix(".") if value else None
 
@@ -131,7 +131,7 @@ def parse_packet(content: bytes) -> Packet:
         content: UTF-8 or UTF-16, with or without a packet wrapper.
 
     Raises:
-        SidecarError: it is damaged, not XMP, has a document type, or its rating cannot be understood; says why, not which file.
+        SidecarError: it is damaged, not XMP, has a document type, or its rating cannot be understood. The message has the reason, not the file.
     """
     reader = _Reader(CodeUnits.of(content))
     parser = expat.ParserCreate(namespace_separator=_PART)
@@ -166,12 +166,12 @@ class _Reader:
         self._values: dict[tuple[str, str], Value] = {}
         self._rdf_depth: int | None = None
         self._open: tuple[tuple[str, str], _Tag] | None = None
-        self._place: Place | None = None
+        self._place: InsertionPoint | None = None
         self._rdf_prefix = ""
         self._rdf_is_empty = False
 
     def open_prefix(self, prefix: str | None, uri: str | None) -> None:
-        # Stacks, and not a copy a level: a file with many declarations must not take the square of its size.
+        # Stacks instead of a copy per level: a file with many declarations must not take the square of its size.
         self._scopes.setdefault(prefix or "", []).append(uri or "")
 
     def close_prefix(self, prefix: str | None) -> None:
@@ -207,21 +207,21 @@ class _Reader:
             and self._place is None
             and not self._rdf_is_empty
         ):
-            self._place = Place(end, " ", self._in_scope(), False, self._rdf_prefix)
+            self._place = InsertionPoint(end, " ", self._in_scope(), False, self._rdf_prefix)
 
     def packet(self) -> Packet:
         if self._rdf_depth is None:
             raise SidecarError("it is XML but not XMP: it has no rdf:RDF where XMP has it")
         if self._place is None:
             raise SidecarError(
-                "its rdf:RDF is an empty-element tag, which leaves no place for a rating"
+                "its rdf:RDF is an empty-element tag, which leaves no room for a rating"
             )
         return Packet(self.units, self._values, self._place)
 
     def _read_description(self, tag: _Tag, names: list[str]) -> None:
         if self._place is None:
             separator = tag.attributes[-1][1] if tag.attributes else " "
-            self._place = Place(
+            self._place = InsertionPoint(
                 tag.attributes_end, separator, self._in_scope(), True, self._rdf_prefix
             )
         # The parser gives names in the same order, but declarations are none to it.

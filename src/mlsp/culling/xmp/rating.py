@@ -1,8 +1,4 @@
-"""Ratings in XMP sidecars, which other photo software reads. The policy behind it is in `docs/stars.md`.
-
-photo ─ names: photo.jpg.xmp, photo.xmp ─ files ─ packet: where the rating stands ─ editing: bytes -> bytes ─ files
-percentile ─ stars ─ rating
-"""
+"""Read, write and remove the rating of a photo."""
 
 from __future__ import annotations
 
@@ -16,19 +12,7 @@ from mlsp.culling.xmp.embedded import embedded_packet
 from mlsp.culling.xmp.files import SidecarFile, read_sidecar, replace_sidecar, write_sidecar
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.packet import Packet
-from mlsp.culling.xmp.stars import MOST_STARS, StarSettings, stars
-
-__all__ = [
-    "Convention",
-    "Folders",
-    "Outcome",
-    "StarSettings",
-    "rate",
-    "read_rating",
-    "remove_rating",
-    "stars",
-    "write_rating",
-]
+from mlsp.culling.xmp.stars import MAX_STARS
 
 Convention: TypeAlias = Literal["both", "photo.jpg.xmp", "photo.xmp"]
 
@@ -48,15 +32,15 @@ class Outcome:
 
 
 def read_rating(photo: Path, *, folders: Folders | None = None) -> int | None:
-    """Give the rating in a photo's sidecars, of both conventions.
+    """Return the rating in a photo's sidecars, of both conventions.
 
     Args:
         photo: must exist; is not read itself.
         folders: listings to use again.
 
     Returns:
-        -1 for rejected, 0 for unrated, 1…5 stars; None where no sidecar has a rating. A rating that is not ours before one that
-        is; of two such, that in `photo.jpg.xmp`.
+        -1 for rejected, 0 for unrated, 1…5 stars; None where no sidecar has a rating. A rating that is not ours comes
+        before one that is; of two such, that in `photo.jpg.xmp`.
 
     Raises:
         SidecarError: there is no such photo, or a sidecar is damaged or not XMP.
@@ -75,13 +59,13 @@ def write_rating(
     by_hand: bool = False,
     folders: Folders | None = None,
 ) -> list[Path]:
-    """Write a rating into a photo's sidecars. See `rate`, which also says why nothing was written.
+    """Write a rating into a photo's sidecars. See `rate`, which also returns why nothing was written.
 
     Returns:
         The files that were written.
 
     Raises:
-        SettingsError: the rating is none that is written.
+        SettingsError: the rating is neither -1 nor 1…5.
         SidecarError: a sidecar is damaged, not XMP or cannot be written; it is left as it was.
     """
     outcome = rate(
@@ -118,12 +102,12 @@ def rate(
         What became of it.
 
     Raises:
-        SettingsError: the rating is none that is written.
+        SettingsError: the rating is neither -1 nor 1…5.
         SidecarError: a sidecar is damaged, not XMP or cannot be written; it is left as it was. Without `overwrite` a damaged
             one keeps the other from being written too, because it may hold the user's rating.
     """
-    if rating != -1 and not 1 <= rating <= MOST_STARS:
-        raise SettingsError(f"a rating is -1 for rejected or 1 to 5 stars, got {rating}")
+    if rating != -1 and not 1 <= rating <= MAX_STARS:
+        raise SettingsError(f"expected the rating -1 for rejected or 1 to 5 stars, got {rating}")
     folders = folders or Folders()
     # A rating by hand counts wherever it is, also where it would not be written.
     files = _sidecars(photo, convention if overwrite else "both", folders)
@@ -140,7 +124,7 @@ def rate(
 
 
 def remove_rating(photo: Path) -> list[Path]:
-    """Take our rating out of a photo's sidecars, and put back what it replaced.
+    """Remove our rating from a photo's sidecars, and restore the one that it replaced.
 
     Args:
         photo: never changed itself.
@@ -166,7 +150,7 @@ def remove_rating(photo: Path) -> list[Path]:
 
 
 def _is_others(packet: Packet | None, by_hand: bool) -> bool:
-    """Whether a rating stands there that may not be replaced. Users may change their own that they gave in `mlsp`."""
+    """Whether a sidecar has a rating that may not be replaced. Users may change one that they gave in `mlsp`."""
     return packet is not None and packet.is_by_hand and not (by_hand and packet.is_ours_by_hand)
 
 
@@ -182,8 +166,8 @@ def _sidecars(photo: Path, convention: Convention, folders: Folders | None) -> l
         files.append(read_sidecar(names.full))
     if convention != "photo.jpg.xmp" and names.short is not None:
         short = read_sidecar(names.short)
-        says = short.packet.extension if short.packet is not None else None
-        # Adobe's programs write down which of photo.cr2 and photo.jpg they mean.
-        if says in (None, "", photo.suffix.lower().removeprefix(".")):
+        extension = short.packet.extension if short.packet is not None else None
+        # Adobe's programs note which of photo.cr2 and photo.jpg they mean.
+        if extension in (None, "", photo.suffix.lower().removeprefix(".")):
             files.append(short)
     return files

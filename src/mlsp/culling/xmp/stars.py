@@ -8,18 +8,18 @@ from itertools import pairwise
 
 from mlsp.base.errors import SettingsError
 
-MOST_STARS = 5
+MAX_STARS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class StarSettings:
-    """Which percentiles give how many stars.
+    """Thresholds of stars.
 
     Attributes:
-        thresholds: percentiles at which 2, 3, 4 and 5 stars begin, 0…100, rising.
+        thresholds: percentiles at which 2, 3, 4 and 5 stars begin, 0…100, ascending.
 
     Raises:
-        SettingsError: they are not four rising numbers from 0 to 100.
+        SettingsError: they are not four ascending numbers from 0 to 100.
     """
 
     thresholds: tuple[float, float, float, float] = (20, 45, 70, 90)
@@ -27,14 +27,14 @@ class StarSettings:
     def __post_init__(self) -> None:
         given = self.thresholds
         is_good = (
-            len(given) == MOST_STARS - 1
+            len(given) == MAX_STARS - 1
             and all(0 <= value <= 100 for value in given)
             and all(lower < higher for lower, higher in pairwise(given))
         )
         if not is_good:
             shown = ",".join(f"{value:g}" for value in given)
             raise SettingsError(
-                "thresholds of stars must be four rising percentiles from 0 to 100, at which 2, 3, 4 and 5 stars begin,"
+                "thresholds of stars must be four ascending percentiles from 0 to 100, at which 2, 3, 4 and 5 stars begin,"
                 f" such as 20,45,70,90; got {shown or 'none'}"
             )
 

@@ -1,4 +1,4 @@
-"""The SQLite file of `mlsp.personal.user_ratings`: its layout, how it is opened, and what its errors mean."""
+"""The SQLite file of user ratings: its layout, how it is opened, and its errors."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlsp.base.errors import RatingsError
+from mlsp.base.sqlite import DatabaseFormat, connect, lay_out, pragma, primary_code
 
-_APPLICATION_ID = 0x4D4C5352  # "MLSR"
-_SCHEMA_VERSION = 1
-_SCHEMA = (
-    "CREATE TABLE ratings (content BLOB PRIMARY KEY, photo TEXT NOT NULL, stars INTEGER, flag TEXT, rated_at REAL NOT NULL)"
-    " WITHOUT ROWID",
-    "CREATE TABLE comparisons (id INTEGER PRIMARY KEY AUTOINCREMENT, better BLOB NOT NULL, worse BLOB NOT NULL,"
-    " better_photo TEXT NOT NULL, worse_photo TEXT NOT NULL, compared_at REAL NOT NULL)",
-    # A rating: its content, and the row of `ratings` that it replaced, all NULL for none. Or a comparison's number.
-    "CREATE TABLE changes (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, content BLOB, photo TEXT, stars INTEGER,"
-    " flag TEXT, rated_at REAL, comparison INTEGER)",
+_FORMAT = DatabaseFormat(
+    0x4D4C5352,  # "MLSR"
+    1,
+    (
+        "CREATE TABLE ratings (content BLOB PRIMARY KEY, photo TEXT NOT NULL, stars INTEGER, flag TEXT, rated_at REAL NOT NULL)"
+        " WITHOUT ROWID",
+        "CREATE TABLE comparisons (id INTEGER PRIMARY KEY AUTOINCREMENT, better BLOB NOT NULL, worse BLOB NOT NULL,"
+        " better_photo TEXT NOT NULL, worse_photo TEXT NOT NULL, compared_at REAL NOT NULL)",
+        # A rating: its content, and the row of `ratings` that it replaced, all NULL for none. Or a comparison's number.
+        "CREATE TABLE changes (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, content BLOB, photo TEXT, stars INTEGER,"
+        " flag TEXT, rated_at REAL, comparison INTEGER)",
+    ),
 )
-_BUSY_SECONDS = 10.0
 # As the file begins: https://www.sqlite.org/fileformat.html
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION_ID_OFFSET = 68
@@ -29,7 +31,7 @@ _HEADER_BYTES = 100
 
 
 def open_ratings_file(path: Path) -> sqlite3.Connection:
-    """Open a file of ratings, and lay it out if it is new.
+    """Open a file of ratings; a new one is laid out.
 
     Args:
         path: the file; absolute.
@@ -50,11 +52,9 @@ def open_ratings_file(path: Path) -> sqlite3.Connection:
             f"the ratings {path} cannot be opened: {reason}. Name another file with --ratings"
         ) from error
     with translated(path):
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        connection = connect(path)
         try:
-            _lay_out(connection)
+            lay_out(connection, _FORMAT)
             _check(connection, path)
         except BaseException:
             connection.close()
@@ -63,28 +63,12 @@ def open_ratings_file(path: Path) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what the block does, or nothing of it."""
-    # IMMEDIATE: takes the write lock at once, so that it waits for other processes instead of failing halfway.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # A full disk makes SQLite roll back by itself.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise what SQLite says of a file as RatingsError."""
+    """Raise SQLite's errors as RatingsError."""
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise RatingsError(_damaged(path, str(error))) from error
         raise RatingsError(
             f"the ratings {path} cannot be used: {error}. Nothing was changed: free some space, or close what else uses the file,"
@@ -104,39 +88,23 @@ def _check_header(path: Path) -> None:
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
         raise RatingsError(_damaged(path, "it is no SQLite database"))
     found = int.from_bytes(header[_APPLICATION_ID_OFFSET:][:4], "big")
-    if found != _APPLICATION_ID:
+    if found != _FORMAT.application_id:
         raise RatingsError(_foreign(path))
-
-
-def _lay_out(connection: sqlite3.Connection) -> None:
-    if _pragma(connection, "schema_version") != 0:
-        return
-    with transaction(connection):
-        # Another process may have laid it out while this one waited.
-        if _pragma(connection, "schema_version") == 0:
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    if _pragma(connection, "application_id") != _APPLICATION_ID:
+    if pragma(connection, "application_id") != _FORMAT.application_id:
         raise RatingsError(_foreign(path))
-    version = _pragma(connection, "user_version")
-    if version > _SCHEMA_VERSION:
+    version = pragma(connection, "user_version")
+    if version > _FORMAT.version:
         raise RatingsError(
-            f"the ratings {path} are of a newer version of mlsp (schema {version}, this one knows {_SCHEMA_VERSION}):"
+            f"the ratings {path} are of a newer version of mlsp (schema {version}, this one knows {_FORMAT.version}):"
             " update mlsp, or name another file with --ratings"
         )
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         # The first line only names the database.
         raise RatingsError(_damaged(path, str(found).splitlines()[-1]))
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def _foreign(path: Path) -> str:

@@ -1,13 +1,4 @@
-"""What a user said of photos: stars, picks and rejects, and which of two is better. One SQLite file that may be copied.
-
-    ratings       a row a photo, by its content: a photo that is moved or renamed keeps its stars
-    comparisons   a row an answer
-    changes       what each of the last changes replaced, for `undo`
-
-The file alone is whole at any time, after kill -9 too: it is written by SQLite's rollback journal and not by its write-ahead log,
-so that a copy that someone makes while the page is open lacks nothing, and so that it may lie on a network drive. A change is on the
-disk when its method returns. A file that is damaged, of another program or of a newer version is never written to.
-"""
+"""UserRatings: rate, compare, undo."""
 
 from __future__ import annotations
 
@@ -23,21 +14,22 @@ from types import TracebackType
 from typing import Literal, Self, TypeAlias, get_args
 
 from mlsp.base.errors import RatingsError, SettingsError
-from mlsp.personal.user_ratings.file import open_ratings_file, transaction, translated
+from mlsp.base.sqlite import transaction
+from mlsp.personal.user_ratings.file import open_ratings_file, translated
 
 Flag: TypeAlias = Literal["pick", "reject"]
 
-# More than anyone goes back; the log must not outgrow the ratings.
+# More than anyone undoes; the log must not outgrow the ratings.
 KEPT_CHANGES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class UserRating:
-    """What the user said of a photo.
+    """A user's rating of a photo.
 
     Attributes:
         content_sha256: of the photo's file, in hexadecimal digits.
-        photo: path at which it was when it was rated.
+        photo: its path when it was rated.
         stars: 1…5; None for a photo that has only a flag.
         flag: `pick`, `reject` or None.
         rated_at: seconds since 1970, UTC.
@@ -52,13 +44,13 @@ class UserRating:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Which of two photos the user likes better.
+    """The better of two photos.
 
     Attributes:
-        better_sha256: of the file of the one that is better.
-        worse_sha256: of the other one.
-        better: path at which it was.
-        worse: likewise.
+        better_sha256: of the better photo's file.
+        worse_sha256: of the worse photo's file.
+        better: path of the better photo when they were compared.
+        worse: path of the worse one.
         compared_at: seconds since 1970, UTC.
     """
 
@@ -71,11 +63,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the user did last.
+    """A rating or comparison that can be undone.
 
     Attributes:
         text: in words.
-        content_sha256s: of the photos it was about: the one that was rated, or the two that were compared.
+        content_sha256s: of the rated photo, or of the two that were compared.
     """
 
     text: str
@@ -83,7 +75,7 @@ class Change:
 
 
 def default_user_ratings_path() -> Path:
-    """Say where ratings are kept: in the file MLSP_RATINGS if it is set, else in the user's data folder."""
+    """Return the file of ratings: MLSP_RATINGS if it is set, else one in the user's data folder."""
     file = os.environ.get("MLSP_RATINGS")
     if file:
         return Path(file).expanduser()
@@ -93,7 +85,7 @@ def default_user_ratings_path() -> Path:
 
 
 class UserRatings:
-    """A file of ratings; `UserRatings.open` makes one. Safe for several threads, and several processes a file."""
+    """A file of ratings; `UserRatings.open` opens one. Several threads may use it, and several processes its file."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
@@ -102,7 +94,7 @@ class UserRatings:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a file of ratings, and make it and its folders where they are missing.
+        """Open a file of ratings; a missing one and its folders are made.
 
         Args:
             path: the file.
@@ -116,13 +108,13 @@ class UserRatings:
     def rate(
         self, content_sha256: str, photo: str, *, stars: int | None, flag: Flag | None
     ) -> None:
-        """Keep what the user says of a photo, in place of what was said before.
+        """Store a rating of a photo, in place of an earlier one.
 
         Args:
             content_sha256: of the photo's file, in hexadecimal digits.
             photo: its path.
             stars: 1…5, or None.
-            flag: `pick`, `reject` or None. With neither stars nor flag the photo is not rated any more.
+            flag: `pick`, `reject` or None. With neither stars nor flag the rating is deleted.
 
         Raises:
             SettingsError: an argument is out of range.
@@ -144,24 +136,24 @@ class UserRatings:
                     "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)",
                     (content, _stored(photo), stars, flag, time.time()),
                 )
-            said = _rating_text(photo, before, stars, flag)
+            text = _rating_text(photo, before, stars, flag)
             connection.execute(
                 "INSERT INTO changes (text, content, photo, stars, flag, rated_at) VALUES (?, ?, ?, ?, ?, ?)",
-                (said, content, *(before or (None,) * 4)),
+                (text, content, *(before or (None,) * 4)),
             )
-            _forget_old_changes(connection)
+            _delete_old_changes(connection)
 
     def compare(self, better_sha256: str, worse_sha256: str, *, better: str, worse: str) -> None:
-        """Keep which of two photos the user likes better.
+        """Store which of two photos the user likes better.
 
         Args:
-            better_sha256: of the file of the one that is better, in hexadecimal digits.
-            worse_sha256: of the other one.
-            better: its path.
-            worse: likewise.
+            better_sha256: of the better photo's file, in hexadecimal digits.
+            worse_sha256: of the worse photo's file.
+            better: path of the better photo.
+            worse: path of the worse one.
 
         Raises:
-            SettingsError: it is twice the same photo.
+            SettingsError: both are the same photo.
             RatingsError: it cannot be written; nothing has changed then.
         """
         contents = _content(better_sha256), _content(worse_sha256)
@@ -179,10 +171,10 @@ class UserRatings:
                 "INSERT INTO changes (text, comparison) VALUES (?, ?)",
                 (f"{_shown(better)} is better than {_shown(worse)}", row),
             )
-            _forget_old_changes(connection)
+            _delete_old_changes(connection)
 
     def last_change(self) -> Change | None:
-        """Say what `undo` would undo; None where there is nothing.
+        """Return the change that `undo` would undo; None where there is none.
 
         Raises:
             RatingsError: the file cannot be read.
@@ -197,7 +189,7 @@ class UserRatings:
         return Change(str(row[0]), tuple(content.hex() for content in row[1:] if content))
 
     def undo(self) -> str | None:
-        """Take back the last rating or comparison that was not taken back yet, as far back as `KEPT_CHANGES`.
+        """Undo the last rating or comparison that was not undone yet, up to `KEPT_CHANGES` of them.
 
         Returns:
             What was undone, in words; None where there is nothing to undo.
@@ -225,7 +217,7 @@ class UserRatings:
         return str(text)
 
     def ratings(self) -> list[UserRating]:
-        """All ratings, oldest first.
+        """Return all ratings, oldest first.
 
         Raises:
             RatingsError: the file cannot be read.
@@ -237,7 +229,7 @@ class UserRatings:
         return [UserRating(row[0].hex(), os.fsdecode(row[1]), *row[2:]) for row in rows]
 
     def comparisons(self) -> list[Comparison]:
-        """All comparisons, oldest first.
+        """Return all comparisons, oldest first.
 
         Raises:
             RatingsError: the file cannot be read.
@@ -293,14 +285,14 @@ def _rating_row(connection: sqlite3.Connection, content: bytes) -> _Row | None:
     return row
 
 
-def _forget_old_changes(connection: sqlite3.Connection) -> None:
+def _delete_old_changes(connection: sqlite3.Connection) -> None:
     connection.execute(
         "DELETE FROM changes WHERE id <= (SELECT max(id) FROM changes) - ?", (KEPT_CHANGES,)
     )
 
 
 def _rating_text(photo: str, before: _Row | None, stars: int | None, flag: Flag | None) -> str:
-    """Say what changed."""
+    """Return a change in words."""
     old_stars, old_flag = before[1:3] if before else (None, None)
     said = []
     if stars != old_stars:
@@ -321,7 +313,7 @@ def _content(sha256: str) -> bytes:
 
 
 def _stored(photo: str) -> str | bytes:
-    """A path as SQLite takes it: as text where it is some, so that people can read the file, else as its bytes."""
+    """Return a path as SQLite stores it: as text where it is valid text, so that people can read the file, else as bytes."""
     try:
         photo.encode()
     except UnicodeEncodeError:
@@ -330,5 +322,5 @@ def _stored(photo: str) -> str | bytes:
 
 
 def _shown(photo: str) -> str:
-    """Name of a photo in words; as an undecodable name cannot be text, parts of it are replaced."""
+    """Return the name of a photo for messages; undecodable parts are replaced."""
     return os.path.basename(photo).encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""What is remembered between runs, by what is in a photo: its scores by a model, its features by a network.
+"""Caches that outlive a run, by the content of photos: their scores by a model, their features by a network.
 
 content_cache ─┬ ScoreCache     scores.sqlite     a row of two heads takes about 102 bytes, a `get` about 15 µs
                └ FeatureCache   features.sqlite   a row of the embedded network takes about 24 kB
@@ -15,8 +15,7 @@ from mlsp.scoring.cache.caches import (
     default_feature_cache_path,
     open_caches,
 )
-from mlsp.scoring.cache.feature_rows import CachedFeatures
-from mlsp.scoring.cache.score_rows import CachedScores
+from mlsp.scoring.cache.rows import CachedFeatures, CachedScores
 
 __all__ = [
     "CachedFeatures",

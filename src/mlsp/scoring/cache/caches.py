@@ -1,8 +1,4 @@
-"""What is remembered between runs, by what is in a photo: its scores by a model, its features by a network.
-
-content_cache ─┬ ScoreCache     scores.sqlite     a row of two heads takes about 102 bytes, a `get` about 15 µs
-               └ FeatureCache   features.sqlite   a row of the embedded network takes about 24 kB
-"""
+"""The two caches of a user, one that caches nothing, and where their files are."""
 
 from __future__ import annotations
 
@@ -15,37 +11,31 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from mlsp.scoring.cache.content_cache import ContentCache
-from mlsp.scoring.cache.feature_rows import CachedFeatures, pack_features, unpack_features
-from mlsp.scoring.cache.score_rows import CachedScores, pack, unpack
-
-__all__ = [
-    "CachedFeatures",
-    "CachedScores",
-    "Caches",
-    "FeatureCache",
-    "NullCache",
-    "ScoreCache",
-    "default_cache_path",
-    "default_feature_cache_path",
-    "open_caches",
-]
+from mlsp.scoring.cache.rows import (
+    CachedFeatures,
+    CachedScores,
+    pack_features,
+    pack_scores,
+    unpack_features,
+    unpack_scores,
+)
 
 Value = TypeVar("Value")
 
 
 class ScoreCache(ContentCache[CachedScores]):
-    """Remembers scores in a file; `ScoreCache.open` makes one. Safe for several threads, and several processes a file."""
+    """Caches scores in a file; `ScoreCache.open` opens one. Several threads may use it, and several processes its file."""
 
     table = "scores"
     kept_models = 8
-    _pack = staticmethod(pack)
-    _unpack = staticmethod(unpack)
+    _pack = staticmethod(pack_scores)
+    _unpack = staticmethod(unpack_scores)
 
 
 class FeatureCache(ContentCache[CachedFeatures]):
-    """Remembers narrow features in a file, so that another model on the same network scores in no time.
+    """Caches narrow features in a file, so that another model on the same network scores in no time.
 
-    Safe for several threads, and several processes a file.
+    Several threads may use it, and several processes its file.
     """
 
     table = "features"
@@ -56,7 +46,7 @@ class FeatureCache(ContentCache[CachedFeatures]):
 
 
 class NullCache(Generic[Value]):
-    """Remembers nothing; for runs without a cache."""
+    """Caches nothing; for runs without a cache."""
 
     def get(self, content_sha256: str, model_key: str) -> Value | None:
         """Return None."""
@@ -81,12 +71,12 @@ class NullCache(Generic[Value]):
 
 
 def default_cache_path() -> Path:
-    """Say where scores are remembered: in MLSP_CACHE_DIR if it is set, else in the user's cache folder."""
+    """Return the file of cached scores: in MLSP_CACHE_DIR if it is set, else in the user's cache folder."""
     return _cache_folder() / "scores.sqlite"
 
 
 def default_feature_cache_path() -> Path:
-    """Say where features are remembered; beside the scores."""
+    """Return the file of cached features, beside that of the scores."""
     return _cache_folder() / "features.sqlite"
 
 
@@ -101,7 +91,7 @@ def _cache_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """The two caches of a run; by default neither keeps anything.
+    """The two caches of a run; by default neither caches anything.
 
     Attributes:
         scores: by model.
@@ -117,7 +107,7 @@ def open_caches(*, enabled: bool = True) -> Iterator[Caches]:
     """Open the user's caches, for as long as the block runs.
 
     Args:
-        enabled: False for caches that keep nothing.
+        enabled: False for two that cache nothing.
     """
     if not enabled:
         yield Caches()

@@ -1,14 +1,14 @@
-"""Values remembered between runs, by what is in a photo and what computed them.
+"""Values cached between runs, by the content of a photo and by what computed them.
 
-A SQLite file: `models` numbers the keys of what computed, one more table has a row a (model, content).
+A SQLite file: the table `models` numbers the keys of what computed them, one more table has a row per (model, content).
 
 Every `put` is a transaction of its own. In write-ahead mode that is one write to the operating system without a disk flush,
 so what was put outlives a killed process at once, and no process waits for another's batch. A power cut may lose the last puts,
 but does not damage the file.
 
 A cache never stops scoring. A damaged file is set aside as `*.damaged` and a new one begun; another program's file, or a newer
-version's, is left alone and nothing is remembered; when the disk is full or the file read-only, what is in it is still used.
-Each of these is said once, as a warning of the logger `mlsp.scoring.cache`.
+version's, is left alone and nothing is cached; when the disk is full or the file read-only, what is in it is still used.
+Each of these is logged once, as a warning of `mlsp.scoring.cache`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
-from mlsp.scoring.cache.damage import DamagedRowError
+from mlsp.base.sqlite import transaction
 from mlsp.scoring.cache.file import (
+    DamagedRowError,
     ForeignFileError,
     TableName,
     is_damage,
     open_cache_file,
     set_aside,
-    transaction,
 )
 
 _log = logging.getLogger("mlsp.scoring.cache")
@@ -41,9 +41,9 @@ Value = TypeVar("Value")
 
 
 class ContentCache(ABC, Generic[Value]):
-    """Remembers values in a file; `open` makes one. Safe for several threads, and several processes a file."""
+    """Caches values in a file; `open` opens one. Several threads may use it, and several processes its file."""
 
-    # What a row is called, in the file and, without its s, in messages.
+    # Name of the table of values, in the file and in messages.
     table: ClassVar[TableName]
     # A new model or version of mlsp has a new key; older ones go, so that the file does not grow with every release.
     kept_models: ClassVar[int]
@@ -70,27 +70,27 @@ class ContentCache(ABC, Generic[Value]):
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a cache, and make its file and folders where they are missing.
+        """Open a cache; a missing file and its folders are made.
 
         Args:
             path: the file.
 
         Returns:
-            The cache. Where the file cannot be used a warning is logged, and the cache remembers nothing.
+            The cache. Where the file cannot be used, a warning is logged and nothing is cached.
         """
         cache = cls(path)
         cache._connect()
         return cache
 
     def get(self, content_sha256: str, model_key: str) -> Value | None:
-        """Look a value up.
+        """Look up a value.
 
         Args:
             content_sha256: of the photo's file, in hexadecimal digits.
-            model_key: names the model and all that moves its scores.
+            model_key: names the model, and everything else that moves its values.
 
         Returns:
-            What was put, bit for bit; None for what is not known, and from a closed cache.
+            What was put, bit for bit; None for what is not cached, and from a closed cache.
         """
         content = bytes.fromhex(content_sha256)
         with self._lock:
@@ -110,12 +110,12 @@ class ContentCache(ABC, Generic[Value]):
                 return None
 
     def put(self, content_sha256: str, model_key: str, value: Value) -> None:
-        """Remember a value, in place of what was known; a closed cache ignores them.
+        """Cache a value, in place of what was cached; a closed cache does nothing.
 
         Args:
             content_sha256: of the photo's file, in hexadecimal digits.
-            model_key: names the model and all that moves its scores.
-            value: what to remember.
+            model_key: names the model, and everything else that moves its values.
+            value: to cache.
         """
         content = bytes.fromhex(content_sha256)
         row = self._pack(content, model_key, value)
@@ -160,7 +160,7 @@ class ContentCache(ABC, Generic[Value]):
             if is_damage(error):
                 self._begin_anew(error)
             else:
-                _log.warning("%s are not remembered in %s: %s", self.table, self._path, error)
+                _log.warning("%s are not cached in %s: %s", self.table, self._path, error)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -193,7 +193,7 @@ class ContentCache(ABC, Generic[Value]):
         return int(row[0])
 
     def _add_model(self, key: str) -> int:
-        """Number a new model, and forget those that were not used for longest."""
+        """Number a new model, and delete those that were not used for longest."""
         connection = self._usable_connection()
         with transaction(connection):
             connection.execute(
@@ -212,7 +212,7 @@ class ContentCache(ABC, Generic[Value]):
         return int(model)
 
     def _has_room(self) -> bool:
-        """Whether the file may grow; says once that it may not."""
+        """Whether the file may grow; logs once that it may not."""
         if self.max_bytes is None:
             return True
         connection = self._usable_connection()
@@ -223,7 +223,7 @@ class ContentCache(ABC, Generic[Value]):
             return True
         self._is_writable = False
         _log.warning(
-            "new %s are not remembered in %s: it has reached its limit of %.0f GB; delete the file to begin anew",
+            "new %s are not cached in %s: it has reached its limit of %.0f GB; delete the file to begin anew",
             self.table,
             self._path,
             self.max_bytes / 1e9,
@@ -240,14 +240,14 @@ class ContentCache(ABC, Generic[Value]):
             self._begin_anew(error)
         else:
             self._disconnect()
-            _log.warning("%s are no longer remembered in %s: %s", self.table, self._path, error)
+            _log.warning("%s are no longer cached in %s: %s", self.table, self._path, error)
 
     def _give_up_writing(self, error: sqlite3.Error) -> None:
         if is_damage(error):
             self._begin_anew(error)
         else:
             self._is_writable = False
-            _log.warning("new %s are not remembered in %s: %s", self.table, self._path, error)
+            _log.warning("new %s are not cached in %s: %s", self.table, self._path, error)
 
     def _begin_anew(self, error: Exception) -> None:
         """Set a damaged file aside and open a new one."""
@@ -269,7 +269,7 @@ class ContentCache(ABC, Generic[Value]):
         except (OSError, sqlite3.Error, ForeignFileError) as second:
             self._disconnect()
             _log.warning(
-                "the cache of %s %s is damaged (%s) and no new one could be begun (%s): nothing is remembered",
+                "the cache of %s %s is damaged (%s) and no new one could be begun (%s): nothing is cached",
                 self.table,
                 self._path,
                 error,

@@ -7,22 +7,26 @@ import itertools
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from mlsp.scoring.cache.damage import DamagedRowError
-
-_APPLICATION_ID = 0x4D4C5350  # "MLSP"
-_SCHEMA_VERSION = 1
-TableName: TypeAlias = Literal["scores", "features"]
-_SCHEMA = (
-    # AUTOINCREMENT: the number of a forgotten model is never given to another one, whose scores would get mixed up with it.
-    "CREATE TABLE models (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)",
-    "CREATE TABLE {table} (model INTEGER NOT NULL, content BLOB NOT NULL, value BLOB NOT NULL,"
-    " PRIMARY KEY (model, content)) WITHOUT ROWID",
+from mlsp.base.sqlite import (
+    BUSY_SECONDS,
+    DatabaseFormat,
+    connect,
+    is_new,
+    lay_out,
+    pragma,
+    primary_code,
 )
-_BUSY_SECONDS = 10.0
+
+TableName: TypeAlias = Literal["scores", "features"]
+_APPLICATION_ID = 0x4D4C5350  # "MLSP"
+_VERSION = 1
+
+
+class DamagedRowError(Exception):
+    """A row is not as it was written."""
 
 
 class ForeignFileError(Exception):
@@ -43,20 +47,12 @@ def open_cache_file(path: Path, table: TableName) -> sqlite3.Connection:
         ForeignFileError: the file is a database of another program or of a newer version; it is left as it is.
         sqlite3.Error: the file is damaged, or cannot be opened; see `is_damage`.
     """
-    connection = sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    connection = connect(path)
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
-        if _is_new(connection):
+        if is_new(connection):
             _use_write_ahead_log(connection)
-            with transaction(connection):
-                # Another process may have laid it out while this one waited.
-                if _is_new(connection):
-                    for statement in _SCHEMA:
-                        connection.execute(statement.format(table=table))
-                    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            lay_out(connection, _format(table))
         _check_ours(connection)
     except BaseException:
         connection.close()
@@ -64,58 +60,41 @@ def open_cache_file(path: Path, table: TableName) -> sqlite3.Connection:
     return connection
 
 
+def _format(table: TableName) -> DatabaseFormat:
+    return DatabaseFormat(
+        _APPLICATION_ID,
+        _VERSION,
+        (
+            # AUTOINCREMENT: the number of a deleted model is never given to another one, whose scores would get mixed up with it.
+            "CREATE TABLE models (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)",
+            f"CREATE TABLE {table} (model INTEGER NOT NULL, content BLOB NOT NULL, value BLOB NOT NULL,"
+            " PRIMARY KEY (model, content)) WITHOUT ROWID",
+        ),
+    )
+
+
 def _check_ours(connection: sqlite3.Connection) -> None:
-    if _pragma(connection, "application_id") != _APPLICATION_ID:
+    if pragma(connection, "application_id") != _APPLICATION_ID:
         raise ForeignFileError("it is a database of another program")
-    version = _pragma(connection, "user_version")
-    if version > _SCHEMA_VERSION:
+    version = pragma(connection, "user_version")
+    if version > _VERSION:
         raise ForeignFileError(
-            f"it is of a newer version of mlsp (schema {version}, this one knows {_SCHEMA_VERSION})"
+            f"it is of a newer version of mlsp (schema {version}, this one knows {_VERSION})"
         )
-
-
-def _is_new(connection: sqlite3.Connection) -> bool:
-    (count,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return count == 0 and _pragma(connection, "application_id") == 0
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
     """Switch the journal; SQLite does not wait here for other processes that do the same, so this does."""
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:
             return
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what the block does, or nothing of it."""
-    # IMMEDIATE: takes the write lock at once, so that it waits for other processes instead of failing halfway.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # A full disk makes SQLite roll back by itself.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _code(error: BaseException) -> int | None:
-    """Primary result code of an SQLite error; None where the error came from the driver."""
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
 
 
 def is_damage(error: Exception) -> bool:
@@ -126,7 +105,7 @@ def is_damage(error: Exception) -> bool:
         return False
     # ERROR: a table of ours is missing. No code: a text is not UTF-8.
     damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, None)
-    return _code(error) in damage
+    return primary_code(error) in damage
 
 
 def set_aside(path: Path) -> Path:

@@ -101,7 +101,7 @@ class TasteLearner:
             "message": self._message,
             "ratings": rated,
             "comparisons": compared,
-            "needed": TasteSettings().least,
+            "needed": TasteSettings().min_judgements,
             "result": None if self._taste is None else _result(self._taste),
             "saved": None if saved is None else {"name": saved[0], "folder": str(saved[1])},
         }
@@ -116,7 +116,7 @@ class TasteLearner:
         scorer = self._scoring.scorer
         if scorer is None:
             raise SettingsError("the model is still being loaded: try again in a moment")
-        judged, needed = self._judged(), TasteSettings().least
+        judged, needed = self._judged(), TasteSettings().min_judgements
         found = len(judged.ratings[0]) + len(judged.comparisons[0])
         if found < needed:
             raise SettingsError(

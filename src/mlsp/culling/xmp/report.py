@@ -13,7 +13,7 @@ from mlsp.base.results import ScoreFailure
 from mlsp.culling.xmp import Convention, Folders, Outcome, StarSettings, rate, stars
 from mlsp.scoring.results import ScoreResult
 
-# Making a file last is waiting for the disk, which takes several at a time.
+# Each file is flushed to the disk, which takes several at a time.
 _WORKERS = 8
 XMP_NAMES: dict[str, Convention] = {
     "both": "both",
@@ -24,10 +24,10 @@ XMP_NAMES: dict[str, Convention] = {
 
 @dataclass(frozen=True, slots=True)
 class XmpSettings:
-    """How results become sidecars.
+    """How scores are written as stars.
 
     Attributes:
-        stars: which percentile gives how many.
+        stars: the percentile from which each number of stars is given.
         convention: which sidecars are written.
         overwrite: also replace ratings that are not ours.
     """
@@ -43,8 +43,8 @@ def xmp_settings(
     """Read settings as they come from a command line.
 
     Args:
-        wanted: whether sidecars shall be written at all.
-        thresholds: four percentiles, parted by commas; None for the usual ones.
+        wanted: whether sidecars are to be written at all.
+        thresholds: four percentiles, separated by commas; None for the default ones.
         names: a key of `XMP_NAMES`; None for both.
         overwrite: also replace ratings that are not ours.
 
@@ -57,7 +57,7 @@ def xmp_settings(
     if not wanted:
         if thresholds is not None or names is not None or overwrite:
             raise SettingsError(
-                "--star-thresholds, --xmp-names and --overwrite-ratings are about sidecars: add --xmp to write them"
+                "--star-thresholds, --xmp-names and --overwrite-ratings need --xmp, which writes sidecars: add it"
             )
         return None
     names = "both" if names is None else names
@@ -69,14 +69,14 @@ def xmp_settings(
 
 @dataclass(slots=True)
 class XmpSummary:
-    """What became of the photos' sidecars.
+    """Counts of what became of the photos' sidecars.
 
     Attributes:
         written: photos that got stars.
         kept: photos whose rating is not ours.
         unchanged: photos that had these stars already.
         shared: photos whose only sidecar would belong to another photo.
-        failed: photos whose sidecar was left alone, and why.
+        failed: photos whose sidecar was left alone, with the reason.
     """
 
     written: int = 0
@@ -88,7 +88,7 @@ class XmpSummary:
     def count(
         self, result: ScoreResult, outcome: Outcome | SidecarError
     ) -> ScoreResult | ScoreFailure:
-        """Count what became of a photo, and return it as other results are shown."""
+        """Count what became of a photo, and return it as a result to show."""
         if isinstance(outcome, SidecarError):
             failed = ScoreFailure(result.source, PhotoError(str(outcome)))
             self.failed.append(failed)
@@ -117,11 +117,11 @@ def write_stars(
     Args:
         scored: results.
         by: the column that results are sorted by; its percentile counts, and that of `overall` for `photo`.
-        settings: how.
+        settings: thresholds and names of sidecars.
         on_result: called for each photo.
 
     Returns:
-        What became of them.
+        Counts of what became of them.
 
     Raises:
         SettingsError: the column has no percentiles; nothing is written then.
@@ -156,7 +156,7 @@ def write_stars(
 
 def _numbers(thresholds: str) -> tuple[float, float, float, float]:
     try:
-        # The record itself makes sure that there are four.
+        # The record itself checks that there are four.
         return tuple(float(part) for part in thresholds.split(","))  # type: ignore[return-value]
     except ValueError as error:
         raise SettingsError(

@@ -1,0 +1,124 @@
+"""The rows of the caches: a photo's scores by one model, a photo's features by one network, packed bit for bit.
+
+A row begins with a checksum that covers its key too, so that no damage can give a photo the values of another.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from mlsp.base.arrays import Float16Array
+from mlsp.scoring.cache.file import DamagedRowError
+
+_CHECKSUM = struct.Struct("<I")
+# Number of heads, width and height; then a float64 per head and the heads' names as JSON.
+_SCORES_HEADER = struct.Struct("<BII")
+# Width and height of the photo; views, grid cells per side and channels; then the numbers.
+_FEATURES_HEADER = struct.Struct("<IIIII")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedScores:
+    """The scores of a photo as cached.
+
+    Attributes:
+        values: one value per head, by the head's name; at most 255.
+        width: of the upright photo, in pixels.
+        height: of the upright photo, in pixels.
+    """
+
+    values: Mapping[str, float]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class CachedFeatures:
+    """The features of a photo as cached.
+
+    Attributes:
+        values: (V, G, G, C), one crop per view.
+        width: of the upright photo, in pixels.
+        height: of the upright photo, in pixels.
+    """
+
+    values: Float16Array
+    width: int
+    height: int
+
+
+def pack_scores(content: bytes, model_key: str, value: CachedScores) -> bytes:
+    """Write a row of scores: 13 bytes, 8 bytes per head, and the heads' names.
+
+    Args:
+        content: SHA-256 of the photo's file.
+        model_key: key of the model.
+        value: of the row.
+    """
+    values = struct.pack(f"<{len(value.values)}d", *value.values.values())
+    names = json.dumps(list(value.values), separators=(",", ":")).encode()
+    header = _SCORES_HEADER.pack(len(value.values), value.width, value.height)
+    return _with_checksum(content, model_key, header + values + names)
+
+
+def unpack_scores(content: bytes, model_key: str, row: object) -> CachedScores:
+    """Read a row that `pack_scores` wrote, bit for bit; for the other arguments see there.
+
+    Raises:
+        DamagedRowError: the row is not as it was written.
+    """
+    body = _checked(content, model_key, row, _SCORES_HEADER)
+    count, width, height = _SCORES_HEADER.unpack_from(body)
+    values = struct.unpack_from(f"<{count}d", body, _SCORES_HEADER.size)
+    names = _names(body[_SCORES_HEADER.size + 8 * count :])
+    return CachedScores(dict(zip(names, values, strict=True)), width, height)
+
+
+def pack_features(content: bytes, model_key: str, value: CachedFeatures) -> bytes:
+    """Write a row of features: 24 bytes, and 2 bytes per number; for the arguments see `pack_scores`."""
+    views, grid, _, channels = value.values.shape
+    header = _FEATURES_HEADER.pack(value.width, value.height, views, grid, channels)
+    numbers = value.values.astype("<f2", copy=False).tobytes()
+    return _with_checksum(content, model_key, header + numbers)
+
+
+def unpack_features(content: bytes, model_key: str, row: object) -> CachedFeatures:
+    """Read a row that `pack_features` wrote, bit for bit.
+
+    Raises:
+        DamagedRowError: the row is not as it was written.
+    """
+    body = _checked(content, model_key, row, _FEATURES_HEADER)
+    width, height, views, grid, channels = _FEATURES_HEADER.unpack_from(body)
+    values = np.frombuffer(body, "<f2", offset=_FEATURES_HEADER.size)
+    return CachedFeatures(values.reshape(views, grid, grid, channels), width, height)
+
+
+def _with_checksum(content: bytes, model_key: str, body: bytes) -> bytes:
+    return _CHECKSUM.pack(_checksum(content, model_key, body)) + body
+
+
+def _checked(content: bytes, model_key: str, row: object, header: struct.Struct) -> bytes:
+    """Return what follows the checksum."""
+    if not isinstance(row, bytes) or len(row) < _CHECKSUM.size + header.size:
+        raise DamagedRowError("a row is cut off")
+    body = row[_CHECKSUM.size :]
+    if _CHECKSUM.unpack_from(row) != (_checksum(content, model_key, body),):
+        raise DamagedRowError("a row does not match its checksum")
+    return body
+
+
+def _checksum(content: bytes, model_key: str, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(model_key.encode(), zlib.crc32(content)))
+
+
+@lru_cache(maxsize=64)
+def _names(packed: bytes) -> tuple[str, ...]:
+    return tuple(json.loads(packed))
