@@ -168,10 +168,9 @@ for action in (build_network, load_weights):
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert run.stdout.splitlines() == [
-        "Building a network needs an extra: pip install 'mlsp[train]'",
-        "Reading weights needs an extra: pip install 'mlsp[train]'",
-    ]
+    building, reading = run.stdout.splitlines()
+    assert building.startswith("Building a network needs an extra: pip install 'mlsp[train]'")
+    assert reading.startswith("Reading weights needs an extra: pip install 'mlsp[train]'")
 
 
 @pytest.mark.parametrize(

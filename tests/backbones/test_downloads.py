@@ -15,7 +15,7 @@ import pytest
 from mlsp.backbones import WeightsFile
 from mlsp.backbones.weights.downloads import RetryPolicy
 from mlsp.backbones.weights.loading import fetch_weights
-from mlsp.base.errors import WeightsError
+from mlsp.base.errors import OutputError, WeightsError
 
 CONTENT = bytes(range(256)) * 12_000  # above two chunks
 IMPATIENT = RetryPolicy(attempts=3, backoff_s=0.0, timeout_s=5.0)
@@ -309,7 +309,7 @@ def test_file_address(tmp_path: Path) -> None:
 
 def test_folder_that_cannot_be_made(site: Site, tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("a file")
-    with pytest.raises(WeightsError, match=f"^cannot write {re.escape(str(tmp_path))}.*: .*exists"):
+    with pytest.raises(OutputError, match=f"^cannot write {re.escape(str(tmp_path))}.*: .*exists"):
         fetch_weights(site.record(), cache_dir=tmp_path)
 
 

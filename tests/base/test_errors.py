@@ -1,6 +1,15 @@
+import copy
+import pickle
+import re
+
 import pytest
 
+import mlsp
+from mlsp.base import errors
 from mlsp.base.errors import MissingExtraError, MlspError, SettingsError, unknown_name
+
+_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+_ERRORS = [kind for kind in _ERRORS if issubclass(kind, MlspError)]
 
 
 def test_settings_errors_are_value_errors() -> None:
@@ -9,10 +18,36 @@ def test_settings_errors_are_value_errors() -> None:
     assert issubclass(SettingsError, MlspError)
 
 
-def test_missing_extra_names_the_command() -> None:
+def test_missing_extra_names_the_command_for_the_package_and_for_a_checkout() -> None:
     error = MissingExtraError("Reading RAW photos", "raw")
     assert isinstance(error, ImportError)
-    assert str(error) == "Reading RAW photos needs an extra: pip install 'mlsp[raw]'"
+    assert str(error).startswith("Reading RAW photos needs an extra: pip install 'mlsp[raw]'")
+    assert "pip install '.[raw]'" in str(error)
+
+
+@pytest.mark.parametrize("kind", _ERRORS)
+def test_each_error_can_be_pickled_and_copied(kind: type[MlspError]) -> None:
+    error = kind("Training", "train") if kind is MissingExtraError else kind("it is damaged")
+    error.add_note("on another machine")
+    pickled = pickle.loads(pickle.dumps(error))  # noqa: S301 - its own
+    for again in (pickled, copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is kind
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
+        assert again.args == error.args
+
+
+def test_each_error_is_public_and_in_the_drawn_tree() -> None:
+    assert errors.__doc__ is not None
+    drawn = re.findall(r"^    (.*?)(\w+Error)\b", errors.__doc__, re.MULTILINE)
+    assert [name for _, name in drawn] == [kind.__name__ for kind in _ERRORS]
+    above = {0: MlspError}
+    for indent, name in drawn:
+        kind = getattr(errors, name)
+        assert len(indent) == 0 or kind.__bases__[0] is above[len(indent) - 4]
+        above[len(indent)] = kind
+        assert getattr(mlsp, name) is kind
+        assert name in mlsp.__all__
 
 
 @pytest.mark.parametrize(

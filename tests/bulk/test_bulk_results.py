@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from bulk_samples import jpeg, read_rows, tar_bytes, write_photos
 from children import start_child
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError, SettingsError
 from mlsp.bulk import (
     BulkSettings,
     ScorerSettings,
@@ -235,7 +235,7 @@ def test_nothing_goes_on_with_something_else(photos: Path, tmp_path: Path) -> No
 
 def test_places_that_are_no_data_set(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(OutputError) as caught:
         run(photos, dataset=tmp_path)
     assert str(caught.value) == (
         f"{tmp_path} is not empty and has no _manifest.json: name another folder for the data set"
@@ -248,7 +248,7 @@ def test_places_that_are_no_data_set(photos: Path, tmp_path: Path) -> None:
         ),
     ):
         (tmp_path / "_manifest.json").write_text(content)
-        with pytest.raises(SettingsError) as caught:
+        with pytest.raises(OutputError) as caught:
             run(photos, dataset=tmp_path)
         assert str(caught.value) == f"{tmp_path}/_manifest.json {reason}"
     with pytest.raises(SettingsError, match=f"^no photos found in {tmp_path}$"):
@@ -432,7 +432,7 @@ def test_a_bucket_that_is_not_there(photos: Path, s3: str) -> None:
     with pytest.raises(SettingsError, match="^no photos found in s3://nothing/photos$"):
         run("s3://nothing/photos", dataset="s3://bucket/never")
     with pytest.raises(
-        SettingsError, match="^s3://nothing/scores/_manifest.json cannot be written: "
+        OutputError, match="^s3://nothing/scores/_manifest.json cannot be written: "
     ):
         run(photos, dataset="s3://nothing/scores")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.copies import Placed, find_for, place_photos
 
@@ -138,12 +138,12 @@ def test_a_full_disk_leaves_nothing_half(tmp_path: Path) -> None:
     (tmp_path / "best").mkdir()
     script = (
         "import resource, signal, sys; from pathlib import Path; from mlsp.culling.copies import *\n"
-        "from mlsp.base.errors import SettingsError\n"
+        "from mlsp.base.errors import OutputError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))\n"
         "card = Path('card')\n"
         "try: list(place_photos([card / '1.jpg', card / '2.jpg'], Path('best'), [card], link=False))\n"
-        "except SettingsError as error: print(error)\n"
+        "except OutputError as error: print(error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -174,6 +174,6 @@ def test_folders_that_cannot_be(tmp_path: Path) -> None:
     assert str(raised.value) == (
         f"{str(tmp_path)!r} is where the photos are picked from: name another folder for the picked ones"
     )
-    with pytest.raises(SettingsError) as raised:
+    with pytest.raises(OutputError) as raised:
         find_for(file, [tmp_path])
     assert str(raised.value) == f"cannot make the folder {str(file)!r}: File exists: name another"

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageFilter
 
-from mlsp.base.errors import ModelError, SettingsError, UnreadablePhotoError
+from mlsp.base.errors import ModelError, OutputError, SettingsError, UnreadablePhotoError
 from mlsp.evaluation.metrics import srcc
 from mlsp.explaining import (
     Explainer,
@@ -557,12 +557,12 @@ def test_pictures_have_names_of_their_own(tmp_path: Path) -> None:
 
 def test_no_photo_is_replaced_and_one_file_is_for_one_picture(tmp_path: Path) -> None:
     photo = noise(tmp_path / "a.quality.png")
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(OutputError) as caught:
         picture_paths([tmp_path / "a.jpg", photo], ["quality"], tmp_path)
     assert str(caught.value) == (
         f"{str(photo)!r} is a photo itself and will not be replaced: name another --output"
     )
-    with pytest.raises(SettingsError, match="is a photo itself"):
+    with pytest.raises(OutputError, match="is a photo itself"):
         picture_paths([photo], ["quality"], photo)
     with pytest.raises(SettingsError) as caught:
         picture_paths([photo], ["quality", "beauty"], tmp_path / "b.png")
@@ -570,7 +570,7 @@ def test_no_photo_is_replaced_and_one_file_is_for_one_picture(tmp_path: Path) ->
         f"{str(tmp_path / 'b.png')!r} is one file, but there are 2 pictures to write (photos × scores: 1 × 2):"
         " name a folder, or one photo and --head"
     )
-    with pytest.raises(SettingsError, match="cannot be made: .*: name another --output$"):
+    with pytest.raises(OutputError, match="cannot be made: .*: name another --output$"):
         picture_paths([photo], ["quality"], photo / "folder")
 
 
@@ -591,7 +591,7 @@ def test_only_pictures_of_an_earlier_run_are_replaced(tmp_path: Path) -> None:
         (folder, [tmp_path / "b.jpg"], tmp_path),
         (dangling, [tmp_path / "c.jpg"], tmp_path),
     ):
-        with pytest.raises(SettingsError) as caught:
+        with pytest.raises(OutputError) as caught:
             picture_paths(sources, ["quality"], output)
         assert str(caught.value) == (
             f"{str(found)!r} exists and was not written by mlsp explain, so it will not be replaced: delete it first, or name another --output"
@@ -602,7 +602,7 @@ def test_only_pictures_of_an_earlier_run_are_replaced(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_not_replaced(tmp_path: Path) -> None:
     secret = tmp_path / "a.png"
     secret.touch(0o200)
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(OutputError) as caught:
         picture_paths([tmp_path / "a.jpg"], ["quality"], secret)
     assert str(caught.value) == (
         f"{str(secret)!r} exists and cannot be read (Permission denied), so it will not be replaced: name another --output"

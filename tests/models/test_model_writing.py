@@ -20,7 +20,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from mlsp.backbones import Level
-from mlsp.base.errors import ModelError
+from mlsp.base.errors import ModelError, OutputError
 from mlsp.cli.card import card_lines
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.spec import FeatureSpec
@@ -153,20 +153,20 @@ def test_folders_that_hold_something_else_stay(tmp_path: Path) -> None:
     check_model_folder(folder)
     (folder / "beach.jpg").touch()
     message = f"cannot write a model to {folder}: it holds 'beach.jpg', which is not part of a model: name another folder"
-    with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(OutputError, match=f"^{re.escape(message)}$"):
         write(folder)
     (folder / "beach.jpg").rename(folder / "beach.onnx")
-    with pytest.raises(ModelError, match="it holds 'beach.onnx', which is not part of a model"):
+    with pytest.raises(OutputError, match="it holds 'beach.onnx', which is not part of a model"):
         write(folder)
     missing = tmp_path / "no" / "model"
     with pytest.raises(
-        ModelError,
+        OutputError,
         match=f"^cannot write a model to {missing}: the folder {missing.parent} does not exist: make it first$",
     ):
         write(missing)
     file = folder / "beach.onnx"
     with pytest.raises(
-        ModelError, match=f"^cannot write a model to {file}: it is not a folder: name another$"
+        OutputError, match=f"^cannot write a model to {file}: it is not a folder: name another$"
     ):
         write(file)
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from mlsp.base.errors import MlspError, SettingsError
+from mlsp.base.errors import MlspError, OutputError, SettingsError
 from mlsp.cli import app
 from mlsp.features.engines import open_engine
 from mlsp.features.engines.openvino_engine import OpenVinoHead
@@ -228,7 +228,7 @@ def test_a_page_is_not_written_over_other_files(tmp_path: Path) -> None:
         f"{tmp_path} is not the dist folder of onnxruntime-web {RUNTIME_VERSION}: ort.wasm.min.mjs cannot be read (No such file or directory)"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
-    with pytest.raises(SettingsError, match="it is a file: name a folder$"):
+    with pytest.raises(OutputError, match="it is a file: name a folder$"):
         export_browser_page(load_model(), tmp_path / "holiday.jpg", runtime=tmp_path)
 
 
@@ -244,14 +244,14 @@ def test_a_page_replaces_a_page_but_never_a_model_or_files_that_came_to_it(tmp_p
     model = tmp_path / "mine"
     shutil.copytree(load_model().folder, model)
     before = sorted(path.name for path in model.iterdir())
-    with pytest.raises(SettingsError, match="it holds other files: name a new folder$"):
+    with pytest.raises(OutputError, match="it holds other files: name a new folder$"):
         export_browser_page(load_model(), model, runtime=runtime)
     assert sorted(path.name for path in model.iterdir()) == before
     page = export_browser_page(load_model(), tmp_path / "page", runtime=runtime)
     export_browser_page(load_model(), page, runtime=runtime)
     for added in (page / "holiday.jpg", page / "onnxruntime" / "notes.txt"):
         added.touch()
-        with pytest.raises(SettingsError, match="it holds other files: name a new folder$"):
+        with pytest.raises(OutputError, match="it holds other files: name a new folder$"):
             export_browser_page(load_model(), page, runtime=runtime)
         added.unlink()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError, SettingsError
 from mlsp.features.store.store import FeatureStore
 from mlsp.paper import (
     EXPERIMENTS,
@@ -145,7 +145,7 @@ def test_damaged_result(job: ExperimentJob) -> None:
     run_experiment(job)
     (path,) = job.output.glob("*.json")
     path.write_text("{}", "utf-8")
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(OutputError) as caught:
         run_experiment(job)
     assert str(caught.value) == (
         f"result {path} cannot be read: KeyError('how'): delete it, and it is computed anew"

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array, Float64Array
-from mlsp.base.errors import MlspError, ModelError, RatingsError, SettingsError
+from mlsp.base.errors import MlspError, ModelError, OutputError, RatingsError, SettingsError
 from mlsp.evaluation.intervals import paired_difference
 from mlsp.evaluation.metrics import plcc, srcc
 from mlsp.models.model import Model, load_model
@@ -560,19 +560,19 @@ def test_nothing_else_is_replaced(base: Model, real_taste: Taste, tmp_path: Path
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "photo.jpg").write_text("dear to somebody")
-    with pytest.raises(ModelError) as raised:
+    with pytest.raises(OutputError) as raised:
         write_personal_model(folder, base, real_taste)
     assert str(raised.value) == (
         f"cannot write a model to {folder}: it holds something else than a personal model: choose another name"
     )
-    with pytest.raises(ModelError) as raised:
+    with pytest.raises(OutputError) as raised:
         write_personal_model(base.folder, base, real_taste)
     assert str(raised.value) == (
         f"cannot write a model to {base.folder}: what comes with mlsp is never overwritten"
     )
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(ModelError) as raised:
+    with pytest.raises(OutputError) as raised:
         write_personal_model(file, base, real_taste)
     assert str(raised.value) == (
         f"cannot write a model to {file}: it is not a folder: name another"
@@ -619,7 +619,7 @@ def test_learning_needs_numpy_alone_and_writing_says_what_it_needs(tmp_path: Pat
         f"write_personal_model(Path({str(tmp_path / 'mine')!r}), load_model(), taste)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1] == (
+    assert done.stderr.splitlines()[-1].startswith(
         "mlsp.base.errors.MissingExtraError: Writing a model of your taste needs an extra: pip install 'mlsp[learn]'"
     )
     assert list(tmp_path.iterdir()) == []

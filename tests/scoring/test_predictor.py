@@ -277,7 +277,7 @@ def test_arrays_that_are_no_features(
     model(tmp_path / "model")
     path = tmp_path / "f.npz"
     np.savez(path, **arrays)  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match=f"^{re.escape(message.format(path=path))}$"):
+    with pytest.raises(FeatureStoreError, match=f"^{re.escape(message.format(path=path))}$"):
         FeaturePredictor(tmp_path / "model", path)
 
 
@@ -286,7 +286,7 @@ def test_a_cut_file(tmp_path: Path) -> None:
     path = tmp_path / "f.npz"
     path.write_bytes(b"PK\x03\x04")
     with pytest.raises(
-        SettingsError, match=f"^features {path} cannot be read: File is not a zip file$"
+        FeatureStoreError, match=f"^features {path} cannot be read: File is not a zip file$"
     ):
         FeaturePredictor(tmp_path / "model", path)
     with pytest.raises(SettingsError, match=f"^there is no file of features {tmp_path / 'no.h5'}$"):
@@ -300,7 +300,7 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
     path.write_bytes(content)
-    with pytest.raises(SettingsError, match=f"^features {path} cannot be read: Bad CRC-32 "):
+    with pytest.raises(FeatureStoreError, match=f"^features {path} cannot be read: Bad CRC-32 "):
         run(tmp_path / "model", path)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsp.base.errors import FeatureStoreError
+from mlsp.base.errors import OutputError
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
@@ -107,7 +107,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(number), resource.RLIM_INFINITY))
         try:
             write_all(path, compression, flush_every=1000)
-        except FeatureStoreError as error:
+        except OutputError as error:
             sys.exit(str(error))
 
 

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from mlsp.backbones import BackboneSpec, Level, Preprocessing, backbone, build_network
 from mlsp.backbones.convolution import ConvBatchNorm, inception_conv
 from mlsp.base.arrays import UInt8Array
-from mlsp.base.errors import MlspError, RatingsError, SettingsError
+from mlsp.base.errors import MlspError, OutputError, RatingsError, SettingsError, TrainingError
 from mlsp.base.results import ScoreFailure
 from mlsp.cli import app
 from mlsp.features.engines.torch_engine import TorchEngine
@@ -551,12 +551,12 @@ def test_a_folder_of_another_run_is_refused(table: RatingTable, tmp_path: Path) 
         f"run folder {tmp_path}/run was begun with batch 8, got 4: give the same again, or choose another run folder"
     )
     (tmp_path / "run" / "last.pt").write_bytes(b"PK")
-    assert message(SettingsError, lambda: run(table, tmp_path / "run", epochs=1)) == (
+    assert message(TrainingError, lambda: run(table, tmp_path / "run", epochs=1)) == (
         f"{tmp_path}/run/last.pt is damaged: remove the run folder and begin again"
     )
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").touch()
-    assert message(SettingsError, lambda: run(table, tmp_path / "full")) == (
+    assert message(OutputError, lambda: run(table, tmp_path / "full")) == (
         f"{tmp_path}/full is no run folder, and not empty: choose another"
     )
 
@@ -573,7 +573,7 @@ def test_a_loss_that_is_no_number_stops_the_run(table: RatingTable, tmp_path: Pa
     network = tiny()
     with torch.no_grad():
         next(network.parameters()).fill_(float("nan"))
-    assert message(SettingsError, lambda: run(table, tmp_path / "run", network=network)) == (
+    assert message(TrainingError, lambda: run(table, tmp_path / "run", network=network)) == (
         "the loss became nan in epoch 1: the run stops, and its last whole epoch is kept; take precision float32, a lower learning"
         " rate, or trained weights to begin with"
     )

@@ -21,7 +21,7 @@ from torch import nn
 
 from children import start_child
 from mlsp.backbones import Level
-from mlsp.base.errors import MlspError, RatingsError, SettingsError
+from mlsp.base.errors import MlspError, OutputError, RatingsError, SettingsError, TrainingError
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import HeadSpec, ScoreHead, build_head
 from mlsp.training import (
@@ -307,12 +307,12 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
         run_small(tmp_path, folder, 1)
     (tmp_path / "notes.txt").touch()
     message = f"{tmp_path} is no run folder, and not empty: choose another"
-    with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(OutputError, match=f"^{re.escape(message)}$"):
         run_small(tmp_path, tmp_path, 1)
     (folder / "last.pt").write_bytes(b"damaged")
     message = f"{folder / 'run.json'} is damaged: choose another run folder"
     (folder / "run.json").write_text("[", "utf-8")
-    with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(TrainingError, match=f"^{re.escape(message)}$"):
         run_small(tmp_path, folder, 1)
 
 
@@ -321,7 +321,7 @@ def test_a_damaged_state_is_told(tmp_path: Path) -> None:
     state = tmp_path / "run" / "last.pt"
     state.write_bytes(state.read_bytes()[:1000])
     message = f"{state} is damaged: remove the run folder and begin again"
-    with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(TrainingError, match=f"^{re.escape(message)}$"):
         run_small(tmp_path, tmp_path / "run", 2)
 
 
@@ -334,7 +334,7 @@ def test_a_loss_that_is_no_number_stops(tmp_path: Path) -> None:
     )
     with (
         FeatureStore.open(tmp_path / "f.h5") as store,
-        pytest.raises(SettingsError, match=f"^{re.escape(message)}$"),
+        pytest.raises(TrainingError, match=f"^{re.escape(message)}$"),
     ):
         train_head(
             store,

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError
 
 
 @contextlib.contextmanager
@@ -152,7 +152,7 @@ def check_writable(path: Path) -> None:
         path: the file, which may exist.
 
     Raises:
-        SettingsError: it cannot be written there.
+        OutputError: it cannot be written there.
     """
     # A symbolic link is written through, so what it points to counts.
     target = Path(os.path.realpath(path))
@@ -171,4 +171,4 @@ def check_writable(path: Path) -> None:
         reason = "the file is write-protected: name another"
     else:
         return
-    raise SettingsError(f"cannot write {str(path)!r}: {reason}")
+    raise OutputError(f"cannot write {str(path)!r}: {reason}")

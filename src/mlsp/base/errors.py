@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""Tree of all errors that `mlsp` raises on purpose.
 
     MlspError
     ├── PhotoError               a photo cannot be scored; a value in results, not raised by a run
@@ -10,19 +10,23 @@
     ├── ModelError               a model folder is damaged, foreign or missing
     ├── WeightsError             a weights file is missing, damaged or of another network
     ├── FeatureStoreError        a feature file is damaged or of another kind
-    │   └── FeatureValueError        features do not fit into the form in which they are kept
+    │   └── FeatureValueError        features do not fit into the form in which they are stored
     ├── RatingsError             a rating table cannot be used
+    ├── TrainingError            a training run cannot go on
+    ├── OutputError              an output cannot be written or continued
     ├── SidecarError             an XMP sidecar is damaged, foreign or cannot be written
     ├── SettingsError            an argument is out of range or unknown (also a ValueError)
     └── MissingExtraError        an optional dependency is not installed (also an ImportError)
 
-Every message says what is wrong with which thing, what was expected and found, and what to do.
+Every message gives what is wrong with which thing, what was expected and found, and what to do. Every
+error can be pickled and copied, so that it can come from another process.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class MlspError(Exception):
@@ -46,11 +50,11 @@ class PhotoTooLargeError(PhotoError):
 
 
 class PhotoTooSmallError(PhotoError):
-    """The photo, or a view of it, has fewer pixels than the network needs."""
+    """The photo, or a crop of it, has fewer pixels than the network needs."""
 
 
 class EngineError(MlspError):
-    """A network failed on an input that it should take: out of memory, say."""
+    """A network failed on an input that it should take: out of memory, for example."""
 
 
 class ModelError(MlspError):
@@ -62,15 +66,23 @@ class WeightsError(MlspError):
 
 
 class FeatureStoreError(MlspError):
-    """A feature file is damaged or holds another kind of features."""
+    """A file of features is damaged or holds features of another kind."""
 
 
 class FeatureValueError(FeatureStoreError):
-    """Features do not fit into the form in which they are kept; other photos' may."""
+    """Features of one photo do not fit into the form in which they are stored; others' may."""
 
 
 class RatingsError(MlspError):
     """A rating table cannot be used."""
+
+
+class TrainingError(MlspError):
+    """A training run cannot go on: the loss became NaN, or what it would resume from is damaged."""
+
+
+class OutputError(MlspError):
+    """An output cannot be written: full disk, no permission, or something else stands there."""
 
 
 class SidecarError(MlspError):
@@ -87,15 +99,27 @@ class MissingExtraError(MlspError, ImportError):
     Args:
         purpose: what it is needed for, as the start of a sentence.
         extra: name of the extra that brings it.
+
+    Attributes:
+        purpose: as given.
+        extra: as given.
     """
 
     def __init__(self, purpose: str, extra: str) -> None:
+        self.purpose = purpose
         self.extra = extra
-        super().__init__(f"{purpose} needs an extra: pip install 'mlsp[{extra}]'")
+        super().__init__(
+            f"{purpose} needs an extra: pip install 'mlsp[{extra}]'"
+            f" or, in a checkout, pip install '.[{extra}]'"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default an exception is made anew from its message alone.
+        return type(self), (self.purpose, self.extra), self.__dict__
 
 
 def unknown_name(noun: str, name: str, known: Iterable[str]) -> str:
-    """Message for a name that is not known, with the close ones first.
+    """Return the message for a name that is not known, with close ones first.
 
     Args:
         noun: what is named, in the singular.

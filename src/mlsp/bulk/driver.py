@@ -29,7 +29,8 @@ def run_local(
         What became of each shard. One that cannot be read or written after three tries is reported with its error, and the others go on.
 
     Raises:
-        SettingsError: results may not be written, or the input changed.
+        SettingsError: the input changed.
+        OutputError: results may not be written.
         ModelError: the model is damaged.
     """
     scorer = job.settings.scorer.load()
@@ -58,7 +59,7 @@ def score_and_write(
         What became of it; an error where three tries failed.
 
     Raises:
-        SettingsError: results may not be written.
+        OutputError: results may not be written.
     """
     for wait in (*_WAITS, None):
         rows = score_shard(scorer, source, shard)

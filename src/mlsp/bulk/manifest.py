@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError, SettingsError
 
 FORMAT = 1
 # Readers of data sets, pyarrow and Spark among them, pass over names that begin with an underscore.
@@ -49,23 +49,23 @@ class Manifest:
         """Read one.
 
         Raises:
-            SettingsError: it is damaged or of another format.
+            OutputError: it is damaged or of another format.
         """
         try:
             document: dict[str, Any] = json.loads(content)
             found = document.pop("format")
         except (ValueError, AttributeError, KeyError, TypeError) as error:
-            raise SettingsError(
+            raise OutputError(
                 f"{location} is damaged: no JSON object with a 'format'. Name another data set"
             ) from error
         if found != FORMAT:
-            raise SettingsError(
+            raise OutputError(
                 f"{location} has format {found!r}, this mlsp reads format {FORMAT}: update mlsp, or name another data set"
             )
         try:
             return cls(**document)
         except TypeError as error:
-            raise SettingsError(f"{location} is damaged: {error}. Name another data set") from error
+            raise OutputError(f"{location} is damaged: {error}. Name another data set") from error
 
     def check_continued_by(self, other: Manifest, location: str) -> None:
         """Refuse to go on with something else.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import ModelError, SettingsError
 from mlsp.bulk.driver import score_and_write
 from mlsp.bulk.job import BulkJob
 from mlsp.bulk.ray_cluster import RaySettings
@@ -59,7 +59,7 @@ class _ShardWorker:
             self._scorer = replace(self._order.scorer, model=folder).load()
         found = self._scorer.model.fingerprint
         if found != self._order.model_sha256:
-            raise SettingsError(
+            raise ModelError(
                 f"the model arrived with SHA-256 {found}, expected {self._order.model_sha256}"
             )
 
@@ -82,7 +82,8 @@ def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:
         worker three times, is reported with its error, and the others go on.
 
     Raises:
-        SettingsError: the cluster cannot be reached or has no room, results may not be written, or the input changed.
+        SettingsError: the cluster cannot be reached or has no room, or the input changed.
+        OutputError: results may not be written.
         MissingExtraError: ray is not installed.
         MlspError: workers die before they score anything, or the cluster is lost.
     """

@@ -28,6 +28,7 @@ from mlsp.base.errors import (
     PhotoError,
     SettingsError,
     UnreadablePhotoError,
+    WeightsError,
 )
 from mlsp.base.results import ScoreFailure
 from mlsp.bulk.ray_cluster import LOCAL, RaySettings
@@ -124,14 +125,16 @@ class _PhotoWorker:
                 file.write_bytes(order.file.data)
                 found = hashlib.sha256(order.file.data).hexdigest()
                 if found != order.file_sha256:
-                    raise SettingsError(
+                    raise WeightsError(
                         f"the network arrived with SHA-256 {found}, expected {order.file_sha256}: try again"
                     )
                 plan = replace(order.plan, network=replace(order.plan.network, file=file))
                 network = plan.open(streams=order.streams)
         except MissingExtraError as error:
-            # Its class cannot be pickled; and it is missing on that machine, which may be another.
-            raise SettingsError(f"on {socket.gethostname()}: {error}") from None
+            # It is missing on that machine, which may be another.
+            raise MissingExtraError(
+                f"On {socket.gethostname()}: {error.purpose}", error.extra
+            ) from None
         # As for a process of its own: one more than the cores, so that one decodes while the others compute.
         self._pipeline = FeaturePipeline(
             network.engine,
@@ -175,7 +178,8 @@ class RayExtraction(ExtractionRun):
         photos_lost: photos so far that lost their worker three times; the file says nothing of them, so the next run tries them again.
 
     Raises:
-        FeatureStoreError: the output holds other features or photos, is written by another process, or cannot be written.
+        FeatureStoreError: the output holds other features or photos, or is written by another process.
+        OutputError: the output cannot be written.
         SettingsError: there are no photos, two have one name, or a number is out of range.
     """
 
@@ -222,7 +226,7 @@ class RayExtraction(ExtractionRun):
             is too small, or has features that the store's dtype cannot hold, is a `ScoreFailure`.
 
         Raises:
-            FeatureStoreError: the disk is full. What was extracted before stays.
+            OutputError: the disk is full. What was extracted before stays.
             SettingsError: the cluster cannot be reached or has no room, or a worker's machine has other versions of the software.
             MissingExtraError: ray is not installed.
             MlspError: workers die before they extract anything, or the cluster is lost.

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mlsp.base.errors import MissingExtraError, SettingsError
+from mlsp.base.errors import MissingExtraError, OutputError, SettingsError
 from mlsp.base.parallel import map_in_order
 from mlsp.bulk.manifest import MANIFEST_FILE, Manifest
 from mlsp.bulk.records import Shard, ShardReport
@@ -56,7 +56,7 @@ def check_folder(dataset: str) -> None:
         dataset: folder or URL, as the user gave it.
 
     Raises:
-        SettingsError: it, or a folder above it, is a file on this machine.
+        OutputError: it, or a folder above it, is a file on this machine.
     """
     location = local(dataset)
     if is_url(location):
@@ -64,7 +64,7 @@ def check_folder(dataset: str) -> None:
     place = Path(location)
     found = next((path for path in (place, *place.parents) if path.exists()), place)
     if found.exists() and not found.is_dir():
-        raise SettingsError(
+        raise OutputError(
             f"--dataset {dataset} cannot be a folder of results: {str(found)!r} is a file. Name a folder, new or of an earlier run;"
             " a single file of scores is written by --output"
         )
@@ -106,7 +106,8 @@ class ResultDataset:
         """Make sure that results of a run belong here: write the manifest, or compare it with the one that is there.
 
         Raises:
-            SettingsError: it was begun with something else, or is not a data set of results.
+            SettingsError: it was begun with something else.
+            OutputError: it is not a data set of results.
             ShardError: the store cannot be reached.
         """
         file = join(self.location, MANIFEST_FILE)
@@ -115,7 +116,7 @@ class ResultDataset:
             Manifest.from_json(found, file).check_continued_by(manifest, self.location)
             return
         if any(not name.startswith(".") for name in self._names()):
-            raise SettingsError(
+            raise OutputError(
                 f"{self.location} is not empty and has no {MANIFEST_FILE}: name another folder for the data set"
             )
         write_file(file, manifest.to_json())
@@ -140,7 +141,7 @@ class ResultDataset:
             Name and count, in their order.
 
         Raises:
-            SettingsError: a file is damaged.
+            OutputError: a file is damaged.
             ShardError: the store cannot be reached.
         """
         return map_in_order(self._failed_in, names, workers=_FOOTER_READERS)
@@ -153,7 +154,7 @@ class ResultDataset:
             rows: of all its photos.
 
         Raises:
-            SettingsError: it may not be written.
+            OutputError: it may not be written.
             ShardError: the store cannot be reached, or the disk is full.
         """
         import pyarrow as pa
@@ -203,7 +204,7 @@ class ResultDataset:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise SettingsError(
+            raise OutputError(
                 f"{self.location} cannot be listed: {error.strerror}. Name a folder for the data set"
             ) from error
 
@@ -216,6 +217,6 @@ class ResultDataset:
                 metadata = pq.read_schema(file).metadata or {}
                 return name, int(metadata[_FAILED_KEY])
             except (OSError, ValueError, KeyError) as error:
-                raise SettingsError(
+                raise OutputError(
                     f"{location} is damaged or not of mlsp: {error}. Remove it, and the same command scores its photos again"
                 ) from error

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mlsp.base.atomic_file import atomic_write
-from mlsp.base.errors import MissingExtraError, SettingsError, UnreadablePhotoError
+from mlsp.base.errors import (
+    MissingExtraError,
+    MlspError,
+    OutputError,
+    SettingsError,
+    UnreadablePhotoError,
+)
 from mlsp.bulk.records import ShardError
 from mlsp.photos import read_bytes
 
@@ -243,7 +249,7 @@ def write_file(location: str, content: bytes) -> None:
     """Write a file that is there whole or not at all: local by a temporary file, on an object store by one PUT.
 
     Raises:
-        SettingsError: it may not be written.
+        OutputError: it may not be written.
         ShardError: the store cannot be reached, or the disk is full.
     """
     try:
@@ -280,7 +286,9 @@ def read_file(location: str) -> bytes | None:
 
 
 def _translated(location: str, verb: str, error: Exception) -> Exception:
-    if isinstance(error, SettingsError | MissingExtraError | ShardError):
+    if isinstance(error, MlspError):
         return error
     message = f"{location} cannot be {verb}: {_reason(error)}"
-    return SettingsError(message) if _is_final(error) else ShardError(message)
+    if not _is_final(error):
+        return ShardError(message)
+    return OutputError(message) if verb == "written" else SettingsError(message)

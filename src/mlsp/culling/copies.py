@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from mlsp.base.errors import SettingsError, UnreadablePhotoError
+from mlsp.base.errors import OutputError, SettingsError, UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
 from mlsp.photos import find_photos
 
@@ -54,7 +54,8 @@ def find_for(folder: Path | None, paths: Sequence[Path], *, recursive: bool = Tr
         The photos, as `find_photos` finds them, without what an earlier run put into the folder.
 
     Raises:
-        SettingsError: the folder is one of `paths`, or cannot be made or written to.
+        SettingsError: the folder is one of `paths`.
+        OutputError: the folder cannot be made or written to.
     """
     photos = find_photos(paths, recursive=recursive)
     if folder is None:
@@ -72,11 +73,11 @@ def _make_folder(folder: Path, paths: Sequence[Path]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(
+        raise OutputError(
             f"cannot make the folder {str(folder)!r}: {error.strerror}: name another"
         ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise SettingsError(f"the folder {str(folder)!r} is not writable: name another")
+        raise OutputError(f"the folder {str(folder)!r} is not writable: name another")
 
 
 def _without_folder(photos: Iterable[Path], folder: Path, paths: Sequence[Path]) -> Iterator[Path]:
@@ -110,7 +111,7 @@ def place_photos(
         One result per photo, in their order. A photo that cannot be read is a `ScoreFailure`.
 
     Raises:
-        SettingsError: the folder cannot be written to, or the disk is full; what is done stays.
+        OutputError: the folder cannot be written to, or the disk is full; what is done stays.
     """
     for photo in photos:
         wanted = folder / relative_target(photo, paths)
@@ -121,7 +122,7 @@ def place_photos(
             yield ScoreFailure(photo, error)
         except OSError as error:
             verb = "link to" if link else "copy"
-            raise SettingsError(
+            raise OutputError(
                 f"cannot {verb} {str(photo)!r} in {str(wanted.parent)!r}: {error.strerror or error}."
                 " Nothing is lost: the same command goes on from here"
             ) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlsp.base.atomic_file import atomic_write
-from mlsp.base.errors import EngineError, PhotoError, SettingsError
+from mlsp.base.errors import EngineError, OutputError, PhotoError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.explaining.explainer import Explainer
 from mlsp.explaining.explanation import Explanation
@@ -61,8 +61,9 @@ def picture_paths(
         number where two would have one name.
 
     Raises:
-        SettingsError: one file is named for several pictures or has another ending than .png, the folder cannot be made or written,
-            or a picture would replace a photo, or a file that is no heat map of ours.
+        SettingsError: one file is named for several pictures, or has another ending than .png.
+        OutputError: the folder cannot be made or written, or a picture would replace a photo or a file
+            that is no heat map of ours.
     """
     if output.suffix.lower() in _OTHER_SUFFIXES and not output.is_dir():
         raise SettingsError(
@@ -86,7 +87,7 @@ def picture_paths(
     photos = {os.path.realpath(source) for source in sources}
     for path in (path for of_photo in paths for path in of_photo.values()):
         if os.path.realpath(path) in photos:
-            raise SettingsError(
+            raise OutputError(
                 f"{str(path)!r} is a photo itself and will not be replaced: name another --output"
             )
         _check_replaceable(path)
@@ -99,10 +100,10 @@ def _check_replaceable(path: Path) -> None:
         if not os.path.lexists(path) or (path.is_file() and is_heat_map(path)):
             return
     except OSError as error:
-        raise SettingsError(
+        raise OutputError(
             f"{str(path)!r} exists and cannot be read ({error.strerror}), so it will not be replaced: name another --output"
         ) from error
-    raise SettingsError(
+    raise OutputError(
         f"{str(path)!r} exists and was not written by mlsp explain, so it will not be replaced: delete it first, or name another --output"
     )
 
@@ -123,11 +124,11 @@ def _check_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(
+        raise OutputError(
             f"the folder {str(folder)!r} cannot be made: {error.strerror}: name another --output"
         ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise SettingsError(f"the folder {str(folder)!r} is not writable: name another --output")
+        raise OutputError(f"the folder {str(folder)!r} is not writable: name another --output")
 
 
 def explain_files(
@@ -145,7 +146,8 @@ def explain_files(
         Exactly one result for each source, in their order. A photo that cannot be scored is a `ScoreFailure`.
 
     Raises:
-        SettingsError: see `picture_paths`; or the disk is full.
+        SettingsError, OutputError: as `picture_paths`.
+        OutputError: the disk is full.
     """
     paths = picture_paths(sources, explainer.heads, output)
     return _explain_files(explainer, sources, paths, with_check)
@@ -176,7 +178,7 @@ def _explain_files(
                 with atomic_write(path) as file:
                     file.write(heat_map_png(pixels, explanations[head], longest_side=_PICTURE_SIDE))
             except OSError as error:
-                raise SettingsError(
+                raise OutputError(
                     f"cannot write the picture {str(path)!r}: {error.strerror or error}: free some space or name another --output"
                 ) from error
         yield Explained(source, explanations, pictures, checks)

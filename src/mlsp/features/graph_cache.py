@@ -26,6 +26,7 @@ from mlsp.base.errors import (
     MissingExtraError,
     MlspError,
     ModelError,
+    OutputError,
     SettingsError,
     WeightsError,
     unknown_name,
@@ -115,7 +116,8 @@ def exported_backbone(
 
     Raises:
         SettingsError: a level is unknown, or the network's record says that it cannot be exported.
-        WeightsError: the weights cannot be had, or the graph cannot be written.
+        WeightsError: the weights cannot be had.
+        OutputError: the graph cannot be written.
         ModelError: torch cannot export a network of timm, or the graph does not compute what the network does. That is remembered for
             this version of torch.
         MissingExtraError: it must be exported, and torch or onnx is not installed.
@@ -138,7 +140,7 @@ def exported_backbone(
                 _check_not_refused(graph)
                 _export(spec, file, found)
     except OSError as error:
-        raise WeightsError(f"cannot write {graph}: {error}") from error
+        raise OutputError(f"cannot write {graph}: {error}") from error
     return found
 
 

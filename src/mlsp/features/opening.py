@@ -132,7 +132,8 @@ def runnable_backbone(
 
     Raises:
         SettingsError: an argument is unknown, or this machine's processor lacks the precision.
-        WeightsError: the weights cannot be had, or are of another network, or the graph cannot be written.
+        WeightsError: the weights cannot be had, or are of another network.
+        OutputError: the graph cannot be written.
         ModelError: the graph of a network that is not timm's does not compute what the network does.
         MissingExtraError: torch or onnx is needed for an export and not installed.
     """

@@ -112,7 +112,7 @@ def import_keras(
     Raises:
         SettingsError: `views` is unknown.
         WeightsError: a file cannot be read or is of something else.
-        ModelError: the folder cannot be written.
+        OutputError: the folder cannot be written.
     """
     if views == "auto":
         views = "corners8" if file.stem.endswith(_WITH_VIEWS) else "whole"

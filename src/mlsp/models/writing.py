@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlsp.base.errors import ModelError
+from mlsp.base.errors import ModelError, OutputError
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
 from mlsp.features.spec import FeatureSpec
@@ -35,25 +35,25 @@ def check_model_folder(folder: Path) -> None:
         folder: there is none yet, it is empty, or it holds a model and nothing else: that will be replaced.
 
     Raises:
-        ModelError: it holds something else, or cannot be written.
+        OutputError: it holds something else, or cannot be written.
     """
     parent = folder.absolute().parent
     if not parent.is_dir():
-        raise ModelError(
+        raise OutputError(
             f"cannot write a model to {folder}: the folder {parent} does not exist: make it first"
         )
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise ModelError(
+        raise OutputError(
             f"cannot write a model to {folder}: the folder {parent} is not writable: name another"
         )
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise ModelError(f"cannot write a model to {folder}: it is not a folder: name another")
+        raise OutputError(f"cannot write a model to {folder}: it is not a folder: name another")
     if not folder.exists():
         return
     names = sorted(path.name for path in folder.iterdir())
     foreign = [name for name in names if name != MODEL_FILE and not name.endswith(".onnx")]
     if names and (foreign or MODEL_FILE not in names):
-        raise ModelError(
+        raise OutputError(
             f"cannot write a model to {folder}: it holds {(foreign or names)[0]!r}, which is not part of a model:"
             " name another folder"
         )
@@ -88,7 +88,8 @@ def write_model(
         The model as it was read back.
 
     Raises:
-        ModelError: the folder cannot be written, a record cannot be used, or a head's graph does not compute what the head does.
+        OutputError: the folder cannot be written.
+        ModelError: a record cannot be used, or a head's graph does not compute what the head does.
     """
     check_model_folder(folder)
     heads = [(_named(record), head) for record, head in heads]
@@ -115,7 +116,7 @@ def write_model(
             # Read back before it replaces another: a record that cannot be used is found here.
             load_model(temporary)
     except OSError as error:
-        raise ModelError(
+        raise OutputError(
             f"cannot write a model to {folder}: {error.strerror or error}: free some space or name another folder"
         ) from error
     return load_model(folder)

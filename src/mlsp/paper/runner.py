@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mlsp.base.atomic_file import atomic_write_text
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError, SettingsError
 from mlsp.evaluation.metrics import accuracy, majority_accuracy, srcc
 from mlsp.evaluation.sources import FileScores
 from mlsp.features.store.store import FeatureStore
@@ -265,6 +265,6 @@ def _read(path: Path) -> Result:
     try:
         return read_result(json.loads(path.read_text("utf-8")))
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(
+        raise OutputError(
             f"result {path} cannot be read: {error!r}: delete it, and it is computed anew"
         ) from error

@@ -18,7 +18,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.atomic_file import atomic_write
-from mlsp.base.errors import MissingExtraError, ModelError, SettingsError
+from mlsp.base.errors import MissingExtraError, ModelError, OutputError, SettingsError
 from mlsp.models.model import MODEL_FILE, Model, load_model, models_folders, save_model_record
 from mlsp.models.records import Agreement, Card, HeadRecord
 from mlsp.personal.records import Taste, TasteAgreement
@@ -72,7 +72,8 @@ def write_personal_model(folder: Path, base: Model, taste: Taste) -> Model:
 
     Raises:
         MissingExtraError: the package onnx is not installed; scoring with the model does not need it.
-        ModelError: the folder holds something else or cannot be written, or the base has no network.
+        OutputError: the folder holds something else or cannot be written.
+        ModelError: the base has no network.
     """
     _check_folder(folder)
     backbone = base.backbone
@@ -98,7 +99,7 @@ def write_personal_model(folder: Path, base: Model, taste: Taste) -> Model:
             load_model(temporary)
             _check_head(temporary / _HEAD_FILE, taste)
     except OSError as error:
-        raise ModelError(
+        raise OutputError(
             f"cannot write a model to {folder}: {error.strerror or error}: free some space or name another folder"
         ) from error
     return load_model(folder)
@@ -107,17 +108,17 @@ def write_personal_model(folder: Path, base: Model, taste: Taste) -> Model:
 def _check_folder(folder: Path) -> None:
     own = Path(str(resources.files("mlsp")))
     if folder.resolve().is_relative_to(own.resolve()):
-        raise ModelError(
+        raise OutputError(
             f"cannot write a model to {folder}: what comes with mlsp is never overwritten"
         )
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise ModelError(f"cannot write a model to {folder}: it is not a folder: name another")
+        raise OutputError(f"cannot write a model to {folder}: it is not a folder: name another")
     if not folder.exists():
         return
     names = {path.name for path in folder.iterdir()}
     # No other model is replaced: one that took days to train must not be lost because of a name.
     if names and names != {MODEL_FILE, _HEAD_FILE, _BACKBONE_FILE}:
-        raise ModelError(
+        raise OutputError(
             f"cannot write a model to {folder}: it holds something else than a personal model: choose another name"
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from mlsp.base.atomic_file import atomic_write_text
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError
 from mlsp.base.text import printable
 from mlsp.reports.csv_report import csv_name, write_errors
 from mlsp.reports.rows import columns, rounded, rows
@@ -89,7 +89,7 @@ def write_burst_report(
         The files that were written.
 
     Raises:
-        SettingsError: a file cannot be written.
+        OutputError: a file cannot be written.
     """
     written = [path]
     try:
@@ -103,7 +103,7 @@ def write_burst_report(
             write_errors(errors, failed)
             written.append(errors)
     except OSError as error:
-        raise SettingsError(
+        raise OutputError(
             f"cannot write the report {str(path)!r}: {error}: free some space or name another file"
         ) from error
     return written

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlsp.base.atomic_file import check_writable
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError, SettingsError
 from mlsp.reports.csv_report import write_csv, write_errors
 from mlsp.reports.jsonl_report import write_jsonl
 from mlsp.reports.parquet_report import check_parquet, write_parquet
@@ -60,7 +60,8 @@ def check_output(path: Path, *, suffixes: Sequence[str] = REPORT_SUFFIXES) -> No
         suffixes: endings that it may have.
 
     Raises:
-        SettingsError: the ending is unknown, or the file cannot be written there.
+        SettingsError: the ending is unknown.
+        OutputError: the file cannot be written there.
         MissingExtraError: the ending needs a library that is not installed.
     """
     suffix = path.suffix.lower()
@@ -98,7 +99,8 @@ def write_report(
         on_picture: called for each result whose picture is in an HTML report, the only one that takes its time.
 
     Raises:
-        SettingsError: the ending is unknown, or the file cannot be written.
+        SettingsError: the ending is unknown.
+        OutputError: the file cannot be written.
         MissingExtraError: the ending needs a library that is not installed.
     """
     check_output(path)
@@ -127,6 +129,6 @@ def write_report(
         if failures or errors_path(path).exists():
             write_errors(errors_path(path), failures)
     except OSError as error:
-        raise SettingsError(
+        raise OutputError(
             f"cannot write the report {str(path)!r}: {error}: free some space or name another file"
         ) from error

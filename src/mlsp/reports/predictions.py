@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlsp.base.atomic_file import atomic_write, atomic_write_text
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError
 from mlsp.reports.csv_report import csv_name
 from mlsp.reports.parquet_report import check_parquet
 
@@ -30,7 +30,7 @@ def write_predictions(
         heads: names of the model's heads, in the model's order.
 
     Raises:
-        SettingsError: the file cannot be written.
+        OutputError: the file cannot be written.
         MissingExtraError: .parquet without pyarrow.
     """
     names = (column, *heads)
@@ -51,7 +51,7 @@ def write_predictions(
                         name = csv_name(source) if isinstance(source, str) else source
                         writer.writerow([name, *(f"{score:.7g}" for score in scores)])
     except OSError as error:
-        raise SettingsError(
+        raise OutputError(
             f"cannot write the predictions {str(path)!r}: {error}: free some space or name another file"
         ) from error
 

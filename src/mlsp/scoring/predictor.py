@@ -107,7 +107,7 @@ class FeaturePredictor:
             number are `ScoreFailure`.
 
         Raises:
-            SettingsError: an `.npz` is damaged.
+            FeatureStoreError: an `.npz` is damaged.
         """
         batches = (
             _store_batches(self._source, self.model)

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.loading import fetch_weights
 from mlsp.base.digests import file_sha256
-from mlsp.base.errors import ModelError, SettingsError, WeightsError, unknown_name
+from mlsp.base.errors import ModelError, OutputError, SettingsError, WeightsError, unknown_name
 from mlsp.features.graph_cache import exported_backbone
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.store import FeatureStore
@@ -216,7 +216,7 @@ def find_backbone_graph(
             )
         file = fetch_weights(published[0])
         return exported_backbone(spec, file, grid=grid, levels=feature_spec.levels).file, ""
-    except (SettingsError, WeightsError) as error:
+    except (OutputError, SettingsError, WeightsError) as error:
         return None, f"{error}; {hint}"
     except ModelError as error:
         # A network of timm that turned out to have no graph.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mlsp.base.arrays import Float32Array
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import TrainingError
 from mlsp.evaluation.metrics import plcc, srcc
 from mlsp.models.heads import HeadSpec, ScoreHead
 from mlsp.ratings.splits import Split
@@ -133,7 +133,8 @@ class Learning:
             The weights of the best epoch, on the processor.
 
         Raises:
-            SettingsError: the loss is no number any more, or the folder cannot be read or written.
+            TrainingError: the loss became NaN or infinite, or the run's state cannot be read.
+            OutputError: the folder cannot be written.
         """
         self._resume()
         limit = self._settings.epochs or math.inf
@@ -201,7 +202,7 @@ class Learning:
         loss = self._targets.loss(outputs, values) if len(rows) else outputs.sum()
         summed = float(loss.detach()) * len(rows)
         if not math.isfinite(summed):
-            raise SettingsError(
+            raise TrainingError(
                 f"the loss became {summed} in epoch {epoch}: the run stops, and its last whole epoch is kept; check the features with"
                 " `mlsp features check`, or train in float32"
             )
@@ -226,7 +227,7 @@ class Learning:
             outputs = world.sum_in_place(outputs.to(world.device)).cpu()
         loss = float(self._targets.loss(outputs, self._targets.values[torch.from_numpy(rows)]))
         if not math.isfinite(loss):
-            raise SettingsError(
+            raise TrainingError(
                 f"the validation loss became {loss} in epoch {len(self.log) + 1}: the run stops, and its last whole epoch is kept;"
                 " check the features with `mlsp features check`, or train in float32"
             )

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from mlsp.base.atomic_file import atomic_write, atomic_write_text
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError, SettingsError, TrainingError
 from mlsp.training.curves import draw_curves
 
 _RUN_FILE = "run.json"
@@ -59,7 +59,9 @@ class RunFolder:
         identity: what the run is: everything that its result follows from, as JSON can hold it.
 
     Raises:
-        SettingsError: the folder holds another run or something else, or cannot be made.
+        SettingsError: the run in the folder was begun with other settings.
+        OutputError: the folder holds something else, or cannot be made.
+        TrainingError: the run's description is damaged.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
@@ -71,21 +73,19 @@ class RunFolder:
             folder.mkdir(exist_ok=True)
             if not file.exists():
                 if any(folder.iterdir()):
-                    raise SettingsError(f"{folder} is no run folder, and not empty: choose another")
+                    raise OutputError(f"{folder} is no run folder, and not empty: choose another")
                 with atomic_write_text(file) as stream:
                     stream.write(json.dumps(wanted, indent=1) + "\n")
                 return
             found = json.loads(file.read_text("utf-8"))
             if not isinstance(found, dict):
-                raise SettingsError(f"{file} is damaged: choose another run folder")
+                raise TrainingError(f"{file} is damaged: choose another run folder")
         except OSError as error:
-            raise SettingsError(
+            raise OutputError(
                 f"run folder {folder} cannot be used: {error.strerror}: choose another"
             ) from error
         except ValueError as error:
-            if isinstance(error, SettingsError):
-                raise
-            raise SettingsError(f"{file} is damaged: choose another run folder") from error
+            raise TrainingError(f"{file} is damaged: choose another run folder") from error
         differing = [
             f"{name} {found.get(name)!r}, got {wanted.get(name)!r}"
             for name in dict.fromkeys([*wanted, *found])
@@ -100,7 +100,7 @@ class RunFolder:
         """Note what goes on after a kill, whole or not at all; then the log and the curves.
 
         Raises:
-            SettingsError: the disk is full.
+            OutputError: the disk is full.
         """
         try:
             with atomic_write(self.folder / _STATE_FILE) as file:
@@ -108,7 +108,7 @@ class RunFolder:
             self.write_log(log)
         except (OSError, RuntimeError) as error:
             # torch tells of a full disk in its own words.
-            raise SettingsError(
+            raise OutputError(
                 f"run folder {self.folder} cannot be written: {error}: free some space, then the same command goes on"
             ) from error
 
@@ -128,7 +128,7 @@ class RunFolder:
         """What `save` noted last; None before the end of the first epoch.
 
         Raises:
-            SettingsError: the file is damaged.
+            TrainingError: the file is damaged.
         """
         file = self.folder / _STATE_FILE
         if not file.exists():
@@ -144,7 +144,7 @@ class RunFolder:
             TypeError,
             pickle.UnpicklingError,
         ) as error:
-            raise SettingsError(
+            raise TrainingError(
                 f"{file} is damaged: remove the run folder and begin again"
             ) from error
         return state, log

@@ -141,7 +141,7 @@ class TrainedHead:
             license_: of the model.
 
         Raises:
-            ModelError: it cannot be written.
+            OutputError: it cannot be written.
         """
         ratings = self.ratings
         held_out = np.concatenate([part.scores for part in self.measured])

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from mlsp.backbones import WeightsFile
 from mlsp.base.digests import file_digest
-from mlsp.base.errors import WeightsError
+from mlsp.base.errors import OutputError, WeightsError
 
 Progress = Callable[[int, int], None]
 
@@ -95,7 +95,8 @@ def download(
         retry: patience.
 
     Raises:
-        WeightsError: the address is of another kind or does not answer, the file cannot be written, or it is not the one published.
+        WeightsError: the address is of another kind or does not answer, or the file is not the one published.
+        OutputError: the file cannot be written.
     """
     scheme = urllib.parse.urlsplit(record.url).scheme
     if scheme not in _SCHEMES:
@@ -118,7 +119,7 @@ def download(
                 )
             part.replace(target)
     except OSError as error:
-        raise WeightsError(f"cannot write {target}: {error}") from error
+        raise OutputError(f"cannot write {target}: {error}") from error
 
 
 def _transfer_patiently(

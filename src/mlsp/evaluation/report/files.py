@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlsp.base.atomic_file import check_writable
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError, SettingsError
 
 if TYPE_CHECKING:
     from mlsp.evaluation import Evaluation
@@ -22,7 +22,8 @@ def check_evaluation_files(paths: Sequence[Path]) -> None:
         paths: the files; their endings say what they hold.
 
     Raises:
-        SettingsError: an ending is unknown, or a file cannot be written there.
+        SettingsError: an ending is unknown.
+        OutputError: a file cannot be written there.
         MissingExtraError: an ending needs a library that is not installed.
     """
     for path in paths:
@@ -44,13 +45,13 @@ def write_evaluation_files(paths: Sequence[Path], evaluation: Evaluation) -> Non
         evaluation: what they hold.
 
     Raises:
-        SettingsError: a file cannot be written.
+        OutputError: a file cannot be written.
     """
     for path in paths:
         try:
             _write(path, evaluation)
         except OSError as error:
-            raise SettingsError(
+            raise OutputError(
                 f"cannot write the evaluation {str(path)!r}: {error}: free some space or name another file"
             ) from error
 

@@ -123,7 +123,8 @@ class ExtractionRun:
         photos_failed_earlier: photos that failed in an earlier run and are not tried again.
 
     Raises:
-        FeatureStoreError: the output holds other features or photos, is written by another process, or cannot be written.
+        FeatureStoreError: the output holds other features or photos, or is written by another process.
+        OutputError: the output cannot be written.
         SettingsError: there are no photos, or two have one name.
     """
 
@@ -176,7 +177,8 @@ class Extraction(ExtractionRun):
         max_pixels: photos with more are refused before they are decoded; by default as `DecodeSettings`.
 
     Raises:
-        FeatureStoreError: the output holds other features or photos, is written by another process, or cannot be written.
+        FeatureStoreError: the output holds other features or photos, or is written by another process.
+        OutputError: the output cannot be written.
         SettingsError: there are no photos, two have one name, or a number is below 1.
     """
 

@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from mlsp.base.arrays import Float32Array
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import FeatureStoreError
 from mlsp.features.spec import Grid
 
 
@@ -27,7 +27,7 @@ class FeatureArray:
         views: V, of each row.
 
     Raises:
-        SettingsError: it cannot be read, holds another number of arrays, or the array has another type or shape.
+        FeatureStoreError: it cannot be read, holds another number of arrays, or the array has another type or shape.
     """
 
     def __init__(self, path: Path, *, grid: Grid, channels: int) -> None:
@@ -61,7 +61,7 @@ class FeatureArray:
             (up to `rows`, V, G, G, C), in order.
 
         Raises:
-            SettingsError: the file is damaged.
+            FeatureStoreError: the file is damaged.
         """
         with self._archive.open(self._member) as stream:
             _read_head(stream, self._path)
@@ -82,12 +82,12 @@ def _open(path: Path) -> tuple[zipfile.ZipFile, str]:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
-        raise SettingsError(f"features {path} cannot be read: {error}") from error
+        raise FeatureStoreError(f"features {path} cannot be read: {error}") from error
     names = archive.namelist()
     if len(names) != 1:
         archive.close()
         listed = ", ".join(repr(name.removesuffix(".npy")) for name in names) or "none"
-        raise SettingsError(f"{path} must hold one array of features, it holds {listed}")
+        raise FeatureStoreError(f"{path} must hold one array of features, it holds {listed}")
     return archive, names[0]
 
 
@@ -98,11 +98,11 @@ def _read_head(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype
         header = read.read_array_header_1_0 if version == (1, 0) else read.read_array_header_2_0
         shape, is_fortran, dtype = header(stream)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise SettingsError(f"features {path} cannot be read: {error}") from error
+        raise FeatureStoreError(f"features {path} cannot be read: {error}") from error
     if dtype.kind != "f":
-        raise SettingsError(f"features in {path} must be floating-point numbers, got {dtype}")
+        raise FeatureStoreError(f"features in {path} must be floating-point numbers, got {dtype}")
     if is_fortran and len(shape) > 1:
-        raise SettingsError(
+        raise FeatureStoreError(
             f"features in {path} are stored column by column: save numpy.ascontiguousarray(features)"
         )
     return shape, dtype
@@ -126,7 +126,7 @@ def _views(shape: tuple[int, ...], grid: Grid, channels: int, path: Path) -> int
         ):
             return int(views)
     plain = f"(rows, {channels}), (rows, views, {channels}), " if grid == 1 else ""
-    raise SettingsError(
+    raise FeatureStoreError(
         f"features in {path} have the shape {shape}, expected {plain}(rows, {grid}, {grid}, {channels}) or"
         f" (rows, views, {grid}, {grid}, {channels})"
     )
@@ -136,7 +136,7 @@ def _read(stream: IO[bytes], size: int, path: Path) -> bytes:
     try:
         content = stream.read(size)
     except (OSError, zipfile.BadZipFile) as error:
-        raise SettingsError(f"features {path} cannot be read: {error}") from error
+        raise FeatureStoreError(f"features {path} cannot be read: {error}") from error
     if len(content) < size:
-        raise SettingsError(f"features {path} cannot be read: the file ends too early")
+        raise FeatureStoreError(f"features {path} cannot be read: the file ends too early")
     return content

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mlsp.base.errors import FeatureStoreError
+from mlsp.base.errors import OutputError
 from mlsp.features.store.codec import StoredArray
 from mlsp.features.store.compression import Compression
 from mlsp.features.store.records import sealed
@@ -51,7 +51,8 @@ def write_copy(
         rows: one for each photo, in order.
 
     Raises:
-        FeatureStoreError: a row is damaged, or the file cannot be written, for instance on a full disk.
+        FeatureStoreError: a row is damaged.
+        OutputError: the file cannot be written, for example on a full disk.
     """
     file = make_file(path, layout, photo_ids, chunked=True)
     try:
@@ -70,7 +71,7 @@ def write_copy(
         file.close()
         temporary_path(path).unlink(missing_ok=True)
         if isinstance(error, OSError | RuntimeError):
-            raise FeatureStoreError(f"feature file {path} cannot be written: {error}") from error
+            raise OutputError(f"feature file {path} cannot be written: {error}") from error
         raise
 
 

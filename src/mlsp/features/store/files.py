@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mlsp.base.errors import FeatureStoreError
+from mlsp.base.errors import FeatureStoreError, OutputError
 
 if sys.platform != "win32":
     import fcntl
@@ -79,7 +79,7 @@ class PositionedFile:
         """Write bytes.
 
         Raises:
-            FeatureStoreError: the disk is full, or the file cannot be written.
+            OutputError: the disk is full, or the file cannot be written.
         """
         view = memoryview(content)
         done = 0
@@ -93,7 +93,7 @@ class PositionedFile:
                     if full
                     else "the rows written before are kept"
                 )
-                raise FeatureStoreError(
+                raise OutputError(
                     f"feature file {self.path} cannot be written: {error.strerror}; {advice}"
                 ) from error
 
@@ -102,7 +102,7 @@ class PositionedFile:
         try:
             sync_descriptor(self._descriptor)
         except OSError as error:
-            raise FeatureStoreError(
+            raise OutputError(
                 f"feature file {self.path} cannot be written to the disk: {error.strerror}"
             ) from error
 
@@ -200,7 +200,7 @@ class WriterLock:
         try:
             return self._path.open("wb")
         except OSError as error:
-            raise FeatureStoreError(
+            raise OutputError(
                 f"feature file {path} cannot be written: {error.strerror} ({self._path})"
             ) from error
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from mlsp.base.errors import FeatureStoreError, SettingsError, unknown_name
+from mlsp.base.errors import FeatureStoreError, OutputError, SettingsError, unknown_name
 from mlsp.features.store.codec import grid_name
 from mlsp.features.store.compression import Compression
 from mlsp.features.store.copy import CopiedRow, write_copy
@@ -42,7 +42,8 @@ def merge(
 
     Raises:
         FeatureStoreError: the stores differ, a row is damaged, two stores have different photos under one name, or the output
-            exists or cannot be written.
+            exists.
+        OutputError: the output cannot be written.
         SettingsError: there are no stores.
     """
     if not paths:
@@ -117,7 +118,8 @@ def export_npz(
         How many photos were written.
 
     Raises:
-        FeatureStoreError: a row is damaged, two photos have one file name, or the output cannot be written.
+        FeatureStoreError: a row is damaged, or two photos have one file name.
+        OutputError: the output cannot be written.
         SettingsError: `keys` is unknown.
     """
     if keys not in _KEYS:
@@ -148,7 +150,7 @@ def export_npz(
                             )
             move_into_place(made, output)
         except OSError as error:
-            raise FeatureStoreError(f"{output} cannot be written: {error}") from error
+            raise OutputError(f"{output} cannot be written: {error}") from error
         finally:
             made.unlink(missing_ok=True)
     return len(names)

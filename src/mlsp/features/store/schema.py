@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
-from mlsp.base.errors import FeatureStoreError, SettingsError
+from mlsp.base.errors import FeatureStoreError, OutputError, SettingsError
 from mlsp.features.spec import FeatureSpec, Grid, read_spec, spec_record
 from mlsp.features.store.codec import GridCodec, Part, StoredDtype
 from mlsp.features.store.compression import Compression, filter_settings
@@ -143,7 +143,7 @@ def make_file(
         The open file; hand it to `complete_file`.
 
     Raises:
-        FeatureStoreError: it cannot be written.
+        OutputError: it cannot be written.
         SettingsError: there are no photos, or two of one name.
     """
     _check_ids(photo_ids)
@@ -153,14 +153,14 @@ def make_file(
             temporary_path(path), "w", alignment_threshold=4096, alignment_interval=4096
         )
     except OSError as error:
-        raise FeatureStoreError(f"feature file {path} cannot be made: {error}") from error
+        raise OutputError(f"feature file {path} cannot be made: {error}") from error
     try:
         _fill(file, layout, photo_ids, chunked=chunked)
     except BaseException as error:
         file.close()
         temporary_path(path).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise FeatureStoreError(f"feature file {path} cannot be made: {error}") from error
+            raise OutputError(f"feature file {path} cannot be made: {error}") from error
         raise
     return file
 
@@ -198,13 +198,13 @@ def complete_file(file: h5py.File, path: Path) -> None:
     """Close a file of `make_file` and give it its name, so that it is there whole or not at all.
 
     Raises:
-        FeatureStoreError: it cannot be written.
+        OutputError: it cannot be written.
     """
     try:
         file.close()
         move_into_place(temporary_path(path), path)
     except (OSError, RuntimeError) as error:
-        raise FeatureStoreError(f"feature file {path} cannot be made: {error}") from error
+        raise OutputError(f"feature file {path} cannot be made: {error}") from error
 
 
 def refuse_existing(path: Path) -> None:

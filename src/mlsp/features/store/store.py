@@ -46,7 +46,8 @@ class FeatureStore(FeatureReader):
             photo_ids: names of the photos, all different.
 
         Raises:
-            FeatureStoreError: the file exists or cannot be written.
+            FeatureStoreError: the file exists.
+            OutputError: the file cannot be written.
             SettingsError: there are no photos, or two of one name.
         """
         lock = WriterLock(path)
@@ -96,7 +97,8 @@ class FeatureStore(FeatureReader):
         """Continue a store, or make it if there is none; see `create`.
 
         Raises:
-            FeatureStoreError: the file holds other features or photos, or cannot be written.
+            FeatureStoreError: the file holds other features or photos.
+            OutputError: the file cannot be written.
         """
         if not path.exists():
             return cls.create(path, layout, photo_ids)

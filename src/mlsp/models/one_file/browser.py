@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from mlsp.base.atomic_file import folder_beside
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError, SettingsError
 from mlsp.models.model import Model
 from mlsp.models.one_file.writing import graph_bytes
 
@@ -50,16 +50,15 @@ def export_browser_page(model: Model, folder: Path, *, runtime: Path | None = No
         The folder.
 
     Raises:
-        SettingsError: the folder holds something else, or onnxruntime-web cannot be had.
+        OutputError: the folder holds something else.
+        SettingsError: onnxruntime-web cannot be had.
         ModelError: the model has no network.
         MissingExtraError: the `export` extra is not installed.
     """
     if folder.exists() and not folder.is_dir():
-        raise SettingsError(
-            f"cannot write a page into {str(folder)!r}: it is a file: name a folder"
-        )
+        raise OutputError(f"cannot write a page into {str(folder)!r}: it is a file: name a folder")
     if folder.exists() and any(folder.iterdir()) and not _is_page(folder):
-        raise SettingsError(
+        raise OutputError(
             f"cannot write a page into {str(folder)!r}: it holds other files: name a new folder"
         )
     content = graph_bytes(model)

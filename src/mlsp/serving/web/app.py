@@ -36,7 +36,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from mlsp.base.errors import MlspError, ModelError, PhotoError, SettingsError
+from mlsp.base.errors import MlspError, ModelError, OutputError, PhotoError, SettingsError
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
 from mlsp.serving.web.bodies import ComparisonBody, Nothing, RatingBody, SaveBody, XmpBody
 from mlsp.serving.web.collection import FIELDS, Entry
@@ -95,7 +95,7 @@ def _add_errors(app: FastAPI) -> None:
     async def our_error(_: Request, error: MlspError) -> JSONResponse:
         if isinstance(error, PhotoError):
             return failed(404, str(error))
-        if isinstance(error, BusyError | NotBetterError | ModelError):
+        if isinstance(error, BusyError | NotBetterError | ModelError | OutputError):
             return failed(409, str(error))
         return failed(400 if isinstance(error, SettingsError) else 500, str(error))
 

@@ -141,7 +141,7 @@ class TasteLearner:
         Raises:
             SettingsError: the name cannot be one.
             NotBetterError: there is nothing that predicts the user better than the default.
-            ModelError: it cannot be written, or another model has the name.
+            OutputError: it cannot be written, or another model has the name.
         """
         scorer, taste = self._scoring.scorer, self._taste
         folder = personal_model_folder(name)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mlsp.base.arrays import UInt8Array
-from mlsp.base.errors import RatingsError, SettingsError
+from mlsp.base.errors import RatingsError, TrainingError
 from mlsp.evaluation.metrics import plcc, srcc
 from mlsp.photos.crops import cut_views, random_view
 from mlsp.ratings.splits import Split
@@ -69,7 +69,8 @@ class Learning:
 
         Raises:
             RatingsError: too few photos can be read.
-            SettingsError: the loss is no number any more, or the folder cannot be read or written.
+            TrainingError: the loss became NaN or infinite, or the run's state cannot be read.
+            OutputError: the folder cannot be written.
         """
         self._resume()
         limit = self._settings.epochs or math.inf
@@ -208,7 +209,7 @@ class Learning:
 
 def _check_finite(what: str, value: float, epoch: int) -> None:
     if not math.isfinite(value):
-        raise SettingsError(
+        raise TrainingError(
             f"the {what} became {value} in epoch {epoch}: the run stops, and its last whole epoch is kept; take precision float32,"
             " a lower learning rate, or trained weights to begin with"
         )

@@ -135,7 +135,8 @@ class Finetuned:
             license_: of the model.
 
         Raises:
-            ModelError: it cannot be written, or the graph does not compute what the network does.
+            OutputError: it cannot be written.
+            ModelError: the graph does not compute what the network does.
             RatingsError: see `measure`.
         """
         measured = self.measure()
