@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, JpegImagePlugin
@@ -55,7 +56,7 @@ def decode(
         Exception: whatever the decoder meets in damaged data; `mlsp.photos` translates it.
     """
     quiet = pillow_is_quiet() if _may_warn(photo_format, content) else nullcontext()
-    with quiet, _open(photo_format, io.BytesIO(content)) as image:
+    with quiet, open_header(photo_format, io.BytesIO(content)) as image:
         width, height = image.size
         check_pixels(width, height, max_pixels)
         size = reduced_size(width, height, longest_side)
@@ -125,8 +126,8 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
         return Image.Exif()
 
 
-def _open(photo_format: PhotoFormat, file: io.BytesIO) -> ImageFile.ImageFile:
-    """Read a photo's header.
+def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFile:
+    """Open a photo, which reads its header; pixels are decoded when they are asked for.
 
     The classes are called directly because `Image.open` compares the size to `Image.MAX_IMAGE_PIXELS`, which belongs to the whole
     process, warns, and takes several photos in one file (MPO) for something else.
