@@ -174,6 +174,6 @@ def test_folders_that_cannot_be(tmp_path: Path) -> None:
     assert str(raised.value) == (
         f"{str(tmp_path)!r} is where the photos are picked from: name another folder for the picked ones"
     )
-    with pytest.raises(OutputError) as raised:
+    with pytest.raises(OutputError) as unmade:
         find_for(file, [tmp_path])
-    assert str(raised.value) == f"cannot make the folder {str(file)!r}: File exists: name another"
+    assert str(unmade.value) == f"cannot make the folder {str(file)!r}: File exists: name another"

@@ -564,9 +564,9 @@ def test_no_photo_is_replaced_and_one_file_is_for_one_picture(tmp_path: Path) ->
     )
     with pytest.raises(OutputError, match="is a photo itself"):
         picture_paths([photo], ["quality"], photo)
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(SettingsError) as two:
         picture_paths([photo], ["quality", "beauty"], tmp_path / "b.png")
-    assert str(caught.value) == (
+    assert str(two.value) == (
         f"{str(tmp_path / 'b.png')!r} is one file, but there are 2 pictures to write (photos × scores: 1 × 2):"
         " name a folder, or one photo and --head"
     )
