@@ -474,7 +474,8 @@ def test_a_row_that_is_cut_off_is_named(tmp_path: Path) -> None:
 def test_sources_name_data_sets_and_tables(tmp_path: Path) -> None:
     make_biq2021(tmp_path)
     assert load_ratings(f"biq2021:{tmp_path}") == load_biq2021(tmp_path)
-    moved = load_ratings(f"biq2021:{tmp_path}", photos=tmp_path / "elsewhere")
+    assert load_ratings("biq2021", tmp_path) == load_biq2021(tmp_path)
+    moved = load_ratings("biq2021", str(tmp_path), photos=tmp_path / "elsewhere")
     assert moved.photos[1] == tmp_path / "elsewhere" / "ss01 (1).jpg"
     table = write(tmp_path, {"T.CSV": "photo,mos,theme\na.jpg,1,dog\n"}) / "T.CSV"
     loaded = load_ratings(table, lowest=0, highest=5, group="theme", photos=tmp_path / "Images")
@@ -485,6 +486,9 @@ def test_sources_name_data_sets_and_tables(tmp_path: Path) -> None:
 def test_unknown_sources_list_the_known(tmp_path: Path) -> None:
     names = ", ".join(map(repr, sorted(DATASETS)))
     assert message(lambda: load_ratings(f"photos:{tmp_path}")) == (
+        f"unknown data set 'photos': Known: {names}"
+    )
+    assert message(lambda: load_ratings("photos", tmp_path)) == (
         f"unknown data set 'photos': Known: {names}"
     )
     assert message(lambda: load_ratings("koniq:x")) == (

@@ -60,6 +60,9 @@ def a_split(train: list[int], validation: list[int], test: list[int]) -> Split:
 def test_a_given_split_is_taken_as_it_is() -> None:
     rated = table(["test", "train", "validation", "train"])
     assert parts(split_ratings(rated)) == [[1, 3], [2], [0]]
+    train, validation, test = split_ratings(rated)
+    assert [rows.tolist() for rows in (train, validation, test)] == [[1, 3], [2], [0]]
+    assert rated.select(train).photo_ids == tuple(rated.photo_ids[row] for row in (1, 3))
 
 
 def test_validation_photos_are_taken_out_of_the_given_train_photos() -> None:

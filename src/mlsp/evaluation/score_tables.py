@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlsp.base.errors import MissingExtraError, SettingsError
+from mlsp.base.errors import SettingsError
+from mlsp.base.tables import read_table
 from mlsp.photos.listing import PHOTO_COLUMNS
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -42,9 +43,9 @@ def read_score_table(path: Path) -> ScoreTable:
         SettingsError: it cannot be read, or has no column with photos.
         MissingExtraError: it is parquet, and pyarrow is not installed.
     """
-    readers = {".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    read = _read_jsonl if path.suffix.lower() == ".jsonl" else _read_cells
     try:
-        columns, rows = readers.get(path.suffix.lower(), _read_csv)(path)
+        columns, rows = read(path)
     except (OSError, ValueError, csv.Error) as error:
         if isinstance(error, SettingsError):
             raise
@@ -76,12 +77,12 @@ def number_of(cell: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    # Names of files need not be UTF-8; a byte-order mark is no part of the first column's name.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        reader = csv.DictReader(stream, restval="")
-        columns = list(reader.fieldnames or ())
-        return columns, list(reader)
+def _read_cells(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    names, rows = read_table(path, "A .parquet table of scores")
+    # A row that was cut off lacks its last cells.
+    return names, [
+        dict.fromkeys(names, "") | dict(zip(names, cells, strict=False)) for _, cells in rows
+    ]
 
 
 def _read_jsonl(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
@@ -102,12 +103,3 @@ def _read_jsonl(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
             columns |= dict.fromkeys(row)
             rows.append(row)
     return list(columns), [dict.fromkeys(columns) | row for row in rows]
-
-
-def _read_parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError("A .parquet table of scores", "parquet") from error
-    table = parquet.read_table(path)
-    return list(table.column_names), table.to_pylist()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from mlsp.base.errors import MissingExtraError, SettingsError
+from mlsp.base.errors import SettingsError
+from mlsp.base.tables import read_table
 from mlsp.photos import find_photos
 
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -61,48 +62,26 @@ def list_photos(source: Path) -> list[NamedPhoto]:
 
 
 def _names_of_table(table: Path) -> list[str]:
-    read = _read_csv if table.suffix.lower() == ".csv" else _read_parquet
     try:
-        columns, names = read(table)
+        columns, rows = read_table(table, "A .parquet table of photos", PHOTO_COLUMNS)
     except FileNotFoundError:
         raise SettingsError(f"there is no table {table}") from None
     except (OSError, ValueError, csv.Error) as error:
         # pyarrow's errors are ValueErrors or OSErrors too.
         raise SettingsError(f"table {table} cannot be read: {error}") from error
-    if names is None:
+    column = next((columns.index(name) for name in PHOTO_COLUMNS if name in columns), None)
+    if column is None:
         raise SettingsError(
             f"table {table} has the columns {', '.join(map(repr, columns)) or 'none'}, expected one of "
             f"{', '.join(map(repr, PHOTO_COLUMNS))} with the photos' paths relative to the table's folder"
         )
-    for row, name in enumerate(names, 1):
+    names = []
+    for row, (_, cells) in enumerate(rows, 1):
+        name = cells[column] if column < len(cells) else None
         if not isinstance(name, str) or not name:
             raise SettingsError(f"row {row} of table {table} names no photo, got {name!r}")
+        names.append(name)
     return names
-
-
-def _photo_column(columns: Sequence[str]) -> str | None:
-    return next((name for name in PHOTO_COLUMNS if name in columns), None)
-
-
-def _read_csv(table: Path) -> tuple[list[str], list[str] | None]:
-    # Names of files need not be UTF-8; a byte-order mark is no part of the first column's name.
-    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        rows = csv.DictReader(stream)
-        columns = list(rows.fieldnames or ())
-        column = _photo_column(columns)
-        return columns, None if column is None else [row[column] for row in rows]
-
-
-def _read_parquet(table: Path) -> tuple[list[str], list[str] | None]:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError("A .parquet table of photos", "parquet") from error
-    columns = list(parquet.read_schema(table).names)
-    column = _photo_column(columns)
-    if column is None:
-        return columns, None
-    return columns, parquet.read_table(table, columns=[column])[column].to_pylist()
 
 
 def _check_different(source: Path, photos: Sequence[NamedPhoto]) -> None:

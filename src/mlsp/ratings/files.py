@@ -6,11 +6,12 @@ import csv
 import logging
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from mlsp.base.errors import MissingExtraError, RatingsError, unknown_name
+from mlsp.base.errors import RatingsError, unknown_name
+from mlsp.base.tables import read_table
 from mlsp.photos.listing import PHOTO_COLUMNS, TABLE_SUFFIXES
 from mlsp.ratings.table import Rating, RatingTable, fault_of, mean_of_votes
 
@@ -73,13 +74,12 @@ def read_ratings(
         RatingsError: there is no such table, it lacks columns, or a row cannot be used; it names the line.
         MissingExtraError: a `.parquet` table without pyarrow.
     """
-    read = {".csv": _read_csv, ".parquet": _read_parquet}.get(path.suffix.lower())
-    if read is None:
+    if path.suffix.lower() not in TABLE_SUFFIXES:
         raise RatingsError(
             f"table {path} has an unknown ending, expected {' or '.join(TABLE_SUFFIXES)}"
         )
     try:
-        names, rows = read(path)
+        names, rows = _read(path)
     except FileNotFoundError:
         raise RatingsError(f"there is no table {path}") from None
     except (OSError, ValueError, csv.Error) as error:
@@ -103,6 +103,20 @@ def read_ratings(
         columns.bins,
         {name: tuple(cells[column] for _, cells in rows) for name, column in columns.extra.items()},
     )
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return the names of the columns, and of each row where it is and its cells as texts."""
+    names, rows = read_table(path, "A .parquet table of ratings")
+    texts = []
+    for position, cells in rows:
+        where = f"table {path} {position}"
+        if len(cells) != len(names):
+            raise RatingsError(
+                f"{where}: has {len(cells)} cells, expected {len(names)} as in the header: correct the table"
+            )
+        texts.append((where, ["" if cell is None else str(cell) for cell in cells]))
+    return names, texts
 
 
 def _find_columns(path: Path, names: Sequence[str], group_column: str) -> _Columns:
@@ -198,42 +212,3 @@ def _scale(
             high,
         )
     return float(low), float(high)
-
-
-def _read_csv(path: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    # Names of files need not be UTF-8; a byte-order mark is no part of the first column's name.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        lines = csv.reader(stream)
-        names = [name.strip() for name in next(lines, [])]
-        return names, list(_csv_rows(path, lines, len(names)))
-
-
-def _csv_rows(
-    path: Path, lines: Iterator[list[str]], columns: int
-) -> Iterator[tuple[str, list[str]]]:
-    for cells in lines:
-        where = f"table {path} line {lines.line_num}"  # type: ignore[attr-defined]
-        if not cells:
-            continue
-        if len(cells) != columns:
-            raise RatingsError(
-                f"{where}: has {len(cells)} cells, expected {columns} as in the header: correct the table"
-            )
-        yield where, cells
-
-
-def _read_parquet(path: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError("A .parquet table of ratings", "parquet") from error
-    table = parquet.read_table(path)
-    texts = [
-        ["" if cell is None else str(cell) for cell in column.to_pylist()]
-        for column in table.columns
-    ]
-    rows = [
-        (f"table {path} row {number}", list(cells))
-        for number, cells in enumerate(zip(*texts, strict=True), 1)
-    ]
-    return list(table.column_names), rows

@@ -1,8 +1,8 @@
-"""Which rated photos are learned from, which stop the training, and which are kept for the test."""
+"""Splits of rated photos: those to learn from, those that stop the training, those kept for the test."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -23,6 +23,9 @@ By = Literal["given", "random", "group"]
 class Split:
     """Rows of a rating table, in three parts, ascending in each.
 
+    Unpacks as `train, validation, test = split_ratings(table)`; `table.select(train)` is the table
+    of one part.
+
     Attributes:
         train: (photos,) rows to learn from.
         validation: (photos,) rows that choose the best model.
@@ -33,10 +36,13 @@ class Split:
     validation: Rows
     test: Rows
 
+    def __iter__(self) -> Iterator[Rows]:
+        yield from (self.train, self.validation, self.test)
+
 
 @dataclass(frozen=True, slots=True)
 class SplitSettings:
-    """How to split a table.
+    """Settings of a split.
 
     Attributes:
         by: `given` takes the table's split, and validation photos at random out of the train photos where it names none;
@@ -69,14 +75,14 @@ class SplitSettings:
 
 
 def split_ratings(table: RatingTable, settings: SplitSettings | None = None) -> Split:
-    """Split a table.
+    """Split a table into photos for training, for validation and for the test.
 
     Args:
         table: rated photos.
-        settings: how; None for the given split.
+        settings: None for the split that the table gives.
 
     Returns:
-        Every photo is in one part. A part is empty where its share is 0 or, for `given`, where the table names no test photos.
+        Every photo is in one part; unpacks as `train, validation, test`. A part is empty where its share is 0 or, for `given`, where the table names no test photos.
 
     Raises:
         RatingsError: the table has no split or too few photos or groups.
@@ -84,8 +90,7 @@ def split_ratings(table: RatingTable, settings: SplitSettings | None = None) -> 
     settings = settings or SplitSettings()
     draw = {"given": _given, "random": _random, "group": _by_group}[settings.by]
     parts = draw(table, settings)
-    train, validation, test = (np.flatnonzero(parts == part) for part in SPLITS)
-    return Split(train, validation, test)
+    return Split(*(np.flatnonzero(parts == part) for part in SPLITS))
 
 
 def _given(table: RatingTable, settings: SplitSettings) -> NDArray[np.str_]:
@@ -225,18 +230,17 @@ def regroup_near_duplicates(split: Split, hashes: Hashes) -> Split:
         A split of the same rows.
     """
     groups = duplicate_groups(hashes)
-    parts = (split.train, split.validation, split.test)
+    parts = tuple(split)
     first = np.full(len(groups), len(parts))
     for number, rows in enumerate(parts):
         np.minimum.at(first, groups[rows], number)
     every = np.sort(np.concatenate(parts))
     of_rows = first[groups[every]]
-    train, validation, test = (every[of_rows == number] for number in range(len(parts)))
-    return Split(train, validation, test)
+    return Split(*(every[of_rows == number] for number in range(len(parts))))
 
 
 def restrict_split(split: Split, rows: Rows) -> Split:
-    """The split of some of a table's photos: those that have features, say.
+    """Return the split of some of a table's photos: those that have features, for example.
 
     Args:
         split: of the whole table.
@@ -245,7 +249,4 @@ def restrict_split(split: Split, rows: Rows) -> Split:
     Returns:
         Rows of the selected table.
     """
-    train, validation, test = (
-        np.flatnonzero(np.isin(rows, part)) for part in (split.train, split.validation, split.test)
-    )
-    return Split(train, validation, test)
+    return Split(*(np.flatnonzero(np.isin(rows, part)) for part in split))

@@ -1,4 +1,8 @@
-"""Public collections of rated photos: one file each, from the files as their authors publish them to a rating table."""
+"""Registry of public collections of rated photos, and the one way to read ratings.
+
+To add a collection, write its file beside this one and add its record here; `tests/ratings` has a test
+of each.
+"""
 
 from __future__ import annotations
 
@@ -96,16 +100,19 @@ DATASETS = {
 
 def load_ratings(
     source: str | Path,
+    folder: str | Path | None = None,
     *,
     photos: Path | None = None,
     lowest: float | None = None,
     highest: float | None = None,
     group: str = "group",
 ) -> RatingTable:
-    """Read ratings from wherever they are.
+    """Read ratings from a table or from a public data set.
 
     Args:
-        source: a table ending in `.csv` or `.parquet`, or a data set and its folder, such as `ava:FOLDER`; `DATASETS` lists them.
+        source: a table ending in `.csv` or `.parquet`, or the name of a data set, one of `DATASETS`,
+            followed by its folder: `load_ratings("ava", FOLDER)` or, in one text, `"ava:FOLDER"`.
+        folder: of a data set, as its authors publish it; None where `source` has it.
         photos: folder that holds the photos, if it is not where the table or the data set has them. They may be missing;
             `mlsp.ratings.table.require_photos` makes sure that they are not.
         lowest: end of a table's scale; None takes it from the bins of its votes or from its ratings. Not for data sets, which have theirs.
@@ -119,14 +126,16 @@ def load_ratings(
         RatingsError: there is no such data set or table, or it cannot be used.
         MissingExtraError: a `.parquet` table without pyarrow.
     """
-    text = str(source)
-    name, colon, folder = text.partition(":")
+    text = str(source) if folder is None else f"{source}:{folder}"
+    name, colon, path = text.partition(":")
     if colon and name in DATASETS:
         if lowest is not None or highest is not None or group != "group":
             raise RatingsError(
                 f"{name} has its own scale and groups: leave out lowest, highest and group"
             )
-        return DATASETS[name].load(Path(folder), photos)
+        return DATASETS[name].load(Path(path), photos)
+    if folder is not None:
+        raise RatingsError(unknown_name("data set", str(source), DATASETS))
     if text.lower().endswith(TABLE_SUFFIXES):
         return read_ratings(
             Path(source), photos=photos, lowest=lowest, highest=highest, group=group

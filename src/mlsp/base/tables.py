@@ -1,0 +1,67 @@
+"""Tables in CSV and parquet files, as rows of cells."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlsp.base.errors import MissingExtraError
+
+
+class Table(NamedTuple):
+    """A table as it was read.
+
+    Attributes:
+        names: of the columns, in order, without spaces around them.
+        rows: of each row its position in the file (`line 2` or `row 1`) and its cells. A row of a CSV
+            file is as long as it is there.
+    """
+
+    names: list[str]
+    rows: list[tuple[str, list[Any]]]
+
+
+def read_table(path: Path, purpose: str, columns: Collection[str] | None = None) -> Table:
+    """Read a table.
+
+    Args:
+        path: a parquet file, by its ending, else CSV: UTF-8, commas, a header.
+        purpose: what it is, as the start of a sentence about the library that parquet needs.
+        columns: those that are needed; None for all. A parquet file has None in the cells of others.
+
+    Returns:
+        Texts of a CSV file, whatever values a parquet file has; blank lines are left out.
+
+    Raises:
+        OSError: it cannot be read. ValueError, csv.Error: it is damaged. pyarrow's are of these too.
+        MissingExtraError: it is a parquet file, and pyarrow is not installed.
+    """
+    if path.suffix.lower() == ".parquet":
+        return _read_parquet(path, purpose, columns)
+    # Names of files need not be UTF-8; a byte-order mark is no part of the first column's name.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        lines = csv.reader(stream)
+        names = [name.strip() for name in next(lines, [])]
+        return Table(names, [(f"line {lines.line_num}", cells) for cells in lines if cells])
+
+
+def _read_parquet(path: Path, purpose: str, columns: Collection[str] | None) -> Table:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError(purpose, "parquet") from error
+    if columns is None:
+        table = parquet.read_table(path)
+        names = list(table.column_names)
+    else:
+        names = list(parquet.read_schema(path).names)
+        table = parquet.read_table(path, columns=[name for name in names if name in columns])
+    empty = [None] * table.num_rows
+    read = iter(table.columns)
+    cells = [
+        next(read).to_pylist() if columns is None or name in columns else empty for name in names
+    ]
+    rows = zip(*cells, strict=True)
+    return Table(names, [(f"row {number}", list(row)) for number, row in enumerate(rows, 1)])

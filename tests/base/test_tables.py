@@ -1,0 +1,38 @@
+"""Tables as rows of cells, from CSV and parquet files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlsp.base.tables import read_table
+
+
+def test_csv(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_bytes(b'\xef\xbb\xbfphoto, mos\n\xe9.jpg,1\n\n"two\nlines.jpg",\nshort\n')
+    table = read_table(file, "A table")
+    assert table.names == ["photo", "mos"]
+    assert table.rows == [
+        ("line 2", ["\udce9.jpg", "1"]),
+        ("line 5", ["two\nlines.jpg", ""]),
+        ("line 6", ["short"]),
+    ]
+    file.write_bytes(b"")
+    assert read_table(file, "A table") == ([], [])
+
+
+def test_parquet_reads_the_columns_that_are_needed(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "t.PARQUET"
+    parquet.write_table(pyarrow.table({"a": [1, 2], "b": ["x", None], "c": [0.5, 1.5]}), file)
+    every = read_table(file, "A table")
+    assert every.names == ["a", "b", "c"]
+    assert every.rows == [("row 1", [1, "x", 0.5]), ("row 2", [2, None, 1.5])]
+    some = read_table(file, "A table", ("b", "z"))
+    assert some.names == ["a", "b", "c"]
+    assert some.rows == [("row 1", [None, "x", None]), ("row 2", [None, None, None])]
+    none = read_table(file, "A table", ())
+    assert none.rows == [("row 1", [None] * 3), ("row 2", [None] * 3)]
