@@ -1,4 +1,4 @@
-"""What has no noun of this project in it: errors, arrays, threads, files, text, digests.
+"""Parts that know nothing of photos, networks or scores.
 
     errors       every error that mlsp raises on purpose
     results      the failure of one photo, as a value
@@ -7,6 +7,8 @@
     atomic_file  files and folders that are written whole or not at all
     digests      SHA-256 and MD5 of files
     text         names and lists as people read them
+    tables       CSV and parquet files as rows of cells
+    groups       things that belong together, directly or through others
 
 Any package may import it; it imports none. A name is imported from its module.
 """

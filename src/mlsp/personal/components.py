@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import RatingsError
+from mlsp.base.groups import join_groups
 
 # A channel that hardly varies over the photos carries nothing, and standardisation would blow it up.
 _MIN_DEVIATION = 1e-4
@@ -90,9 +91,5 @@ def similar_groups(similarity: Float64Array, minimum: float) -> NDArray[np.intp]
     Returns:
         (photos,) group of each photo: the index of its first photo.
     """
-    group = np.arange(len(similarity))
-    for row, column in np.argwhere(np.triu(similarity >= minimum, 1)).tolist():
-        one, other = sorted((int(group[row]), int(group[column])))
-        if one != other:
-            group[group == other] = one
-    return group
+    pairs = np.argwhere(np.triu(similarity >= minimum, 1))
+    return join_groups(np.arange(len(similarity)), pairs)

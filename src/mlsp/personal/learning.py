@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import RatingsError, SettingsError
+from mlsp.base.groups import join_groups
 from mlsp.personal.agreement import comparisons_agreement, is_better, ratings_agreement
 from mlsp.personal.components import Components, principal_components, similar_groups
 from mlsp.personal.cross_validation import HeldOut, hold_out, observation_groups
@@ -171,10 +172,8 @@ def _joined_groups(found: Components, groups: Sequence[Hashable] | None) -> Rows
     if groups is None:
         return joined
     first: dict[Hashable, int] = {}
-    for row, name in enumerate(groups):
-        other = int(joined[first.setdefault(name, row)])
-        joined[joined == joined[row]] = other
-    return joined
+    pairs = [(first.setdefault(name, row), row) for row, name in enumerate(groups)]
+    return join_groups(joined, np.array(pairs, dtype=np.intp).reshape(-1, 2))
 
 
 def _quantiles(scores: Float64Array, settings: TasteSettings) -> tuple[float, ...]:

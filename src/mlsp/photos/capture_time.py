@@ -50,6 +50,24 @@ def capture_time(source: Path) -> datetime | None:
     return None
 
 
+def shown_time(source: Path) -> tuple[str | None, bool]:
+    """Return the time to show with a photo.
+
+    Returns:
+        The capture time as ISO text in seconds; where the photo has none, the time at which its file
+        was changed, and None where that cannot be read either. Then whether it is the file's.
+    """
+    time = capture_time(source)
+    if time is not None:
+        return time.isoformat(timespec="seconds"), False
+    try:
+        # Local, as cameras' times are.
+        changed = datetime.fromtimestamp(source.stat().st_mtime)
+    except (OSError, ValueError, OverflowError):
+        return None, False
+    return changed.isoformat(timespec="seconds"), True
+
+
 def _open(source: Path) -> BinaryIO:
     # A named pipe would wait for someone to write into it.
     if not stat.S_ISREG(source.stat().st_mode):

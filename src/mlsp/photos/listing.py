@@ -1,14 +1,16 @@
-"""The photos of an extraction under names that stay the same on every machine: a folder's, or a table's."""
+"""Photos of a folder or a table, under names that are the same on every machine."""
 
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from mlsp.base.errors import SettingsError
 from mlsp.base.tables import read_table
+from mlsp.base.text import printable
 from mlsp.photos import find_photos
 
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -92,3 +94,28 @@ def _check_different(source: Path, photos: Sequence[NamedPhoto]) -> None:
                 f"{source} names photo {photo.photo_id!r} twice: remove one of them"
             )
         seen.add(photo.photo_id)
+
+
+def common_folder(photos: Sequence[Path]) -> Path | None:
+    """Return the deepest folder that holds all photos; None where there is none."""
+    try:
+        return Path(os.path.commonpath({os.path.abspath(photo.parent) for photo in photos}))
+    except ValueError:
+        # No photos, or photos on several drives of Windows.
+        return None
+
+
+def shown_name(photo: Path, root: Path | None) -> tuple[str, str]:
+    """Return the names to show with a photo: a page that is given away tells nothing of what lies above `root`.
+
+    Args:
+        photo: below `root`.
+        root: a folder; None where photos have no folder in common.
+
+    Returns:
+        Path and folder of the photo below `root`, both printable; the folder is empty for `root` itself.
+    """
+    absolute = Path(os.path.abspath(photo))
+    shown = absolute if root is None else absolute.relative_to(root)
+    folder = shown.parent.as_posix()
+    return printable(shown.as_posix()), "" if folder == "." else printable(folder)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mlsp.base.arrays import UInt8Array
+from mlsp.base.groups import join_groups
 
 # Of 64 bits. Copies that were resized or compressed again differ in up to about 5, unrelated photos in 20 to 44.
 LARGEST_DISTANCE = 6
@@ -56,9 +57,9 @@ def duplicate_groups(hashes: Sequence[np.uint64] | NDArray[np.uint64]) -> NDArra
     for pairs in _near_pairs(values):
         waiting.append(pairs)
         if sum(map(len, waiting)) > _PAIRS_AT_ONCE:
-            group, waiting = _join(group, np.concatenate(waiting)), []
+            group, waiting = join_groups(group, np.concatenate(waiting)), []
     if waiting:
-        group = _join(group, np.concatenate(waiting))
+        group = join_groups(group, np.concatenate(waiting))
     earliest = np.full(len(values), len(place))
     np.minimum.at(earliest, group, first)
     return earliest[group][place]
@@ -111,18 +112,3 @@ def _near_pairs(values: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
                 different = one < other
                 if different.any():
                     yield np.stack([left[one[different]], right[other[different]]], axis=1)
-
-
-def _join(group: NDArray[np.int64], pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Groups after joining those of pairs (n, 2): the smallest number wins, until nothing changes."""
-    while True:
-        of_pairs = group[pairs]
-        lowest = of_pairs.min(1)
-        joined = group.copy()
-        # Not the photo only but its whole group gets the smaller number, so that long chains end soon.
-        np.minimum.at(joined, of_pairs, lowest[:, None])
-        np.minimum.at(joined, pairs, lowest[:, None])
-        joined = joined[joined]
-        if np.array_equal(joined, group):
-            return group
-        group = joined

@@ -16,7 +16,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -27,7 +26,8 @@ from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.errors import PhotoError
 from mlsp.base.parallel import map_in_order
 from mlsp.base.text import printable
-from mlsp.photos.capture_time import capture_time
+from mlsp.photos.capture_time import shown_time
+from mlsp.photos.listing import common_folder, shown_name
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
 
 if TYPE_CHECKING:
@@ -142,10 +142,10 @@ def _page(
 ) -> str:
     """The page up to its pictures."""
     sources = [result.source for result in scored]
-    root = _common_folder([*sources, *(failure.source for failure in failed)])
+    root = common_folder([*sources, *(failure.source for failure in failed)])
     title = printable(root.name) if root is not None and root.name else "Photos"
     page_folder = Path(os.path.abspath(path)).parent
-    times = map_in_order(_captured, sources, workers=workers)
+    times = map_in_order(shown_time, sources, workers=workers)
     records: list[Json] = [
         {
             "id": place,
@@ -238,37 +238,9 @@ def link(photo: Path, page_folder: Path) -> str:
     return quote(os.fsencode(relative.replace(os.sep, "/")))
 
 
-def _common_folder(photos: Sequence[Path]) -> Path | None:
-    """The lowest folder that holds all photos; None where there is none."""
-    try:
-        return Path(os.path.commonpath({os.path.abspath(photo.parent) for photo in photos}))
-    except ValueError:
-        # No photos, or photos on several drives of Windows.
-        return None
-
-
 def _names(photo: Path, root: Path | None) -> dict[str, Json]:
-    """Path and folder below the common folder: a page that is given away tells nothing of what lies above."""
-    absolute = Path(os.path.abspath(photo))
-    shown = absolute if root is None else absolute.relative_to(root)
-    folder = shown.parent.as_posix()
-    return {
-        "photo": printable(shown.as_posix()),
-        "folder": "" if folder == "." else printable(folder),
-    }
-
-
-def _captured(photo: Path) -> tuple[str | None, bool]:
-    """When a photo was taken, and whether only its file says so."""
-    time = capture_time(photo)
-    if time is not None:
-        return time.isoformat(timespec="seconds"), False
-    try:
-        # Local, as cameras' times are.
-        changed = datetime.fromtimestamp(photo.stat().st_mtime)
-    except (OSError, ValueError, OverflowError):
-        return None, False
-    return changed.isoformat(timespec="seconds"), True
+    name, folder = shown_name(photo, root)
+    return {"photo": name, "folder": folder}
 
 
 def _number(value: float, decimals: int) -> float | None:

@@ -13,13 +13,13 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from mlsp.base.results import ScoreFailure
 from mlsp.base.text import printable
 from mlsp.personal.user_ratings import Flag
-from mlsp.photos.capture_time import capture_time
+from mlsp.photos.capture_time import shown_time
+from mlsp.photos.listing import common_folder, shown_name
 from mlsp.scoring.results import Score, ScoreResult
 
 FIELDS = (
@@ -101,7 +101,7 @@ class Collection:
     def __init__(self, sources: Sequence[Path], said: Mapping[str, Said]) -> None:
         # Absolute: with these paths ratings are kept and exported.
         self.sources = tuple(Path(os.path.abspath(source)) for source in sources)
-        self.root = _common_folder(self.sources)
+        self.root = common_folder(self.sources)
         self._lock = threading.Lock()
         self._said = dict(said)
         self._columns: tuple[str, ...] = ()
@@ -143,8 +143,8 @@ class Collection:
             id_: its place in `sources`.
             result: of scoring it.
         """
-        shown, folder = _names(result.source, self.root)
-        captured, is_file_time = _captured(result.source)
+        shown, folder = shown_name(result.source, self.root)
+        captured, is_file_time = shown_time(result.source)
         scores = result.scores if isinstance(result, ScoreResult) else {}
         entry = Entry(id_, result.source, shown, folder, captured, is_file_time, result, scores)
         with self._lock:
@@ -255,33 +255,3 @@ def _pair(score: Score | None) -> tuple[float | None, float | None]:
 
 def _number(value: float, decimals: int) -> float | None:
     return round(value, decimals) if math.isfinite(value) else None
-
-
-def _common_folder(photos: Sequence[Path]) -> Path | None:
-    """The lowest folder that holds all photos; None where there is none."""
-    try:
-        return Path(os.path.commonpath({os.path.abspath(photo.parent) for photo in photos}))
-    except ValueError:
-        # No photos, or photos on several drives of Windows.
-        return None
-
-
-def _names(photo: Path, root: Path | None) -> tuple[str, str]:
-    """Path and folder below the common folder, safe to show."""
-    absolute = Path(os.path.abspath(photo))
-    shown = absolute if root is None else absolute.relative_to(root)
-    folder = shown.parent.as_posix()
-    return printable(shown.as_posix()), "" if folder == "." else printable(folder)
-
-
-def _captured(photo: Path) -> tuple[str | None, bool]:
-    """When a photo was taken, and whether only its file says so."""
-    time = capture_time(photo)
-    if time is not None:
-        return time.isoformat(timespec="seconds"), False
-    try:
-        # Local, as cameras' times are.
-        changed = datetime.fromtimestamp(photo.stat().st_mtime)
-    except (OSError, ValueError, OverflowError):
-        return None, False
-    return changed.isoformat(timespec="seconds"), True
