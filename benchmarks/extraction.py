@@ -33,7 +33,8 @@ from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.parallel import map_in_order, usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import Engine, open_engine
-from mlsp.features.extraction.run import Extraction, ExtractionNetwork
+from mlsp.features.extraction.plan import ExtractionNetwork
+from mlsp.features.extraction.run import Extraction
 from mlsp.features.onnx_export import export_backbone
 from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.schema import StoreLayout

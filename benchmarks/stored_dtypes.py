@@ -117,7 +117,7 @@ def main() -> None:
         for grid in arguments.grids:
             rated = read(store, arguments.ratings, grid, arguments.photos)
             for dtype in STORED_DTYPES:
-                if dtype == "float32" or (grid == 1 and dtype == "uint8_channel"):
+                if dtype == "float32":
                     continue
                 back, view_bytes = kept(rated, grid, dtype)
                 same = agreement(rated, back, back, PENALTY[grid])

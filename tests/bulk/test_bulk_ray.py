@@ -299,8 +299,8 @@ def test_photos_that_workers_cannot_see_or_die_of(
         " have the photos under the same path"
     )
     with FeatureStore.open(output) as store:
-        assert store.failed().tolist() == [1]
-        assert store.pending().tolist() == [3]
+        assert store.rows("failed").tolist() == [1]
+        assert store.rows("pending").tolist() == [3]
 
 
 class killing:  # noqa: N801

@@ -48,7 +48,7 @@ def extracted(scale: float = 1) -> PhotoFeatures:
 
 @pytest.mark.parametrize(
     ("dtype", "grids"),
-    [("float16", (1, 5)), ("float32", (5,)), ("uint8_level", (1, 5)), ("uint8_channel", (5,))],
+    [("float16", (1, 5)), ("float32", (5,)), ("uint8_level", (1, 5))],
 )
 def test_rows_encoded_by_a_worker_are_those_that_the_store_encodes(
     tmp_path: Path, dtype: StoredDtype, grids: tuple[Grid, ...]

@@ -25,8 +25,8 @@ from mlsp.base.errors import (
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import ConstantEngine, Precision
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
-from mlsp.features.extraction.plan import plan_network
-from mlsp.features.extraction.run import Extraction, ExtractionNetwork, Shard
+from mlsp.features.extraction.plan import ExtractionNetwork, plan_network
+from mlsp.features.extraction.run import Extraction, Shard, extract_to
 from mlsp.features.extraction.settings import NetworkSettings, chosen_levels
 from mlsp.features.pipeline import PhotoFeatures
 from mlsp.features.spec import FeatureSpec
@@ -103,7 +103,7 @@ def test_a_photo_that_the_network_cannot_take_does_not_end_the_run(
         "the network failed on an input of shape (8, 1, 1, 3): no memory"
     )
     with FeatureStore.open(tmp_path / "f.h5") as store:
-        assert store.failed().tolist() == [2, 3, 7]
+        assert store.rows("failed").tolist() == [2, 3, 7]
 
 
 def test_features_of_resized_photos(photos: list[NamedPhoto], tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ def test_one_result_and_one_row_for_each_photo(photos: list[NamedPhoto], tmp_pat
         number in (3, 5, 7) for number in range(10)
     ]
     with FeatureStore.open(tmp_path / "f.h5") as store:
-        assert store.photo_ids == tuple(f"{number}.png" for number in range(10))
-        assert store.failed().tolist() == [3, 5, 7]
-        assert store.pending().size == 0
+        assert store.ids == tuple(f"{number}.png" for number in range(10))
+        assert store.rows("failed").tolist() == [3, 5, 7]
+        assert store.rows("pending").size == 0
         assert (store.photo(4).width, store.photo(4).height) == (40, 36)
         colour = np.array([4 * 20, 100, 255], np.float32) / 255
         for grid in (1, 5):
@@ -172,13 +172,30 @@ def test_interrupted_and_continued_is_the_same_file(
             assert extraction.photos_to_do == 10
             list(itertools.islice(extraction.results(), stop))
         with FeatureStore.open(output) as store:
-            assert len(store.pending()) == 10 - stop
+            assert len(store.rows("pending")) == 10 - stop
         with Extraction(network(smallest_side=16), photos, output, workers=2) as extraction:
             assert extraction.photos_to_do == 10 - stop
             rest = list(extraction.results())
         assert [result.source for result in rest] == [photo.path for photo in photos[stop:]]
         assert output.read_bytes() == (tmp_path / "undisturbed.h5").read_bytes()
     assert run(photos, tmp_path / "undisturbed.h5") == []
+
+
+def test_one_call_extracts_a_folder_or_paths(photos: list[NamedPhoto], tmp_path: Path) -> None:
+    run(photos, tmp_path / "expected.h5")
+    made = network(smallest_side=16)
+    failures = extract_to(made, photos[0].path.parent, tmp_path / "folder.h5")
+    assert [failure.source for failure in failures] == [photos[row].path for row in (3, 5, 7)]
+    assert (tmp_path / "folder.h5").read_bytes() == (tmp_path / "expected.h5").read_bytes()
+    assert extract_to(made, str(photos[0].path.parent), str(tmp_path / "folder.h5")) == []
+    paths = [str(photo.path) for photo in photos[:2]]
+    assert extract_to(made, paths, tmp_path / "paths.h5") == []
+    with (
+        FeatureStore.open(tmp_path / "paths.h5") as found,
+        FeatureStore.open(tmp_path / "expected.h5") as expected,
+    ):
+        assert found.ids == tuple(Path(path).as_posix() for path in paths)
+        np.testing.assert_array_equal(found[:], expected[:2])
 
 
 def test_failed_photos_are_tried_again_only_when_asked(
@@ -196,7 +213,7 @@ def test_failed_photos_are_tried_again_only_when_asked(
         results = list(extraction.results())
     assert [type(result) for result in results] == [PhotoFeatures, ScoreFailure, ScoreFailure]
     with FeatureStore.open(output) as store:
-        assert store.failed().tolist() == [5, 7]
+        assert store.rows("failed").tolist() == [5, 7]
         np.testing.assert_array_equal(store.read(3, grid=1), store.read(0, grid=1))
 
 
@@ -207,12 +224,12 @@ def test_a_file_of_other_photos_or_precision_is_refused(
     run(photos, output)
     before = output.read_bytes()
     assert message(FeatureStoreError, lambda: run(photos[:-1], output)) == (
-        f"feature file {output} holds something else: photos are 10 from '0.png' on, expected 9 from '0.png' on, "
+        f"feature file {output} has other features or photos: photos are 10 from '0.png' on, expected 9 from '0.png' on, "
         "in the same order. Choose another file, or extract again"
     )
     other = network(precision="bfloat16")
     assert message(FeatureStoreError, lambda: run(photos, output, made=other)) == (
-        f"feature file {output} holds something else: precision is 'float32', expected 'bfloat16'. "
+        f"feature file {output} has other features or photos: precision is 'float32', expected 'bfloat16'. "
         "Choose another file, or extract again"
     )
     assert output.read_bytes() == before
@@ -278,7 +295,7 @@ def test_photos_of_one_size_go_through_the_network_together(tmp_path: Path) -> N
         FeatureStore.open(tmp_path / "alone.h5") as expected,
         FeatureStore.open(tmp_path / "joined.h5") as found,
     ):
-        assert found.failed().tolist() == expected.failed().tolist() == [12]
+        assert found.rows("failed").tolist() == expected.rows("failed").tolist() == [12]
         for row in set(range(len(photos))) - {12}:
             assert found.photo(row) == expected.photo(row)
             for grid in (1, 5):
@@ -317,8 +334,8 @@ def test_shards_merge_to_the_whole(photos: list[NamedPhoto], tmp_path: Path) -> 
         FeatureStore.open(tmp_path / "whole.h5") as whole,
         FeatureStore.open(tmp_path / "merged.h5") as merged,
     ):
-        assert set(merged.photo_ids) == set(whole.photo_ids)
-        for index, name in enumerate(whole.photo_ids):
+        assert set(merged.ids) == set(whole.ids)
+        for index, name in enumerate(whole.ids):
             there = merged.index_of(name)
             assert merged.photo(there) == whole.photo(index)
             if whole.photo(index).status == "done":
@@ -347,7 +364,7 @@ def test_levels_as_users_write_them() -> None:
     assert chosen_levels(spec, "last11") == spec.levels
     assert chosen_levels(spec, "mixed10, mixed0") == (spec.levels[0], spec.levels[10])
     assert message(SettingsError, lambda: chosen_levels(spec, "last12")) == (
-        "levels 'last12' of inception_v3: it has 1 to 11 levels to choose from"
+        "levels 'last12' of inception_v3: choose last1 to last11"
     )
     assert message(SettingsError, lambda: chosen_levels(spec, "mixed11")).startswith(
         "unknown level of inception_v3 'mixed11': did you mean 'mixed1' or 'mixed10' or 'mixed9'? Known: "
@@ -380,7 +397,7 @@ def test_settings_are_checked_before_anything_is_loaded(
 def test_an_engine_of_other_features_is_refused() -> None:
     fitting = network()
     other = dataclasses.replace(KIND, longest_side=512)
-    with pytest.raises(SettingsError, match="^the engine makes features of .*, the layout keeps "):
+    with pytest.raises(SettingsError, match="^the engine makes features of .*, the layout stores "):
         ExtractionNetwork(ConstantEngine(other), fitting.layout, 1)
     assert message(SettingsError, lambda: Extraction(fitting, [], Path("f.h5"), workers=0)) == (
         "workers must be at least 1, got 0"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,45 +50,30 @@ def test_every_finite_float16_is_widened_exactly() -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", ["uint8_level", "uint8_channel"])
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1000), exponent=st.floats(-3, 4), offset=st.floats(-2, 2))
 def test_8_bits_move_no_value_by_more_than_half_a_step(
-    dtype: StoredDtype, seed: int, exponent: float, offset: float
+    seed: int, exponent: float, offset: float
 ) -> None:
-    codec = GridCodec(5, LEVELS, dtype)
+    codec = GridCodec(5, LEVELS, "uint8_level")
     features = wide(seed, 10.0**exponent) + np.float32(offset)
     stored = codec.encode(features)
-    steps = stored["wide_scales"][..., 1].astype(np.float64)
-    if dtype == "uint8_level":
-        steps = np.repeat(steps, LEVELS, axis=1)
-        ends = np.cumsum(LEVELS)
-        for low, high, step in zip(
-            ends - LEVELS, ends, stored["wide_scales"][0, :, 1], strict=True
-        ):
-            level = features[0, ..., low:high].astype(np.float64)
-            assert step == pytest.approx((level.max() - level.min()) / 255, rel=1e-5)
+    ends = np.cumsum(LEVELS)
+    for low, high, step in zip(ends - LEVELS, ends, stored["wide_scales"][0, :, 1], strict=True):
+        level = features[0, ..., low:high].astype(np.float64)
+        assert step == pytest.approx((level.max() - level.min()) / 255, rel=1e-5)
+    steps = np.repeat(stored["wide_scales"][..., 1].astype(np.float64), LEVELS, axis=1)
     error = np.abs(there_and_back(codec, features).astype(np.float64) - features)
     # Half a step, and the rounding of float32.
     assert (error <= 0.5 * steps[:, None, None, :] * 1.0001 + 4e-7 * np.abs(features).max()).all()
 
 
-@pytest.mark.parametrize("dtype", ["uint8_level", "uint8_channel"])
-def test_8_bits_keep_constant_features_and_zeros_after_relu(dtype: StoredDtype) -> None:
-    codec = GridCodec(5, LEVELS, dtype)
+def test_8_bits_keep_constant_features_and_zeros_after_relu() -> None:
+    codec = GridCodec(5, LEVELS, "uint8_level")
     constant = np.full((2, 5, 5, 16), 0.75, dtype=np.float32)
     np.testing.assert_array_equal(there_and_back(codec, constant), constant)
     relu = np.maximum(wide(), 0)
     assert (there_and_back(codec, relu)[relu == 0] == 0).all()
-
-
-def test_channel_scales_are_nearer_than_level_scales_where_channels_differ() -> None:
-    features = wide() * np.logspace(-2, 0, 16, dtype=np.float32)
-    errors = [
-        np.abs(there_and_back(GridCodec(5, LEVELS, dtype), features) - features).mean()
-        for dtype in ("uint8_channel", "uint8_level")
-    ]
-    assert errors[0] < 0.7 * errors[1]
 
 
 def test_too_large_for_float16_is_refused() -> None:
@@ -101,16 +84,10 @@ def test_too_large_for_float16_is_refused() -> None:
         match=r"^features reach 70000, float16 holds up to 65504: store them with dtype 'float32'$",
     ):
         GridCodec(5, LEVELS, "float16").encode(features)
-    with pytest.raises(
-        FeatureStoreError,
-        match=re.escape("features reach 70000, the scales of 'uint8_channel' hold up to 65504: ")
-        + "store them with dtype 'float32'$",
-    ):
-        GridCodec(5, LEVELS, "uint8_channel").encode(-features)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("dtype", ["float16", "float32", "uint8_level", "uint8_channel"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "uint8_level"])
 def test_not_finite_is_refused(dtype: StoredDtype, value: float) -> None:
     features = wide()
     features[1, 2, 3, 4] = value
@@ -125,11 +102,6 @@ def test_unfit_settings_are_refused() -> None:
         SettingsError, match=r"^unknown dtype of stored features 'float17': did you"
     ):
         GridCodec(5, LEVELS, "float17")  # type: ignore[arg-type]
-    with pytest.raises(
-        SettingsError,
-        match=r"^dtype 'uint8_channel' needs more than one cell a channel, got grid 1: use 'uint8_level'$",
-    ):
-        GridCodec(1, LEVELS, "uint8_channel")
 
 
 def test_checksum_of_a_view_sees_every_part_and_no_other_view() -> None:

@@ -19,7 +19,7 @@ from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureStoreError, OutputError, SettingsError
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.compression import Compression
-from mlsp.features.store.reader import StoredPhoto
+from mlsp.features.store.records import StoredPhoto
 from mlsp.features.store.schema import StoreLayout, read_file
 from mlsp.features.store.store import FeatureStore
 
@@ -49,7 +49,7 @@ def message(error: type[Exception], action: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-@pytest.fixture(params=[None, "zstd", "blosc2"])
+@pytest.fixture(params=[None, "zstd"])
 def layout(request: pytest.FixtureRequest) -> StoreLayout:
     compression: Compression | None = request.param
     if compression is not None:
@@ -71,7 +71,7 @@ def test_rows_come_back_in_any_order(layout: StoreLayout, path: Path) -> None:
         np.testing.assert_array_equal(store.read(5, grid=5), features(5)[5])
     for _ in ("with a journal, if compressed", "finished"):
         with FeatureStore.open(path, expect=KIND) as store:
-            assert store.photo_ids == tuple(IDS)
+            assert store.ids == tuple(IDS)
             assert store.index_of("four\udcff.jpg") == 3
             batch = store.read_batch([5, 0, 5, 3], grid=1)
             expected = np.stack([features(index)[1] for index in (5, 0, 5, 3)])
@@ -85,7 +85,7 @@ def test_rows_come_back_in_any_order(layout: StoreLayout, path: Path) -> None:
             assert store.photo(3) == StoredPhoto(IDS[3], "done", 603, 400, SHA256, None)
             assert store.photo(2) == StoredPhoto(IDS[2], "failed", None, None, None, "no photo")
         with FeatureStore.resume(path, layout, IDS) as store:
-            for index in store.pending().tolist():
+            for index in store.rows("pending").tolist():
                 write(store, index)
     with FeatureStore.open(path) as store:
         assert (store.info().done, store.info().failed, store.info().pending) == (5, 1, 0)
@@ -97,11 +97,11 @@ def test_a_failed_photo_can_be_tried_again(layout: StoreLayout, path: Path) -> N
         store.write_failure(0, "disk was away")
         write(store, 1)
     with FeatureStore.open(path, mode="a") as store:
-        assert store.pending().tolist() == []
-        assert store.failed().tolist() == [0]
+        assert store.rows("pending").tolist() == []
+        assert store.rows("failed").tolist() == [0]
         write(store, 0)
     with FeatureStore.open(path) as store:
-        assert store.done().tolist() == [0, 1]
+        assert store.rows("done").tolist() == [0, 1]
         np.testing.assert_array_equal(store.read_batch([0, 1], grid=5)[0], features(0)[5])
         assert store.photo(0).message is None
 
@@ -167,7 +167,7 @@ def test_damage_is_found_named_and_repaired(layout: StoreLayout, path: Path) -> 
         np.testing.assert_array_equal(store.read(4, view=5), features(4, layout)[5][5:6])
     with FeatureStore.open(path, mode="a") as store:
         store.reset(4)
-        assert store.pending().tolist() == [4]
+        assert store.rows("pending").tolist() == [4]
         write(store, 4)
     with FeatureStore.open(path) as store:
         assert store.check() == []
@@ -182,7 +182,7 @@ def test_a_torn_record_counts_as_pending(path: Path) -> None:
         file.write(b"\xff")
     with FeatureStore.open(path, mode="a") as store:
         assert store.check() == ["photo 'a/two.jpg': its record is damaged, it counts as not done"]
-        assert 1 in store.pending()
+        assert 1 in store.rows("pending")
         write(store, 1)
         assert store.check() == []
 
@@ -203,12 +203,12 @@ def test_other_features_are_refused_field_by_field(path: Path) -> None:
     FeatureStore.create(path, LAYOUT, IDS).close()
     other = dataclasses.replace(KIND, backbone="real", longest_side=512)
     assert message(FeatureStoreError, lambda: FeatureStore.open(path, expect=other)) == (
-        f"feature file {path} holds something else: backbone is 'fake', expected 'real'; longest_side is "
+        f"feature file {path} has other features or photos: backbone is 'fake', expected 'real'; longest_side is "
         "None, expected 512. Choose another file, or extract again"
     )
     layout = dataclasses.replace(LAYOUT, dtype="float16")
     assert message(FeatureStoreError, lambda: FeatureStore.resume(path, layout, IDS[:2])) == (
-        f"feature file {path} holds something else: dtype is 'float32', expected 'float16'; photos are 6 "
+        f"feature file {path} has other features or photos: dtype is 'float32', expected 'float16'; photos are 6 "
         "from 'b/one.jpg' on, expected 2 from 'b/one.jpg' on, in the same order. Choose another file, or "
         "extract again"
     )
@@ -216,7 +216,7 @@ def test_other_features_are_refused_field_by_field(path: Path) -> None:
     path.unlink()
     FeatureStore.create(path, narrow, IDS).close()
     assert message(FeatureStoreError, lambda: FeatureStore.open(path, mode="a", expect=KIND)) == (
-        f"feature file {path} holds something else: grids are (1,), expected 5 among them. Choose another "
+        f"feature file {path} has other features or photos: grids are (1,), expected 5 among them. Choose another "
         "file, or extract again"
     )
     # Nobody is left holding it.
@@ -243,10 +243,10 @@ def test_what_does_not_fit_is_refused(path: Path) -> None:
             "row 6 is out of range: the store has 6 photos"
         )
         assert message(SettingsError, lambda: store.read(0, view=8, grid=5)) == (
-            "view 8 is out of range: the store has 8 a photo"
+            "view 8 is out of range: the store has 8 per photo"
         )
         assert message(SettingsError, lambda: store.read_batch([0], views=[1, 2], grid=5)) == (
-            "views must be one a row, got 2 for 1 rows"
+            "views must be one per row, got 2 for 1 rows"
         )
         assert message(FeatureStoreError, lambda: store.index_of("seven.jpg")) == (
             f"feature file {path} has no photo 'seven.jpg' among its 6"
@@ -260,7 +260,7 @@ def test_what_does_not_fit_is_refused(path: Path) -> None:
             SettingsError,
             lambda: store.write(3, {5: bad[5]}, width=1, height=1, content_sha256=SHA256),
         ) == (
-            "features have the shapes {5: (8, 5, 5, 6)} a grid, expected {1: (8, 1, 1, 6), 5: (8, 5, 5, 6)}"
+            "features have the shapes {5: (8, 5, 5, 6)} by grid, expected {1: (8, 1, 1, 6), 5: (8, 5, 5, 6)}"
         )
         assert message(
             SettingsError,
@@ -271,7 +271,7 @@ def test_what_does_not_fit_is_refused(path: Path) -> None:
             lambda: store.write(3, features(3), width=1, height=1, content_sha256="abc"),
         ) == ("a SHA-256 has 64 hexadecimal digits, got 'abc'")
         # A row that was refused is still to be done, the others are not touched.
-        assert store.pending().tolist() == [2, 3, 4, 5]
+        assert store.rows("pending").tolist() == [2, 3, 4, 5]
         write(store, 3)
     with FeatureStore.open(path) as store:
         assert message(FeatureStoreError, lambda: write(store, 4)) == (
@@ -294,10 +294,10 @@ def test_photos_need_names_that_differ(path: Path) -> None:
 
 def test_layouts_that_contradict_themselves_are_refused() -> None:
     assert message(SettingsError, lambda: StoreLayout(KIND, (4,), (5,))) == (
-        "level_channels has 1 numbers, the kind has 2 levels"
+        "level_channels has 1 numbers, feature_spec has 2 levels"
     )
     assert message(SettingsError, lambda: StoreLayout(KIND, (4, 2), (1,))) == (
-        "grids must be rising and hold the kind's grid 5, got (1,)"
+        "grids must be ascending and contain feature_spec's grid 5, got (1,)"
     )
 
 
@@ -312,8 +312,8 @@ def test_foreign_files_are_refused(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["photo.jpg"] = np.zeros(3)
     assert re.fullmatch(
-        rf"{re.escape(str(path))} is not a feature file of mlsp: .*; files of the released code are read by "
-        r"mlsp\.released_features",
+        rf"{re.escape(str(path))} is not a feature file of mlsp: .*; files of the published code are read by "
+        r"mlsp\.features\.store\.released",
         message(FeatureStoreError, lambda: FeatureStore.open(path)),
     )
 
@@ -356,7 +356,7 @@ def test_other_processes_can_read(layout: StoreLayout, path: Path) -> None:
 
 def test_compression_and_incompressible_rows(path: Path) -> None:
     pytest.importorskip("hdf5plugin", reason="compression is an extra")
-    layout = StoreLayout(KIND, (40, 20), (5,), dtype="float32", compression="blosc2")
+    layout = StoreLayout(KIND, (40, 20), (5,), dtype="float32", compression="zstd")
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 2**31, (8, 5, 5, 60), dtype=np.int32).view(np.float32)
     noise = np.where(np.isfinite(noise), noise, 0).astype(np.float32)
@@ -380,7 +380,7 @@ def test_two_million_rows_are_sparse_until_they_are_written(path: Path) -> None:
     with store:
         write(store, 249_999)
     with FeatureStore.open(path) as store:
-        assert store.done().tolist() == [249_999]
+        assert store.rows("done").tolist() == [249_999]
         row = features(249_999, layout)[5].astype(np.float16)
         np.testing.assert_array_equal(store.read(249_999), row)
         info = store.info()
@@ -403,6 +403,6 @@ def test_files_of_resized_photos_say_so_and_others_are_as_ever(path: Path, tmp_p
     with pytest.raises(FeatureStoreError) as caught:
         FeatureStore.resume(path, resized, IDS)
     assert str(caught.value) == (
-        f"feature file {path} holds something else: resize is None, expected (256, 256)."
+        f"feature file {path} has other features or photos: resize is None, expected (256, 256)."
         " Choose another file, or extract again"
     )

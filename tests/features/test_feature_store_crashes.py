@@ -48,7 +48,7 @@ def test_killed_writers_end_bit_equal(compression: str, undisturbed: bytes, tmp_
     assert path.read_bytes() == undisturbed
     with FeatureStore.open(path) as store:
         assert store.check() == []
-        assert store.failed().tolist() == [FAILING]
+        assert store.rows("failed").tolist() == [FAILING]
 
 
 def test_ctrl_c_keeps_every_row_that_was_written(
@@ -64,8 +64,8 @@ def test_ctrl_c_keeps_every_row_that_was_written(
         rest, trace = writer.communicate(timeout=30)
     assert b"KeyboardInterrupt" in trace
     with FeatureStore.open(path) as store:
-        assert len(store.done()) >= 20 + len(rest.splitlines())
-        assert len(store.pending()) > 0
+        assert len(store.rows("done")) >= 20 + len(rest.splitlines())
+        assert len(store.rows("pending")) > 0
     write_all(path, compression, flush_every=1000)
     assert path.read_bytes() == undisturbed
 
@@ -85,7 +85,7 @@ def test_full_disk_keeps_what_was_written(
     )
     with FeatureStore.open(path) as store:
         assert store.check() == []
-        assert 10 < len(store.done()) < PHOTOS - 10
+        assert 10 < len(store.rows("done")) < PHOTOS - 10
     write_all(path, compression, flush_every=1000)
     assert path.read_bytes() == undisturbed
 
@@ -138,7 +138,7 @@ def test_power_loss_at_any_moment_loses_no_row_that_counts_as_done(
             (folder / name).write_bytes(content)
         with FeatureStore.open(lost) as store:
             problems = store.check()
-            done_counts.add(len(store.done()))
+            done_counts.add(len(store.rows("done")))
         # A torn record is found and its row done again; a row that counts as done is whole.
         assert all(
             re.fullmatch(r"photo '.*': its record is damaged, .*", line) for line in problems

@@ -35,7 +35,7 @@ def test_narrow_features_in_groups_come_in_the_order_of_our_views(tmp_path: Path
     with ReleasedFeatures(path) as released:
         assert (released.views, released.grid, released.channels) == (8, 1, 6)
         assert released.groups == CORNER_GROUPS
-        assert released.photo_ids == ("0.jpg", "1.jpg")
+        assert released.ids == ("0.jpg", "1.jpg")
         assert released.incomplete() == []
         assert len(released) == 2
         expected = views[:, 0, :2].reshape(8, 1, 1, 6).astype(np.float32)
@@ -67,7 +67,7 @@ def test_an_interrupted_extraction_lists_what_lacks_a_view(tmp_path: Path) -> No
                 file[f"{group}/b.jpg"] = np.zeros(6, np.float16)
         file["0_0_0/c.jpg"] = np.zeros(7, np.float16)
     with ReleasedFeatures(path) as released:
-        assert released.photo_ids == ("a.jpg",)
+        assert released.ids == ("a.jpg",)
         assert released.incomplete() == ["b.jpg", "c.jpg"]
         with pytest.raises(FeatureStoreError) as caught:
             released.read("b.jpg")
@@ -107,5 +107,5 @@ def test_other_layouts_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FeatureStoreError) as caught:
         ReleasedFeatures(path)
     assert str(caught.value) == (
-        f"{path} is not of the released code but of mlsp: open it with FeatureStore"
+        f"{path} is not of the published code but of mlsp: open it with FeatureStore"
     )

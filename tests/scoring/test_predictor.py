@@ -179,10 +179,9 @@ def test_features_of_another_kind(tmp_path: Path, change: dict[str, Any], phrase
         features(3, feature_spec.grid, 1 if "views" in change else 8),
         feature_spec,
     )
-    message = (
-        f"feature file {path} holds something else: {phrase}. Choose another file, or extract again"
-    )
-    with pytest.raises(FeatureStoreError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(
+        FeatureStoreError, match=f"{re.escape(str(path))}.*: {re.escape(phrase)}\\."
+    ):
         FeaturePredictor(tmp_path / "model", path)
 
 
@@ -417,8 +416,8 @@ def test_features_of_another_kind_on_the_command_line(tmp_path: Path) -> None:
     path = store(tmp_path / "f.h5", features(3, views=1), feature_spec)
     done = mlsp("predict", tmp_path / "model", path, "-o", tmp_path / "p.csv")
     assert done.returncode == 2
-    assert done.stderr == (
-        f"mlsp: feature file {path} holds something else: views is 'whole', expected 'corners8'. Choose another file, or"
-        " extract again\n"
+    assert re.fullmatch(
+        rf"mlsp: .*{re.escape(str(path))}.*: views is 'whole', expected 'corners8'\..*\n",
+        done.stderr,
     )
     assert not (tmp_path / "p.csv").exists()

@@ -55,7 +55,7 @@ def write_all(
 ) -> None:
     """Write what is pending; after `rows` of them wait to be killed."""
     with FeatureStore.resume(path, layout(compression), IDS) as store:
-        for count, index in enumerate(store.pending().tolist()):
+        for count, index in enumerate(store.rows("pending").tolist()):
             if count == rows:
                 signal.pause()
             if index == FAILING:

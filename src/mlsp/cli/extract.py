@@ -91,10 +91,10 @@ def extract(
         ),
     ] = None,
     dtype: Annotated[
-        str, typer.Option("--dtype", help="float16, float32, uint8_level or uint8_channel.")
+        str, typer.Option("--dtype", help="float16, float32 or uint8_level.")
     ] = "float16",
     compression: Annotated[
-        str, typer.Option("--compression", help="none, zstd or blosc2; lossless.")
+        str, typer.Option("--compression", help="none or zstd; lossless.")
     ] = "none",
     shard: Annotated[
         str | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mlsp.features.store.codec import grid_name
 
 if TYPE_CHECKING:
-    from mlsp.features.store.reader import StoreInfo
+    from mlsp.features.store.records import StoreInfo
 
 
 def info_lines(file: Path, info: StoreInfo) -> Iterator[str]:

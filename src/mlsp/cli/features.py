@@ -41,7 +41,7 @@ def check(
                     store.reset(index)
             is_damaged |= bool(problems)
             verdict = f"{len(problems)} damaged" if problems else "sound"
-            typer.echo(f"{file}: {len(store.done())} of {len(store)} photos done, {verdict}")
+            typer.echo(f"{file}: {len(store.rows('done'))} of {len(store)} photos done, {verdict}")
     if is_damaged:
         raise typer.Exit(1)
 
@@ -60,7 +60,7 @@ def info(
 
     with FeatureStore.open(file) as store:
         if failed:
-            for index in store.failed().tolist():
+            for index in store.rows("failed").tolist():
                 photo = store.photo(index)
                 typer.echo(f"{printable(photo.photo_id)}\t{photo.message}")
             return
@@ -79,7 +79,7 @@ def merge(
     ],
     compression: Annotated[
         str,
-        typer.Option("--compression", help="same as the first file, none, zstd or blosc2."),
+        typer.Option("--compression", help="same as the first file, none or zstd."),
     ] = "same",
 ) -> None:
     """Join the files of shards, or give one file another compression.
@@ -114,7 +114,7 @@ def export(
     """
     from typing import Any
 
-    from mlsp.features.store.merge import export_npz
+    from mlsp.features.store.npz import export_npz
 
     chosen: Any = keys
     count = export_npz(file, output, keys=chosen)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mlsp.backbones import backbone
 from mlsp.base.errors import SettingsError
-from mlsp.features.store.schema import DONE
 from mlsp.features.store.store import FeatureStore
 from mlsp.paper.records import Row
 
@@ -38,7 +35,7 @@ def _has_size(row: Row, store: FeatureStore) -> bool:
     if row.resize != (feature_spec.longest_side, feature_spec.longest_side):
         return False
     side = feature_spec.longest_side
-    photos = (store.photo(int(number)) for number in np.flatnonzero(store.statuses() == DONE))
+    photos = (store.photo(int(number)) for number in store.rows("done"))
     return all(photo.width == photo.height and (photo.width or 0) >= side for photo in photos)
 
 

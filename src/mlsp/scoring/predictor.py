@@ -15,7 +15,7 @@ from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import EngineError, FeatureStoreError, PhotoError, SettingsError
 from mlsp.base.parallel import usable_cores
 from mlsp.base.results import ScoreFailure
-from mlsp.features.store.arrays import FeatureArray
+from mlsp.features.store.npz import FeatureArray
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.model import Model, load_model
 from mlsp.scoring.heads import Heads
@@ -61,8 +61,8 @@ class FeaturePredictor:
 
     Raises:
         ModelError: the model is missing or damaged.
-        FeatureStoreError: the feature file cannot be read, or holds features of another kind.
-        SettingsError: the same of an `.npz`.
+        FeatureStoreError: the file cannot be read, or holds features of another kind.
+        SettingsError: there is no such file.
     """
 
     def __init__(self, model: Path | str, features: Path) -> None:
@@ -145,15 +145,14 @@ def _store_batches(store: FeatureStore, model: Model) -> Iterator[_Batch]:
     grid = model.feature_spec.grid
     layout = store.layout
     rows = _rows_of_batch(layout.views * grid * grid * sum(layout.level_channels))
-    is_done = np.zeros(len(store), dtype=bool)
-    is_done[store.done()] = True
+    is_done = store.done
     # A row that is not done makes a batch of its own, so that results come in order.
     start = 0
     while start < len(store):
         if not is_done[start]:
             message = store.photo(start).message
             why = f"its extraction failed: {message}" if message else "it is not extracted yet"
-            yield _Batch([store.photo_ids[start]], PhotoError(why))
+            yield _Batch([store.ids[start]], PhotoError(why))
             start += 1
             continue
         window = is_done[start : start + rows]
@@ -163,7 +162,7 @@ def _store_batches(store: FeatureStore, model: Model) -> Iterator[_Batch]:
 
 
 def _read(store: FeatureStore, indices: NDArray[np.intp], model: Model) -> Iterator[_Batch]:
-    sources = [store.photo_ids[index] for index in indices]
+    sources = [store.ids[index] for index in indices]
     try:
         yield _Batch(sources, store.read_batch(indices, grid=model.feature_spec.grid))
     except FeatureStoreError as error:
@@ -177,7 +176,7 @@ def _read(store: FeatureStore, indices: NDArray[np.intp], model: Model) -> Itera
 
 def _array_batches(array: FeatureArray) -> Iterator[_Batch]:
     start = 0
-    for features in array.batches(_rows_of_batch(array.numbers_a_row)):
+    for features in array.batches(_rows_of_batch(array.values_per_row)):
         yield _Batch(range(start, start + len(features)), features)
         start += len(features)
 

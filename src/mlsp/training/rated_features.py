@@ -86,7 +86,7 @@ def join(store: FeatureStore, ratings: RatingTable, split: Split) -> RatedFeatur
 
 
 def _found(store: FeatureStore, ratings: RatingTable, used: NDArray[np.intp]) -> NDArray[np.intp]:
-    row_of = {name: row for row, name in enumerate(store.photo_ids)}
+    row_of = {name: row for row, name in enumerate(store.ids)}
     wanted = [ratings.ratings[row].photo_id for row in used]
     rows = np.array([row_of.get(name, -1) for name in wanted], dtype=np.intp)
     missing = np.flatnonzero(rows < 0)
@@ -108,7 +108,7 @@ def _found(store: FeatureStore, ratings: RatingTable, used: NDArray[np.intp]) ->
         row = int(taken[counts_of_rows > 1][0])
         same = [wanted[place] for place in np.flatnonzero(rows == row)]
         raise RatingsError(
-            f"{ratings.name}: {listed(same)} are all {store.photo_ids[row]!r} in feature file {store.path}: name photos by their path"
+            f"{ratings.name}: {listed(same)} are all {store.ids[row]!r} in feature file {store.path}: name photos by their path"
             " relative to the folder that was extracted"
         )
     return rows

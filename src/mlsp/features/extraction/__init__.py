@@ -1,6 +1,8 @@
-"""Many photos -> one feature file: what is asked for, what that takes, the run.
+"""Many photos -> one feature file.
 
-settings  what is asked for
-plan      the network and the layout that this takes
-run       photos -> rows, resumable
+    settings  NetworkSettings: which features of which network
+    plan      settings -> NetworkPlan -> ExtractionNetwork, ready to run
+    run       photos -> rows, resumable: Extraction, or extract_to in one call
+
+Used by `mlsp extract`, `mlsp.bulk.ray_extraction` and `FeatureExtractor.extract_to`.
 """

@@ -1,4 +1,4 @@
-"""A network of an extraction before it is opened: what its features will be, and the file from which any machine can open it."""
+"""The network of an extraction: planned from settings, so that any machine can open it; then opened on this one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import cast
 
 from mlsp.backbones import backbone
 from mlsp.base.errors import SettingsError
+from mlsp.features.engines import Engine
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine
-from mlsp.features.extraction.run import ExtractionNetwork
 from mlsp.features.extraction.settings import GRIDS, NetworkSettings, chosen_levels, layout_of
 from mlsp.features.opening import RunnableBackbone, runnable_backbone
 from mlsp.features.store.schema import StoreLayout
@@ -16,13 +16,37 @@ from mlsp.photos.crops import ViewsName
 
 
 @dataclass(frozen=True, slots=True)
+class ExtractionNetwork:
+    """A network ready to extract, and the form in which its features are stored.
+
+    Attributes:
+        engine: computes the features.
+        layout: of the feature file; its spec and precision are the engine's.
+        smallest_side: minimum width and height of a crop, in pixels.
+
+    Raises:
+        SettingsError: the layout is not of the engine's features.
+    """
+
+    engine: Engine
+    layout: StoreLayout
+    smallest_side: int
+
+    def __post_init__(self) -> None:
+        made = (self.engine.feature_spec, self.engine.precision)
+        stored = (self.layout.feature_spec, self.layout.precision)
+        if made != stored:
+            raise SettingsError(f"the engine makes features of {made}, the layout stores {stored}")
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkPlan:
     """A network that is yet to be opened, here or on another machine; can be pickled.
 
     Attributes:
-        network: what runs it, where, from which file.
-        layout: of the feature file; its kind and precision are those of the network.
-        smallest_side: pixels that the network needs of each side of a view.
+        network: its engine, device and file.
+        layout: of the feature file; its spec and precision are those of the network.
+        smallest_side: minimum width and height of a crop, in pixels.
     """
 
     network: RunnableBackbone
@@ -30,17 +54,17 @@ class NetworkPlan:
     smallest_side: int
 
     def open(self, *, streams: int | None = None) -> ExtractionNetwork:
-        """Open the network on this machine; for arguments and errors see `RunnableBackbone.open`.
+        """Open the network on this machine; for arguments and other errors see `RunnableBackbone.open`.
 
-        On a CUDA device photos of one size that wait anyway go through it together.
+        On a CUDA device photos of one size that wait anyway form a batch.
 
         Raises:
-            SettingsError: the network gives other features, too.
+            SettingsError: the network makes features of another number of channels.
         """
-        engine = self.network.open(streams=streams)
+        engine: Engine = self.network.open(streams=streams)
         if engine.channels != self.layout.channels:
             raise SettingsError(
-                f"{self.network.file.name} makes features of {engine.channels} channels, the feature file holds {self.layout.channels}"
+                f"{self.network.file.name} makes features of {engine.channels} channels, the feature file has {self.layout.channels}"
             )
         if self.network.device == "cuda":
             engine = BatchingEngine(engine, CUDA_BATCH, streams=1)
@@ -50,13 +74,13 @@ class NetworkPlan:
 def plan_network(settings: NetworkSettings) -> NetworkPlan:
     """Find or download a network's weights, and export it once where OpenVINO runs it; nothing is opened.
 
-    `auto` precision is what this machine's processor or CUDA device takes; where the device is `cuda` and this machine has none, it is
-    bfloat16.
+    Precision `auto` becomes the one that suits this machine's processor or CUDA device; bfloat16 where the device is `cuda` and
+    this machine has none.
 
     Raises:
         SettingsError: an argument is unknown, or this machine's processor lacks the precision.
         WeightsError: the weights cannot be had, or are of another network.
-        MissingExtraError: torch, or what compresses, is needed and not installed.
+        MissingExtraError: torch, or the compression, is needed and not installed.
     """
     spec = backbone(settings.backbone)
     network = runnable_backbone(

@@ -1,14 +1,14 @@
-"""Photos -> one feature file: `mlsp extract`. Interrupted at any moment it goes on where it was.
+"""Photos -> one feature file. Interrupted at any moment, it continues where it stopped.
 
 list_photos ── Shard ──────┐
 plan_network ─ NetworkPlan ┴ Extraction ─ FeaturePipeline ─ FeatureStore
 
-`mlsp.bulk.ray_extraction` does the same with a cluster.
+`mlsp.bulk.ray_extraction` does the same on a Ray cluster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,25 +17,25 @@ from typing import Self, TypeVar
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureValueError, PhotoError, SettingsError
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines import Engine
+from mlsp.features.extraction.plan import ExtractionNetwork
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
 from mlsp.photos.crops import min_photo_side
-from mlsp.photos.listing import NamedPhoto
+from mlsp.photos.listing import NamedPhoto, list_photos
 
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A part of a list, for one of several machines.
+    """One of several parts of a list of photos, for one of several machines.
 
     Attributes:
         number: of this part, from 1.
-        count: of all parts.
+        count: number of parts.
 
     Raises:
         SettingsError: the number is not one of 1…count.
@@ -52,10 +52,10 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Read a shard as users write it.
+        """Parse a shard as users write it: its number, a slash, the number of shards.
 
         Raises:
-            SettingsError: it is not written so.
+            SettingsError: it is written otherwise.
 
         Examples:
             >>> Shard.parse("3/8")
@@ -67,7 +67,7 @@ class Shard:
         return cls(int(number), int(count))
 
     def of(self, items: Sequence[_Item]) -> Sequence[_Item]:
-        """Its part of a list: every `count`-th, so that long and short photos spread evenly.
+        """Return this part of a list: every `count`-th item, so that large and small photos spread evenly.
 
         Raises:
             SettingsError: there are fewer items than parts, and this part is empty.
@@ -84,48 +84,24 @@ class Shard:
         return part
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractionNetwork:
-    """A network ready to extract, and the form in which its features are kept.
-
-    Attributes:
-        engine: runs it.
-        layout: of the feature file; its kind and precision are the engine's.
-        smallest_side: pixels that it needs of each side of a view.
-
-    Raises:
-        SettingsError: the layout is not of the engine's features.
-    """
-
-    engine: Engine
-    layout: StoreLayout
-    smallest_side: int
-
-    def __post_init__(self) -> None:
-        made = (self.engine.feature_spec, self.engine.precision)
-        kept = (self.layout.feature_spec, self.layout.precision)
-        if made != kept:
-            raise SettingsError(f"the engine makes features of {made}, the layout keeps {kept}")
-
-
 class ExtractionRun:
-    """A feature file, and what of it is to do; use it in `with`.
+    """A feature file and the photos of it that are still to do; use it in `with`.
 
     Args:
         layout: of the file.
         photos: all photos of the file, done or not; the same in the same order whenever it is continued.
-        output: the feature file; is made, or continued where it was.
+        output: the feature file; made, or continued where it stopped.
         retry_failed: try photos again that failed in an earlier run.
 
     Attributes:
         store: the feature file.
         photos: as given.
-        photos_failed_earlier: photos that failed in an earlier run and are not tried again.
+        photos_failed_earlier: number of photos that failed in an earlier run and are not tried again.
 
     Raises:
-        FeatureStoreError: the output holds other features or photos, or is written by another process.
+        FeatureStoreError: the output has other features or photos, or is being written by another process.
         OutputError: the output cannot be written.
-        SettingsError: there are no photos, or two have one name.
+        SettingsError: there are no photos, or two have one id.
     """
 
     def __init__(
@@ -138,26 +114,26 @@ class ExtractionRun:
     ) -> None:
         self.photos = photos
         self.store = FeatureStore.resume(output, layout, [photo.photo_id for photo in photos])
-        failed = self.store.failed()
-        self._todo: list[int] = self.store.pending().tolist()
+        failed = self.store.rows("failed").tolist()
+        self._todo: list[int] = self.store.rows("pending").tolist()
         if retry_failed:
-            self._todo = sorted([*self._todo, *failed.tolist()])
+            self._todo = sorted(self._todo + failed)
         self.photos_failed_earlier = 0 if retry_failed else len(failed)
 
     @property
     def photos_to_do(self) -> int:
-        """Photos that had no features, or are tried again, when the file was opened."""
+        """Number of photos that had no features, or are tried again, when the file was opened."""
         return len(self._todo)
 
     def check_complete(self) -> None:
-        """Say what is missing, once all results are there; a run in one process misses nothing."""
+        """Raise if photos stayed undone when all results were there; a run in one process leaves none."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self,
-        feature_spec: type[BaseException] | None,
+        kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
@@ -165,21 +141,21 @@ class ExtractionRun:
 
 
 class Extraction(ExtractionRun):
-    """An extraction of photos into a feature file; use it in `with`, and iterate over `results()`.
+    """An extraction in this process; use it in `with`, and iterate over `results()`.
 
     Args:
         network: see `mlsp.features.extraction.plan.NetworkPlan.open`.
-        photos: all photos of the file, done or not; the same in the same order whenever it is continued.
-        output: the feature file; is made, or continued where it was.
-        retry_failed: try photos again that failed in an earlier run.
-        workers: photos decoded at the same time, and computed, if the engine does not join them; by default one more than the cores, so
-            that one decodes while the others compute.
+        photos: see `ExtractionRun`.
+        output: see `ExtractionRun`.
+        retry_failed: see `ExtractionRun`.
+        workers: photos decoded at the same time, and computed, if the engine does not batch them; by default one more than the
+            cores, so that one decodes while the others compute.
         max_pixels: photos with more are refused before they are decoded; by default as `DecodeSettings`.
 
     Raises:
-        FeatureStoreError: the output holds other features or photos, or is written by another process.
-        OutputError: the output cannot be written.
-        SettingsError: there are no photos, two have one name, or a number is below 1.
+        FeatureStoreError: see `ExtractionRun`.
+        OutputError: see `ExtractionRun`.
+        SettingsError: see `ExtractionRun`; or a number is below 1.
     """
 
     def __init__(
@@ -202,14 +178,14 @@ class Extraction(ExtractionRun):
         super().__init__(network.layout, photos, output, retry_failed=retry_failed)
 
     def results(self) -> Iterator[PhotoFeatures | ScoreFailure]:
-        """Extract what is to do; each result is in the store when it comes, on the disk a few seconds later.
+        """Extract the photos to do; each result is in the store when it is yielded, on the disk a few seconds later.
 
         Yields:
-            One result for each photo, in the order of the rows. A photo that cannot be read, is too small, or has features that
+            One result per photo, in the order of the rows. A photo that cannot be read, is too small, or has features that
             the store's dtype cannot hold, is a `ScoreFailure`.
 
         Raises:
-            FeatureStoreError: the disk is full. What was extracted before stays.
+            OutputError: the disk is full. What was extracted before stays.
         """
         extracted = self._pipeline.extract(self.photos[index].path for index in self._todo)
         for index, result in zip(self._todo, extracted, strict=True):
@@ -234,11 +210,53 @@ class Extraction(ExtractionRun):
         return result
 
 
-def by_grid(features: Float32Array, grids: Sequence[Grid]) -> dict[Grid, Float32Array]:
-    """Features of one pass for each grid that is kept.
+def extract_to(
+    network: ExtractionNetwork,
+    photos: Path | str | Iterable[Path | str],
+    output: Path | str,
+    *,
+    retry_failed: bool = False,
+    workers: int | None = None,
+    max_pixels: int | None = None,
+) -> list[ScoreFailure]:
+    """Extract photos into a feature file, to the end; `Extraction` does the same photo by photo.
 
     Args:
-        features: (V, G, G, C), as the network made them.
+        network: see `mlsp.features.extraction.plan.NetworkPlan.open`.
+        photos: a folder or table, see `mlsp.photos.listing.list_photos`; or paths, which are the ids in the file as they are given.
+        output: the feature file; made, or continued where it stopped.
+        retry_failed: see `Extraction`.
+        workers: see `Extraction`.
+        max_pixels: see `Extraction`.
+
+    Returns:
+        The photos that failed in this run, in the order of the rows. The features are in `FeatureStore.open(output)`.
+
+    Raises:
+        FeatureStoreError: see `Extraction`.
+        OutputError: see `Extraction`; or the disk is full. What was extracted before stays.
+        SettingsError: see `Extraction`; or there is no such folder or table.
+    """
+    if isinstance(photos, Path | str):
+        named = list_photos(Path(photos))
+    else:
+        named = [NamedPhoto(path.as_posix(), path) for path in map(Path, photos)]
+    with Extraction(
+        network,
+        named,
+        Path(output),
+        retry_failed=retry_failed,
+        workers=workers,
+        max_pixels=max_pixels,
+    ) as extraction:
+        return [result for result in extraction.results() if isinstance(result, ScoreFailure)]
+
+
+def by_grid(features: Float32Array, grids: Sequence[Grid]) -> dict[Grid, Float32Array]:
+    """Return the features of one pass for each grid that is stored.
+
+    Args:
+        features: (V, G, G, C), from the network.
         grids: G itself, and perhaps 1.
     """
     return {

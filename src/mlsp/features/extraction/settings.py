@@ -4,40 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 from mlsp.backbones import BackboneSpec, Level, backbone
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.codec import STORED_DTYPES, StoredDtype
-from mlsp.features.store.compression import Compression
+from mlsp.features.store.compression import COMPRESSIONS, Compression
 from mlsp.features.store.schema import StoreLayout
 from mlsp.photos import DecodeSettings
 from mlsp.photos.crops import VIEW_COUNTS
 from mlsp.photos.sizes import parse_size
 
-# What is kept; the last is what the network computes.
+# The grids that are stored; the network computes the last.
 GRIDS: dict[str, tuple[Grid, ...]] = {"narrow": (1,), "wide": (5,), "both": (1, 5)}
-COMPRESSIONS: tuple[str, ...] = ("none", *get_args(Compression))
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """Which features of which network, computed and kept how.
+    """Features to extract: of which network, how computed and how stored.
 
     Attributes:
         backbone: name of the network.
-        grid: `narrow`, `wide`, or `both` of one pass.
+        grid: `narrow` (1×1), `wide` (5×5), or `both` from one pass.
         views: see `mlsp.photos.crops.cut_views`.
-        levels: `all`; `last5`, the last five; or names, with commas between them.
+        levels: `all`; `last5` for the last five, or another number; or names, with commas between them.
         weights: file of trained weights; by default the network's preferred published ones.
         longest_side: photos are reduced to this many pixels first; None, as in the paper, for their own size.
-        dtype: how numbers are kept, see `mlsp.features.store.codec.GridCodec`.
-        compression: `none`, `zstd` or `blosc2`.
+        dtype: how numbers are stored, see `mlsp.features.store.codec.GridCodec`.
+        compression: `none` or `zstd`.
         device: see `mlsp.features.engines.engine.open_engine`.
-        precision: likewise.
-        resize: width and height that every photo is brought to first, such as `256x256`; None, as but for the paper's Table 2,
-            for its own.
+        precision: see `mlsp.features.engines.engine.open_engine`.
+        resize: width and height that every photo is resized to first, such as `256x256` for the paper's Table 2; None for their
+            own size.
 
     Raises:
         SettingsError: a name is unknown, or a number out of range.
@@ -60,7 +59,7 @@ class NetworkSettings:
             ("grid", self.grid, GRIDS),
             ("views", self.views, VIEW_COUNTS),
             ("dtype of stored features", self.dtype, STORED_DTYPES),
-            ("compression", self.compression, COMPRESSIONS),
+            ("compression", self.compression, ("none", *COMPRESSIONS)),
         ):
             if name not in known:
                 raise SettingsError(unknown_name(noun, name, known))
@@ -71,19 +70,16 @@ class NetworkSettings:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Width and height of `resize`."""
+        """Width and height of `resize` in pixels."""
         return None if self.resize is None else parse_size(self.resize)
 
 
 def chosen_levels(spec: BackboneSpec, levels: str) -> tuple[Level, ...]:
-    """Levels of a network by a user's words.
+    """Return the levels of a network that a user chose, in the network's order.
 
     Args:
         spec: the network.
         levels: see `NetworkSettings`.
-
-    Returns:
-        In the network's order.
 
     Raises:
         SettingsError: the network has no such level, or not so many.
@@ -94,7 +90,7 @@ def chosen_levels(spec: BackboneSpec, levels: str) -> tuple[Level, ...]:
     if count != levels and count.isdecimal():
         if not 1 <= int(count) <= len(spec.levels):
             raise SettingsError(
-                f"levels {levels!r} of {spec.name}: it has 1 to {len(spec.levels)} levels to choose from"
+                f"levels {levels!r} of {spec.name}: choose last1 to last{len(spec.levels)}"
             )
         return spec.levels[-int(count) :]
     known = [level.name for level in spec.levels]
@@ -106,15 +102,15 @@ def chosen_levels(spec: BackboneSpec, levels: str) -> tuple[Level, ...]:
 
 
 def layout_of(settings: NetworkSettings, feature_spec: FeatureSpec, precision: str) -> StoreLayout:
-    """Layout of the feature file.
+    """Return the layout of the feature file.
 
     Args:
-        settings: what was asked for.
+        settings: of the extraction.
         feature_spec: of the features.
         precision: number format in which the network computes, not `auto`.
 
     Raises:
-        MissingExtraError: what compresses is not installed.
+        MissingExtraError: the compression is not installed.
     """
     levels = chosen_levels(backbone(settings.backbone), settings.levels)
     compression = None if settings.compression == "none" else settings.compression

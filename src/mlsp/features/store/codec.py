@@ -1,4 +1,4 @@
-"""Features to the bytes a store holds, and back: float32, float16, or 8 bits with a scale."""
+"""Encoding of features as stored bytes, and back: float32, float16, or 8 bits with a scale per level."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureValueError, SettingsError, unknown_name
 from mlsp.features.spec import Grid
 
-StoredDtype = Literal["float16", "float32", "uint8_level", "uint8_channel"]
-STORED_DTYPES: tuple[StoredDtype, ...] = ("float16", "float32", "uint8_level", "uint8_channel")
+StoredDtype = Literal["float16", "float32", "uint8_level"]
+STORED_DTYPES: tuple[StoredDtype, ...] = ("float16", "float32", "uint8_level")
 StoredArray: TypeAlias = NDArray[Any]
 
+# uint8_channel is only read: version 0.1 could write it.
 _CODES = {"float16": "<f2", "float32": "<f4", "uint8_level": "u1", "uint8_channel": "u1"}
-_LARGEST_CODE = np.float32(255)
+_MAX_CODE = np.float32(255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Part:
     """One array of a store: `narrow`, `wide`, or the scales of one of them.
 
     Attributes:
-        name: of the data set.
-        shape: of one view, without photo and view.
+        name: of the HDF5 data set.
+        shape: of one view, without the axes of photos and views.
         dtype: of the numbers, little-endian.
     """
 
@@ -38,12 +39,12 @@ class Part:
 
     @property
     def view_bytes(self) -> int:
-        """Bytes of one view."""
+        """Size of one view in bytes."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
 
 def grid_name(grid: int) -> str:
-    """The paper's word for a grid.
+    """Return the paper's word for a grid: narrow or wide.
 
     Examples:
         >>> grid_name(5)
@@ -53,53 +54,49 @@ def grid_name(grid: int) -> str:
 
 
 class GridCodec:
-    """Encodes and decodes the features of one grid.
+    """Encoder and decoder of the features of one grid.
 
-    `float16` is the paper's form. A number beyond ±65504 is refused, not stored as infinity: store such features as `float32`.
-    `uint8_level` keeps for each view and level its least value and the step to the next code, and rounds to the nearest of 256
-    codes: no value moves by more than half a step, 1/510 of the range of its level. `uint8_channel` does so for each channel,
-    over the cells of its grid: nearer to the truth, with two float16 a channel more; for grid 5 only.
+    `float16` is the paper's form. A number beyond ±65504 is refused, never stored as infinity: store such features as `float32`.
+    `uint8_level` keeps the minimum of each view and level and the step between codes, and rounds to the nearest of 256 codes:
+    no value moves by more than half a step, 1/510 of the range of its level.
 
     Args:
-        grid: cells G of each side.
+        grid: cells G per side.
         level_channels: channels of each level, in order.
-        dtype: how the numbers are kept.
+        dtype: how numbers are stored.
 
     Raises:
-        SettingsError: `dtype` is unknown, or `uint8_channel` is asked for a grid of one cell.
+        SettingsError: `dtype` is unknown.
     """
 
     def __init__(self, grid: int, level_channels: Sequence[int], dtype: StoredDtype) -> None:
-        if dtype not in STORED_DTYPES:
+        if dtype not in _CODES:
             raise SettingsError(unknown_name("dtype of stored features", dtype, STORED_DTYPES))
-        if dtype == "uint8_channel" and grid == 1:
-            raise SettingsError(
-                "dtype 'uint8_channel' needs more than one cell a channel, got grid 1: use 'uint8_level'"
-            )
         self.grid = grid
         self.dtype = dtype
         self.channels = sum(level_channels)
-        self._level_channels = np.asarray(level_channels)
-        self._level_starts = np.concatenate(([0], np.cumsum(level_channels)[:-1])).astype(np.intp)
         name = grid_name(grid)
         codes = Part(name, (grid, grid, self.channels), np.dtype(_CODES[dtype]))
-        if dtype == "uint8_level":
-            scales = Part(f"{name}_scales", (len(level_channels), 2), np.dtype("<f4"))
-        else:
-            scales = Part(f"{name}_scales", (self.channels, 2), np.dtype("<f2"))
-        self.parts: tuple[Part, ...] = (codes, scales) if dtype.startswith("uint8") else (codes,)
+        self.parts: tuple[Part, ...] = (codes,)
+        if dtype.startswith("uint8"):
+            by_level = dtype == "uint8_level"
+            # Channels that share a scale.
+            self._groups = np.asarray(level_channels if by_level else [1] * self.channels)
+            self._group_starts = np.cumsum(self._groups) - self._groups
+            scale_dtype = np.dtype("<f4" if by_level else "<f2")
+            self.parts += (Part(f"{name}_scales", (len(self._groups), 2), scale_dtype),)
 
     def encode(self, features: Float32Array) -> dict[str, StoredArray]:
-        """Features to what is stored.
+        """Encode the features of a photo.
 
         Args:
             features: (V, G, G, C), finite.
 
         Returns:
-            For the name of each part its array, (V, …).
+            The array of each part, (V, …), by its name.
 
         Raises:
-            FeatureValueError: a value is not finite, or too large for float16.
+            FeatureValueError: a value is not finite, or too large for the dtype.
         """
         # A sum is finite only if all are, or if finite ones overflow: the exact test then decides.
         if not np.isfinite(features.sum(dtype=np.float64)) and not np.isfinite(features).all():
@@ -120,10 +117,10 @@ class GridCodec:
         return self._quantised(features)
 
     def decode(self, stored: Mapping[str, StoredArray], out: Float32Array) -> None:
-        """What is stored to features.
+        """Decode the features of a photo.
 
         Args:
-            stored: for the name of each part its array, (V, …).
+            stored: the array of each part, (V, …), by its name.
             out: (V, G, G, C), is overwritten.
         """
         codes = stored[self.parts[0].name]
@@ -132,47 +129,43 @@ class GridCodec:
         else:
             np.copyto(out, codes)
         if len(self.parts) > 1:
-            least, step = self._per_channel(stored[self.parts[1].name])
-            out *= step[:, None, None, :]
-            out += least[:, None, None, :]
+            minimum, step = self._scales_per_channel(stored[self.parts[1].name])
+            out *= step
+            out += minimum
 
     def _quantised(self, features: Float32Array) -> dict[str, StoredArray]:
-        codes, scales = self.parts[0], self.parts[1]
-        low, high = features.min(axis=(1, 2)), features.max(axis=(1, 2))
-        if self.dtype == "uint8_level":
-            low = np.minimum.reduceat(low, self._level_starts, axis=1)
-            high = np.maximum.reduceat(high, self._level_starts, axis=1)
+        codes, scales = self.parts
+        low = np.minimum.reduceat(features.min(axis=(1, 2)), self._group_starts, axis=1)
+        high = np.maximum.reduceat(features.max(axis=(1, 2)), self._group_starts, axis=1)
         with np.errstate(over="ignore", invalid="ignore"):
             # Rounded down and up, so that the codes 0 and 255 enclose all values.
-            least = -_at_least(-low.astype(np.float64), scales.dtype)
-            step = _at_least((high - least.astype(np.float64)) / 255, scales.dtype)
-        kept = np.stack((least, step), axis=-1)
+            minimum = -_round_up(-low.astype(np.float64), scales.dtype)
+            step = _round_up((high - minimum.astype(np.float64)) / 255, scales.dtype)
+        kept = np.stack((minimum, step), axis=-1)
         if not np.isfinite(kept).all():
             raise FeatureValueError(
                 f"features reach {np.abs(features).max():.6g}, the scales of {self.dtype!r} hold up to "
                 f"{np.finfo(scales.dtype).max:.6g}: store them with dtype 'float32'"
             )
-        offsets, divisors = self._per_channel(kept)
-        divisors = np.where(divisors > 0, divisors, np.float32(1))[:, None, None, :]
-        rounded = np.rint((features - offsets[:, None, None, :]) / divisors)
-        quantised = np.clip(rounded, 0, _LARGEST_CODE).astype(np.uint8)
+        offsets, divisors = self._scales_per_channel(kept)
+        rounded = np.rint((features - offsets) / np.where(divisors > 0, divisors, np.float32(1)))
+        quantised = np.clip(rounded, 0, _MAX_CODE).astype(np.uint8)
         return {codes.name: quantised, scales.name: kept}
 
-    def _per_channel(self, scales: StoredArray) -> tuple[Float32Array, Float32Array]:
-        wide = scales.astype(np.float32, copy=False)
-        if self.dtype == "uint8_level":
-            wide = np.repeat(wide, self._level_channels, axis=1)
-        return wide[..., 0], wide[..., 1]
+    def _scales_per_channel(self, scales: StoredArray) -> tuple[Float32Array, Float32Array]:
+        """Minimum and step of each channel, (V, 1, 1, C) each."""
+        wide = np.repeat(scales.astype(np.float32, copy=False), self._groups, axis=1)
+        return wide[:, None, None, :, 0], wide[:, None, None, :, 1]
 
 
-def _at_least(values: NDArray[np.float64], dtype: np.dtype[Any]) -> StoredArray:
-    """Round up to a smaller dtype."""
+def _round_up(values: NDArray[np.float64], dtype: np.dtype[Any]) -> StoredArray:
+    """Convert to a smaller dtype, rounding up."""
     rounded = values.astype(dtype)
     return np.where(rounded < values, np.nextafter(rounded, dtype.type(np.inf)), rounded)
 
 
 def widen_halves(halves: StoredArray, out: Float32Array) -> None:
-    """Turn float16 into the same numbers as float32, about seven times as fast as numpy.
+    """Convert float16 to the same numbers as float32, about seven times as fast as numpy.
 
     Args:
         halves: little-endian float16, contiguous, finite.
@@ -188,15 +181,15 @@ def widen_halves(halves: StoredArray, out: Float32Array) -> None:
 def encode_grids(
     codecs: Mapping[Grid, GridCodec], features: Mapping[Grid, Float32Array], photo_id: str
 ) -> dict[str, StoredArray]:
-    """Features of a photo to what is stored of it.
+    """Encode the features of a photo for all grids of a store.
 
     Args:
-        codecs: of the store.
-        features: for each grid (V, G, G, C).
-        photo_id: named where something is wrong.
+        codecs: of the store, by grid.
+        features: (V, G, G, C) by grid.
+        photo_id: for error messages.
 
     Returns:
-        For the name of each part its array, (V, …).
+        The array of each part, (V, …), by its name.
 
     Raises:
         FeatureValueError: see `GridCodec.encode`.
@@ -211,11 +204,11 @@ def encode_grids(
 
 
 def view_checksums(parts: Sequence[Part], stored: Mapping[str, StoredArray]) -> NDArray[np.uint32]:
-    """CRC-32 of each view over all parts, before compression.
+    """Compute the CRC-32 of each view over all parts, before compression.
 
     Args:
         parts: in the order of the store.
-        stored: for the name of each part its array, (V, …).
+        stored: the array of each part, (V, …), by its name.
 
     Returns:
         (V,).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -13,12 +13,13 @@ import numpy as np
 from mlsp.base.errors import FeatureStoreError, MissingExtraError, SettingsError, unknown_name
 from mlsp.features.store.codec import Part, StoredArray
 
-Compression = Literal["zstd", "blosc2"]
+Compression = Literal["zstd"]
+COMPRESSIONS: tuple[Compression, ...] = ("zstd",)
 _numbers = itertools.count()
 
 
-def filter_settings(compression: Compression) -> Mapping[str, Any]:
-    """Arguments of h5py's `create_dataset` for a compression.
+def filter_settings(compression: str) -> Mapping[str, Any]:
+    """Return the arguments of h5py's `create_dataset` for a compression.
 
     Zstandard at level 1 after byte shuffling: measured on wide features, levels 3 and 9 take longer and gain nothing, lz4 saves
     half as much.
@@ -27,23 +28,21 @@ def filter_settings(compression: Compression) -> Mapping[str, Any]:
         MissingExtraError: hdf5plugin, which has the filters, is not installed.
         SettingsError: `compression` is unknown.
     """
-    if compression not in get_args(Compression):
-        raise SettingsError(unknown_name("compression", compression, get_args(Compression)))
+    # blosc2 is only read: version 0.1 could write it.
+    if compression not in (*COMPRESSIONS, "blosc2"):
+        raise SettingsError(unknown_name("compression", compression, COMPRESSIONS))
     try:
         import hdf5plugin
     except ImportError as error:
         raise MissingExtraError("Compressed feature files", "compression") from error
-    if compression == "zstd":
-        return {**hdf5plugin.Zstd(clevel=1), "shuffle": True}
-    settings: Mapping[str, Any] = hdf5plugin.Blosc2(
-        cname="zstd", clevel=1, filters=hdf5plugin.Blosc2.SHUFFLE
-    )
-    return settings
+    if compression == "blosc2":
+        return {**hdf5plugin.Blosc2()}
+    return {**hdf5plugin.Zstd(clevel=1), "shuffle": True}
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What HDF5 keeps of a chunk.
+    """A chunk as HDF5 stores it.
 
     Attributes:
         content: after the filters.
@@ -55,7 +54,7 @@ class Chunk:
 
 
 class ChunkCompressor:
-    """Makes and reads the chunks that an HDF5 file with the same filter holds, without such a file.
+    """Encoder and decoder of the chunks of an HDF5 file with the same filter, without such a file.
 
     Args:
         part: whose views are the chunks.
@@ -74,15 +73,14 @@ class ChunkCompressor:
         )
 
     def compress(self, view: StoredArray) -> Chunk:
-        """One view to its chunk."""
+        """Compress one view."""
         self._dataset[0, 0] = view
         # Filters run when a chunk leaves the cache.
         self._file.flush()
-        mask, content = self._dataset.id.read_direct_chunk(self._origin)
-        return Chunk(bytes(content), mask)
+        return read_chunk(self._dataset, self._origin)
 
     def decompress(self, chunk: Chunk) -> StoredArray:
-        """A chunk to its view.
+        """Return the view of a chunk.
 
         Raises:
             FeatureStoreError: it is damaged.
@@ -97,3 +95,9 @@ class ChunkCompressor:
     def close(self) -> None:
         """Free its memory."""
         self._file.close()
+
+
+def read_chunk(dataset: h5py.Dataset, origin: tuple[int, ...]) -> Chunk:
+    """Read a chunk by the position of its first element, still compressed."""
+    mask, content = dataset.id.read_direct_chunk(origin)
+    return Chunk(bytes(content), mask)

@@ -1,4 +1,4 @@
-"""Writing a whole feature store anew from rows that exist: to finish a compressed one, and to merge several."""
+"""Writing a whole store from rows of others: to finish a compressed one, and to merge several."""
 
 from __future__ import annotations
 
@@ -12,59 +12,53 @@ import numpy as np
 
 from mlsp.base.errors import OutputError
 from mlsp.features.store.codec import StoredArray
-from mlsp.features.store.compression import Compression
+from mlsp.features.store.compression import Chunk
+from mlsp.features.store.making import complete_file, make_file, temporary_path
 from mlsp.features.store.records import sealed
-from mlsp.features.store.rows import CompressedRows, Rows
-from mlsp.features.store.schema import DONE, StoreLayout, complete_file, make_file, temporary_path
+from mlsp.features.store.schema import StoreLayout
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedRow:
-    """A row to be written to another store.
+    """A verified row of a store, to be written to another.
 
     Attributes:
-        record: what is known of the photo.
+        record: of the photo, see `StoreLayout.record_dtype`.
         message: why it failed, as stored; empty if it did not.
-        stored: for each part its verified array, (V, …); empty if the photo is not done.
-        rows: where it lies.
-        index: its row there.
-        compression: of the store it lies in.
+        parts: by the name of each part its array, (V, …), or the V compressed chunks of it; empty if the photo is not done.
     """
 
     record: Any
     message: bytes
-    stored: Mapping[str, StoredArray]
-    rows: Rows
-    index: int
-    compression: Compression | None
+    parts: Mapping[str, StoredArray | Sequence[Chunk]]
 
 
 def write_copy(
-    path: Path, layout: StoreLayout, photo_ids: Sequence[str], rows: Iterable[CopiedRow]
+    path: Path, layout: StoreLayout, ids: Sequence[str], rows: Iterable[CopiedRow]
 ) -> None:
     """Write a store with all its rows; it appears under its name when it is complete, in place of an older one.
 
     Args:
         path: of the store.
-        layout: what it holds; the rows have the same, but for the compression.
-        photo_ids: names of the photos.
-        rows: one for each photo, in order.
+        layout: of the store; that of the rows may differ in compression.
+        ids: of the photos.
+        rows: one for each photo, in order; their chunks are compressed as `layout` has it.
 
     Raises:
         FeatureStoreError: a row is damaged.
         OutputError: the file cannot be written, for example on a full disk.
     """
-    file = make_file(path, layout, photo_ids, chunked=True)
+    file = make_file(path, layout, ids, chunked=True)
     try:
-        records = np.zeros(len(photo_ids), dtype=layout.record_dtype())
+        records = np.zeros(len(ids), dtype=layout.record_dtype())
         for index, row in enumerate(rows):
             record = row.record.copy()
             record["journal_position"] = 0
             records[index] = sealed(record)
             if row.message:
                 file["messages"][index] = np.bytes_(row.message)
-            if record["status"] == DONE:
-                _copy_features(file, layout, index, row)
+            for name, content in row.parts.items():
+                _write_part(file[name], index, content)
         file["records"][...] = records
         complete_file(file, path)
     except BaseException as error:
@@ -75,15 +69,10 @@ def write_copy(
         raise
 
 
-def _copy_features(file: h5py.File, layout: StoreLayout, index: int, row: CopiedRow) -> None:
-    for part in layout.parts():
-        dataset = file[part.name]
-        same = layout.compression is not None and row.compression == layout.compression
-        if same and isinstance(row.rows, CompressedRows):
-            position = int(row.record["journal_position"])
-            for view in range(layout.views):
-                chunk = row.rows.chunk(part, row.index, view, position)
-                origin = (index, view) + (0,) * len(part.shape)
-                dataset.id.write_direct_chunk(origin, chunk.content, chunk.mask)
-        else:
-            dataset[index] = row.stored[part.name]
+def _write_part(dataset: h5py.Dataset, index: int, content: StoredArray | Sequence[Chunk]) -> None:
+    if isinstance(content, np.ndarray):
+        dataset[index] = content
+        return
+    for view, chunk in enumerate(content):
+        origin = (index, view) + (0,) * (dataset.ndim - 2)
+        dataset.id.write_direct_chunk(origin, chunk.content, chunk.mask)

@@ -1,4 +1,4 @@
-"""Files a feature store is made of: reads and writes at fixed positions, on the disk when told so, one writer at a time.
+"""Files of a feature store: reads and writes at fixed positions, synced to the disk on demand, by one writer at a time.
 
 HDF5 has no journal: a process killed while HDF5 writes its own structures can leave a file that nobody can open. Therefore HDF5
 writes a store only once, when it is made; rows go to known positions in the file by the functions here.
@@ -13,9 +13,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from mlsp.base.errors import FeatureStoreError, OutputError
 
@@ -31,8 +31,11 @@ class PositionedFile:
 
     Args:
         path: an existing file, or with `append` one that may be missing.
-        writable: opens it for writing too.
-        append: makes it if it is missing.
+        writable: open it for writing too.
+        append: make it if it is missing.
+
+    Raises:
+        FeatureStoreError: it cannot be opened.
     """
 
     def __init__(self, path: Path, *, writable: bool = False, append: bool = False) -> None:
@@ -44,18 +47,18 @@ class PositionedFile:
             raise FeatureStoreError(
                 f"feature file {path} cannot be opened: {error.strerror}"
             ) from error
-        # Only where the system has no positioned reads: there two threads would move one position.
+        # For systems without positioned reads, where two threads would move one position.
         self._position_lock = threading.Lock()
 
     def size_bytes(self) -> int:
-        """Length of the file, holes included."""
+        """Return the length of the file, holes included."""
         return os.fstat(self._descriptor).st_size
 
     def read(self, offset: int, size_bytes: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
         """Read bytes.
 
         Raises:
-            FeatureStoreError: the file ends before, or cannot be read.
+            FeatureStoreError: the file ends too early, or cannot be read.
         """
         buffer = np.empty(size_bytes, dtype=np.uint8)
         view = buffer.data
@@ -87,18 +90,18 @@ class PositionedFile:
             try:
                 done += self._write_from(view[done:], offset + done)
             except OSError as error:
-                full = error.errno in _FULL_DISK
-                advice = (
-                    "make room and continue: the rows written before are kept"
-                    if full
-                    else "the rows written before are kept"
-                )
+                advice = "make room and continue: " * (error.errno in _FULL_DISK)
                 raise OutputError(
-                    f"feature file {self.path} cannot be written: {error.strerror}; {advice}"
+                    f"feature file {self.path} cannot be written: {error.strerror}; {advice}the rows "
+                    "written before are kept"
                 ) from error
 
     def sync(self) -> None:
-        """Return when all that was written is on the disk itself."""
+        """Return when all that was written is on the disk.
+
+        Raises:
+            OutputError: the disk refuses.
+        """
         try:
             sync_descriptor(self._descriptor)
         except OSError as error:
@@ -130,16 +133,16 @@ class PositionedFile:
 
 
 def sync_descriptor(descriptor: int) -> None:
-    """Write what the system holds of a file to the disk itself."""
+    """Write what the system caches of a file to the disk."""
     if sys.platform == "darwin":
-        # There fsync stops at the drive's own cache, which a power loss empties.
+        # macOS's fsync stops at the drive's own cache, which a power loss empties.
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
     else:
         os.fsync(descriptor)
 
 
 def move_into_place(made: Path, target: Path) -> None:
-    """Give a file that is complete its name: after a crash at any moment the name shows the old file or the new one, whole."""
+    """Rename a complete file to its final name: after a crash at any moment that is the old file or the new one, whole."""
     descriptor = os.open(made, os.O_RDWR | _BINARY)
     try:
         sync_descriptor(descriptor)
@@ -150,9 +153,9 @@ def move_into_place(made: Path, target: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Return when the names of the files in a folder are on the disk itself."""
+    """Return when the names of the files in a folder are on the disk."""
     if sys.platform == "win32":
-        return  # Folders cannot be opened there; the file system keeps its names by itself.
+        return  # Windows cannot open folders; its file system keeps names by itself.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -160,8 +163,9 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-class WriterLock:
-    """Keeps a second writer away from a store; the system lets go of it when the writer dies.
+@contextmanager
+def writer_lock(path: Path) -> Iterator[None]:
+    """Keep a second writer away from a store; the system releases the lock when the writer dies.
 
     It is held on a file beside the store, so that other HDF5 programs can look into a store that grows.
 
@@ -170,53 +174,24 @@ class WriterLock:
 
     Raises:
         FeatureStoreError: another writer has the store.
+        OutputError: its folder cannot be written.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".lock")
-        self._file: Any = None
-        if sys.platform == "win32":
-            return  # No advisory locks there: two writers are not told apart.
-        while self._file is None:
-            file = self._open(path)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.close()
-                raise FeatureStoreError(
-                    f"feature file {path} is being written by another process; wait for it or stop it"
-                ) from error
-            # Whoever let go of the lock also removed the file: a lock on a removed file keeps nobody away.
-            try:
-                current = self._path.stat().st_ino == os.fstat(file.fileno()).st_ino
-            except FileNotFoundError:
-                current = False
-            if current:
-                self._file = file
-            else:
-                file.close()
-
-    def _open(self, path: Path) -> Any:
-        try:
-            return self._path.open("wb")
-        except OSError as error:
-            raise OutputError(
-                f"feature file {path} cannot be written: {error.strerror} ({self._path})"
-            ) from error
-
-    def release(self) -> None:
-        """Let the next writer in; a second call does nothing."""
-        if self._file is not None:
-            self._path.unlink(missing_ok=True)
-            self._file.close()
-            self._file = None
-
-
-@contextmanager
-def writer_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a store for a while; see `WriterLock`."""
-    lock = WriterLock(path)
+    file = path.with_name(path.name + ".lock")
+    lock = FileLock(file, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise FeatureStoreError(
+            f"feature file {path} is being written by another process; wait for it or stop it"
+        ) from error
+    except OSError as error:
+        raise OutputError(
+            f"feature file {path} cannot be written: {error.strerror} ({file})"
+        ) from error
     try:
         yield
     finally:
+        # Before the release: afterwards the file may be the next writer's.
+        if sys.platform != "win32":
+            file.unlink(missing_ok=True)
         lock.release()

@@ -1,32 +1,29 @@
-"""Feature stores to one, and to other tools: `mlsp features check`, `info`, `merge`, `export`."""
+"""Joining feature stores, and changing the compression of one: `mlsp features merge`."""
 
 from __future__ import annotations
 
 import dataclasses
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from mlsp.base.errors import FeatureStoreError, OutputError, SettingsError, unknown_name
-from mlsp.features.store.codec import grid_name
-from mlsp.features.store.compression import Compression
+from mlsp.base.errors import FeatureStoreError, SettingsError, unknown_name
+from mlsp.features.store.compression import COMPRESSIONS, Compression
 from mlsp.features.store.copy import CopiedRow, write_copy
-from mlsp.features.store.files import move_into_place, writer_lock
-from mlsp.features.store.schema import DONE, FAILED, refuse_existing, temporary_path
+from mlsp.features.store.files import writer_lock
+from mlsp.features.store.making import refuse_existing
+from mlsp.features.store.schema import DONE, FAILED
 from mlsp.features.store.store import FeatureStore
 
-# Of the most useful status first.
+# The smaller the better; pending is worst.
 _PREFERENCE = {DONE: 0, FAILED: 1}
-_KEYS = ("file_name", "photo_id")
+_CHOICES = ("same", "none", *COMPRESSIONS)
 
 
 def merge(
-    paths: Sequence[Path],
-    output: Path,
+    paths: Sequence[Path | str],
+    output: Path | str,
     *,
     compression: Compression | Literal["same", "none"] = "same",
 ) -> None:
@@ -36,18 +33,21 @@ def merge(
     earlier store over a later one. Every row is verified on the way.
 
     Args:
-        paths: stores of the same kind of features, grids and dtype.
-        output: must not exist; has the photos in the order in which they first come.
+        paths: stores of the same features, grids and dtype.
+        output: must not exist; gets the photos in the order in which they first appear.
         compression: of the output; `same` as the first store.
 
     Raises:
-        FeatureStoreError: the stores differ, a row is damaged, two stores have different photos under one name, or the output
+        FeatureStoreError: the stores differ, a row is damaged, two stores have different photos under one id, or the output
             exists.
         OutputError: the output cannot be written.
-        SettingsError: there are no stores.
+        SettingsError: there are no stores, or the compression is unknown.
     """
     if not paths:
         raise SettingsError("merging needs at least one feature file, got none")
+    if compression not in _CHOICES:
+        raise SettingsError(unknown_name("compression", compression, _CHOICES))
+    output = Path(output)
     with ExitStack() as stack:
         stack.enter_context(writer_lock(output))
         refuse_existing(output)
@@ -64,26 +64,27 @@ def merge(
         if compression != "same":
             chosen = None if compression == "none" else compression
             layout = dataclasses.replace(layout, compression=chosen)
-        places = _places(stores)
-        write_copy(output, layout, list(places), _chosen_rows(stores, places))
+        sources = _sources(stores)
+        rows = _rows(stores, sources, layout.compression)
+        write_copy(output, layout, list(sources), rows)
 
 
-def _places(stores: Sequence[FeatureStore]) -> dict[str, tuple[int, int]]:
-    """For each photo the number of the store that wins, and its row there."""
-    places: dict[str, tuple[int, int]] = {}
+def _sources(stores: Sequence[FeatureStore]) -> dict[str, tuple[int, int]]:
+    """Return the number of the store that wins, and the row there, by the id of the photo."""
+    sources: dict[str, tuple[int, int]] = {}
     for number, store in enumerate(stores):
         statuses = store.statuses()
-        for index, name in enumerate(store.photo_ids):
-            if name not in places:
-                places[name] = (number, index)
+        for index, name in enumerate(store.ids):
+            if name not in sources:
+                sources[name] = (number, index)
                 continue
-            earlier, row = places[name]
+            earlier, row = sources[name]
             before, now = stores[earlier].statuses()[row], statuses[index]
             if before == now == DONE:
                 _check_same_photo(stores[earlier], row, store, index)
             elif _PREFERENCE.get(int(now), 2) < _PREFERENCE.get(int(before), 2):
-                places[name] = (number, index)
-    return places
+                sources[name] = (number, index)
+    return sources
 
 
 def _check_same_photo(first: FeatureStore, row: int, second: FeatureStore, index: int) -> None:
@@ -95,62 +96,10 @@ def _check_same_photo(first: FeatureStore, row: int, second: FeatureStore, index
         )
 
 
-def _chosen_rows(
-    stores: Sequence[FeatureStore], places: dict[str, tuple[int, int]]
+def _rows(
+    stores: Sequence[FeatureStore],
+    sources: dict[str, tuple[int, int]],
+    compression: Compression | None,
 ) -> Iterator[CopiedRow]:
-    for number, index in places.values():
-        yield from stores[number].copied_rows([index])
-
-
-def export_npz(
-    path: Path, output: Path, *, keys: Literal["file_name", "photo_id"] = "file_name"
-) -> int:
-    """Write the features of all photos that are done for other tools, as numpy's `load` reads them.
-
-    For each photo and grid one float32 array: `<file name>/narrow` (V, C) and `<file name>/wide` (V, 5, 5, C).
-
-    Args:
-        path: of the store.
-        output: is overwritten when the new one is complete.
-        keys: name photos by the last part of their name, or by the whole.
-
-    Returns:
-        How many photos were written.
-
-    Raises:
-        FeatureStoreError: a row is damaged, or two photos have one file name.
-        OutputError: the output cannot be written.
-        SettingsError: `keys` is unknown.
-    """
-    if keys not in _KEYS:
-        raise SettingsError(unknown_name("keys", keys, _KEYS))
-    with FeatureStore.open(path) as store:
-        names: dict[str, int] = {}
-        for index in store.done().tolist():
-            photo_id = store.photo_ids[index]
-            name = PurePath(photo_id).name if keys == "file_name" else photo_id
-            if name in names:
-                raise FeatureStoreError(
-                    f"photos {store.photo_ids[names[name]]!r} and {photo_id!r} of {path} have one file name: "
-                    "export them with keys by photo_id"
-                )
-            names[name] = index
-        made = temporary_path(output)
-        try:
-            with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-                for name, index in names.items():
-                    for grid in store.layout.grids:
-                        features = store.read(index, grid=grid)
-                        array = features[:, 0, 0] if grid == 1 else features
-                        # A fixed date, so that the same features give the same file.
-                        member = zipfile.ZipInfo(f"{name}/{grid_name(grid)}.npy")
-                        with archive.open(member, "w", force_zip64=True) as file:
-                            np.lib.format.write_array(
-                                file, np.ascontiguousarray(array), allow_pickle=False
-                            )
-            move_into_place(made, output)
-        except OSError as error:
-            raise OutputError(f"{output} cannot be written: {error}") from error
-        finally:
-            made.unlink(missing_ok=True)
-    return len(names)
+    for number, index in sources.values():
+        yield from stores[number].copied_rows([index], compression)

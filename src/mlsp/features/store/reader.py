@@ -1,84 +1,36 @@
-"""Reading a feature store: by row or name, one view or all, in any order, each row verified."""
+"""Reading a feature store: by row or id, one view or all, in any order, each row verified."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureStoreError, SettingsError
-from mlsp.features.spec import FeatureSpec, Grid
+from mlsp.features.spec import Grid
 from mlsp.features.store.codec import Part, StoredArray, view_checksums
+from mlsp.features.store.compression import Chunk, Compression
 from mlsp.features.store.copy import CopiedRow
 from mlsp.features.store.files import PositionedFile
-from mlsp.features.store.records import PhotoRecords
+from mlsp.features.store.records import PhotoRecords, Status, StoredPhoto, StoreInfo
 from mlsp.features.store.rows import CompressedRows, FixedRows, Rows, journal_path
 from mlsp.features.store.schema import (
     DONE,
     FAILED,
-    PENDING,
-    StoreLayout,
     read_file,
     read_ids,
-    spec_differences,
 )
 
-Status = Literal["pending", "done", "failed"]
-_STATUS: dict[int, Status] = {PENDING: "pending", DONE: "done", FAILED: "failed"}
+if TYPE_CHECKING:
+    from mlsp.features.store.dataset import StoreDataset
 
-
-@dataclass(frozen=True, slots=True)
-class StoredPhoto:
-    """What a store knows of a photo.
-
-    Attributes:
-        photo_id: its name.
-        status: whether its features are there.
-        width: in pixels; None if it is not done.
-        height: likewise.
-        content_sha256: of its file; None if it is not done.
-        message: why it failed; None if it did not.
-    """
-
-    photo_id: str
-    status: Status
-    width: int | None
-    height: int | None
-    content_sha256: str | None
-    message: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoreInfo:
-    """A store in numbers.
-
-    Attributes:
-        layout: what is held of each photo.
-        photos: all of them.
-        done: those whose features are there.
-        failed: those that have a message instead.
-        size_bytes: of the file, and of its journal if it has one; holes included.
-        disk_bytes: what they take on the disk.
-    """
-
-    layout: StoreLayout
-    photos: int
-    done: int
-    failed: int
-    size_bytes: int
-    disk_bytes: int
-
-    @property
-    def pending(self) -> int:
-        """Photos still to be done."""
-        return self.photos - self.done - self.failed
+Index = int | str | slice | Sequence[int] | Sequence[str] | NDArray[Any]
 
 
 class FeatureReader:
@@ -86,7 +38,7 @@ class FeatureReader:
 
     Attributes:
         path: of the file.
-        layout: what is held of each photo.
+        layout: of the store.
     """
 
     def __init__(self, path: Path, *, writable: bool, verify: bool) -> None:
@@ -99,26 +51,34 @@ class FeatureReader:
         self._parts = opened.layout.parts()
         self._file = PositionedFile(path, writable=writable)
         self._records = PhotoRecords(self._file, opened)
+        compression = opened.layout.compression
         self._rows: Rows = (
             FixedRows(self._file, opened)
-            if opened.layout.compression is None
-            else CompressedRows(path, opened, writable=writable)
+            if compression is None
+            else CompressedRows(path, opened, compression, writable=writable)
         )
 
     def __len__(self) -> int:
         return self._photos
 
+    def __repr__(self) -> str:
+        spec = self.layout.feature_spec
+        return (
+            f"{type(self).__name__}({str(self.path)!r}: {len(self)} photos,"
+            f" {spec.backbone}, {self.layout.views} views, grids {self.layout.grids}, {self.layout.channels} channels)"
+        )
+
     @cached_property
-    def photo_ids(self) -> tuple[str, ...]:
+    def ids(self) -> tuple[str, ...]:
         """Names of the photos, in the order of the rows."""
         return read_ids(self.path)
 
     @cached_property
     def _index_of(self) -> dict[str, int]:
-        return {name: index for index, name in enumerate(self.photo_ids)}
+        return {name: index for index, name in enumerate(self.ids)}
 
     def index_of(self, photo_id: str) -> int:
-        """Row of a photo.
+        """Return the row of a photo.
 
         Raises:
             FeatureStoreError: the store has no such photo.
@@ -131,34 +91,81 @@ class FeatureReader:
             ) from None
 
     def photo(self, index: int) -> StoredPhoto:
-        """What is known of the photo of a row."""
-        record = self._records[self._checked(index)]
-        status = _STATUS[int(record["status"])]
-        done = status == "done"
-        return StoredPhoto(
-            photo_id=self.photo_ids[index],
-            status=status,
-            width=int(record["width"]) if done else None,
-            height=int(record["height"]) if done else None,
-            content_sha256=record["content_sha256"].tobytes().hex() if done else None,
-            message=self._records.message(index) if status == "failed" else None,
-        )
+        """Return the record of the photo of a row."""
+        return self._records.photo(self._checked(index), self.ids[index])
 
-    def pending(self) -> NDArray[np.intp]:
-        """Rows still to be written, rising; failed ones are not among them."""
-        return self._records.rows(PENDING)
-
-    def done(self) -> NDArray[np.intp]:
-        """Rows that can be read, rising."""
-        return self._records.rows(DONE)
-
-    def failed(self) -> NDArray[np.intp]:
-        """Rows whose photos failed, rising; write them to try again."""
-        return self._records.rows(FAILED)
+    @property
+    def done(self) -> NDArray[np.bool_]:
+        """(photos,) mask of the rows that can be read."""
+        mask: NDArray[np.bool_] = self.statuses() == DONE
+        return mask
 
     def statuses(self) -> NDArray[np.uint8]:
-        """(photos,) of `feature_schema.PENDING`, `DONE` or `FAILED`: the mask of what is done."""
+        """Return `PENDING`, `DONE` or `FAILED` of `mlsp.features.store.schema` for each photo, (photos,)."""
         return self._records.statuses()
+
+    def rows(self, status: Status) -> NDArray[np.intp]:
+        """Return the rows of a status, ascending: `done` can be read, `pending` is still to be written, `failed` has a message."""
+        return self._records.rows(status)
+
+    def __getitem__(self, key: Index) -> Float32Array:
+        """Read the features of one photo, or of several, by row or id.
+
+        Where the store has several grids, these are the features of `layout.feature_spec.grid`; `read` takes any.
+
+        Args:
+            key: a row, negative ones from the end, or an id; or a slice, a sequence of rows or ids, or a mask of the rows.
+
+        Returns:
+            (V, G, G, C) of one photo; (N, V, G, G, C) of several.
+
+        Raises:
+            IndexError: there is no such row.
+            FeatureStoreError: there is no photo of this id, or a row is not done or is damaged.
+        """
+        rows = self._rows_of(key)
+        features = self.read_batch(rows.reshape(-1), grid=self.layout.feature_spec.grid)
+        return features if rows.ndim else features[0]
+
+    def _rows_of(self, key: Index) -> NDArray[np.intp]:
+        selection = key if isinstance(key, slice) else np.asarray(key)
+        if isinstance(selection, np.ndarray) and selection.dtype.kind == "U":
+            selection = np.vectorize(self.index_of, otypes=[np.intp])(selection)
+        elif isinstance(selection, np.ndarray) and selection.size == 0:
+            selection = selection.astype(np.intp)
+        try:
+            return np.asarray(np.arange(len(self))[selection])
+        except IndexError as error:
+            raise IndexError(f"feature file {self.path} has {len(self)} photos: {error}") from None
+
+    def torch_dataset(
+        self,
+        rows: Sequence[int] | NDArray[np.intp] | None = None,
+        *,
+        targets: Sequence[float] | NDArray[Any] | None = None,
+        grid: Grid | None = None,
+    ) -> StoreDataset:
+        """Make a data set for torch's `DataLoader`, with any number of workers.
+
+        Each process opens the file itself, so this store may be closed meanwhile.
+
+        Args:
+            rows: N rows; by default all that are done.
+            targets: N values, one per row.
+            grid: by default `layout.feature_spec.grid`.
+
+        Returns:
+            N items: (V, G, G, C) float32 features, or a tuple of them and a float32 target if there are targets. `DataLoader`
+            makes tensors of them.
+
+        Raises:
+            SettingsError: the grid is not in the store, or targets are not as many as rows.
+        """
+        from mlsp.features.store.dataset import StoreDataset
+
+        chosen = self._grid(self.layout.feature_spec.grid if grid is None else grid)
+        picked = self.rows("done") if rows is None else np.asarray(rows, dtype=np.intp)
+        return StoreDataset(self.path, picked, targets, chosen, verify=self._verify)
 
     def read(
         self, index: int, *, view: int | None = None, grid: Grid | None = None
@@ -166,12 +173,12 @@ class FeatureReader:
         """Read the features of a photo.
 
         Args:
-            index: row.
-            view: only this one.
-            grid: may be left out if the store has one only.
+            index: its row.
+            view: read only this one.
+            grid: may be left out if the store has only one.
 
         Returns:
-            (V, G, G, C), of all views; V is 1 if `view` is given.
+            (V, G, G, C) of all views; V is 1 if `view` is given.
 
         Raises:
             FeatureStoreError: the row is not done or damaged.
@@ -188,12 +195,12 @@ class FeatureReader:
         views: Sequence[int] | NDArray[np.intp] | None = None,
         grid: Grid | None = None,
     ) -> Float32Array:
-        """Read the features of photos, in any order; each is read in one piece, in the order of the file.
+        """Read the features of photos, in any order.
 
         Args:
             indices: N rows; one may come more than once.
-            views: one for each row; all of each row if left out.
-            grid: may be left out if the store has one only.
+            views: one per row; all views if left out.
+            grid: may be left out if the store has only one.
 
         Returns:
             (N, V, G, G, C), in the order of `indices`; V is 1 if `views` is given.
@@ -205,40 +212,41 @@ class FeatureReader:
         codec = self._codecs[self._grid(grid)]
         if views is not None and len(views) != len(indices):
             raise SettingsError(
-                f"views must be one a row, got {len(views)} for {len(indices)} rows"
+                f"views must be one per row, got {len(views)} for {len(indices)} rows"
             )
         count = self.layout.views if views is None else 1
         shape = (len(indices), count, codec.grid, codec.grid, codec.channels)
         batch = np.empty(shape, dtype=np.float32)
-        for place in np.argsort(indices, kind="stable"):
-            index = self._checked(int(indices[place]))
+        # In the order of the file, each row in one read.
+        for position in np.argsort(indices, kind="stable"):
+            index = self._checked(int(indices[position]))
             chosen = slice(None)
             if views is not None:
-                view = int(views[place])
+                view = int(views[position])
                 if not 0 <= view < self.layout.views:
                     raise SettingsError(
-                        f"view {view} is out of range: the store has {self.layout.views} a photo"
+                        f"view {view} is out of range: the store has {self.layout.views} per photo"
                     )
                 chosen = slice(view, view + 1)
-            codec.decode(self._stored(index, chosen, codec.parts), batch[place])
+            codec.decode(self._stored(index, chosen, codec.parts), batch[position])
         return batch
 
     def check(self) -> list[str]:
         """Read every row and compare its checksums.
 
         Returns:
-            One phrase for each damaged row; empty if the file is sound. Rows not done yet are no damage.
+            One sentence per damaged row; empty if the file is sound. Rows not done yet are no damage.
         """
         problems = [
-            f"photo {self.photo_ids[index]!r}: its record is damaged, it counts as not done"
+            f"photo {self.ids[index]!r}: its record is damaged, it counts as not done"
             for index in self._records.torn()
         ]
         return problems + list(self.damaged().values())
 
     def damaged(self) -> dict[int, str]:
-        """Rows whose checksum differs, rising, and a phrase for each."""
+        """Return the rows whose checksum differs, ascending, each with a sentence that names its photo."""
         found = {}
-        for index in self.done().tolist():
+        for index in self.rows("done").tolist():
             try:
                 self._verified(index, slice(None))
             except FeatureStoreError as error:
@@ -246,21 +254,26 @@ class FeatureReader:
         return found
 
     def info(self) -> StoreInfo:
-        """The store in numbers."""
-        files = [self.path.stat()]
-        if journal_path(self.path).exists():
-            files.append(journal_path(self.path).stat())
+        """Summarise the store."""
+        paths = (self.path, journal_path(self.path))
+        files = [path.stat() for path in paths if path.exists()]
         return StoreInfo(
             layout=self.layout,
             photos=self._photos,
-            done=len(self.done()),
-            failed=len(self.failed()),
+            done=len(self.rows("done")),
+            failed=len(self.rows("failed")),
             size_bytes=sum(file.st_size for file in files),
             disk_bytes=sum(_disk_bytes(file) for file in files),
         )
 
-    def copied_rows(self, indices: Iterable[int]) -> Iterator[CopiedRow]:
-        """Rows for `write_copy`, verified.
+    def copied_rows(
+        self, indices: Iterable[int], compression: Compression | None
+    ) -> Iterator[CopiedRow]:
+        """Read rows for `write_copy`, verified.
+
+        Args:
+            indices: of the rows.
+            compression: of the copy; rows compressed like that are not compressed again.
 
         Raises:
             FeatureStoreError: one is damaged.
@@ -268,14 +281,19 @@ class FeatureReader:
         for index in indices:
             record = self._records[index]
             failed, done = record["status"] == FAILED, record["status"] == DONE
-            yield CopiedRow(
-                record=record,
-                message=self._records.message(index).encode() if failed else b"",
-                stored=self._verified(index, slice(None)) if done else {},
-                rows=self._rows,
-                index=index,
-                compression=self.layout.compression,
-            )
+            parts: Mapping[str, StoredArray | Sequence[Chunk]] = {}
+            if done:
+                parts = self._verified(index, slice(None))
+                if compression == self.layout.compression and isinstance(
+                    self._rows, CompressedRows
+                ):
+                    position = int(record["journal_position"])
+                    parts = {
+                        part.name: self._rows.chunks(part, index, slice(None), position)
+                        for part in self._parts
+                    }
+            message = self._records.message(index).encode() if failed else b""
+            yield CopiedRow(record, message, parts)
 
     def _stored(self, index: int, views: slice, parts: Sequence[Part]) -> Mapping[str, StoredArray]:
         record = self._records[index]
@@ -283,7 +301,7 @@ class FeatureReader:
             failed = record["status"] == FAILED
             why = f"it failed: {self._records.message(index)}" if failed else "it is not done yet"
             raise FeatureStoreError(
-                f"feature file {self.path} has no features of photo {self.photo_ids[index]!r}: {why}"
+                f"feature file {self.path} has no features of photo {self.ids[index]!r}: {why}"
             )
         if self._verify:
             return self._verified(index, views)
@@ -295,7 +313,7 @@ class FeatureReader:
         expected = self._records[index]["view_crc32"][views]
         if not np.array_equal(view_checksums(self._parts, stored), expected):
             raise FeatureStoreError(
-                f"photo {self.photo_ids[index]!r}: its checksum differs, feature file {self.path} is damaged "
+                f"photo {self.ids[index]!r}: its checksum differs, feature file {self.path} is damaged "
                 "there; reset this row and extract it again"
             )
         return stored
@@ -305,7 +323,7 @@ class FeatureReader:
         try:
             return {part.name: self._rows.read(part, index, views, position) for part in parts}
         except FeatureStoreError as error:
-            raise FeatureStoreError(f"photo {self.photo_ids[index]!r}: {error}") from error
+            raise FeatureStoreError(f"photo {self.ids[index]!r}: {error}") from error
 
     def _grid(self, grid: Grid | None) -> Grid:
         if grid is None and len(self._codecs) == 1:
@@ -321,23 +339,8 @@ class FeatureReader:
             raise SettingsError(f"row {index} is out of range: the store has {self._photos} photos")
         return index
 
-    def _expect(self, feature_spec: FeatureSpec) -> None:
-        differing = spec_differences(self.layout.feature_spec, feature_spec)
-        if feature_spec.grid not in self.layout.grids:
-            differing.append(
-                f"grids are {self.layout.grids}, expected {feature_spec.grid} among them"
-            )
-        self._refuse(differing)
-
-    def _refuse(self, differing: Sequence[str]) -> None:
-        if differing:
-            raise FeatureStoreError(
-                f"feature file {self.path} holds something else: {'; '.join(differing)}. "
-                "Choose another file, or extract again"
-            )
-
 
 def _disk_bytes(file: os.stat_result) -> int:
-    # st_blocks counts 512 bytes whatever the file system's block is; Windows has none.
+    # st_blocks counts 512 bytes whatever the file system's block size; Windows has none.
     blocks: Any = getattr(file, "st_blocks", None)
     return file.st_size if blocks is None else int(blocks) * 512

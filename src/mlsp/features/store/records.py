@@ -1,11 +1,12 @@
-"""The table of photos in a feature store: which are done, what is known of them, and the order in which the disk learns it."""
+"""Records of the photos in a feature store: status, size, checksums; and the order in which they reach the disk."""
 
 from __future__ import annotations
 
 import time
 import zlib
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +14,80 @@ from numpy.typing import NDArray
 from mlsp.features.store.codec import StoredArray
 from mlsp.features.store.files import PositionedFile
 from mlsp.features.store.rows import Rows
-from mlsp.features.store.schema import DONE, FAILED, MESSAGE_BYTES, PENDING, OpenedFile
+from mlsp.features.store.schema import (
+    DONE,
+    FAILED,
+    MESSAGE_BYTES,
+    PENDING,
+    OpenedFile,
+    StoreLayout,
+)
 
 # Rows are put on the disk in groups: a power loss or kill costs at most this many, or what came in this time.
 GROUP_ROWS = 64
 GROUP_SECONDS = 5.0
 
 
+Status = Literal["pending", "done", "failed"]
+_STATUS: dict[int, Status] = {PENDING: "pending", DONE: "done", FAILED: "failed"}
+_CODES = {status: code for code, status in _STATUS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPhoto:
+    """Record of a photo in a store.
+
+    Attributes:
+        photo_id: its name.
+        status: whether its features are there.
+        width: in pixels; None if it is not done.
+        height: in pixels; None if it is not done.
+        content_sha256: of its file; None if it is not done.
+        message: why it failed; None if it did not.
+    """
+
+    photo_id: str
+    status: Status
+    width: int | None
+    height: int | None
+    content_sha256: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInfo:
+    """Summary of a store.
+
+    Attributes:
+        layout: of the store.
+        photos: number of all of them.
+        done: photos whose features are there.
+        failed: photos that have a message instead.
+        size_bytes: of the file, and of its journal if it has one; holes included.
+        disk_bytes: space that they take on the disk.
+    """
+
+    layout: StoreLayout
+    photos: int
+    done: int
+    failed: int
+    size_bytes: int
+    disk_bytes: int
+
+    @property
+    def pending(self) -> int:
+        """Number of photos still to be done."""
+        return self.photos - self.done - self.failed
+
+
 class PhotoRecords:
-    """Records and messages of the photos of a store.
+    """Table of the records and messages of a store.
 
     A record carries a checksum of itself. One that a power loss tore counts as pending, so its photo is done again.
 
     Args:
         file: of the store.
-        opened: what it says of itself.
+        opened: its header.
     """
 
     def __init__(self, file: PositionedFile, opened: OpenedFile) -> None:
@@ -54,25 +114,39 @@ class PhotoRecords:
         return table
 
     def torn(self) -> list[int]:
-        """Rows whose record was damaged when it was read; they count as pending until they are written."""
+        """Return rows whose record was damaged when it was read; they count as pending until they are written."""
         table = self._table  # Reading it finds them.
         return [index for index in self._torn if table[index]["status"] == PENDING]
 
     def __getitem__(self, index: int) -> Any:
-        """The record of a row."""
+        """Return the record of a row."""
         return self._table[index]
 
-    def rows(self, status: int) -> NDArray[np.intp]:
-        """Rows of a status, rising."""
-        return np.flatnonzero(self._table["status"] == status)
+    def rows(self, status: Status) -> NDArray[np.intp]:
+        """Return the rows of a status, ascending."""
+        return np.flatnonzero(self.statuses() == _CODES[status])
+
+    def photo(self, index: int, photo_id: str) -> StoredPhoto:
+        """Return the record of the photo of a row."""
+        record = self[index]
+        status = _STATUS[int(record["status"])]
+        done = status == "done"
+        return StoredPhoto(
+            photo_id=photo_id,
+            status=status,
+            width=int(record["width"]) if done else None,
+            height=int(record["height"]) if done else None,
+            content_sha256=record["content_sha256"].tobytes().hex() if done else None,
+            message=self.message(index) if status == "failed" else None,
+        )
 
     def statuses(self) -> NDArray[np.uint8]:
-        """(photos,) their statuses."""
+        """Return the status of each photo, (photos,)."""
         statuses: NDArray[np.uint8] = self._table["status"]
         return statuses
 
     def message(self, index: int) -> str:
-        """Why the photo of a row failed."""
+        """Return why the photo of a row failed."""
         offset = self._messages_offset + index * MESSAGE_BYTES
         content = self._file.read(offset, MESSAGE_BYTES).tobytes().rstrip(b"\0")
         if zlib.crc32(content) != self[index]["message_crc32"]:
@@ -89,7 +163,7 @@ class PhotoRecords:
         content_sha256: bytes,
         view_crc32: NDArray[np.uint32],
     ) -> None:
-        """Note that the features of a photo were written; `commit` makes it last."""
+        """Note that the features of a photo were written; `commit` puts it on the disk."""
         record = np.zeros((), dtype=self._dtype)
         record["status"] = DONE
         record["journal_position"] = journal_position
@@ -101,7 +175,7 @@ class PhotoRecords:
         self._note(index, record)
 
     def note_failed(self, index: int, message: str) -> None:
-        """Note why a photo failed; `commit` makes it last."""
+        """Note why a photo failed; `commit` puts it on the disk."""
         content = message.encode("utf-8", "replace").strip(b"\0")
         if len(content) > MESSAGE_BYTES:
             content = content[: MESSAGE_BYTES - 3].decode("utf-8", "ignore").encode() + "…".encode()
@@ -112,20 +186,19 @@ class PhotoRecords:
         self._note(index, record)
 
     def note_pending(self, index: int) -> None:
-        """Note that a row is to be written again; `commit` makes it last."""
+        """Note that a row is to be written again; `commit` puts it on the disk."""
         self._note(index, np.zeros((), dtype=self._dtype))
 
     def commit_due(self) -> bool:
-        """Whether enough was noted, or enough time has passed, for a `commit`."""
+        """Return whether enough was noted, or enough time has passed, for a `commit`."""
         waited = time.monotonic() - self._last_commit
         return len(self._uncommitted) >= GROUP_ROWS or waited >= GROUP_SECONDS
 
     def commit(self, rows: Rows) -> None:
-        """Put rows on the disk, and then what was noted of them."""
+        """Put rows on the disk, and then their records."""
         if not self._uncommitted:
             return
-        # Only when the rows themselves are on the disk may it learn that they are done: otherwise a power loss could leave
-        # records of rows that are not there.
+        # Rows first: otherwise a power loss could leave records of rows that are not there.
         rows.sync()
         self._file.sync()
         for index in sorted(self._uncommitted):
@@ -145,12 +218,9 @@ class PhotoRecords:
 
 
 def sealed(record: StoredArray) -> StoredArray:
-    """A record with its checksum; a pending one is all zeros, as the file is made."""
+    """Return a record with its checksum; a pending one is all zeros, as in a new file."""
     result = record.copy()
-    result["record_crc32"] = 0 if record["status"] == PENDING else _record_crc32(record)
-    return result
-
-
-def _record_crc32(record: Any) -> int:
     # The checksum itself comes last.
-    return zlib.crc32(record.tobytes()[:-4])
+    is_pending = record["status"] == PENDING
+    result["record_crc32"] = 0 if is_pending else zlib.crc32(record.tobytes()[:-4])
+    return result

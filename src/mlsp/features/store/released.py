@@ -1,4 +1,4 @@
-"""Feature files of the released code: one HDF5 data set a photo, in one group a view or in none."""
+"""Feature files of the paper's published code: one HDF5 data set per photo, in one group per view or in none."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureStoreError
 from mlsp.features.store.schema import open_hdf5
 
-# "<row>_<column>_<mirrored>" of the corner the view is cut from, in the order of the views `corners8`: the file has no order.
+# "<row>_<column>_<mirrored>" of the corner of each crop, in the order of the views `corners8`: the file has no order.
 CORNER_GROUPS: tuple[str, ...] = (
     "0_0_0", "0_0_1", "0_1_0", "0_1_1", "1_0_0", "1_0_1", "1_1_0", "1_1_1",
 )  # fmt: skip
 
 
 class ReleasedFeatures:
-    """A feature file as the released code writes it; use it in `with`.
+    """A feature file as the published code writes it; use it in `with`.
 
-    The file says nothing of the network, the weights or the sizes of the photos.
-
-    Attributes:
-        path: of the file.
-        groups: of the views, in the order of the views `corners8`; empty if photos have one view and no group.
+    The file has neither the network nor the weights nor the sizes of the photos.
 
     Args:
         path: of the file.
+
+    Attributes:
+        path: of the file.
+        groups: one per view, in the order of the views `corners8`; empty if photos have one view and no group.
 
     Raises:
         FeatureStoreError: it is missing, or laid out differently.
@@ -59,35 +59,35 @@ class ReleasedFeatures:
         self.close()
 
     def __len__(self) -> int:
-        return len(self.photo_ids)
+        return len(self.ids)
 
     @property
     def views(self) -> int:
-        """Views of each photo."""
+        """Number of views of each photo."""
         return len(self.groups) or 1
 
     @property
     def grid(self) -> int:
-        """Cells of each side: 1 for narrow features, 5 for wide ones."""
+        """Cells per side: 1 for narrow features, 5 for wide ones."""
         return self._shape[0]
 
     @property
     def channels(self) -> int:
-        """Channels of all levels together."""
+        """Number of channels, of all levels together."""
         return self._shape[2]
 
     @cached_property
-    def photo_ids(self) -> tuple[str, ...]:
-        """File names of the photos that have all views, in the order of HDF5: by name."""
+    def ids(self) -> tuple[str, ...]:
+        """File names of the photos that have all views, sorted, as HDF5 lists them."""
         if not self.groups:
             return tuple(self._file)
         first, *others = (self._file[group] for group in self.groups)
         return tuple(name for name in first if all(name in other for other in others))
 
     def incomplete(self) -> list[str]:
-        """File names of photos that lack a view: the extraction was interrupted."""
+        """Return the file names of photos that lack a view because the extraction was interrupted, sorted."""
         names = {name for group in self.groups for name in self._file[group]}
-        return sorted(names - set(self.photo_ids))
+        return sorted(names - set(self.ids))
 
     def read(self, photo_id: str) -> Float32Array:
         """Read the features of a photo.
@@ -108,10 +108,10 @@ class ReleasedFeatures:
             (N, V, G, G, C).
 
         Raises:
-            FeatureStoreError: as `read`.
+            FeatureStoreError: a photo is not there, lacks a view, or has features of another shape.
         """
         batch = np.empty((len(photo_ids), self.views, *self._shape), dtype=np.float32)
-        for place, photo_id in enumerate(photo_ids):
+        for row, photo_id in enumerate(photo_ids):
             for view, group in enumerate(self.groups or ("/",)):
                 dataset = self._file[group].get(photo_id)
                 if not isinstance(dataset, h5py.Dataset):
@@ -119,12 +119,12 @@ class ReleasedFeatures:
                     raise FeatureStoreError(
                         f"{where}feature file {self.path} has no photo {photo_id!r}"
                     )
-                if dataset.size != batch[place, view].size:
+                if dataset.size != batch[row, view].size:
                     raise FeatureStoreError(
                         f"photo {photo_id!r} of feature file {self.path} has features of shape {dataset.shape}, "
-                        f"expected {batch[place, view].size} numbers as the first photo has"
+                        f"expected {batch[row, view].size} numbers as the first photo has"
                     )
-                batch[place, view] = dataset[()].reshape(self._shape)
+                batch[row, view] = dataset[()].reshape(self._shape)
         return batch
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class ReleasedFeatures:
         if isinstance(first, h5py.Dataset):
             if "format" in self._file.attrs:
                 raise FeatureStoreError(
-                    f"{self.path} is not of the released code but of mlsp: open it with FeatureStore"
+                    f"{self.path} is not of the published code but of mlsp: open it with FeatureStore"
                 )
             return ()
         found = set(self._file)

@@ -1,10 +1,10 @@
-"""Where the rows of a feature store lie, and how they get there: at fixed positions, or compressed through a journal."""
+"""Storage of the rows of a feature store: at fixed positions, or compressed through a journal."""
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from mlsp.base.errors import FeatureStoreError
 from mlsp.features.store.codec import Part, StoredArray
-from mlsp.features.store.compression import Chunk, ChunkCompressor
+from mlsp.features.store.compression import Chunk, ChunkCompressor, Compression, read_chunk
 from mlsp.features.store.files import PositionedFile, sync_folder
 from mlsp.features.store.schema import OpenedFile, open_hdf5
 
@@ -21,10 +21,10 @@ _JOURNAL_START = b"mlsp journal 1\n\0"
 
 
 class Rows(Protocol):
-    """Reads and writes what is stored of photos. A position says where in the journal a row is; 0: in the file itself."""
+    """Reader and writer of rows. A position is that of a row in the journal; 0 for one in the HDF5 file itself."""
 
     def read(self, part: Part, index: int, views: slice, position: int) -> StoredArray:
-        """Views of one photo, (V', …).
+        """Read views of one photo, (V', …).
 
         Raises:
             FeatureStoreError: they are damaged or cannot be read.
@@ -34,23 +34,23 @@ class Rows(Protocol):
         """Write all views of one photo, return the row's position."""
 
     def sync(self) -> None:
-        """Return when all rows written are on the disk itself."""
+        """Return when all rows written are on the disk."""
 
     def close(self) -> None:
         """Close the files; a second call does nothing."""
 
 
 def journal_path(path: Path) -> Path:
-    """File beside a compressed store that holds the rows written since it was last finished."""
+    """Return the file beside a compressed store that holds the rows written since it was last finished."""
     return path.with_name(path.name + ".journal")
 
 
 class FixedRows:
-    """Uncompressed rows: each photo has its place, so writing a row changes nothing else in the file.
+    """Uncompressed rows: each photo has a fixed position, so writing a row changes nothing else in the file.
 
     Args:
         file: of the store.
-        opened: what it says of itself.
+        opened: its header.
     """
 
     def __init__(self, file: PositionedFile, opened: OpenedFile) -> None:
@@ -59,7 +59,7 @@ class FixedRows:
         self._offsets = opened.offsets
 
     def read(self, part: Part, index: int, views: slice, position: int) -> StoredArray:
-        """One read of one piece of the file; see `Rows.read`."""
+        """Read one continuous piece of the file; see `Rows.read`."""
         del position
         first, stop, _ = views.indices(self._views)
         offset = self._offsets[part.name] + (index * self._views + first) * part.view_bytes
@@ -67,17 +67,17 @@ class FixedRows:
         return content.view(part.dtype).reshape(stop - first, *part.shape)
 
     def write(self, index: int, stored: Mapping[str, StoredArray]) -> int:
-        """See `Rows.write`."""
+        """Implement `Rows.write`."""
         for name, array in stored.items():
             offset = self._offsets[name] + index * array.nbytes
             self._file.write(offset, np.ascontiguousarray(array).data.cast("B"))
         return 0
 
     def sync(self) -> None:
-        """The store does this with its file."""
+        """Do nothing: the store syncs its own file."""
 
     def close(self) -> None:
-        """The store closes its file."""
+        """Do nothing: the store closes its own file."""
 
 
 class CompressedRows:
@@ -87,18 +87,18 @@ class CompressedRows:
 
     Args:
         path: of the store.
-        opened: what it says of itself.
+        opened: its header.
+        compression: of the store.
         writable: opens the journal for writing, when the first row comes.
     """
 
-    def __init__(self, path: Path, opened: OpenedFile, *, writable: bool) -> None:
+    def __init__(
+        self, path: Path, opened: OpenedFile, compression: Compression, *, writable: bool
+    ) -> None:
         self._path = path
         self._views = opened.layout.views
         self._parts = opened.layout.parts()
         self._writable = writable
-        compression = opened.layout.compression
-        if compression is None:
-            raise FeatureStoreError(f"feature file {path} is not compressed")
         self._compressors = {part.name: ChunkCompressor(part, compression) for part in self._parts}
         self._heads = struct.Struct(f"<{2 * self._views * len(self._parts)}I")
         self._journal: PositionedFile | None = None
@@ -107,36 +107,39 @@ class CompressedRows:
         self._process = os.getpid()
 
     def read(self, part: Part, index: int, views: slice, position: int) -> StoredArray:
-        """See `Rows.read`."""
+        """Implement `Rows.read`."""
         if position == 0:
             try:
-                array: StoredArray = self._chunks()[part.name][index, views]
+                array: StoredArray = self._opened_hdf5()[part.name][index, views]
             except OSError as error:
                 raise FeatureStoreError(
                     f"row {index} of feature file {self._path} is damaged: {error}"
                 ) from error
             return array
         compressor = self._compressors[part.name]
-        numbers = range(*views.indices(self._views))
-        return np.stack(
-            [compressor.decompress(self.chunk(part, index, view, position)) for view in numbers]
-        )
+        chunks = self.chunks(part, index, views, position)
+        return np.stack([compressor.decompress(chunk) for chunk in chunks])
 
-    def chunk(self, part: Part, index: int, view: int, position: int) -> Chunk:
-        """One compressed view."""
+    def chunks(self, part: Part, index: int, views: slice, position: int) -> list[Chunk]:
+        """Read views of one photo, still compressed."""
+        numbers = range(*views.indices(self._views))
         if position == 0:
-            origin = (index, view) + (0,) * len(part.shape)
-            mask, content = self._chunks()[part.name].id.read_direct_chunk(origin)
-            return Chunk(bytes(content), mask)
+            dataset = self._opened_hdf5()[part.name]
+            inner = (0,) * len(part.shape)
+            return [read_chunk(dataset, (index, view, *inner)) for view in numbers]
         journal = self._opened_journal()
         heads = self._heads.unpack(journal.read(position, self._heads.size).tobytes())
         lengths, masks = heads[::2], heads[1::2]
-        number = view * len(self._parts) + self._parts.index(part)
-        offset = position + self._heads.size + sum(lengths[:number])
-        return Chunk(journal.read(offset, lengths[number]).tobytes(), masks[number])
+        starts = np.cumsum((position + self._heads.size, *lengths))
+        found = []
+        for view in numbers:
+            number = view * len(self._parts) + self._parts.index(part)
+            content = journal.read(int(starts[number]), lengths[number]).tobytes()
+            found.append(Chunk(content, masks[number]))
+        return found
 
     def write(self, index: int, stored: Mapping[str, StoredArray]) -> int:
-        """See `Rows.write`."""
+        """Implement `Rows.write`."""
         del index
         chunks = [
             self._compressors[part.name].compress(stored[part.name][view])
@@ -152,20 +155,18 @@ class CompressedRows:
         return position
 
     def sync(self) -> None:
-        """See `Rows.sync`."""
+        """Implement `Rows.sync`."""
         if self._journal is not None:
             self._journal.sync()
 
     def close(self) -> None:
-        """See `Rows.close`."""
-        for compressor in self._compressors.values():
-            compressor.close()
-        for file in (self._journal, self._hdf5):
+        """Implement `Rows.close`."""
+        for file in (*self._compressors.values(), self._journal, self._hdf5):
             if file is not None:
                 file.close()
         self._journal = self._hdf5 = None
 
-    def _chunks(self) -> h5py.File:
+    def _opened_hdf5(self) -> h5py.File:
         # HDF5 must not be shared with a forked process, as data loaders are.
         if self._hdf5 is None or self._process != os.getpid():
             self._hdf5 = open_hdf5(self._path)
@@ -183,10 +184,3 @@ class CompressedRows:
                 self._journal_end = len(_JOURNAL_START)
                 sync_folder(path.parent)
         return self._journal
-
-
-def read_stored(
-    rows: Rows, parts: Sequence[Part], index: int, views: slice, position: int
-) -> dict[str, StoredArray]:
-    """Views of one photo in all of `parts`."""
-    return {part.name: rows.read(part, index, views, position) for part in parts}
