@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import mlsp
 from pages import (
     ROOT,
     options_by_command,
@@ -61,6 +62,14 @@ def test_a_name_or_an_option_that_does_not_exist_is_found(tmp_path: Path) -> Non
         "mlsp score photos --top 3 --no-such-flag : --no-such-flag",
         "mlsp nocommand: no command nocommand",
     ]
+
+
+def test_the_reference_has_the_public_api() -> None:
+    text = (ROOT / "docs" / "python.md").read_text("utf-8")
+    documented = set(re.findall(r"^::: mlsp\.(\w+)$", text, re.MULTILINE))
+    assert "::: mlsp.base.errors\n" in text
+    errors = {name for name, value in vars(mlsp.errors).items() if isinstance(value, type)}
+    assert documented == set(mlsp.__all__) - errors - {"errors", "heads", "__version__"}
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:

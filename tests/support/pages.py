@@ -128,15 +128,15 @@ def unknown_options(page: Path, options: dict[str, set[str]]) -> Iterator[str]:
     for line in command_lines(page):
         used = re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", line)
         script = re.search(r"\b((?:benchmarks|tools|scripts)/\w+(?:\.py)?)", line)
-        command = re.match(r"(?:\S*bin/)?mlsp ([a-z-]+)(?: ([a-z-]+)\b)?", line.strip())
+        command = re.match(r"(?:\S*bin/)?mlsp (?:([a-z][a-z-]*)(?: ([a-z-]+)\b)?)?", line.strip())
         if script and (ROOT / script[1]).is_file():
             known = set(re.findall(r"--[a-z][a-z0-9-]*", (ROOT / script[1]).read_text("utf-8")))
             known |= _script_options()
         elif command:
-            nested = f"{command[1]} {command[2]}"
-            known = options[nested] if nested in options else options.get(command[1], set())
-            if command[1] not in options:
-                yield f"{line}: no command {command[1]}"
+            name = command[1] or ""
+            known = options.get(f"{name} {command[2]}", options.get(name, set()))
+            if name not in options:
+                yield f"{line}: no command {name}"
         elif line.startswith("--"):
             known = everywhere
         else:
@@ -146,5 +146,6 @@ def unknown_options(page: Path, options: dict[str, set[str]]) -> Iterator[str]:
 
 def _script_options() -> set[str]:
     folders = ("benchmarks", "tools", "scripts")
-    texts = [path.read_text("utf-8") for name in folders for path in (ROOT / name).glob("*.py")]
-    return set(re.findall(r"\"(--[a-z][a-z0-9-]*)\"", "\n".join(texts)))
+    files = [path for name in folders for path in (ROOT / name).iterdir() if path.is_file()]
+    text = "\n".join(path.read_text("utf-8") for path in files)
+    return set(re.findall(r"[\"'= ](--[a-z][a-z0-9-]*)[\"' ]", text))

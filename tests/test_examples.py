@@ -1,0 +1,53 @@
+"""The worked examples run: their commands and their code, in order, on the example photos."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pages import ROOT, code_blocks
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the example photos, in which `mlsp` and `python` are those of this run."""
+    photos = tmp_path / "examples"
+    photos.mkdir()
+    for path in (ROOT / "examples").iterdir():
+        if path.suffix in (".png", ".jpg"):
+            shutil.copy(path, photos)
+    programs = tmp_path / ".programs"
+    programs.mkdir()
+    for name, call in {"mlsp": "-m mlsp", "python": "", "pip": "-c pass"}.items():
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {call} "$@"\n')
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_page(name: str) -> None:
+    """Run the blocks of `sh` and `python` of a page, in order; those of `text` are shown only."""
+    steps = [block for block in code_blocks(ROOT / "examples" / name) if block.language != "text"]
+    for block in steps:
+        program = {"sh": ["bash", "-ec"], "python": ["python", "-c"]}[block.language]
+        done = subprocess.run([*program, block.text], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"line {block.line}: {block.text}\n{done.stderr}"
+    assert len(steps) >= 3
+
+
+def test_a_shoot_is_scored_picked_and_rated(workplace: Path) -> None:
+    run_page("score_a_shoot.md")
+    assert (workplace / "shoot" / "report.html").is_file()
+    assert (workplace / "why" / "clock_motion.quality.png").is_file()
+    assert "xmp:Rating" in (workplace / "selection" / "coffee.png.xmp").read_text("utf-8")
+
+
+def test_a_million_photos_have_a_row_each(workplace: Path) -> None:
+    run_page("a_million_photos.md")
+    assert list((workplace / "scores").glob("*.parquet"))
