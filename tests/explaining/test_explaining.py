@@ -25,7 +25,7 @@ from mlsp.explaining import (
     heat_map_png,
 )
 from mlsp.explaining.contents import without_content
-from mlsp.explaining.contributions import View, by_cell, by_place
+from mlsp.explaining.contributions import View, by_cell, by_position
 from mlsp.explaining.files import picture_paths
 from mlsp.explaining.level_maps import LevelMaps
 from mlsp.explaining.picture import smoothed
@@ -217,7 +217,7 @@ def test_places_add_up_to_the_difference_to_the_photo_without_its_content(
     pixels = np.asarray(Image.open(noise(tmp_path / "a.png")))
     view, base = (View.of(network(some), grid) for some in (pixels, without_content(pixels)[0]))
     form = LinearForm(weights(grid), "roots" if roots else "features", 0.0)
-    amounts = by_place(form, view, base)
+    amounts = by_position(form, view, base)
     assert [places.shape for places in amounts] == [(48, 64), (12, 16)]
     write_head(tmp_path / "head.onnx", weights(grid), "roots" if roots else "features")
     features = np.stack([view.features, base.features]).astype(np.float32)
@@ -241,7 +241,7 @@ def test_cells_of_a_linear_head_are_the_sums_of_its_places(
     pixels = np.asarray(Image.open(noise(tmp_path / "a.png")))
     view, base = (View.of(network(some), grid) for some in (pixels, without_content(pixels)[1]))
     cells = by_cell(OpenVinoHead(tmp_path / "head.onnx"), view, base)
-    places = by_place(LinearForm(weights(grid), "features", 0.0), view, base)
+    places = by_position(LinearForm(weights(grid), "features", 0.0), view, base)
     assert cells.shape == (6, 8)
     expected = sum(
         level.reshape(6, -1, 8, level.shape[1] // 8).sum(axis=(1, 3)) for level in places

@@ -178,7 +178,7 @@ def png(width: int, height: int) -> bytes:
         (b"", 400, "no_photo", "the request has no body: send a photo's file"),
         (b"GIF but not", 415, "unsupported_photo", "it is not in a format that is read"),
         (b"\x89PNG\r\n\x1a\n", 422, "unreadable_photo", "damaged or truncated PNG"),
-        (png(20, 20), 422, "photo_too_small", "20 × 20 pixels"),
+        (png(20, 20), 422, "photo_too_small", "too small: 20 × 20 pixels"),
         (png(20_000, 20_000), 413, "too_many_pixels", "20000 × 20000 = 400,000,000 pixels"),
         (
             bytes(2_000_001),

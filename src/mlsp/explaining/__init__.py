@@ -1,9 +1,9 @@
-"""Why a photo has its score: what each place of it adds and takes.
+"""Explain scores: how much each position of a photo raises or lowers them. `Explainer` is the way in.
 
-photo, and without its content ─ views ─ LevelMaps: the network's maps before they are pooled ─┐
-                                                            head ─ slopes of its features ─────┴ contributions ─ Explanation
+photo, and its baselines ─ views ─ LevelMaps: the network's maps before pooling ─┐
+                                              head ─ slopes of its features ─────┴ contributions ─ Explanation
 Explanation ─┬ heat_map_png ─ explain_files
-             └ check_by_occlusion: cover a place, score again, compare
+             └ check_by_occlusion: cover a cell, score again, compare
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a photo is compared with: itself without its content."""
+"""Baselines of a photo: the photo without its content."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from PIL import Image, ImageFilter
 
 from mlsp.base.arrays import UInt8Array
 
-# Of the longer side: leaves colours and large shapes, takes what is sharp.
+# Share of the longer side: keeps colours and large shapes, removes what is sharp.
 _BLUR = 1 / 42
 
 
 def without_content(pixels: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
-    """Take the content from a photo in two ways.
+    """Remove the content of a photo in two ways.
 
     Args:
         pixels: RGB, (H, W, 3).

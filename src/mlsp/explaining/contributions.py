@@ -1,4 +1,4 @@
-"""What each place of one view adds to a score, compared with the same view without its content."""
+"""Contributions of each position of one view to a score, compared with the same view without its content."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.features.pooling import area_weights
 from mlsp.models.linear_form import Head, LinearForm
 
-# Cells of the longer side where a head must be asked for each of them.
+# Cells along the longer side, where a head must be evaluated for each of them.
 _CELLS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a network makes of one view of a photo.
+    """The maps and features of one view of a photo.
 
     Attributes:
-        maps: (C, h, w), one a level.
+        maps: (C, h, w), one per level.
         features: (G, G, C of all levels).
     """
 
@@ -33,16 +33,16 @@ class View:
         return cls(maps, np.concatenate([_pooled(level, grid) for level in maps], axis=2))
 
 
-def by_place(form: LinearForm, view: View, base: View) -> list[Float64Array]:
-    """What each place of each map adds to the score of a linear head.
+def by_position(form: LinearForm, view: View, base: View) -> list[Float64Array]:
+    """Compute how much each position of each map adds to the score of a linear head.
 
     Args:
-        form: the head.
-        view: what is explained.
+        form: of the head.
+        view: the view that is explained.
         base: the view without its content.
 
     Returns:
-        (h, w), one a level; all together they add up to the difference of the two scores.
+        (h, w), one per level; together they add up to the difference of the two scores.
     """
     grid = form.weights.shape[0]
     slopes = form.slopes(view.features, base.features).reshape(grid * grid, -1).astype(np.float32)
@@ -51,27 +51,27 @@ def by_place(form: LinearForm, view: View, base: View) -> list[Float64Array]:
         channels, height, width = level.shape
         of_level = slopes[:, first : first + channels]
         first += channels
-        # Weighed before they are pooled, and before the difference: few channels are left of many.
-        weighed = of_level @ level.reshape(channels, -1) - of_level @ without.reshape(channels, -1)
-        cells = weighed.reshape(grid, grid, height, width).astype(np.float64)
+        # Weighted before pooling and before the difference: few channels are left of many.
+        weighted = of_level @ level.reshape(channels, -1) - of_level @ without.reshape(channels, -1)
+        cells = weighted.reshape(grid, grid, height, width).astype(np.float64)
         rows, columns = area_weights(height, grid), area_weights(width, grid)
         amounts.append(np.einsum("gkhw,gh,kw->hw", cells, rows, columns, optimize=True))
     return amounts
 
 
 def by_cell(head: Head, view: View, base: View) -> Float64Array:
-    """What each cell of a view adds to the score of any head.
+    """Compute how much each cell of a view adds to the score of any head.
 
-    Halfway between the view and the one without its content, each cell's content comes and goes. For a linear head that adds
-    up to the difference of the two scores, for others about.
+    Halfway between the view and its baseline, the content of each cell is added and removed. For a linear head the results add
+    up to the difference of the two scores, for others approximately.
 
     Args:
         head: reads features.
-        view: what is explained.
+        view: the view that is explained.
         base: the view without its content.
 
     Returns:
-        (rows, columns), the longer side in eight.
+        (rows, columns), eight along the longer side.
     """
     halfway = (view.features + base.features) / 2
     grid = halfway.shape[0]
@@ -80,7 +80,7 @@ def by_cell(head: Head, view: View, base: View) -> Float64Array:
     columns = max(1, round(_CELLS * width / max(height, width)))
     amounts = np.empty((rows, columns))
     for row in range(rows):
-        # One row of cells at a time: of wide features there are hundreds of megabytes.
+        # One row of cells at a time: wide features of all take hundreds of megabytes.
         parts = [
             _of_row(level - without, row, (rows, columns), grid)
             for level, without in zip(view.maps, base.maps, strict=True)
@@ -94,7 +94,7 @@ def by_cell(head: Head, view: View, base: View) -> Float64Array:
 def _pooled(level: Float32Array, grid: int) -> Float64Array:
     """(C, h, w) -> (G, G, C)."""
     if grid == 1:
-        # Much faster than the general way.
+        # Much faster than the general case.
         narrow: Float64Array = level.mean(axis=(1, 2), dtype=np.float64)[None, None]
         return narrow
     rows, columns = area_weights(level.shape[1], grid), area_weights(level.shape[2], grid)
@@ -103,7 +103,7 @@ def _pooled(level: Float32Array, grid: int) -> Float64Array:
 
 
 def _of_row(difference: Float32Array, row: int, cells: tuple[int, int], grid: int) -> Float64Array:
-    """Part that each cell of one row has in the features: (columns, G, G, C)."""
+    """Return the share of each cell of one row in the features, (columns, G, G, C)."""
     _, height, width = difference.shape
     of_rows = _membership(height, cells[0])[row] * area_weights(height, grid)
     lines = np.einsum("chw,gh->gcw", difference, of_rows, optimize=True)
@@ -112,8 +112,8 @@ def _of_row(difference: Float32Array, row: int, cells: tuple[int, int], grid: in
     return part
 
 
-def _membership(places: int, cells: int) -> Float64Array:
-    """Share of each place that lies in each cell: (cells, places), whose columns add up to 1."""
-    weights = area_weights(places, cells)
+def _membership(size: int, cells: int) -> Float64Array:
+    """Return the share of each position that lies in each cell, (cells, size); columns add up to 1."""
+    weights = area_weights(size, cells)
     shares: Float64Array = weights / weights.sum(axis=0)
     return shares

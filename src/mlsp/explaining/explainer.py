@@ -1,4 +1,4 @@
-"""Explains scores: the path every user takes."""
+"""Explainer: a photo -> an explanation per head."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from mlsp.base.arrays import Float32Array, Float64Array, UInt8Array
 from mlsp.base.errors import EngineError, PhotoError, SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
 from mlsp.explaining.contents import without_content
-from mlsp.explaining.contributions import View, by_cell, by_place
+from mlsp.explaining.contributions import View, by_cell, by_position
 from mlsp.explaining.explanation import Explanation, LevelShare
 from mlsp.explaining.level_maps import LevelMaps
 from mlsp.explaining.regions import Region, level_region, view_regions
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.models.linear_form import LinearForm, linear_form
-from mlsp.models.model import Model
 from mlsp.models.records import HeadRecord
-from mlsp.photos import DecodeSettings, read_photo
 from mlsp.photos.crops import cut_views
 from mlsp.scoring.scorer import Scorer
 
-# Pixels of the network's input for a place of the result: as fine as the second of five steps of most networks.
-_PIXELS_A_PLACE = 8
-_MOST_PLACES = 96
+# Pixels of the network's input per position of the result: as fine as the second of five strides of most networks.
+_PIXELS_PER_POSITION = 8
+_MAX_POSITIONS = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +39,8 @@ class Explainer:
     """Explains the scores of a model. Several threads may use it at once.
 
     Args:
-        scorer: gives the scores that are explained.
-        heads: whose scores; all by default.
+        scorer: gives the scores to explain.
+        heads: names of the heads to explain; all by default.
 
     Raises:
         ModelError: the model's network is of a form that cannot be explained.
@@ -83,7 +81,7 @@ class Explainer:
             source: the photo.
 
         Returns:
-            One explanation a head, by the head's name.
+            One explanation per head, by the head's name.
 
         Raises:
             PhotoError: the photo cannot be scored.
@@ -92,28 +90,23 @@ class Explainer:
         if isinstance(found, ScoreFailure):
             raise found.error
         scores = self.scorer.scores_of(found.features)
-        feature_spec = self.scorer.model.feature_spec
-        # Whether it is too large has been decided; the photo's own size lets it through.
-        settings = DecodeSettings.of(
-            feature_spec.longest_side, found.width * found.height, resize=feature_spec.resize
-        )
-        pixels = read_photo(source, settings=settings).pixels
+        pixels = self.scorer.read(source).pixels
         try:
             views, bases = self._views(pixels)
         except EngineError as error:
             raise PhotoError(str(error)) from error
-        places = min(max(pixels.shape[:2]) / _PIXELS_A_PLACE, _MOST_PLACES)
+        positions = min(max(pixels.shape[:2]) / _PIXELS_PER_POSITION, _MAX_POSITIONS)
         longest = max(found.width, found.height)
         canvas = (
-            max(1, round(places * found.height / longest)),
-            max(1, round(places * found.width / longest)),
+            max(1, round(positions * found.height / longest)),
+            max(1, round(positions * found.width / longest)),
         )
         explanations = {}
         for head in self._heads:
             levels = self._spread(head, views, bases, canvas, pixels.shape[:2])
             value = float(head.reader.predict(found.features).mean())
             local = np.sum(levels, axis=0)
-            # Every place has the same share of what sets the photo apart from the average one, rounding included.
+            # Each position has the same share in the difference of the photo from the average one, rounding included.
             contributions = local - local.mean() + (value - head.average) / local.size
             explanations[head.record.name] = Explanation(
                 source=source,
@@ -131,7 +124,7 @@ class Explainer:
         return explanations
 
     def _views(self, pixels: UInt8Array) -> tuple[list[View], list[list[View]]]:
-        """Each view, and each without its content in one way and the other."""
+        """Return the views of a photo, and those of each of its baselines."""
         feature_spec = self.scorer.model.feature_spec
         photo, *bases = (
             [
@@ -150,7 +143,7 @@ class Explainer:
         canvas: tuple[int, int],
         size: tuple[int, int],
     ) -> Float64Array:
-        """What each place of the photo adds: (levels, rows, columns); one level for all where the head is not linear."""
+        """Return the contributions, (levels, rows, columns); one level for all where the head is not linear."""
         feature_spec = self.scorer.model.feature_spec
         regions = view_regions(feature_spec.views, *size)
         spread = np.zeros((len(feature_spec.levels) if head.form is not None else 1, *canvas))
@@ -161,7 +154,7 @@ class Explainer:
                     amounts = by_cell(head.reader, view, without)
                     spread[0] += share * region.spread(amounts, canvas)
                     continue
-                for number, amounts in enumerate(by_place(head.form, view, without)):
+                for number, amounts in enumerate(by_position(head.form, view, without)):
                     inner = region.part(self._region(feature_spec.levels[number], region, size))
                     spread[number] += share * inner.spread(amounts, canvas)
         return spread
@@ -182,25 +175,23 @@ class Explainer:
 
 
 def _average(record: HeadRecord) -> float:
-    """Score of the average rated photo; the middle of the scale where the model does not know of the rated photos."""
+    """Return the score of the average rated photo; the middle of the scale where the model has no percentiles."""
     if record.quantiles:
-        # Even steps: their mean, the two ends counted half, is that of the scores.
+        # In even steps: their mean, with half weight for the two ends, is that of the scores.
         inner = sum(record.quantiles) - (record.quantiles[0] + record.quantiles[-1]) / 2
         return inner / (len(record.quantiles) - 1)
     return (record.lowest + record.highest) / 2
 
 
-def explain(
-    scorer: Explainer | Scorer | Model | Path | str, source: Path
-) -> dict[str, Explanation]:
+def explain(scorer: Explainer | Scorer | str | Path, source: Path) -> dict[str, Explanation]:
     """Explain the scores of one photo.
 
     Args:
-        scorer: what scores it. For more than one photo make an `Explainer` once and pass that: making it takes about a second.
+        scorer: the scorer, or its model. For several photos make an `Explainer` once and pass that: making it takes about a second.
         source: the photo.
 
     Returns:
-        One explanation a head, by the head's name.
+        One explanation per head, by the head's name.
 
     Raises:
         PhotoError: the photo cannot be scored.
@@ -208,8 +199,6 @@ def explain(
     """
     if isinstance(scorer, Explainer):
         return scorer.explain(source)
-    if isinstance(scorer, Model):
-        scorer = scorer.folder
     if not isinstance(scorer, Scorer):
         scorer = Scorer(scorer)
     return Explainer(scorer).explain(source)

@@ -1,4 +1,4 @@
-"""What an explanation of a score is."""
+"""The record of an explanation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from mlsp.scoring.results import Score
 
 @dataclass(frozen=True, slots=True)
 class LevelShare:
-    """What one level of the network has to do with how a score is spread over a photo.
+    """The share of one level of the network in the contributions.
 
     Attributes:
         name: of the level, the shallowest first.
         rows: of its map.
-        columns: likewise.
-        raised: sum of what the level's places above the photo's mean place add, in units of the score; its places below take as
-            much.
+        columns: of its map.
+        raised: sum of the contributions above the level's mean, in units of the score; those below have the same sum.
     """
 
     name: str
@@ -29,22 +28,22 @@ class LevelShare:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What raised and lowered one score of a photo, and where.
+    """Contributions that raised and lowered one score of a photo.
 
     Attributes:
         source: the photo.
-        head: whose score.
+        head: name of the head.
         meaning: what a high score means, in a few words.
         score: as `mlsp score` gives it.
-        value: the same before it was kept to the ends of the scale; equal where it lies between them.
-        average: score of the average rated photo, with which this one is compared.
-        contributions: (h, w), of the upright photo from top left to bottom right: what each place adds to the score above
-            `average`, in units of the score; adds up to `value - average`.
-        levels: which levels say so.
-        is_linear: whether the head is linear in the features or their square roots, so that `contributions` has the maps' own
-            resolution; else it was found cell by cell.
+        value: of the score before it was clipped to the scale.
+        average: score of the average rated photo, the reference of the contributions.
+        contributions: (h, w), of the upright photo from top left to bottom right, in units of the score; they add up to
+            `value - average`.
+        levels: share of each level; empty where the head is not linear.
+        is_linear: whether the head is linear in the features or their square roots, so that `contributions` has the maps'
+            resolution; else they were computed cell by cell.
         width: of the upright photo, in pixels.
-        height: likewise.
+        height: of the upright photo, in pixels.
     """
 
     source: Path

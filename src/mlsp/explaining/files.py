@@ -1,4 +1,4 @@
-"""Explanations as files: a picture a photo and head."""
+"""Explanations as files: one picture per photo and head."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlsp.photos import DecodeSettings, read_photo
 
 _PICTURE_SIDE = 1024
 _SUFFIX = ".png"
-# Endings of files that somebody may expect in the place of a .png. All others may be those of a folder: "2024.05".
+# Suffixes of files that a user may want instead of .png. Any other may be part of a folder's name: "2024.05".
 _OTHER_SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -37,7 +37,7 @@ class Explained:
         source: the photo.
         explanations: by head.
         pictures: files that were written, by head.
-        checks: by head; none where they were not asked for.
+        checks: by head; empty without `with_check`.
     """
 
     source: Path
@@ -49,7 +49,7 @@ class Explained:
 def picture_paths(
     sources: Sequence[Path], heads: Sequence[str], output: Path
 ) -> list[dict[str, Path]]:
-    """Say where the pictures go, and make sure that they can be written.
+    """Return the paths of the pictures, after a check that they can be written.
 
     Args:
         sources: photos.
@@ -57,7 +57,7 @@ def picture_paths(
         output: a folder, which is made if need be; or a .png file for the picture of one photo and head.
 
     Returns:
-        For each photo its pictures by head, all of them different: `photo.head.png`, or `photo.jpg.head.png` and then with a
+        Per photo its pictures by head, all of them different: `photo.head.png`, or `photo.jpg.head.png` and then with a
         number where two would have one name.
 
     Raises:
@@ -95,7 +95,7 @@ def picture_paths(
 
 
 def _check_replaceable(path: Path) -> None:
-    """Pictures of an earlier run are replaced, other files are not."""
+    """Refuse to replace anything but pictures of an earlier run."""
     try:
         if not os.path.lexists(path) or (path.is_file() and is_heat_map(path)):
             return
@@ -112,7 +112,7 @@ def _free_name(source: Path, heads: Sequence[str], taken: set[str]) -> str:
     number = 1
     while True:
         name = (source.stem, source.name)[min(number, 2) - 1] + (f" {number}" if number > 2 else "")
-        # Some file systems take upper and lower case for the same.
+        # Some file systems ignore case.
         keys = {f"{name}.{head}".casefold() for head in heads}
         if not keys & taken:
             taken |= keys

@@ -1,4 +1,4 @@
-"""The maps of a network's levels, before they are pooled to features."""
+"""LevelMaps: the maps of a network's levels before pooling."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import EngineError, ModelError
 from mlsp.features.engines.openvino_runtime import runtime as ov
 
-# Between pooling and output: the levels' channels one behind the other, channels last.
+# Operations between pooling and output, which concatenates the levels' channels, channels last.
 _PASSED_THROUGH = frozenset({"Transpose", "Reshape", "Convert", "Squeeze", "Unsqueeze"})
 
 
 class LevelMaps:
-    """A network that gives its maps, by OpenVINO in float32. Several threads may call it at once.
+    """Computes the maps of a network by OpenVINO in float32. Several threads may call it at once.
 
     Args:
         file: the network's graph, as `mlsp.features.onnx_export.export_backbone` writes it.
-        levels: how many levels it has.
-        channels: of all of them together.
+        levels: number of its levels.
+        channels: of all levels together.
 
     Raises:
         ModelError: the graph cannot be read, or does not pool its maps as ours do.
@@ -34,7 +34,7 @@ class LevelMaps:
         try:
             graph = core.read_model(file)
             maps = list(_before_pooling(graph.output(0), file))
-            # Found from the output on, so in the order of the channels.
+            # Found from the output backwards, so in the order of the channels.
             found = [_channels(level) for level in maps]
             if len(maps) != levels or sum(found) != channels:
                 raise _unknown(
@@ -60,7 +60,7 @@ class LevelMaps:
             view: RGB, (H, W, 3).
 
         Returns:
-            One (C, h, w) map a level.
+            One (C, h, w) map per level.
 
         Raises:
             EngineError: the network failed.

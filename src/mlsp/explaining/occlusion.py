@@ -1,4 +1,4 @@
-"""Checks explanations: cover a place of the photo, score it again, and see whether the score moves as the map says."""
+"""Check explanations: cover a cell of the photo, score it again, and compare the change with the map."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from mlsp.base.ranks import rank_correlation
 from mlsp.explaining.contents import without_content
 from mlsp.explaining.explanation import Explanation
 from mlsp.features.pooling import area_weights
-from mlsp.photos import DecodeSettings, read_photo
 from mlsp.scoring.scorer import Scorer
 
-# Of the longer side: some 72 pixels of 512 each. Smaller ones move the score by little more than rounding does.
+# Cells along the longer side, of about 72 pixels of 512. Smaller ones move the score by little more than rounding does.
 CELLS = 7
 COVERS = ("out of focus", "mean colour")
 
 
 @dataclass(frozen=True, slots=True)
 class OcclusionCheck:
-    """How well an explanation agrees with occlusion.
+    """Agreement of an explanation with occlusion.
 
     Attributes:
-        head: whose score.
-        expected: (rows, columns) what the explanation says of each cell, in units of the score.
-        effects: for each of `COVERS`, (rows, columns): what the score loses when the cell is covered so.
+        head: name of the head.
+        expected: (rows, columns) contribution of each cell by the explanation, in units of the score.
+        effects: (rows, columns) for each of `COVERS`: how much the score falls when the cell is covered.
     """
 
     head: str
@@ -43,7 +42,7 @@ class OcclusionCheck:
 
     @property
     def agreement(self) -> float:
-        """Spearman's rank correlation over the cells, -1…1: about 0 where the map says nothing; NaN where all cells are alike."""
+        """Spearman's rank correlation over the cells, -1…1: about 0 for a random map; NaN where all cells are equal."""
         return rank_correlation(self.expected, self.effect)
 
 
@@ -57,17 +56,13 @@ def check_by_occlusion(
         explanations: of one photo, by head.
 
     Returns:
-        A check a head, by the head's name.
+        One check per head, by the head's name.
 
     Raises:
-        PhotoError: the photo cannot be read any more, or the network failed.
+        PhotoError: the photo can no longer be read, or the network failed.
     """
     some = next(iter(explanations.values()))
-    feature_spec = scorer.model.feature_spec
-    settings = DecodeSettings.of(
-        feature_spec.longest_side, some.width * some.height, resize=feature_spec.resize
-    )
-    pixels = read_photo(some.source, settings=settings).pixels
+    pixels = scorer.read(some.source).pixels
     longest = max(some.width, some.height)
     rows = max(1, round(CELLS * some.height / longest))
     columns = max(1, round(CELLS * some.width / longest))

@@ -14,18 +14,18 @@ from mlsp.base.arrays import Float64Array, UInt8Array
 from mlsp.base.errors import SettingsError
 from mlsp.explaining.explanation import Explanation
 
-# Blue and orange are told apart by people who do not see red and green, and on a grey photo by everybody.
+# Blue and orange are distinct for people who do not see red and green, and on a grey photo for everybody.
 _LOWERS = np.array([40.0, 120.0, 255.0])
 _RAISES = np.array([255.0, 140.0, 20.0])
 _STRONGEST = 0.8
 # The photo behind the colours: grey, with half its contrast.
 _DARKEST, _CONTRAST = 30.0, 0.5
-# Of the map's longer side. Deep levels have a place for every 32 pixels: their borders would be seen, and mean nothing.
+# Share of the map's longer side. Deep levels have one position per 32 pixels, whose borders would be visible and mean nothing.
 _SMOOTHING = 1 / 30
-# So few places may be coloured stronger than the legend's ends.
+# Percentage of the map that may exceed the legend's ends.
 _STRONGER = 1.0
-_LARGEST_ENLARGEMENT = 2
-# By this text a picture of ours is known, and may be replaced. The key is one of PNG's own.
+_MAX_ENLARGEMENT = 2
+# A picture of ours is recognised by this text, and may be replaced. The key is one of PNG's own.
 _SOFTWARE_KEY, _SOFTWARE = "Software", "mlsp explain"
 _BYTES_TO_MARK = 128
 _BACKGROUND, _INK, _FAINT = (24, 24, 27), (244, 244, 245), (180, 180, 188)
@@ -55,7 +55,7 @@ def heat_map_png(
     if longest_side < 1:
         raise SettingsError(f"longest_side must be at least 1, got {longest_side}")
     height, width = pixels.shape[:2]
-    enlargement = min(longest_side / max(height, width), _LARGEST_ENLARGEMENT)
+    enlargement = min(longest_side / max(height, width), _MAX_ENLARGEMENT)
     size = max(1, round(width * enlargement)), max(1, round(height * enlargement))
     photo = Image.fromarray(pixels).convert("L").resize(size, Image.Resampling.LANCZOS)
     density, end = _shown(explanation)
@@ -89,7 +89,7 @@ def is_heat_map(path: Path) -> bool:
 
 
 def _shown(explanation: Explanation) -> tuple[Float64Array, float]:
-    """The map as it is coloured, in score for a hundredth of the photo's area, and what the strongest colour stands for."""
+    """Return the map to colour, in score per hundredth of the photo's area, and the value of the strongest colour."""
     contributions = explanation.contributions.astype(np.float64)
     density = smoothed(contributions * contributions.size / 100)
     end = float(np.percentile(np.abs(density), 100 - _STRONGER))
@@ -97,7 +97,7 @@ def _shown(explanation: Explanation) -> tuple[Float64Array, float]:
 
 
 def smoothed(values: Float64Array) -> Float64Array:
-    """Smooth a map by a Gaussian; at its borders it is mirrored, so that the sum stays.
+    """Smooth a map by a Gaussian; at its borders it is mirrored, so that the sum is kept.
 
     Args:
         values: (h, w).
@@ -109,9 +109,9 @@ def smoothed(values: Float64Array) -> Float64Array:
 
 
 def _gaussian(size: int, sigma: float) -> Float64Array:
-    """(size, size) matrix that smooths along one axis, as if mirrored at both ends; its columns add up to 1."""
-    place = np.arange(size)
-    to, of = place[:, None], place[None]
+    """Return the (size, size) matrix that smooths along one axis, mirrored at both ends; its columns add up to 1."""
+    index = np.arange(size)
+    to, of = index[:, None], index[None]
     distances = (to - of, to + of + 1, 2 * size - 1 - to - of)
     weights = np.sum([np.exp(-((distance / sigma) ** 2) / 2) for distance in distances], axis=0)
     result: Float64Array = weights / weights.sum(axis=0)

@@ -1,4 +1,4 @@
-"""How well two models predict one user, and how sure that is.
+"""Agreement of two models with one user, with confidence intervals.
 
 Comparisons need their own interval: a photo is in several of them, and bootstrap groups cannot overlap.
 """

@@ -34,7 +34,7 @@ class HeldOut:
 def hold_out(
     photos: Float64Array,
     crowd: Float64Array,
-    said: Observations,
+    observations: Observations,
     groups: NDArray[np.intp],
     settings: TasteSettings,
 ) -> HeldOut:
@@ -43,41 +43,45 @@ def hold_out(
     Args:
         photos: (N, D) components.
         crowd: (N, H) standardised scores of the default's heads.
-        said: ratings and comparisons of some of the photos.
+        observations: ratings and comparisons of some of the photos.
         groups: (N,) group of each photo; similar photos have one group.
         settings: folds, repeats and seed.
     """
     rng = np.random.default_rng(settings.seed)
     codes = np.unique(groups, return_inverse=True)[1]
     number = int(codes.max()) + 1
-    rated = len(said.rating_rows)
+    rated = len(observations.rating_rows)
     ratings = np.zeros((settings.repeats, rated))
-    margins = np.zeros((settings.repeats, len(said.better)))
+    margins = np.zeros((settings.repeats, len(observations.better)))
     sums, times = np.zeros(len(photos)), np.zeros(len(photos))
     for repeat in range(settings.repeats):
         fold_of = rng.permutation(number) % min(settings.folds, number)
-        swapped = rng.random(len(said.better)) < 0.5
-        home = codes[np.where(swapped, said.worse, said.better)]
+        swapped = rng.random(len(observations.better)) < 0.5
+        home = codes[np.where(swapped, observations.worse, observations.better)]
         for fold in range(int(fold_of.max()) + 1):
-            tests_ratings = fold_of[codes[said.rating_rows]] == fold
+            tests_ratings = fold_of[codes[observations.rating_rows]] == fold
             tests = fold_of[home] == fold
             left_out = fold_of == fold
-            left_out[codes[said.better[tests]]] = left_out[codes[said.worse[tests]]] = True
-            kept = said.chosen(
-                ~left_out[codes[said.rating_rows]],
-                ~(left_out[codes[said.better]] | left_out[codes[said.worse]]),
+            left_out[codes[observations.better[tests]]] = left_out[
+                codes[observations.worse[tests]]
+            ] = True
+            kept = observations.chosen(
+                ~left_out[codes[observations.rating_rows]],
+                ~(left_out[codes[observations.better]] | left_out[codes[observations.worse]]),
             )
             utility = fit_utility(photos, crowd, kept, observation_groups(kept, codes)).of(
                 photos, crowd
             )
-            ratings[repeat, tests_ratings] = utility[said.rating_rows[tests_ratings]]
-            margins[repeat, tests] = utility[said.better[tests]] - utility[said.worse[tests]]
+            ratings[repeat, tests_ratings] = utility[observations.rating_rows[tests_ratings]]
+            margins[repeat, tests] = (
+                utility[observations.better[tests]] - utility[observations.worse[tests]]
+            )
             unseen = left_out[codes]
             sums[unseen] += utility[unseen]
             times[unseen] += 1
     return HeldOut(ratings, margins, sums / times)
 
 
-def observation_groups(said: Observations, groups: NDArray[np.intp]) -> NDArray[np.intp]:
+def observation_groups(observations: Observations, groups: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the group of each observation, (observations,), a comparison's by its better photo: they are left out together when the penalty is chosen."""
-    return np.concatenate([groups[said.rating_rows], groups[said.better]])
+    return np.concatenate([groups[observations.rating_rows], groups[observations.better]])

@@ -90,7 +90,7 @@ class Utility:
 def fit_utility(
     photos: Float64Array,
     crowd: Float64Array,
-    said: Observations,
+    observations: Observations,
     groups: NDArray[np.intp],
     *,
     penalties: tuple[float, ...] = PENALTIES,
@@ -100,12 +100,14 @@ def fit_utility(
     Args:
         photos: (N, D) components.
         crowd: (N, H) the default's heads, each of about variance 1 over photos; H may be 0.
-        said: ratings and comparisons of some of them.
+        observations: ratings and comparisons of some of them.
         groups: (observations,) ratings first; equal numbers are left out together.
         penalties: to choose from, descending: the first of equally good ones is taken.
     """
     design = np.hstack([crowd, np.ones((len(photos), 1)), photos])
-    rows = np.vstack([design[said.rating_rows], design[said.better] - design[said.worse]])
+    rows = np.vstack(
+        [design[observations.rating_rows], design[observations.better] - design[observations.worse]]
+    )
     blocks = _blocks(groups)
     heads = crowd.shape[1]
     best: tuple[float, float, Float64Array] = (np.inf, np.inf, np.zeros(heads + 1))
@@ -116,7 +118,7 @@ def fit_utility(
         precision = np.full(used, penalty)
         precision[:heads] = _CROWD_PRECISION * max(heads, 1)
         precision[heads] = _BIAS_PRECISION
-        weights, loss = _fit(rows[:, :used], said, start[:used], precision, heads, blocks)
+        weights, loss = _fit(rows[:, :used], observations, start[:used], precision, heads, blocks)
         doublings = min(np.log2(penalty), _MAX_DOUBLINGS) - _USUAL_DOUBLINGS
         loss += float(doublings**2) / (2 * _DOUBLINGS_DEVIATION**2)
         if loss < best[0]:
@@ -130,7 +132,7 @@ def fit_utility(
 
 def _fit(
     rows: Float64Array,
-    said: Observations,
+    observations: Observations,
     start: Float64Array,
     precision: Float64Array,
     heads: int,
@@ -141,16 +143,16 @@ def _fit(
     centre[:heads] = _CROWD / max(heads, 1)
     weights = start.copy()
     for _ in range(_MAX_STEPS):
-        slope, curvature, _ = _loss(rows @ weights, said)
+        slope, curvature, _ = _loss(rows @ weights, observations)
         hessian = (rows * curvature[:, None]).T @ rows
         hessian[np.diag_indices_from(hessian)] += precision
         inverse = np.linalg.inv(hessian)
         step = inverse @ (rows.T @ slope + precision * (weights - centre))
         weights = weights - step
-        if not len(said.better) or np.abs(step).max() < _MIN_STEP:
+        if not len(observations.better) or np.abs(step).max() < _MIN_STEP:
             break
     utility = rows @ weights
-    slope, curvature, _ = _loss(utility, said)
+    slope, curvature, _ = _loss(utility, observations)
     spread = rows @ inverse
     leverage = np.einsum("ij,ij->i", spread, rows)
     left_out = utility + slope * leverage / np.maximum(1 - curvature * leverage, 1e-3)
@@ -159,15 +161,15 @@ def _fit(
         among = spread[block] @ rows[block].T
         shrunk = np.eye(len(block)) - among * curvature[block]
         left_out[block] = utility[block] + np.linalg.solve(shrunk, among @ slope[block])
-    return weights, float(_loss(left_out, said)[2].sum())
+    return weights, float(_loss(left_out, observations)[2].sum())
 
 
 def _loss(
-    utility: Float64Array, said: Observations
+    utility: Float64Array, observations: Observations
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Return the first and second derivative of each observation's loss, and the loss."""
-    rated = len(said.rating_rows)
-    error = utility[:rated] - said.ratings
+    rated = len(observations.rating_rows)
+    error = utility[:rated] - observations.ratings
     margin = _STEEPNESS * utility[rated:]
     # Of the wrong answer; 1/(1 + e^margin) without overflow.
     wrong = np.exp(-np.logaddexp(0, margin))

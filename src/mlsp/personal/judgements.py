@@ -90,10 +90,10 @@ def read_judgements(source: Path, *, photos: Path | None = None) -> Judgements:
     from mlsp.personal.user_ratings import UserRatings
 
     with UserRatings.open(source) as file:
-        said, compared = file.ratings(), file.comparisons()
+        ratings, comparisons = file.ratings(), file.comparisons()
     rated = (
         (PhotoReference(Path(one.photo), one.content_sha256), _stars(one.stars, one.flag))
-        for one in said
+        for one in ratings
     )
     return Judgements(
         tuple((photo, stars) for photo, stars in rated if stars is not None),
@@ -102,7 +102,7 @@ def read_judgements(source: Path, *, photos: Path | None = None) -> Judgements:
                 PhotoReference(Path(one.better), one.better_sha256),
                 PhotoReference(Path(one.worse), one.worse_sha256),
             )
-            for one in compared
+            for one in comparisons
         ),
     )
 

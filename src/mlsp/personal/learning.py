@@ -82,7 +82,7 @@ def _learned(
     position = np.zeros(len(features), dtype=np.intp)
     position[used] = np.arange(len(used))
     mean, deviation = _scale(stars, settings)
-    said = Observations(
+    observations = Observations(
         position[rows], (stars - mean) / deviation, position[better], position[worse]
     )
     found = principal_components(features[used], count=settings.components, seed=settings.seed)
@@ -91,10 +91,12 @@ def _learned(
     crowd = np.zeros((len(used), len(heads)))
     for column, head in enumerate(heads):
         crowd[:, column] = head.standardised(features[used])
-    held_out = hold_out(found.photos, crowd, said, joined, settings)
+    held_out = hold_out(found.photos, crowd, observations, joined, settings)
     overall = percentiles[used].mean(axis=1)
-    agreement = _agreement(held_out, overall, said, stars, joined, settings)
-    utility = fit_utility(found.photos, crowd, said, observation_groups(said, joined))
+    agreement = _agreement(held_out, overall, observations, stars, joined, settings)
+    utility = fit_utility(
+        found.photos, crowd, observations, observation_groups(observations, joined)
+    )
     values = utility.of(found.photos, crowd)
     offset = utility.bias
     if not len(rows):
@@ -123,7 +125,7 @@ def _learned(
 def _agreement(
     held_out: HeldOut,
     overall: Float64Array,
-    said: Observations,
+    observations: Observations,
     stars: Float64Array,
     groups: Rows,
     settings: TasteSettings,
@@ -131,13 +133,13 @@ def _agreement(
     found: list[TasteAgreement] = []
     # Two ratings have no meaningful correlation.
     if len(stars) > 2 and np.ptp(stars) > 0:
-        rows = said.rating_rows
+        rows = observations.rating_rows
         found.append(
             ratings_agreement(held_out.ratings, overall[rows], stars, groups[rows], settings)
         )
-    if len(said.better):
-        pairs = np.stack([groups[said.better], groups[said.worse]], axis=1)
-        margin = overall[said.better] - overall[said.worse]
+    if len(observations.better):
+        pairs = np.stack([groups[observations.better], groups[observations.worse]], axis=1)
+        margin = overall[observations.better] - overall[observations.worse]
         found.append(comparisons_agreement(held_out.margins, margin, pairs, settings))
     return tuple(found)
 

@@ -203,12 +203,12 @@ def _head_record(taste: Taste) -> HeadRecord:
 
 def judged(taste: Taste) -> str:
     """Return how many judgements a taste was learned from, in words."""
-    said = [
+    parts = [
         f"{count} {noun}{'' if count == 1 else 's'}"
         for count, noun in ((taste.rating_count, "rating"), (taste.comparison_count, "comparison"))
         if count
     ]
-    return f"{' and '.join(said)} of {taste.photo_count} photos"
+    return f"{' and '.join(parts)} of {taste.photo_count} photos"
 
 
 def _card(base: Model, taste: Taste) -> Card:

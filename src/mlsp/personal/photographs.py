@@ -57,7 +57,7 @@ def check_base(scorer: Scorer) -> None:
 
 def read_judged_photos(
     scorer: Scorer,
-    said: Judgements,
+    judgements: Judgements,
     *,
     photos: Path | None = None,
     advance: Callable[[PhotoFeatures | ScoreFailure], None] = lambda _: None,
@@ -68,7 +68,7 @@ def read_judged_photos(
 
     Args:
         scorer: of the model whose scores are the prior.
-        said: ratings and comparisons.
+        judgements: ratings and comparisons.
         photos: folder to look in, with its subfolders.
         advance: called with each photo's result.
 
@@ -77,7 +77,7 @@ def read_judged_photos(
         RatingsError: nothing was judged, or none of the photos can be used.
     """
     check_base(scorer)
-    named = said.photos()
+    named = judgements.photos()
     if not named:
         raise RatingsError(
             "nothing was rated or compared yet: rate photos with `mlsp serve FOLDER` first, or give a table of ratings"
@@ -89,7 +89,7 @@ def read_judged_photos(
     rows: dict[str, int] = {}
     row_of: dict[PhotoReference, int] = {}
     kept: list[PhotoFeatures] = []
-    failed: list[ScoreFailure] = list(said.failed)
+    failed: list[ScoreFailure] = list(judgements.failed)
     for failure in failed:
         advance(failure)
     for one in named:
@@ -106,10 +106,10 @@ def read_judged_photos(
         reason = f" ({failed[0].source}: {failed[0].error})" if failed else ""
         raise RatingsError(f"none of {len(named)} judged photos can be used{reason}")
     # The last rating of a photo, and of its copies, counts.
-    stars = {row_of[photo]: value for photo, value in said.ratings if photo in row_of}
+    stars = {row_of[photo]: value for photo, value in judgements.ratings if photo in row_of}
     pairs = [
         (row_of[better], row_of[worse])
-        for better, worse in said.comparisons
+        for better, worse in judgements.comparisons
         if better in row_of and worse in row_of and row_of[better] != row_of[worse]
     ]
     return JudgedPhotos(

@@ -1,10 +1,11 @@
-"""Photos -> scores: the path every user takes.
+"""Photos -> scores. `scorer.Scorer` is the way in.
 
     scorer     Scorer: photos -> results, in order, failures as values
+    heads      Heads: features -> values -> scores
     results    the scores of a photo
-    predictor  stored features -> predictions
-    cache/     scores and features, kept between runs
-    parity     an exported file against the scorer
+    predictor  stored features -> values
+    cache/     scores and features, cached between runs
+    parity     an exported file compared with the scorer
 
-Loads no training library. A name is imported from its module.
+For everything above it. Loads no training library; a name is imported from its module.
 """

@@ -1,4 +1,4 @@
-"""Whether an exported file says what the model says: the same photos by both, in ONNX Runtime and in OpenVINO."""
+"""Compare an exported file with its model: the same photos by both, in ONNX Runtime and in OpenVINO."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mlsp.scoring.scorer import Scorer
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far a runtime's scores are from the model's.
+    """Differences between a runtime's scores and the model's.
 
     Attributes:
-        runtime: its name and version.
-        output: of the graph.
-        photo_count: photos compared.
-        largest: absolute difference.
-        mean: of the absolute differences.
+        runtime: name and version.
+        output: name of the graph's output.
+        photo_count: number of photos compared.
+        largest: maximum absolute difference.
+        mean: mean absolute difference.
         spread: standard deviation of the model's own values over the photos, to compare with.
     """
 
@@ -40,12 +40,12 @@ class Parity:
 
 
 class Runtime(Protocol):
-    """What runs an exported file."""
+    """Runs an exported file."""
 
     name: str
 
     def __call__(self, pixels: UInt8Array) -> dict[str, float]:
-        """(H, W, 3) -> one value an output."""
+        """(H, W, 3) -> one value per output."""
 
 
 class OnnxRuntime:
@@ -108,13 +108,13 @@ def check_exported(
     All get the same pixels, decoded whole, so that a difference is the file's and not the decoder's. The model runs in float32.
 
     Args:
-        model: that was exported.
+        model: the model that was exported.
         file: ONNX, or OpenVINO's .xml.
         photos: to compare.
-        advance: told of each photo.
+        advance: called with each photo's result.
 
     Returns:
-        One line a runtime and output, none without photos; and the photos that could not be read.
+        One record per runtime and output, none without photos; and the photos that could not be read.
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.

@@ -103,7 +103,7 @@ class FeaturePredictor:
         """Score all rows.
 
         Yields:
-            Exactly one result a row, in order. A photo that failed or is still to be extracted, a damaged row, and one that gives no
+            Exactly one result per row, in order. A photo that failed or is still to be extracted, a damaged row, and one that gives no
             number are `ScoreFailure`.
 
         Raises:

@@ -290,6 +290,14 @@ class Scorer:
             ),
         )
 
+    def read(self, photo: str | Path) -> Photo:
+        """Decode a photo to the pixels that the network sees before crops are cut.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+        """
+        return read_photo(Path(photo), settings=self._pipeline.decode)
+
     def close(self) -> None:
         """Close the caches that `cache=True` opened; the scorer still scores, without them."""
         self._opened.close()

@@ -107,23 +107,23 @@ def _put(packet: Packet, rating: int, *, by_hand: bool = False) -> bytes:
     else:
         added.append((RATING, new))
     if added:
-        edits.append((packet.place.at, packet.place.at, _new_text(packet.place, added)))
+        edits.append((packet.insertion.at, packet.insertion.at, _new_text(packet.insertion, added)))
     return packet.units.edited(edits)
 
 
 def _cuts(packet: Packet) -> list[tuple[int, int]]:
     """Return the spans that may be what we added: attributes, or a whole rdf:Description; both begin with our mark."""
-    start, place, text = packet.values[WRITTEN].whole_start, packet.place, packet.units.text
+    start, insertion, text = packet.values[WRITTEN].whole_start, packet.insertion, packet.units.text
     if start is None:
         return []
-    tag_start, tag_end = text.rfind("<", 0, start), text.find(">\n", place.at)
+    tag_start, tag_end = text.rfind("<", 0, start), text.find(">\n", insertion.at)
     whole = (max(tag_start - len(_INDENT), 0), tag_end + len(">\n"))
-    return [(start, place.at)] if tag_end < 0 else [whole, (start, place.at)]
+    return [(start, insertion.at)] if tag_end < 0 else [whole, (start, insertion.at)]
 
 
-def _new_text(place: InsertionPoint, added: list[tuple[tuple[str, str], str]]) -> str:
+def _new_text(insertion: InsertionPoint, added: list[tuple[tuple[str, str], str]]) -> str:
     """Write properties as attributes, or, where there is no rdf:Description, as one with them."""
-    properties, prefixes = [], dict(place.prefixes)
+    properties, prefixes = [], dict(insertion.prefixes)
     for (uri, name), value in added:
         known = next((prefix for prefix, meaning in prefixes.items() if meaning == uri), None)
         prefix = known or _unused_prefix("xmp" if uri == XMP else "mlsp", prefixes)
@@ -131,10 +131,10 @@ def _new_text(place: InsertionPoint, added: list[tuple[tuple[str, str], str]]) -
         if known is None:
             prefixes[prefix] = uri
             properties.append(f'xmlns:{prefix}="{uri}"')
-    attributes = "".join(place.separator + text for text in properties)
-    if place.description:
+    attributes = "".join(insertion.separator + text for text in properties)
+    if insertion.description:
         return attributes
-    rdf, declared = place.rdf_prefix, ""
+    rdf, declared = insertion.rdf_prefix, ""
     if not rdf:
         rdf = _unused_prefix("rdf", prefixes)
         declared = f' xmlns:{rdf}="{RDF}"'

@@ -86,12 +86,12 @@ class Packet:
     Attributes:
         units: the whole file.
         values: the properties that matter here, by namespace and name.
-        place: where properties can be added.
+        insertion: where properties can be added.
     """
 
     units: CodeUnits
     values: Mapping[tuple[str, str], Value]
-    place: InsertionPoint
+    insertion: InsertionPoint
 
     @property
     def rating(self) -> int | None:
@@ -166,7 +166,7 @@ class _Reader:
         self._values: dict[tuple[str, str], Value] = {}
         self._rdf_depth: int | None = None
         self._open: tuple[tuple[str, str], _Tag] | None = None
-        self._place: InsertionPoint | None = None
+        self._insertion: InsertionPoint | None = None
         self._rdf_prefix = ""
         self._rdf_is_empty = False
 
@@ -204,24 +204,24 @@ class _Reader:
             self._add(name, tag.end, tag.end if tag.is_empty else end, None, tag.is_empty)
         elif (
             (depth, closed) == (self._rdf_depth, _RDF_RDF)
-            and self._place is None
+            and self._insertion is None
             and not self._rdf_is_empty
         ):
-            self._place = InsertionPoint(end, " ", self._in_scope(), False, self._rdf_prefix)
+            self._insertion = InsertionPoint(end, " ", self._in_scope(), False, self._rdf_prefix)
 
     def packet(self) -> Packet:
         if self._rdf_depth is None:
             raise SidecarError("it is XML but not XMP: it has no rdf:RDF where XMP has it")
-        if self._place is None:
+        if self._insertion is None:
             raise SidecarError(
                 "its rdf:RDF is an empty-element tag, which leaves no room for a rating"
             )
-        return Packet(self.units, self._values, self._place)
+        return Packet(self.units, self._values, self._insertion)
 
     def _read_description(self, tag: _Tag, names: list[str]) -> None:
-        if self._place is None:
+        if self._insertion is None:
             separator = tag.attributes[-1][1] if tag.attributes else " "
-            self._place = InsertionPoint(
+            self._insertion = InsertionPoint(
                 tag.attributes_end, separator, self._in_scope(), True, self._rdf_prefix
             )
         # The parser gives names in the same order, but declarations are none to it.

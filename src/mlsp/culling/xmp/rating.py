@@ -19,7 +19,7 @@ Convention: TypeAlias = Literal["both", "photo.jpg.xmp", "photo.xmp"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a photo's rating.
+    """The outcome of rating a photo.
 
     Attributes:
         status: `written`; `kept`: the photo has a rating that is not ours; `unchanged`: it has this one already; `shared`:
@@ -99,7 +99,7 @@ def rate(
         folders: listings to use again.
 
     Returns:
-        What became of it.
+        The outcome.
 
     Raises:
         SettingsError: the rating is neither -1 nor 1…5.

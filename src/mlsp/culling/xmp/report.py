@@ -24,7 +24,7 @@ XMP_NAMES: dict[str, Convention] = {
 
 @dataclass(frozen=True, slots=True)
 class XmpSettings:
-    """How scores are written as stars.
+    """Settings of writing scores as stars.
 
     Attributes:
         stars: the percentile from which each number of stars is given.

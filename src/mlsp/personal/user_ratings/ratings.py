@@ -294,12 +294,12 @@ def _delete_old_changes(connection: sqlite3.Connection) -> None:
 def _rating_text(photo: str, before: _Row | None, stars: int | None, flag: Flag | None) -> str:
     """Return a change in words."""
     old_stars, old_flag = before[1:3] if before else (None, None)
-    said = []
+    parts = []
     if stars != old_stars:
-        said.append("no stars" if stars is None else f"{stars} star{'s' if stars > 1 else ''}")
+        parts.append("no stars" if stars is None else f"{stars} star{'s' if stars > 1 else ''}")
     if flag != old_flag:
-        said.append("no flag" if flag is None else flag)
-    return f"{', '.join(said)} for {_shown(photo)}"
+        parts.append("no flag" if flag is None else flag)
+    return f"{', '.join(parts)} for {_shown(photo)}"
 
 
 def _content(sha256: str) -> bytes:
