@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from mlsp.photos.near_duplicates import LARGEST_DISTANCE, difference_hash, duplicate_groups
+from mlsp.photos.near_duplicates import MAX_DISTANCE, difference_hash, duplicate_groups
 
 
 def test_resized_copies_are_found_and_other_photos_are_not(examples: Path) -> None:
@@ -32,7 +32,7 @@ def every_pair_compared(hashes: Sequence[int]) -> list[int]:
     group = list(range(len(hashes)))
     for late, value in enumerate(hashes):
         for early in range(late):
-            if (value ^ hashes[early]).bit_count() <= LARGEST_DISTANCE:
+            if (value ^ hashes[early]).bit_count() <= MAX_DISTANCE:
                 low, high = sorted((group[early], group[late]))
                 group = [low if number == high else number for number in group]
     return group

@@ -210,7 +210,7 @@ def test_pipes_sockets_and_devices_do_not_block(tmp_path: Path) -> None:
 @posix
 def test_a_file_larger_than_any_photo_is_not_read(tmp_path: Path) -> None:
     with open(tmp_path / "film.jpg", "wb") as file:
-        file.truncate(files._MOST_BYTES + 1)
+        file.truncate(files._MAX_BYTES + 1)
     message = "the file has 2,147,483,649 bytes, more than the 2,147,483,648 that are read"
     with pytest.raises(PhotoTooLargeError, match=f"^{message}$"):
         read_bytes(tmp_path / "film.jpg")

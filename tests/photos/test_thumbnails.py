@@ -10,7 +10,7 @@ from PIL import Image
 from colour_profiles import SRGB, rgb_profile
 from mlsp.base.errors import SettingsError, UnreadablePhotoError, UnsupportedPhotoError
 from mlsp.photos import DecodeSettings, read_photo
-from mlsp.photos.thumbnails import FEWEST_BYTES, THUMBNAIL_MEDIA_TYPE, thumbnail
+from mlsp.photos.thumbnails import MIN_BYTES, THUMBNAIL_MEDIA_TYPE, thumbnail
 
 
 def opened(content: bytes) -> Image.Image:
@@ -108,21 +108,21 @@ def test_is_upright_and_has_no_metadata(tmp_path: Path, size: tuple[int, int]) -
     assert (pixels[image.height // 2 + 8 :, :, 0] < 160).all()
 
 
-@pytest.mark.parametrize("max_bytes", [20_000, 5_000, FEWEST_BYTES])
+@pytest.mark.parametrize("max_bytes", [20_000, 5_000, MIN_BYTES])
 def test_never_takes_more_bytes(tmp_path: Path, max_bytes: int) -> None:
     photo = noise(tmp_path / "noise.png", (600, 400))
     content = thumbnail(photo, max_bytes=max_bytes)
     assert len(content) <= max_bytes
     assert min(opened(content).size) >= 1
     # A picture that fits is as good as it can be: one of half as many bytes would waste what it may take.
-    if max_bytes > FEWEST_BYTES:
+    if max_bytes > MIN_BYTES:
         assert len(content) > max_bytes / 2
 
 
 def test_a_photo_of_one_row_still_fits(tmp_path: Path) -> None:
     photo = noise(tmp_path / "row.png", (5000, 1))
-    content = thumbnail(photo, longest_side=5000, max_bytes=FEWEST_BYTES)
-    assert len(content) <= FEWEST_BYTES
+    content = thumbnail(photo, longest_side=5000, max_bytes=MIN_BYTES)
+    assert len(content) <= MIN_BYTES
     assert opened(content).height == 1
 
 

@@ -48,7 +48,7 @@ def test_every_photo_is_looked_at(table: RatingTable) -> None:
     assert checks[0].content == checks[3].content != checks[2].content
     # The photo is reduced first; what the hash sees stays the same but for a few bits.
     whole = difference_hash(read_photo(table.photos[0]).pixels)
-    assert np.bitwise_count(whole ^ checks[0].look) <= 2
+    assert np.bitwise_count(whole ^ checks[0].difference_hash) <= 2
 
 
 def test_test_photos_that_were_learned_from_are_named(table: RatingTable) -> None:

@@ -120,7 +120,7 @@ def test_the_scale_has_two_ends(lowest: float, highest: float) -> None:
 
 def test_further_columns_have_one_text_a_photo() -> None:
     assert message(lambda: RatingTable("T", 1, 3, (A, B), BINS, {"theme": ("dog",)})) == (
-        "T: column 'theme' has 1 rows, expected one a photo: 2"
+        "T: column 'theme' has 1 rows, expected one per photo: 2"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -209,7 +210,7 @@ def test_hashes_are_one_a_photo() -> None:
             ),
             SettingsError,
         )
-        assert found == "got 1 hashes, expected one a photo: 3"
+        assert re.search("got 1 .*: 3$", found)
 
 
 def test_photos_that_look_alike_are_regrouped() -> None:

@@ -25,7 +25,7 @@ from PIL import Image
 import mlsp.reports
 from mlsp.base.errors import UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
-from mlsp.photos.thumbnails import FEWEST_BYTES
+from mlsp.photos.thumbnails import MIN_BYTES
 from mlsp.reports import write_report
 from mlsp.reports.html_report import link, picture_size, write_html
 from mlsp.scoring.results import Score, ScoreResult
@@ -509,7 +509,7 @@ def test_pictures_are_bounded_in_bytes(tmp_path: Path) -> None:
 def test_all_pictures_together_are_bounded(photos: int) -> None:
     size = picture_size(photos)
     assert photos * size.max_bytes <= 60_000_000
-    assert size.max_bytes >= FEWEST_BYTES
+    assert size.max_bytes >= MIN_BYTES
 
 
 def test_of_5000_photos_only_those_in_sight_are_in_the_page(page: Page, tmp_path: Path) -> None:

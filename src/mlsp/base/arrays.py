@@ -1,4 +1,4 @@
-"""Names for the array types that cross module boundaries."""
+"""Names of the array types that cross module boundaries."""
 
 from __future__ import annotations
 

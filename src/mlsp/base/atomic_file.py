@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all.
+"""Atomic writing: a file is there whole or not at all.
 
 temporary file beside the target ─ write ─ fsync ─ os.replace ─ fsync of the folder
 """
@@ -22,9 +22,9 @@ from mlsp.base.errors import OutputError
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Write a file that replaces the one at `path` when the block ends well.
 
-    Until then, and after any exception, KeyboardInterrupt included, the old file stays as it was and the temporary one goes. Only
-    a killed process leaves a `.mlsp-*.tmp` behind. A symbolic link stays one: what it points to is replaced. The new file has the
-    permission bits of the one it replaces, or else those that the umask gives.
+    Until then, and after any exception, KeyboardInterrupt included, the old file stays as it was and
+    the temporary one is deleted. Only a killed process leaves a `.mlsp-*.tmp` behind. A symbolic link
+    is followed. The new file has the permission bits of the one it replaces, or else those of the umask.
 
     Args:
         path: its folder must exist.
@@ -67,11 +67,11 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_write_text(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
-    """Like `atomic_write`, for UTF-8 text; line ends are written as they are given.
+    """Write UTF-8 text as `atomic_write` does; line ends are written as they are given.
 
     Args:
         path: its folder must exist.
-        errors: what becomes of lone surrogates, as for `str.encode`.
+        errors: treatment of lone surrogates, as for `str.encode`.
 
     Yields:
         A file to write text to.
@@ -93,7 +93,7 @@ def atomic_write_text(path: Path, *, errors: str = "strict") -> Iterator[TextIO]
 
 @contextlib.contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """Make a folder beside `path` for what is to become it; it goes when the block ends.
+    """Make a temporary folder beside `path` for a block, to build in it what is then moved to `path`.
 
     Args:
         path: its folder must exist.
@@ -114,7 +114,7 @@ def folder_beside(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _naming(path: Path, *, instead_of: Path) -> Iterator[None]:
-    """Let errors about a temporary file name the file that the user named; others pass as they are."""
+    """Replace a temporary file's name in errors by that of the file that the user named."""
     try:
         yield
     except OSError as error:
@@ -134,7 +134,7 @@ def _keep_permissions(target: Path, temporary: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself last; some file systems cannot, and the file is whole without it."""
+    """Write the new name to the disk; some file systems cannot, and the file is whole without it."""
     if os.name != "posix":
         return
     with contextlib.suppress(OSError):
@@ -146,7 +146,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Make sure, before the work is done, that a file can be written.
+    """Check, before the work is done, that a file can be written.
 
     Args:
         path: the file, which may exist.

@@ -1,4 +1,4 @@
-"""Run a function over many items with several threads, results in order and memory bounded."""
+"""A map over threads: results in order, memory bounded."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _WINDOW = 4
 
 
 def usable_cores() -> int:
-    """Processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def check_workers(workers: int) -> None:
-    """Refuse a number of workers that there cannot be.
+    """Check a number of workers.
 
     Raises:
         SettingsError: it is below 1.
@@ -50,7 +50,7 @@ def map_in_order(
         function: must be safe to call from several threads.
         items: may be endless.
         workers: calls at the same time.
-        window: items whose results are not drawn yet, at most; by default four a worker.
+        window: items whose results are not drawn yet, at most; by default four per worker.
 
     Yields:
         One result for each item, in their order. An exception of `function` is raised at its item's turn.
@@ -63,14 +63,14 @@ def map_in_order(
 
 
 def _map_in_order(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int, most: int
+    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int, max_window: int
 ) -> Generator[_Result, None, None]:
     window: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="mlsp") as pool:
         try:
             for item in items:
                 window.append(pool.submit(function, item))
-                if len(window) >= most:
+                if len(window) >= max_window:
                     yield window.popleft().result()
             while window:
                 yield window.popleft().result()

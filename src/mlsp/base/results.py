@@ -1,4 +1,4 @@
-"""The outcome of a photo that could not be used: a value, never an exception in the middle of a run."""
+"""Failure of one photo, as a value: one bad photo never ends a run."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ def printable(text: str, *, encoding: str = "utf-8") -> str:
     r"""Make any text safe to show.
 
     Args:
-        text: a file's path, say.
+        text: a file's path, for example.
         encoding: of the terminal; what it lacks is escaped too.
 
     Returns:
-        The text with escapes in the place of what would take effect. Backslashes stay single, so for programs that need a file's
-        exact name there are reports.
+        The text with escapes instead of characters that a terminal would act on. A backslash stays
+        single, so that the text cannot be turned back into a file's exact name.
 
     Examples:
         >>> printable("caf\u00e9\x1b[2J\n.jpg")
@@ -42,11 +42,11 @@ def _printable_character(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-_NAMED_AT_MOST = 10
+_MAX_NAMED = 10
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names for a message: the first ten, and how many more there are.
+    """Return names for a message: the first ten, and how many more there are.
 
     Args:
         names: of photos.
@@ -56,6 +56,6 @@ def listed(names: Iterable[str]) -> str:
         "'a.jpg', 'b.jpg'"
     """
     every = list(names)
-    text = ", ".join(map(repr, every[:_NAMED_AT_MOST]))
-    more = len(every) - _NAMED_AT_MOST
+    text = ", ".join(map(repr, every[:_MAX_NAMED]))
+    more = len(every) - _MAX_NAMED
     return f"{text} and {more} more" if more > 0 else text

@@ -1,4 +1,6 @@
-"""File or bytes -> Photo: upright, sRGB, 8 bits. The policy behind it is in `docs/photos.md`.
+"""Photos from files, bytes or memory: upright, sRGB, 8 bits, with listing, sizes and capture times.
+
+`read_photo` decodes one and `find_photos` finds them. It knows no network; every package above uses it.
 
 path ─ read_bytes ─ photo_format ─┬ pillow_decoder: header ─ pixel limit ─ decode ─ rows ─ reduce ─ sRGB ─ upright ─┬ Photo
                                   └ raw_decoder: header ─ pixel limit ─ develop ─ reduce ───────────────────────────┘

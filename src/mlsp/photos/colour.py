@@ -1,4 +1,4 @@
-"""Colours -> sRGB. LittleCMS is used here and nowhere else, and is loaded when the first profile is met."""
+"""Conversion of colours to sRGB. LittleCMS is used only here, and loaded with the first profile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def to_srgb(pixels: UInt8Array, mode: ColourMode, profile: bytes | None) -> UInt
         pixels: (H, W, C), C channels of the mode.
         mode: what the channels mean.
         profile: ICC profile. None, a damaged one and one for another kind of colour stand for sRGB, for grey that is R = G = B,
-            and for ink that takes its share of the light away.
+            and for ink that absorbs its share of the light.
 
     Returns:
         (H, W, 3) RGB; `pixels` itself where nothing is to be done.
@@ -55,7 +55,7 @@ def lab_to_srgb(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=32)
 def _transform(profile: bytes, mode: ColourMode) -> tuple[ColourMode, ImageCmsTransform | None]:
-    """Mode that a profile is for, and its transform to sRGB; None where there is nothing to do.
+    """Return the mode that a profile is for, and its transform to sRGB; None where there is nothing to do.
 
     A collection has few profiles, so that all but the first photo of each find theirs here. A transform may be applied by
     several threads at once.
@@ -85,7 +85,7 @@ def _transform(profile: bytes, mode: ColourMode) -> tuple[ColourMode, ImageCmsTr
 
 
 def _changes_nothing(transform: ImageCmsTransform) -> bool:
-    """Whether a transform moves no colour by more than one of 255 steps: its profile is sRGB, by whatever name."""
+    """Return whether a transform moves no colour by more than one of 255 steps, so that its profile is sRGB."""
     colours = np.array(list(itertools.product(range(0, 256, 15), repeat=3)), np.uint8)
     converted = np.asarray(transform.apply(Image.fromarray(colours[None])))
     return int(np.abs(converted[0].astype(np.int16) - colours).max()) <= 1

@@ -1,4 +1,4 @@
-"""What of a photo the network sees (section 3 of the paper)."""
+"""Crops of a photo that the network sees (section 3 of the paper)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CROP = (7, 8)
 
 
 def cut_views(pixels: UInt8Array, views: ViewsName) -> UInt8Array:
-    """Cut the views of a photo; they have one size, so they can go through a network as one batch.
+    """Cut the crops of a photo. They have one size, so they can go through a network as one batch.
 
     Args:
         pixels: (H, W, 3).
@@ -25,7 +25,7 @@ def cut_views(pixels: UInt8Array, views: ViewsName) -> UInt8Array:
             then mirrored.
 
     Returns:
-        (V, h, w, 3), a view each.
+        (V, h, w, 3), one crop per view.
 
     Raises:
         SettingsError: `views` is unknown.
@@ -67,13 +67,13 @@ def min_photo_side(network_side: int, views: ViewsName) -> int:
 def random_view(
     pixels: UInt8Array, rng: np.random.Generator, *, crop: tuple[int, int] = CROP
 ) -> UInt8Array:
-    """Cut a crop at a random place, mirrored with probability 1/2: what fine-tuning shows the network (section 3.1 of the paper).
+    """Cut a crop at a random position, mirrored with probability 1/2, as for fine-tuning (section 3.1 of the paper).
 
     Of a photo resized to 256×256 it is 224×224, as in the paper's Table 2.
 
     Args:
         pixels: (H, W, 3).
-        rng: gives the place and the mirroring; three numbers are drawn whatever the size.
+        rng: draws the position and the mirroring; three numbers are drawn whatever the size.
         crop: share of each side as a fraction.
 
     Returns:
@@ -102,13 +102,13 @@ def random_views(
         pixels: (H, W, 3).
         count: V, at least 1.
         rng: see `random_view`.
-        crop: likewise.
+        crop: see `random_view`.
 
     Returns:
         (V, h, w, 3), the same as of V calls of `random_view`.
 
     Raises:
-        SettingsError: `count` is below 1, or the fraction is none.
+        SettingsError: `count` is below 1, or the fraction is not above 0 and at most 1.
     """
     if count < 1:
         raise SettingsError(f"random views must be at least 1, got {count}")
@@ -116,7 +116,7 @@ def random_views(
 
 
 def crop_size(pixels: UInt8Array, crop: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of a crop: floor(crop · side), at least 1.
+    """Return height and width of a crop: floor(crop · side), at least 1.
 
     Raises:
         SettingsError: the fraction is not above 0 and at most 1.

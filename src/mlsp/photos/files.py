@@ -1,4 +1,4 @@
-"""Where photos are: folders -> paths, path -> bytes. Errors of the file system are translated here and nowhere else."""
+"""Photos in the file system: folders -> paths, path -> bytes. Its errors are translated only here."""
 
 from __future__ import annotations
 
@@ -12,58 +12,20 @@ from typing import TypeVar
 
 from mlsp.base.errors import PhotoTooLargeError, UnreadablePhotoError
 
-RAW_SUFFIXES = frozenset(
-    [
-        ".3fr",
-        ".arw",
-        ".cr2",
-        ".cr3",
-        ".crw",
-        ".dcr",
-        ".dng",
-        ".erf",
-        ".iiq",
-        ".kdc",
-        ".mef",
-        ".mos",
-        ".mrw",
-        ".nef",
-        ".nrw",
-        ".orf",
-        ".pef",
-        ".raf",
-        ".rw2",
-        ".rwl",
-        ".sr2",
-        ".srf",
-        ".srw",
-        ".x3f",
-    ]
-)
-PHOTO_SUFFIXES = RAW_SUFFIXES | frozenset(
-    [
-        ".apng",
-        ".avif",
-        ".bmp",
-        ".dib",
-        ".gif",
-        ".heic",
-        ".heif",
-        ".hif",
-        ".jfif",
-        ".jpe",
-        ".jpeg",
-        ".jpg",
-        ".mpo",
-        ".png",
-        ".tif",
-        ".tiff",
-        ".webp",
-    ]
-)
+# fmt: off
+RAW_SUFFIXES = frozenset((
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef",
+    ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf",
+    ".srw", ".x3f",
+))
+PHOTO_SUFFIXES = RAW_SUFFIXES | frozenset((
+    ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jpe",
+    ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp",
+))
+# fmt: on
 
 # Larger than any photo that passes the default limit of pixels; keeps a mislabelled film or disk image out of memory.
-_MOST_BYTES = 2 * 1024**3
+_MAX_BYTES = 2 * 1024**3
 
 _Key = TypeVar("_Key")
 
@@ -93,7 +55,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         # Asked before opening, because opening a device may already do something.
         _check_regular(path, path.stat())
-        # A pipe that takes the file's place in between must not block either.
+        # A pipe that replaces the file in between must not block either.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(path, flags), "rb") as file:
             _check_regular(path, os.fstat(file.fileno()))
@@ -108,9 +70,9 @@ def read_bytes(path: Path) -> bytes:
 
 
 def find_photos(paths: Iterable[Path], *, recursive: bool = True) -> Iterator[Path]:
-    """Find the photos that files and folders stand for, lazily.
+    """Find the photos among files and folders, lazily.
 
-    A path that is not a folder is always a photo, whatever its name and even if it is missing: reading it says what is
+    A path that is not a folder is always a photo, whatever its name and even if it is missing: reading it reports what is
     wrong. In a folder the photos are the files with a suffix in `PHOTO_SUFFIXES`, in any case; names that begin with a
     dot are left out. A folder that cannot be listed comes out itself, so that reading it reports it.
 
@@ -158,7 +120,7 @@ def _photos_below(
 
 
 def _list_folder(folder: Path) -> tuple[list[str], list[str], set[str]]:
-    """Names of photos, names of folders, and which of both are links."""
+    """Return names of photos, names of folders, and those of both that are links."""
     names, below, links = [], [], set()
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -223,9 +185,9 @@ def _check_regular(path: Path, status: os.stat_result) -> None:
     for is_kind, kind in _KINDS:
         if is_kind(status.st_mode):
             raise UnreadablePhotoError(f"it is {kind}, not a file")
-    if status.st_size > _MOST_BYTES:
+    if status.st_size > _MAX_BYTES:
         raise PhotoTooLargeError(
-            f"the file has {status.st_size:,} bytes, more than the {_MOST_BYTES:,} that are read"
+            f"the file has {status.st_size:,} bytes, more than the {_MAX_BYTES:,} that are read"
         )
 
 

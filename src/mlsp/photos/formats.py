@@ -1,4 +1,4 @@
-"""Which format a file has, by its content: suffixes lie."""
+"""Format of a file by its content: suffixes lie."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _SENSOR_PHOTOMETRICS = frozenset((32803, 34892))  # colour filter array, linear 
 # Types of whole numbers: BYTE, SHORT, LONG, IFD.
 _KINDS = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 13: ("I", 4)}
 # A damaged file may claim any number of things.
-_MOST_ENTRIES = 512
-_MOST_VALUES = 64
-_MOST_SUB_IFDS = 16
+_MAX_ENTRIES = 512
+_MAX_VALUES = 64
+_MAX_SUB_IFDS = 16
 
 
 def photo_format(content: bytes) -> PhotoFormat:
@@ -69,7 +69,7 @@ def photo_format(content: bytes) -> PhotoFormat:
         brands = [content[8:12], *(content[i : i + 4] for i in range(16, min(size, 256), 4))]
         if brands[0] == b"crx ":
             return "RAW"
-        # `mif1` says only that it is an image; the other brands say how it is coded.
+        # `mif1` means only that it is an image; the other brands tell how it is coded.
         if not _AVIF_BRANDS.isdisjoint(brands):
             return "AVIF"
         if not _HEIF_BRANDS.isdisjoint(brands):
@@ -94,7 +94,7 @@ def exif_orientation(exif: bytes) -> int | None:
 
 
 def _is_raw_tiff(content: bytes) -> bool:
-    """Whether a TIFF holds what a sensor saw, perhaps beside a preview.
+    """Return whether a TIFF holds the data of a sensor, perhaps beside a preview.
 
     Pillow opens such files too, and finds the preview only.
     """
@@ -103,12 +103,12 @@ def _is_raw_tiff(content: bytes) -> bool:
     first = _tags(content)
     if _DNG_VERSION in first:
         return True
-    below = [_tags(content, offset) for offset in first.get(_SUB_IFDS, ())[:_MOST_SUB_IFDS]]
+    below = [_tags(content, offset) for offset in first.get(_SUB_IFDS, ())[:_MAX_SUB_IFDS]]
     return any(tags.get(_PHOTOMETRIC, (0,))[0] in _SENSOR_PHOTOMETRICS for tags in (first, *below))
 
 
 def _tags(tiff: bytes, offset: int | None = None) -> dict[int, tuple[int, ...]]:
-    """Tags of a directory of a TIFF whose values are whole numbers; those before the damage if it is damaged.
+    """Return the whole-number tags of a directory of a TIFF; those before the damage if it is damaged.
 
     Pillow can read them as well, but warns of what it finds odd, and warnings cannot be silenced for one thread only.
     """
@@ -120,9 +120,9 @@ def _tags(tiff: bytes, offset: int | None = None) -> dict[int, tuple[int, ...]]:
         if offset is None:
             (offset,) = struct.unpack_from(f"{order}I", tiff, 4)
         (entries,) = struct.unpack_from(f"{order}H", tiff, offset)
-        for entry in range(offset + 2, offset + 2 + 12 * min(entries, _MOST_ENTRIES), 12):
+        for entry in range(offset + 2, offset + 2 + 12 * min(entries, _MAX_ENTRIES), 12):
             tag, kind, count = struct.unpack_from(f"{order}HHI", tiff, entry)
-            if kind not in _KINDS or not 0 < count <= _MOST_VALUES:
+            if kind not in _KINDS or not 0 < count <= _MAX_VALUES:
                 continue
             code, size = _KINDS[kind]
             start = entry + 8

@@ -1,4 +1,4 @@
-"""Photos that look alike, by difference hash: they must not be on both sides of a split."""
+"""Near duplicates by difference hash: photos that look alike must not be on both sides of a split."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mlsp.base.arrays import UInt8Array
 from mlsp.base.groups import join_groups
 
 # Of 64 bits. Copies that were resized or compressed again differ in up to about 5, unrelated photos in 20 to 44.
-LARGEST_DISTANCE = 6
+MAX_DISTANCE = 6
 _SIDE = 8
 _BITS = _SIDE * _SIDE
 # Bound the memory, to about 100 MB.
-_COMPARED_AT_ONCE = 1 << 22
-_PAIRS_AT_ONCE = 1 << 20
+_MAX_COMPARED = 1 << 22
+_MAX_PAIRS = 1 << 20
 
 
 def difference_hash(pixels: UInt8Array) -> np.uint64:
-    """Hash of a photo's coarse light and dark: is each of 8×8 places brighter than its right neighbour?
+    """Compute a hash of coarse light and dark: whether each of 8×8 cells is brighter than its right neighbour.
 
     Args:
         pixels: (H, W, 3).
@@ -43,26 +43,26 @@ def duplicate_groups(hashes: Sequence[np.uint64] | NDArray[np.uint64]) -> NDArra
     hashes have at least one in common, so that only photos with an equal band are compared.
 
     Args:
-        hashes: one a photo.
+        hashes: (photos,) one per photo.
 
     Returns:
         (photos,) number of each photo's group: the index of its first photo.
     """
     # Equal hashes, of plain pictures above all, would be very many pairs.
-    values, first, place = np.unique(
+    values, first, value_of = np.unique(
         np.asarray(hashes, dtype=np.uint64), return_index=True, return_inverse=True
     )
     group = np.arange(len(values))
     waiting: list[NDArray[np.int64]] = []
     for pairs in _near_pairs(values):
         waiting.append(pairs)
-        if sum(map(len, waiting)) > _PAIRS_AT_ONCE:
+        if sum(map(len, waiting)) > _MAX_PAIRS:
             group, waiting = join_groups(group, np.concatenate(waiting)), []
     if waiting:
         group = join_groups(group, np.concatenate(waiting))
-    earliest = np.full(len(values), len(place))
+    earliest = np.full(len(values), len(value_of))
     np.minimum.at(earliest, group, first)
-    return earliest[group][place]
+    return earliest[group][value_of]
 
 
 def look_alikes(
@@ -73,7 +73,7 @@ def look_alikes(
     """Find photos that look like one of others, directly.
 
     Args:
-        hashes: one a photo.
+        hashes: (photos,) one per photo.
         rows: photos to look at.
         among: the others.
 
@@ -91,24 +91,24 @@ def look_alikes(
             continue
         distance = np.bitwise_count(values[others[start:end]] ^ values[row])
         nearest = int(distance.argmin())
-        if distance[nearest] <= LARGEST_DISTANCE:
+        if distance[nearest] <= MAX_DISTANCE:
             found.append((row, int(others[start + nearest])))
     return found
 
 
 def _near_pairs(values: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
-    """Pairs (n, 2) of near values, some of them more than once."""
-    edges = np.linspace(0, _BITS, LARGEST_DISTANCE + 2).round().astype(np.uint64)
+    """Yield pairs (n, 2) of indices of near values, some of them more than once."""
+    edges = np.linspace(0, _BITS, MAX_DISTANCE + 2).round().astype(np.uint64)
     for low, high in itertools.pairwise(edges):
         band = (values >> low) & ((np.uint64(1) << (high - low)) - np.uint64(1))
         order = np.argsort(band, kind="stable")
         starts = np.flatnonzero(np.diff(band[order])) + 1
         for alike in np.split(order, starts):
-            rows = max(1, _COMPARED_AT_ONCE // max(1, len(alike)))
+            rows = max(1, _MAX_COMPARED // max(1, len(alike)))
             for start in range(0, len(alike) - 1, rows):
                 left, right = alike[start : start + rows], alike[start:]
                 distance = np.bitwise_count(values[left, None] ^ values[right])
-                one, other = np.nonzero(distance <= LARGEST_DISTANCE)
+                one, other = np.nonzero(distance <= MAX_DISTANCE)
                 different = one < other
                 if different.any():
                     yield np.stack([left[one[different]], right[other[different]]], axis=1)

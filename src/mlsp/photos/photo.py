@@ -1,8 +1,4 @@
-"""File or bytes -> Photo: upright, sRGB, 8 bits. The policy behind it is in `docs/photos.md`.
-
-path ─ read_bytes ─ photo_format ─┬ pillow_decoder: header ─ pixel limit ─ decode ─ rows ─ reduce ─ sRGB ─ upright ─┬ Photo
-                                  └ raw_decoder: header ─ pixel limit ─ develop ─ reduce ───────────────────────────┘
-"""
+"""Photo: file, bytes or pixels in memory -> upright, sRGB, 8 bits."""
 
 from __future__ import annotations
 
@@ -21,24 +17,11 @@ from mlsp.base.errors import (
     UnsupportedPhotoError,
 )
 from mlsp.photos import pillow_decoder, raw_decoder
-from mlsp.photos.files import PHOTO_SUFFIXES, find_photos, read_bytes
+from mlsp.photos.files import read_bytes
 from mlsp.photos.formats import PhotoFormat, photo_format
-from mlsp.photos.sizes import check_pixels, reduce_pixels, resize_pixels
+from mlsp.photos.sizes import reduce_pixels, resize_pixels
 
-__all__ = [
-    "PHOTO_SUFFIXES",
-    "DecodeSettings",
-    "Photo",
-    "check_pixels",
-    "find_photos",
-    "photo_of_pixels",
-    "read_bytes",
-    "read_photo",
-    "reduce_pixels",
-    "resize_pixels",
-]
-
-# What Pillow says where nothing is damaged, but the pixels have numbers or channels that it does not know.
+# Pillow's messages for photos that are not damaged, but have numbers or channels that it does not know.
 _UNKNOWN_PIXELS = frozenset(("unknown pixel mode", "unknown data organization"))
 
 
@@ -50,7 +33,7 @@ class Photo:
         pixels: (H, W, 3) RGB, upright, sRGB.
         source: where it came from; None for pixels that were in memory.
         width: of the upright photo as stored, in pixels, before any reduction.
-        height: likewise.
+        height: of the same.
     """
 
     pixels: UInt8Array
@@ -61,14 +44,15 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How photos are decoded.
+    """Settings of decoding.
 
     Attributes:
-        longest_side: larger photos are reduced by area means until their longest side has so many pixels; None for never.
+        longest_side: larger photos are reduced by area means until their longest side has that many pixels; None for never.
         max_pixels: photos with more pixels are refused before they are decoded.
         resize: width and height that every photo is brought to, see `mlsp.photos.sizes.resize_pixels`; None for its own.
-        is_preview: the pixels are to be reduced further and only looked at: a JPEG is decoded at the least of its sizes that is a
-            quarter larger than `longest_side`, which is quicker, and left so.
+        is_preview: the caller reduces the pixels further, for people to look at: a JPEG is decoded at
+            the smallest of its sizes that is a quarter larger than `longest_side`, which is quicker,
+            and left at that size.
 
     Raises:
         SettingsError: a value is below 1, both `longest_side` and `resize` are given, or a preview has no `longest_side`.
@@ -102,7 +86,7 @@ class DecodeSettings:
         *,
         resize: tuple[int, int] | None = None,
     ) -> DecodeSettings:
-        """Settings with the default limit where `max_pixels` is None.
+        """Return settings with the default limit where `max_pixels` is None.
 
         Raises:
             SettingsError: a value is below 1, or both sizes are given.
@@ -180,7 +164,7 @@ def photo_of_pixels(
 def _decode(
     content: bytes, kind: PhotoFormat, settings: DecodeSettings
 ) -> tuple[UInt8Array, int, int]:
-    """Decode, and translate what decoders raise."""
+    """Decode, and translate the errors of decoders."""
     longest_side, max_pixels = settings.longest_side, settings.max_pixels
     try:
         if kind == "RAW":

@@ -1,4 +1,4 @@
-"""Photos that Pillow decodes: all but raw ones. Which of their pixels mean what is known here and nowhere else."""
+"""Decoding by Pillow, of all photos but raw ones. Only this module knows what its pixels mean."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from mlsp.photos.sizes import ReadRows, area_means, check_pixels, reduced_size
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
 # is wanted: then its errors are averaged away (measured in docs/photos.md).
 DRAFT_MARGIN: float = 3
-# Likewise of a preview, which Pillow's Lanczos reduces on: as sharp as area means of all pixels (tests/test_thumbnails.py).
+# The same of a preview, which Pillow's Lanczos reduces on: as sharp as area means of all pixels (tests/test_thumbnails.py).
 _PREVIEW_MARGIN = 1.25
 
 # Pixels that are copied out of Pillow at once.
-_PIXELS_AT_ONCE = 1_000_000
+_MAX_COPIED_PIXELS = 1_000_000
 
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
@@ -45,7 +45,7 @@ def decode(
         photo_format: of the content, not RAW.
         longest_side: larger photos are reduced to it; None for never.
         max_pixels: photos with more are refused before they are decoded.
-        is_preview: a JPEG is decoded at the least of its sizes that is a quarter larger than that, and left so.
+        is_preview: a JPEG is decoded at the smallest of its sizes that is a quarter larger than that, and left at it.
 
     Returns:
         (h, w, 3) RGB, upright, sRGB; width and height of the upright photo before its reduction.
@@ -99,7 +99,7 @@ def image_pixels(image: Image.Image) -> UInt8Array:
 
 
 def upright(pixels: UInt8Array, orientation: int) -> UInt8Array:
-    """Turn pixels as their EXIF orientation says.
+    """Turn pixels upright, by their EXIF orientation.
 
     Args:
         pixels: (H, W, C) as stored.
@@ -170,10 +170,10 @@ def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFil
 
 
 def _draft(image: ImageFile.ImageFile, size: tuple[int, int], margin: float) -> int:
-    """Let a JPEG be decoded at a fraction of its size if that is enough: so many times what is wanted.
+    """Let a JPEG be decoded at a fraction of its size if that is `margin` times the wanted size.
 
     Returns:
-        How many pixels a decoded one stands for, along each side.
+        Pixels of the photo per decoded one, along each side.
     """
     if not isinstance(image, _Jpeg):
         return 1
@@ -187,7 +187,7 @@ def _draft(image: ImageFile.ImageFile, size: tuple[int, int], margin: float) -> 
 
 
 def _row_reader(image: Image.Image) -> tuple[ColourMode, ReadRows]:
-    """How to get rows of a decoded image: as grey, RGB or CMYK of 8 bits, without transparency."""
+    """Return the mode of a decoded image and a reader of its rows: 8 bits, without transparency."""
     width = image.width
     mode, convert = _conversion(image)
 
@@ -244,7 +244,7 @@ def _from_floats(rows: Image.Image) -> UInt8Array:
 
 
 def _over_white(rgba: UInt8Array) -> UInt8Array:
-    """(h, w, 4) with plain alpha -> (h, w, 3). Before the reduction: colours that cannot be seen must not be averaged in."""
+    """Blend (h, w, 4) with white, before the reduction: invisible colours must not be averaged in."""
     alpha = rgba[..., 3:].astype(np.uint16)
     if alpha.min() == 255:
         return rgba[..., :3]
@@ -252,9 +252,9 @@ def _over_white(rgba: UInt8Array) -> UInt8Array:
 
 
 def _all_rows(image: Image.Image, read_rows: ReadRows) -> UInt8Array:
-    """All pixels, copied in pieces: Pillow needs twice the memory of what is copied at once."""
+    """Return all pixels, copied in pieces: Pillow needs twice the memory of what is copied at once."""
     height = image.height
-    at_once = max(1, _PIXELS_AT_ONCE // image.width)
+    at_once = max(1, _MAX_COPIED_PIXELS // image.width)
     if at_once >= height:
         return np.array(read_rows(0, height))
     pixels: UInt8Array | None = None
@@ -268,14 +268,14 @@ def _all_rows(image: Image.Image, read_rows: ReadRows) -> UInt8Array:
 
 
 def _may_warn(photo_format: PhotoFormat, content: bytes) -> bool:
-    """Whether Pillow may warn of odd data. Plain photos are left alone: changing warning filters is seen by the whole process."""
+    """Return whether Pillow may warn of odd data. For others no filter is set: the whole process sees it."""
     if photo_format == "PNG":
         return b"acTL" in content[: content.find(b"IDAT")]
     return photo_format in ("TIFF", "AVIF", "GIF")
 
 
 def _orientation(image: Image.Image, photo_format: PhotoFormat) -> int:
-    """EXIF orientation that is still to be applied."""
+    """Return the EXIF orientation that is still to be applied."""
     if photo_format == "TIFF":
         return 1  # Pillow has turned it.
     exif = image.info.get("exif")

@@ -1,4 +1,4 @@
-"""Keeps Pillow's warnings of odd data away: they would print over a terminal, or stop a run that takes warnings as errors."""
+"""Silence for Pillow's warnings of odd data, which would garble a terminal, or end a run that takes them as errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 _MODULES = r"PIL\."
-# What `filterwarnings` makes of it.
+# The entry that `filterwarnings` makes.
 _FILTER = ("ignore", None, Warning, re.compile(_MODULES), 0)
 
 _lock = threading.Lock()
@@ -19,7 +19,7 @@ _threads_inside = 0
 
 @contextmanager
 def pillow_is_quiet() -> Iterator[None]:
-    """Ignore warnings that Pillow's modules give.
+    """Ignore the warnings of Pillow's modules.
 
     Filters belong to the whole process. `warnings.catch_warnings` puts a saved list of them back, which another thread may have
     changed in the meantime; so one filter is added while any thread is inside, and only that one is taken out again.

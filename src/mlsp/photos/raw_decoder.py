@@ -1,4 +1,4 @@
-"""Cameras' raw photos, developed by LibRaw. Its errors are translated here and nowhere else."""
+"""Decoding of cameras' raw photos by LibRaw. Its errors are translated only here."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def decode(
 
 
 def _text(error: Exception) -> str:
-    """LibRaw's messages are bytes."""
+    """Return the message of an error; LibRaw's are bytes."""
     detail = error.args[0] if error.args else type(error).__name__
     return detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)

@@ -1,4 +1,4 @@
-"""How large a photo may be, and its reduction by exact area means."""
+"""Sizes of photos: their limit, and reduction by exact area means."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mlsp.base.errors import PhotoTooLargeError, SettingsError
 # Rows from, up to (both of the stored pixels) -> (rows, W, C).
 ReadRows = Callable[[int, int], UInt8Array]
 
-# Stored values that are averaged at once, and least rows of the result: the memory for so many comes back from one use to the
+# Stored values that are averaged at once, and minimum rows of the result: the memory for so many comes back from one use to the
 # next without a visit to the system, which would double the time; with fewer rows the time goes into calls.
-_VALUES_AT_ONCE = 50_000
-_FEWEST_ROWS = 8
+_MAX_VALUES = 50_000
+_MIN_ROWS = 8
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -34,12 +34,12 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
 
 
 def reduced_size(width: int, height: int, longest_side: int | None) -> tuple[int, int]:
-    """Size of a photo after its reduction; it is never enlarged.
+    """Return the size of a photo after its reduction; it is never enlarged.
 
     Args:
         width: in pixels.
         height: in pixels.
-        longest_side: greatest side that is left as it is; None for no reduction.
+        longest_side: maximum of both sides; None for no reduction.
 
     Returns:
         Width and height. The longest side is `longest_side`, the other rounded, at least 1.
@@ -84,7 +84,7 @@ def parse_size(text: str) -> tuple[int, int]:
         text: width, `x` or `×`, height.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: it is not such a size.
 
     Examples:
         >>> parse_size("256x192")
@@ -97,10 +97,10 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def resize_pixels(pixels: UInt8Array, size: tuple[int, int]) -> UInt8Array:
-    """Bring pixels to a size, whatever their proportions, as the paper does for its Table 2.
+    """Resize pixels whatever their proportions, as the paper does for its Table 2.
 
-    A side that shrinks does so by exact area means; one that grows is interpolated linearly, by Pillow. The paper does not say
-    how it rescaled.
+    A side that shrinks does so by exact area means; one that grows is interpolated linearly, by Pillow. The paper does not state
+    its method.
 
     Args:
         pixels: (H, W, 3).
@@ -121,7 +121,7 @@ def resize_pixels(pixels: UInt8Array, size: tuple[int, int]) -> UInt8Array:
 def area_means(
     read_rows: ReadRows, size: tuple[int, int], target: tuple[int, int], *, block: int = 1
 ) -> UInt8Array:
-    """Means over cells whose borders may cut pixels: `mlsp.features.pooling.area_weights` on both axes, a few rows at a time.
+    """Compute means over cells whose borders may cut pixels: `mlsp.features.pooling.area_weights` on both axes, a few rows at a time.
 
     Args:
         read_rows: gives the stored rows from one index up to another, (rows, ceil(W / block), C).
@@ -137,9 +137,7 @@ def area_means(
     _, column_taps, column_shares = _weights(size[0], width, block, 0, width)
     stored_width, channels = read_rows(0, 1).shape[1:]
     means = np.empty((height, width, channels), np.uint8)
-    at_once = max(
-        _FEWEST_ROWS, _VALUES_AT_ONCE * block * height // (size[1] * stored_width * channels)
-    )
+    at_once = max(_MIN_ROWS, _MAX_VALUES * block * height // (size[1] * stored_width * channels))
     for first in range(0, height, at_once):
         last = min(first + at_once, height)
         start, taps, shares = _weights(size[1], height, block, first, last)
@@ -157,7 +155,7 @@ def area_means(
 def _weighted_sums(
     values: UInt8Array | Float32Array, taps: NDArray[np.int64], shares: Float32Array
 ) -> Float32Array:
-    """Sums of rows: (rows, V) -> (cells, V).
+    """Compute weighted sums of rows: (rows, V) -> (cells, V).
 
     Not a matrix product, which would be of zeros mostly, and whose threads would fight with those of the caller.
     """
@@ -170,7 +168,7 @@ def _weighted_sums(
 def _weights(
     size: int, cells: int, block: int, first: int, last: int
 ) -> tuple[int, NDArray[np.int64], Float32Array]:
-    """Which stored pixels have which share in the cells from `first` up to `last`.
+    """Compute the shares of stored pixels in the cells from `first` up to `last`.
 
     Returns:
         The first stored pixel; (T, cells) indices after it of each cell's first, second, … T-th pixel; (T, cells, 1) shares.

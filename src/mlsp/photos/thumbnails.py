@@ -1,4 +1,4 @@
-"""Small pictures of photos, for pages that show many."""
+"""Thumbnails of photos, for pages that show many."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlsp.photos.sizes import reduced_size
 
 THUMBNAIL_MEDIA_TYPE = "image/jpeg"
 # Every picture of one pixel fits.
-FEWEST_BYTES = 1_000
+MIN_BYTES = 1_000
 
 _QUALITIES = (75, 60, 45, 30, 20)
 # A file of at most so many bytes that is no JPEG is decoded whole and reduced by Pillow, in half the time of exact means; in a larger
@@ -24,24 +24,24 @@ _SMALL_FILE_BYTES = 400_000
 
 
 def thumbnail(source: Path, *, longest_side: int = 320, max_bytes: int = 30_000) -> bytes:
-    """Make a small picture of a photo. Safe to call from several threads at once.
+    """Make a thumbnail of a photo. Safe to call from several threads at once.
 
     Args:
         source: the photo.
         longest_side: of the picture, in pixels; a smaller photo keeps its size.
-        max_bytes: what the picture may take; one that would take more is made coarser, and if need be smaller.
+        max_bytes: of the file; a larger one is encoded more coarsely, and if need be made smaller.
 
     Returns:
         A JPEG file (`THUMBNAIL_MEDIA_TYPE`), upright, sRGB, with nothing of the photo's metadata.
 
     Raises:
         PhotoError: the photo cannot be read; its subclass says why.
-        SettingsError: `longest_side` is below 1, or `max_bytes` below `FEWEST_BYTES`.
+        SettingsError: `longest_side` is below 1, or `max_bytes` below `MIN_BYTES`.
     """
     if longest_side < 1:
         raise SettingsError(f"longest_side must be at least 1, got {longest_side}")
-    if max_bytes < FEWEST_BYTES:
-        raise SettingsError(f"max_bytes must be at least {FEWEST_BYTES}, got {max_bytes}")
+    if max_bytes < MIN_BYTES:
+        raise SettingsError(f"max_bytes must be at least {MIN_BYTES}, got {max_bytes}")
     content = read_bytes(source)
     if photo_format(content) == "JPEG":
         settings = DecodeSettings(longest_side=longest_side, is_preview=True)

@@ -1,10 +1,10 @@
 """People's ratings of photos: tables, public data sets, splits, checks.
 
-    table         RatingTable: one row a photo
+    table         RatingTable: one row per photo
     files         CSV and Parquet -> RatingTable
     datasets/     public collections, one file each
     splits        train, validation, test
-    photo_checks  whether the photos are there and readable
+    photo_checks  checks of the photos: readable, equal, alike
 
 A name is imported from its module.
 """

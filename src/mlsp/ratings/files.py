@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Where in a row each thing is: `votes` in the order of the bins, `extra` by name."""
+    """Indices of a row's cells: `votes` in the order of the bins, `extra` by name."""
 
     photo: int
     mos: int | None
@@ -65,7 +65,7 @@ def read_ratings(
         photos: folder of the photos; None: the table's. They may be missing.
         lowest: end of the scale; None: the first bin of the votes, or the lowest rating rounded down, which is logged.
         highest: other end; None: the last bin, or the highest rating rounded up, which is logged.
-        group: name of the column that says which photos belong together, such as a theme.
+        group: name of the column that puts photos into groups, such as a theme.
 
     Returns:
         In the table's order.

@@ -1,4 +1,4 @@
-"""Looks at rated photos before anything is learned from them: missing, unreadable, equal and alike ones."""
+"""Checks of rated photos before training: missing, unreadable, equal and alike ones."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from mlsp.photos.near_duplicates import difference_hash
 from mlsp.ratings.splits import Split, check_overlap, restrict_split
 from mlsp.ratings.table import Rating, RatingTable
 
-# The hash sees 9×8 places; reducing while decoding is several times faster.
+# The hash sees 9×8 cells; reducing while decoding is several times faster.
 _DECODE = DecodeSettings(longest_side=128)
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoCheck:
-    """What was found of one photo.
+    """Result of the check of one photo.
 
     Attributes:
         rating: whose photo it is.
         error: why it cannot be read; None where it can.
         content: SHA-256 of the file, in hexadecimal; empty where it cannot be read.
-        look: its difference hash; 0 where it cannot be read.
+        difference_hash: of `mlsp.photos.near_duplicates`; 0 where it cannot be read.
     """
 
     rating: Rating
     error: PhotoError | None
     content: str
-    look: np.uint64
+    difference_hash: np.uint64
 
 
 def check_photos(table: RatingTable, *, workers: int) -> Generator[PhotoCheck, None, None]:
     """Read every photo.
 
     Args:
-        table: whose photos.
-        workers: photos at a time.
+        table: whose photos are read.
+        workers: photos read at the same time.
 
     Yields:
-        One result a photo, in the table's order.
+        One result per photo, in the table's order.
 
     Raises:
         SettingsError: `workers` is below 1.
@@ -63,12 +63,12 @@ def _check_photo(rating: Rating) -> PhotoCheck:
 
 
 def faults_of_split(table: RatingTable, split: Split, checks: Sequence[PhotoCheck]) -> list[str]:
-    """Say which test photos were learned from, as equal files or as look-alikes.
+    """Find test photos that equal or resemble train or validation photos.
 
     Args:
         table: that was checked.
         split: of it.
-        checks: one a photo. Photos that cannot be read are left out.
+        checks: one per photo. Photos that cannot be read are left out.
 
     Returns:
         Up to two messages.
@@ -78,14 +78,14 @@ def faults_of_split(table: RatingTable, split: Split, checks: Sequence[PhotoChec
         return []
     readable, part = table.select(rows), restrict_split(split, rows)
     contents = [checks[row].content for row in rows]
-    looks = np.array([checks[row].look for row in rows], dtype=np.uint64)
+    hashes = np.array([checks[row].difference_hash for row in rows], dtype=np.uint64)
     faults = []
     try:
         check_overlap(readable, part, contents=contents)
     except RatingsError as error:
         faults.append(str(error))
     try:
-        check_overlap(readable, part, hashes=looks)
+        check_overlap(readable, part, hashes=hashes)
     except RatingsError as error:
         faults.append(str(error))
     return faults

@@ -27,7 +27,7 @@ class Split:
     of one part.
 
     Attributes:
-        train: (photos,) rows to learn from.
+        train: (photos,) rows to train with.
         validation: (photos,) rows that choose the best model.
         test: (photos,) rows to measure agreement with.
     """
@@ -176,12 +176,12 @@ def check_overlap(
     contents: Sequence[str] | None = None,
     hashes: Hashes | None = None,
 ) -> None:
-    """Make sure that no test photo was learned from, under whatever name.
+    """Check that no test photo is a train or validation photo too, under whatever name.
 
     Args:
-        table: whose rows the split names.
-        split: of it. Validation photos count as learned from: they choose the model.
-        contents: one a photo, equal for equal files: a SHA-256, say.
+        table: that was split.
+        split: of it. Validation photos count as train photos: they choose the model.
+        contents: one per photo, equal for equal files, such as a SHA-256.
         hashes: (photos,) of `mlsp.photos.near_duplicates`, for photos that look alike.
 
     Raises:
@@ -189,7 +189,7 @@ def check_overlap(
     """
     for keys in (table.photo_ids, contents, hashes):
         if keys is not None and len(keys) != len(table):
-            raise SettingsError(f"got {len(keys)} hashes, expected one a photo: {len(table)}")
+            raise SettingsError(f"got {len(keys)} hashes, expected one per photo: {len(table)}")
     learned = np.concatenate([split.train, split.validation])
     _refuse(table, split, _equal(table.photo_ids, split.test, learned), "are learned from too")
     if contents is not None:
@@ -217,7 +217,7 @@ def _refuse(table: RatingTable, split: Split, found: list[tuple[int, int]], what
 
 
 def regroup_near_duplicates(split: Split, hashes: Hashes) -> Split:
-    """Move photos so that those that look alike are in one part.
+    """Move photos so that those that look alike are in one part of the split.
 
     A group goes to train if one of its photos is there, else to validation: the test photos left are part of those before, and none
     of them looks like a photo that was learned from.

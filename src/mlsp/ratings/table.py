@@ -1,4 +1,4 @@
-"""Rating tables: photos and what people think of them."""
+"""Table of rated photos."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Rating:
         photo_id: its name as in feature files: the path relative to the photos' folder, with `/` between the parts.
         mos: mean opinion score, on the table's scale.
         split: `train`, `validation` or `test` where the authors published one.
-        group: what it has in common with others, such as its theme or subset; empty where nothing is known.
-        votes: how many people gave each of the table's bins, or shares of them; None where only the mean is known.
+        group: of photos that belong together, such as a theme or subset; empty where none is known.
+        votes: number or share of people for each of the table's bins; None where only the mean is known.
     """
 
     photo: Path
@@ -53,7 +53,7 @@ class RatingTable:
         highest: other end of it.
         ratings: in the published order.
         bins: values of the bins of the votes, ascending; None where only means are known.
-        extra: further columns by name, each with one text a photo.
+        extra: further columns by name, each with one text per photo.
 
     Raises:
         RatingsError: it is empty, a photo comes twice, a rating is outside the scale, or votes do not fit to the bins or the mean.
@@ -91,7 +91,7 @@ class RatingTable:
         for column, texts in self.extra.items():
             if len(texts) != len(self.ratings):
                 raise RatingsError(
-                    f"{self.name}: column {column!r} has {len(texts)} rows, expected one a photo: {len(self.ratings)}"
+                    f"{self.name}: column {column!r} has {len(texts)} rows, expected one per photo: {len(self.ratings)}"
                 )
 
     def __len__(self) -> int:
@@ -129,7 +129,7 @@ class RatingTable:
         return np.array([rating.votes for rating in self.ratings], dtype=np.float64)
 
     def select(self, rows: Sequence[int] | NDArray[np.intp]) -> RatingTable:
-        """The table of some of the photos.
+        """Return the table of some of the photos.
 
         Args:
             rows: their indices, in the order wanted, each once.
@@ -158,10 +158,10 @@ class RatingTable:
 def fault_of(
     rating: Rating, lowest: float, highest: float, bins: tuple[float, ...] | None
 ) -> str | None:
-    """What is wrong with a rating, to be continued after the photo's name or the table's line.
+    """Return what is wrong with a rating, in words that follow the photo's name or the table's line.
 
     Args:
-        rating: to check.
+        rating: of the table.
         lowest: end of the scale.
         highest: other end of it.
         bins: values of the bins of the votes; None for means only.
@@ -191,7 +191,7 @@ def fault_of(
 
 
 def mean_of_votes(votes: Sequence[float], bins: Sequence[float]) -> float:
-    """Mean opinion score of votes.
+    """Compute the mean opinion score of votes.
 
     Args:
         votes: for each bin.
@@ -209,7 +209,7 @@ def mean_of_votes(votes: Sequence[float], bins: Sequence[float]) -> float:
 
 
 def missing_photos(table: RatingTable) -> tuple[Rating, ...]:
-    """Ratings whose photo is not there; training from stored features does not need the photos.
+    """Return the ratings whose photo is missing; training from stored features does not need the photos.
 
     Args:
         table: whose photos are looked up.
@@ -221,7 +221,7 @@ def missing_photos(table: RatingTable) -> tuple[Rating, ...]:
 
 
 def require_photos(table: RatingTable) -> RatingTable:
-    """Make sure that every photo is there.
+    """Check that every photo is there.
 
     Args:
         table: whose photos are looked up.

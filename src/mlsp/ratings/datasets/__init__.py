@@ -1,4 +1,4 @@
-"""Public collections of rated photos: one file each, from the files as their authors publish them to a rating table."""
+"""Public data sets of rated photos, one file each: from the published files to a rating table."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ OFFICIAL_TEST_PHOTOS = 20_000
 # Of the official ids, ascending, one a line, each line ended.
 OFFICIAL_TEST_SHA256 = "89583a7cc8e16e2db9a2c3a1d95d77d62bcbcaf4768a2dd25925788c9b6310d0"
 # The published AVA.txt is said to have no votes for 70 of the official ids; many more are missing from a part of it only.
-_WITHOUT_VOTES_AT_MOST = 100
+_MAX_WITHOUT_VOTES = 100
 _NAME = "AVA"
 _BINS = tuple(map(float, range(1, 11)))
 _LISTS = "aesthetics_image_lists"
@@ -40,7 +40,7 @@ def load_ava(folder: Path, photos: Path | None = None, *, official: bool = True)
         folder: holds `AVA.txt` and `aesthetics_image_lists/generic_test.jpgl`, itself or in `AVA_dataset`; or else the released
             code's table `AVA_data_official_test.csv`, itself or in `metadata`.
         photos: where `<id>.jpg` are, if not in `images` or `image`. They may be missing.
-        official: refuse a test list that is not the official one. False takes any: for a part of AVA, say.
+        official: refuse a test list that is not the official one. False takes any, for a part of AVA for example.
 
     Returns:
         In the order of the table. Photos of the test list are `test` and all others `train`, out of which
@@ -113,7 +113,7 @@ def _read_test_list(path: Path, *, official: bool) -> frozenset[str]:
 
 
 def digest_of_ids(ids: Collection[str]) -> str:
-    """SHA-256 of photo ids, whatever their order and line ends.
+    """Compute the SHA-256 of photo ids, whatever their order and line ends.
 
     Args:
         ids: decimal numbers.
@@ -130,10 +130,10 @@ def _check_votes_of_test(
     root: Path, test: Collection[str], photo_ids: Collection[str], *, official: bool
 ) -> None:
     without = sorted(f"{image}.jpg" for image in test if f"{image}.jpg" not in photo_ids)
-    if len(without) > _WITHOUT_VOTES_AT_MOST and official:
+    if len(without) > _MAX_WITHOUT_VOTES and official:
         raise RatingsError(
             f"{_NAME}: {root / 'AVA.txt'} has no votes for {len(without)} of {len(test)} test photos, expected"
-            f" at most {_WITHOUT_VOTES_AT_MOST}: {listed(without)}: give the whole AVA.txt"
+            f" at most {_MAX_WITHOUT_VOTES}: {listed(without)}: give the whole AVA.txt"
         )
     if without:
         _log.info(

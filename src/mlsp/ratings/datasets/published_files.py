@@ -1,4 +1,4 @@
-"""Files of public collections as their authors publish them: tables and lists, with errors that say which file to give."""
+"""Reading of files as authors of data sets publish them; errors name the file to give."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlsp.base.errors import RatingsError
 
 
 def find_published(dataset: str, folder: Path, names: Sequence[str]) -> Path:
-    """The first of some files that is there: archives unpack to different folders.
+    """Find the first of some files that is there: archives unpack to different folders.
 
     Args:
         dataset: for the message.
@@ -30,7 +30,7 @@ def find_published(dataset: str, folder: Path, names: Sequence[str]) -> Path:
 
 
 def photo_folder(folder: Path, names: Sequence[str]) -> Path:
-    """The first of some folders that is there, or the first: photos may be missing.
+    """Find the first of some folders that is there, else name the first: photos may be missing.
 
     Args:
         folder: as published.
@@ -51,7 +51,7 @@ def read_published(
         delimiter: between the cells.
 
     Yields:
-        For each row, where it is, for messages, and its cells by column.
+        For each row its position, for messages, and its cells by column.
 
     Raises:
         RatingsError: it cannot be read, lacks columns, or a row has fewer cells than the header.
@@ -79,7 +79,7 @@ def read_words(dataset: str, path: Path, count: int) -> Iterator[tuple[str, list
         count: of words in a line.
 
     Yields:
-        For each line that is not empty, where it is, for messages, and its words.
+        For each line that is not empty its position, for messages, and its words.
 
     Raises:
         RatingsError: it cannot be read, or a line has another number of words.
@@ -101,11 +101,11 @@ def number(where: str, what: str, text: str) -> float:
 
     Args:
         where: file and line, for the message.
-        what: the number is.
+        what: name of what the number is.
         text: of the cell.
 
     Raises:
-        RatingsError: it is none.
+        RatingsError: it is not a number.
     """
     try:
         return float(text)
@@ -114,7 +114,7 @@ def number(where: str, what: str, text: str) -> float:
 
 
 def photos_by_lower_name(folder: Path) -> dict[str, Path]:
-    """Files of a folder by lower-case name: published tables and files differ in letter case.
+    """Return the files of a folder by lower-case name: published tables and files differ in letter case.
 
     Raises:
         RatingsError: there is no such folder.

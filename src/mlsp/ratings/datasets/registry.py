@@ -29,9 +29,9 @@ class Dataset:
     """A public collection.
 
     Attributes:
-        name: before the colon of a source, such as `ava:FOLDER`.
-        description: what it holds, in a line.
-        citation: to give in publications.
+        name: for `load_ratings`, and before the colon in `ava:FOLDER`.
+        description: of the photos and ratings, in one line.
+        citation: for publications.
         load: reads the folder as published; the photos are in the second folder, or where their authors put them.
     """
 
@@ -117,7 +117,7 @@ def load_ratings(
             `mlsp.ratings.table.require_photos` makes sure that they are not.
         lowest: end of a table's scale; None takes it from the bins of its votes or from its ratings. Not for data sets, which have theirs.
         highest: the other end.
-        group: a table's column that says which photos belong together.
+        group: a table's column that puts photos into groups.
 
     Returns:
         At least one rating.
