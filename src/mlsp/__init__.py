@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mlsp.photos import find_photos
     from mlsp.ratings.datasets.registry import load_ratings
     from mlsp.ratings.splits import split_ratings
+    from mlsp.reports.notebook import to_dataframe
     from mlsp.scoring.results import Score, ScoreResult
     from mlsp.scoring.scorer import Scorer
 
@@ -90,6 +91,7 @@ __all__ = [
     "list_models",
     "load_ratings",
     "split_ratings",
+    "to_dataframe",
 ]
 
 # Module of each name that is loaded when it is first used.
@@ -105,6 +107,7 @@ _MODULES = {
     "list_models": "mlsp.models.model",
     "load_ratings": "mlsp.ratings.datasets.registry",
     "split_ratings": "mlsp.ratings.splits",
+    "to_dataframe": "mlsp.reports.notebook",
 }
 
 if not TYPE_CHECKING:

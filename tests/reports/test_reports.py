@@ -30,7 +30,11 @@ from mlsp.base.errors import (
 from mlsp.base.results import ScoreFailure
 from mlsp.base.text import printable
 from mlsp.reports import check_output, check_sort, columns, errors_path, sort_results, write_report
+from mlsp.reports.formats import TABLE_FORMATS, TableFormat
+from mlsp.reports.predictions import write_predictions
+from mlsp.reports.rows import Table, report_table
 from mlsp.reports.table import plain_lines, print_table, render_table, shorten
+from mlsp.scoring.predictor import Predicted
 from mlsp.scoring.results import Score, ScoreResult
 
 HEADS = ("quality", "beauty")
@@ -177,7 +181,7 @@ def test_parquet(tmp_path: Path) -> None:
     first, second = table.to_pylist()
     assert list(first.values()) == ["é\n.jpg", (12.345 + 40) / 2, 0.1 + 0.2, 12.345, 4.0, 40.0, 4000, 3000, "default"]  # fmt: skip
     assert math.isnan(second["quality"])
-    assert table.schema.metadata[b"mlsp.models.model"] == b"default"
+    assert table.schema.metadata[b"mlsp.model"] == b"default"
     assert table.schema.metadata[b"mlsp.version"] == version("mlsp").encode()
 
 
@@ -443,6 +447,10 @@ def test_shortened_texts_fit(text: str, width: int) -> None:
         assert "…" in shown
 
 
+def test_marks_above_letters_take_no_cells() -> None:
+    assert shorten("0000" + "\u0300" * 9 + "0" * 10, 13) == "0000" + "\u0300" * 9 + "…" + "0" * 8
+
+
 def test_shortened_names_keep_both_ends() -> None:
     assert shorten("holiday/2024/beach/IMG_1234.jpg", 31) == "holiday/2024/beach/IMG_1234.jpg"
     assert shorten("holiday/2024/beach/IMG_1234.jpg", 21) == "holida…h/IMG_1234.jpg"
@@ -515,8 +523,12 @@ def test_a_table_without_results() -> None:
     assert len(rendered(80, [])) == 2
 
 
+def lines_of(results: Sequence[ScoreResult]) -> list[str]:
+    return list(plain_lines(report_table(results, model_name="default", heads=HEADS)))
+
+
 def test_plain_lines() -> None:
-    lines = list(plain_lines(HOSTILE, model_name="default", heads=HEADS))
+    lines = lines_of(HOSTILE)
     assert lines[0].split("\t") == HEADER
     assert lines[1:] == [
         "holiday/[red]1[/red] :smile:.jpg\t89.8\t0.7312\t88.4\t5.4000\t91.2\t4000\t3000\tdefault",
@@ -529,7 +541,7 @@ def test_plain_lines() -> None:
 @posix_only
 @given(posix_names)
 def test_a_photo_is_a_line(name: bytes) -> None:
-    _, line = plain_lines([scored(name)], model_name="default", heads=HEADS)
+    _, line = lines_of([scored(name)])
     assert len(line.splitlines()) == 1
     assert line.count("\t") == len(columns(HEADS)) - 1
 
@@ -550,9 +562,7 @@ def test_a_table_is_printed_where_there_is_a_terminal(monkeypatch: pytest.Monkey
     assert "holiday/[red]1[/red] :smile:.jpg" in terminal.getvalue()
     assert "█" in terminal.getvalue()
     assert "\x1b[2J" not in terminal.getvalue()
-    assert pipe.getvalue() == "".join(
-        f"{line}\n" for line in plain_lines(HOSTILE, model_name="default", heads=HEADS)
-    )
+    assert pipe.getvalue() == "".join(f"{line}\n" for line in lines_of(HOSTILE))
 
 
 def test_neither_rich_nor_pyarrow_is_loaded_before_it_is_needed() -> None:
@@ -561,3 +571,20 @@ def test_neither_rich_nor_pyarrow_is_loaded_before_it_is_needed() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert run.stderr == "[]\n"
+
+
+def test_a_format_that_is_registered_writes_reports_and_predictions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_tsv(path: Path, table: Table) -> None:
+        lines = (table.names, *table.texts())
+        path.write_text("".join("\t".join(cells) + "\n" for cells in lines), "utf-8")
+
+    path = tmp_path / "r.tsv"
+    with pytest.raises(SettingsError, match=r"\.tsv"):
+        check_output(path)
+    monkeypatch.setitem(TABLE_FORMATS, ".tsv", TableFormat(write_tsv))
+    write(path, RANKED[:1])
+    assert path.read_text("utf-8").splitlines()[0].split("\t") == HEADER
+    write_predictions(path, [Predicted("a.jpg", {"taste": 0.25})], column="photo", heads=["taste"])
+    assert path.read_text("utf-8") == "photo\ttaste\na.jpg\t0.25\n"

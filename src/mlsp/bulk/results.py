@@ -165,7 +165,7 @@ class ResultDataset:
         failed = sum(error is not None for error in errors)
         metadata = {
             _FAILED_KEY: str(failed).encode(),
-            b"mlsp.models.model": self.model.encode(),
+            b"mlsp.model": self.model.encode(),
             b"mlsp.version": version("mlsp").encode(),
         }
         schema = self._schema().with_metadata(metadata)

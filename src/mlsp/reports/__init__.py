@@ -1,9 +1,13 @@
-"""What becomes of results: a ranking, a table for the terminal, a file.
+"""Results for people and programs: a ranking, a table for the terminal, a file, a page.
 
-ScoreResult ─ sort_results ─┬ table: print_table                          terminal or tab-separated lines
-                       ├ rows ─ csv_report, jsonl_report, parquet_report   write_report, by the file's ending
-                       └ html_report: write_html                    likewise; a page with pictures
-ScoreFailure ─ csv_report: write_errors                                    `<output stem>.errors.csv`
+`cli`, `serving`, `evaluation` and everything above import it. The way in is `write_report`:
+
+    ScoreResult ─ sort_results ─┬ rows: report_table ─┬ table: print_table                    terminal
+                                │                     └ formats: csv, jsonl, parquet          write_report
+                                └ html_report: a page with pictures                           write_report
+    ScoreFailure ─ csv_report: write_errors                                                   OUTPUT.errors.csv
+
+Files of the pages' scripts and styles are in `gallery/`; the local page shares them.
 """
 
 from __future__ import annotations

@@ -2,68 +2,65 @@
 
 from __future__ import annotations
 
-import csv
 import os
-import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from mlsp.base.atomic_file import atomic_write_text
-from mlsp.base.errors import OutputError
 from mlsp.base.text import printable
-from mlsp.reports.csv_report import csv_name, write_errors
-from mlsp.reports.rows import columns, rounded, rows
-from mlsp.reports.table import shorten
+from mlsp.reports.csv_report import write_csv
+from mlsp.reports.formats import write_failures, writing
+from mlsp.reports.rows import Column, Table, report_columns, report_row, rounded
+from mlsp.reports.table import GAP, plain_table, print_lines, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     from mlsp.base.results import ScoreFailure
     from mlsp.culling.bursts import Burst
 
-_SMALLEST_NAME = 16
-# The gap that a column takes, too.
-_GAP = 2
+_MIN_NAME_WIDTH = 16
 
 
-def burst_columns(heads: Sequence[str]) -> tuple[str, ...]:
-    """Name the columns of a report of bursts.
-
-    Examples:
-        >>> burst_columns(["quality"])[:6]
-        ('photo', 'burst', 'rank', 'picked', 'captured', 'overall')
-    """
-    return ("photo", "burst", "rank", "picked", "captured", *columns(heads)[1:])
-
-
-def burst_rows(
+def burst_table(
     bursts: Iterable[Burst], picked: Collection[Path], *, model_name: str, heads: Sequence[str]
-) -> Iterator[tuple[str, ...]]:
-    """Lay bursts out as rows.
+) -> Table:
+    """Lay bursts out as a table.
 
     Args:
-        bursts: in the order that the report shall have.
+        bursts: in the order of the report.
         picked: photos that were picked.
-        model_name: of the model that scored them.
+        model_name: name of the model that scored them.
         heads: names of the model's heads, in the model's order.
 
-    Yields:
-        One row a photo, its cells those of `burst_columns`: the burst's number from 1, the photo's rank in it from 1, yes or no.
+    Returns:
+        One row per photo: its path, the burst's number from 1, the photo's rank in it from 1, whether it is picked, when it was
+        taken, and the rest of `report_columns`.
     """
-    for number, burst in enumerate(bursts, start=1):
-        scored = [shot.scored for shot in burst.shots]
-        table = rows(scored, model_name=model_name, heads=heads)
-        for rank, (shot, row) in enumerate(zip(burst.shots, table, strict=True), start=1):
-            yield (
-                row.photo,
-                str(number),
-                str(rank),
-                "yes" if shot.scored.source in picked else "no",
-                shot.captured.isoformat() if shot.captured else "",
-                *row.rounded_cells()[1:],
-            )
+    photo, *scores = report_columns(heads)
+    columns = (
+        photo,
+        Column("burst", "int32"),
+        Column("rank", "int32"),
+        Column("picked"),
+        Column("captured"),
+        *scores,
+    )
+    rows = (
+        (
+            name,
+            number,
+            rank,
+            "yes" if shot.scored.source in picked else "no",
+            shot.captured.isoformat() if shot.captured else "",
+            *cells,
+        )
+        for number, burst in enumerate(bursts, start=1)
+        for rank, shot in enumerate(burst.shots, start=1)
+        for name, *cells in [report_row(shot.scored, model_name=model_name, heads=heads)]
+    )
+    return Table(columns, rows)
 
 
 def write_burst_report(
@@ -75,14 +72,14 @@ def write_burst_report(
     model_name: str,
     heads: Sequence[str],
 ) -> list[Path]:
-    """Write a report of bursts as CSV, and beside it the list of failed photos, as for `mlsp.reports.formats.write_report`.
+    """Write a report of bursts as CSV, and beside it the list of failed photos, as `mlsp.reports.write_report` does.
 
     Args:
         path: the report's file; replaced whole.
-        bursts: as for `burst_rows`, like the rest.
+        bursts: as for `burst_table`, like the rest.
         picked: photos that were picked.
         failed: photos that could not be scored or copied.
-        model_name: of the model that scored them.
+        model_name: name of the model that scored them.
         heads: names of the model's heads, in the model's order.
 
     Returns:
@@ -91,22 +88,9 @@ def write_burst_report(
     Raises:
         OutputError: a file cannot be written.
     """
-    written = [path]
-    try:
-        with atomic_write_text(path, errors=sys.getfilesystemencodeerrors()) as file:
-            writer = csv.writer(file, lineterminator="\r\n")
-            writer.writerow(burst_columns(heads))
-            for photo, *cells in burst_rows(bursts, picked, model_name=model_name, heads=heads):
-                writer.writerow((csv_name(photo), *cells))
-        errors = path.with_suffix(".errors.csv")
-        if failed or errors.exists():
-            write_errors(errors, failed)
-            written.append(errors)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write the report {str(path)!r}: {error}: free some space or name another file"
-        ) from error
-    return written
+    with writing(path, "the report"):
+        write_csv(path, burst_table(bursts, picked, model_name=model_name, heads=heads))
+        return [path, *write_failures(path, failed)]
 
 
 def print_bursts(
@@ -134,10 +118,8 @@ def print_bursts(
         if several:
             console.print(render_bursts(several, picked, heads=heads, console=console))
         return
-    encoding = stream.encoding or "utf-8"
-    lines = burst_rows(bursts, picked, model_name=model_name, heads=heads)
-    for cells in (burst_columns(heads), *lines):
-        stream.write("\t".join(printable(cell, encoding=encoding) for cell in cells) + "\n")
+    table = burst_table(bursts, picked, model_name=model_name, heads=heads)
+    print_lines(table, stream=stream)
 
 
 def print_names(photos: Iterable[Path], *, stream: TextIO) -> None:
@@ -187,7 +169,7 @@ def describe_pick(
 
 def render_bursts(
     bursts: Sequence[Burst], picked: Collection[Path], *, heads: Sequence[str], console: Console
-) -> Table:
+) -> RichTable:
     """Lay bursts out as a table that fits the terminal, with a line between them.
 
     Args:
@@ -199,25 +181,17 @@ def render_bursts(
     Returns:
         The burst's number, whether it is picked, photo, time, and each head's score.
     """
-    from rich import box
     from rich.cells import cell_len
-    from rich.table import Table
     from rich.text import Text
 
     is_ascii = console.options.ascii_only
-    ascii_box = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
-    table = Table(
-        box=ascii_box if is_ascii else box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    table = plain_table(console)
     shown_heads = [printable(head, encoding=console.encoding) for head in heads]
     number_width = len(str(len(bursts)))
     # A time has 19 characters, a score 5.
-    taken = number_width + _GAP + 1 + _GAP + 19 + _GAP
-    taken += sum(max(cell_len(head), 5) + _GAP for head in shown_heads)
-    name_width = max(console.width - taken, _SMALLEST_NAME)
+    taken = number_width + GAP + 1 + GAP + 19 + GAP
+    taken += sum(max(cell_len(head), 5) + GAP for head in shown_heads)
+    name_width = max(console.width - taken, _MIN_NAME_WIDTH)
     table.add_column("", justify="right", style="dim", no_wrap=True, min_width=number_width)
     table.add_column("", no_wrap=True, style="green")
     table.add_column("photo", no_wrap=True, overflow="ellipsis")

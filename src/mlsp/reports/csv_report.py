@@ -14,12 +14,12 @@ import csv
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlsp.base.atomic_file import atomic_write_text
-from mlsp.reports.rows import ReportRow, columns
+from mlsp.reports.rows import Column, Table
 
 if TYPE_CHECKING:
     from mlsp.base.errors import PhotoError
@@ -29,19 +29,20 @@ if TYPE_CHECKING:
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def write_csv(path: Path, rows: Iterable[ReportRow], *, heads: Sequence[str]) -> None:
-    """Write a report.
+def write_csv(path: Path, table: Table) -> None:
+    """Write a table.
 
     Args:
         path: the file; replaced whole.
-        rows: the report's rows.
-        heads: names of the model's heads.
+        table: its first column names the photo.
 
     Raises:
         OSError: the file cannot be written.
     """
-    lines = ((csv_name(row.photo), *row.rounded_cells()[1:]) for row in rows)
-    _write_table(path, columns(heads), lines)
+    with atomic_write_text(path, errors=sys.getfilesystemencodeerrors()) as file:
+        writer = csv.writer(file, lineterminator="\r\n")
+        writer.writerow(table.names)
+        writer.writerows((csv_name(photo), *cells) for photo, *cells in table.texts())
 
 
 def write_errors(path: Path, failed: Iterable[ScoreFailure]) -> None:
@@ -49,20 +50,20 @@ def write_errors(path: Path, failed: Iterable[ScoreFailure]) -> None:
 
     Args:
         path: the file; replaced whole.
-        failed: the photos, in the order that the file shall have.
+        failed: the photos, in the order of the file.
 
     Raises:
         OSError: the file cannot be written.
     """
-    lines = (
-        (csv_name(os.fspath(result.source)), plain_words(result.error), _valid(str(result.error)))
-        for result in failed
+    rows = (
+        (os.fspath(result.source), error_kind(result.error), str(result.error)) for result in failed
     )
-    _write_table(path, ("photo", "error", "message"), lines)
+    table = Table((Column("photo"), Column("error"), Column("message", text=_valid)), rows)
+    write_csv(path, table)
 
 
 def csv_name(photo: str) -> str:
-    """Write a photo's path so that no spreadsheet takes it for a formula.
+    """Return a photo's path so that no spreadsheet takes it for a formula.
 
     Examples:
         >>> csv_name("holiday/beach.jpg"), csv_name("-1.jpg")
@@ -71,12 +72,12 @@ def csv_name(photo: str) -> str:
     return f"{os.curdir}{os.sep}{photo}" if photo.startswith(_FORMULA_STARTS) else photo
 
 
-def plain_words(error: PhotoError) -> str:
-    """Say what kind of error it is.
+def error_kind(error: PhotoError) -> str:
+    """Return the kind of an error in plain words.
 
     Examples:
         >>> from mlsp.base.errors import PhotoTooLargeError
-        >>> plain_words(PhotoTooLargeError())
+        >>> error_kind(PhotoTooLargeError())
         'photo too large'
     """
     name = type(error).__name__.removesuffix("Error")
@@ -84,12 +85,5 @@ def plain_words(error: PhotoError) -> str:
 
 
 def _valid(text: str) -> str:
-    """Keep what can be encoded of a text for people, and escape the rest."""
+    """Return a text for people with escapes in place of what UTF-8 cannot encode."""
     return text.encode(errors="backslashreplace").decode()
-
-
-def _write_table(path: Path, header: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
-    with atomic_write_text(path, errors=sys.getfilesystemencodeerrors()) as file:
-        writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow(header)
-        writer.writerows(lines)

@@ -1,14 +1,10 @@
-"""What becomes of results: a ranking, a table for the terminal, a file.
-
-ScoreResult ─ sort_results ─┬ table: print_table                          terminal or tab-separated lines
-                       ├ rows ─ csv_report, jsonl_report, parquet_report   write_report, by the file's ending
-                       └ html_report: write_html                    likewise; a page with pictures
-ScoreFailure ─ csv_report: write_errors                                    `<output stem>.errors.csv`
-"""
+"""Registry of report formats, by the ending of the file's name: tables, and the page with pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,33 +13,41 @@ from mlsp.base.errors import OutputError, SettingsError
 from mlsp.reports.csv_report import write_csv, write_errors
 from mlsp.reports.jsonl_report import write_jsonl
 from mlsp.reports.parquet_report import check_parquet, write_parquet
-from mlsp.reports.ranking import check_sort, sort_results
-from mlsp.reports.rows import ReportRow, columns, rows
+from mlsp.reports.rows import Table, report_table
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
     from mlsp.scoring.results import ScoreResult
 
-__all__ = [
-    "REPORT_SUFFIXES",
-    "TABLE_SUFFIXES",
-    "ReportRow",
-    "check_output",
-    "check_sort",
-    "check_writable",
-    "columns",
-    "errors_path",
-    "rows",
-    "sort_results",
-    "write_report",
-]
 
-TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
-REPORT_SUFFIXES = (".html", *TABLE_SUFFIXES)
+def _needs_nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TableFormat:
+    """A format of tables.
+
+    Attributes:
+        write: writes a table; the file is replaced whole or stays as it was. May raise OSError.
+        check: raises MissingExtraError if the format needs a library that is not installed.
+    """
+
+    write: Callable[[Path, Table], None]
+    check: Callable[[], None] = _needs_nothing
+
+
+TABLE_FORMATS = {
+    ".csv": TableFormat(write_csv),
+    ".jsonl": TableFormat(write_jsonl),
+    ".parquet": TableFormat(write_parquet, check_parquet),
+}
+TABLE_SUFFIXES = tuple(TABLE_FORMATS)
+PAGE_SUFFIX = ".html"
 
 
 def errors_path(output: Path) -> Path:
-    """Say where the failed photos of a report are listed.
+    """Return the file that lists the failed photos of a report.
 
     Examples:
         >>> errors_path(Path("scores.jsonl")).name
@@ -52,28 +56,71 @@ def errors_path(output: Path) -> Path:
     return output.with_suffix(".errors.csv")
 
 
-def check_output(path: Path, *, suffixes: Sequence[str] = REPORT_SUFFIXES) -> None:
-    """Make sure, before photos are scored, that a report can be written.
+def check_output(path: Path, *, suffixes: Iterable[str] | None = None) -> None:
+    """Check, before photos are scored, that a report can be written.
 
     Args:
         path: the report's file.
-        suffixes: endings that it may have.
+        suffixes: endings that it may have; None for all of the registry.
 
     Raises:
         SettingsError: the ending is unknown.
         OutputError: the file cannot be written there.
         MissingExtraError: the ending needs a library that is not installed.
     """
-    suffix = path.suffix.lower()
-    if suffix not in suffixes:
-        known = ", ".join(suffixes)
-        raise SettingsError(
-            f"cannot write a report to {str(path)!r}: its ending must be one of {known}, got {suffix!r}"
-        )
+    check_suffix(path, (PAGE_SUFFIX, *TABLE_FORMATS) if suffixes is None else suffixes, "a report")
     for file in (path, errors_path(path)):
         check_writable(file)
-    if suffix == ".parquet":
-        check_parquet()
+    if path.suffix.lower() in TABLE_FORMATS:
+        TABLE_FORMATS[path.suffix.lower()].check()
+
+
+def check_suffix(path: Path, suffixes: Iterable[str], content: str) -> None:
+    """Check the ending of an output's name, in any case.
+
+    Args:
+        path: the file.
+        suffixes: endings that it may have.
+        content: what is to be written, for the message: "a report".
+
+    Raises:
+        SettingsError: it has another ending.
+    """
+    suffix, known = path.suffix.lower(), list(suffixes)
+    if suffix not in known:
+        raise SettingsError(
+            f"cannot write {content} to {str(path)!r}: its ending must be one of {', '.join(known)}, got {suffix!r}"
+        )
+
+
+@contextlib.contextmanager
+def writing(path: Path, content: str) -> Iterator[None]:
+    """Raise OutputError where the block raises OSError.
+
+    Args:
+        path: the file that the block writes.
+        content: what it writes, for the message: "the report".
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {content} {str(path)!r}: {error}: free some space or name another file"
+        ) from error
+
+
+def write_table(path: Path, table: Table) -> None:
+    """Write a table in the format of the file's ending.
+
+    Args:
+        path: the file, whose ending is one of `TABLE_FORMATS`; replaced whole.
+        table: its content.
+
+    Raises:
+        OSError: the file cannot be written.
+        MissingExtraError: the format needs a library that is not installed.
+    """
+    TABLE_FORMATS[path.suffix.lower()].write(path, table)
 
 
 def write_report(
@@ -88,47 +135,50 @@ def write_report(
     """Write a report, and beside it the list of failed photos.
 
     Each file is replaced whole or stays as it was. The list is written where photos failed, and where an earlier run left one:
-    then it is empty but for its header. An HTML report shows them, too.
+    then it is empty but for its header. An HTML report shows failed photos too.
 
     Args:
-        path: the report's file; its ending says the format.
-        scored: results, in the order that the report shall have.
+        path: the report's file; its ending chooses the format.
+        scored: results, in the order of the report.
         failed: photos that could not be scored.
-        model_name: of the model that scored them.
+        model_name: name of the model that scored them.
         heads: names of the model's heads, in the model's order.
-        on_picture: called for each result whose picture is in an HTML report, the only one that takes its time.
+        on_picture: called for each result whose picture is in an HTML report, the only format that takes its time.
 
     Raises:
         SettingsError: the ending is unknown.
-        OutputError: the file cannot be written.
-        MissingExtraError: the ending needs a library that is not installed.
+        OutputError: a file cannot be written.
+        MissingExtraError: the format needs a library that is not installed.
     """
     check_output(path)
-    results = list(scored)
-    failures = list(failed)
-    table = rows(results, model_name=model_name, heads=heads)
-    try:
-        match path.suffix.lower():
-            case ".jsonl":
-                write_jsonl(path, table, heads=heads)
-            case ".parquet":
-                write_parquet(path, table, model_name=model_name, heads=heads)
-            case ".html":
-                from mlsp.reports.html_report import write_html
+    results, failures = list(scored), list(failed)
+    with writing(path, "the report"):
+        if path.suffix.lower() == PAGE_SUFFIX:
+            from mlsp.reports.html_report import write_html
 
-                write_html(
-                    path,
-                    results,
-                    failures,
-                    model_name=model_name,
-                    heads=heads,
-                    on_picture=on_picture,
-                )
-            case _:
-                write_csv(path, table, heads=heads)
-        if failures or errors_path(path).exists():
-            write_errors(errors_path(path), failures)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write the report {str(path)!r}: {error}: free some space or name another file"
-        ) from error
+            write_html(
+                path, results, failures, model_name=model_name, heads=heads, on_picture=on_picture
+            )
+        else:
+            write_table(path, report_table(results, model_name=model_name, heads=heads))
+        write_failures(path, failures)
+
+
+def write_failures(path: Path, failed: Sequence[ScoreFailure]) -> list[Path]:
+    """Write the list of failed photos beside a report, if there are any or an earlier list is there.
+
+    Args:
+        path: the report's file.
+        failed: photos that could not be used.
+
+    Returns:
+        The list's file, if it was written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    errors = errors_path(path)
+    if not failed and not errors.exists():
+        return []
+    write_errors(errors, failed)
+    return [errors]

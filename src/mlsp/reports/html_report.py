@@ -11,7 +11,6 @@ import base64
 import hashlib
 import html
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +28,7 @@ from mlsp.base.text import printable
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
+from mlsp.reports.rows import json_number
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
@@ -119,15 +119,15 @@ def write_html(
         stream.write(
             _page(path, scored, failures, model_name=model_name, heads=heads, workers=workers)
         )
-        for place, encoded in enumerate(map_in_order(picture, scored, workers=workers)):
-            if place % _PIECE_SIZE == 0:
-                end = "" if place == 0 else _PIECE_END
+        for index, encoded in enumerate(map_in_order(picture, scored, workers=workers)):
+            if index % _PIECE_SIZE == 0:
+                end = "" if index == 0 else _PIECE_END
                 stream.write(
-                    f'{end}<script type="text/plain" id="pictures-{place // _PIECE_SIZE}">\n'
+                    f'{end}<script type="text/plain" id="pictures-{index // _PIECE_SIZE}">\n'
                 )
             stream.write(f"{encoded}\n")
             if on_picture is not None:
-                on_picture(scored[place])
+                on_picture(scored[index])
         stream.write(f"{_PIECE_END if scored else ''}</body>\n</html>\n")
 
 
@@ -148,31 +148,31 @@ def _page(
     times = map_in_order(shown_time, sources, workers=workers)
     records: list[Json] = [
         {
-            "id": place,
+            "id": index,
             **_names(result.source, root),
             "captured": captured,
             "captured_is_file_time": is_file_time,
             "width": result.width,
             "height": result.height,
-            "overall": _number(result.overall, 1),
+            "overall": json_number(result.overall, 1),
             "scores": {
                 head: [
-                    _number(result.scores[head].value, 4),
-                    _number(result.scores[head].percentile, 1),
+                    json_number(result.scores[head].value, 4),
+                    json_number(result.scores[head].percentile, 1),
                 ]
                 for head in heads
             },
             "original": link(result.source, page_folder),
         }
-        for place, (result, (captured, is_file_time)) in enumerate(zip(scored, times, strict=True))
+        for index, (result, (captured, is_file_time)) in enumerate(zip(scored, times, strict=True))
     ]
     records += [
         {
-            "id": len(scored) + place,
+            "id": len(scored) + index,
             **_names(failure.source, root),
             "failed": printable(str(failure.error)),
         }
-        for place, failure in enumerate(failed)
+        for index, failure in enumerate(failed)
     ]
     data: Json = {
         "title": title,
@@ -241,10 +241,6 @@ def link(photo: Path, page_folder: Path) -> str:
 def _names(photo: Path, root: Path | None) -> dict[str, Json]:
     name, folder = shown_name(photo, root)
     return {"photo": name, "folder": folder}
-
-
-def _number(value: float, decimals: int) -> float | None:
-    return round(value, decimals) if math.isfinite(value) else None
 
 
 def _hash(text: str) -> str:

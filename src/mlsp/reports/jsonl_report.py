@@ -1,35 +1,33 @@
 r"""Reports as JSON lines: one object a line, in ASCII, numbers in full.
 
 Bytes of a name that are not UTF-8 are lone surrogates (`"\udcff"`), as Python has them: `os.fsencode` gives the file's own name
-back. What is not a number is null, for JSON has no name for it.
+back. NaN is null, for JSON has no name for it.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mlsp.base.atomic_file import atomic_write_text
-from mlsp.reports.rows import Cell, ReportRow, columns
+from mlsp.reports.rows import Cell, Table
 
 
-def write_jsonl(path: Path, rows: Iterable[ReportRow], *, heads: Sequence[str]) -> None:
-    """Write a report.
+def write_jsonl(path: Path, table: Table) -> None:
+    """Write a table.
 
     Args:
         path: the file; replaced whole.
-        rows: the report's rows.
-        heads: names of the model's heads.
+        table: its cells are written unrounded.
 
     Raises:
         OSError: the file cannot be written.
     """
-    names = columns(heads)
+    names = table.names
     with atomic_write_text(path) as file:
-        for row in rows:
-            record = dict(zip(names, map(_finite, row.cells()), strict=True))
+        for row in table.rows:
+            record = dict(zip(names, map(_finite, row), strict=True))
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
 

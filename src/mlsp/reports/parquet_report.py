@@ -7,17 +7,16 @@ their names.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from mlsp.base.atomic_file import atomic_write
 from mlsp.base.errors import MissingExtraError
-from mlsp.reports.rows import ReportRow, columns
+from mlsp.reports.rows import Table
 
 
 def check_parquet() -> None:
-    """Make sure that Parquet can be written.
+    """Check that Parquet can be written.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -28,16 +27,12 @@ def check_parquet() -> None:
         raise MissingExtraError("a .parquet report", "parquet") from error
 
 
-def write_parquet(
-    path: Path, rows: Iterable[ReportRow], *, model_name: str, heads: Sequence[str]
-) -> None:
-    """Write a report.
+def write_parquet(path: Path, table: Table) -> None:
+    """Write a table.
 
     Args:
         path: the file; replaced whole.
-        rows: the report's rows.
-        model_name: goes into the metadata, as `mlsp.models.model`.
-        heads: names of the model's heads.
+        table: its metadata and the version of mlsp go into the file's metadata.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -47,17 +42,20 @@ def write_parquet(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {"photo": pa.string(), "model": pa.string(), "width": pa.int32(), "height": pa.int32()}
-    schema = pa.schema(
-        [pa.field(name, types.get(name, pa.float64()), nullable=False) for name in columns(heads)],
-        metadata={"mlsp.models.model": _valid(model_name), "mlsp.version": version("mlsp")},
-    )
-    table = [
-        (_valid(photo), *numbers, _valid(model))
-        for photo, *numbers, model in (row.cells() for row in rows)
+    types = [pa.type_for_alias(column.type) for column in table.columns]
+    by_column = list(zip(*table.rows, strict=True)) or [()] * len(types)
+    arrays = [
+        pa.array(map(_valid, cells) if pa.types.is_string(kind) else cells, kind)
+        for cells, kind in zip(by_column, types, strict=True)
     ]
-    by_column = list(zip(*table, strict=True)) or [()] * len(schema)
-    arrays = [pa.array(cells, field.type) for cells, field in zip(by_column, schema, strict=True)]
+    metadata = {name: _valid(text) for name, text in table.metadata.items()}
+    schema = pa.schema(
+        [
+            pa.field(name, kind, nullable=False)
+            for name, kind in zip(table.names, types, strict=True)
+        ],
+        metadata={**metadata, "mlsp.version": version("mlsp")},
+    )
     with atomic_write(path) as file:
         pq.write_table(pa.Table.from_arrays(arrays, schema=schema), file)
 

@@ -6,11 +6,13 @@ writing, markup. Here all of these are shown as what they are and take no effect
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from mlsp.base.text import printable
-from mlsp.reports.rows import ReportRow, columns, rounded, rows
+from mlsp.reports import rows
+from mlsp.reports.rows import rounded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 _BAR_CELLS = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_SMALLEST_NAME = 12
-_GAP = 2  # a cell of padding and one of the box between two columns
+_MIN_NAME_WIDTH = 12
+GAP = 2  # a cell of padding and one of the box between two columns
 
 
 def shorten(text: str, width: int, *, ellipsis: str = "…") -> str:
@@ -44,10 +46,12 @@ def shorten(text: str, width: int, *, ellipsis: str = "…") -> str:
 
     if cell_len(text) <= width:
         return text
-    room = max(width - cell_len(ellipsis), 0)
+    room = width - cell_len(ellipsis)
+    if room < 0:
+        return ellipsis[: max(width, 0)]
     start = _fitting(text, room // 3)
     end = _fitting(text[::-1], room - cell_len(start))[::-1]
-    return f"{start}{ellipsis}{end}"[: max(width, 0)]
+    return f"{start}{ellipsis}{end}"
 
 
 def render_table(scored: Iterable[ScoreResult], *, heads: Sequence[str], console: Console) -> Table:
@@ -63,47 +67,39 @@ def render_table(scored: Iterable[ScoreResult], *, heads: Sequence[str], console
     Returns:
         Rank, photo, overall (0…100, with a bar), and each head's score with its percentile.
     """
-    from rich import box
     from rich.cells import cell_len
-    from rich.table import Table
     from rich.text import Text
 
     is_ascii = console.options.ascii_only
-    names: list[str] = []
-    table_rows: list[ReportRow] = []
-    for row in rows(scored, model_name="", heads=heads):
-        names.append(printable(row.photo, encoding=console.encoding))
-        table_rows.append(row)
-
-    def shown(head: str) -> str:
-        return printable(head, encoding=console.encoding)
-
+    results = list(scored)
+    names = [printable(os.fspath(one.source), encoding=console.encoding) for one in results]
     # Each column but the photo's as its heading, its cells and its style.
-    rank = ("", [str(number) for number in range(1, len(table_rows) + 1)], "dim")
-    overall = ("overall", [rounded(row.overall, 1) for row in table_rows], "bold")
-    bar = ("", [_bar(row.overall, is_ascii=is_ascii) for row in table_rows], "cyan")
+    rank = ("", [str(number) for number in range(1, len(results) + 1)], "dim")
+    overall = ("overall", [rounded(one.overall, 1) for one in results], "bold")
+    bar = ("", [_bar(one.overall, is_ascii=is_ascii) for one in results], "cyan")
     values = [
-        (shown(head), [rounded(row.scores[place].value, 3) for row in table_rows], "")
-        for place, head in enumerate(heads)
+        (
+            printable(head, encoding=console.encoding),
+            [rounded(one.scores[head].value, 3) for one in results],
+            "",
+        )
+        for head in heads
     ]
     percentiles = [
-        ("%ile", [rounded(row.scores[place].percentile, 0) for row in table_rows], "dim")
-        for place in range(len(heads))
+        ("%ile", [rounded(one.scores[head].percentile, 0) for one in results], "dim")
+        for head in heads
     ]
     pairs = [column for pair in zip(values, percentiles, strict=True) for column in pair]
     for right in ([overall, bar, *pairs], [overall, *pairs], [overall, *values]):
         taken = sum(
-            max(map(cell_len, [heading, *cells])) + _GAP for heading, cells, _ in [rank, *right]
+            max(map(cell_len, [heading, *cells])) + GAP for heading, cells, _ in [rank, *right]
         )
         name_width = console.width - taken
-        if name_width >= _SMALLEST_NAME:
+        if name_width >= _MIN_NAME_WIDTH:
             break
-    name_width = max(name_width, _SMALLEST_NAME)
+    name_width = max(name_width, _MIN_NAME_WIDTH)
 
-    # rich's own replacement on an ASCII terminal has lines between the columns.
-    ascii_box = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
-    rule = ascii_box if is_ascii else box.SIMPLE_HEAD
-    table = Table(box=rule, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = plain_table(console)
     table.add_column(Text(rank[0]), justify="right", style=rank[2], no_wrap=True)
     table.add_column(Text("photo"), no_wrap=True, overflow="ellipsis")
     for column in right:
@@ -114,30 +110,43 @@ def render_table(scored: Iterable[ScoreResult], *, heads: Sequence[str], console
             no_wrap=True,
         )
     ellipsis = "..." if is_ascii else "…"
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         # Text, because a plain str would be searched for markup such as [red].
         photo = Text(shorten(name, name_width, ellipsis=ellipsis))
-        table.add_row(rank[1][place], photo, *(Text(cells[place]) for _, cells, _ in right))
+        table.add_row(rank[1][index], photo, *(Text(cells[index]) for _, cells, _ in right))
     return table
 
 
-def plain_lines(
-    scored: Iterable[ScoreResult], *, model_name: str, heads: Sequence[str], encoding: str = "utf-8"
-) -> Iterator[str]:
-    """Lay results out as tab-separated lines, for other programs.
+def plain_table(console: Console) -> Table:
+    """Return an empty table without vertical lines, in ASCII where the terminal has nothing else."""
+    from rich import box
+    from rich.table import Table
+
+    rule = box.SIMPLE_HEAD
+    if console.options.ascii_only:
+        # rich's own replacement on an ASCII terminal has lines between the columns.
+        rule = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
+    return Table(box=rule, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+
+
+def plain_lines(table: rows.Table, *, encoding: str = "utf-8") -> Iterator[str]:
+    """Lay a table out as tab-separated lines, for other programs.
 
     Args:
-        scored: results, ranked.
-        model_name: of the model that scored them.
-        heads: names of the model's heads, in the model's order.
-        encoding: of what the lines go to.
+        table: its cells are shown as text.
+        encoding: of the stream that the lines are written to.
 
     Yields:
-        A heading, then a line a photo, without line ends; the columns of a report. Names are `printable`.
+        The headings, then one line per row, without line ends. All is `printable`.
     """
-    yield "\t".join(printable(name, encoding=encoding) for name in columns(heads))
-    for row in rows(scored, model_name=model_name, heads=heads):
-        yield "\t".join(printable(cell, encoding=encoding) for cell in row.rounded_cells())
+    for cells in (table.names, *table.texts()):
+        yield "\t".join(printable(cell, encoding=encoding) for cell in cells)
+
+
+def print_lines(table: rows.Table, *, stream: TextIO) -> None:
+    """Write `plain_lines`."""
+    for line in plain_lines(table, encoding=stream.encoding or "utf-8"):
+        stream.write(f"{line}\n")
 
 
 def print_table(
@@ -157,9 +166,8 @@ def print_table(
         console = Console(file=stream, highlight=False)
         console.print(render_table(scored, heads=heads, console=console))
     else:
-        encoding = stream.encoding or "utf-8"
-        for line in plain_lines(scored, model_name=model_name, heads=heads, encoding=encoding):
-            stream.write(f"{line}\n")
+        table = rows.report_table(scored, model_name=model_name, heads=heads)
+        print_lines(table, stream=stream)
 
 
 def _fitting(text: str, width: int) -> str:

@@ -8,7 +8,6 @@ another head ─ extend ┘
 from __future__ import annotations
 
 import json
-import math
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from mlsp.base.text import printable
 from mlsp.personal.user_ratings import Flag
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
+from mlsp.reports.rows import json_number
 from mlsp.scoring.results import Score, ScoreResult
 
 FIELDS = (
@@ -232,7 +232,7 @@ class Collection:
         if isinstance(result, ScoreResult):
             scores = [_pair(entry.scores.get(column)) for column in self._columns]
             size = result.width, result.height
-            found: tuple[object, ...] = (*size, _number(result.overall, 1), scores, None)
+            found: tuple[object, ...] = (*size, json_number(result.overall, 1), scores, None)
         else:
             found = (None, None, None, [], printable(str(result.error)))
         row = (
@@ -250,8 +250,4 @@ def previously_said(ratings: Iterable[tuple[str, int | None, Flag | None]]) -> d
 def _pair(score: Score | None) -> tuple[float | None, float | None]:
     if score is None:
         return None, None
-    return _number(score.value, 4), _number(score.percentile, 1)
-
-
-def _number(value: float, decimals: int) -> float | None:
-    return round(value, decimals) if math.isfinite(value) else None
+    return json_number(score.value, 4), json_number(score.percentile, 1)
