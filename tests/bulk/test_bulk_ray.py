@@ -245,7 +245,7 @@ def test_a_task_that_kills_three_workers_is_given_up_and_the_others_go_on(node: 
         tasks=tasks(),
         task_count=12,
         lost=lost,
-        tasks_a_worker=2,
+        tasks_per_worker=2,
         in_order=4,
     )
     reports = []

@@ -1,10 +1,10 @@
-"""Millions of photos -> a data set of Parquet files, by one process or a Ray cluster. Resumed shard by shard.
+"""Scoring of millions of photos into a data set of Parquet files, by one process or a Ray cluster. Resumed shard by shard.
 
 folders, tables, tars ─ sources ─ shards ─ survey ─┐                       ┌ driver      this process
 manifest ─ results ────────────────────────────────┴ job ─ shard_scoring ──┴ ray_driver  actors on a cluster
 
-The scorer is the one of every other path; here are only what feeds it and what takes its results. Nothing here loads pyarrow, fsspec or
-ray before it is needed.
+The way in is `prepare`, then `run_local` or `mlsp.bulk.ray_driver.run_on_ray`; used by `mlsp score --dataset`. The scorer is the one of
+every other path: this package only feeds it and stores its results. pyarrow, fsspec and ray load when they are needed.
 """
 
 from __future__ import annotations

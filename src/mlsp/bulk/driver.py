@@ -1,4 +1,4 @@
-"""A run in this process."""
+"""A bulk run in this process."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _WAITS = (2.0, 15.0)
 def run_local(
     job: BulkJob, *, on_row: Callable[[ResultRow], object] | None = None
 ) -> Iterator[ShardReport]:
-    """Score what is to do of a job, in this process.
+    """Score the shards of a job that are to do, in this process.
 
     Args:
         job: the run.
         on_row: called with each row when it is scored; its shard may fail after that.
 
     Yields:
-        What became of each shard. One that cannot be read or written after three tries is reported with its error, and the others go on.
+        The outcome of each shard. One that cannot be read or written after three tries is reported with its error, and the others go on.
 
     Raises:
         SettingsError: the input changed.
@@ -52,11 +52,11 @@ def score_and_write(
         scorer: gives the scores.
         source: reads the shard.
         dataset: takes the rows.
-        shard: which photos.
+        shard: its photos.
         on_row: called with each row when it is scored.
 
     Returns:
-        What became of it; an error where three tries failed.
+        The outcome; an error if three tries failed.
 
     Raises:
         OutputError: results may not be written.
@@ -64,7 +64,7 @@ def score_and_write(
     for wait in (*_WAITS, None):
         rows = score_shard(scorer, source, shard)
         try:
-            return dataset.write(shard, _watched(rows, on_row))
+            return dataset.write(shard, _reporting(rows, on_row))
         except ShardError as error:
             if wait is None:
                 return ShardReport(shard.name, 0, 0, str(error))
@@ -75,7 +75,7 @@ def score_and_write(
     raise AssertionError
 
 
-def _watched(
+def _reporting(
     rows: Generator[ResultRow, None, None], on_row: Callable[[ResultRow], object] | None
 ) -> Iterator[ResultRow]:
     for row in rows:

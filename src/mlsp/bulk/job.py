@@ -1,4 +1,4 @@
-"""A run over an input: what is to do, what is done, and where results go."""
+"""A bulk run: its input, the shards that are done and to do, and its results."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ DEFAULT_SHARD_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class BulkSettings:
-    """What a run is.
+    """Settings of a run.
 
     Attributes:
         spec: the input.
         dataset: folder or URL of the results.
-        shard_size: photos a file of results; what is lost at most when a run is killed.
+        shard_size: photos per file of results; at most so many are scored again after a kill.
         scorer: how photos are scored.
         retry_failed: score shards again in which photos failed.
     """
@@ -39,13 +39,13 @@ class BulkSettings:
 
 @dataclass(frozen=True, slots=True)
 class BulkJob:
-    """A run that may begin or go on.
+    """A run that is ready to start or to continue.
 
     Attributes:
         source: the input.
-        survey: what it is.
+        survey: its counts and fingerprint.
         dataset: where results go.
-        model: that scores.
+        model: the scorer's.
         settings: as they were asked for.
         retried: names of shards that are done and to be done again.
         kept: names of shards that were done before and stay as they are.
@@ -60,7 +60,7 @@ class BulkJob:
     kept: frozenset[str] = frozenset()
 
     def failed_earlier(self) -> int:
-        """Photos that failed in earlier runs and were not tried again.
+        """Count the photos that failed in earlier runs and are not tried again.
 
         Raises:
             ShardError: a store cannot be reached.
@@ -69,18 +69,18 @@ class BulkJob:
 
     @property
     def shards_done(self) -> int:
-        """Shards that need not be scored."""
+        """Number of shards that need not be scored."""
         return len(self.dataset.done) - len(self.retried)
 
     @property
     def photos_to_do(self) -> int | None:
-        """About how many photos there are to score: the last shard of a source may be smaller. None where only reading tells."""
+        """Estimated number of photos to score: the last shard of a source may be smaller. None if it is known only after reading."""
         if self.survey.photos is None:
             return None
         return max(self.survey.photos - self.shards_done * self.settings.shard_size, 0)
 
     def shards_to_do(self) -> Iterator[Shard]:
-        """List what is to do, lazily.
+        """List the shards to score, lazily.
 
         Raises:
             SettingsError: the input is not what it was when it was surveyed.
@@ -98,7 +98,7 @@ class BulkJob:
 
 
 def prepare(settings: BulkSettings, *, on_photos: Callable[[int], object] | None = None) -> BulkJob:
-    """List the input, and begin its data set or find out what of it is done.
+    """List the input, and start its data set or find the shards that are done.
 
     Args:
         settings: of the run.

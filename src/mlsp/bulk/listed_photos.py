@@ -1,4 +1,4 @@
-"""Photos that each have a file of their own: those of folders, and those that a table names."""
+"""Photos with a file each: those of folders, and those that a table lists."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _REMOTE_READERS = 8
 
 @dataclass(frozen=True, slots=True)
 class ListedPhoto:
-    """A photo by where it is.
+    """A photo and its location.
 
     Attributes:
         id: its name in the results.
-        location: path or URL; empty where a table names none.
-        size_bytes: of its file; -1 where it is not known.
+        location: path or URL; empty if a table has none.
+        size_bytes: of its file; -1 if unknown.
     """
 
     id: str
@@ -33,7 +33,7 @@ class ListedPhoto:
     size_bytes: int = -1
 
     def read(self) -> SourcePhoto:
-        """Read its file."""
+        """Read its file; an error is part of the result."""
         if not self.location:
             return SourcePhoto(self.id, None, "its row of the table names no photo")
         try:
@@ -59,11 +59,11 @@ class ListedPhotos:
 
     @property
     def photo_count(self) -> int:
-        """How many photos it has."""
+        """Number of photos."""
         return len(self.photos)
 
     def identity(self) -> object:
-        """Ids and sizes: a folder that was copied to another machine stays the same."""
+        """Return ids and sizes: a folder that was copied to another machine stays the same."""
         return [(photo.id, photo.size_bytes) for photo in self.photos]
 
     def read(self) -> Iterator[SourcePhoto]:
@@ -98,7 +98,7 @@ class FolderSource:
             try:
                 size = path.stat().st_size
             except (OSError, ValueError):
-                # Reading says what is wrong with it.
+                # Reading it reports the error.
                 size = -1
             yield ListedPhoto(written(path.as_posix()), absolute(str(path)), size)
 
@@ -123,7 +123,7 @@ def batched_photos(photos: Iterator[ListedPhoto], size: int) -> Iterator[tuple[L
 
 
 def suffix(name: str) -> str:
-    """Ending of a name, in small letters.
+    """Return the suffix of a name, in lower case.
 
     Examples:
         >>> suffix("a/b.JPEG"), suffix("a.d/b")
@@ -133,7 +133,7 @@ def suffix(name: str) -> str:
 
 
 def named_photo(photo_id: str, location: object, *, folder: str) -> ListedPhoto:
-    """Make a photo of a table's row.
+    """Make a photo from a row of a table.
 
     Args:
         photo_id: its name in the results.

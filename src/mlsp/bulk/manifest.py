@@ -1,4 +1,4 @@
-"""What a data set of results was made from: a small JSON file in it, so that no run goes on with something else."""
+"""Manifest of a data set of results: a small JSON file in it, so that no run continues it with another input or model."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from mlsp.base.errors import OutputError, SettingsError
 
 FORMAT = 1
-# Readers of data sets, pyarrow and Spark among them, pass over names that begin with an underscore.
+# Readers of data sets such as pyarrow and Spark skip names that begin with an underscore.
 MANIFEST_FILE = "_manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a data set is made from.
+    """Input and settings of a data set.
 
     Attributes:
         input_sha256: fingerprint of the input, see `mlsp.bulk.survey`.
-        shard_size: photos a shard.
-        shards: how many.
-        photos: how many; None where only reading tells.
+        shard_size: photos per shard.
+        shards: number of shards.
+        photos: number of photos; None if it is known only after reading.
         model: name of the model.
         model_sha256: its fingerprint.
         precision: as it was asked for.
@@ -40,13 +40,13 @@ class Manifest:
     mlsp: str
 
     def to_json(self) -> bytes:
-        """Write it."""
+        """Return the content of the file."""
         document = {"format": FORMAT, **asdict(self)}
         return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes, location: str) -> Manifest:
-        """Read one.
+        """Parse the content of a file.
 
         Raises:
             OutputError: it is damaged or of another format.
@@ -68,10 +68,10 @@ class Manifest:
             raise OutputError(f"{location} is damaged: {error}. Name another data set") from error
 
     def check_continued_by(self, other: Manifest, location: str) -> None:
-        """Refuse to go on with something else.
+        """Refuse to continue with another input or other settings.
 
         Args:
-            other: of the run that would go on.
+            other: of the run that would continue.
             location: of the data set, for the message.
 
         Raises:

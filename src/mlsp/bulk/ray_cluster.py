@@ -1,4 +1,4 @@
-"""The Ray cluster of a run: which, how much of it, and how it is reached."""
+"""The Ray cluster of a run: its address, the resources to use, and the connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ANSWER_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class RaySettings:
-    """How a cluster is used.
+    """Address of a cluster, and the resources of a run.
 
     Attributes:
         address: `auto` for the cluster that runs on this machine or that RAY_ADDRESS names; `ray://HOST:PORT`; `HOST:PORT` of a
@@ -52,7 +52,7 @@ class RaySettings:
     def parse(
         cls, where: str, *, workers: int | None = None, cpus_per_worker: int | None = None
     ) -> RaySettings:
-        """Read where to run as users write it.
+        """Parse an address as users write it.
 
         Args:
             where: `local`, `ray`, `HOST:PORT` or `ray://HOST:PORT`; `ray` is `auto` above.
@@ -72,14 +72,14 @@ class RaySettings:
 
     @property
     def size(self) -> str:
-        """What a worker needs, in words."""
+        """Resources that a worker needs, for messages."""
         words = f"{self.cpus_per_worker} cores"
         return f"{words} and {self.gpus_per_worker} GPU" if self.gpus_per_worker else words
 
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """Be connected to a cluster; one that was started here ends with the context.
+    """Connect to a cluster for the context; one that was started here ends with it.
 
     Args:
         address: see `RaySettings`; where this process is connected already, that cluster is used.
@@ -101,13 +101,13 @@ def connected(address: str) -> Iterator[Any]:
     _check_answers(address)
     here: dict[str, Any] = {}
     if address == LOCAL:
-        # What is started here for one run reports to nobody.
+        # A cluster started here for one run sends no usage statistics.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         here = {"include_dashboard": False, "num_cpus": usable_cores()}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
     except (ConnectionError, RuntimeError, ValueError, ImportError, TimeoutError) as error:
-        # The last line says what happened, those before it where in Ray.
+        # The last line is the message, those before it the trace in Ray.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
         raise SettingsError(
             f"no Ray cluster can be reached at {address!r}: {reason}. `ray start --head` starts one on this machine; one that asks"
@@ -121,7 +121,7 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def _check_answers(address: str) -> None:
-    """Find out in seconds that nobody is there; Ray takes minutes."""
+    """Fail in seconds if nothing listens at the address; Ray takes minutes."""
     host, separator, port = address.removeprefix("ray://").rpartition(":")
     if not (separator and port.isdecimal()):
         return

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """All that a worker needs to know, the same for all.
+    """Settings of the workers, the same for all.
 
     Attributes:
         dataset: where results go.
@@ -45,7 +45,7 @@ class _Order:
 
 
 class _ShardWorker:
-    """What runs on the cluster."""
+    """Actor that scores shards on the cluster."""
 
     def __init__(self, order: _Order) -> None:
         self._order = order
@@ -71,7 +71,7 @@ class _ShardWorker:
 
 
 def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:
-    """Score what is to do of a job, on a Ray cluster; see `mlsp.bulk.ray_pool.run_pool`.
+    """Score the shards of a job that are to do, on a Ray cluster; see `mlsp.bulk.ray_pool.run_pool`.
 
     Args:
         job: the run.

@@ -42,14 +42,14 @@ from mlsp.photos import DecodeSettings
 from mlsp.photos.crops import min_photo_side
 from mlsp.photos.listing import NamedPhoto
 
-# What of features is sent at a time. More would save little, and is in memory several times a worker.
+# Bytes of features sent at a time. More would save little, and is in memory several times per worker.
 _PIECE_BYTES = 16_000_000
 _PIECE_PHOTOS = 32
 # Of a short list each worker gets several pieces, so that all end at about the same time.
 _PIECES = 32
 # A second piece is there before the first is done, so that no thread of a worker waits.
 _PIECES_A_WORKER = 2
-# Pieces a worker that may be ahead of one that takes longer, or was lost.
+# Pieces per worker that may be ahead of one that takes longer, or was lost.
 _PIECES_AHEAD = 4
 
 
@@ -68,7 +68,7 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True)
 class _PieceReport:
-    """What became of a piece.
+    """Outcome of a piece.
 
     Attributes:
         rows: of its photos.
@@ -87,7 +87,7 @@ class _PieceReport:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """All that a worker needs to know, the same for all.
+    """Settings of the workers, the same for all.
 
     Attributes:
         plan: of the network; its file is on another machine, perhaps.
@@ -109,7 +109,7 @@ class _Order:
 
 
 class _PhotoWorker:
-    """What runs on the cluster. Two calls of `work` share its threads, so that none is idle while the last photo of a piece is computed."""
+    """Actor that extracts on the cluster. Two calls of `work` share its threads, so that none is idle while the last photo of a piece is computed."""
 
     def __init__(self, order: _Order) -> None:
         self._order = order
@@ -205,7 +205,7 @@ class RayExtraction(ExtractionRun):
         return len(self._lost)
 
     def check_complete(self) -> None:
-        """Say what is missing, once all results are there.
+        """Raise if photos stayed undone when all results were there.
 
         Raises:
             FeatureStoreError: photos lost their worker three times.
@@ -219,7 +219,7 @@ class RayExtraction(ExtractionRun):
         )
 
     def results(self) -> Iterator[EncodedPhoto | ScoreFailure]:
-        """Extract what is to do; each result is in the store when it comes, on the disk a few seconds later.
+        """Extract the photos to do; each result is in the store when it is yielded, on the disk a few seconds later.
 
         Yields:
             One result for each photo, in the order of the rows, but for those of `photos_lost`. A photo that its worker cannot read, that
@@ -243,7 +243,7 @@ class RayExtraction(ExtractionRun):
             tasks=self._pieces(size),
             task_count=-(-len(self._todo) // size),
             lost=lambda piece, why: _PieceReport(piece.rows, lost=why),
-            tasks_a_worker=_PIECES_A_WORKER,
+            tasks_per_worker=_PIECES_A_WORKER,
             in_order=_PIECES_AHEAD,
         )
         for report in run_pool(job, self._settings):
@@ -301,7 +301,7 @@ class RayExtraction(ExtractionRun):
 def encode_photo(
     result: PhotoFeatures | ScoreFailure, photo: NamedPhoto, layout: StoreLayout
 ) -> EncodedPhoto | ScoreFailure:
-    """Bring a photo's features into the form in which its file keeps them.
+    """Encode the features of a photo as its file stores them.
 
     Args:
         result: of the photo.
@@ -323,7 +323,7 @@ def encode_photo(
 
 
 def check_versions(found: dict[str, str], expected: dict[str, str], host: str) -> None:
-    """Refuse a worker whose features might be others.
+    """Refuse a worker whose features might differ.
 
     Args:
         found: versions by package, on the worker's machine.
@@ -347,6 +347,6 @@ def _is_unseen(result: ScoreFailure) -> bool:
 
 
 def _piece_size(layout: StoreLayout, photos: int) -> int:
-    """Photos a piece."""
+    """Return the number of photos per piece."""
     photo_bytes = layout.views * sum(part.view_bytes for part in layout.parts())
     return max(1, min(_PIECE_BYTES // photo_bytes, _PIECE_PHOTOS, photos // _PIECES))

@@ -27,15 +27,15 @@ _ReportOut = TypeVar("_ReportOut", covariant=True)
 
 TRIES = 3
 _WAIT_SECONDS = 5.0
-# Room for a worker that was asked for is taken at once, or in a second or two.
+# A worker that was asked for takes its room at once, or in a second or two.
 _ROOM_SECONDS = 8.0
 
 
 class PoolWorker(Protocol[_TaskIn, _ReportOut]):
-    """What runs on the cluster; is made with the order of its job."""
+    """Actor on the cluster; constructed from the order of its job."""
 
     def prepare(self) -> None:
-        """Load what it needs. Not when it is made: what goes wrong then, Ray does not tell apart from a lost machine."""
+        """Load what it needs. Not in the constructor: Ray cannot tell an error there from a lost machine."""
 
     def work(self, task: _TaskIn) -> _ReportOut:
         """Do a task. An `MlspError` ends the run; after any other error the task goes to another worker."""
@@ -43,17 +43,17 @@ class PoolWorker(Protocol[_TaskIn, _ReportOut]):
 
 @dataclass(frozen=True, slots=True)
 class PoolJob(Generic[Task, Report]):
-    """What a pool does.
+    """Work of a pool.
 
     Attributes:
         worker: class of the workers.
-        order: makes what each of them is made with; called once, when the cluster is there.
+        order: makes the argument of each worker's constructor; called once, when the cluster is there.
         tasks: drawn one by one when there are workers for them.
-        task_count: about how many there are.
+        task_count: estimated number of tasks.
         lost: makes the report of a task that lost its worker three times, from it and the reason.
-        tasks_a_worker: how many each has at a time; its methods then run in as many threads.
-        in_order: None where reports come as they are ready. A number where they come in the order of the tasks: then at most so many
-            tasks a worker are begun beyond the one whose report is waited for, as the reports of the others are kept in memory.
+        tasks_per_worker: tasks that each has at a time; its methods then run in as many threads.
+        in_order: None: reports come as they are ready. A number: they come in the order of the tasks, and at most so many tasks per
+            worker are started beyond the one whose report is awaited, as the reports of the others wait in memory.
     """
 
     worker: Callable[[Any], PoolWorker[Task, Report]]
@@ -61,7 +61,7 @@ class PoolJob(Generic[Task, Report]):
     tasks: Iterator[Task]
     task_count: int
     lost: Callable[[Task, str], Report]
-    tasks_a_worker: int = 1
+    tasks_per_worker: int = 1
     in_order: int | None = None
 
 
@@ -96,9 +96,9 @@ class _Numbered(Generic[Task]):
     """A task.
 
     Attributes:
-        number: its place in the order.
+        number: position in the order.
         task: what is to be done.
-        lost_workers: how many were lost with it.
+        lost_workers: number of workers lost with it.
     """
 
     number: int
@@ -108,11 +108,11 @@ class _Numbered(Generic[Task]):
 
 @dataclass(slots=True, eq=False)
 class _Worker(Generic[Task]):
-    """A worker and what it does now.
+    """A worker and its tasks.
 
     Attributes:
         actor: Ray's handle.
-        tasks: that it has; none while it waits for a place or prepares.
+        tasks: that it has; none while it is not placed on a machine yet or prepares.
         is_ready: whether it may have some.
     """
 
@@ -135,7 +135,7 @@ class _Pool(Generic[Task, Report]):
         self._job = job
         self._settings = settings
         self._workers: list[_Worker[Task]] = []
-        # What runs on the cluster, by Ray's reference to its result: a task, or None for a worker that prepares.
+        # Calls on the cluster, by Ray's reference to the result: a task, or None for a worker that prepares.
         self._running: dict[Any, tuple[_Worker[Task], _Numbered[Task] | None]] = {}
         self._again: deque[_Numbered[Task]] = deque()
         self._reports: dict[int, Report] = {}
@@ -171,7 +171,7 @@ class _Pool(Generic[Task, Report]):
             yield from self._due_reports()
 
     def close(self) -> None:
-        """End what still runs."""
+        """End the workers that still run."""
         if not self._ray.is_initialized():
             # The cluster is gone; asked to end something, Ray would start one of its own.
             return
@@ -181,7 +181,7 @@ class _Pool(Generic[Task, Report]):
 
     @cached_property
     def _limit(self) -> int:
-        """Most workers at a time."""
+        """Maximum number of workers at a time."""
         if self._settings.workers is not None:
             return self._settings.workers
         there = self._ray.cluster_resources()
@@ -196,13 +196,13 @@ class _Pool(Generic[Task, Report]):
 
     @cached_property
     def _actor_class(self) -> Any:
-        # What a lost worker had is given to another by this pool, not by Ray, which knows no end to that.
+        # This pool gives the tasks of a lost worker to another, not Ray, which would retry for ever.
         make = self._ray.remote(
             num_cpus=self._settings.cpus_per_worker,
             num_gpus=self._settings.gpus_per_worker,
             max_restarts=0,
             max_task_retries=0,
-            max_concurrency=self._job.tasks_a_worker,
+            max_concurrency=self._job.tasks_per_worker,
         )
         return make(self._job.worker)
 
@@ -212,7 +212,7 @@ class _Pool(Generic[Task, Report]):
         return None
 
     def _adapt(self) -> None:
-        """Ask for workers while there are tasks without one, give back those that wait for a place where there are none."""
+        """Ask for workers while there are tasks without one, give back those not placed yet when there are none."""
         left = len(self._again)
         if self._upcoming is not None:
             # An estimate, as what there is may have changed since it was counted.
@@ -226,9 +226,9 @@ class _Pool(Generic[Task, Report]):
             self._running[worker.actor.prepare.remote()] = worker, None
 
     def _ask_anew(self) -> None:
-        """Give back a worker that waits for a place while there is room, so that another is asked for.
+        """Give back a worker that is not placed although there is room, so that another is asked for.
 
-        Where nodes come and go, Ray sometimes never finds a place for an actor that it was asked for before.
+        Where nodes come and go, Ray sometimes never places an actor that it was asked for before.
         """
         waiting = [worker for worker in self._workers if not worker.is_ready]
         if not (waiting and self._has_room()):
@@ -255,7 +255,7 @@ class _Pool(Generic[Task, Report]):
     def _hand_out(self) -> None:
         """Give tasks to the workers that have too few, first to those that have least; dismiss those for which there is none."""
         ready = [worker for worker in self._workers if worker.is_ready]
-        for held in range(self._job.tasks_a_worker):
+        for held in range(self._job.tasks_per_worker):
             for worker in ready:
                 if len(worker.tasks) == held and (given := self._next_for(worker)) is not None:
                     worker.tasks.append(given)
@@ -288,14 +288,14 @@ class _Pool(Generic[Task, Report]):
             _log.debug("a worker was already gone: %s", error)
 
     def _settle(self, reference: Any) -> None:
-        """Take what a worker did, or find that it is lost."""
+        """Take the report of a worker, or find that it is lost."""
         worker, held = self._running.pop(reference)
         if held is not None:
             worker.tasks.remove(held)
         try:
             report = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            # What mlsp raises in a worker has a message for the user: a write-protected data set, a damaged model.
+            # An error of mlsp in a worker has a message for the user: a write-protected data set, a damaged model.
             cause = getattr(error, "cause", None)
             if isinstance(cause, MlspError):
                 raise cause from error
@@ -310,7 +310,7 @@ class _Pool(Generic[Task, Report]):
 
     def _lose(self, held: _Numbered[Task] | None, error: Exception) -> None:
         lines = str(error).strip().splitlines() or ["no more is known"]
-        # Where the worker's own code failed, the last line says how; where it was lost, the first.
+        # If the worker's own code failed, the reason is in the last line; if it was lost, in the first.
         has_failed = hasattr(error, "cause") or "creation task" in lines[0]
         reason = f"{type(error).__name__}: {lines[-1 if has_failed else 0]}"
         if held is None:

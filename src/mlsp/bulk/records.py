@@ -1,4 +1,4 @@
-"""What passes between sources, drivers and results."""
+"""Records that pass between sources, drivers and results."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Piece(Protocol):
 
     @property
     def names(self) -> Sequence[str]:
-        """What must be there only once in the whole input: ids of photos, or a tar."""
+        """Names that must be unique in the whole input: ids of photos, or that of a tar."""
 
     @property
     def photo_count(self) -> int | None:
-        """How many photos it has; None where only reading tells."""
+        """Number of photos; None if it is known only after reading."""
 
     def identity(self) -> object:
-        """What makes it this piece and no other, as JSON can write it."""
+        """Return a value for JSON that identifies the piece."""
 
     def read(self) -> Iterator[SourcePhoto]:
         """Read its photos, a few ahead of the caller.
@@ -57,10 +57,10 @@ class Piece(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A piece of the input with its place in it.
+    """A numbered piece of the input.
 
     Attributes:
-        number: its place, from 0.
+        number: position in the input, from 0.
         piece: its photos.
     """
 
@@ -69,14 +69,14 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """Name of its file in the results: its place, and what is in it. Stays the same as long as the input does."""
+        """Name of its file in the results: its number and a hash of its identity. Stays the same as long as the input does."""
         identity = json.dumps(self.piece.identity(), ensure_ascii=True)
         return f"{self.number:06d}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
 class ShardReport:
-    """What became of a shard.
+    """Outcome of a shard.
 
     Attributes:
         name: of the shard.

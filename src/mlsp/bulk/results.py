@@ -1,7 +1,7 @@
-"""Results as a data set of Parquet files, one a shard, each there whole or not at all.
+"""Results as a data set of Parquet files, one per shard, each there whole or not at all.
 
     DATASET/_manifest.json                    what it was made from
-    DATASET/000000-3f2a9c01b7de.parquet       the first shard: its place, and a hash of what is in it
+    DATASET/000000-3f2a9c01b7de.parquet       the first shard: its number, and a hash of its identity
     DATASET/000001-…
 
 pyarrow, pandas, polars, DuckDB and Spark read the folder as one table.
@@ -39,7 +39,7 @@ _FOOTER_READERS = 16
 
 
 def columns(heads: Iterable[str]) -> tuple[str, ...]:
-    """Name the columns.
+    """Return the names of the columns.
 
     Examples:
         >>> columns(["quality"])
@@ -50,7 +50,7 @@ def columns(heads: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_folder(dataset: str) -> None:
-    """Refuse a data set where a file is; nothing is written.
+    """Refuse a data set at the path of a file; nothing is written.
 
     Args:
         dataset: folder or URL, as the user gave it.
@@ -61,8 +61,8 @@ def check_folder(dataset: str) -> None:
     location = local(dataset)
     if is_url(location):
         return
-    place = Path(location)
-    found = next((path for path in (place, *place.parents) if path.exists()), place)
+    target = Path(location)
+    found = next((path for path in (target, *target.parents) if path.exists()), target)
     if found.exists() and not found.is_dir():
         raise OutputError(
             f"--dataset {dataset} cannot be a folder of results: {str(found)!r} is a file. Name a folder, new or of an earlier run;"
@@ -86,7 +86,7 @@ class ResultDataset:
 
     @classmethod
     def at(cls, location: str, *, heads: Iterable[str], model: str) -> ResultDataset:
-        """Name a data set; nothing is read or written.
+        """Make a data set object; nothing is read or written.
 
         Raises:
             MissingExtraError: pyarrow is not installed.
@@ -122,7 +122,7 @@ class ResultDataset:
         write_file(file, manifest.to_json())
 
     def exists(self, shard: Shard) -> bool:
-        """Whether a shard was written before this object first looked, or is being asked about the first time."""
+        """Return whether the data set has a shard, as listed when this object first looked."""
         return shard.name in self.done
 
     @cached_property

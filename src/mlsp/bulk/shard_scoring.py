@@ -1,4 +1,4 @@
-"""A shard's photos -> rows of the result table, by the one scorer."""
+"""Scoring of a shard: photos -> rows of the result table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Cell: TypeAlias = str | float | int | None
 
 @dataclass(frozen=True, slots=True)
 class ScorerSettings:
-    """What `Scorer` takes, to be sent to other machines.
+    """Arguments of `Scorer`, to be sent to other machines.
 
     Attributes:
         model: name of an installed model, or a folder.
@@ -34,7 +34,7 @@ class ScorerSettings:
     max_pixels: int | None = None
 
     def load(self) -> Scorer:
-        """Load the scorer. It remembers nothing: the data set is what is remembered.
+        """Load the scorer, without a cache: the data set itself has the scores.
 
         Raises:
             ModelError: the model is missing or damaged.
@@ -51,14 +51,14 @@ class ScorerSettings:
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """A photo's row.
+    """Row of a photo.
 
     Attributes:
         id: its name.
         scores: value and percentile of each head, in the model's order; None where it failed.
         overall: 0…100; None where it failed.
         width: of the upright photo, in pixels; None where it failed.
-        height: likewise.
+        height: of the upright photo, in pixels.
         error: why it failed; None where it did not.
     """
 
@@ -70,7 +70,7 @@ class ResultRow:
     error: str | None
 
     def cells(self, heads: int) -> tuple[Cell, ...]:
-        """Return the values in the order of `mlsp.bulk.results.columns`, without the model; a percentile that is no number is None.
+        """Return the values in the order of `mlsp.bulk.results.columns`, without the model; a NaN percentile is None.
 
         Args:
             heads: how many the model has.

@@ -1,4 +1,4 @@
-"""What users name as input -> shards: folders, photos, tables, tars, in any mixture.
+"""Inputs as users name them -> shards: folders, photos, tables, tars, in any mixture.
 
 A source is a path or URL, with braces (`{000..099}`, `{train,test}`) or wildcards (`*`, `?`, `[0-9]`) for several. By its ending it
 is a tar (.tar, .tar.gz, .tgz), a table (.csv, .jsonl, .parquet), a photo, or else a folder of photos.
@@ -30,7 +30,7 @@ _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """What users name as input.
+    """Input as a user named it.
 
     Attributes:
         sources: paths and URLs.
@@ -44,10 +44,10 @@ class SourceSpec:
 
 
 class _Part(Protocol):
-    """A part of an input."""
+    """Part of an input: a folder, table or tar."""
 
     def pieces(self, size: int) -> Iterator[Piece]:
-        """Cut it into pieces of `size` photos, lazily and each time alike."""
+        """Cut it into pieces of `size` photos, lazily and always the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Source:
 
 
 def open_source(spec: SourceSpec) -> Source:
-    """Find out what the input consists of; nothing is read but what wildcards stand for.
+    """Resolve an input to its sources; only folders with wildcards are listed.
 
     Raises:
         SettingsError: a source does not exist, or columns are named where there is no table.
@@ -102,7 +102,7 @@ def _part(name: str, spec: SourceSpec) -> _Part:
         return TarSource(name)
     if not is_folder and suffix(name) in TABLE_SUFFIXES:
         return TableSource(name, spec.columns)
-    # A photo that is missing gets a row that says so, a folder that is missing was most likely misspelt.
+    # A missing photo gets a row with an error; a missing folder was most likely misspelt.
     if not is_url(name) and not os.path.lexists(name) and suffix(name) not in PHOTO_SUFFIXES:
         raise SettingsError(
             f"there is no {name}: name folders, photos, tables ({', '.join(TABLE_SUFFIXES)}) or tars"
@@ -111,7 +111,7 @@ def _part(name: str, spec: SourceSpec) -> _Part:
 
 
 def expand(pattern: str) -> list[str]:
-    """Write out braces and wildcards.
+    """Expand braces and wildcards.
 
     Returns:
         At least one name, in the order of the braces; what wildcards find is sorted. A local file that is really called so is itself.

@@ -1,4 +1,4 @@
-"""Files on local disk and on object stores, by fsspec. What its many backends raise is translated here and nowhere else."""
+"""Files on local disk and on object stores, by fsspec. The errors of its many backends are translated only here."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from mlsp.base.errors import (
 from mlsp.bulk.records import ShardError
 from mlsp.photos import read_bytes
 
-# Seconds between tries of a fetch: a server that restarts is back by then, one that is gone costs a photo 5 seconds.
+# Seconds between tries of a fetch: a server that restarts is back by then, one that is gone costs 5 seconds per photo.
 _WAITS = (0.5, 4.5)
-# Statuses of HTTP below 500 of which another try may be better: too slow, too many.
+# HTTP statuses below 500 that may succeed later: timeout, too early, too many requests.
 _TEMPORARY_STATUSES = frozenset({408, 425, 429})
 _BUFFER_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file or folder in a folder.
+    """Entry of a folder: a file or folder.
 
     Attributes:
         name: its last part.
@@ -45,7 +45,7 @@ class Entry:
 
 
 def is_url(location: str) -> bool:
-    """Say whether a location is a URL, and not a path of this machine.
+    """Return whether a location is a URL, and not a path of this machine.
 
     Examples:
         >>> is_url("s3://bucket/photos"), is_url("photos/a.jpg")
@@ -55,7 +55,7 @@ def is_url(location: str) -> bool:
 
 
 def written(name: str) -> str:
-    r"""Write a name in UTF-8: bytes of it that are not become `\xff`, say.
+    r"""Return a name as valid UTF-8; other bytes become escapes such as `\xff`.
 
     Examples:
         >>> written("caf\udce9.jpg")
@@ -65,7 +65,7 @@ def written(name: str) -> str:
 
 
 def join(folder: str, name: str) -> str:
-    """Name something in a folder.
+    """Join a folder and a name.
 
     Examples:
         >>> join("s3://bucket/photos/", "a.jpg")
@@ -75,12 +75,12 @@ def join(folder: str, name: str) -> str:
 
 
 def parent(location: str) -> str:
-    """Name the folder that something is in."""
+    """Return the parent folder of a location."""
     return location.rsplit("/", 1)[0] if is_url(location) else os.path.dirname(location)
 
 
 def absolute(location: str) -> str:
-    """Name a local file so that processes in other folders find it; a URL stays."""
+    """Return the absolute path of a local file; a URL stays."""
     return location if is_url(location) else os.path.abspath(location)
 
 
@@ -95,7 +95,7 @@ def _file_system(location: str) -> tuple[Any, str]:
     except ImportError as error:
         raise MissingExtraError(f"Reading and writing {location}", "bulk") from error
     try:
-        # Listings that a backend remembers would hide what other processes wrote.
+        # Listings that a backend caches would hide what other processes wrote.
         file_system, path = fsspec.core.url_to_fs(location, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise SettingsError(f"{location} cannot be reached: {error}") from error
@@ -111,7 +111,7 @@ def _reason(error: Exception) -> str:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether another try would end the same."""
+    """Return whether another try would fail too."""
     if isinstance(error, FileNotFoundError | PermissionError | SettingsError | MissingExtraError):
         return True
     status = getattr(error, "status", None)
@@ -208,7 +208,7 @@ def walk(location: str, *, recursive: bool) -> Iterator[tuple[str, Entry]]:
 
 
 def size_of(location: str) -> int | None:
-    """Say how large a file is.
+    """Return the size of a file.
 
     Returns:
         Bytes; -1 where the store does not say; None where there is no such file.
@@ -232,7 +232,7 @@ def size_of(location: str) -> int | None:
 
 
 def glob(pattern: str) -> list[str]:
-    """Find the files that a pattern with `*`, `?` or `[…]` names, sorted."""
+    """Find the files that match a pattern with `*`, `?` or `[…]`, sorted."""
     file_system, path = _file_system(pattern)
     try:
         found = file_system.glob(path)

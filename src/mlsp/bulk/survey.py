@@ -1,4 +1,4 @@
-"""One pass over the list of an input before the work begins: how much it is, whether it changed, whether a photo is in it twice.
+"""One pass over the list of an input before the work begins: counts, a fingerprint, and a search for duplicates.
 
 Takes microseconds and 8 bytes of memory a photo; no photo is read.
 """
@@ -18,7 +18,7 @@ from mlsp.bulk.sources import Source
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What an input is.
+    """Counts and fingerprint of an input.
 
     Attributes:
         fingerprint: SHA-256 of the names of its shards, and so of all that is in them.
@@ -42,7 +42,7 @@ class Fingerprint:
         self._hash.update(f"{name}\n".encode())
 
     def digest(self) -> str:
-        """The hash so far, in hexadecimal."""
+        """Return the hash so far, in hexadecimal."""
         return self._hash.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Rows of tables, one after the other and from any row on: .csv, .jsonl, .parquet, on disk or on an object store."""
+"""Rows of tables in order, from any row on: .csv, .jsonl, .parquet, on disk or on an object store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Row:
 
 
 class Table(Protocol):
-    """A table that can be read from any row on."""
+    """Table that can be read from any row on."""
 
     columns: tuple[str, ...]
 
@@ -64,7 +64,7 @@ def open_table(location: str) -> Table:
 
 
 class _Lines:
-    """Lines of a file as text, counting the bytes that were read."""
+    """Lines of a file as text, with a count of the bytes read."""
 
     def __init__(self, file: BinaryIO, offset: int) -> None:
         file.seek(offset)
@@ -86,7 +86,7 @@ class _Lines:
 
 class _CsvTable:
     def __init__(self, location: str) -> None:
-        # A cell may hold a photo. The module knows one limit for the whole process, and it guards nothing here.
+        # A cell may hold a photo. csv has one size limit for the whole process, which protects nothing here.
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
         self._location = location
         with open_file(location) as file:

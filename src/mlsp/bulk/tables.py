@@ -1,4 +1,4 @@
-"""Photos that tables name or hold: .parquet, .csv, .jsonl."""
+"""Photos of tables that list or contain them: .parquet, .csv, .jsonl."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BYTES_COLUMNS = ("bytes", "image_bytes", "jpg")
 
 @dataclass(frozen=True, slots=True)
 class TableColumns:
-    """Which columns of a table say what.
+    """Names of the columns of a table, as a user chose them.
 
     Attributes:
         id: name of each photo in the results; by default the column `id` where there is one, else path or URL, else the row's number.
@@ -48,7 +48,7 @@ class TableColumns:
 
     @property
     def are_named(self) -> bool:
-        """Whether any column is."""
+        """Return whether any column was chosen."""
         return any((self.id, self.path, self.url, self.bytes))
 
 
@@ -82,7 +82,7 @@ def _choose(wanted: TableColumns, table: str, columns: tuple[str, ...]) -> _Chos
             f"table {table} has the columns {_listed(columns)}: say by --path-column, --url-column or --bytes-column which has the photos"
         )
     if f"{photo}.bytes" in columns:
-        # A photo as the Hugging Face libraries keep it: a record of bytes and path.
+        # A photo as the Hugging Face libraries store it: a record of bytes and path.
         photo, holds_bytes = f"{photo}.bytes", True
     return _Chosen(wanted.id or (ID_COLUMN if ID_COLUMN in columns else None), photo, holds_bytes)
 
@@ -158,7 +158,7 @@ class TableSource:
 
 @dataclass(frozen=True, slots=True)
 class HeldPhotos:
-    """A piece of a table that holds the photos themselves.
+    """A piece of a table that contains the photos themselves.
 
     Attributes:
         table: where workers find it.
@@ -183,11 +183,11 @@ class HeldPhotos:
 
     @property
     def photo_count(self) -> int:
-        """How many rows it has."""
+        """Number of rows."""
         return len(self.ids)
 
     def identity(self) -> object:
-        """Ids, where their text begins, and the table's size."""
+        """Return the ids, the offset of their text, and the size of the table."""
         return [self.ids, self.offset, self.table_bytes]
 
     def read(self) -> Iterator[SourcePhoto]:

@@ -1,4 +1,4 @@
-"""Photos in tars, as WebDataset has them. A tar is a piece: it can only be read from its begin to its end."""
+"""Photos in tars, as WebDataset stores them. A tar is a piece: it can only be read from start to end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_BYTES = 2 * 1024**3
 
 
 class _CheckedHeader(tarfile.TarInfo):
-    """Header of a file in a tar; damage is an error, where `tarfile` would take it for the end of the tar."""
+    """Header of a file in a tar; damage is an error, not the end of the tar as for `tarfile`."""
 
     @classmethod
     def fromtarfile(cls, tarfile: TarFile) -> Self:
@@ -55,16 +55,16 @@ class TarPhotos:
 
     @property
     def names(self) -> tuple[str]:
-        """The tar itself: photos in it are told apart by what they are called in the results."""
+        """Id of the tar: the photos in it have ids below it."""
         return (self.tar,)
 
     @property
     def photo_count(self) -> None:
-        """Not known before it is read."""
+        """None: unknown before the tar is read."""
         return
 
     def identity(self) -> object:
-        """Name and size of the tar."""
+        """Return the name and size of the tar."""
         return [self.tar, self.size_bytes]
 
     def read(self) -> Iterator[SourcePhoto]:
@@ -126,7 +126,7 @@ class TarSource:
     location: str
 
     def pieces(self, size: int) -> Iterator[TarPhotos]:
-        """Give the tar as one piece, whatever the size; see `mlsp.bulk.sources.Source`.
+        """Return the tar as one piece, whatever the size; see `mlsp.bulk.sources.Source`.
 
         Raises:
             SettingsError: there is no such tar.
