@@ -32,10 +32,11 @@ from mlsp.backbones import backbone, build_network
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.parallel import map_in_order, usable_cores
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines import Engine, open_engine
+from mlsp.features.engines import Engine
 from mlsp.features.extraction.plan import ExtractionNetwork
 from mlsp.features.extraction.run import Extraction
 from mlsp.features.onnx_export import export_backbone
+from mlsp.features.opening import open_backbone
 from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
@@ -67,7 +68,7 @@ class Graphs:
             export_backbone(build_network(spec), spec, file, grid=5)
         names = tuple(level.name for level in spec.levels)
         feature_spec = FeatureSpec(name, SHA256, names, views, None, 5)
-        engine = open_engine(file, feature_spec, device="cpu", precision=precision)
+        engine = open_backbone(feature_spec, graph=file, device="cpu", precision=precision)
         channels = tuple(level.channels for level in spec.levels)
         layout = StoreLayout(feature_spec, channels, (5,), precision=engine.precision)
         return ExtractionNetwork(engine, layout, spec.smallest_side)

@@ -24,7 +24,8 @@ from mlsp.backbones import backbone
 from mlsp.base.arrays import Float32Array, Float64Array, UInt8Array
 from mlsp.base.parallel import usable_cores
 from mlsp.evaluation.metrics import srcc
-from mlsp.features.engines import Engine, open_engine
+from mlsp.features.engines import Engine
+from mlsp.features.opening import open_backbone
 from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
 from mlsp.models.model import load_model
 from mlsp.photos import DecodeSettings, read_photo, reduce_pixels
@@ -180,7 +181,7 @@ def main() -> None:
         SETS if settings.sets is None else tuple(tuple(name.split("+")) for name in settings.sets)
     )
     model = load_model()
-    engine = open_engine(model.backbone, model.feature_spec, device="cpu", precision="auto")
+    engine = open_backbone(model.feature_spec, graph=model.backbone, device="cpu", precision="auto")
     channels = [level.channels for level in backbone(model.feature_spec.backbone).levels]
     columns: dict[str, dict[Looks, float]] = {"photos_per_s": speeds(engine, sets)}
     if settings.oasis is not None:

@@ -20,8 +20,8 @@ import numpy as np
 
 from mlsp.base.errors import PhotoError
 from mlsp.evaluation.metrics import srcc
-from mlsp.features.engines import open_engine
 from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.opening import open_backbone
 from mlsp.models.model import load_model
 from mlsp.photos import DecodeSettings, find_photos, read_photo, reduce_pixels
 from mlsp.ratings.datasets.biq2021 import load_biq2021
@@ -40,7 +40,7 @@ def scorer_at(longest_side: int | None) -> Scorer:
     """The embedded model, but with photos reduced to another longest side."""
     model = load_model()
     model = replace(model, feature_spec=replace(model.feature_spec, longest_side=longest_side))
-    engine = open_engine(model.backbone, model.feature_spec)
+    engine = open_backbone(model.feature_spec, graph=model.backbone)
     heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
     return Scorer.of(model, engine, heads, workers=1)
 

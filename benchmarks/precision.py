@@ -18,12 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from mlsp.backbones import backbone
+from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.parallel import usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.evaluation.metrics import plcc, srcc
-from mlsp.features.opening import runnable_backbone
+from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline
+from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
 
 # One of those that the embedded model's head was chosen from.
@@ -44,7 +46,11 @@ def compute(
     name: str, weights: Path | None, precision: str, photos: list[Path]
 ) -> tuple[Float32Array, float]:
     """(photos, C) narrow features, and photos/s."""
-    engine = runnable_backbone(backbone(name), weights, grid=1, precision=precision).open()
+    spec = backbone(name)
+    found = find_weights(spec, weights)
+    levels = tuple(level.name for level in spec.levels)
+    feature_spec = FeatureSpec(spec.name, found.sha256, levels, "whole", None, 1)
+    engine = open_backbone(feature_spec, weights=found.file, precision=precision)
     features = []
     start = time.perf_counter()
     for result in FeaturePipeline(engine, workers=usable_cores() + 1).extract(photos):

@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 
 from mlsp.base.parallel import map_in_order, usable_cores
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines import open_engine
+from mlsp.features.opening import open_backbone
 from mlsp.models.model import load_model
 from mlsp.photos import DecodeSettings, find_photos, read_photo
 from mlsp.scoring.scorer import Scorer
@@ -144,7 +144,7 @@ def main() -> None:
         photos = prepare(arguments.sources, folder, 300)
         decode = DecodeSettings(longest_side=model.feature_spec.longest_side)
         scorer = Scorer()
-        engine = open_engine(model.backbone, model.feature_spec)
+        engine = open_backbone(model.feature_spec, graph=model.backbone)
         pixels = [read_photo(photo, settings=decode).pixels[None] for photo in photos[:50]]
 
         def network() -> int:

@@ -33,8 +33,8 @@ from mlsp.base.atomic_file import atomic_write
 from mlsp.base.parallel import usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.evaluation.metrics import plcc, srcc
-from mlsp.features.engines import open_engine
 from mlsp.features.onnx_export import export_backbone
+from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
@@ -128,7 +128,7 @@ def _features_of_views(
     digest = hashlib.sha256(json.dumps(asdict(feature_spec)).encode()).hexdigest()[:12]
     file = work / f"{table.name}-{digest}.npz"
     if not file.is_file():
-        engine = open_engine(model_file, feature_spec)
+        engine = open_backbone(feature_spec, graph=model_file)
         rows, hashes = [], []
         for result in FeaturePipeline(engine, workers=usable_cores() + 1).extract(table.photos):
             if isinstance(result, ScoreFailure):

@@ -16,8 +16,8 @@ from mlsp.backbones import BACKBONES, BackboneSpec, Level, Preprocessing
 from mlsp.backbones.convolution import ConvBatchNorm
 from mlsp.backbones.padding import SameConv2d
 from mlsp.backbones.pooled import PooledNetwork, area_pool
-from mlsp.features.engines import open_engine
 from mlsp.features.onnx_export import check_graph, export_backbone
+from mlsp.features.opening import open_backbone
 from mlsp.features.pooling import pool
 from mlsp.features.spec import FeatureSpec
 
@@ -70,7 +70,9 @@ def test_preprocessing_is_no_part_of_the_state() -> None:
 def test_preprocessing_of_each_channel_is_exported(tmp_path: Path) -> None:
     export_backbone(Identity(), SPEC, tmp_path / "b.onnx", grid=1)
     feature_spec = FeatureSpec("identity", "0" * 64, ("input",), "whole", None, 1)
-    features = open_engine(tmp_path / "b.onnx", feature_spec, precision="float32").pooled(PHOTO)
+    features = open_backbone(feature_spec, graph=tmp_path / "b.onnx", precision="float32").pooled(
+        PHOTO
+    )
     np.testing.assert_allclose(features.ravel(), [1.0, 19.0, 5.0], rtol=1e-6)
 
 

@@ -19,9 +19,9 @@ from mlsp.base.errors import ModelError, SettingsError, WeightsError
 from mlsp.features.engines.torch_engine import TorchEngine
 from mlsp.features.extraction.plan import plan_network
 from mlsp.features.extraction.settings import NetworkSettings
-from mlsp.features.graph_cache import exported_backbone
+from mlsp.features.graph_cache import cached_graph
 from mlsp.features.onnx_export import check_graph, export_backbone
-from mlsp.features.opening import runnable_backbone
+from mlsp.features.opening import open_backbone
 from mlsp.features.spec import FeatureSpec
 
 try:
@@ -63,7 +63,7 @@ def feature_spec(spec: BackboneSpec, sha256: str = "0" * 64) -> FeatureSpec:
 def test_a_level_for_each_block(name: str) -> None:
     spec = backbone(f"timm:{name}")
     assert (spec.levels[0].name, len(spec.levels), spec.channels) == NETWORKS[name]
-    assert spec.is_exportable == (name not in TRANSFORMERS)
+    assert spec.export == ("never" if name in TRANSFORMERS else "tried")
     network = PooledNetwork(build_network(spec), spec, 5).eval()
     for size in ((224, 224), (161, 193)):
         with torch.no_grad():
@@ -149,9 +149,9 @@ def test_weights_of_timm_are_read_and_run(weights: Path, tmp_path: Path) -> None
         torch.equal(array, state[name.removeprefix("model.")])
         for name, array in network.state_dict().items()
     )
-    engine = runnable_backbone(
-        spec, weights, grid=5, precision="float32", cache_dir=tmp_path
-    ).open()
+    engine = open_backbone(
+        feature_spec(spec, sha256), weights=weights, precision="float32", cache_dir=tmp_path
+    )
     assert engine.feature_spec == feature_spec(spec, sha256)
     assert isinstance(engine, TorchEngine) == (weights.stem in TRANSFORMERS)
     batch = photos(131, 197)
@@ -170,10 +170,10 @@ def test_weights_of_another_network_are_refused(weights: Path) -> None:
 def test_a_transformer_is_not_exported() -> None:
     message = (
         "no graph of timm:vit_tiny_patch16_224 is right for photos of every size:"
-        " runnable_backbone has torch run it"
+        " open_backbone has torch run it"
     )
     with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
-        exported_backbone(backbone("timm:vit_tiny_patch16_224"), grid=1)
+        cached_graph(feature_spec(backbone("timm:vit_tiny_patch16_224")))
 
 
 def untrained(name: str, folder: Path) -> Path:
@@ -188,12 +188,13 @@ def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
 ) -> None:
     caplog.set_level(logging.WARNING, "mlsp")
     spec = backbone("timm:dla46_c")
-    assert spec.is_exportable
+    assert spec.export == "tried"
     file = untrained("dla46_c", tmp_path)
+    _, sha256 = load_network(spec, file)
     messages, written = [], []
     # The second time it is known, and not tried again.
     for _ in range(2):
-        engine = runnable_backbone(spec, file, grid=5, cache_dir=tmp_path).open()
+        engine = open_backbone(feature_spec(spec, sha256), weights=file, cache_dir=tmp_path)
         assert isinstance(engine, TorchEngine)
         assert engine.precision == "float32"
         (message,) = [record.message for record in caplog.records if record.name.startswith("mlsp")]
@@ -204,7 +205,7 @@ def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
     assert messages[0] == messages[1]
     assert re.fullmatch(
         "mlsp: note: torch runs timm:dla46_c, since it has no graph for photos of every size: torch cannot export the network to ONNX:"
-        r" .+\. Run it by torch, see mlsp\.engines\.open_network",
+        " .+",
         messages[0],
     )
     assert written[0] == written[1]
@@ -215,7 +216,7 @@ def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
         expected = PooledNetwork(network, spec, 5).eval()(torch.from_numpy(batch)).numpy()
     np.testing.assert_allclose(engine.pooled(batch), expected, rtol=1e-4, atol=1e-4)
     with pytest.raises(ModelError, match="^torch cannot export the network to ONNX: "):
-        exported_backbone(spec, file, grid=5, cache_dir=tmp_path)
+        cached_graph(feature_spec(spec, sha256), file, cache_dir=tmp_path)
     # Another torch may be able to.
     version, _, reason = refused.read_text("utf-8").partition("\n")
     assert version == f"torch {importlib.metadata.version('torch')}"
@@ -253,7 +254,7 @@ def test_a_graph_of_another_network_is_found_out(tmp_path: Path) -> None:
     check_graph(network, spec, tmp_path / "b.onnx", feature_spec(spec))
     message = (
         "^the exported graph of timm:mobilenetv3_small_050 differs from the network by .* of its largest feature on photos of"
-        " 197×131, expected at most 1e-04: run the network by torch, see mlsp.features.engines.engine.open_network$"
+        " 197×131, expected at most 1e-04: run the network by torch$"
     )
     with pytest.raises(ModelError, match=message):
         check_graph(build_network(spec), spec, tmp_path / "b.onnx", feature_spec(spec))

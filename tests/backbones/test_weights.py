@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from mlsp.backbones import BackboneSpec, backbone, build_network
 from mlsp.backbones.convolution import ConvBatchNorm
-from mlsp.backbones.weights.loading import fetch_weights, load_network, load_weights, weights_folder
+from mlsp.backbones.weights.finding import fetch_weights, weights_folder
+from mlsp.backbones.weights.loading import load_network, load_weights
 from mlsp.base.errors import WeightsError
 
 State = dict[str, Tensor]

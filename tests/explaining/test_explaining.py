@@ -30,8 +30,8 @@ from mlsp.explaining.files import picture_paths
 from mlsp.explaining.level_maps import LevelMaps
 from mlsp.explaining.picture import smoothed
 from mlsp.explaining.regions import Region, level_region, view_regions
-from mlsp.features.engines import open_engine
 from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.opening import open_backbone
 from mlsp.features.pooling import area_weights
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.linear_form import LinearForm, linear_form
@@ -253,7 +253,7 @@ def test_features_of_a_view_are_those_of_the_network(default: Explainer, example
     model = default.scorer.model
     network = LevelMaps(model.backbone, levels=17, channels=10_240)
     pixels = np.asarray(Image.open(examples / "chelsea.png").convert("RGB"))
-    engine = open_engine(model.backbone, model.feature_spec, precision="float32")
+    engine = open_backbone(model.feature_spec, graph=model.backbone, precision="float32")
     expected = engine.pooled(pixels[None])[0]
     np.testing.assert_allclose(View.of(network(pixels), 1).features, expected, atol=1e-4)
 

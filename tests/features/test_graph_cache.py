@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +18,14 @@ import torch
 
 from mlsp.backbones import BACKBONES
 from mlsp.backbones.pooled import PooledNetwork
-from mlsp.backbones.weights.loading import fetch_weights, load_network
+from mlsp.backbones.weights.finding import fetch_weights, find_weights
+from mlsp.backbones.weights.loading import load_network
+from mlsp.base.digests import file_sha256
 from mlsp.base.errors import OutputError, SettingsError, WeightsError
-from mlsp.features.engines import Engine, open_engine
-from mlsp.features.graph_cache import ExportedBackbone, exported_backbone
-from mlsp.features.opening import RunnableBackbone, runnable_backbone
-from mlsp.features.spec import FeatureSpec
+from mlsp.features.engines import Engine
+from mlsp.features.graph_cache import cached_graph
+from mlsp.features.opening import RunnableBackbone, open_backbone, plan_backbone
+from mlsp.features.spec import FeatureSpec, Grid
 
 SPEC = BACKBONES["efficientnet_lite0"]
 LEVELS = ("block0_depthwise", "block5_depthwise")
@@ -38,27 +41,36 @@ import sys
 from pathlib import Path
 if "no-torch" in sys.argv:
     sys.modules["torch"] = None
-from mlsp.backbones import backbone
-from mlsp.features.engines import open_engine
+from mlsp.features.opening import open_backbone
 from mlsp.base.errors import MissingExtraError
-from mlsp.features.graph_cache import exported_backbone
+from mlsp.features.graph_cache import cached_graph
+from mlsp.features.spec import FeatureSpec
+levels = ("block5_depthwise", "block0_depthwise")
+feature_spec = FeatureSpec("efficientnet_lite0", sys.argv[2], levels, "whole", None, 1)
 try:
-    found = exported_backbone(
-        backbone("efficientnet_lite0"), grid=1, levels=["block5_depthwise", "block0_depthwise"], cache_dir=Path(sys.argv[1])
-    )
+    file = cached_graph(feature_spec, cache_dir=Path(sys.argv[1]))
 except MissingExtraError as error:
     print(error)
 else:
     import numpy
     photo = numpy.random.default_rng(0).integers(0, 256, (1, 97, 64, 3), dtype=numpy.uint8)
-    engine = open_engine(found.file, found.kind(), precision="float32")
-    print(found.file.stat().st_ino, float(engine.pooled(photo).sum()))
+    engine = open_backbone(feature_spec, graph=file, precision="float32")
+    print(file.stat().st_ino, float(engine.pooled(photo).sum()))
 """
+
+
+def spec_of(
+    levels: tuple[str, ...] = LEVELS,
+    grid: Grid = 1,
+    sha256: str = str(SPEC.weights[0].sha256),
+    **fields: Any,
+) -> FeatureSpec:
+    return FeatureSpec(SPEC.name, sha256, levels, "whole", None, grid, **fields)
 
 
 def child(cache_dir: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(cache_dir), *arguments],
+        [sys.executable, "-c", CHILD, str(cache_dir), str(SPEC.weights[0].sha256), *arguments],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -72,7 +84,7 @@ def output(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ExportedBackbone]:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A cache that two processes filled at the same time, and what lies in it."""
     cache_dir = tmp_path_factory.mktemp("cache")
     printed = [output(process) for process in (child(cache_dir), child(cache_dir))]
@@ -80,37 +92,36 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ExportedBack
     assert printed[0] == printed[1]
     (graph,) = (cache_dir / "exports").glob("*.onnx")
     assert int(printed[0].split()[0]) == graph.stat().st_ino
-    return cache_dir, exported_backbone(SPEC, grid=1, levels=LEVELS, cache_dir=cache_dir)
+    return cache_dir, cached_graph(spec_of(), cache_dir=cache_dir)
 
 
 def test_two_processes_export_once_and_leave_no_temporary_file(
-    filled: tuple[Path, ExportedBackbone],
+    filled: tuple[Path, Path],
 ) -> None:
     cache_dir, found = filled
     names = {file.name for file in (cache_dir / "exports").iterdir()} - {
-        found.file.with_suffix(".lock").name
+        found.with_suffix(".lock").name
     }
-    assert names == {found.file.name, found.file.with_suffix(".sha256").name}
-    assert re.match(r"^efficientnet_lite0-57934424-1x1-[0-9a-f]{16}\.onnx$", found.file.name)
+    assert names == {found.name, found.with_suffix(".sha256").name}
+    assert re.match(r"^efficientnet_lite0-57934424-1x1-[0-9a-f]{16}\.onnx$", found.name)
 
 
-def test_features_are_those_of_the_network(filled: tuple[Path, ExportedBackbone]) -> None:
+def test_features_are_those_of_the_network(filled: tuple[Path, Path]) -> None:
     _, found = filled
-    engine = open_engine(found.file, found.feature_spec("corners8", 512), precision="float32")
-    assert engine.feature_spec == FeatureSpec(
-        SPEC.name, str(SPEC.weights[0].sha256), LEVELS, "corners8", 512, 1
-    )
+    feature_spec = FeatureSpec(SPEC.name, str(SPEC.weights[0].sha256), LEVELS, "corners8", 512, 1)
+    engine = open_backbone(feature_spec, graph=found, precision="float32")
+    assert engine.feature_spec == feature_spec
     network, _ = load_network(SPEC)
     with torch.no_grad():
         expected = PooledNetwork(network, SPEC, 1, levels=LEVELS)(torch.from_numpy(PHOTO)).numpy()
     np.testing.assert_allclose(engine.pooled(PHOTO), expected, atol=3e-4 * expected.std())
 
 
-def test_a_cached_graph_needs_no_torch(filled: tuple[Path, ExportedBackbone]) -> None:
+def test_a_cached_graph_needs_no_torch(filled: tuple[Path, Path]) -> None:
     cache_dir, found = filled
     inode, total = output(child(cache_dir, "no-torch")).split()
-    assert int(inode) == found.file.stat().st_ino
-    engine = open_engine(found.file, found.feature_spec(), precision="float32")
+    assert int(inode) == found.stat().st_ino
+    engine = open_backbone(spec_of(), graph=found, precision="float32")
     assert float(total) == pytest.approx(float(engine.pooled(PHOTO).sum()), rel=1e-5)
 
 
@@ -119,23 +130,18 @@ def test_an_export_needs_torch(tmp_path: Path) -> None:
     assert message.startswith("Exporting a network needs an extra: pip install 'mlsp[train]'")
 
 
-def test_a_damaged_graph_is_exported_again(
-    filled: tuple[Path, ExportedBackbone], tmp_path: Path
-) -> None:
+def test_a_damaged_graph_is_exported_again(filled: tuple[Path, Path], tmp_path: Path) -> None:
     cache_dir, whole = filled
     shutil.copytree(cache_dir / "exports", tmp_path / "exports")
-    copy = tmp_path / "exports" / whole.file.name
+    copy = tmp_path / "exports" / whole.name
     content = bytearray(copy.read_bytes())
     content[len(content) // 2] ^= 1
     copy.write_bytes(content)
-    found = exported_backbone(SPEC, grid=1, levels=LEVELS, cache_dir=tmp_path)
-    assert found.file == copy
-    assert copy.read_bytes() == whole.file.read_bytes()
+    assert cached_graph(spec_of(), cache_dir=tmp_path) == copy
+    assert copy.read_bytes() == whole.read_bytes()
 
 
-def test_other_features_get_another_graph(
-    filled: tuple[Path, ExportedBackbone], tmp_path: Path
-) -> None:
+def test_other_features_get_another_graph(filled: tuple[Path, Path], tmp_path: Path) -> None:
     """Another grid, other levels, other weights: none may be answered with the cached graph."""
     cache_dir, first = filled
     shutil.copytree(cache_dir / "exports", tmp_path / "exports")
@@ -143,16 +149,16 @@ def test_other_features_get_another_graph(
     state["_conv_stem.weight"] *= 2
     other_weights = tmp_path / "other.pth"
     torch.save(state, other_weights)
-    wide = exported_backbone(SPEC, grid=5, levels=LEVELS, cache_dir=tmp_path)
-    one = exported_backbone(SPEC, grid=1, levels=LEVELS[:1], cache_dir=tmp_path)
-    other = exported_backbone(SPEC, other_weights, grid=1, levels=LEVELS, cache_dir=tmp_path)
-    names = {found.file.name for found in (first, wide, one, other)}
-    assert len(names) == 4
+    wide = cached_graph(spec_of(grid=5), cache_dir=tmp_path)
+    one = cached_graph(spec_of(LEVELS[:1]), cache_dir=tmp_path)
+    sha256 = file_sha256(other_weights)
+    other = cached_graph(spec_of(sha256=sha256), other_weights, cache_dir=tmp_path)
+    assert len({found.name for found in (first, wide, one, other)}) == 4
     # Nothing behind the last level is kept.
-    assert one.file.stat().st_size < first.file.stat().st_size / 5
+    assert one.stat().st_size < first.stat().st_size / 5
 
-    def features(found: ExportedBackbone) -> np.ndarray:
-        return open_engine(found.file, found.feature_spec(), precision="float32").pooled(PHOTO)
+    def features(found: Path) -> np.ndarray:
+        return open_backbone(spec_of(), graph=found, precision="float32").pooled(PHOTO)
 
     narrow = features(first)
     assert features(wide).shape == (1, 5, 5, 32 + 240)
@@ -161,17 +167,15 @@ def test_other_features_get_another_graph(
 
 
 def test_on_the_processor_openvino_runs_the_graph(
-    filled: tuple[Path, ExportedBackbone],
+    filled: tuple[Path, Path],
 ) -> None:
     cache_dir, found = filled
-    network = runnable_backbone(
-        SPEC, grid=1, levels=LEVELS, longest_side=400, precision="float32", cache_dir=cache_dir
-    )
-    feature_spec = found.feature_spec("whole", 400)
-    assert network == RunnableBackbone(feature_spec, "float32", found.file, "openvino", "cpu")
+    feature_spec = replace(spec_of(), longest_side=400)
+    network = plan_backbone(feature_spec, precision="float32", cache_dir=cache_dir)
+    assert network == RunnableBackbone(feature_spec, "float32", found, "openvino", "cpu")
     network.check_device()
     engine: Engine = network.open()
-    assert (engine.feature_spec, engine.precision) == (found.feature_spec("whole", 400), "float32")
+    assert (engine.feature_spec, engine.precision) == (feature_spec, "float32")
     assert engine.pooled(PHOTO).shape == (1, 1, 1, 32 + 240)
 
 
@@ -187,23 +191,22 @@ def test_on_the_processor_openvino_runs_the_graph(
 )
 def test_levels_that_there_are_not(levels: list[str], message: str) -> None:
     with pytest.raises(SettingsError, match=f"^{re.escape(message)}"):
-        exported_backbone(SPEC, grid=1, levels=levels)
+        cached_graph(spec_of(tuple(levels)))
 
 
 def test_weights_that_there_are_not(tmp_path: Path) -> None:
     message = f"weights file {tmp_path / 'no.pth'} does not exist: expected weights of {SPEC.name}"
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        exported_backbone(SPEC, tmp_path / "no.pth", grid=1)
-    mine = dataclasses.replace(SPEC, weights=())
+        cached_graph(spec_of(), tmp_path / "no.pth")
     message = "no weights of efficientnet_lite0 are published: give a file"
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        exported_backbone(mine, grid=1)
+        find_weights(replace(SPEC, weights=()))
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "exports").write_text("not a folder")
     with pytest.raises(OutputError, match=f"^cannot write {re.escape(str(tmp_path))}/exports/eff"):
-        exported_backbone(SPEC, grid=1, cache_dir=tmp_path)
+        cached_graph(spec_of(), cache_dir=tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without CUDA")
@@ -212,7 +215,7 @@ def test_cuda_where_there_is_none() -> None:
         "device 'cuda' needs a CUDA device and a torch that was built for it, and torch finds none:"
         " use device 'cpu'"
     )
-    network = runnable_backbone(SPEC, grid=1, device="cuda")
+    network = plan_backbone(spec_of(), device="cuda")
     with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
         network.open()
     with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):

@@ -14,7 +14,7 @@ from mlsp.backbones.pooled import PooledNetwork
 from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import WeightsError
 from mlsp.evaluation.metrics import srcc
-from mlsp.features.engines import open_engine
+from mlsp.features.opening import open_backbone
 from mlsp.models.model import load_model
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.scoring.results import ScoreResult
@@ -44,7 +44,7 @@ def test_its_graph_is_the_published_network(examples: Path, embedded: str, name:
     pixels = read_photo(examples / name, settings=settings).pixels[None]
     with torch.no_grad():
         reference = PooledNetwork(network, spec, 1).eval()(torch.from_numpy(pixels)).numpy()
-    engine = open_engine(model.backbone, model.feature_spec, precision="float32")
+    engine = open_backbone(model.feature_spec, graph=model.backbone, precision="float32")
     got = engine.pooled(pixels)
     start = 0
     for level in spec.levels:
@@ -64,7 +64,7 @@ def test_fast_sees_what_the_default_model_sees_of_both_looks(
     top, left = max(0, height - 192) // 2, max(0, width - 192) // 2
     middle = np.ascontiguousarray(photo[top : top + 192, left : left + 192])
     fast, default = (
-        open_engine(model.backbone, model.feature_spec, precision="float32")
+        open_backbone(model.feature_spec, graph=model.backbone, precision="float32")
         for model in map(load_model, ("fast", "default"))
     )
     expected = np.concatenate([default.pooled(look[None]) for look in (pixels, middle)], axis=-1)

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from mlsp.base.errors import ModelError
-from mlsp.models.model import Model, installed_models, iterate_models, load_model, save_model_record
+from mlsp.models.model import (
+    Model,
+    installed_models,
+    iterate_models,
+    list_models,
+    load_model,
+    save_model_record,
+)
 
 
 @pytest.fixture
@@ -178,6 +185,7 @@ def test_models_of_the_user_are_found_and_damaged_ones_listed(
     (folder / "beauty.onnx").unlink()
     found = dict(iterate_models())
     assert list(found) == ["default", "fast", "copy"]
+    assert list_models() == ("default", "fast", "copy")
     assert isinstance(found["default"], Model)
     assert isinstance(found["copy"], ModelError)
 

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from mlsp.base.errors import MlspError, OutputError, SettingsError
 from mlsp.cli import app
-from mlsp.features.engines import open_engine
 from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.opening import open_backbone
 from mlsp.models.model import Model, load_model
 from mlsp.models.one_file.browser import _RUNTIME_FILES, RUNTIME_VERSION, export_browser_page
 from mlsp.models.one_file.graph import one_file_graph
@@ -102,7 +102,9 @@ def test_views_are_cut_and_averaged(scorer: Scorer, tmp_path: Path) -> None:
     model = load_model()
     for views in ("whole_mirrored", "corners8"):
         other = replace(model, feature_spec=replace(model.feature_spec, views=views))
-        engine = open_engine(model.backbone, other.feature_spec, device="cpu", precision="float32")
+        engine = open_backbone(
+            other.feature_spec, graph=model.backbone, device="cpu", precision="float32"
+        )
         heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
         itself = Scorer.of(other, engine, heads, workers=1)
         file = tmp_path / f"{views}.onnx"

@@ -18,7 +18,7 @@ import torch
 from mlsp.backbones import Level, backbone
 from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines import open_engine
+from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.schema import StoreLayout
@@ -310,7 +310,7 @@ def test_stored_features_get_the_scores_of_their_photos(tmp_path: Path, examples
     """The embedded model on photos, and on their features as `mlsp extract` stores them."""
     default = load_model()
     photos = sorted(examples.glob("*.png"))[:3]
-    engine = open_engine(default.backbone, default.feature_spec, precision="float32")
+    engine = open_backbone(default.feature_spec, graph=default.backbone, precision="float32")
     channels = tuple(level.channels for level in backbone(default.feature_spec.backbone).levels)
     layout = StoreLayout(default.feature_spec, channels, (1,))
     with FeatureStore.create(tmp_path / "f.h5", layout, [path.name for path in photos]) as opened:

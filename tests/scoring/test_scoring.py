@@ -14,11 +14,13 @@ import pytest
 from PIL import Image
 
 from mlsp.backbones import backbone
+from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.errors import PhotoTooSmallError, SettingsError, UnsupportedPhotoError
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines import ConstantEngine, open_network
+from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.opening import RunnableBackbone
 from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import load_model
 from mlsp.photos import read_photo
@@ -283,8 +285,9 @@ def test_the_network_by_torch_gives_the_scores_of_its_graph(device: str, example
         by_torch = Scorer(device="cuda", precision="float32", workers=2)
     else:
         model = graph.model
-        spec = backbone(model.feature_spec.backbone)
-        engine = open_network(spec, None, model.feature_spec, device="cpu")
+        weights = find_weights(backbone(model.feature_spec.backbone)).file
+        plan = RunnableBackbone(model.feature_spec, "float32", weights, "torch", "cpu")
+        engine = plan.open()
         heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
         by_torch = Scorer.of(model, engine, heads, workers=2, runtime="torch")
     for one, other in zip(graph.score(photos), by_torch.score(photos), strict=True):

@@ -611,7 +611,7 @@ def test_settings_that_cannot_be(changes: dict[str, Any], expected: str) -> None
 
 
 def test_networks_without_a_graph_are_refused(table: RatingTable, tmp_path: Path) -> None:
-    spec = dataclasses.replace(SPEC, is_exportable=False)
+    spec = dataclasses.replace(SPEC, export="never")
     pretrained = Pretrained(tiny(), spec, "")
     split = split_of(table)
     assert message(

@@ -1,29 +1,38 @@
-"""The networks: one frozen record each, and their torch definitions in one file each.
+"""Networks: one frozen record and one torch definition each.
 
-This table loads no torch: scoring and stores need only the records. `build_network` imports the definition.
+    records        what a network is: levels, preprocessing, weights files, export
+    catalogue      the embedded networks
+    registry       record by name, network of a record, a user's own network
+    inception_v3, inception_resnet_v2, efficientnet_lite, timm_backbone
+                   torch definitions
+    pooled         preprocessing, network and pooling as one torch module
+    weights/       trained weights: found, downloaded, verified, read
+
+Imports base. The records load no torch: scoring and stores need no more; `build_network` loads the definition. The one way to open a
+network for its features is `mlsp.features.opening.open_backbone`.
 """
 
 from __future__ import annotations
 
-from mlsp.backbones.registry import (
-    BACKBONES,
+from mlsp.backbones.records import (
     DETAIL_SIDE,
-    OVERVIEW_AND_DETAIL,
-    TIMM_PREFIX,
     BackboneSpec,
     Level,
     Preprocessing,
     WeightsFile,
     WeightsLayout,
+)
+from mlsp.backbones.registry import (
+    BACKBONES,
     backbone,
     build_network,
+    list_backbones,
+    register_backbone,
 )
 
 __all__ = [
     "BACKBONES",
     "DETAIL_SIDE",
-    "OVERVIEW_AND_DETAIL",
-    "TIMM_PREFIX",
     "BackboneSpec",
     "Level",
     "Preprocessing",
@@ -31,4 +40,6 @@ __all__ = [
     "WeightsLayout",
     "backbone",
     "build_network",
+    "list_backbones",
+    "register_backbone",
 ]

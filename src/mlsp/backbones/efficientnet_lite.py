@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from mlsp.backbones.convolution import Activation, ConvBatchNorm
 from mlsp.backbones.padding import SameConv2d
-from mlsp.backbones.registry import DETAIL_SIDE, OVERVIEW_AND_DETAIL
+from mlsp.backbones.records import DETAIL_SIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,6 @@ _STAGES = (
 )
 _STEM_CHANNELS = 32
 _HEAD_CHANNELS = 1280
-
-# (width, depth) multipliers.
-_SCALES = {
-    "efficientnet_lite0": (1.0, 1.0),
-    "efficientnet_lite1": (1.0, 1.1),
-    "efficientnet_lite2": (1.1, 1.2),
-}
 
 
 def _scaled_channels(channels: int, width: float) -> int:
@@ -89,12 +82,12 @@ class EfficientNetLite(nn.Module):
     """The convolutional part of EfficientNet-Lite.
 
     Args:
-        name: `efficientnet_lite0`, `efficientnet_lite1` or `efficientnet_lite2`.
+        width: multiplier of the channels.
+        depth: multiplier of the blocks, in tenths.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, width: float, depth: float) -> None:
         super().__init__()
-        width, depth = _SCALES[name]
         self.stem = _unit(3, _STEM_CHANNELS, 3, stride=2)
         blocks: list[_Block] = []
         in_channels = _STEM_CHANNELS
@@ -117,7 +110,7 @@ class EfficientNetLite(nn.Module):
             x: preprocessed photos, (N, 3, H, W).
 
         Returns:
-            One (N, C, h, w) map a level, from the first block to the head convolution.
+            One (N, C, h, w) map per level, from the first block to the head convolution.
         """
         x = self.stem(x)
         levels: list[Tensor] = []
@@ -128,24 +121,21 @@ class EfficientNetLite(nn.Module):
         return levels
 
 
-class OverviewAndDetail(EfficientNetLite):
-    """EfficientNet-Lite, twice with the same weights: on the photo at half its size, and on the middle of it as it is.
+class TwoScaleEfficientNetLite(EfficientNetLite):
+    """EfficientNet-Lite at two scales with the same weights: on the photo at half its size, and on the middle of it as it is.
 
-    What is shown can be seen at half the size, and how sharp and clean it is in the middle; both together have less than half the pixels of
-    a photo of 500×400 (docs/results/speed.md).
-
-    Args:
-        name: of the network, without `OVERVIEW_AND_DETAIL`.
+    Half the size shows what is in the photo, the middle shows how sharp and clean it is; both together have less than half the pixels
+    of a photo of 500×400 (docs/results/speed.md).
     """
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Compute the maps of all levels, of the overview first.
+        """Compute the maps of all levels, those of the overview first.
 
         Args:
             x: preprocessed photos, (N, 3, H, W), H and W at least 2.
 
         Returns:
-            One (N, C, h, w) map a level and look.
+            One (N, C, h, w) map per level and scale.
         """
         # An odd last row or column is left out of the overview.
         overview = functional.avg_pool2d(x, 2)
@@ -158,8 +148,6 @@ class OverviewAndDetail(EfficientNetLite):
         return [*super().forward(overview), *super().forward(detail)]
 
 
-def build(name: str) -> EfficientNetLite:
-    """Make the network of this name."""
-    if name.endswith(OVERVIEW_AND_DETAIL):
-        return OverviewAndDetail(name.removesuffix(OVERVIEW_AND_DETAIL))
-    return EfficientNetLite(name)
+def build(width: float, depth: float, *, two_scale: bool = False) -> EfficientNetLite:
+    """Build a network with random weights."""
+    return (TwoScaleEfficientNetLite if two_scale else EfficientNetLite)(width, depth)

@@ -141,7 +141,7 @@ class InceptionResNetV2(nn.Module):
             x: preprocessed photos, (N, 3, H, W), each side at least 75.
 
         Returns:
-            One (N, C, h, w) map a level, `mixed_5b` to `block8_10_mixed`.
+            One (N, C, h, w) map per level, `mixed_5b` to `block8_10_mixed`.
         """
         x = self.stem(x)
         levels: list[Tensor] = []
@@ -152,7 +152,6 @@ class InceptionResNetV2(nn.Module):
         return levels
 
 
-def build(name: str) -> InceptionResNetV2:
-    """Make the network; there is one of this definition, whatever its record's name."""
-    del name
+def build() -> InceptionResNetV2:
+    """Build the network with random weights."""
     return InceptionResNetV2()

@@ -120,7 +120,7 @@ class InceptionV3(nn.Module):
             x: preprocessed photos, (N, 3, H, W), each side at least 75.
 
         Returns:
-            One (N, C, h, w) map a level, `mixed0` to `mixed10`.
+            One (N, C, h, w) map per level, `mixed0` to `mixed10`.
         """
         x = self.stem(x)
         levels: list[Tensor] = []
@@ -130,7 +130,6 @@ class InceptionV3(nn.Module):
         return levels
 
 
-def build(name: str) -> InceptionV3:
-    """Make the network; there is one of this definition, whatever its record's name."""
-    del name
+def build() -> InceptionV3:
+    """Build the network with random weights."""
     return InceptionV3()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mlsp.backbones.registry import BackboneSpec
+from mlsp.backbones.records import BackboneSpec
 
 
 def area_weights(size: int, grid: int, like: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def area_pool(maps: Sequence[Tensor], grid: int) -> list[Tensor]:
         grid: cells of each side.
 
     Returns:
-        One (N, C, grid, grid) a map.
+        One (N, C, grid, grid) per map.
     """
     if grid == 1:
         return [level.mean((2, 3), keepdim=True) for level in maps]
@@ -58,7 +58,7 @@ class PooledNetwork(nn.Module):
     """Features of a batch of photos of one size.
 
     Args:
-        network: returns one map a level, as `build_network` makes it.
+        network: returns one map per level, as `build_network` builds it.
         spec: the network's record.
         grid: cells of each side of a pooled map.
         levels: names of the levels to return, in the record's order; all by default.
@@ -98,7 +98,7 @@ class PooledNetwork(nn.Module):
             photos: uint8 RGB, (N, H, W, 3).
 
         Returns:
-            float32 (N, G, G, C), the levels' channels one behind the other.
+            float32 (N, G, G, C), the levels' channels in their order.
         """
         x = photos.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.offset
         maps = self.network(x.to(self.dtype))

@@ -1,4 +1,4 @@
-"""Any network of timm as a backbone: `timm:<name>`, a level for each block.
+"""Any network of timm as a backbone: `timm:<name>`, one level per block.
 
 The record follows from the network itself: blocks are found by running it, preprocessing and weights are those that timm names.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlsp.backbones.registry import TIMM_PREFIX, BackboneSpec, Level, Preprocessing, WeightsFile
+from mlsp.backbones.records import BackboneSpec, Level, Preprocessing, WeightsFile
 from mlsp.backbones.timm_blocks import (
     Block,
     UnsuitableNetworkError,
@@ -22,7 +22,7 @@ from mlsp.backbones.timm_blocks import (
     find_blocks,
     is_channels_last,
 )
-from mlsp.base.errors import MissingExtraError, SettingsError
+from mlsp.base.errors import SettingsError, needs_extra
 
 # What makes networks take photos of any size; the first that a network knows is used. Convolutional networks need nothing.
 _ANY_SIZE: tuple[dict[str, bool], ...] = (
@@ -72,7 +72,7 @@ class TimmNetwork(nn.Module):
             x: preprocessed photos, (N, 3, H, W).
 
         Returns:
-            One (N, C, h, w) map a block; of tokens only those of places, without class and register tokens.
+            One (N, C, h, w) map per block; of tokens only those of the grid, without class and register tokens.
         """
         if self.multiple > 1:
             below, right = (-side % self.multiple for side in x.shape[2:])
@@ -81,8 +81,8 @@ class TimmNetwork(nn.Module):
 
 
 @functools.lru_cache(maxsize=16)
-def timm_backbone(name: str) -> BackboneSpec:
-    """Make the record of a network of timm.
+def record(name: str) -> BackboneSpec:
+    """Make the record of a network of timm, which is run for it.
 
     Args:
         name: `timm:` and a name of timm, with or without the tag of trained weights: `timm:resnet18.a1_in1k`.
@@ -110,17 +110,19 @@ def timm_backbone(name: str) -> BackboneSpec:
         ),
         weights=_published(config),
         smallest_side=max(_LEAST_SMALLEST_SIDE, *reductions, 0),
-        origin=f"timm {_timm().__version__}, {name.removeprefix(TIMM_PREFIX)}: {config.get('paper_name') or 'see timm'}",
+        origin=f"timm {_timm().__version__}, {_own_name(name)}: {config.get('paper_name') or 'see timm'}",
         # Traced, the windows and the interpolated positions of transformers are right for the traced size only, where tracing
         # ends at all.
-        is_exportable=network.is_convolutional,
+        export="tried" if network.is_convolutional else "never",
+        layouts=("timm",),
+        builder=functools.partial(build, name),
     )
 
 
 def build(name: str) -> TimmNetwork:
-    """Make a network with random weights, in evaluation mode; see `timm_backbone`."""
+    """Build a network with random weights, in evaluation mode; see `record`."""
     timm = _timm()
-    own_name = name.removeprefix(TIMM_PREFIX)
+    own_name = _own_name(name)
     known = timm.list_models()
     if own_name.partition(".")[0] not in known:
         # Not `unknown_name`: there are more than a thousand.
@@ -156,13 +158,15 @@ def _create(timm: ModuleType, name: str) -> nn.Module:
     return timm.create_model(name, pretrained=False, num_classes=0)  # type: ignore[no-any-return]
 
 
+def _own_name(name: str) -> str:
+    """Return a network's name within timm."""
+    return name.partition(":")[2]
+
+
 def _timm() -> ModuleType:
     try:
-        import timm
-    except ModuleNotFoundError as error:
-        if error.name not in ("timm", "torchvision", "huggingface_hub"):
-            raise
-        raise MissingExtraError("A network of timm", "timm") from error
+        with needs_extra("A network of timm", "timm", "timm", "torchvision", "huggingface_hub"):
+            import timm
     except RuntimeError as error:
         raise SettingsError(
             f"timm cannot be imported: {error}. Install torch and torchvision of one build, from one place"

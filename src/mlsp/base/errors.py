@@ -24,8 +24,9 @@ error can be pickled and copied, so that it can come from another process.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -116,6 +117,23 @@ class MissingExtraError(MlspError, ImportError):
     def __reduce__(self) -> tuple[Any, ...]:
         # By default an exception is made anew from its message alone.
         return type(self), (self.purpose, self.extra), self.__dict__
+
+
+@contextlib.contextmanager
+def needs_extra(purpose: str, extra: str, *modules: str) -> Iterator[None]:
+    """Turn a failed import of one of these modules into a `MissingExtraError`; others pass.
+
+    Args:
+        purpose: see `MissingExtraError`.
+        extra: name of the extra that brings the modules.
+        modules: top-level names.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in modules:
+            raise
+        raise MissingExtraError(purpose, extra) from error
 
 
 def unknown_name(noun: str, name: str, known: Iterable[str]) -> str:

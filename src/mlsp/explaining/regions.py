@@ -7,7 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from mlsp.backbones import DETAIL_SIDE, OVERVIEW_AND_DETAIL
+from mlsp.backbones import BACKBONES, DETAIL_SIDE
 from mlsp.base.arrays import Float64Array
 from mlsp.photos.crops import CROP, ViewsName
 
@@ -100,19 +100,25 @@ def view_regions(views: ViewsName, height: int, width: int) -> tuple[Region, ...
 
 
 def level_region(backbone: str, level: str, height: int, width: int) -> Region:
-    """Which part of a view a level sees.
+    """Return the part of a view that a level sees.
 
     Args:
         backbone: name of the network.
         level: name of the level.
         height: of the view, in pixels.
-        width: likewise.
+        width: of the view, in pixels.
     """
-    if not backbone.endswith(OVERVIEW_AND_DETAIL):
-        return Region()
-    if level.startswith("overview_"):
-        # An odd last row or column is left out.
-        return Region(0, height // 2 * 2 / height, 0, width // 2 * 2 / width)
-    high, wide = min(height, DETAIL_SIDE), min(width, DETAIL_SIDE)
-    top, left = (height - high) // 2, (width - wide) // 2
-    return Region(top / height, (top + high) / height, left / width, (left + wide) / width)
+    spec = BACKBONES.get(backbone)
+    regions = {known.name: known.region for known in spec.levels} if spec else {}
+    match regions.get(level, "whole"):
+        case "whole":
+            return Region()
+        case "overview":
+            # An odd last row or column is left out.
+            return Region(0, height // 2 * 2 / height, 0, width // 2 * 2 / width)
+        case "detail":
+            high, wide = min(height, DETAIL_SIDE), min(width, DETAIL_SIDE)
+            top, left = (height - high) // 2, (width - wide) // 2
+            return Region(top / height, (top + high) / height, left / width, (left + wide) / width)
+        case region:
+            assert_never(region)

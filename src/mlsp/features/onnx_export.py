@@ -19,7 +19,7 @@ from mlsp.backbones.padding import SameConv2d
 from mlsp.backbones.pooled import PooledNetwork
 from mlsp.base.atomic_file import atomic_write
 from mlsp.base.errors import ModelError
-from mlsp.features.engines import open_engine
+from mlsp.features.engines.openvino_engine import OpenVinoEngine
 from mlsp.features.engines.torch_engine import TorchEngine
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def check_graph(
     Raises:
         ModelError: they differ by more than rounding, or the graph cannot be read.
     """
-    graph = open_engine(file, feature_spec, precision="float32", streams=1)
+    graph = OpenVinoEngine(file, feature_spec, precision="float32", streams=1)
     itself = TorchEngine(network, spec, feature_spec, device="cpu", precision="float32")
     rng = np.random.default_rng(0)
     for height, width in _CHECKED_SIZES:
@@ -129,8 +129,7 @@ def check_graph(
         if not difference <= _LARGEST_DIFFERENCE:
             raise ModelError(
                 f"the exported graph of {spec.name} differs from the network by {difference:.1e} of its largest feature on"
-                f" photos of {width}×{height}, expected at most {_LARGEST_DIFFERENCE:.0e}: run the network by torch,"
-                " see mlsp.features.engines.engine.open_network"
+                f" photos of {width}×{height}, expected at most {_LARGEST_DIFFERENCE:.0e}: run the network by torch"
             )
 
 
@@ -173,7 +172,7 @@ def _export(
         except torch.onnx.OnnxExporterError as error:
             reason = _first_cause(error)
             raise ModelError(
-                f"torch cannot export the network to ONNX: {reason}. Run it by torch, see mlsp.features.engines.engine.open_network"
+                f"torch cannot export the network to ONNX: {reason}. Run it by torch"
             ) from error
     if program is None:
         raise RuntimeError("torch's ONNX exporter returned nothing")

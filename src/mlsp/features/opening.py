@@ -1,32 +1,28 @@
-"""A network before it is opened: what runs it here, its exported graph by OpenVINO or its weights by torch, and what its features will be."""
+"""The one way to open a network: from its weights or its graph to an engine.
+
+feature_spec ─ weights found ─ graph found or exported ─ RunnableBackbone ─ Engine
+
+OpenVINO runs the graph on the processor. torch runs the weights on a CUDA device, and on the processor where there is no graph that is
+right for photos of every size.
+"""
 
 from __future__ import annotations
 
+import importlib
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Literal, cast
 
-from mlsp.backbones import TIMM_PREFIX, BackboneSpec, backbone
-from mlsp.base.errors import MissingExtraError, ModelError
-from mlsp.features.engines import (
-    Engine,
-    Precision,
-    check_choices,
-    load_torch_engine,
-    open_engine,
-    open_network,
-)
-from mlsp.features.graph_cache import (
-    ExportedBackbone,
-    choose_levels,
-    exported_backbone,
-    find_weights,
-)
-from mlsp.features.spec import FeatureSpec, Grid
-from mlsp.photos.crops import ViewsName
+from mlsp.backbones import backbone
+from mlsp.backbones.weights.finding import find_weights
+from mlsp.base.errors import MissingExtraError, ModelError, needs_extra
+from mlsp.base.parallel import usable_cores
+from mlsp.features.engines import Engine, Precision, check_choices
+from mlsp.features.graph_cache import cached_graph
+from mlsp.features.spec import FeatureSpec
 
 Runtime = Literal["openvino", "torch"]
 
@@ -40,9 +36,9 @@ class RunnableBackbone:
     Attributes:
         feature_spec: what its features are.
         precision: number format in which it computes, never `auto`.
-        file: its graph for OpenVINO, its weights for torch; may be a copy, but of the same ending.
-        runtime: what runs it.
-        device: where.
+        file: its graph for OpenVINO, its weights for torch; may be a copy with the same ending.
+        runtime: inference engine.
+        device: that it runs on.
     """
 
     feature_spec: FeatureSpec
@@ -55,7 +51,7 @@ class RunnableBackbone:
         """Open it on this machine.
 
         Args:
-            streams: batches computed at the same time by OpenVINO, one core each; one a core by default.
+            streams: batches that OpenVINO computes at the same time, one core each; by default one per core.
 
         Raises:
             SettingsError: this machine lacks the device or the precision.
@@ -64,17 +60,26 @@ class RunnableBackbone:
             MissingExtraError: torch is needed and not installed.
         """
         if self.runtime == "openvino":
-            return open_engine(
+            from mlsp.features.engines.openvino_engine import OpenVinoEngine
+
+            return OpenVinoEngine(
                 self.file,
                 self.feature_spec,
-                device="cpu",
                 precision=self.precision,
-                streams=streams,
+                streams=streams or usable_cores(),
             )
+        torch_engine = _torch_engine(self.device)
+        # Before the weights are read.
+        torch_engine.check_device(self.device)
+        from mlsp.backbones.weights.loading import load_network
+
         spec = backbone(self.feature_spec.backbone)
-        return open_network(
-            spec, self.file, self.feature_spec, device=self.device, precision=self.precision
+        found = find_weights(spec, self.file, sha256=self.feature_spec.weights_sha256)
+        network, _ = load_network(spec, found.file)
+        engine: Engine = torch_engine.TorchEngine(
+            network, spec, self.feature_spec, device=self.device, precision=self.precision
         )
+        return engine
 
     def check_device(self) -> None:
         """Refuse a device that this machine lacks.
@@ -84,10 +89,10 @@ class RunnableBackbone:
             MissingExtraError: torch is needed and not installed.
         """
         if self.runtime == "torch":
-            load_torch_engine(self.device).check_device(self.device)
+            _torch_engine(self.device).check_device(self.device)
 
     def versions(self) -> dict[str, str]:
-        """Versions, on this machine, of the packages on which the features depend.
+        """Return the versions, on this machine, of the packages on which the features depend.
 
         Raises:
             MissingExtraError: torch is needed and not installed.
@@ -98,91 +103,130 @@ class RunnableBackbone:
             raise MissingExtraError(f"Device {self.device!r}", "train") from error
 
 
-def runnable_backbone(
-    spec: BackboneSpec,
-    weights: Path | None = None,
+def plan_backbone(
+    feature_spec: FeatureSpec,
     *,
-    grid: Grid,
-    levels: Iterable[str] | None = None,
-    views: ViewsName = "whole",
-    longest_side: int | None = None,
-    resize: tuple[int, int] | None = None,
+    graph: Path | None = None,
+    weights: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
     cache_dir: Path | None = None,
 ) -> RunnableBackbone:
-    """Find or download a network's weights, and export it once where OpenVINO runs it; nothing is opened.
+    """Find what a network is opened from, here or on another machine; nothing is opened.
 
-    OpenVINO runs it on the processor, torch on a CUDA device. On the processor, too, torch runs networks that cannot be exported, in
-    float32 unless another precision is asked for: the transformers of timm, by their record, and such convolutional networks of timm as
-    turn out so; then the log says why.
+    A network without a graph that is right for photos of every size is run by torch in float32, on the processor too, unless another
+    precision is asked for; where an export failed, the log contains the reason.
 
     Args:
-        spec: record of the network.
-        weights: file of weights; by default the record's preferred one, found or downloaded.
-        grid: 1 or 5 cells of each side of a pooled map.
-        levels: names of the levels to keep, in any order; all by default.
-        views: what of the photo the network sees.
-        longest_side: photos are reduced to this many pixels first; None for never.
-        resize: width and height that every photo is brought to first; None for its own.
-        device: see `mlsp.features.engines.engine.open_engine`.
-        precision: number format. `auto` is what this machine's processor or CUDA device takes; where the device is `cuda` and this
-            machine has none, it is bfloat16.
-        cache_dir: see `mlsp.backbones.weights.loading.weights_folder`.
+        feature_spec: features to compute.
+        graph: exported graph of the network, as models have one; by default one of the cache, exported if need be. Not read for `cuda`.
+        weights: file of the network's weights; by default the published one, found or downloaded. Not read where a graph is given, but
+            for `cuda`.
+        device: `auto`, `cpu` or `cuda`. `auto` is `cpu`: finding out about CUDA takes longer than scoring some photos.
+        precision: `auto`, `float32`, `bfloat16` or, on `cuda`, `float16`. `auto` is bfloat16 where the device has it, else float32 on
+            the processor and float16 on `cuda`; for a `cuda` that this machine lacks it is bfloat16.
+        cache_dir: see `mlsp.backbones.weights.finding.weights_folder`.
 
     Raises:
         SettingsError: an argument is unknown, or this machine's processor lacks the precision.
-        WeightsError: the weights cannot be had, or are of another network.
+        WeightsError: the weights cannot be had or are others.
         OutputError: the graph cannot be written.
-        ModelError: the graph of a network that is not timm's does not compute what the network does.
+        ModelError: the exported graph of a network whose export is sure does not compute what the network does.
         MissingExtraError: torch or onnx is needed for an export and not installed.
     """
     check_choices(device, precision)
-    names = choose_levels(spec, levels)
-    if device != "cuda" and spec.is_exportable:
+    if device != "cuda" and (graph or backbone(feature_spec.backbone).export != "never"):
         # OpenVINO is loaded only where it is used.
         from mlsp.features.engines.openvino_engine import processor_precision
 
-        # Before the export, which takes a minute.
-        computed_in = processor_precision(precision)
-        exported = _exported_if_possible(spec, weights, grid, names, cache_dir)
-        if exported is not None:
-            feature_spec = exported.feature_spec(views, longest_side, resize)
-            return RunnableBackbone(feature_spec, computed_in, exported.file, "openvino", "cpu")
-    file, sha256 = find_weights(spec, weights, cache_dir)
-    feature_spec = FeatureSpec(spec.name, sha256, names, views, longest_side, grid, resize)
+        # Before an export, which takes a minute.
+        resolved = processor_precision(precision)
+        graph = graph or _cached_graph_if_possible(feature_spec, weights, cache_dir)
+        if graph is not None:
+            return RunnableBackbone(feature_spec, resolved, graph, "openvino", "cpu")
+    spec = backbone(feature_spec.backbone)
+    found = find_weights(spec, weights, sha256=feature_spec.weights_sha256, cache_dir=cache_dir)
     if precision == "auto":
         precision = _cuda_precision() if device == "cuda" else "float32"
-    place: Literal["cpu", "cuda"] = "cuda" if device == "cuda" else "cpu"
-    return RunnableBackbone(feature_spec, cast(Precision, precision), file, "torch", place)
+    return RunnableBackbone(
+        feature_spec,
+        cast(Precision, precision),
+        found.file,
+        "torch",
+        "cuda" if device == "cuda" else "cpu",
+    )
 
 
-def _exported_if_possible(
-    spec: BackboneSpec,
-    weights: Path | None,
-    grid: Grid,
-    levels: tuple[str, ...],
-    cache_dir: Path | None,
-) -> ExportedBackbone | None:
-    """None for such convolutional networks of timm as cannot be exported; then the log says why."""
+def open_backbone(
+    feature_spec: FeatureSpec,
+    *,
+    graph: Path | None = None,
+    weights: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    streams: int | None = None,
+    cache_dir: Path | None = None,
+) -> Engine:
+    """Open a network on this machine.
+
+    Args:
+        feature_spec: see `plan_backbone`.
+        graph: see `plan_backbone`.
+        weights: see `plan_backbone`.
+        device: see `plan_backbone`.
+        precision: see `plan_backbone`.
+        streams: see `RunnableBackbone.open`.
+        cache_dir: see `plan_backbone`.
+
+    Raises:
+        SettingsError: an argument is unknown, or this machine lacks the device or the precision.
+        WeightsError: see `plan_backbone`.
+        ModelError: the graph cannot be read or made.
+        MissingExtraError: torch is needed and not installed.
+    """
+    check_choices(device, precision)
+    if device == "cuda":
+        # Before weights are downloaded.
+        _torch_engine(device).check_device(device)
+    plan = plan_backbone(
+        feature_spec,
+        graph=graph,
+        weights=weights,
+        device=device,
+        precision=precision,
+        cache_dir=cache_dir,
+    )
+    return plan.open(streams=streams)
+
+
+def _cached_graph_if_possible(
+    feature_spec: FeatureSpec, weights: Path | None, cache_dir: Path | None
+) -> Path | None:
+    """Return None for a network whose export was tried in vain; the log then contains the reason."""
     try:
-        return exported_backbone(spec, weights, grid=grid, levels=levels, cache_dir=cache_dir)
+        return cached_graph(feature_spec, weights, cache_dir=cache_dir)
     except ModelError as error:
-        if not spec.name.startswith(TIMM_PREFIX):
+        if backbone(feature_spec.backbone).export == "sure":
             raise
         _log.warning(
             "mlsp: note: torch runs %s, since it has no graph for photos of every size: %s",
-            spec.name,
+            feature_spec.backbone,
             error,
         )
         return None
 
 
 def _cuda_precision() -> Precision:
-    """What `auto` means on this machine's CUDA device; also for a machine that only plans, without torch."""
+    """Return what `auto` means on this machine's CUDA device; also for a machine that only plans, without torch."""
     try:
-        precision: Precision = load_torch_engine("cuda").cuda_precision()
+        precision: Precision = _torch_engine("cuda").cuda_precision()
     except MissingExtraError:
         # It runs on another machine, which has torch.
         return "bfloat16"
     return precision
+
+
+def _torch_engine(device: str) -> ModuleType:
+    """Import the torch engine by its name, so that scoring on the processor does not depend on torch."""
+    with needs_extra(f"Device {device!r}", "train", "torch"):
+        return importlib.import_module("mlsp.features.engines.torch_engine")

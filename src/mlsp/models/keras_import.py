@@ -10,18 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
-try:
+from mlsp.base.errors import SettingsError, WeightsError, needs_extra, unknown_name
+
+with needs_extra("Importing a head", "train", "torch"):
     import torch
     from torch import Tensor
-except ImportError as _error:
-    from mlsp.base.errors import MissingExtraError
-
-    raise MissingExtraError("Importing a head", "train") from _error
 
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.containers import read_arrays
-from mlsp.base.errors import SettingsError, WeightsError, unknown_name
-from mlsp.features.graph_cache import exported_backbone
+from mlsp.backbones.weights.finding import find_weights
+from mlsp.features.graph_cache import cached_graph
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import FeatureLevel, HeadSpec, ScoreHead, build_head
 from mlsp.models.model import Model
@@ -123,21 +121,19 @@ def import_keras(
     spec = backbone(BACKBONE)
     head = read_keras_head(file, spec.levels)
     grid = head.spec.grid
-    graph, weights_sha256 = None, ""
-    if weights is not None:
-        exported = exported_backbone(spec, weights, grid=grid)
-        graph, weights_sha256 = exported.file, exported.weights_sha256
+    weights_sha256 = "" if weights is None else find_weights(spec, weights).sha256
     levels = tuple(level.name for level in spec.levels)
+    feature_spec = FeatureSpec(spec.name, weights_sha256, levels, shown, None, grid)
     title = "Pool-3FC on wide" if grid > 1 else "Single-3FC on narrow"
     return write_model(
         output,
         name=name or output.absolute().name,
-        feature_spec=FeatureSpec(spec.name, weights_sha256, levels, shown, None, grid),
+        feature_spec=feature_spec,
         smallest_side=min_photo_side(spec.smallest_side, shown),
         heads=[(_record(), head)],
         channels=spec.channels,
         card=_card(title, file.name),
-        backbone=graph,
+        backbone=None if weights is None else cached_graph(feature_spec, weights),
     )
 
 

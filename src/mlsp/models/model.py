@@ -75,7 +75,7 @@ class Model:
 
 
 def models_folders() -> tuple[Path, ...]:
-    """Where models are looked for by name: the package's own, then the user's (`MLSP_MODELS_DIR`, or the data folder)."""
+    """Return the folders in which models are found by name: the package's own, then the user's (`MLSP_MODELS_DIR`, or the data folder)."""
     own = Path(str(resources.files("mlsp.models") / "builtin"))
     user = os.environ.get("MLSP_MODELS_DIR")
     return own, Path(user).expanduser() if user else Path(
@@ -84,7 +84,7 @@ def models_folders() -> tuple[Path, ...]:
 
 
 def installed_models() -> Mapping[str, Path]:
-    """Folders of the installed models by name, the package's own first."""
+    """Return the folders of the installed models by name, the embedded ones first."""
     found: dict[str, Path] = {}
     for folder in models_folders():
         try:

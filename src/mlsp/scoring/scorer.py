@@ -17,9 +17,10 @@ import numpy as np
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import EngineError, ModelError, SettingsError
 from mlsp.base.results import ScoreFailure, result_or_failure
-from mlsp.features.engines import Engine, check_choices, open_engine
+from mlsp.features.engines import Engine, check_choices
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.features.engines.decode_limiter import DecodeLimiter
+from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures, several
 from mlsp.features.spec import spec_record
 from mlsp.models.model import Model, load_model
@@ -77,9 +78,9 @@ class Scorer:
     ) -> None:
         check_choices(device, precision)
         record = load_model(model)
-        engine = open_engine(
-            record.backbone,
+        engine = open_backbone(
             record.feature_spec,
+            graph=record.backbone,
             device=device,
             precision=precision,
             weights=None if weights is None else Path(weights),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlsp.backbones import backbone
-from mlsp.backbones.weights.loading import fetch_weights
-from mlsp.base.digests import file_sha256
+from mlsp.backbones.weights.finding import check_weights
 from mlsp.base.errors import ModelError, OutputError, SettingsError, WeightsError, unknown_name
-from mlsp.features.graph_cache import exported_backbone
+from mlsp.features.graph_cache import cached_graph
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import HEADS, HeadSpec
@@ -192,32 +191,28 @@ def find_backbone_graph(
         SettingsError: `weights` are given of a network that is not known.
     """
     if weights is not None:
-        if not weights.is_file():
-            raise WeightsError(
-                f"weights file {weights} does not exist: expected weights of {feature_spec.backbone}"
-            )
-        sha256 = file_sha256(weights)
-        if sha256 != feature_spec.weights_sha256:
-            raise WeightsError(
-                f"weights file {weights} has SHA-256 {sha256}, expected {feature_spec.weights_sha256}: give the file that the features were made with"
-            )
-        spec = backbone(feature_spec.backbone)
-        return exported_backbone(spec, weights, grid=grid, levels=feature_spec.levels).file, ""
+        # Also of a network that is not known here.
+        check_weights(weights, feature_spec.backbone, sha256=feature_spec.weights_sha256)
+    feature_spec = replace(feature_spec, grid=grid)
     hint = "give the weights that the features were made with by --weights FILE"
     try:
         spec = backbone(feature_spec.backbone)
-        if not spec.is_exportable:
+        if weights is None and spec.export == "never":
             return None, f"no graph of {spec.name} is right for photos of every size"
-        published = [file for file in spec.weights if file.sha256 == feature_spec.weights_sha256]
-        if not published:
+        if weights is None and feature_spec.weights_sha256 not in {
+            file.sha256 for file in spec.weights
+        }:
             return (
                 None,
                 f"the features were made with weights that are not the published ones: {hint}",
             )
-        file = fetch_weights(published[0])
-        return exported_backbone(spec, file, grid=grid, levels=feature_spec.levels).file, ""
+        return cached_graph(feature_spec, weights), ""
     except (OutputError, SettingsError, WeightsError) as error:
+        if weights is not None:
+            raise
         return None, f"{error}; {hint}"
     except ModelError as error:
-        # A network of timm that turned out to have no graph.
+        if weights is not None:
+            raise
+        # A network that turned out to have no graph.
         return None, str(error)

@@ -1,7 +1,10 @@
-"""Trained weights of the networks: found or downloaded, verified, read from any layout they are published in.
+"""Trained weights of the networks.
 
-loading     the weights of a network, found or downloaded
-downloads   a published file, verified
-containers  arrays of PyTorch, Keras and safetensors files
-layouts     their names and shapes -> those of our definitions
+    finding     the file: given, in a package, in the cache or downloaded
+    downloads   a published file, verified
+    containers  arrays of PyTorch, Keras and safetensors files
+    layouts     their names and shapes -> those of our definitions
+    loading     arrays in memory, and the network that has them
+
+Imports base and the records. The ways in are `finding.find_weights` and `loading.load_network`.
 """

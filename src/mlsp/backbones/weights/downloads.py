@@ -1,20 +1,18 @@
-"""Public address -> verified file: resumed where it broke off, checked before it takes its place, safe beside other processes."""
+"""Public address -> verified file: checked before it gets its name, safe beside other processes. The transfer is pooch's."""
 
 from __future__ import annotations
 
-import http.client
+import shutil
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from filelock import FileLock
 
-from mlsp.backbones import WeightsFile
+from mlsp.backbones.records import WeightsFile
 from mlsp.base.digests import file_digest
 from mlsp.base.errors import OutputError, WeightsError
 
@@ -22,19 +20,18 @@ Progress = Callable[[int, int], None]
 
 _SCHEMES = ("https", "http", "file")
 _CHUNK_BYTES = 1 << 20
-# Answers after which the same question may well be answered: timeout, too early, too many requests; and all of 5xx.
+# Besides 5xx, answers after which the same request may succeed: timeout, too early, too many requests.
 _PASSING_STATUSES = (408, 425, 429)
-_RANGE_NOT_SATISFIABLE = 416
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patiently a file is asked for.
+    """Patience with the network.
 
     Attributes:
-        attempts: connections made at most.
+        attempts: maximum number of connections.
         backoff_s: pause before the second connection, in seconds; it doubles with each further one.
-        timeout_s: longest silence of the server, in seconds.
+        timeout_s: maximum silence of the server, in seconds.
     """
 
     attempts: int = 5
@@ -42,15 +39,11 @@ class RetryPolicy:
     timeout_s: float = 30.0
 
 
-_PATIENCE = RetryPolicy()
-
-
-class _BrokenOffError(Exception):
-    """The transfer did not come to its end; another connection may."""
+PATIENCE = RetryPolicy()
 
 
 def difference(file: Path, record: WeightsFile) -> str | None:
-    """Say how a file differs from what is published of it.
+    """Describe how a file differs from what is published of it.
 
     Returns:
         What was expected and found; None where nothing that is known differs.
@@ -72,7 +65,7 @@ def difference(file: Path, record: WeightsFile) -> str | None:
 
 
 def has_digest(record: WeightsFile) -> bool:
-    """Whether the publisher's word on the file's content is known."""
+    """Whether the publisher states a digest of the file."""
     return any((record.sha256, record.sha256_start, record.md5))
 
 
@@ -81,16 +74,15 @@ def download(
     target: Path,
     *,
     progress: Progress | None = None,
-    retry: RetryPolicy = _PATIENCE,
+    retry: RetryPolicy = PATIENCE,
 ) -> None:
-    """Download a file, verify it and put it in its place, all or nothing.
+    """Download a file and verify it, all or nothing; proxies are those of the environment.
 
-    A transfer that broke off is resumed, also by a later call, if a digest is known that would show a content changed in between.
     Of several processes that want the same file one downloads it and the others wait.
 
     Args:
         record: the address and what is known of the file.
-        target: file to make; nothing is done where it is there and does not differ.
+        target: file to make; nothing is done where it exists and does not differ.
         progress: called with the bytes so far and in all (0 while unknown).
         retry: patience.
 
@@ -109,29 +101,53 @@ def download(
         with FileLock(target.with_name(f"{target.name}.lock")):
             if target.is_file() and difference(target, record) is None:
                 return
-            _transfer_patiently(record, target, part, progress, retry)
-            found = difference(part, record)
-            if found is not None:
-                part.unlink()
-                raise WeightsError(
-                    f"{record.url} is not the file that was published: {found}."
-                    f" Nothing was kept; try again, or another network: a proxy may have answered in its place"
-                )
-            part.replace(target)
+            try:
+                if scheme == "file":
+                    path = urllib.parse.urlsplit(record.url).path
+                    shutil.copyfile(urllib.request.url2pathname(path), part)
+                else:
+                    _transfer(record, target, part, progress, retry)
+                found = difference(part, record)
+                if found is not None:
+                    raise WeightsError(
+                        f"{record.url} is not the file that was published: {found}."
+                        " Nothing was kept; try again, or another network: a proxy may have answered in its place"
+                    )
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error}") from error
 
 
-def _transfer_patiently(
+def _transfer(
     record: WeightsFile, target: Path, part: Path, progress: Progress | None, retry: RetryPolicy
 ) -> None:
+    # It imports requests, which takes longer than reading the weights of a small network.
+    from pooch import HTTPDownloader
+
     for attempt in range(1, retry.attempts + 1):
+        transfer = HTTPDownloader(
+            progressbar=_ProgressBar(progress) if progress else False,
+            chunk_size=_CHUNK_BYTES,
+            timeout=retry.timeout_s,
+            headers={"User-Agent": "mlsp", "Accept-Encoding": "identity"},
+        )
         try:
-            _transfer(record, part, progress, retry.timeout_s)
-        except _BrokenOffError as error:
+            transfer(record.url, part, None)
+        except OSError as error:
+            if error.errno is not None:
+                # Of the disk; those of requests have no number.
+                raise
+            response = getattr(error, "response", None)
+            reason = str(error) or type(error).__name__
+            if response is not None:
+                reason = f"the server answered {response.status_code} {response.reason}"
+                if response.status_code < 500 and response.status_code not in _PASSING_STATUSES:
+                    raise WeightsError(f"cannot download {record.url}: {reason}") from error
             if attempt == retry.attempts:
                 raise WeightsError(
-                    f"cannot download {record.url} in {attempt} attempts: {error}."
+                    f"cannot download {record.url} in {attempt} attempts: {reason}."
                     f" Or download it elsewhere and save it as {target}"
                 ) from error
             time.sleep(retry.backoff_s * 2 ** (attempt - 1))
@@ -139,78 +155,23 @@ def _transfer_patiently(
             return
 
 
-def _transfer(record: WeightsFile, part: Path, progress: Progress | None, timeout_s: float) -> None:
-    """Add to `part` what it lacks, by one connection."""
-    start = part.stat().st_size if has_digest(record) and part.is_file() else 0
-    if start and start == record.size_bytes:
-        return
-    headers = {"User-Agent": "mlsp", "Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    request = urllib.request.Request(record.url, headers=headers)  # noqa: S310 - scheme checked
-    try:
-        response = _opener().open(request, timeout=timeout_s)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == _RANGE_NOT_SATISFIABLE and start:
-            if difference(part, record) is None:
-                return
-            part.unlink()
-        elif error.code < 500 and error.code not in _PASSING_STATUSES:
-            raise WeightsError(
-                f"cannot download {record.url}: the server answered {error.code} {error.reason}"
-            ) from error
-        raise _BrokenOffError(f"the server answered {error.code} {error.reason}") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _BrokenOffError(str(error) or type(error).__name__) from error
-    with response:
-        is_rest = getattr(response, "status", None) == http.client.PARTIAL_CONTENT
-        if is_rest and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-            part.unlink(missing_ok=True)
-            raise _BrokenOffError("the server sent another part of the file than asked for")
-        done = start if is_rest else 0
-        length = response.headers.get("Content-Length")
-        total = record.size_bytes if length is None else done + int(length)
-        if record.size_bytes is not None and total != record.size_bytes:
-            raise WeightsError(
-                f"{record.url} is not the file that was published: expected {record.size_bytes} bytes, the server has {total}"
-            )
-        with part.open("ab" if is_rest else "wb") as out:
-            _copy(response, out, done, total, progress)
+class _ProgressBar:
+    """A callback in the form that pooch calls."""
 
+    def __init__(self, progress: Progress) -> None:
+        self.total = 0
+        self._progress = progress
+        self._done = 0
 
-def _copy(
-    response: IO[bytes], out: IO[bytes], done: int, total: int | None, progress: Progress | None
-) -> None:
-    while True:
-        try:
-            chunk = response.read(_CHUNK_BYTES)
-        except (OSError, http.client.HTTPException) as error:
-            raise _BrokenOffError(
-                f"the connection broke after {done} bytes: {str(error) or type(error).__name__}"
-            ) from error
-        if not chunk:
-            break
-        out.write(chunk)
-        done += len(chunk)
-        if progress is not None:
-            progress(done, total or 0)
-    if total is not None and done < total:
-        raise _BrokenOffError(f"the connection ended after {done} of {total} bytes")
+    def update(self, count: int) -> None:
+        # Pooch counts the last chunk as a whole one, and the whole file once more at the end.
+        done = min(self._done + count, self.total or self._done + count)
+        if done > self._done:
+            self._done = done
+            self._progress(done, self.total)
 
+    def reset(self) -> None:
+        pass
 
-def _opener() -> urllib.request.OpenerDirector:
-    """Open http, https and file addresses only, also where a server redirects; proxies as the environment says."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.FileHandler(),
-        urllib.request.UnknownHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
-    return opener
+    def close(self) -> None:
+        pass

@@ -1,7 +1,7 @@
-"""How published files name and shape the weights of our networks, and how they are read.
+"""Layouts of weights files: how they name and shape the arrays of a network.
 
-A layout says for every array of a network what it is called in the file, and which arrays of the file no level depends on. All
-others must be there, and there must be no others: a file is read whole or not at all.
+A layout gives the name in the file of every array of a network, and the arrays of the file that no level depends on. All others must be
+there, and no more: a file is read whole or not at all.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mlsp.backbones import OVERVIEW_AND_DETAIL, TIMM_PREFIX, WeightsLayout
+from mlsp.backbones import WeightsLayout
 from mlsp.backbones.convolution import ConvBatchNorm
+from mlsp.backbones.efficientnet_lite import EfficientNetLite
+from mlsp.backbones.inception_resnet_v2 import InceptionResNetV2
+from mlsp.backbones.inception_v3 import InceptionV3
+from mlsp.backbones.timm_backbone import TimmNetwork
 from mlsp.backbones.weights.containers import Container, read_arrays
 from mlsp.base.errors import WeightsError
 
@@ -59,7 +63,7 @@ def read_state(
     container, arrays = read_arrays(file)
     misfits: list[str] = []
     for layout_name in layouts:
-        layout = _timm_layout(network) if _is_timm(name) else _LAYOUTS[name, layout_name]
+        layout = _layout(network, layout_name)
         if container not in layout.containers:
             misfits.append(f"{layout_name}: expected {' or '.join(layout.containers)}")
             continue
@@ -246,14 +250,8 @@ def _efficientnet_lite_names(network: nn.Module) -> dict[str, str]:
     return _torch_names(network, units)
 
 
-def _is_timm(name: str) -> bool:
-    return name.startswith(TIMM_PREFIX)
-
-
-def _timm_layout(network: nn.Module) -> _Layout:
-    """The layout of a network that timm itself made: its own names."""
-    ignored: tuple[str, ...] = network.classifiers  # type: ignore[assignment]  # of TimmNetwork
-    return _Layout(_TORCH, _timm_names, ignored)
+def _own_names(network: nn.Module) -> dict[str, str]:
+    return {name: name for name in network.state_dict()}
 
 
 def _timm_names(network: nn.Module) -> dict[str, str]:
@@ -264,21 +262,27 @@ _KERAS: tuple[Container, ...] = ("HDF5",)
 _TORCH: tuple[Container, ...] = ("safetensors", "PyTorch")
 
 # Ignored are classifiers, the auxiliary classifier of training, and what follows the last level.
-_LAYOUTS: Mapping[tuple[str, WeightsLayout], _Layout] = {
-    ("inception_v3", "keras"): _Layout(_KERAS, _keras_names, ("predictions/",)),
-    ("inception_v3", "timm"): _Layout(_TORCH, _inception_v3_names, ("fc.",)),
-    ("inception_v3", "torchvision"): _Layout(_TORCH, _inception_v3_names, ("fc.", "AuxLogits.")),
-    ("inception_resnet_v2", "keras"): _Layout(
+_LAYOUTS: Mapping[tuple[type[nn.Module], WeightsLayout], _Layout] = {
+    (InceptionV3, "keras"): _Layout(_KERAS, _keras_names, ("predictions/",)),
+    (InceptionV3, "timm"): _Layout(_TORCH, _inception_v3_names, ("fc.",)),
+    (InceptionV3, "torchvision"): _Layout(_TORCH, _inception_v3_names, ("fc.", "AuxLogits.")),
+    (InceptionResNetV2, "keras"): _Layout(
         _KERAS, _keras_names, ("block8_10_conv/", "conv_7b/", "conv_7b_bn/", "predictions/")
     ),
-    ("inception_resnet_v2", "timm"): _Layout(
+    (InceptionResNetV2, "timm"): _Layout(
         _TORCH, _inception_resnet_v2_names, ("block8.conv2d.", "conv2d_7b.", "classif.")
     ),
-    **{
-        (f"efficientnet_lite{number}{looks}", "efficientnet_lite"): _Layout(
-            _TORCH, _efficientnet_lite_names, ("_fc.",)
-        )
-        for number in range(3)
-        for looks in ("", OVERVIEW_AND_DETAIL)
-    },
+    (EfficientNetLite, "efficientnet_lite"): _Layout(_TORCH, _efficientnet_lite_names, ("_fc.",)),
+    (nn.Module, "state_dict"): _Layout(_TORCH, _own_names, ()),
 }
+
+
+def _layout(network: nn.Module, name: WeightsLayout) -> _Layout:
+    if isinstance(network, TimmNetwork):
+        return _Layout(_TORCH, _timm_names, network.classifiers)
+    for kind in type(network).__mro__:
+        if (kind, name) in _LAYOUTS:
+            return _LAYOUTS[kind, name]
+    raise WeightsError(
+        f"weights in layout {name!r} are not for a {type(network).__name__}: expected layout 'state_dict'"
+    )

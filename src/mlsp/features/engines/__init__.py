@@ -1,23 +1,16 @@
-"""What runs a network: the protocol all engines keep, a fake one for tests, and the way to open one."""
+"""Inference engines: crops of one size -> pooled features.
+
+    engine             the protocol, and a fake engine for tests
+    openvino_engine    exported graphs and heads on the processor
+    torch_engine       networks on a CUDA device, and those that cannot be exported
+    batching_engine    photos of several threads in one batch
+    decode_limiter     bounds the photos in memory
+
+Imports backbones, photos and base. The one way to open an engine is `mlsp.features.opening.open_backbone`.
+"""
 
 from __future__ import annotations
 
-from mlsp.features.engines.engine import (
-    ConstantEngine,
-    Engine,
-    Precision,
-    check_choices,
-    load_torch_engine,
-    open_engine,
-    open_network,
-)
+from mlsp.features.engines.engine import ConstantEngine, Engine, Precision, check_choices
 
-__all__ = [
-    "ConstantEngine",
-    "Engine",
-    "Precision",
-    "check_choices",
-    "load_torch_engine",
-    "open_engine",
-    "open_network",
-]
+__all__ = ["ConstantEngine", "Engine", "Precision", "check_choices"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,11 @@ class _Compiled:
         return result
 
 
+@functools.cache
+def _has_bfloat16() -> bool:
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def processor_precision(precision: str) -> Precision:
     """Number format in which this machine's processor computes.
 
@@ -72,7 +78,7 @@ def processor_precision(precision: str) -> Precision:
     Raises:
         SettingsError: bfloat16 is asked for on a processor without it.
     """
-    has_bfloat16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    has_bfloat16 = _has_bfloat16()
     if precision == "auto":
         precision = "bfloat16" if has_bfloat16 else "float32"
     if precision == "bfloat16" and not has_bfloat16:

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,9 +14,8 @@ from torch import nn
 from mlsp.backbones import BackboneSpec
 from mlsp.backbones.convolution import fold_batch_norms
 from mlsp.backbones.pooled import PooledNetwork
-from mlsp.backbones.weights.loading import load_network
 from mlsp.base.arrays import Float32Array, UInt8Array
-from mlsp.base.errors import EngineError, SettingsError, WeightsError, unknown_name
+from mlsp.base.errors import EngineError, SettingsError, unknown_name
 from mlsp.features.engines.engine import Precision
 from mlsp.features.spec import FeatureSpec
 
@@ -36,7 +34,7 @@ class TorchEngine:
     Args:
         network: as `mlsp.backbones.weights.loading.load_network` returns it; not changed.
         spec: its record.
-        feature_spec: what the features are; says which levels and which grid.
+        feature_spec: what the features are; gives levels and grid.
         device: `cpu` or `cuda`.
         precision: `auto`, `float32`, `bfloat16` or `float16`. `auto` is bfloat16 on a CUDA device that has it, float16 on an
             older one, float32 on the processor. float32 means that: no TF32.
@@ -113,30 +111,10 @@ def check_device(device: str) -> None:
 
 
 def cuda_precision() -> Precision:
-    """What `auto` means on this machine's CUDA device, or where there is none to ask."""
+    """Return what `auto` means on this machine's CUDA device, or where there is none to ask."""
     if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
         return "float16"
     return "bfloat16"
-
-
-def open_network(
-    spec: BackboneSpec,
-    weights: Path | None,
-    feature_spec: FeatureSpec,
-    *,
-    device: str,
-    precision: str,
-) -> TorchEngine:
-    """Open a network from its weights; see `mlsp.features.engines.engine.open_network`."""
-    # Before the weights are read, or even downloaded.
-    check_device(device)
-    network, sha256 = load_network(spec, weights)
-    if sha256 != feature_spec.weights_sha256:
-        raise WeightsError(
-            f"weights of {spec.name} have SHA-256 {sha256}, expected {feature_spec.weights_sha256}:"
-            " give the file that the features or the model were made with"
-        )
-    return TorchEngine(network, spec, feature_spec, device=device, precision=precision)
 
 
 def _resolved(precision: str, device: str) -> Precision:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import cast
 
 from mlsp.backbones import backbone
+from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.errors import SettingsError
 from mlsp.features.engines import Engine
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine
 from mlsp.features.extraction.settings import GRIDS, NetworkSettings, chosen_levels, layout_of
-from mlsp.features.opening import RunnableBackbone, runnable_backbone
+from mlsp.features.opening import RunnableBackbone, plan_backbone
+from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.schema import StoreLayout
 from mlsp.photos.crops import ViewsName
 
@@ -83,16 +85,20 @@ def plan_network(settings: NetworkSettings) -> NetworkPlan:
         MissingExtraError: torch, or the compression, is needed and not installed.
     """
     spec = backbone(settings.backbone)
-    network = runnable_backbone(
-        spec,
-        settings.weights,
-        grid=GRIDS[settings.grid][-1],
-        levels=[level.name for level in chosen_levels(spec, settings.levels)],
+    feature_spec = FeatureSpec(
+        backbone=spec.name,
+        weights_sha256=find_weights(spec, settings.weights).sha256,
+        levels=tuple(level.name for level in chosen_levels(spec, settings.levels)),
         views=cast(ViewsName, settings.views),
         longest_side=settings.longest_side,
+        grid=GRIDS[settings.grid][-1],
         resize=settings.size,
+    )
+    network = plan_backbone(
+        feature_spec,
+        weights=settings.weights,
         device=settings.device,
         precision=settings.precision,
     )
-    layout = layout_of(settings, network.feature_spec, network.precision)
+    layout = layout_of(settings, feature_spec, network.precision)
     return NetworkPlan(network, layout, spec.smallest_side)

