@@ -26,6 +26,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.extraction.plan import plan_network
 from mlsp.features.extraction.settings import NetworkSettings
+from mlsp.features.extractor import FeatureExtractor
 from mlsp.features.opening import open_backbone
 from mlsp.photos import read_photo
 
