@@ -83,10 +83,8 @@ def register_backbone(record: BackboneSpec, build: Callable[[], nn.Module]) -> B
         raise SettingsError(f"backbone {record.name!r} has no levels: name at least one")
 
     def build_on_processor() -> nn.Module:
-        import torch
-
         # Not on the meta device: arrays that are no part of the state would have no values there.
-        with torch.device("cpu"):
+        with importlib.import_module("torch").device("cpu"):
             return build()
 
     spec = replace(record, builder=build_on_processor)

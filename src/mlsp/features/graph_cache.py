@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
@@ -20,18 +20,12 @@ from mlsp.backbones.weights.finding import find_weights, weights_folder
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.digests import file_sha256
 from mlsp.base.errors import (
-    EngineError,
-    MlspError,
     ModelError,
     OutputError,
     SettingsError,
-    WeightsError,
     needs_extra,
 )
 from mlsp.features.spec import FeatureSpec
-
-if TYPE_CHECKING:
-    from torch import nn
 
 # To be raised with every change to what `mlsp.features.onnx_export` writes.
 _EXPORT_FORMAT = 2
@@ -115,41 +109,18 @@ def _is_whole(graph: Path) -> bool:
 
 def _export(spec: BackboneSpec, weights: Path, feature_spec: FeatureSpec, graph: Path) -> None:
     with needs_extra("Exporting a network", "train", "torch", "onnx", "onnxscript"):
-        from mlsp.backbones.weights.loading import load_network
-        from mlsp.features.onnx_export import export_backbone
-
-        network, sha256 = load_network(spec, weights)
-    if sha256 != feature_spec.weights_sha256:
-        raise WeightsError(f"weights file {weights} changed while it was read: try again")
-    if spec.export == "tried":
-        _try_export(network, spec, feature_spec, graph)
-    else:
-        export_backbone(network, spec, graph, grid=feature_spec.grid, levels=feature_spec.levels)
+        # By its name, so that scoring does not depend on torch.
+        exporter = importlib.import_module("mlsp.features.onnx_export")
+    try:
+        exporter.export_weights(spec, weights, feature_spec, graph)
+    except ModelError as error:
+        if spec.export == "tried":
+            with atomic_write_text(_refusal_file(graph)) as beside:
+                beside.write(f"torch {version('torch')}\n{error}\n")
+        raise
     # The graph first: where a process dies between the two, the graph is not taken for whole.
     with atomic_write_text(_sha256_file(graph)) as beside:
         beside.write(f"{file_sha256(graph)}  {graph.name}\n")
-
-
-def _try_export(
-    network: nn.Module, spec: BackboneSpec, feature_spec: FeatureSpec, graph: Path
-) -> None:
-    """Export a network that nobody has exported before, and check its graph; else write down why it cannot be done."""
-    from mlsp.features.onnx_export import check_graph, export_backbone
-
-    try:
-        export_backbone(network, spec, graph, grid=feature_spec.grid, levels=feature_spec.levels)
-        check_graph(network, spec, graph, feature_spec)
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:
-        graph.unlink(missing_ok=True)
-        if isinstance(error, MlspError) and not isinstance(error, ModelError | EngineError):
-            raise
-        # What torch and OpenVINO raise for networks that nobody has tried is no closed list.
-        reason = str(error) if isinstance(error, MlspError) else f"{type(error).__name__}: {error}"
-        with atomic_write_text(_refusal_file(graph)) as beside:
-            beside.write(f"torch {version('torch')}\n{reason}\n")
-        raise ModelError(reason) from error
 
 
 def _refusal_file(graph: Path) -> Path:

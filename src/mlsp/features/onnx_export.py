@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from mlsp.backbones.convolution import ConvBatchNorm, fold_batch_norms
 from mlsp.backbones.padding import SameConv2d
 from mlsp.backbones.pooled import PooledNetwork
+from mlsp.backbones.weights.loading import load_network
 from mlsp.base.atomic_file import atomic_write
-from mlsp.base.errors import ModelError
+from mlsp.base.errors import EngineError, MlspError, ModelError, WeightsError
 from mlsp.features.engines.openvino_engine import OpenVinoEngine
 from mlsp.features.engines.torch_engine import TorchEngine
 
@@ -105,6 +106,41 @@ def export_backbone(
     _write(model, output)
 
 
+def export_weights(
+    spec: BackboneSpec, weights: Path, feature_spec: FeatureSpec, output: Path
+) -> None:
+    """Write the network with these weights; see `export_backbone`. One whose export is not sure is compared with its graph.
+
+    Args:
+        spec: record of the network.
+        weights: file of its weights.
+        feature_spec: levels and grid of the features, SHA-256 of the weights.
+        output: file to write.
+
+    Raises:
+        WeightsError: the weights cannot be read, or are others.
+        ModelError: torch cannot export the network, or the graph does not compute what the network does.
+    """
+    network, sha256 = load_network(spec, weights)
+    if sha256 != feature_spec.weights_sha256:
+        raise WeightsError(f"weights file {weights} changed while it was read: try again")
+    grid, levels = feature_spec.grid, feature_spec.levels
+    if spec.export == "sure":
+        export_backbone(network, spec, output, grid=grid, levels=levels)
+        return
+    try:
+        export_backbone(network, spec, output, grid=grid, levels=levels)
+        check_graph(network, spec, output, feature_spec)
+    except Exception as error:
+        output.unlink(missing_ok=True)
+        if isinstance(error, EngineError):
+            raise ModelError(str(error)) from error
+        if isinstance(error, OSError | MemoryError | MlspError):
+            raise
+        # What torch and OpenVINO raise for networks that nobody has tried is no closed list.
+        raise ModelError(f"{type(error).__name__}: {error}") from error
+
+
 def check_graph(
     network: nn.Module, spec: BackboneSpec, file: Path, feature_spec: FeatureSpec
 ) -> None:
@@ -122,7 +158,8 @@ def check_graph(
     graph = OpenVinoEngine(file, feature_spec, precision="float32", streams=1)
     itself = TorchEngine(network, spec, feature_spec, device="cpu", precision="float32")
     rng = np.random.default_rng(0)
-    for height, width in _CHECKED_SIZES:
+    for size in _CHECKED_SIZES:
+        height, width = (max(side, spec.smallest_side) for side in size)
         photos = rng.integers(0, 256, (1, height, width, 3), dtype=np.uint8)
         expected = itself.pooled(photos)
         difference = float(np.abs(graph.pooled(photos) - expected).max() / np.abs(expected).max())

@@ -68,16 +68,8 @@ class RunnableBackbone:
                 precision=self.precision,
                 streams=streams or usable_cores(),
             )
-        torch_engine = _torch_engine(self.device)
-        # Before the weights are read.
-        torch_engine.check_device(self.device)
-        from mlsp.backbones.weights.loading import load_network
-
-        spec = backbone(self.feature_spec.backbone)
-        found = find_weights(spec, self.file, sha256=self.feature_spec.weights_sha256)
-        network, _ = load_network(spec, found.file)
-        engine: Engine = torch_engine.TorchEngine(
-            network, spec, self.feature_spec, device=self.device, precision=self.precision
+        engine: Engine = _torch_engine(self.device).TorchEngine.open(
+            self.feature_spec, self.file, device=self.device, precision=self.precision
         )
         return engine
 

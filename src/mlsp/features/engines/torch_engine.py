@@ -6,14 +6,17 @@ import contextlib
 import copy
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from mlsp.backbones import BackboneSpec
+from mlsp.backbones import BackboneSpec, backbone
 from mlsp.backbones.convolution import fold_batch_norms
 from mlsp.backbones.pooled import PooledNetwork
+from mlsp.backbones.weights.finding import check_weights
+from mlsp.backbones.weights.loading import load_network
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import EngineError, SettingsError, unknown_name
 from mlsp.features.engines.engine import Precision
@@ -74,6 +77,29 @@ class TorchEngine:
         self._channels = sum(
             level.channels for level in spec.levels if level.name in feature_spec.levels
         )
+
+    @classmethod
+    def open(
+        cls, feature_spec: FeatureSpec, weights: Path, *, device: str, precision: str
+    ) -> TorchEngine:
+        """Open a network from its weights.
+
+        Args:
+            feature_spec: what the features are.
+            weights: file of the network's weights.
+            device: see the class.
+            precision: see the class.
+
+        Raises:
+            SettingsError: see the class.
+            WeightsError: the weights cannot be read, or are others.
+        """
+        # Before the weights are read.
+        check_device(device)
+        spec = backbone(feature_spec.backbone)
+        check_weights(weights, spec.name, sha256=feature_spec.weights_sha256)
+        network, _ = load_network(spec, weights)
+        return cls(network, spec, feature_spec, device=device, precision=precision)
 
     @property
     def channels(self) -> int:
