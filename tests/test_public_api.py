@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ def test_type_checkers_see_the_same_names() -> None:
     assert seen - {"annotations"} | {"__version__"} == set(mlsp.__all__)
 
 
-def test_every_error_is_public() -> None:
+def test_every_error_is_public_and_can_be_pickled() -> None:
     classes = [
         value
         for value in vars(errors).values()
@@ -50,6 +51,9 @@ def test_every_error_is_public() -> None:
     assert len(classes) > 10
     for error in classes:
         assert getattr(mlsp, error.__name__) is error
+        arguments = ("Reading it", "raw") if error is mlsp.MissingExtraError else ("a message",)
+        copied = pickle.loads(pickle.dumps(error(*arguments)))  # noqa: S301 - our own bytes
+        assert (type(copied), str(copied)) == (error, str(error(*arguments)))
 
 
 def test_importing_loads_nothing_heavy() -> None:
@@ -146,3 +150,32 @@ def test_scores_are_cached_for_the_next_scorer(examples: Path) -> None:
         engine = scorer._pipeline.engine
         scorer._pipeline.engine = ConstantEngine(engine.feature_spec)
         assert list(scorer.score(photos)) == before
+
+
+def test_features_and_ratings_of_a_notebook(examples: Path, tmp_path: Path) -> None:
+    photos = sorted(map(str, examples.glob("*.jpg")))[:2]
+    extractor = mlsp.FeatureExtractor(
+        "efficientnet_lite0", grid="narrow", longest_side=128, workers=1
+    )
+    (first, second, failed) = extractor.extract([*photos, "gone.jpg"])
+    assert isinstance(first, mlsp.PhotoFeatures)
+    assert isinstance(second, mlsp.PhotoFeatures)
+    assert not failed.ok
+    assert first.features.shape[:3] == (1, 1, 1)
+    assert [
+        failure.source for failure in extractor.extract_to([*photos, "gone.jpg"], tmp_path / "f.h5")
+    ] == [Path("gone.jpg")]
+    with mlsp.FeatureStore.open(str(tmp_path / "f.h5")) as store:
+        np.testing.assert_allclose(store[photos[1]], second.features, rtol=1e-3, atol=1e-4)
+        assert store.done.tolist() == [True, True, False]
+    rated = zip(sorted(examples.glob("*.*g")), ("train", "validation", "test"), strict=False)
+    lines = [f"{photo.name},{4 + row},{part}" for row, (photo, part) in enumerate(rated)]
+    table_file = tmp_path / "ratings.csv"
+    table_file.write_text("\n".join(["photo,rating,split", *lines]), "utf-8")
+    table = mlsp.load_ratings(table_file, photos=examples, lowest=1, highest=10)
+    train, validation, test = mlsp.split_ratings(table)
+    assert (len(table), [*train, *validation, *test]) == (3, [0, 1, 2])
+    assert "default" in mlsp.list_models()
+    assert mlsp.__version__
+    with pytest.raises(mlsp.SettingsError, match="grid.*'both'"):
+        mlsp.FeatureExtractor("efficientnet_lite0", grid="both")  # type: ignore[arg-type]

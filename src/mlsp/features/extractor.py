@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from mlsp.base.errors import SettingsError
+from mlsp.base.results import ScoreFailure
 from mlsp.features.extraction.plan import plan_network
+from mlsp.features.extraction.run import extract_to
 from mlsp.features.extraction.settings import NetworkSettings
 from mlsp.features.pipeline import FeaturePipeline
 from mlsp.photos.crops import min_photo_side
@@ -76,4 +79,35 @@ class FeatureExtractor(FeaturePipeline):
             min_side=min_photo_side(self._network.smallest_side, engine.feature_spec.views),
             workers=workers,
             max_pixels=max_pixels,
+        )
+
+    def extract_to(
+        self,
+        photos: str | Path | Iterable[str | Path],
+        output: str | Path,
+        *,
+        retry_failed: bool = False,
+    ) -> list[ScoreFailure]:
+        """Extract photos into a feature file, to the end; an interrupted one goes on where it stopped.
+
+        Args:
+            photos: a folder or table; or paths, which are the ids in the file as they are given.
+            output: the feature file, see `mlsp.FeatureStore.open`; made, or continued.
+            retry_failed: try photos again that failed in an earlier run.
+
+        Returns:
+            The photos that failed in this run, in the order of the rows.
+
+        Raises:
+            FeatureStoreError: `output` holds other features or photos, or another process writes it.
+            OutputError: `output` cannot be written, or the disk is full. What was extracted before stays.
+            SettingsError: there are no photos, or two have one name.
+        """
+        return extract_to(
+            self._network,
+            photos,
+            output,
+            retry_failed=retry_failed,
+            workers=self.limiter.workers,
+            max_pixels=self.decode.max_pixels,
         )
