@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -23,8 +24,10 @@ from mlsp.backbones import Level
 from mlsp.base.errors import ModelError, OutputError
 from mlsp.cli.card import card_lines
 from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.engines.openvino_votes import open_votes
 from mlsp.features.spec import FeatureSpec
-from mlsp.models.heads import HEADS, HeadSpec, build_head
+from mlsp.models.heads import HEADS, HeadSpec, RidgeHead, build_head
+from mlsp.models.linear_form import linear_form
 from mlsp.models.model import Model, load_model
 from mlsp.models.records import Card, HeadRecord
 from mlsp.models.writing import check_model_folder, write_model
@@ -112,6 +115,52 @@ def test_every_head_computes_the_same_without_torch(tmp_path: Path, name: str, o
         expected = head(torch.from_numpy(features)).numpy()
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
     assert expected.std() > 0
+
+
+def test_heads_that_predict_votes_have_them_as_an_output(tmp_path: Path) -> None:
+    bins = (1.0, 4.0, 10.0)
+    head = build_head(HeadSpec("single_1fc", output="distribution", bins=bins), LEVELS).eval()
+    model = write(tmp_path / "model", head)
+    outputs = onnx.load(model.folder / "taste.onnx").graph.output
+    assert [output.name for output in outputs] == ["scores", "votes"]
+    votes = open_votes(model.folder / "taste.onnx", bins)
+    assert votes is not None
+    features = np.random.default_rng(1).random((5, 1, 1, 24), np.float32)
+    with torch.no_grad():
+        expected = head.outputs(torch.from_numpy(features)).softmax(dim=1).numpy()
+    np.testing.assert_allclose(votes.predict(features), expected, atol=1e-6)
+
+
+def test_the_form_of_a_linear_head_is_written(tmp_path: Path) -> None:
+    """It gives the weights that asking the graph finds; other heads are not asked."""
+    weight = np.random.default_rng(0).standard_normal(24)
+    model = write(tmp_path / "ridge", RidgeHead(weight, 0.25))
+    (record,) = model.heads
+    assert record.form == "roots"
+    reader = OpenVinoHead(model.folder / record.file)
+    for form in (record.form, None):
+        found = linear_form(reader, (1, 1, 24), form)
+        assert found is not None
+        assert found.of == "roots"
+        np.testing.assert_allclose(found.weights[0, 0], weight, atol=1e-5)
+        assert found.bias == pytest.approx(0.25)
+    deep = write(tmp_path / "deep", build_head(HeadSpec("single_3fc"), LEVELS, first=16))
+    assert deep.heads[0].form == "other"
+    with pytest.raises(ModelError, match=r"taste\.onnx has no array 'weights'"):
+        reader.array("weights")
+
+
+@pytest.mark.parametrize("name", ["default", "fast"])
+def test_embedded_models_state_the_form_of_their_heads(name: str) -> None:
+    model = load_model(name)
+    for record in model.heads:
+        reader = OpenVinoHead(model.folder / record.file)
+        shape = (1, 1, reader.channels)
+        stated, asked = linear_form(reader, shape, record.form), linear_form(reader, shape)
+        assert stated is not None
+        assert asked is not None
+        assert stated.of == asked.of == "roots"
+        np.testing.assert_allclose(stated.weights, asked.weights, atol=1e-5)
 
 
 def test_a_model_replaces_a_model_whole(tmp_path: Path) -> None:

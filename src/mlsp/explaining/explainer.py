@@ -65,7 +65,12 @@ class Explainer:
         )
         shape = (model.feature_spec.grid, model.feature_spec.grid, channels)
         self._heads = [
-            _Head(records[name], reader, linear_form(reader, shape), _average(records[name]))
+            _Head(
+                record := records[name],
+                reader,
+                linear_form(reader, shape, record.form),
+                _average(record),
+            )
             for name, reader in readers.items()
         ]
 

@@ -170,25 +170,30 @@ def check_graph(
             )
 
 
-def export_head(head: nn.Module, channels: int, output: Path, *, grid: int) -> None:
+def export_head(
+    head: nn.Module, channels: int, output: Path, *, grid: int, has_votes: bool = False
+) -> None:
     """Write a head as an ONNX graph.
 
-    The graph's input `features` is float32 (N, G, G, C), its output `scores` float32 (N,).
+    The graph's input `features` is float32 (N, G, G, C), its outputs are `scores`, float32 (N,), and for a head that predicts the
+    distribution of votes `votes`, float32 (N, bins), each row adding up to 1.
 
     Args:
-        head: from (N, G, G, C) to (N,).
+        head: from (N, G, G, C) to (N,), or to a pair with (N, bins).
         channels: C.
         output: file to write.
         grid: G.
+        has_votes: whether the head returns a pair.
     """
     example = torch.zeros(2, grid, grid, channels)
-    _write(_export(copy.deepcopy(head).eval(), example, ("features", "scores"), (0,)), output)
+    names = ("features", "scores", "votes") if has_votes else ("features", "scores")
+    _write(_export(copy.deepcopy(head).eval(), example, names, (0,)), output)
 
 
 def _export(
     module: nn.Module,
     example: Tensor,
-    names: tuple[str, str],
+    names: tuple[str, ...],
     dynamic: tuple[int, ...],
 ) -> onnx.ModelProto:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""A head's weights, found by asking it; so any head can be explained and learned from, whatever its graph looks like."""
+"""Weights of linear heads, by which scores are explained and taste is learned: read from the graph, or found by asking the head."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from typing import Literal, Protocol
 import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.models.records import HeadForm
 
 # A power of 4, so that it and its root are exact; so large that rounding of the score does not matter.
 _STEP = 65536.0
-_ROWS_AT_ONCE = 256
+_BATCH_ROWS = 256
 # Asking for each feature takes the square of their number: a second here.
-_MOST_FEATURES = 30_000
-# Of the largest score, between what a linear head would say and what the head says.
-_LARGEST_DIFFERENCE = 1e-3
+_MAX_FEATURES = 30_000
+# Of the largest score, between the score of a linear head and that of the head.
+_MAX_DIFFERENCE = 1e-3
 _CHECKED_ROWS = 4
 
 
 class Head(Protocol):
-    """What reads features."""
+    """A head whose graph is open."""
 
     def predict(self, features: Float32Array) -> Float32Array:
-        """(N, G, G, C) -> (N,)."""
+        """Predict scores: (N, G, G, C) -> (N,)."""
+
+    def array(self, name: str) -> Float32Array:
+        """Return an array of the graph by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class LinearForm:
     bias: float
 
     def slopes(self, features: Float64Array, base: Float64Array) -> Float64Array:
-        """What the score gains for each unit of a feature, on the whole way from one photo's features to another's.
+        """Return the gain of the score per unit of a feature, on the whole way from one photo's features to another's.
 
         With them the difference of two scores is exactly `(slopes · (features - base)).sum()`: for roots
         √f - √b = (f - b) / (√f + √b).
@@ -62,31 +66,45 @@ class LinearForm:
         return slopes
 
 
-def linear_form(head: Head, shape: tuple[int, int, int]) -> LinearForm | None:
-    """Find the weights of a head.
+def linear_form(
+    head: Head, shape: tuple[int, int, int], form: HeadForm | None = None
+) -> LinearForm | None:
+    """Return the weights of a head.
 
     Args:
         head: any.
         shape: (G, G, C) of the features that it reads.
+        form: as its record states it.
 
     Returns:
-        None where it is not linear, or has more features than can be asked for one by one.
+        None where it is not linear, or where no form is stated and it has too many features to be asked one by one.
+
+    Raises:
+        ModelError: the graph lacks an array that the form promises.
     """
+    if form == "roots":
+        weights = head.array("weight").astype(np.float64).reshape(shape)
+        return LinearForm(weights, "roots", float(head.array("bias")))
+    return None if form == "other" else _ask(head, shape)
+
+
+def _ask(head: Head, shape: tuple[int, int, int]) -> LinearForm | None:
+    """Find the weights of a head whose record states no form, by one prediction per feature."""
     size = int(np.prod(shape))
-    if size > _MOST_FEATURES:
+    if size > _MAX_FEATURES:
         return None
     rng = np.random.default_rng(0)
     checked = rng.random((_CHECKED_ROWS, *shape), np.float32)
     start = float(head.predict(np.zeros((1, *shape), np.float32))[0])
-    said = head.predict(checked).astype(np.float64)
+    predicted = head.predict(checked).astype(np.float64)
     gains = np.empty(size)
-    rows = np.zeros((_ROWS_AT_ONCE, size), np.float32)
-    for first in range(0, size, _ROWS_AT_ONCE):
-        places = np.arange(min(_ROWS_AT_ONCE, size - first))
-        rows[places, first + places] = _STEP
-        scores = head.predict(rows[: len(places)].reshape(-1, *shape))
-        gains[first + places] = scores.astype(np.float64) - start
-        rows[places, first + places] = 0
+    rows = np.zeros((_BATCH_ROWS, size), np.float32)
+    for first in range(0, size, _BATCH_ROWS):
+        columns = np.arange(min(_BATCH_ROWS, size - first))
+        rows[columns, first + columns] = _STEP
+        scores = head.predict(rows[: len(columns)].reshape(-1, *shape))
+        gains[first + columns] = scores.astype(np.float64) - start
+        rows[columns, first + columns] = 0
     flat = checked.reshape(_CHECKED_ROWS, size).astype(np.float64)
     forms: tuple[tuple[Literal["features", "roots"], float, Float64Array], ...] = (
         ("features", _STEP, flat),
@@ -95,7 +113,7 @@ def linear_form(head: Head, shape: tuple[int, int, int]) -> LinearForm | None:
     for of, step, values in forms:
         weights = gains / step
         expected = start + values @ weights
-        largest = max(np.abs(said).max(), np.abs(expected - start).max())
-        if np.abs(expected - said).max() <= _LARGEST_DIFFERENCE * largest:
+        largest = max(np.abs(predicted).max(), np.abs(expected - start).max())
+        if np.abs(expected - predicted).max() <= _MAX_DIFFERENCE * largest:
             return LinearForm(weights.reshape(shape), of, start)
     return None

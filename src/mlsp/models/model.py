@@ -242,10 +242,18 @@ def save_model_record(model: Model) -> None:
         "kind": spec_record(model.feature_spec),
         "smallest_side": model.smallest_side,
         "backbone": backbone,
-        "heads": [asdict(head) for head in model.heads],
+        "heads": [_head_document(head) for head in model.heads],
     }
     with atomic_write_text(model.folder / MODEL_FILE) as stream:
         stream.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def _head_document(head: HeadRecord) -> dict[str, Any]:
+    """Return a head as JSON holds it; without `form` where it is None, so that earlier versions read what they have read."""
+    document = asdict(head)
+    if head.form is None:
+        del document["form"]
+    return document
 
 
 def iterate_models() -> Iterator[tuple[str, Model | ModelError]]:

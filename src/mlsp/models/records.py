@@ -7,8 +7,11 @@ import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 from mlsp.base.digests import file_sha256
+
+HeadForm = Literal["roots", "other"]
 
 _HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Names that a report's columns already have.
@@ -47,6 +50,8 @@ class HeadRecord:
         quantiles: scores of the rated photos at even steps from the least to the largest, predicted by heads that had not
             seen them. Empty where no rated photos were at hand; then there are no percentiles.
         agreement: with people, measured; empty where it was not.
+        form: `roots` where the score is linear in the square roots of features, with the arrays `weight` (C,) and `bias` () of its graph;
+            `other` where it is not linear; None where its model does not state it.
     """
 
     name: str
@@ -58,6 +63,7 @@ class HeadRecord:
     ratings: str
     quantiles: tuple[float, ...]
     agreement: tuple[Agreement, ...]
+    form: HeadForm | None = None
 
     def with_file(self, folder: Path) -> HeadRecord:
         """This record with the hash of its file in a folder."""
@@ -118,6 +124,8 @@ def check_head(head: HeadRecord) -> None:
     texts = (head.file, head.sha256, head.meaning, head.ratings)
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"texts of {head.name!r}: expected strings")
+    if head.form not in (None, *get_args(HeadForm)):
+        raise ValueError(f"form {head.form!r} of {head.name!r}: unknown")
     numbers = (head.lowest, head.highest, *head.quantiles)
     if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
         raise ValueError(f"numbers of {head.name!r}: expected finite ones")

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mlsp.base.errors import ModelError, OutputError
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
 from mlsp.features.spec import FeatureSpec
+from mlsp.models.heads import RidgeHead, ScoreHead
 from mlsp.models.model import MODEL_FILE, Model, load_model, save_model_record
-from mlsp.models.records import Card, HeadRecord, check_head
+from mlsp.models.records import Card, HeadForm, HeadRecord, check_head
 
 _BACKBONE_FILE = "backbone.onnx"
 # Of a head's scale, or of its scores on noise where they are larger. Rounding makes about 1e-6.
@@ -135,7 +136,10 @@ def _write_head(
     folder: Path, record: HeadRecord, head: nn.Module, channels: int, grid: int
 ) -> HeadRecord:
     file = folder / record.file
-    export_head(head, channels, file, grid=grid)
+    if isinstance(head, ScoreHead) and head.spec.output == "distribution":
+        export_head(_ScoresAndVotes(head), channels, file, grid=grid, has_votes=True)
+    else:
+        export_head(head, channels, file, grid=grid)
     features = np.random.default_rng(0).random((_CHECKED_ROWS, grid, grid, channels), np.float32)
     itself = copy.deepcopy(head).eval()
     with torch.no_grad():
@@ -147,7 +151,29 @@ def _write_head(
             f"the exported graph of head {record.name!r} differs from the head by {difference:.1e} on noise, expected at most"
             f" {_LARGEST_DIFFERENCE * scale:.1e}: its weights are too large or not finite"
         )
-    return record.with_file(folder)
+    return replace(record.with_file(folder), form=_form(head))
+
+
+class _ScoresAndVotes(nn.Module):
+    """A head that predicts the distribution of votes, with the distribution beside its mean."""
+
+    bins: Tensor
+
+    def __init__(self, head: ScoreHead) -> None:
+        super().__init__()
+        self.head = head
+        self.register_buffer("bins", torch.tensor(head.spec.bins))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        votes = self.head.outputs(features).softmax(dim=1)
+        return votes @ self.bins.to(votes.dtype), votes
+
+
+def _form(head: nn.Module) -> HeadForm | None:
+    if isinstance(head, RidgeHead):
+        return "roots"
+    is_linear = isinstance(head, ScoreHead) and head.spec.name == "single_1fc"
+    return "other" if isinstance(head, ScoreHead) and not is_linear else None
 
 
 @contextlib.contextmanager

@@ -73,7 +73,7 @@ def read_linear_heads(heads: Iterable[tuple[HeadRecord, NarrowHead]]) -> tuple[L
 
 
 def _linear(record: HeadRecord, head: NarrowHead) -> LinearHead | None:
-    form = linear_form(head, (1, 1, head.channels))
+    form = linear_form(head, (1, 1, head.channels), record.form)
     if form is None or form.of != "roots":
         return None
     middle, spread = _spread(record)

@@ -60,7 +60,7 @@ class _Compiled:
                 f"the network failed on an input of shape {array.shape}: {str(error).strip()}"
             ) from error
         # The request overwrites its output at the next call.
-        result: Float32Array = np.array(request.get_output_tensor().data)
+        result: Float32Array = np.array(request.get_output_tensor(0).data)
         return result
 
 
@@ -147,7 +147,19 @@ class OpenVinoHead:
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": threads,
         }
+        self._file = file
         self._compiled = _Compiled(ov.Core(), file, config)
+
+    def array(self, name: str) -> Float32Array:
+        """Return an array of the graph by the name under which it was written.
+
+        Raises:
+            ModelError: the graph has no array of this name.
+        """
+        for node in ov.Core().read_model(self._file).get_ops():
+            if node.get_type_name() == "Constant" and node.get_friendly_name() == name:
+                return np.array(node.data, np.float32)
+        raise ModelError(f"{self._file} has no array {name!r}. Install the model again")
 
     @property
     def channels(self) -> int:

@@ -1,4 +1,4 @@
-"""The distribution of votes inside a head's graph: a head that learned one gives its mean as the score, and keeps the rest to itself."""
+"""Distributions of votes, by heads that learned them: the second output of their graphs, whose mean is the score."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mlsp.features.engines.openvino_runtime import runtime as ov
 
 _CHECKED_ROWS = 4
 # Between the score and the mean of the distribution, of the bins' range. Rounding makes about 1e-7.
-_LARGEST_DIFFERENCE = 1e-4
+_MAX_DIFFERENCE = 1e-4
 
 
 class OpenVinoVotes:
-    """A head on the processor, in float32, that says how people would vote; made by `open_votes`.
+    """A head on the processor, in float32, that predicts how people would vote; opened by `open_votes`.
 
     Args:
         compiled: graph from features (N, G, G, C) to scores (N,) and shares (N, bins).
@@ -48,7 +48,7 @@ class OpenVinoVotes:
         scores, shares = self._infer(noise)
         values: Float64Array = np.asarray(bins, dtype=np.float64)
         difference = float(np.abs(shares @ values - scores).max())
-        return difference <= _LARGEST_DIFFERENCE * float(values.max() - values.min())
+        return difference <= _MAX_DIFFERENCE * float(values.max() - values.min())
 
     def _infer(self, features: Float32Array) -> tuple[Float32Array, Float32Array]:
         # OpenVINO reads the array in place, and wants it contiguous and writable for that.
@@ -60,7 +60,7 @@ class OpenVinoVotes:
             raise EngineError(
                 f"the head failed on an input of shape {features.shape}: {str(error).strip()}"
             ) from error
-        scores, shares = (np.array(self._request.get_output_tensor(place).data) for place in (0, 1))
+        scores, shares = (np.array(self._request.get_output_tensor(index).data) for index in (0, 1))
         return scores, shares
 
 
@@ -68,7 +68,7 @@ def open_votes(file: Path, bins: Sequence[float]) -> OpenVinoVotes | None:
     """Open a head for the distribution that its score is the mean of.
 
     Args:
-        file: ONNX graph from features (N, G, G, C) to scores (N,).
+        file: ONNX graph from features (N, G, G, C) to scores (N,) and votes (N, bins).
         bins: ratings that people could give, ascending.
 
     Returns:
@@ -80,16 +80,15 @@ def open_votes(file: Path, bins: Sequence[float]) -> OpenVinoVotes | None:
     core = ov.Core()
     try:
         graph = core.read_model(file)
-        found = [
-            operation.output(0)
-            for operation in graph.get_ops()
-            if operation.get_type_name() == "Softmax"
-            and operation.output(0).partial_shape.rank.get_length() == 2
-            and operation.output(0).partial_shape[1] == len(bins)
-        ]
-        if len(found) != 1:
+        if len(graph.outputs) == 1:
+            # Heads that were written before votes were an output hold them inside.
+            inside = [node for node in graph.get_ops() if node.get_type_name() == "Softmax"]
+            graph.add_outputs([node.output(0) for node in inside])
+        if len(graph.outputs) != 2:
             return None
-        graph.add_outputs(found)
+        shape = graph.output(1).partial_shape
+        if shape.rank.get_length() != 2 or shape[1] != len(bins):
+            return None
         config = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
         votes = OpenVinoVotes(core.compile_model(graph, "CPU", config))
     except RuntimeError as error:
