@@ -41,12 +41,12 @@ from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
 COLUMNS = [
-    "id",
+    "photo",
+    "overall",
     "quality",
     "quality_percentile",
     "beauty",
     "beauty_percentile",
-    "overall",
     "width",
     "height",
     "model",
@@ -99,8 +99,8 @@ def test_rows_are_what_the_scorer_says(
             numbers = (quality.value, quality.percentile, beauty.value, beauty.percentile)
             assert tuple(row.values()) == (
                 name,
-                *numbers,
                 result.overall,
+                *numbers,
                 *(result.width, result.height),
                 "default",
                 None,
@@ -164,7 +164,7 @@ def test_files_have_types_and_say_where_they_are_from(
     assert [file.name[:7] for file in files[:-1]] == [f"{number:06d}-" for number in range(10)]
     schema = pq.read_schema(files[1])
     assert {str(field.type) for field in schema} == {"string", "double", "int32"}
-    assert [field.name for field in schema if not field.nullable] == ["id", "model"]
+    assert [field.name for field in schema if not field.nullable] == ["photo", "model"]
     assert schema.metadata[b"mlsp.failed"] == b"1"
     manifest = json.loads((dataset / "_manifest.json").read_text("utf-8"))
     assert (manifest["photos"], manifest["shards"], manifest["shard_size"]) == (40, 10, 4)
@@ -243,8 +243,8 @@ def test_places_that_are_no_data_set(photos: Path, tmp_path: Path) -> None:
     for content, reason in (
         ("[", "is damaged: no JSON object with a 'format'. Name another data set"),
         (
-            '{"format": 2}',
-            "has format 2, this mlsp reads format 1: update mlsp, or name another data set",
+            '{"format": 3}',
+            "has format 3, this mlsp reads formats 1 to 2: update mlsp, or name another data set",
         ),
     ):
         (tmp_path / "_manifest.json").write_text(content)
@@ -300,7 +300,7 @@ def test_a_shard_that_cannot_be_read_does_not_stop_the_others(
 
 def mlsp(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mlsp", "score", *map(str, arguments)],
+        [sys.executable, "-m", "mlsp", "bulk", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -316,8 +316,8 @@ def parquet_files(dataset: str) -> int:
 
 
 def kill_in_the_middle(*arguments: str | Path, dataset: str) -> int:
-    """Run `mlsp score`, kill it when a few shards are there, and say how many are."""
-    command = [sys.executable, "-m", "mlsp", "score", *map(str, arguments), "--dataset", dataset]
+    """Run `mlsp bulk`, kill it when a few shards are there, and say how many are."""
+    command = [sys.executable, "-m", "mlsp", "bulk", *map(str, arguments), "-o", dataset]
     process = start_child(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while parquet_files(dataset) < 2 and time.monotonic() < deadline:
@@ -338,7 +338,7 @@ def same_rows(
     """Every row with all of its numbers, to the last bit."""
     assert len(found) == len(expected)
     for name, row in expected.items():
-        assert found[name.replace(old, new, 1)] == {**row, "id": name.replace(old, new, 1)}
+        assert found[name.replace(old, new, 1)] == {**row, "photo": name.replace(old, new, 1)}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills as on POSIX")
@@ -349,7 +349,7 @@ def test_killed_and_resumed_every_row_is_as_without(
     options = (photos, "--shard-size", "2", "--workers", "1")
     done = kill_in_the_middle(*options, dataset=dataset)
     assert 2 <= done < PHOTOS / 2
-    resumed = mlsp(*options, "--dataset", dataset)
+    resumed = mlsp(*options, "--output", dataset)
     assert resumed.returncode == 1
     assert f"mlsp: {done} of 20 shards were scored earlier\n" in resumed.stderr
     assert (
@@ -359,7 +359,7 @@ def test_killed_and_resumed_every_row_is_as_without(
     assert resumed.stdout == ""
     same_rows(read_rows(dataset), undisturbed)
     # With nothing left to do it is no success either.
-    again = mlsp(*options, "--dataset", dataset)
+    again = mlsp(*options, "--output", dataset)
     assert again.returncode == 1
     assert again.stderr.endswith("1 failed earlier; --retry-failed tries them again\n")
 
@@ -391,7 +391,7 @@ def test_from_s3_to_s3_killed_and_resumed(
     options = (f"{s3}/photos", "--shard-size", "2", "--workers", "1")
     done = kill_in_the_middle(*options, dataset=dataset)
     assert 2 <= done < PHOTOS / 2
-    resumed = mlsp(*options, "--dataset", dataset)
+    resumed = mlsp(*options, "--output", dataset)
     assert resumed.returncode == 1, resumed.stderr
     assert f"mlsp: {done} of 20 shards were scored earlier\n" in resumed.stderr
     same_rows(read_rows(dataset), undisturbed, str(photos), f"{s3}/photos")
@@ -412,7 +412,7 @@ def test_tars_and_tables_on_s3(
     assert len(found) == 32
     for name, row in found.items():
         expected = undisturbed[str(photos / name.rsplit("/", 1)[1])]
-        assert {**row, "id": ""} == {**expected, "id": ""}
+        assert {**row, "photo": ""} == {**expected, "photo": ""}
 
     for path in paths[:5]:
         store.pipe_file(f"bucket/table/photos/{path.name}", path.read_bytes())
@@ -441,29 +441,17 @@ def test_a_bucket_that_is_not_there(photos: Path, s3: str) -> None:
     ("arguments", "message"),
     [
         (
-            ("s3://bucket/photos",),
-            "URLs and the options for millions of photos need a place for the results: add --dataset DIR_OR_URL",
-        ),
-        (
-            ("photos", "--on", "ray"),
-            "URLs and the options for millions of photos need a place for the results: add --dataset DIR_OR_URL",
-        ),
-        (
-            ("photos", "--dataset", "d", "--top", "3"),
-            "a data set is neither ranked nor a report: leave out --output and --top, or --dataset",
-        ),
-        (
-            ("photos", "--dataset", "d", "--on", "moon"),
+            ("photos", "--output", "d", "--on", "moon"),
             "--on is local, ray, HOST:PORT or ray://HOST:PORT, got 'moon'",
         ),
         (
-            ("photos", "--dataset", "d", "--ray-workers", "3"),
+            ("photos", "--output", "d", "--ray-workers", "3"),
             "--ray-workers and --ray-cpus are for a cluster: add --on ray",
         ),
     ],
 )
 def test_usage_errors(arguments: tuple[str, ...], message: str) -> None:
-    result = CliRunner().invoke(app, ["score", *arguments])
+    result = CliRunner().invoke(app, ["bulk", *arguments])
     assert isinstance(result.exception, SettingsError)
     assert str(result.exception) == message
 
@@ -472,4 +460,4 @@ def test_percentiles_that_are_no_numbers_are_empty() -> None:
     from mlsp.bulk import ResultRow
 
     row = ResultRow("a", ((0.5, math.nan),), 3.0, 1, 2, None)
-    assert row.cells(1) == ("a", 0.5, None, 3.0, 1, 2, None)
+    assert row.cells(1) == ("a", 3.0, 0.5, None, 1, 2, None)

@@ -1,17 +1,94 @@
-"""What `mlsp score --dataset` says before anything is opened."""
+"""`mlsp bulk`, and the spelling that it had in version 0.1."""
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
 
-from mlsp.base.errors import SettingsError
-from mlsp.bulk import ScorerSettings
-from mlsp.cli.bulk import score_into_dataset
-from mlsp.cli.bulk_options import BulkOptions
+from mlsp.base.errors import OutputError, SettingsError
+from mlsp.cli import app
 
 pytest.importorskip("fsspec", reason="needs the bulk extra")
+pq = pytest.importorskip("pyarrow.parquet", reason="needs the bulk extra")
+
+
+def mlsp(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (70 + number, 64), (80 * number, 90, 0)).save(folder / f"{number}.png")
+    return folder
+
+
+def columns(dataset: Path) -> list[list[str]]:
+    return [list(pq.read_schema(file).names) for file in sorted(dataset.glob("*.parquet"))]
+
+
+def test_columns_are_those_of_score_in_its_order(photos: Path, tmp_path: Path) -> None:
+    dataset, report = tmp_path / "scores", tmp_path / "scores.csv"
+    assert mlsp("bulk", photos, "--output", dataset).exit_code == 0
+    assert mlsp("score", photos, "--sort", "photo", "--output", report).exit_code == 0
+    header, *rows = csv.reader(report.read_text("utf-8").splitlines())
+    assert columns(dataset) == [[*header, "error"]]
+    (file,) = dataset.glob("*.parquet")
+    for row, values in zip(rows, pq.read_table(file).to_pylist(), strict=True):
+        assert values["photo"] == row[0]
+        assert float(row[1]) == pytest.approx(values["overall"], abs=0.06)
+        assert float(row[2]) == pytest.approx(values["quality"], abs=6e-5)
+
+
+def test_the_old_spelling_works_and_names_the_new_one(photos: Path, tmp_path: Path) -> None:
+    old = ("score", photos, "--no-cache", "--shard-size", "2")
+    for dataset, option in (
+        (tmp_path / "one", ("--dataset", tmp_path / "one")),
+        (tmp_path / "two--dataset", (f"--dataset={tmp_path / 'two--dataset'}",)),
+    ):
+        done = mlsp(*old, *option)
+        assert done.exit_code == 0, done.output
+        assert "mlsp bulk SOURCE... --output DIR" in done.stderr.splitlines()[0]
+        assert len(columns(dataset)) == 2
+    report = mlsp(*old, "--dataset", tmp_path / "three", "-o", tmp_path / "scores.csv")
+    assert report.exit_code == 2
+    assert "--output or --dataset" in " ".join(report.output.split())
+    assert "--dataset" not in mlsp("score", "--help").output
+    for extra in (("--top", "3"), ("--xmp",)):
+        refused = mlsp(*old, "--dataset", tmp_path / "four", *extra)
+        assert (refused.exit_code, f"No such option: {extra[0]}" in refused.output) == (2, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "photos", "two--dataset"]
+
+
+def test_a_data_set_of_version_0_1_keeps_its_columns(photos: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "scores"
+    command = ("bulk", photos, "--output", dataset, "--shard-size", "2")
+    assert mlsp(*command).exit_code == 0
+    for file in dataset.glob("*.parquet"):
+        file.unlink()
+    manifest = json.loads((dataset / "_manifest.json").read_text("utf-8"))
+    (dataset / "_manifest.json").write_text(json.dumps({**manifest, "format": 1}))
+    done = mlsp(*command)
+    assert done.exit_code == 0, done.output
+    heads = ["quality", "quality_percentile", "beauty", "beauty_percentile"]
+    first = ["id", *heads, "overall", "width", "height", "model", "error"]
+    assert columns(dataset) == [first, first]
+    (row, _) = pq.read_table(sorted(dataset.glob("*.parquet"))[0]).to_pylist()
+    assert (row["id"], row["width"], row["error"]) == (str(photos / "0.png"), 70, None)
+    assert 0 <= row["quality"] <= 1 < row["overall"]
+
+
+def test_urls_are_for_bulk() -> None:
+    done = mlsp("score", "s3://bucket/photos")
+    assert isinstance(done.exception, SettingsError)
+    assert "mlsp bulk SOURCE... --output DIR" in str(done.exception)
 
 
 @pytest.mark.parametrize("inside", ["", "/2024/scores"])
@@ -20,19 +97,8 @@ def test_a_file_is_no_place_for_a_data_set(tmp_path: Path, prefix: str, inside: 
     file = tmp_path / "scores.csv"
     file.write_text("precious")
     dataset = f"{prefix}{file}{inside}"
-    options = BulkOptions(dataset, None, None, None, None, None, None, False, None, None)
-    with pytest.raises(SettingsError) as caught:
-        score_into_dataset(
-            [str(tmp_path)],
-            options,
-            ScorerSettings(),
-            recursive=True,
-            output=None,
-            top=None,
-            quiet=True,
-        )
-    assert str(caught.value) == (
-        f"--dataset {dataset} cannot be a folder of results: {str(file)!r} is a file. Name a folder, new or of an earlier run;"
-        " a single file of scores is written by --output"
-    )
+    done = mlsp("bulk", tmp_path, "--output", dataset)
+    assert isinstance(done.exception, OutputError)
+    assert str(done.exception).startswith(f"--output {dataset} cannot be ")
+    assert f"{str(file)!r} is a file" in str(done.exception)
     assert file.read_text() == "precious"

@@ -45,7 +45,7 @@ def tar_bytes(members: Iterable[tuple[str, bytes]], *, mode: str = "w") -> bytes
 
 
 def read_rows(dataset: str) -> dict[str, Mapping[str, object]]:
-    """Rows of a data set by id; fails where an id is there twice."""
+    """Rows of a data set by photo; fails where a photo is there twice."""
     import pyarrow.dataset as ds
 
     file_system = None
@@ -54,6 +54,6 @@ def read_rows(dataset: str) -> dict[str, Mapping[str, object]]:
 
         file_system, dataset = fsspec.core.url_to_fs(dataset, use_listings_cache=False)
     rows = ds.dataset(dataset, filesystem=file_system, format="parquet").to_table().to_pylist()
-    by_id = {row["id"]: row for row in rows}
+    by_id = {row["photo"]: row for row in rows}
     assert len(by_id) == len(rows)
     return by_id

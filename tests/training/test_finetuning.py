@@ -531,7 +531,7 @@ def test_the_command_makes_a_model(examples: Path, tmp_path: Path) -> None:
         [
             *("finetune", str(tmp_path / "ratings.csv"), "--backbone", "efficientnet_lite0"),
             *("--head", "single_1fc", "--output", str(tmp_path / "model"), "--epochs", "1"),
-            *("--batch", "4", "--accumulate", "2", "--checkpointing", "--views", "2"),
+            *("--batch", "4", "--accumulate", "2", "--checkpointing", "--test-crops", "2"),
             *("--resize", "48x40", "--device", "cpu"),
         ],
     )

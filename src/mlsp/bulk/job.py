@@ -119,7 +119,7 @@ def prepare(settings: BulkSettings, *, on_photos: Callable[[int], object] | None
     found = survey(source, settings.shard_size, on_photos)
     if not found.shards:
         raise SettingsError(f"no photos found in {', '.join(settings.spec.sources)}")
-    dataset.begin(
+    dataset = dataset.begin(
         Manifest(
             input_sha256=found.fingerprint,
             shard_size=settings.shard_size,

@@ -8,7 +8,8 @@ from typing import Any
 
 from mlsp.base.errors import OutputError, SettingsError
 
-FORMAT = 1
+# Format 1, of version 0.1, has other columns: see `mlsp.bulk.results.columns`.
+FORMAT = 2
 # Readers of data sets such as pyarrow and Spark skip names that begin with an underscore.
 MANIFEST_FILE = "_manifest.json"
 
@@ -27,6 +28,7 @@ class Manifest:
         precision: as it was asked for.
         max_pixels: larger photos are refused; None for the usual limit.
         mlsp: version that began it.
+        format: of the data set.
     """
 
     input_sha256: str
@@ -38,10 +40,11 @@ class Manifest:
     precision: str
     max_pixels: int | None
     mlsp: str
+    format: int = FORMAT
 
     def to_json(self) -> bytes:
         """Return the content of the file."""
-        document = {"format": FORMAT, **asdict(self)}
+        document = {"format": self.format, **asdict(self)}
         return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
     @classmethod
@@ -53,14 +56,14 @@ class Manifest:
         """
         try:
             document: dict[str, Any] = json.loads(content)
-            found = document.pop("format")
+            found = document["format"]
         except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise OutputError(
                 f"{location} is damaged: no JSON object with a 'format'. Name another data set"
             ) from error
-        if found != FORMAT:
+        if found not in (1, FORMAT):
             raise OutputError(
-                f"{location} has format {found!r}, this mlsp reads format {FORMAT}: update mlsp, or name another data set"
+                f"{location} has format {found!r}, this mlsp reads formats 1 to {FORMAT}: update mlsp, or name another data set"
             )
         try:
             return cls(**document)

@@ -50,7 +50,12 @@ class RaySettings:
 
     @classmethod
     def parse(
-        cls, where: str, *, workers: int | None = None, cpus_per_worker: int | None = None
+        cls,
+        where: str,
+        *,
+        workers: int | None = None,
+        cpus_per_worker: int | None = None,
+        gpus_per_worker: int = 0,
     ) -> RaySettings:
         """Parse an address as users write it.
 
@@ -58,6 +63,7 @@ class RaySettings:
             where: `local`, `ray`, `HOST:PORT` or `ray://HOST:PORT`; `ray` is `auto` above.
             workers: see above.
             cpus_per_worker: see above; by default 2, or so that all workers have room where they are on this machine.
+            gpus_per_worker: see above.
 
         Raises:
             SettingsError: it is not written so, or a number is too small.
@@ -68,7 +74,8 @@ class RaySettings:
             cpus_per_worker = DEFAULT_CPUS
             if where == LOCAL and workers is not None:
                 cpus_per_worker = max(1, usable_cores() // max(1, workers))
-        return cls("auto" if where == "ray" else where, workers, cpus_per_worker)
+        address = "auto" if where == "ray" else where
+        return cls(address, workers, cpus_per_worker, gpus_per_worker=gpus_per_worker)
 
     @property
     def size(self) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 from mlsp.base.errors import MissingExtraError, OutputError, SettingsError
 from mlsp.base.parallel import map_in_order
-from mlsp.bulk.manifest import MANIFEST_FILE, Manifest
+from mlsp.bulk.manifest import FORMAT, MANIFEST_FILE, Manifest
 from mlsp.bulk.records import Shard, ShardReport
 from mlsp.bulk.shard_scoring import ResultRow
 from mlsp.bulk.stores import (
@@ -38,15 +38,22 @@ _FAILED_KEY = b"mlsp.failed"
 _FOOTER_READERS = 16
 
 
-def columns(heads: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the columns.
+def columns(heads: Iterable[str], format_: int = FORMAT) -> tuple[str, ...]:
+    """Return the names of the columns: those of the reports of `mlsp score`, and the error.
+
+    Args:
+        heads: names of the model's heads, in the model's order.
+        format_: of the data set, from its manifest; one that version 0.1 began is continued with its columns.
 
     Examples:
         >>> columns(["quality"])
+        ('photo', 'overall', 'quality', 'quality_percentile', 'width', 'height', 'model', 'error')
+        >>> columns(["quality"], 1)
         ('id', 'quality', 'quality_percentile', 'overall', 'width', 'height', 'model', 'error')
     """
-    scores = (column for head in heads for column in (head, f"{head}_percentile"))
-    return ("id", *scores, "overall", "width", "height", "model", "error")
+    scores = tuple(column for head in heads for column in (head, f"{head}_percentile"))
+    first = ("id", *scores, "overall") if format_ == 1 else ("photo", "overall", *scores)
+    return (*first, "width", "height", "model", "error")
 
 
 def check_folder(dataset: str) -> None:
@@ -65,8 +72,8 @@ def check_folder(dataset: str) -> None:
     found = next((path for path in (target, *target.parents) if path.exists()), target)
     if found.exists() and not found.is_dir():
         raise OutputError(
-            f"--dataset {dataset} cannot be a folder of results: {str(found)!r} is a file. Name a folder, new or of an earlier run;"
-            " a single file of scores is written by --output"
+            f"--output {dataset} cannot be a folder of results: {str(found)!r} is a file. Name a folder, new or of an earlier run;"
+            " a single file of scores is written by mlsp score --output"
         )
 
 
@@ -78,11 +85,13 @@ class ResultDataset:
         location: folder or URL.
         heads: names of the model's heads, in the model's order.
         model: name of the model.
+        format: see `columns`.
     """
 
     location: str
     heads: tuple[str, ...]
     model: str
+    format: int = FORMAT
 
     @classmethod
     def at(cls, location: str, *, heads: Iterable[str], model: str) -> ResultDataset:
@@ -102,8 +111,11 @@ class ResultDataset:
             raise SettingsError(f"heads {list(names)} make two columns of one name: rename a head")
         return cls(absolute(local(location)), names, model)
 
-    def begin(self, manifest: Manifest) -> None:
+    def begin(self, manifest: Manifest) -> ResultDataset:
         """Make sure that results of a run belong here: write the manifest, or compare it with the one that is there.
+
+        Returns:
+            This data set, in the format it was begun with.
 
         Raises:
             SettingsError: it was begun with something else.
@@ -113,13 +125,15 @@ class ResultDataset:
         file = join(self.location, MANIFEST_FILE)
         found = read_file(file)
         if found is not None:
-            Manifest.from_json(found, file).check_continued_by(manifest, self.location)
-            return
+            begun = Manifest.from_json(found, file)
+            begun.check_continued_by(manifest, self.location)
+            return replace(self, format=begun.format)
         if any(not name.startswith(".") for name in self._names()):
             raise OutputError(
                 f"{self.location} is not empty and has no {MANIFEST_FILE}: name another folder for the data set"
             )
         write_file(file, manifest.to_json())
+        return self
 
     def exists(self, shard: Shard) -> bool:
         """Return whether the data set has a shard, as listed when this object first looked."""
@@ -169,10 +183,11 @@ class ResultDataset:
             b"mlsp.version": version("mlsp").encode(),
         }
         schema = self._schema().with_metadata(metadata)
-        by_column = [*numbers, (self.model,) * len(cells), errors]
-        arrays = [
-            pa.array(column, field.type) for column, field in zip(by_column, schema, strict=True)
-        ]
+        values = [*numbers, (self.model,) * len(cells), errors]
+        by_name = dict(zip(columns(self.heads), values, strict=True))
+        if self.format == 1:
+            by_name["id"] = by_name.pop("photo")
+        arrays = [pa.array(by_name[field.name], field.type) for field in schema]
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd")
         write_file(join(self.location, shard.name + _SUFFIX), buffer.getvalue())
@@ -182,15 +197,15 @@ class ResultDataset:
         import pyarrow as pa
 
         types = {"width": pa.int32(), "height": pa.int32()}
-        texts = {"id", "model", "error"}
+        texts = {"photo", "id", "model", "error"}
         return pa.schema(
             [
                 pa.field(
                     name,
                     pa.string() if name in texts else types.get(name, pa.float64()),
-                    nullable=name not in {"id", "model"},
+                    nullable=name not in {"photo", "id", "model"},
                 )
-                for name in columns(self.heads)
+                for name in columns(self.heads, self.format)
             ]
         )
 

@@ -81,7 +81,7 @@ class ResultRow:
             for pair in pairs
             for cell in pair
         ]
-        return (self.id, *numbers, self.overall, self.width, self.height, self.error)
+        return (self.id, self.overall, *numbers, self.width, self.height, self.error)
 
 
 def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[ResultRow, None, None]:

@@ -1,4 +1,8 @@
-"""The command line: one file a command, no logic. Exit codes: 0 done, 1 some photos failed, 2 usage or model error, 130 interrupted."""
+"""The command line: one file a command, no logic.
+
+Nobody imports it but `python -m mlsp` and the script `mlsp`; the way in is `main`. Options that several commands share are in
+`options`, each once.
+"""
 
 from __future__ import annotations
 

@@ -1,21 +1,25 @@
-"""The command line: one file a command, no logic. Exit codes: 0 done, 1 some photos failed, 2 usage or model error, 130 interrupted."""
+"""The program: its commands, by who needs them, and its end."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.markup import escape
+from typer.core import TyperGroup
 
 from mlsp.base.errors import MlspError
+from mlsp.cli import features
 from mlsp.cli.backbones import backbones
+from mlsp.cli.bulk import bulk, from_score
 from mlsp.cli.evaluate import evaluate
 from mlsp.cli.experiment import experiment
 from mlsp.cli.explain import explain
 from mlsp.cli.export import export
 from mlsp.cli.extract import extract
-from mlsp.cli.features import features
 from mlsp.cli.finetune import finetune
 from mlsp.cli.import_keras import import_keras
 from mlsp.cli.learn import learn
@@ -30,32 +34,56 @@ from mlsp.cli.train import train
 
 EXIT_ERROR = 2
 
+
+class _Commands(TyperGroup):
+    """The commands, and the spelling of one that has moved."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        moved = from_score(args)
+        if moved is not None:
+            typer.echo(
+                "mlsp: mlsp score PATH... --dataset DIR is now mlsp bulk SOURCE... --output DIR;"
+                " the old spelling will be removed in the next version",
+                err=True,
+            )
+        return super().resolve_command(ctx, args if moved is None else moved)
+
+
+def _add(to: typer.Typer, *functions: Callable[..., None], panel: str | None = None) -> None:
+    """Make commands of functions; the examples of their docstrings end the help."""
+    for function in functions:
+        text, _, examples = (function.__doc__ or "").partition("Examples:\n")
+        # The first line is empty, so that the others keep their indentation.
+        lines = ["", "Examples:", *(f"  {line.strip()}" for line in examples.strip().splitlines())]
+        to.command(
+            help="\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n")),
+            epilog=escape("\n".join(lines)),
+            rich_help_panel=panel,
+        )(function)
+
+
 app = typer.Typer(
     name="mlsp",
+    cls=_Commands,
     help="Give photos the score that people would give them, offline and without a GPU.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(score)
-app.command()(models)
-app.command()(extract)
-app.add_typer(features, name="features")
-app.command()(backbones)
-app.command()(evaluate)
-app.command()(experiment)
-app.command()(explain)
-app.command()(export)
-app.command()(finetune)
-app.command()(import_keras)
-app.command()(learn)
-app.command()(pick)
-app.command()(predict)
-app.command()(ratings)
-app.command()(serve)
-app.command()(service)
-app.command()(train)
+_of_features = typer.Typer(
+    help="Check, show, merge and export feature files.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+_add(_of_features, features.check, features.info, features.merge, features.export)
+
+_add(app, score, pick, explain, serve, learn, models, panel="Photos")
+_add(app, backbones, extract, panel="Research")
+app.add_typer(_of_features, name="features", rich_help_panel="Research")
+_add(app, ratings, train, finetune, predict, evaluate, panel="Research")
+_add(app, experiment, import_keras, panel="Research")
+_add(app, service, bulk, export, panel="Programs")
 
 
 def _print_version(wanted: bool) -> None:
@@ -81,10 +109,12 @@ def _main(
 def main() -> None:
     """Run the command line and end the process with its exit code.
 
-    typer itself ends with 2 after wrong usage, with 130 after Ctrl-C, and quietly when the reader of stdout has gone.
+    Exit codes: 0 done, 1 some photos failed, 2 usage or model error, 130 interrupted. typer itself ends with 2 after wrong usage, with
+    130 after Ctrl-C, and quietly when the reader of stdout has gone. Where SIGINT is ignored when the program starts, as in the
+    background of a shell script, it stays so: Ctrl-C is for the foreground then, and SIGTERM ends the program.
     """
     try:
-        app()
+        app(prog_name="mlsp")
     except MlspError as error:
         _fail(str(error))
     except OSError as error:

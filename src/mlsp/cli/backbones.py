@@ -10,12 +10,15 @@ import typer
 def backbones(
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[NAME]", help="Show this network's levels and weights.", show_default=False
-        ),
+        typer.Argument(metavar="[NAME]", help="Network to show."),
     ] = None,
 ) -> None:
-    """List the networks, or show one's levels, their channels, and where its weights come from."""
+    """List the networks, or show the levels, channels and weights of one.
+
+    Examples:
+        mlsp backbones
+        mlsp backbones efficientnet_lite0
+    """
     from mlsp.backbones import BACKBONES, backbone
     from mlsp.cli.backbone_card import backbone_lines
 

@@ -1,64 +1,145 @@
-"""`mlsp score --dataset`."""
+"""`mlsp bulk`."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlsp.base.errors import MlspError, SettingsError
+from mlsp.cli.options import (
+    RAY_PANEL,
+    MaxMegapixels,
+    Model,
+    On,
+    Precision,
+    Quiet,
+    RayCpus,
+    Recursive,
+    RetryFailed,
+    ScoringDevice,
+    Workers,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mlsp.bulk import BulkJob, ScorerSettings, ShardReport
+    from mlsp.bulk import BulkJob, ShardReport
     from mlsp.bulk.ray_cluster import RaySettings
     from mlsp.bulk.shard_scoring import ResultRow
-    from mlsp.cli.bulk_options import BulkOptions
     from mlsp.cli.bulk_progress import BulkProgress
 
+_TABLES = "Tables"
 
-def score_into_dataset(
-    paths: list[str],
-    options: BulkOptions,
-    scorer: ScorerSettings,
-    *,
-    recursive: bool,
-    output: Path | None,
-    top: int | None,
-    quiet: bool,
+
+def bulk(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Photos, folders, tables (.csv, .jsonl, .parquet) or .tar archives, on disk or as URLs; {000..099} or * stand for several.",
+        ),
+    ],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR|URL",
+            help="Folder or URL of the Parquet files; continued where an earlier run ended.",
+        ),
+    ],
+    shard_size: Annotated[
+        int,
+        typer.Option("--shard-size", metavar="N", min=1, help="Photos per file of the data set."),
+    ] = 1000,
+    retry_failed: RetryFailed = False,
+    model: Model = "default",
+    recursive: Recursive = True,
+    device: ScoringDevice = "auto",
+    precision: Precision = "auto",
+    workers: Workers = None,
+    max_megapixels: MaxMegapixels = 250,
+    quiet: Quiet = False,
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            "--id-column",
+            metavar="NAME",
+            help="Column with a name for each photo; by default id, if there is one.",
+            rich_help_panel=_TABLES,
+        ),
+    ] = None,
+    path_column: Annotated[
+        str | None,
+        typer.Option(
+            "--path-column",
+            metavar="NAME",
+            help="Column with paths, relative to the table's folder.",
+            rich_help_panel=_TABLES,
+        ),
+    ] = None,
+    url_column: Annotated[
+        str | None,
+        typer.Option(
+            "--url-column",
+            metavar="NAME",
+            help="Column with URLs.",
+            rich_help_panel=_TABLES,
+        ),
+    ] = None,
+    bytes_column: Annotated[
+        str | None,
+        typer.Option(
+            "--bytes-column",
+            metavar="NAME",
+            help="Column with the photos' files; in base64 in .csv and .jsonl.",
+            rich_help_panel=_TABLES,
+        ),
+    ] = None,
+    on: On = None,
+    ray_workers: Annotated[
+        int | None,
+        typer.Option(
+            "--ray-workers",
+            metavar="N",
+            min=1,
+            help="Maximum number of workers; by default as many as there is room for. A cluster that can grow is asked for more.",
+            rich_help_panel=RAY_PANEL,
+        ),
+    ] = None,
+    ray_cpus: RayCpus = None,
 ) -> None:
-    """Score photos into a data set; ends with the exit codes of `mlsp score`.
+    """Score thousands to millions of photos into a data set of Parquet files.
 
-    Raises:
-        MlspError: the input, the data set or the cluster cannot be used, or shards remain.
+    Columns are those of mlsp score, and error. Interrupted or killed, the same command continues with the first file that is not
+    there yet. Exits with 1 where photos failed, in this run or in an earlier one. Needs the bulk extra, a cluster the ray extra.
+
+    Examples:
+        mlsp bulk photos/ --output scores/
+        mlsp bulk photos.csv --id-column key --path-column file --output table-scores/
     """
-    from mlsp.bulk import BulkSettings, SourceSpec, TableColumns, prepare
-    from mlsp.bulk.job import DEFAULT_SHARD_SIZE
+    from mlsp.base.errors import MlspError, SettingsError
+    from mlsp.bulk import BulkSettings, ScorerSettings, SourceSpec, TableColumns, prepare
+    from mlsp.bulk.ray_cluster import RaySettings
     from mlsp.cli.bulk_progress import BulkProgress, Listing
 
-    if options.dataset is None:
-        raise SettingsError(
-            "URLs and the options for millions of photos need a place for the results: add --dataset DIR_OR_URL"
+    cluster = None
+    if on is not None:
+        cluster = RaySettings.parse(
+            on, workers=ray_workers, cpus_per_worker=ray_cpus, gpus_per_worker=int(device == "cuda")
         )
-    if output is not None or top is not None:
-        raise SettingsError(
-            "a data set is neither ranked nor a report: leave out --output and --top, or --dataset"
-        )
-    if options.on is None and (options.ray_workers is not None or options.ray_cpus is not None):
+    elif ray_workers is not None or ray_cpus is not None:
         raise SettingsError("--ray-workers and --ray-cpus are for a cluster: add --on ray")
-    cluster = None if options.on is None else _cluster(options, scorer)
-    columns = TableColumns(
-        options.id_column, options.path_column, options.url_column, options.bytes_column
-    )
     settings = BulkSettings(
-        SourceSpec(tuple(paths), columns, recursive),
-        options.dataset,
-        DEFAULT_SHARD_SIZE if options.shard_size is None else options.shard_size,
-        scorer,
-        options.retry_failed,
+        SourceSpec(
+            tuple(sources),
+            TableColumns(id_column, path_column, url_column, bytes_column),
+            recursive,
+        ),
+        dataset,
+        shard_size,
+        ScorerSettings(model, device, precision, workers, round(max_megapixels * 1e6)),
+        retry_failed,
     )
     with Listing(quiet=quiet) as listing:
         job = prepare(settings, on_photos=listing.advance)
@@ -77,26 +158,38 @@ def score_into_dataset(
         raise typer.Exit(1)
 
 
-def _cluster(options: BulkOptions, scorer: ScorerSettings) -> RaySettings:
-    from mlsp.bulk.ray_cluster import RaySettings
-
-    settings = RaySettings.parse(
-        str(options.on), workers=options.ray_workers, cpus_per_worker=options.ray_cpus
-    )
-    return replace(settings, gpus_per_worker=int(scorer.device == "cuda"))
-
-
 def _run(
     job: BulkJob, progress: BulkProgress, cluster: RaySettings | None
 ) -> Iterator[ShardReport]:
+    if cluster is not None:
+        from mlsp.bulk.ray_driver import run_on_ray
+
+        return run_on_ray(job, cluster)
     from mlsp.bulk import run_local
 
-    if cluster is None:
+    def count(row: ResultRow) -> None:
+        progress.count(1, failed=int(row.error is not None))
 
-        def count(row: ResultRow) -> None:
-            progress.count(1, failed=int(row.error is not None))
+    return run_local(job, on_row=count)
 
-        return run_local(job, on_row=count)
-    from mlsp.bulk.ray_driver import run_on_ray
 
-    return run_on_ray(job, cluster)
+def from_score(arguments: list[str]) -> list[str] | None:
+    """Translate `score PATH... --dataset DIR`, the spelling of version 0.1; it goes with version 0.3.
+
+    Args:
+        arguments: of the command line, from the name of the command on.
+
+    Returns:
+        Those of `bulk`; None where these are not that spelling.
+
+    Raises:
+        typer.BadParameter: a report is asked for, too.
+    """
+    name, *rest = arguments
+    if name != "score" or not any(one.partition("=")[0] == "--dataset" for one in rest):
+        return None
+    if any(one.startswith(("-o", "--output")) for one in rest):
+        raise typer.BadParameter("mlsp bulk writes no report: leave out --output or --dataset")
+    # Had no effect with --dataset.
+    kept = [one for one in rest if one not in {"--cache", "--no-cache"}]
+    return ["bulk", *(re.sub("^--dataset", "--output", one) for one in kept)]

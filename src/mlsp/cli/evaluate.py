@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+from mlsp.cli.options import (
+    Cache,
+    Highest,
+    Lowest,
+    MaxMegapixels,
+    Precision,
+    Quiet,
+    RatedPhotos,
+    Ratings,
+    Seed,
+    Workers,
+)
 
 
 def evaluate(
@@ -16,26 +27,17 @@ def evaluate(
         str,
         typer.Argument(
             metavar="NAME|DIR|SCORES.csv",
-            help="Model, see `mlsp models`; or a table of scores that `mlsp predict` or `mlsp score` wrote: .csv, .jsonl or .parquet.",
-            show_default=False,
+            help="Model; or a table of scores by `mlsp score` or `mlsp predict`: .csv, .jsonl or .parquet.",
         ),
     ],
-    ratings: Annotated[
-        str,
-        typer.Argument(
-            metavar="RATINGS",
-            help="People's ratings: a .csv or .parquet table, or a data set and its folder, such as ava:FOLDER.",
-            show_default=False,
-        ),
-    ],
+    ratings: Ratings,
     output: Annotated[
         list[Path] | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="Numbers as .json, or a page as .html; can be given for both. By default evaluation.json and evaluation.html.",
-            show_default=False,
+            help="Numbers as .json or a page as .html; repeat it for both. By default evaluation.json and evaluation.html.",
         ),
     ] = None,
     against: Annotated[
@@ -43,14 +45,15 @@ def evaluate(
         typer.Option(
             "--against",
             metavar="NAME|DIR|SCORES.csv",
-            help="Compare with this model on the same photos.",
-            show_default=False,
+            help="Compare with this model or table on the same photos.",
         ),
     ] = None,
     head: Annotated[
         str | None,
         typer.Option(
-            "--head", metavar="NAME", help="Whose scores, if there are several.", show_default=False
+            "--head",
+            metavar="NAME",
+            help="Head whose scores are evaluated, where the model has several.",
         ),
     ] = None,
     against_head: Annotated[
@@ -58,8 +61,7 @@ def evaluate(
         typer.Option(
             "--against-head",
             metavar="NAME",
-            help="Likewise of the other model; by default the same.",
-            show_default=False,
+            help="Head of the model of --against; by default that of --head.",
         ),
     ] = None,
     predictions: Annotated[
@@ -67,41 +69,26 @@ def evaluate(
         typer.Option(
             "--predictions",
             metavar="SCORES.csv",
-            help="The model's scores from this table, instead of scoring the photos.",
-            show_default=False,
+            help="Read the model's scores from this table instead of scoring the photos.",
         ),
     ] = None,
-    photos: Annotated[
-        Path | None,
-        typer.Option(
-            "--photos",
-            metavar="DIR",
-            help="Folder of the rated photos, if it is not the table's.",
-            show_default=False,
-        ),
-    ] = None,
-    lowest: Annotated[
-        float | None,
-        typer.Option("--lowest", help="Lower end of a table's scale.", show_default=False),
-    ] = None,
-    highest: Annotated[
-        float | None,
-        typer.Option("--highest", help="Upper end of a table's scale.", show_default=False),
-    ] = None,
+    photos: RatedPhotos = None,
+    lowest: Lowest = None,
+    highest: Highest = None,
     split: Annotated[
         str | None,
         typer.Option(
             "--split",
-            help="train, validation, test or all; by default test if there are test photos.",
-            show_default=False,
+            metavar="PART",
+            help="Photos to evaluate on: train, validation, test or all; by default test, or all where there are no test photos.",
         ),
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
             "--threshold",
-            help="Above it a photo is high, for the accuracies; by default 5 on a scale of 1 to 10, else the middle.",
-            show_default=False,
+            metavar="X",
+            help="Rating above which a photo is good, for the accuracies; by default 5 on a scale of 1 to 10, else the middle.",
         ),
     ] = None,
     group: Annotated[
@@ -109,53 +96,50 @@ def evaluate(
         typer.Option(
             "--group",
             metavar="COLUMN",
-            help="Column of the ratings for numbers by group; by default group, if there is one.",
-            show_default=False,
+            help="Column of the ratings to give numbers per group by; by default group, if there is one.",
         ),
     ] = None,
     draw: Annotated[
         str,
         typer.Option(
             "--draw",
-            help="What the bootstrap draws: photos; or groups, where photos of one group are alike.",
+            metavar="NAME",
+            help="Unit that the bootstrap draws: photos; or groups, where photos of one group resemble each other.",
         ),
     ] = "photos",
-    confidence: Annotated[float, typer.Option("--confidence", help="Of the intervals.")] = 0.95,
+    confidence: Annotated[
+        float, typer.Option("--confidence", metavar="X", help="Confidence level of the intervals.")
+    ] = 0.95,
     resamples: Annotated[
-        int, typer.Option("--resamples", metavar="N", help="Of the bootstrap.")
+        int, typer.Option("--resamples", metavar="N", help="Bootstrap resamples.")
     ] = 2000,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of the bootstrap.")] = 0,
+    seed: Seed = 0,
     high_rated: Annotated[
         int | None,
         typer.Option(
             "--high-rated",
             metavar="K",
             min=1,
-            help="The best and worst photos are taken from the K highest rated; by default a quarter.",
-            show_default=False,
+            help="Show the best and worst among the K highest rated photos; by default a quarter of all.",
         ),
     ] = None,
     shown: Annotated[
-        int, typer.Option("--shown", metavar="N", min=0, help="So many best and worst photos.")
+        int, typer.Option("--shown", metavar="N", min=0, help="Best and worst photos to show.")
     ] = 12,
-    precision: Annotated[
-        str,
-        typer.Option(
-            "--precision",
-            help="auto, float32 or bfloat16. auto: bfloat16 where the processor has it.",
-        ),
-    ] = "auto",
+    precision: Precision = "auto",
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
-    use_cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
-    ] = True,
+    use_cache: Cache = True,
     quiet: Quiet = False,
 ) -> None:
     """Measure how well a model's scores agree with people's ratings, or compare two models.
 
     Writes correlations, accuracies and errors with bootstrap intervals as JSON, and a page with plots and the best and worst
-    photos that opens in any browser, offline. Photos that fail are named and left out.
+    photos that opens in any browser, offline. Photos that fail are named and left out. Needs the research extra.
+
+    Examples:
+        mlsp evaluate default ratings.csv --head beauty --photos photos/
+        mlsp evaluate predicted.csv ratings.csv --against other.csv --output both.json
     """
     # Imported here, so that other commands start fast.
     from mlsp.base.text import printable

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import Quiet
+from mlsp.cli.options import (
+    BatchSize,
+    Epochs,
+    Highest,
+    Lowest,
+    Quiet,
+    Recipe,
+    Seed,
+    SplitBy,
+    TestShare,
+    TrainPrecision,
+    ValidationShare,
+    Views,
+)
 
 
 def experiment(
@@ -16,7 +29,6 @@ def experiment(
         typer.Argument(
             metavar="NAME",
             help="table2, table3, table4, fig7, fig8, or claims: which of the paper's claims hold.",
-            show_default=False,
         ),
     ],
     ratings: Annotated[
@@ -24,8 +36,7 @@ def experiment(
         typer.Option(
             "--ratings",
             metavar="RATINGS",
-            help="As for mlsp train: a table, or a data set and its folder, such as ava:FOLDER.",
-            show_default=False,
+            help="People's ratings: a .csv or .parquet table, or a data set and its folder, such as ava:FOLDER.",
         ),
     ],
     output: Annotated[
@@ -34,8 +45,7 @@ def experiment(
             "--output",
             "-o",
             metavar="DIR",
-            help="Folder of the results; those that are there are kept.",
-            show_default=False,
+            help="Folder of the results; results that are there are kept.",
         ),
     ],
     features: Annotated[
@@ -43,8 +53,7 @@ def experiment(
         typer.Option(
             "--features",
             metavar="FILE.h5",
-            help="File of mlsp extract; may be repeated. Each row takes the first that has its features.",
-            show_default=False,
+            help="Feature file of `mlsp extract`; may be repeated. Each row reads the first that has its features.",
         ),
     ] = None,
     backbone: Annotated[
@@ -53,41 +62,23 @@ def experiment(
             "--backbone",
             "-b",
             metavar="NAME",
-            help="Network in place of the paper's.",
-            show_default=False,
+            help="Network to take instead of the paper's.",
         ),
     ] = None,
     own_size: Annotated[
         bool,
         typer.Option(
-            "--own-size", help="Photos at their own size where the paper has them at 256×256."
+            "--own-size", help="Take photos at their own size where the paper has 256×256."
         ),
     ] = False,
-    views: Annotated[
-        str | None,
-        typer.Option(
-            "--views",
-            metavar="NAME",
-            help="Views in place of the paper's corners8: whole_mirrored, say.",
-            show_default=False,
-        ),
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe",
-            metavar="NAME",
-            help="paper, released or small, which is for hundreds or thousands of photos; by default paper.",
-            show_default=False,
-        ),
-    ] = None,
+    views: Views = "corners8",
+    recipe: Recipe = "paper",
     rows: Annotated[
         list[str] | None,
         typer.Option(
             "--rows",
             metavar="PATTERN",
-            help="Run only the rows whose label is like this: 'Single-3FC*'; may be repeated. Others keep their results.",
-            show_default=False,
+            help="Run only rows with such a label: 'Single-3FC*'; may be repeated. Others keep their results.",
         ),
     ] = None,
     scores: Annotated[
@@ -95,8 +86,7 @@ def experiment(
         typer.Option(
             "--scores",
             metavar="ROW=FILE.csv",
-            help="Scores of the test photos as the result of a row: of a fine-tuned model, by mlsp score; may be repeated.",
-            show_default=False,
+            help="Take a row's scores of the test photos from a table of `mlsp score`: those of a fine-tuned model; may be repeated.",
         ),
     ] = None,
     folds: Annotated[
@@ -105,49 +95,28 @@ def experiment(
             "--folds",
             metavar="K",
             min=1,
-            help="Train K times, so that each photo is a test photo once; for small collections.",
+            help="Cross-validate in K folds, each photo tested once; for small collections.",
         ),
     ] = 1,
-    split: Annotated[str, typer.Option("--split", help="given, random or group.")] = "given",
-    validation_share: Annotated[
-        float, typer.Option("--validation-share", help="As for mlsp train.")
-    ] = 0.05,
-    test_share: Annotated[float, typer.Option("--test-share", help="As for mlsp train.")] = 0.2,
-    lowest: Annotated[
-        float | None,
-        typer.Option("--lowest", help="Lower end of a table's scale.", show_default=False),
-    ] = None,
-    highest: Annotated[
-        float | None,
-        typer.Option("--highest", help="Upper end of a table's scale.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="As for mlsp train.")] = 0,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            "--epochs",
-            metavar="N",
-            min=1,
-            help="At most; by default the recipe's.",
-            show_default=False,
-        ),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            "--batch",
-            metavar="N",
-            min=2,
-            help="Photos a step; by default the recipe's.",
-            show_default=False,
-        ),
-    ] = None,
-    precision: Annotated[
-        str, typer.Option("--precision", help="float32 or bfloat16, as for mlsp train.")
-    ] = "float32",
+    split: SplitBy = "given",
+    validation_share: ValidationShare = 0.05,
+    test_share: TestShare = 0.2,
+    lowest: Lowest = None,
+    highest: Highest = None,
+    seed: Seed = 0,
+    epochs: Epochs = None,
+    batch: BatchSize = None,
+    precision: TrainPrecision = "float32",
     quiet: Quiet = False,
 ) -> None:
-    """Run a table or figure of the paper on stored features and ratings; what has a result is not run again."""
+    """Run a table or figure of the paper on stored features and ratings.
+
+    Rows that have a result are not run again. Where a row of the paper has corners8, --views replaces it.
+
+    Examples:
+        mlsp experiment table2 --ratings ratings.csv --features corners.h5 --backbone efficientnet_lite0 --own-size --rows 'Single-1FC*' --epochs 2 --output table2/
+        mlsp experiment claims --ratings ratings.csv --features corners.h5 --backbone efficientnet_lite0 --rows 'Ridge*' --output claims/
+    """
     # Imported here, so that other commands need not wait for torch.
     from mlsp.cli.train_progress import TrainProgress
     from mlsp.paper import ExperimentJob, parse_scores, run_experiment, write_outcomes

@@ -7,19 +7,18 @@ from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import MaxMegapixels, Quiet
+from mlsp.cli.options import (
+    Cache,
+    MaxMegapixels,
+    Model,
+    Photos,
+    Quiet,
+    Recursive,
+)
 
 
 def explain(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            readable=False,
-            metavar="PATH...",
-            help="Photos, and folders of photos.",
-            show_default=False,
-        ),
-    ],
+    paths: Photos,
     output: Annotated[
         Path,
         typer.Option(
@@ -27,7 +26,7 @@ def explain(
             "-o",
             readable=False,
             metavar="DIR|FILE.png",
-            help="Where the pictures go: a folder, or a file for one photo and --head.",
+            help="Folder of the pictures; or a file, for one photo and one --head.",
         ),
     ] = Path(),
     head: Annotated[
@@ -35,49 +34,42 @@ def explain(
         typer.Option(
             "--head",
             metavar="NAME",
-            help="Whose score; can be given for several. All by default.",
-            show_default=False,
+            help="Score to explain; may be repeated. By default all.",
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="NAME|DIR", help="Model; see `mlsp models`.")
-    ] = "default",
+    model: Model = "default",
     check: Annotated[
         bool,
         typer.Option(
             "--check",
-            help="Also cover each part of the photo, score it again, and say how well the map agrees; takes seconds a photo.",
+            help="Also cover each part of the photo, score it again, and report how well the map agrees; takes seconds per photo.",
         ),
     ] = False,
-    recursive: Annotated[
-        bool, typer.Option("--recursive/--no-recursive", help="Also photos in subfolders.")
-    ] = True,
+    recursive: Recursive = True,
     max_megapixels: MaxMegapixels = 250,
-    use_cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
-    ] = True,
+    use_cache: Cache = True,
     quiet: Quiet = False,
 ) -> None:
     """Show what in a photo raised and lowered its scores.
 
     Writes a picture for each photo and score, PHOTO.SCORE.png: the photo in grey, orange where it raised the score, blue where it
-    lowered it. Scores and the levels of the network that had most to do with them go to stdout. A map says where to look, not
-    what to do; docs/explain.md says how far it can be believed.
+    lowered it. Scores and the levels of the network that contributed most go to stdout. A map shows where to look, not what to do; its
+    documentation reports how far it can be trusted.
+
+    Examples:
+        mlsp explain holiday/sea.jpg
+        mlsp explain holiday/sea.jpg --head beauty --output sea.png
     """
     from mlsp.base.results import ScoreFailure
-    from mlsp.base.text import printable
     from mlsp.cli.explain_card import explanation_lines
+    from mlsp.cli.inputs import found
     from mlsp.cli.progress import RunProgress
     from mlsp.explaining import Explainer, explain_files
     from mlsp.photos import find_photos
     from mlsp.scoring.cache import open_caches
     from mlsp.scoring.scorer import Scorer
 
-    photos = list(find_photos(paths, recursive=recursive))
-    if not photos:
-        where = ", ".join(printable(str(path)) for path in paths)
-        typer.echo(f"mlsp: no photos found in {where}", err=True)
-        raise typer.Exit(2)
+    photos = found(find_photos(paths, recursive=recursive), paths)
     done: list[Path] = []
     failed = 0
     with open_caches(enabled=use_cache) as caches:

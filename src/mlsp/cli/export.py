@@ -13,7 +13,7 @@ from mlsp.cli.options import Quiet
 
 def export(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Name of an installed model, or a folder.")
+        str, typer.Argument(metavar="[NAME|DIR]", help="Model to export.")
     ] = "default",
     export_format: Annotated[
         str,
@@ -31,8 +31,7 @@ def export(
             "--output",
             "-o",
             metavar="PATH",
-            help="File or, for browser, folder to write; default: the model's name.",
-            show_default=False,
+            help="File to write, or folder for browser; by default the model's name.",
         ),
     ] = None,
     check: Annotated[
@@ -40,8 +39,7 @@ def export(
         typer.Option(
             "--check",
             metavar="PATH",
-            help="Photos, and folders of photos, to score by the model and by the file, and to report how far they differ. May be"
-            " repeated.",
+            help="Photos and folders to score with both the model and the file, to report how far they differ; may be repeated.",
         ),
     ] = None,
     runtime: Annotated[
@@ -49,16 +47,19 @@ def export(
         typer.Option(
             "--runtime",
             metavar="DIR",
-            help="For browser: the folder dist of an unpacked onnxruntime-web; by default npm fetches it.",
-            show_default=False,
+            help="Folder dist of an unpacked onnxruntime-web, for browser; by default npm fetches it.",
         ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a model as one file, from pixels of any size to scores, for programs without mlsp.
 
-    The input is `pixels`, 8-bit RGB (N, H, W, 3), upright and sRGB; the outputs are each head's score, its percentile, and overall.
+    The input `pixels` is 8-bit sRGB (N, H, W, 3), upright; the outputs are each head's score, its percentile, and overall.
     Needs the export extra.
+
+    Examples:
+        mlsp export --output default.onnx
+        mlsp export default --format openvino --check holiday/
     """
     from mlsp.cli.progress import RunProgress
     from mlsp.models.model import load_model

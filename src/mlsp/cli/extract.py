@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlsp.cli.options import Device, MaxMegapixels, Quiet
+from mlsp.cli.options import (
+    Backbone,
+    Device,
+    Levels,
+    LongestSide,
+    MaxMegapixels,
+    On,
+    Quiet,
+    RayCpus,
+    Resize,
+    RetryFailed,
+    Views,
+    Weights,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from mlsp.bulk.ray_extraction import RayExtraction
-
-_PANEL = "On a Ray cluster (--on)"
 
 
 def extract(
@@ -20,9 +32,7 @@ def extract(
         Path,
         typer.Argument(
             metavar="PATH|TABLE",
-            help="A folder of photos, with its subfolders; or a .csv or .parquet table with a column photo or image of paths relative "
-            "to the table's folder.",
-            show_default=False,
+            help="Folder of photos, with its subfolders; or a .csv or .parquet table with a column photo or image of paths relative to its folder.",
         ),
     ],
     output: Annotated[
@@ -31,65 +41,19 @@ def extract(
             "--output",
             "-o",
             metavar="FILE.h5",
-            help="The feature file; is continued if it is there.",
-            show_default=False,
+            help="Feature file; continued if it is there.",
         ),
     ],
-    backbone: Annotated[
-        str,
-        typer.Option(
-            "--backbone",
-            "-b",
-            metavar="NAME",
-            help="Network; see `mlsp backbones`.",
-            show_default=False,
-        ),
-    ],
+    backbone: Backbone,
     grid: Annotated[
-        str, typer.Option("--grid", help="narrow (1×1), wide (5×5), or both of one pass.")
+        str,
+        typer.Option("--grid", metavar="NAME", help="Pooling: narrow (1×1), wide (5×5), or both."),
     ] = "wide",
-    views: Annotated[
-        str,
-        typer.Option(
-            "--views",
-            help="whole, whole_mirrored, or corners8: crops of 7/8 at the corners and their mirror images.",
-        ),
-    ] = "whole",
-    levels: Annotated[
-        str,
-        typer.Option(
-            "--levels",
-            help="all; last5, say, for the last five; or names from `mlsp backbones NAME`, with commas.",
-        ),
-    ] = "all",
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            help="Trained weights; by default the published ones.",
-            show_default=False,
-        ),
-    ] = None,
-    longest_side: Annotated[
-        int | None,
-        typer.Option(
-            "--longest-side",
-            metavar="N",
-            min=1,
-            help="Reduce larger photos to N pixels; by default none, as in the paper.",
-            show_default=False,
-        ),
-    ] = None,
-    resize: Annotated[
-        str | None,
-        typer.Option(
-            "--resize",
-            metavar="WxH",
-            help="Bring every photo to this size, whatever its proportions: 256x256 for the paper's Table 2.",
-            show_default=False,
-        ),
-    ] = None,
+    views: Views = "whole",
+    levels: Levels = "all",
+    weights: Weights = None,
+    longest_side: LongestSide = None,
+    resize: Resize = None,
     dtype: Annotated[
         str, typer.Option("--dtype", help="float16, float32 or uint8_level.")
     ] = "float16",
@@ -101,63 +65,34 @@ def extract(
         typer.Option(
             "--shard",
             metavar="I/N",
-            help="Only the I-th of N parts, into a file of its own; join them by `mlsp features merge`.",
-            show_default=False,
+            help="Extract only part I of N, into a file of its own; `mlsp features merge` joins them.",
         ),
     ] = None,
-    retry_failed: Annotated[
-        bool,
-        typer.Option("--retry-failed", help="Try photos again that failed in an earlier run."),
-    ] = False,
+    retry_failed: RetryFailed = False,
     device: Device = "auto",
     precision: Annotated[
         str,
         typer.Option(
             "--precision",
-            help="auto, float32, bfloat16 or float16. auto: bfloat16 where the processor has it.",
+            metavar="NAME",
+            help="Arithmetic of the network: float32, bfloat16, float16, or auto: bfloat16 where the processor has it.",
         ),
     ] = "auto",
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            "-w",
-            metavar="N",
-            min=1,
-            help="Photos at a time; by default one more than the cores. With --on, most Ray workers at a time; by default as many as "
-            "there is room for.",
-            show_default=False,
-        ),
-    ] = None,
+    workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
     quiet: Quiet = False,
-    on: Annotated[
-        str | None,
-        typer.Option(
-            "--on",
-            metavar="WHERE",
-            help="Compute on a Ray cluster: local, one of its own on this machine for this run; ray, the one that runs on this machine; "
-            "HOST:PORT; or ray://HOST:PORT. Photos must have the same path on all machines.",
-            rich_help_panel=_PANEL,
-            show_default=False,
-        ),
-    ] = None,
-    ray_cpus: Annotated[
-        int | None,
-        typer.Option(
-            "--ray-cpus",
-            metavar="N",
-            min=1,
-            help="Cores of each worker; by default 2, with --on local and --workers an equal share.",
-            rich_help_panel=_PANEL,
-            show_default=False,
-        ),
-    ] = None,
+    on: On = None,
+    ray_cpus: RayCpus = None,
 ) -> None:
     """Extract the features of photos into a file, for training and for other tools.
 
-    Interrupted or killed, the same command goes on where it was. Photos that fail are named, noted in the file and left out,
-    also by the next run, unless it is told to retry them.
+    Interrupted or killed, the same command continues. Photos that fail are named, noted in the file and left out, also by the next
+    run, unless --retry-failed is given. With --on, --workers is the maximum number of Ray workers, and photos must have the same
+    path on all machines.
+
+    Examples:
+        mlsp extract photos/ --backbone efficientnet_lite0 --output features.h5
+        mlsp extract photos/ --backbone efficientnet_lite0 --grid narrow --views corners8 --output corners.h5
     """
     # Imported here, so that other commands need not wait for HDF5.
     from mlsp.base.errors import SettingsError

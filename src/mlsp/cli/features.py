@@ -7,27 +7,26 @@ from typing import Annotated
 
 import typer
 
-features = typer.Typer(
-    help="Verify, show, join and export feature files.", no_args_is_help=True, add_completion=False
-)
-_Files = Annotated[
-    list[Path], typer.Argument(metavar="FILE.h5...", help="Feature files.", show_default=False)
-]
-_File = Annotated[Path, typer.Argument(metavar="FILE.h5", help="Feature file.", show_default=False)]
+_Files = Annotated[list[Path], typer.Argument(metavar="FILE.h5...", help="Feature files.")]
+_File = Annotated[Path, typer.Argument(metavar="FILE.h5", help="Feature file.")]
 
 
-@features.command()
 def check(
     files: _Files,
     reset: Annotated[
         bool,
         typer.Option(
             "--reset",
-            help="Let damaged rows count as not done, so that the same `mlsp extract` does them again.",
+            help="Mark damaged rows as not done, so that the same `mlsp extract` computes them again.",
         ),
     ] = False,
 ) -> None:
-    """Read every row and compare its checksums; damaged ones are named, and the exit code is 1."""
+    """Check every row against its checksums; damaged ones are named, and the exit code is 1.
+
+    Examples:
+        mlsp features check features.h5
+        mlsp features check features.h5 corners.h5 --reset
+    """
     from mlsp.features.store.store import FeatureStore
 
     is_damaged = False
@@ -46,14 +45,18 @@ def check(
         raise typer.Exit(1)
 
 
-@features.command()
 def info(
     file: _File,
     failed: Annotated[
-        bool, typer.Option("--failed", help="Only list the photos that failed, and why.")
+        bool, typer.Option("--failed", help="List only the photos that failed, and why.")
     ] = False,
 ) -> None:
-    """Show what a feature file holds."""
+    """Show what a feature file contains.
+
+    Examples:
+        mlsp features info features.h5
+        mlsp features info features.h5 --failed
+    """
     from mlsp.base.text import printable
     from mlsp.cli.feature_card import info_lines
     from mlsp.features.store.store import FeatureStore
@@ -68,23 +71,24 @@ def info(
             typer.echo(line)
 
 
-@features.command()
 def merge(
     files: _Files,
     output: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", metavar="FILE.h5", help="Must not exist.", show_default=False
-        ),
+        typer.Option("--output", "-o", metavar="FILE.h5", help="New feature file; must not exist."),
     ],
     compression: Annotated[
         str,
-        typer.Option("--compression", help="same as the first file, none or zstd."),
+        typer.Option("--compression", metavar="NAME", help="same as the first file, none or zstd."),
     ] = "same",
 ) -> None:
-    """Join the files of shards, or give one file another compression.
+    """Merge the files of shards, or give a file another compression.
 
-    A photo that is in several files comes from the one where it is done. Every row is verified on the way.
+    A photo that is in several files comes from the one where it is done. Every row is checked on the way.
+
+    Examples:
+        mlsp features merge part-1.h5 part-2.h5 --output all.h5
+        mlsp features merge features.h5 --compression zstd --output small.h5
     """
     from typing import Any
 
@@ -94,23 +98,30 @@ def merge(
     merge_files(files, output, compression=chosen)
 
 
-@features.command()
 def export(
     file: _File,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE.npz", help="Is replaced.", show_default=False),
+        typer.Option(
+            "--output", "-o", metavar="FILE.npz", help="File to write; replaced if it is there."
+        ),
     ],
     keys: Annotated[
         str,
         typer.Option(
-            "--keys", help="Name photos by file_name, or by photo_id: the path in the feature file."
+            "--keys",
+            metavar="NAME",
+            help="Name of a photo: file_name, or photo_id: its path in the feature file.",
         ),
     ] = "file_name",
 ) -> None:
-    """Write features for other tools, as numpy's load reads them.
+    """Write features as .npz, for numpy and other tools.
 
-    One float32 array for each photo and grid: `<file name>/narrow` (views, channels) and `<file name>/wide` (views, 5, 5, channels).
+    One float32 array per photo and grid: FILE_NAME/narrow (crops, channels) and FILE_NAME/wide (crops, 5, 5, channels).
+
+    Examples:
+        mlsp features export features.h5 --output features.npz
+        mlsp features export features.h5 --keys photo_id --output by-path.npz
     """
     from typing import Any
 

@@ -7,100 +7,78 @@ from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import Device, MaxMegapixels, Quiet, Workers
+from mlsp.cli.options import (
+    Backbone,
+    Device,
+    Distribution,
+    Highest,
+    Levels,
+    LongestSide,
+    Lowest,
+    MaxMegapixels,
+    ModelFolder,
+    ModelName,
+    MoreDropout,
+    Quiet,
+    RatedPhotos,
+    Ratings,
+    Resize,
+    RunFolder,
+    Seed,
+    SplitBy,
+    TestShare,
+    ValidationShare,
+    Weights,
+    Workers,
+)
 
 
 def finetune(
-    ratings: Annotated[
-        str,
-        typer.Argument(
-            metavar="RATINGS",
-            help="People's ratings: a .csv or .parquet table, or a data set and its folder, such as ava:FOLDER.",
-            show_default=False,
-        ),
-    ],
-    backbone: Annotated[
-        str,
-        typer.Option(
-            "--backbone",
-            "-b",
-            metavar="NAME",
-            help="Network; see `mlsp backbones`.",
-            show_default=False,
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder of the model.", show_default=False
-        ),
-    ],
+    ratings: Ratings,
+    backbone: Backbone,
+    output: ModelFolder,
     head: Annotated[
         str,
         typer.Option(
-            "--head", help="single_1fc, single_3fc, multi_3fc, pool_3fc or pool_3fc_released."
+            "--head",
+            metavar="NAME",
+            help="Architecture of the head: single_1fc, single_3fc, multi_3fc, pool_3fc or pool_3fc_released.",
         ),
     ] = "single_3fc",
-    levels: Annotated[
-        str,
-        typer.Option(
-            "--levels", help="That the head reads: all; last5, say; or names, with commas."
-        ),
-    ] = "all",
-    more_dropout: Annotated[
-        bool, typer.Option("--more-dropout", help='The paper\'s "+do": dropouts .5, .5, .75.')
-    ] = False,
-    distribution: Annotated[
-        bool,
-        typer.Option(
-            "--distribution",
-            help="Learn the distribution of the votes, as NIMA does, not their mean.",
-        ),
-    ] = False,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            help="Weights to begin with; by default the published ones.",
-            show_default=False,
-        ),
-    ] = None,
+    levels: Levels = "all",
+    more_dropout: MoreDropout = False,
+    distribution: Distribution = False,
+    weights: Weights = None,
     start: Annotated[
         Path | None,
         typer.Option(
             "--start",
             metavar="DIR",
-            help="Run folder of mlsp train, whose head to begin with.",
-            show_default=False,
+            help="Start with the head of this run folder of `mlsp train`.",
         ),
     ] = None,
-    run_folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--run-folder",
-            metavar="DIR",
-            help="Keeps what goes on after an interruption, log.csv and curves.png; by default that of the model with .run.",
-            show_default=False,
-        ),
-    ] = None,
+    run_folder: RunFolder = None,
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", metavar="N", help="At most; by default 60.", show_default=False),
+        typer.Option("--epochs", metavar="N", help="Maximum number of epochs; by default 60."),
     ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            "--learning-rate", help="The first; by default the paper's 1e-4.", show_default=False
+            "--learning-rate",
+            metavar="X",
+            help="Initial learning rate; by default the paper's 1e-4.",
         ),
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", metavar="N", help="Photos a step.")] = 32,
+    batch: Annotated[
+        int, typer.Option("--batch", metavar="N", help="Photos per training step.")
+    ] = 32,
     accumulate: Annotated[
         str,
         typer.Option(
             "--accumulate",
             metavar="auto|N",
-            help="Pieces that a batch goes through the network in: less memory, the same result.",
+            help="Pieces in which a batch goes through the network: less memory, the same result.",
         ),
     ] = "auto",
     checkpointing: Annotated[
@@ -110,71 +88,49 @@ def finetune(
     augment: Annotated[
         bool,
         typer.Option(
-            "--augment/--no-augment", help="Random crops of 7/8 and mirrors; or whole photos."
+            "--augment/--no-augment",
+            help="Train on random crops of 7/8 of each side and mirror images, or on whole photos.",
         ),
     ] = True,
-    views: Annotated[
-        int, typer.Option("--views", metavar="N", help="Random crops of a test photo.")
+    test_crops: Annotated[
+        int,
+        typer.Option(
+            "--test-crops",
+            metavar="N",
+            help="Random crops of each test photo; its score is their mean.",
+        ),
     ] = 20,
-    resize: Annotated[
-        str | None,
-        typer.Option(
-            "--resize",
-            metavar="WxH",
-            help="Bring every photo to this size, whatever its proportions: 256x256 for the paper's Table 2.",
-            show_default=False,
-        ),
-    ] = None,
-    longest_side: Annotated[
-        int | None,
-        typer.Option(
-            "--longest-side", metavar="N", help="Reduce larger photos.", show_default=False
-        ),
-    ] = None,
-    photos: Annotated[
-        Path | None,
-        typer.Option(
-            "--photos",
-            metavar="DIR",
-            help="Folder of the rated photos, if it is not the table's.",
-            show_default=False,
-        ),
-    ] = None,
-    lowest: Annotated[
-        float | None,
-        typer.Option("--lowest", help="Lower end of a table's scale.", show_default=False),
-    ] = None,
-    highest: Annotated[
-        float | None,
-        typer.Option("--highest", help="Upper end of a table's scale.", show_default=False),
-    ] = None,
-    split: Annotated[str, typer.Option("--split", help="given, random or group.")] = "given",
-    validation_share: Annotated[
-        float, typer.Option("--validation-share", help="Of the photos to learn from.")
-    ] = 0.05,
-    test_share: Annotated[
-        float, typer.Option("--test-share", help="Of all photos; not for a given split.")
-    ] = 0.2,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--name", help="Of the model; by default that of its folder.", show_default=False
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", min=0, help="Of all that is drawn.")
-    ] = 0,
+    resize: Resize = None,
+    longest_side: LongestSide = None,
+    photos: RatedPhotos = None,
+    lowest: Lowest = None,
+    highest: Highest = None,
+    split: SplitBy = "given",
+    validation_share: ValidationShare = 0.05,
+    test_share: TestShare = 0.2,
+    name: ModelName = None,
+    seed: Seed = 0,
     precision: Annotated[
-        str, typer.Option("--precision", help="auto, float32 or bfloat16.")
+        str,
+        typer.Option(
+            "--precision",
+            metavar="NAME",
+            help="float32, bfloat16, or auto: bfloat16 on a GPU that has it.",
+        ),
     ] = "auto",
     device: Device = "auto",
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
     quiet: Quiet = False,
 ) -> None:
-    """Fine-tune a network and a head, end to end, on rated photos; writes a model that mlsp score uses.
+    """Fine-tune a network and a head, end to end, on rated photos.
 
-    Interrupted or killed, the same command goes on from the last epoch. Photos that fail are named and left out.
+    Writes a model that scores photos. Interrupted or killed, the same command continues after the last whole epoch. Photos that fail
+    are named and left out.
+
+    Examples:
+        mlsp finetune ratings.csv --photos photos/ --backbone efficientnet_lite0 --resize 64x64 --epochs 1 --output tuned/
+        mlsp finetune ratings.csv --photos photos/ --backbone efficientnet_lite0 --resize 64x64 --epochs 1 --head single_1fc --no-augment --output plain/
     """
     from mlsp.cli.finetune_progress import FinetuneProgress
     from mlsp.models.writing import check_model_folder
@@ -194,7 +150,7 @@ def finetune(
         accumulate=parse_pieces(accumulate),
         checkpointing=checkpointing,
         augment=augment,
-        views=views,
+        views=test_crops,
         resize=None if resize is None else parse_size(resize),
         longest_side=longest_side,
         seed=seed,

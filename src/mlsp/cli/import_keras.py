@@ -7,6 +7,12 @@ from typing import Annotated
 
 import typer
 
+from mlsp.cli.options import (
+    ModelFolder,
+    ModelName,
+    Views,
+)
+
 
 def import_keras(
     file: Annotated[
@@ -14,45 +20,29 @@ def import_keras(
         typer.Argument(
             readable=False,
             metavar="FILE",
-            help="irnv2_mlsp_narrow_orig, …_narrow_orig_aug or irnv2_mlsp_wide_orig, HDF5 by Keras.",
-            show_default=False,
+            help="File of Keras: irnv2_mlsp_narrow_orig, irnv2_mlsp_narrow_orig_aug or irnv2_mlsp_wide_orig.",
         ),
     ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder of the model.", show_default=False
-        ),
-    ],
+    output: ModelFolder,
     weights: Annotated[
         Path | None,
         typer.Option(
             "--weights",
             metavar="FILE",
-            help="Weights of InceptionResNet-v2, so that the model scores photos; without them it reads stored features.",
-            show_default=False,
+            help="Weights of InceptionResNet-v2; without them the model scores stored features only.",
         ),
     ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--name",
-            metavar="NAME",
-            help="Name of the model; that of its folder by default.",
-            show_default=False,
-        ),
-    ] = None,
-    views: Annotated[
-        str,
-        typer.Option(
-            "--views",
-            help="whole, whole_mirrored, or corners8, the mean of 8 crops; auto: corners8 where FILE's name ends with _aug, else whole.",
-        ),
-    ] = "auto",
+    name: ModelName = None,
+    views: Views = "auto",
 ) -> None:
-    """Make a model of a head that the paper's authors released, trained on AVA.
+    """Turn a head that the paper's authors released, trained on AVA, into a model.
 
-    With the network's weights, mlsp score --model DIR scores photos by it; without, mlsp predict scores stored features.
+    With the network's weights, mlsp score --model DIR scores photos; without, mlsp predict scores stored features. --views auto
+    is corners8 where the file's name ends with _aug, else whole.
+
+    Examples:
+        mlsp import-keras irnv2_mlsp_narrow_orig.h5 --output ava/
+        mlsp import-keras irnv2_mlsp_wide_orig.h5 --name ava-wide --output wide/
     """
     from mlsp.models.keras_import import import_keras as import_head
 

@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+from mlsp.cli.options import (
+    Cache,
+    MaxMegapixels,
+    Quiet,
+    Workers,
+)
 
 
 def learn(
@@ -15,9 +20,7 @@ def learn(
         Path | None,
         typer.Argument(
             metavar="[RATINGS.csv|RATINGS.sqlite]",
-            help="What you said of photos: a table with photo and rating (1 to 5), or better and worse; or a ratings file of `mlsp serve`,"
-            " by default yours.",
-            show_default=False,
+            help="Your ratings: a table with columns photo and rating (1 to 5), or better and worse; or a file of `mlsp serve`, by default yours.",
         ),
     ] = None,
     from_xmp: Annotated[
@@ -25,25 +28,25 @@ def learn(
         typer.Option(
             "--from-xmp",
             metavar="PATH",
-            help="Learn from the stars that you gave these photos in other software, in XMP sidecars or inside of them; photos or folders, can be given several times.",
-            show_default=False,
+            help="Learn from the stars that other software wrote for these photos or folders, in XMP sidecars or in the files; may be repeated.",
         ),
     ] = None,
     photos: Annotated[
         Path | None,
         typer.Option(
             "--photos",
-            metavar="FOLDER",
-            help="Where the photos are, if not where they were when you rated them.",
-            show_default=False,
+            metavar="DIR",
+            help="Folder of the photos, if they have moved since you rated them.",
             exists=True,
             file_okay=False,
         ),
     ] = None,
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Of your model.")] = "mine",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Name of your model.")
+    ] = "mine",
     force: Annotated[
         bool,
-        typer.Option("--force", help="Install your model even if it is not shown to be better."),
+        typer.Option("--force", help="Install your model even if it is not measurably better."),
     ] = False,
     model: Annotated[
         str,
@@ -53,16 +56,18 @@ def learn(
     ] = "default",
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
-    use_cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Remember features between runs.")
-    ] = True,
+    use_cache: Cache = True,
     quiet: Quiet = False,
 ) -> None:
-    """Learn your own taste from about 30 ratings or comparisons on, and install it as a model if it predicts you better.
+    """Learn your own taste from 30 or more of your ratings, and install it as a model.
 
-    Needs the extra learn. Shows, on photos left out of learning, how well the default and your own model predict you. Your
-    model is installed only if it is better beyond chance: `mlsp score --model mine` uses it. No photo is changed. Ends with 1 if
-    nothing was installed, or some photos could not be used.
+    Reports how well the default and your own model predict you, on photos left out of learning. Your model is installed only if
+    it is better beyond chance; then mlsp score --model mine uses it. No photo is changed. Exits with 1 if nothing was installed or
+    some photos could not be used. Needs the learn extra.
+
+    Examples:
+        mlsp learn stars.csv --photos photos/
+        mlsp learn --from-xmp photos/ --name stars --force
     """
     from mlsp.cli.learn_card import taste_lines
     from mlsp.cli.progress import RunProgress

@@ -10,12 +10,15 @@ import typer
 def models(
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[NAME|DIR]", help="Show the card of this model.", show_default=False
-        ),
+        typer.Argument(metavar="[NAME|DIR]", help="Model to show."),
     ] = None,
 ) -> None:
-    """List the installed models, or show one's card: what it learned from, how well it agrees with people, and its limits."""
+    """List the installed models, or show the card of one: sources, agreement with people, limits.
+
+    Examples:
+        mlsp models
+        mlsp models default
+    """
     from rich.console import Console
 
     from mlsp.cli.card import card_lines

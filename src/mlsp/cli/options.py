@@ -1,37 +1,272 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share, each defined once: one name, one meaning, one help text.
+
+What one command alone has stands in its signature, as do all defaults.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-Workers: TypeAlias = Annotated[
+# Photos
+
+Photos = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH...", readable=False, help="Photos, and folders of photos."),
+]
+Recursive = Annotated[
+    bool, typer.Option("--recursive/--no-recursive", help="Look into subfolders too.")
+]
+MaxMegapixels = Annotated[
+    # The upper end keeps `inf` out, which is no number of pixels.
+    float,
+    typer.Option(
+        "--max-megapixels", metavar="MP", min=0.001, max=1e6, help="Refuse larger photos."
+    ),
+]
+
+# Models and how they run
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", metavar="NAME|DIR", help="Model to score with; `mlsp models` lists them."
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="NAME", help="cpu, cuda, or auto: cuda where there is such a GPU."
+    ),
+]
+ScoringDevice = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="cpu, cuda, or auto, which is cpu. cuda needs torch and the network's published weights.",
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="Arithmetic of the network: float32, bfloat16, or auto: bfloat16 where the processor has it.",
+    ),
+]
+Workers = Annotated[
     int | None,
     typer.Option(
         "--workers",
         "-w",
         metavar="N",
         min=1,
-        help="Photos at a time; by default one more than the cores.",
-        show_default=False,
+        help="Photos in progress at the same time; by default one more than there are cores.",
     ),
 ]
-Device: TypeAlias = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-ScoringDevice: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        help="auto, cpu or cuda. auto is cpu; cuda needs torch and the network's published weights.",
-    ),
+Cache = Annotated[
+    bool, typer.Option("--cache/--no-cache", help="Keep features and scores for later runs.")
 ]
-# The upper end keeps `inf` out, which is no number of pixels.
-MaxMegapixels: TypeAlias = Annotated[
-    float, typer.Option("--max-megapixels", min=0.001, max=1e6, help="Refuse larger photos.")
-]
-Quiet: TypeAlias = Annotated[
+Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="No progress and no summary; failed photos are still named."
+        "--quiet", "-q", help="Show no progress and no summary; failed photos are still named."
+    ),
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Try photos again that failed in an earlier run.")
+]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port", metavar="N", min=0, max=65535, help="Port to listen on; 0 takes a free one."
+    ),
+]
+
+# Networks and features
+
+Backbone = Annotated[
+    str,
+    typer.Option("--backbone", "-b", metavar="NAME", help="Network; `mlsp backbones` lists them."),
+]
+Levels = Annotated[
+    str,
+    typer.Option(
+        "--levels",
+        metavar="NAMES",
+        help="all; the last few, such as last5; or names from `mlsp backbones NAME`, separated by commas.",
+    ),
+]
+Views = Annotated[
+    str,
+    typer.Option(
+        "--views",
+        metavar="NAME",
+        help="Crops of each photo: whole, whole_mirrored, or corners8, 7/8 of each side at the four corners and mirrored.",
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Weights of the network; by default the published ones.",
+    ),
+]
+LongestSide = Annotated[
+    int | None,
+    typer.Option(
+        "--longest-side",
+        metavar="N",
+        min=1,
+        help="Reduce larger photos to N pixels; by default photos keep their size, as in the paper.",
+    ),
+]
+Resize = Annotated[
+    str | None,
+    typer.Option(
+        "--resize",
+        metavar="WxH",
+        help="Bring every photo to this size, whatever its proportions: 256x256 for the paper's Table 2.",
+    ),
+]
+
+# Ratings
+
+Ratings = Annotated[
+    str,
+    typer.Argument(
+        metavar="RATINGS",
+        help="People's ratings: a .csv or .parquet table, or a data set and its folder, such as ava:FOLDER.",
+    ),
+]
+RatedPhotos = Annotated[
+    Path | None,
+    typer.Option(
+        "--photos",
+        metavar="DIR",
+        help="Folder of the rated photos; by default that of the table.",
+    ),
+]
+Lowest = Annotated[
+    float | None,
+    typer.Option("--lowest", metavar="X", help="Lower end of the scale of a table of ratings."),
+]
+Highest = Annotated[
+    float | None,
+    typer.Option("--highest", metavar="X", help="Upper end of the scale of a table of ratings."),
+]
+SplitBy = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        metavar="NAME",
+        help="given: as in the ratings; random; or group: random, with the photos of a group in one part.",
+    ),
+]
+ValidationShare = Annotated[
+    float,
+    typer.Option(
+        "--validation-share",
+        metavar="X",
+        help="Part of the photos to choose the best epoch by; of the train photos where the split is given.",
+    ),
+]
+TestShare = Annotated[
+    float,
+    typer.Option(
+        "--test-share",
+        metavar="X",
+        help="Part of the photos to test on; unused where the split is given.",
+    ),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, help="Seed of everything drawn at random.")
+]
+
+# Training
+
+ModelFolder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the new model.")
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="Name of the model; by default its folder's."),
+]
+Recipe = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="NAME",
+        help="paper, released, or small: for hundreds or thousands of photos.",
+    ),
+]
+MoreDropout = Annotated[
+    bool,
+    typer.Option("--more-dropout", help="The paper's +do: dropout rates of .5, .5 and .75."),
+]
+Distribution = Annotated[
+    bool,
+    typer.Option(
+        "--distribution",
+        help="Learn the distribution of the votes, as NIMA does, instead of their mean.",
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs",
+        metavar="N",
+        min=1,
+        help="Maximum number of epochs; by default the recipe's. A higher one continues a finished run.",
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch", metavar="N", min=2, help="Photos per training step; by default the recipe's."
+    ),
+]
+TrainPrecision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="float32, or bfloat16 for the large matrix products.",
+    ),
+]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--run-folder",
+        metavar="DIR",
+        help="Folder of what an interrupted run continues from, log.csv and curves.png; by default the model's with .run added.",
+    ),
+]
+
+# Ray
+
+RAY_PANEL = "Ray cluster"
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="WHERE",
+        help="Run on a Ray cluster: local, one of its own on this machine for this run; ray, the one that already runs here;"
+        " HOST:PORT; or ray://HOST:PORT.",
+        rich_help_panel=RAY_PANEL,
+    ),
+]
+RayCpus = Annotated[
+    int | None,
+    typer.Option(
+        "--ray-cpus",
+        metavar="N",
+        min=1,
+        help="Cores per worker; by default 2, or an equal share where --on local has a number of workers.",
+        rich_help_panel=RAY_PANEL,
     ),
 ]

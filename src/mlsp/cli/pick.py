@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+from mlsp.cli.options import (
+    Cache,
+    MaxMegapixels,
+    Model,
+    Photos,
+    Quiet,
+    Recursive,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
@@ -19,28 +27,25 @@ if TYPE_CHECKING:
 
 
 def pick(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            readable=False,
-            metavar="PATH...",
-            help="Photos, and folders of photos.",
-            show_default=False,
-        ),
-    ],
+    paths: Photos,
     best: Annotated[
-        int, typer.Option("--best", "-n", metavar="N", min=1, help="So many of each burst.")
+        int,
+        typer.Option("--best", "-n", metavar="N", min=1, help="Photos to pick from each burst."),
     ] = 1,
     copy_to: Annotated[
         Path | None,
-        typer.Option("--copy-to", metavar="DIR", help="Copy the picked photos into a folder."),
+        typer.Option("--copy-to", metavar="DIR", help="Copy the picked photos into this folder."),
     ] = None,
     link_to: Annotated[
         Path | None,
-        typer.Option("--link-to", metavar="DIR", help="Put symbolic links to them into a folder."),
+        typer.Option(
+            "--link-to",
+            metavar="DIR",
+            help="Put symbolic links to the picked photos into this folder.",
+        ),
     ] = None,
     list_: Annotated[
-        bool, typer.Option("--list", help="Print only the picked photos' names, a line each.")
+        bool, typer.Option("--list", help="Print only the picked photos' names, one per line.")
     ] = False,
     output: Annotated[
         Path | None,
@@ -49,7 +54,7 @@ def pick(
             "-o",
             readable=False,
             metavar="FILE.csv",
-            help="Write all photos with burst, rank and scores.",
+            help="Write a table of all photos with burst, rank and scores.",
         ),
     ] = None,
     bursts_only: Annotated[
@@ -60,13 +65,13 @@ def pick(
         typer.Option(
             "--within-seconds",
             metavar="S",
-            help="Longest time from one photo of a burst to another.",
+            help="Maximum time between two photos of a burst, in seconds.",
         ),
     ] = 10,
     similarity: Annotated[
         float,
         typer.Option(
-            "--similarity", metavar="X", help="How similar photos of a burst are, 0 to 1, at least."
+            "--similarity", metavar="X", help="Minimum similarity of two photos of a burst, 0 to 1."
         ),
     ] = 0.80,
     similarity_without_time: Annotated[
@@ -74,7 +79,7 @@ def pick(
         typer.Option(
             "--similarity-without-time",
             metavar="X",
-            help="Likewise where a photo does not say when it was taken.",
+            help="Minimum similarity where a photo's time is not known.",
         ),
     ] = 0.88,
     by: Annotated[
@@ -82,30 +87,27 @@ def pick(
         typer.Option(
             "--by",
             metavar="COLUMN",
-            help="Rank by overall, or a score such as beauty; by default quality, or overall where the model has none.",
-            show_default=False,
+            help="Rank by overall or a score such as beauty; by default quality, or overall where the model has no quality.",
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="NAME|DIR", help="Model; see `mlsp models`.")
-    ] = "default",
-    recursive: Annotated[
-        bool, typer.Option("--recursive/--no-recursive", help="Also photos in subfolders.")
-    ] = True,
+    model: Model = "default",
+    recursive: Recursive = True,
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
-    use_cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
-    ] = True,
+    use_cache: Cache = True,
     quiet: Quiet = False,
 ) -> None:
-    """Pick the best of each burst: of shots of the same moment.
+    """Pick the best photo of each burst of shots of one moment.
 
-    Bursts are found by the time in the photos and by what they show. Photos that stand alone are picked too. No photo is moved, changed
-    or deleted, and no file is overwritten; the same command goes on after an interruption. A raw photo and the JPEG of the same name
-    beside it are picked together.
+    Bursts are found by capture time and by what the photos show. Photos that stand alone are picked too. A raw photo and the JPEG of
+    the same name beside it are picked together. No photo is moved, changed or deleted, and no file is overwritten; after an
+    interruption the same command continues.
+
+    Examples:
+        mlsp pick holiday/ --copy-to best/
+        mlsp pick holiday/ --best 2 --output bursts.csv
     """
-    from mlsp.base.text import printable
+    from mlsp.cli.inputs import found
     from mlsp.culling.bursts import BurstSettings, check_ranking, group_bursts
     from mlsp.culling.copies import find_for
     from mlsp.reports import check_output
@@ -122,11 +124,7 @@ def pick(
     settings = BurstSettings(within_seconds, similarity, similarity_without_time)
     if output is not None:
         check_output(output, suffixes=(".csv",))
-    photos = find_for(folder, paths, recursive=recursive)
-    if not photos:
-        where = ", ".join(printable(str(path)) for path in paths)
-        typer.echo(f"mlsp: no photos found in {where}", err=True)
-        raise typer.Exit(2)
+    photos = found(find_for(folder, paths, recursive=recursive), paths)
     with open_caches(enabled=use_cache) as caches:
         scorer = Scorer(
             model,

@@ -13,15 +13,14 @@ from mlsp.cli.options import Quiet
 def predict(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="Model: a name or a folder.", show_default=False),
+        typer.Argument(metavar="NAME|DIR", help="Model to score with."),
     ],
     features: Annotated[
         Path,
         typer.Argument(
             readable=False,
             metavar="FEATURES",
-            help="File of mlsp extract, or an .npz with one array of (rows, …).",
-            show_default=False,
+            help="Feature file of `mlsp extract`, or an .npz with one array (rows, …).",
         ),
     ],
     output: Annotated[
@@ -31,16 +30,19 @@ def predict(
             "-o",
             readable=False,
             metavar="FILE",
-            help="Write the scores, by its ending: .csv, .jsonl, .parquet.",
-            show_default=False,
+            help="Table of the scores, in the format of the ending: .csv, .jsonl or .parquet.",
         ),
     ],
     quiet: Quiet = False,
 ) -> None:
-    """Score stored features by a model: a column photo (or row, counted from 0, for an .npz), then one a head.
+    """Score stored features with a model.
 
-    The features must be of the kind that the model reads; scores are means over all stored views. Photos that failed or are still
-    to be extracted are named and left out.
+    Writes a column photo (for an .npz row, counted from 0), then one column per head; scores are means over all stored crops. The features
+    must be of the kind that the model reads. Photos that failed or are still to be extracted are named and left out.
+
+    Examples:
+        mlsp predict ridge/ corners.h5 --output predicted.csv
+        mlsp predict ridge/ corners.h5 --output predicted.parquet
     """
     from mlsp.base.results import ScoreFailure
     from mlsp.cli.progress import RunProgress

@@ -2,52 +2,51 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import Workers
+from mlsp.cli.options import (
+    Highest,
+    Lowest,
+    RatedPhotos,
+    Ratings,
+    Seed,
+    SplitBy,
+    Workers,
+)
 
 
 def ratings(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A table ending in .csv or .parquet, or a data set and its folder: ava:FOLDER, koniq10k:FOLDER, aadb:FOLDER, "
-            "tad66k:FOLDER, para:FOLDER, eva:FOLDER, biq2021:FOLDER or oasis:FOLDER.",
-            show_default=False,
-        ),
-    ],
-    photos: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the photos, if they are elsewhere.", show_default=False),
-    ] = None,
-    lowest: Annotated[
-        float | None, typer.Option(help="Lowest rating of a table's scale.", show_default=False)
-    ] = None,
-    highest: Annotated[
-        float | None, typer.Option(help="Highest rating of a table's scale.", show_default=False)
-    ] = None,
+    source: Ratings,
+    photos: RatedPhotos = None,
+    lowest: Lowest = None,
+    highest: Highest = None,
     group: Annotated[
-        str, typer.Option(help="A table's column of what belongs together.")
+        str,
+        typer.Option(
+            "--group", metavar="COLUMN", help="Column of a table that puts photos into groups."
+        ),
     ] = "group",
-    split: Annotated[
-        str, typer.Option(help="How to split: given, random, or group (no group in two parts).")
-    ] = "given",
-    seed: Annotated[int, typer.Option(help="Of the random draw.")] = 0,
+    split: SplitBy = "given",
+    seed: Seed = 0,
     photos_check: Annotated[
         bool,
         typer.Option(
             "--photos-check",
-            help="Read every photo: name those that cannot be read, and test photos that are or look like learned ones. "
-            "The exit code is then 1 if there are any.",
+            help="Read every photo; name those that cannot be read and test photos that equal or resemble train photos, and exit with 1 if there are any.",
         ),
     ] = False,
     workers: Workers = None,
 ) -> None:
-    """Show what a table or data set of rated photos holds, and check it before learning from it."""
+    """Show what a table or data set of ratings contains, and check its photos.
+
+    Data sets with a reader: ava, koniq10k, aadb, tad66k, para, eva, biq2021 and oasis, each with its folder, such as ava:FOLDER.
+
+    Examples:
+        mlsp ratings ratings.csv
+        mlsp ratings ratings.csv --photos photos/ --photos-check
+    """
     from rich.console import Console
     from rich.progress import track
 

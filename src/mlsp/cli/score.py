@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlsp.cli.bulk_options import (
-    BulkOptions,
-    BytesColumn,
-    Dataset,
-    IdColumn,
-    On,
-    PathColumn,
-    RayCpus,
-    RayWorkers,
-    RetryFailed,
-    ShardSize,
-    UrlColumn,
+from mlsp.cli.options import (
+    Cache,
+    MaxMegapixels,
+    Model,
+    Photos,
+    Precision,
+    Quiet,
+    Recursive,
+    ScoringDevice,
+    Workers,
 )
-from mlsp.cli.options import MaxMegapixels, Quiet, ScoringDevice, Workers
-from mlsp.cli.star_options import OverwriteRatings, StarThresholds, Xmp, XmpNames, give_stars
+
+if TYPE_CHECKING:
+    from mlsp.base.results import ScoreFailure
+    from mlsp.culling.xmp.report import XmpSettings
+    from mlsp.scoring.results import ScoreResult
+
+_STARS = "Stars"
 
 
 def score(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH...",
-            help="Photos, and folders of photos.",
-            show_default=False,
-        ),
-    ],
+    paths: Photos,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -42,11 +39,11 @@ def score(
             "-o",
             readable=False,
             metavar="FILE",
-            help="Write a report, by its ending: .html, .csv, .jsonl, .parquet.",
+            help="Write a report in the format of the file's ending: .html, .csv, .jsonl or .parquet.",
         ),
     ] = None,
     top: Annotated[
-        int | None, typer.Option("--top", "-n", metavar="N", min=1, help="Only the N first.")
+        int | None, typer.Option("--top", "-n", metavar="N", min=1, help="Show only the first N.")
     ] = None,
     sort: Annotated[
         str,
@@ -54,50 +51,60 @@ def score(
             "--sort", metavar="COLUMN", help="Sort by overall, a score such as quality, or photo."
         ),
     ] = "overall",
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="NAME|DIR", help="Model; see `mlsp models`.")
-    ] = "default",
-    recursive: Annotated[
-        bool, typer.Option("--recursive/--no-recursive", help="Also photos in subfolders.")
-    ] = True,
+    model: Model = "default",
+    recursive: Recursive = True,
     device: ScoringDevice = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(
-            "--precision",
-            help="auto, float32 or bfloat16. auto: bfloat16 where the processor has it.",
-        ),
-    ] = "auto",
+    precision: Precision = "auto",
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
-    use_cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
-    ] = True,
+    use_cache: Cache = True,
     quiet: Quiet = False,
-    xmp: Xmp = False,
-    star_thresholds: StarThresholds = None,
-    xmp_names: XmpNames = None,
-    overwrite_ratings: OverwriteRatings = False,
-    dataset: Dataset = None,
-    on: On = None,
-    shard_size: ShardSize = None,
-    id_column: IdColumn = None,
-    path_column: PathColumn = None,
-    url_column: UrlColumn = None,
-    bytes_column: BytesColumn = None,
-    retry_failed: RetryFailed = False,
-    ray_workers: RayWorkers = None,
-    ray_cpus: RayCpus = None,
+    xmp: Annotated[
+        bool,
+        typer.Option(
+            "--xmp",
+            help="Write 1 to 5 stars into XMP sidecars beside the photos, by the percentile of the column of --sort.",
+            rich_help_panel=_STARS,
+        ),
+    ] = False,
+    star_thresholds: Annotated[
+        str | None,
+        typer.Option(
+            "--star-thresholds",
+            metavar="P,P,P,P",
+            help="Percentiles from which a photo gets 2, 3, 4 and 5 stars; by default 20,45,70,90.",
+            rich_help_panel=_STARS,
+        ),
+    ] = None,
+    xmp_names: Annotated[
+        str | None,
+        typer.Option(
+            "--xmp-names",
+            metavar="NAMES",
+            help="darktable for photo.jpg.xmp, lightroom for photo.xmp; by default both.",
+            rich_help_panel=_STARS,
+        ),
+    ] = None,
+    overwrite_ratings: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite-ratings",
+            help="Replace stars that somebody gave by hand; otherwise they are kept.",
+            rich_help_panel=_STARS,
+        ),
+    ] = False,
 ) -> None:
     """Score photos and rank them.
 
     Each photo gets a quality (technical, 0 to 1) and a beauty (1 to 7), each with its percentile among the photos that people
     rated, and overall, the mean of the percentiles. Scores go to stdout, everything else to stderr. A second run, or one after an
     interruption, scores only what is new.
+
+    Examples:
+        mlsp score holiday/ --top 20
+        mlsp score holiday/ --output holiday.html
     """
-    from mlsp.base.errors import SettingsError
-    from mlsp.base.results import ScoreFailure
-    from mlsp.base.text import printable
+    from mlsp.cli.inputs import check_local, found
     from mlsp.cli.progress import RunProgress
     from mlsp.culling.xmp.report import xmp_settings
     from mlsp.photos import find_photos
@@ -110,43 +117,10 @@ def score(
     stars = xmp_settings(
         xmp, thresholds=star_thresholds, names=xmp_names, overwrite=overwrite_ratings
     )
-    max_pixels = round(max_megapixels * 1e6)
-    bulk = BulkOptions(
-        dataset,
-        on,
-        shard_size,
-        id_column,
-        path_column,
-        url_column,
-        bytes_column,
-        retry_failed,
-        ray_workers,
-        ray_cpus,
-    )
-    if bulk.are_meant(paths):
-        if stars is not None:
-            raise SettingsError("a data set's photos get no sidecars: leave out --xmp or --dataset")
-        from mlsp.bulk import ScorerSettings
-        from mlsp.cli.bulk import score_into_dataset
-
-        scorer_settings = ScorerSettings(model, device, precision, workers, max_pixels)
-        score_into_dataset(
-            paths,
-            bulk,
-            scorer_settings,
-            recursive=recursive,
-            output=output,
-            top=top,
-            quiet=quiet,
-        )
-        return
     if output is not None:
         check_output(output)
-    photos = list(find_photos(map(Path, paths), recursive=recursive))
-    if not photos:
-        where = ", ".join(map(printable, paths))
-        typer.echo(f"mlsp: no photos found in {where}", err=True)
-        raise typer.Exit(2)
+    check_local(paths)
+    photos = found(find_photos(paths, recursive=recursive), paths)
     scored: list[ScoreResult] = []
     failed: list[ScoreFailure] = []
     with open_caches(enabled=use_cache) as caches:
@@ -156,7 +130,7 @@ def score(
             precision=precision,
             workers=workers,
             cache=caches,
-            max_pixels=max_pixels,
+            max_pixels=round(max_megapixels * 1e6),
         )
         heads = tuple(head.name for head in scorer.model.heads)
         check_sort(sort, heads)
@@ -188,6 +162,21 @@ def score(
     elif ranked:
         print_table(ranked, model_name=scorer.model.name, heads=heads, stream=sys.stdout)
     progress.summarise(len(scored), len(failed), outputs)
-    failed += give_stars(ranked, stars, by=sort, quiet=quiet)
+    if stars is not None:
+        failed += _give_stars(ranked, stars, by=sort, quiet=quiet)
     if failed:
         raise typer.Exit(1)
+
+
+def _give_stars(
+    ranked: Sequence[ScoreResult], settings: XmpSettings, *, by: str, quiet: bool
+) -> Sequence[ScoreFailure]:
+    """Write sidecars with a progress bar and a summary; return the photos whose sidecar was left alone."""
+    from mlsp.cli.progress import RunProgress
+    from mlsp.culling.xmp.report import write_stars
+
+    with RunProgress(len(ranked), done_word="rated", quiet=quiet) as progress:
+        summary = write_stars(ranked, by=by, settings=settings, on_result=progress.advance)
+    if not quiet:
+        typer.echo(str(summary), err=True)
+    return summary.failed

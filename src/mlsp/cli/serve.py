@@ -8,20 +8,21 @@ from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import MaxMegapixels, Quiet, Workers
+from mlsp.cli.options import (
+    Cache,
+    MaxMegapixels,
+    Model,
+    Photos,
+    Port,
+    Quiet,
+    Recursive,
+    Workers,
+)
 
 
 def serve(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            readable=False,
-            metavar="PATH...",
-            help="Photos, and folders of photos.",
-            show_default=False,
-        ),
-    ],
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
+    paths: Photos,
+    port: Port = 0,
     open_page: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
     ] = True,
@@ -31,30 +32,28 @@ def serve(
             "--ratings",
             readable=False,
             metavar="FILE",
-            help="Where your ratings are kept; by default in MLSP_RATINGS or your data folder.",
-            show_default=False,
+            help="File of your ratings; by default the variable MLSP_RATINGS names it, else it is in your data folder.",
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="NAME|DIR", help="Model; see `mlsp models`.")
-    ] = "default",
-    recursive: Annotated[
-        bool, typer.Option("--recursive/--no-recursive", help="Also photos in subfolders.")
-    ] = True,
+    model: Model = "default",
+    recursive: Recursive = True,
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
-    use_cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Remember scores between runs.")
-    ] = True,
+    use_cache: Cache = True,
     quiet: Quiet = False,
 ) -> None:
-    """Rank, compare and rate photos in the browser; needs the web extra.
+    """Rank, compare and rate photos in the browser.
 
     Prints a link that lets one browser of this machine in, once. Photos appear as they are scored. Nothing is sent anywhere, and no
-    photo is changed, moved or deleted. Ctrl-C ends it; your ratings stay.
+    photo is changed, moved or deleted. Ctrl-C ends it; your ratings stay. Needs the web extra.
+
+    Examples:
+        mlsp serve holiday/
+        mlsp serve holiday/ --ratings holiday.sqlite --no-open
     """
     from mlsp.base.errors import MissingExtraError
     from mlsp.base.text import printable
+    from mlsp.cli.inputs import found
     from mlsp.models.model import load_model
     from mlsp.personal.user_ratings import UserRatings, default_user_ratings_path
     from mlsp.photos import find_photos
@@ -73,11 +72,7 @@ def serve(
     if not any(os.path.lexists(path) for path in paths):
         typer.echo(f"mlsp: {printable(str(paths[0]))} does not exist", err=True)
         raise typer.Exit(2)
-    photos = list(find_photos(paths, recursive=recursive))
-    if not photos:
-        where = ", ".join(printable(str(path)) for path in paths)
-        typer.echo(f"mlsp: no photos found in {where}", err=True)
-        raise typer.Exit(2)
+    photos = found(find_photos(paths, recursive=recursive), paths)
     with (
         UserRatings.open(ratings or default_user_ratings_path()) as kept,
         open_caches(enabled=use_cache) as caches,

@@ -7,66 +7,88 @@ from typing import Annotated
 
 import typer
 
-from mlsp.cli.options import MaxMegapixels, ScoringDevice, Workers
+from mlsp.cli.options import (
+    Cache,
+    MaxMegapixels,
+    Model,
+    Port,
+    Precision,
+    ScoringDevice,
+    Workers,
+)
 
 
 def service(
-    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")
-    ] = 8000,
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="NAME|DIR", help="Model; see `mlsp models`.")
-    ] = "default",
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Port = 8000,
+    model: Model = "default",
     device: ScoringDevice = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", help="auto, float32 or bfloat16.")
-    ] = "auto",
+    precision: Precision = "auto",
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 100,
     max_bytes: Annotated[
-        int, typer.Option("--max-bytes", metavar="N", help="Of a request.")
+        int, typer.Option("--max-bytes", metavar="N", help="Maximum size of a request in bytes.")
     ] = 50_000_000,
     max_photos: Annotated[
-        int, typer.Option("--max-photos", metavar="N", help="Of a request.")
+        int,
+        typer.Option("--max-photos", metavar="N", help="Maximum number of photos in a request."),
     ] = 32,
     queue_size: Annotated[
-        int, typer.Option("--queue", metavar="N", help="Photos that may wait; others get a 503.")
+        int,
+        typer.Option(
+            "--queue",
+            metavar="N",
+            help="Maximum number of waiting photos; more are answered with 503.",
+        ),
     ] = 256,
     batch_photos: Annotated[
         int | None,
         typer.Option(
             "--batch",
             metavar="N",
-            help="Photos of one size that go through the network together where they wait anyway; 1 for none. By default 16 with "
-            "--device cuda, else none.",
-            show_default=False,
+            help="Maximum number of waiting photos of one size that the network computes together; by default 16 with --device cuda, else 1.",
         ),
     ] = None,
     batch_wait_ms: Annotated[
         float,
         typer.Option(
-            "--batch-wait-ms", metavar="MS", help="Hold a photo back so long for others to join it."
+            "--batch-wait-ms",
+            metavar="MS",
+            help="Time that a photo is held back for others to join it, in milliseconds.",
         ),
     ] = 0,
     timeout_s: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="Until a photo has its scores.")
+        float,
+        typer.Option(
+            "--timeout", metavar="SECONDS", help="Maximum time until a photo has its scores."
+        ),
     ] = 30,
     drain_s: Annotated[
         float,
-        typer.Option("--drain", metavar="SECONDS", help="For requests in progress at the end."),
+        typer.Option(
+            "--drain",
+            metavar="SECONDS",
+            help="Time for requests in progress when the service ends.",
+        ),
     ] = 30,
     no_token: Annotated[
         bool,
         typer.Option(
-            "--no-token", help="Serve other machines although MLSP_SERVICE_TOKEN is not set."
+            "--no-token", help="Listen for other machines although MLSP_SERVICE_TOKEN is not set."
         ),
     ] = False,
-    use_cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Remember scores.")] = False,
+    use_cache: Cache = False,
 ) -> None:
-    """Score photos over HTTP, for other programs; needs the service extra.
+    """Score photos over HTTP, for other programs.
 
-    POST a photo to /v1/scores. Callers send the token of the environment variable MLSP_SERVICE_TOKEN, if it is set.
+    POST a photo to /v1/scores. Where the environment variable MLSP_SERVICE_TOKEN is set, callers send it as their token. Needs the
+    service extra.
+
+    Examples:
+        mlsp service
+        mlsp service --port 8080 --max-photos 100 --queue 1000
     """
     from mlsp.base.errors import MissingExtraError
     from mlsp.base.parallel import usable_cores

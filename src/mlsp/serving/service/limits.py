@@ -8,17 +8,20 @@ import json
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
+from mlsp.serving.asgi import (
+    Application,
+    BodyTooLargeError,
+    Message,
+    Receive,
+    Send,
+    body_pieces,
+    replay,
+    respond,
+)
 from mlsp.serving.service.settings import ServiceSettings
 from mlsp.serving.service.telemetry import LOGGER, Metrics
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 # Whoever watches the service need not know the token; what they say is no secret.
 OPEN_PATHS = frozenset({"/health", "/ready"})
@@ -90,7 +93,7 @@ class Limits:
         try:
             self._check_token(scope["path"], headers)
             pieces = await self._body(headers, receive, held)
-            await self._application(scope, _replay(pieces, receive), note)
+            await self._application(scope, replay(pieces, receive), note)
         except Refusal as refusal:
             await _answer(note, refusal)
         except ConnectionResetError:
@@ -112,38 +115,29 @@ class Limits:
     async def _body(self, headers: dict[str, str], receive: Receive, held: _Held) -> deque[bytes]:
         """Read a body while it is within the limits, in the pieces in which it comes."""
         limit = self._settings.max_bytes
-        too_large = Refusal(
-            413, "too_many_bytes", f"the request's body must have at most {limit:,} bytes"
-        )
-        announced = headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > limit:
-            raise too_large
         pieces: deque[bytes] = deque()
         try:
             async with asyncio.timeout(self._settings.upload_timeout_s):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ConnectionResetError
-                    pieces.append(message.get("body", b""))
-                    held.size += len(pieces[-1])
-                    self._held_bytes += len(pieces[-1])
-                    if held.size > limit:
-                        raise too_large
+                async for piece in body_pieces(headers, receive, limit):
+                    pieces.append(piece)
+                    held.size += len(piece)
+                    self._held_bytes += len(piece)
                     if self._held_bytes > self._settings.max_held_bytes:
                         raise Refusal(
                             503,
                             "memory_full",
                             "too much is being sent at once: try again in a second",
                         )
-                    if not message.get("more_body"):
-                        return pieces
+        except BodyTooLargeError:
+            message = f"the request's body must have at most {limit:,} bytes"
+            raise Refusal(413, "too_many_bytes", message) from None
         except TimeoutError:
             raise Refusal(
                 408,
                 "upload_timeout",
                 f"the request was not sent within {self._settings.upload_timeout_s:g} s",
             ) from None
+        return pieces
 
     def _note(
         self, scope: Message, request: str, status: int, seconds: float, sent_bytes: int
@@ -164,32 +158,11 @@ class Limits:
         LOGGER.info("answered", extra={"fields": fields})
 
 
-def _replay(pieces: deque[bytes], receive: Receive) -> Receive:
-    """Give a body again; its pieces are let go as the application takes them."""
-    is_sent = False
-
-    async def replay() -> Message:
-        nonlocal is_sent
-        if is_sent:
-            return await receive()
-        piece = pieces.popleft()
-        is_sent = not pieces
-        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
-
-    return replay
-
-
 async def _answer(send: Send, refusal: Refusal) -> None:
     content = json.dumps({"error": {"kind": refusal.kind, "message": refusal.message}}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        # What is left of the body is not read.
-        (b"connection", b"close"),
-    ]
+    headers = {"content-type": "application/json"}
     if refusal.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+        headers["www-authenticate"] = "Bearer"
     if refusal.status == 503:
-        headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+        headers["retry-after"] = "1"
+    await respond(send, refusal.status, content, headers)

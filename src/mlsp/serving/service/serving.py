@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import sys
 from collections.abc import Callable
 
@@ -12,6 +9,7 @@ import uvicorn
 
 from mlsp.base.errors import SettingsError
 from mlsp.scoring.scorer import Scorer
+from mlsp.serving.asgi import listen, run_until_signal
 from mlsp.serving.service.app import Service
 from mlsp.serving.service.settings import ServiceSettings
 from mlsp.serving.service.telemetry import log_to
@@ -68,38 +66,13 @@ def serve_http(
         timeout_graceful_shutdown=max(1, round(settings.drain_s)),
         h11_max_incomplete_event_size=64 * 1024,
     )
-    listener = _listen(host, port)
+    try:
+        listener = listen(host, port, max_waiting=_WAITING_CONNECTIONS)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {host}:{port} ({error.strerror}): name another by --host and --port"
+        ) from error
     bound_host, bound_port = listener.getsockname()[:2]
     shown = f"[{bound_host}]" if ":" in bound_host else bound_host
     started(f"http://{shown}:{bound_port}")
-    # uvicorn sends the signal to itself again once all is done; asked to stop and stopped is no failure.
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Listen at an address.
-
-    Raises:
-        SettingsError: it is in use, or not this machine's.
-    """
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        # The protocol is named because asyncio switches Nagle's delay off only then, which costs 40 ms an answer.
-        listener = socket.socket(family, kind, socket.IPPROTO_TCP)
-        try:
-            if os.name == "posix":
-                # The port of a server that has just ended can be had again.
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(_WAITING_CONNECTIONS)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        raise SettingsError(
-            f"cannot listen at {host}:{port} ({error.strerror}): name another by --host and --port"
-        ) from error
-    return listener
+    run_until_signal(uvicorn.Server(config), listener)

@@ -38,12 +38,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from mlsp.base.errors import MlspError, ModelError, OutputError, PhotoError, SettingsError
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
+from mlsp.serving.asgi import Application
 from mlsp.serving.web.bodies import ComparisonBody, Nothing, RatingBody, SaveBody, XmpBody
 from mlsp.serving.web.collection import FIELDS, Entry
 from mlsp.serving.web.learning import BusyError, NotBetterError
 from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.pictures import PictureCache, preview
-from mlsp.serving.web.security import Access, Application, AuthMiddleware
+from mlsp.serving.web.security import Access, AuthMiddleware
 from mlsp.serving.web.static_files import PAGE, static_files
 
 _log = logging.getLogger(__name__)

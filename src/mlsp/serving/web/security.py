@@ -10,16 +10,21 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections import deque
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
+from mlsp.serving.asgi import (
+    Application,
+    BodyTooLargeError,
+    Message,
+    Receive,
+    Send,
+    body_pieces,
+    replay,
+    respond,
+)
 
 # A rating takes 40 bytes.
 MAX_BODY_BYTES = 64 * 1024
@@ -115,7 +120,7 @@ class AuthMiddleware:
             await _answer(protected, refusal)
             return
         if body is not None:
-            await self._application(scope, _replay(body, receive), protected)
+            await self._application(scope, replay(deque([body]), receive), protected)
 
     async def _check(self, scope: Message, receive: Receive, send: Send) -> bytes | None:
         """The body of a request that may pass; None for one that is answered already."""
@@ -191,33 +196,12 @@ async def _checked_body(headers: dict[str, str], host: str, receive: Receive) ->
         raise _Refusal(403, f"what is sent must come from this page: expected Origin http://{host}")
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise _Refusal(415, "what is sent must be JSON: expected Content-Type application/json")
-    return await _read_body(headers, receive)
-
-
-async def _read_body(headers: dict[str, str], receive: Receive) -> bytes:
-    too_large = _Refusal(413, f"what is sent must have at most {MAX_BODY_BYTES} bytes")
-    announced = headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-        raise too_large
-    body = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Refusal(400, "the connection was closed")
-        body += bytes(message.get("body", b""))
-        if len(body) > MAX_BODY_BYTES:
-            raise too_large
-        if not message.get("more_body", False):
-            return body
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return replayed
+    try:
+        return b"".join([piece async for piece in body_pieces(headers, receive, MAX_BODY_BYTES)])
+    except BodyTooLargeError:
+        raise _Refusal(413, f"what is sent must have at most {MAX_BODY_BYTES} bytes") from None
+    except ConnectionResetError:
+        raise _Refusal(400, "the connection was closed") from None
 
 
 def _with_security_headers(send: Send) -> Send:
@@ -244,7 +228,7 @@ async def _answer(send: Send, refusal: _Refusal) -> None:
     else:
         content = json.dumps({"error": refusal.message}).encode()
         media_type = "application/json"
-    await _respond(send, refusal.status, content, {"content-type": media_type, **refusal.headers})
+    await respond(send, refusal.status, content, {"content-type": media_type, **refusal.headers})
 
 
 async def _let_in(send: Send, access: Access) -> None:
@@ -256,7 +240,7 @@ async def _let_in(send: Send, access: Access) -> None:
         '<meta http-equiv="refresh" content="0; url=/">',
     )
     cookie = f"{access.cookie}={access.session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={_SESSION_SECONDS}"
-    await _respond(
+    await respond(
         send, 200, content, {"content-type": "text/html; charset=utf-8", "set-cookie": cookie}
     )
 
@@ -266,11 +250,3 @@ def _page(title: str, body: str, head: str = "") -> bytes:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>{head}</head>'
         f"<body><main>{body}</main></body></html>\n"
     ).encode()
-
-
-async def _respond(send: Send, status: int, content: bytes, headers: dict[str, str]) -> None:
-    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    # Closed, because what is left of a body that was refused would be taken for the next request.
-    encoded += [(b"content-length", str(len(content)).encode()), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
-    await send({"type": "http.response.body", "body": content})

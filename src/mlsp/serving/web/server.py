@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import sys
 import webbrowser
 from collections.abc import Callable
-from types import FrameType
 
 import uvicorn
 
 from mlsp.base.errors import SettingsError
+from mlsp.serving import asgi
 from mlsp.serving.web.app import create_app
 from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.security import MAX_HEADER_BYTES, Access
@@ -42,7 +41,7 @@ def serve(desk: PageController, *, port: int, ready: Callable[[str], None]) -> N
         desk.start()
         try:
             ready(access.link)
-            _run(server, listener)
+            asgi.run_until_signal(server, listener)
         finally:
             desk.stop()
 
@@ -77,23 +76,8 @@ def open_browser(link: str) -> bool:
     return can_open_browser() and webbrowser.open(link)
 
 
-def _run(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run until a signal. uvicorn sends it to the process again afterwards; asked to end and ended is no failure."""
-
-    def ignore(_number: int, _frame: FrameType | None) -> None:
-        return
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, ignore) for number in numbers]
-    try:
-        server.run(sockets=[listener])
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
 def listen(port: int) -> contextlib.closing[socket.socket]:
-    """Listen on loopback.
+    """Listen on loopback, before the link is printed: browsers then wait instead of failing.
 
     Args:
         port: 0 takes a free one.
@@ -101,19 +85,10 @@ def listen(port: int) -> contextlib.closing[socket.socket]:
     Raises:
         SettingsError: the port is not free.
     """
-    # The protocol is named because asyncio switches Nagle's delay off only then, which costs 40 ms an answer.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if os.name == "posix":
-            # The port of a server that has just ended can be had again. On Windows this would share it with another program.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_HOST, port))
-        # Before it is said that the page can be opened: browsers then wait instead of failing.
-        listener.listen(_WAITING_CONNECTIONS)
+        return contextlib.closing(asgi.listen(_HOST, port, max_waiting=_WAITING_CONNECTIONS))
     except (OSError, OverflowError) as error:
-        listener.close()
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
             f"cannot serve at port {port} ({reason}): choose another with --port, or 0 for any that is free"
         ) from error
-    return contextlib.closing(listener)
