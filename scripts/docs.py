@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import typer
+
+from mlsp.cli import app
 
 CLI_PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 # The same text on every machine: no colours, a fixed width.
@@ -28,15 +32,16 @@ def help_of(command: tuple[str, ...]) -> str:
 
 
 def commands() -> list[tuple[str, ...]]:
-    """All commands and subcommands, the program itself first."""
-    found: list[tuple[str, ...]] = [()]
-    for command in found:
-        text = help_of(command)
-        section = text.partition("Commands")[2]
-        found += [
-            (*command, name)
-            for name in re.findall(r"^│ ([a-z][a-z0-9-]*)\s", section, re.MULTILINE)
-        ]
+    """All commands and subcommands that a user sees, the program itself first, in the order of the help."""
+    found: list[tuple[str, ...]] = []
+
+    def visit(command: Any, names: tuple[str, ...]) -> None:
+        found.append(names)
+        for name, child in getattr(command, "commands", {}).items():
+            if not child.hidden:
+                visit(child, (*names, name))
+
+    visit(typer.main.get_command(app), ())
     return found
 
 

@@ -100,6 +100,10 @@ def test_cli_page_is_what_the_commands_say() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    titles = re.findall(
+        r"^## `mlsp ?(.*)`$", (ROOT / "docs/cli.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert set(titles) == set(options_by_command())
 
 
 def test_links_of_the_documentation_lead_somewhere() -> None:
