@@ -1,8 +1,12 @@
-"""Models and ratings -> how well they agree, in numbers with intervals and in the photos that tell most.
+"""Agreement of models with people's ratings: metrics with intervals, and the most telling photos.
 
-open_source ─┬ PhotoScores   a model scores the photos  ┬ read ─ Predictions ┬ evaluate ─ Evaluation ─┬ write_evaluation     JSON
-             └ FileScores    a table has the scores     ┘                    │                        └ reports.evaluation_html
-load_ratings ─ choose_split ─────────────────────────────── RatingTable ─────┘
+`training`, `paper` and `cli` import it; metrics and intervals need numpy alone. The way in is `evaluate`:
+
+    open_source ─┬ PhotoScores   a model scores the photos  ┬ read ─ Predictions ┬ evaluate ─ Evaluation ─┬ write_evaluation   JSON
+                 └ FileScores    a table has the scores     ┘                    │                        └ report             page, table
+    load_ratings ─ choose_split ─────────────────────────────── RatingTable ─────┘
+
+A metric is a function in `metrics` and a record in `measures`.
 """
 
 from mlsp.evaluation.agreement import evaluate

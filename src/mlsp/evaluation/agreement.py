@@ -1,4 +1,4 @@
-"""Predictions and ratings -> an evaluation."""
+"""Evaluation of one model or two: predictions and ratings in, an `Evaluation` out."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from mlsp.evaluation.settings import EvaluationSettings
 from mlsp.evaluation.votes import VotePair, vote_comparison, vote_result
 from mlsp.ratings.table import RatingTable
 
-SMALLEST_GROUP = 10  # Correlations of fewer photos say next to nothing.
-MOST_GROUPS = 100
+MIN_GROUP_SIZE = 10  # Correlations of fewer photos mean next to nothing.
+MAX_GROUPS = 100
 # Fewer clusters give the bootstrap too little to vary.
 _FEW_GROUPS = 20
 _DEFAULTS = EvaluationSettings()
@@ -46,10 +46,10 @@ def evaluate(
         table: the photos to evaluate on, as `choose_split` gives them.
         split: which part of the ratings they are, for the record.
         against: scores of a second model; then only photos that both scored count, and differences are tested.
-        settings: how.
+        settings: threshold, groups, bootstrap and shown photos.
 
     Returns:
-        The same for the same arguments.
+        The evaluation; equal arguments give equal numbers.
 
     Raises:
         SettingsError: fewer than two photos have scores, or the settings do not fit to the table.
@@ -129,7 +129,7 @@ def evaluate(
 def _groups(
     table: RatingTable, settings: EvaluationSettings
 ) -> tuple[str | None, Sequence[str] | None]:
-    """Name of the column, and each photo's group; None where there are none."""
+    """Return the name of the column and each photo's group; None where there are none."""
     own = [rating.group for rating in table]
     column = settings.group_column
     if column is None and any(own):
@@ -169,14 +169,14 @@ def _too_few(
 
 
 def _measured_groups(groups: Sequence[str] | None) -> tuple[Mapping[str, list[int]], int]:
-    """Rows of the groups that are measured, largest first, and the number of the others."""
+    """Return the rows of each measured group, largest first, and the number of the other groups."""
     rows: dict[str, list[int]] = {}
     for row, group in enumerate(groups or ()):
         rows.setdefault(group, []).append(row)
     large = sorted(
-        (item for item in rows.items() if len(item[1]) >= SMALLEST_GROUP),
+        (item for item in rows.items() if len(item[1]) >= MIN_GROUP_SIZE),
         key=lambda item: (-len(item[1]), item[0]),
-    )[:MOST_GROUPS]
+    )[:MAX_GROUPS]
     return dict(large), len(rows) - len(large)
 
 

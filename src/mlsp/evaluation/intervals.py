@@ -1,8 +1,8 @@
-"""How sure a metric is: bootstrap intervals, and the paired comparison of two models.
+"""Bootstrap intervals of a metric, and the paired comparison of two models.
 
 Photos are drawn with replacement, as many as there are, and the metric is measured on what was drawn, many times over; the
 middle 95 % of these numbers are the interval (Efron's percentile bootstrap). Where photos come in groups that are alike (a
-series, a photographer, a theme), whole groups are drawn: photos of one group tell less than as many independent ones, and
+series, a photographer, a theme), whole groups are drawn: photos of one group carry less information than as many independent ones, and
 drawing them singly would give intervals that are too short.
 """
 
@@ -26,7 +26,7 @@ _Counts: TypeAlias = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A number and how sure it is.
+    """A metric with its confidence interval.
 
     Attributes:
         value: the metric on all photos.
@@ -43,7 +43,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
-    """How much better a first model is than a second on the same photos.
+    """Difference of a metric between two models on the same photos, first minus second.
 
     Attributes:
         value: metric of the first minus that of the second.
@@ -76,7 +76,7 @@ def bootstrap_interval(
     Args:
         metric: of `mlsp.evaluation.metrics`, or any function of (predicted, actual); bind its settings by `functools.partial`.
         predicted: (photos, …) scores, or distributions for `emd`.
-        actual: (photos, …) ratings, likewise.
+        actual: (photos, …) ratings, or distributions for `emd`.
         confidence: 0…1, both excluded.
         resamples: at least 100. Those in which the metric is not defined (all ratings alike, say) are left out.
         seed: equal seeds give equal intervals.
@@ -149,7 +149,7 @@ def _draws(
     seed: int,
     groups: Sequence[Hashable] | None,
 ) -> Iterator[_Counts]:
-    """(photos,) how often each photo was drawn, `resamples` times; the arguments are checked at once."""
+    """Check the arguments, then return how often each photo is drawn, (photos,), `resamples` times."""
     for side in sides:
         if side.shape[:1] != actual.shape[:1]:
             raise SettingsError(
@@ -175,7 +175,7 @@ def _draws(
 def _measure(
     metric: Metric, predicted: np.ndarray, actual: np.ndarray
 ) -> Callable[[_Counts], float]:
-    """The metric as a function of how often each photo was drawn."""
+    """Return the metric as a function of how often each photo was drawn."""
     # These two need not sort each draw again.
     if metric is srcc:
         return DrawnSpearman(predicted, actual)

@@ -1,4 +1,4 @@
-"""An evaluation as JSON."""
+"""Evaluations as JSON."""
 
 from __future__ import annotations
 

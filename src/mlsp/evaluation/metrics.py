@@ -1,4 +1,4 @@
-"""How well scores agree with ratings: numbers only, each a function of `(predicted, actual)`."""
+"""Metrics of agreement between scores and ratings: functions of `(predicted, actual)`, numpy alone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _SPREAD_DECIMALS = 10
 
 
 def _pair(
-    predicted: ArrayLike, actual: ArrayLike, *, least: int = 2
+    predicted: ArrayLike, actual: ArrayLike, *, minimum: int = 2
 ) -> tuple[Float64Array, Float64Array]:
     first, second = np.asarray(predicted, dtype=np.float64), np.asarray(actual, dtype=np.float64)
-    if first.ndim != 1 or first.shape != second.shape or len(first) < least:
+    if first.ndim != 1 or first.shape != second.shape or len(first) < minimum:
         raise SettingsError(
-            f"expected two vectors of one length, at least {least}, got shapes {first.shape} and {second.shape}"
+            f"expected two vectors of one length, at least {minimum}, got shapes {first.shape} and {second.shape}"
         )
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise SettingsError("scores and ratings must be finite numbers")
@@ -26,7 +26,7 @@ def _pair(
 
 
 def srcc(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Spearman's rank correlation, ties by average ranks.
+    """Return Spearman's rank correlation, ties by average ranks.
 
     Args:
         predicted: (photos,) scores.
@@ -46,12 +46,12 @@ def srcc(predicted: ArrayLike, actual: ArrayLike) -> float:
 
 
 def plcc(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Pearson's correlation; see `srcc` for arguments, returns and errors."""
+    """Return Pearson's correlation; see `srcc` for arguments, returns and errors."""
     return correlation(*_pair(predicted, actual))
 
 
 def kendall(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Kendall's rank correlation tau-b, which corrects for ties on both sides.
+    """Return Kendall's rank correlation tau-b, which corrects for ties on both sides.
 
     It is the share of pairs of photos that are in the right order minus the share in the wrong one; see `srcc` for arguments,
     returns and errors.
@@ -61,7 +61,7 @@ def kendall(predicted: ArrayLike, actual: ArrayLike) -> float:
 
 
 def accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: float) -> float:
-    """Share of photos that are put on the right side of a threshold.
+    """Return the share of photos that are put on the right side of a threshold.
 
     Above the threshold is high, at it or below is low, for scores as for ratings: on AVA "MOS > 5" is high (the paper's
     section 5.1, after Murray et al.). It depends on the threshold and on how unequal the sides are, so show
@@ -102,10 +102,10 @@ def default_threshold(lowest: float, highest: float) -> float:
 
 
 def majority_accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: float) -> float:
-    """Accuracy of calling every photo what most are: the baseline of `accuracy`, .7108 on AVA's test photos.
+    """Return the accuracy of giving every photo the class of the majority: the baseline of `accuracy`, .7108 on AVA's test photos.
 
     Args:
-        predicted: (photos,) scores; they do not matter, and are taken so that all metrics are called alike.
+        predicted: (photos,) scores; not used, but all metrics have the same arguments.
         actual: (photos,) ratings.
         threshold: on the ratings' scale.
 
@@ -121,7 +121,7 @@ def majority_accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: flo
 
 
 def balanced_accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: float) -> float:
-    """Mean of the accuracies among the high and among the low photos: .5 for whoever calls all alike.
+    """Return the mean of the accuracies among the high and among the low photos: .5 if all get one class.
 
     Args:
         predicted: (photos,) scores.
@@ -141,19 +141,19 @@ def balanced_accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: flo
 
 
 def rmse(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Root of the mean squared error, in the ratings' unit; see `accuracy` for arguments and errors."""
-    first, second = _pair(predicted, actual, least=1)
+    """Return the root of the mean squared error, in the ratings' unit; see `accuracy` for arguments and errors."""
+    first, second = _pair(predicted, actual, minimum=1)
     return float(np.sqrt(np.mean((first - second) ** 2)))
 
 
 def mae(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Mean absolute error, in the ratings' unit; see `accuracy` for arguments and errors."""
-    first, second = _pair(predicted, actual, least=1)
+    """Return the mean absolute error, in the ratings' unit; see `accuracy` for arguments and errors."""
+    first, second = _pair(predicted, actual, minimum=1)
     return float(np.abs(first - second).mean())
 
 
 def emd(predicted: ArrayLike, actual: ArrayLike, *, power: float = 2) -> float:
-    """Earth mover's distance between distributions of votes, as NIMA defines it (Talebi and Milanfar 2018, eq. 1).
+    """Return the earth mover's distance between distributions of votes, as NIMA defines it (Talebi and Milanfar 2018, eq. 1).
 
     For each photo: the mean over the bins of |difference of the cumulative distributions| to the power, and of that the root;
     then the mean over the photos. Bins count as equally far apart. Power 2 is the root of the mean squared difference, which
@@ -161,7 +161,7 @@ def emd(predicted: ArrayLike, actual: ArrayLike, *, power: float = 2) -> float:
 
     Args:
         predicted: (photos, bins) shares or counts; each row is divided by its sum.
-        actual: (photos, bins) likewise.
+        actual: (photos, bins) shares or counts.
         power: at least 1.
 
     Returns:
@@ -179,7 +179,7 @@ def emd(predicted: ArrayLike, actual: ArrayLike, *, power: float = 2) -> float:
 
 
 def emd_each(predicted: ArrayLike, actual: ArrayLike, *, power: float = 2) -> Float64Array:
-    """Earth mover's distance of each photo, (photos,); see `emd` for arguments and errors."""
+    """Return the earth mover's distance of each photo, (photos,); see `emd` for arguments and errors."""
     if not power >= 1:
         raise SettingsError(f"the power of an EMD must be at least 1, got {power}")
     first, second = (np.asarray(side, dtype=np.float64) for side in (predicted, actual))
@@ -194,7 +194,7 @@ def emd_each(predicted: ArrayLike, actual: ArrayLike, *, power: float = 2) -> Fl
 
 
 def vote_spread(votes: ArrayLike, bins: ArrayLike) -> Float64Array:
-    """Standard deviation of each photo's votes: how much people disagree.
+    """Return the standard deviation of each photo's votes: how much people disagree.
 
     Args:
         votes: (photos, bins) shares or counts.
@@ -238,5 +238,5 @@ def _shares(votes: Float64Array) -> Float64Array:
 def _sides(
     predicted: ArrayLike, actual: ArrayLike, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    first, second = _pair(predicted, actual, least=1)
+    first, second = _pair(predicted, actual, minimum=1)
     return first > threshold, second > threshold

@@ -1,4 +1,4 @@
-"""How well one model agrees with people: groups, calibration, and the photos that tell most."""
+"""Agreement of one model with people: by group, by score (calibration), and the most telling photos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlsp.evaluation.settings import EvaluationSettings
 from mlsp.ratings.table import Rating, RatingTable
 
 _CALIBRATION_BINS = 10
-_PHOTOS_A_BIN = 5
+_PHOTOS_PER_BIN = 5
 
 
 def model_result(
@@ -101,7 +101,7 @@ def _group_result(
 def _calibration(
     scores: Float64Array, mos: Float64Array, confidence: float
 ) -> Iterator[CalibrationBin]:
-    number = min(_CALIBRATION_BINS, max(1, len(scores) // _PHOTOS_A_BIN))
+    number = min(_CALIBRATION_BINS, max(1, len(scores) // _PHOTOS_PER_BIN))
     # Photos of one score stay in one bin, so there may be fewer.
     edges = np.unique(np.quantile(scores, np.arange(1, number) / number))
     bins = np.searchsorted(edges, scores, side="right")

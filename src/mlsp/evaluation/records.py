@@ -1,4 +1,4 @@
-"""What an evaluation takes and what it finds."""
+"""Records of an evaluation: its inputs and its results."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class JudgedPhoto:
         rating: people's mean.
         score: the model's.
         votes: people's, as shares of the bins; None where the model predicts none, or only the mean is known.
-        predicted_votes: the model's, likewise.
+        predicted_votes: the model's shares of the bins; None as for `votes`.
     """
 
     photo_id: str
@@ -82,7 +82,7 @@ class GroupResult:
         mean_rating: of people.
         mean_score: of the model.
         srcc: with its interval; NaN where scores or ratings are all alike.
-        plcc: likewise without.
+        plcc: without an interval; NaN as for `srcc`.
         rmse: in the ratings' unit.
     """
 
@@ -101,8 +101,8 @@ class CalibrationBin:
 
     Attributes:
         photos: how many.
-        lowest: least score of them.
-        highest: largest score.
+        lowest: lowest score of them.
+        highest: highest score of them.
         mean_score: of the model.
         mean_rating: of people: the same where the model is calibrated.
         low: lower end of the mean rating's interval, two-sided, by the normal approximation.
@@ -120,17 +120,17 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True)
 class VoteResult:
-    """What people vote and what a model says they vote, over all photos.
+    """People's votes and a model's predictions of them, over all photos.
 
     Attributes:
         bins: ratings that people could give, ascending.
         actual: mean share of each bin in people's votes; each photo counts the same.
-        predicted: likewise in the model's.
+        predicted: mean share of each bin in the model's votes.
         actual_spread: mean over the photos of the standard deviation of people's votes, in the ratings' unit.
-        predicted_spread: likewise of the model's.
+        predicted_spread: the same of the model's votes.
         numbers: `emd_1` and `emd_2`, the earth mover's distance with power 1 and 2, 0…1; `spread_srcc` and `spread_plcc`, correlations
             of the votes' standard deviations. With intervals.
-        baseline: `emd_1` and `emd_2` of saying for every photo that people vote like `actual`.
+        baseline: `emd_1` and `emd_2` of predicting `actual` for every photo.
     """
 
     bins: tuple[float, ...]
@@ -144,12 +144,12 @@ class VoteResult:
 
 @dataclass(frozen=True, slots=True)
 class ModelResult:
-    """How well one model agrees with people.
+    """Agreement of one model with people.
 
     Attributes:
         name: of the model, or of the file with its scores.
         head: whose scores were evaluated.
-        numbers: `srcc`, `plcc`, `kendall`, `accuracy`, `balanced_accuracy`, `rmse`, `mae`, with intervals.
+        numbers: one for each of `MEASURES`, with its interval.
         groups: the groups with at least 10 photos, the largest 100 of them, largest first; empty where groups are not known.
         calibration: in tenths of the photos by score, lowest first; fewer where there are few photos or ties.
         slope: of the straight line that predicts ratings from scores; 1 where the model is calibrated. NaN where scores are all alike.
@@ -177,7 +177,7 @@ class ModelResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How well one model, or two on the same photos, agree with people.
+    """Agreement with people of one model, or of two on the same photos.
 
     Attributes:
         ratings: name of the rating table.
@@ -186,7 +186,7 @@ class Evaluation:
         lowest: end of the ratings' scale.
         highest: other end of it.
         threshold: ratings and scores above it count as high for the accuracies.
-        baseline: accuracy of calling every photo what most are.
+        baseline: accuracy of giving every photo the class of the majority.
         confidence: of all intervals.
         resamples: of the bootstrap.
         seed: of the bootstrap.

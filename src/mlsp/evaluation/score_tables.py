@@ -23,12 +23,12 @@ _Row = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class ScoreTable:
-    """A table as it was read.
+    """A table of scores, as read.
 
     Attributes:
         photo_column: name of the column with the photos' names.
         heads: names of those with scores.
-        rows: a cell each by the column's name.
+        rows: cells by the column's name.
     """
 
     photo_column: str
@@ -37,7 +37,7 @@ class ScoreTable:
 
 
 def read_score_table(path: Path) -> ScoreTable:
-    """Read a table; by the end of its name it is parquet or JSON lines, else CSV.
+    """Read a table: Parquet or JSON lines by its ending, else CSV.
 
     Raises:
         SettingsError: it cannot be read, or has no column with photos.
@@ -67,7 +67,7 @@ def read_score_table(path: Path) -> ScoreTable:
 
 
 def number_of(cell: object) -> float | None:
-    """A cell's number; None where it has none that is finite."""
+    """Return a cell's number; None unless it is finite."""
     if not isinstance(cell, (str, int, float)):
         return None
     try:

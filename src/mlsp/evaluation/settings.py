@@ -1,4 +1,4 @@
-"""How to evaluate, and on which photos."""
+"""Settings of an evaluation, and the choice of its photos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DRAWN = ("photos", "groups")
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """How to evaluate.
+    """Settings of an evaluation.
 
     Attributes:
         threshold: for the accuracies; None: 5 on a scale of 1 to 10, as in the paper, else the middle of the scale.
@@ -63,7 +63,7 @@ class EvaluationSettings:
 
 
 def choose_split(table: RatingTable, split: str | None = None) -> tuple[str, RatingTable]:
-    """The photos to evaluate on.
+    """Return the photos to evaluate on.
 
     Args:
         table: all ratings.

@@ -1,4 +1,4 @@
-"""Where scores of rated photos come from: a model that scores the photos, or a table that has the scores."""
+"""Sources of the scores of rated photos: a model that scores the photos, or a table of scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Advance: TypeAlias = Callable[[ScoreResult | ScoreFailure], None]
 
 
 def find_head(model: Model, head: str | None) -> HeadRecord:
-    """The head to evaluate.
+    """Return the record of the head to evaluate.
 
     Args:
         model: whose.
@@ -42,7 +42,7 @@ def find_head(model: Model, head: str | None) -> HeadRecord:
 
 @dataclass(frozen=True, slots=True)
 class PhotoScores:
-    """Scores by a model that looks at the photos.
+    """Source of scores: a model that scores the photos.
 
     Attributes:
         scorer: the model.
@@ -110,9 +110,9 @@ class PhotoScores:
 
 @dataclass(frozen=True, slots=True)
 class FileScores:
-    """Scores from a table, such as `mlsp predict` and `mlsp score --output` write.
+    """Source of scores: a table, such as `mlsp predict` and `mlsp score --output` write.
 
-    It has a column `photo` (or `image`, `image_name`) and one a head; photos are found in the ratings by their names, or by the end of
+    It has a column `photo` (or `image`, `image_name`) and one per head; photos are found in the ratings by their names, or by the end of
     their paths, so that a report of `photos/a.jpg` fits to ratings of `a.jpg`. Photos that are not rated are left out.
 
     Attributes:
@@ -181,7 +181,7 @@ class FileScores:
 
 @dataclass(frozen=True, slots=True)
 class ScoringSettings:
-    """How photos are scored, as for `mlsp.scoring.scorer.Scorer`."""
+    """Settings of scoring, as for `mlsp.scoring.scorer.Scorer`."""
 
     precision: str = "auto"
     workers: int | None = None
@@ -202,12 +202,12 @@ def open_source(
 
     Raises:
         ModelError: the model is missing or damaged.
-        SettingsError: there is no such head, a table was given in the place of a model that has one already, or a setting is out of range.
+        SettingsError: there is no such head, a table was given as the model although `scores` is one, or a setting is out of range.
     """
     if Path(source).suffix.lower() in TABLE_SUFFIXES and not Path(source).is_dir():
         if scores is not None:
             raise SettingsError(
-                f"both {source} and {scores} are tables of scores: give a model in the place of the first, or leave one out"
+                f"both {source} and {scores} are tables of scores: give a model instead of the first, or leave one out"
             )
         return FileScores(Path(source), head)
     if scores is not None:
@@ -254,7 +254,7 @@ def _choose(owner: str, noun: str, names: Sequence[str], head: str | None) -> st
 
 
 class _PhotoFinder:
-    """Finds a rated photo by its name, or where one's name is the end of the other's path."""
+    """Lookup of a rated photo by its name, or where one's name is the end of the other's path."""
 
     def __init__(self, photo_ids: Sequence[str]) -> None:
         self._ids = frozenset(photo_ids)

@@ -1,4 +1,4 @@
-"""How well a model predicts the distribution of votes, where people's is known."""
+"""Agreement between predicted and real distributions of votes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class VotePair:
 
     @classmethod
     def of(cls, source: Predictions, rated: RatingTable) -> VotePair | None:
-        """Both, or None where the model or the table has no votes; the photos all have scores."""
+        """Pair them up; None where the model or the table has no votes; the photos all have scores."""
         if source.votes is None or rated.bins is None:
             return None
         actual = rated.votes
@@ -47,11 +47,11 @@ class VotePair:
         return cls(rated.bins, actual / actual.sum(axis=1, keepdims=True), predicted)
 
     def distances(self, power: float) -> Float64Array:
-        """(photos,) earth mover's distances."""
+        """Return the earth mover's distances, (photos,)."""
         return emd_each(self.predicted, self.actual, power=power)
 
     def spreads(self) -> tuple[Float64Array, Float64Array]:
-        """(photos,) standard deviations of the model's votes, and of people's."""
+        """Return the standard deviations of the model's votes and of people's, (photos,) each."""
         return vote_spread(self.predicted, self.bins), vote_spread(self.actual, self.bins)
 
 

@@ -1,14 +1,16 @@
-"""The paper's tables and figures, run on any rated photos whose features are stored. Running one needs torch.
+"""Tables, figures and claims of the paper, run on any rated photos whose features are stored.
 
-records    what a row is, and what came out of it
+`cli` imports it; running an experiment needs torch. The way in is `run_experiment`, then `write_outcomes`.
+
+records    a row, and its result
 tables     the paper's rows and numbers: EXPERIMENTS
-job        what to run, from which files
-features   which feature file a row runs on, or the command that makes it
-baselines  what needs no features: calling all photos alike, their width and height
+job        rows to run, and their files
+features   the feature file of a row, or the command that makes it
+baselines  rows without features: the majority, width and height
 folds      each photo a test photo once
 measuring  metrics with intervals
 runner     run_experiment: runs what is missing
-claims     which of the paper's claims the rows bear out
+claims     the paper's claims, tested on pairs of rows
 writing    Markdown and CSV; plots: pictures
 """
 

@@ -1,4 +1,4 @@
-"""What can be had without features: calling all photos alike, and judging them by their size (section 4.3 of the paper)."""
+"""Baseline without features: photos classified by their width and height (section 4.3 of the paper)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlsp.base.arrays import Float64Array
 from mlsp.models.heads import build_size_network
 from mlsp.ratings.splits import Split
 
-# The paper does not say how it trains this network; all photos at once, as two numbers each are few.
+# The paper does not report how it trains this network; all photos at once, as two numbers each are few.
 _STEPS, _CHECK_EVERY, _LEARNING_RATE = 400, 10, 0.01
 # With so few units some first weights leave all of a layer at 0, where nothing is learned.
 _STARTS = 5
@@ -22,7 +22,7 @@ _STARTS = 5
 def size_scores(
     sizes: Float64Array, high: NDArray[np.bool_], split: Split, *, seed: int = 0
 ) -> Float64Array:
-    """Train the paper's network on width and height, and say which test photos are high.
+    """Train the paper's network on width and height, and classify the test photos.
 
     Args:
         sizes: (photos of the table, 2) width and height in pixels.

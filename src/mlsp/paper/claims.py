@@ -1,4 +1,4 @@
-"""What the paper claims, as pairs of rows of which one is to be the better; and whether it is."""
+"""Claims of the paper as pairs of rows, of which the first is to be better, and their tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlsp.paper.records import Outcome
 _CHANCE = 0.05
 # Single-1FC and Single-3FC of Table 2 differ by .032, Single-3FC with features and fine-tuned by .018.
 _AS_GOOD = 0.02
-_LEAST_SHARED = 10
+_MIN_SHARED = 10
 _RESAMPLES = 2000
 
 
@@ -145,7 +145,7 @@ def _tested(
     second = dict(zip(worse.result.photo_ids, worse.result.scores, strict=True))
     mos = dict(zip(better.result.photo_ids, better.result.mos, strict=True))
     shared = [photo for photo in first if photo in second]
-    if len(shared) < _LEAST_SHARED:
+    if len(shared) < _MIN_SHARED:
         return PairResult(
             claim, *labels, len(shared), *(nan,) * 6, f"not tested: {len(shared)} photos in both"
         )

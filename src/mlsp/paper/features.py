@@ -1,4 +1,4 @@
-"""Which feature file a row runs on."""
+"""Choice of the feature file for a row."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _has_size(row: Row, store: FeatureStore) -> bool:
 
 
 def level_count(name: str, stores: Sequence[FeatureStore]) -> int:
-    """How many levels a network has; of one that is not known, those of the first file.
+    """Return the number of levels of a network; of an unknown one, that of the first file.
 
     Raises:
         SettingsError: the network is not known, and no file has features of it.
@@ -55,7 +55,7 @@ def level_count(name: str, stores: Sequence[FeatureStore]) -> int:
 
 
 def extract_command(row: Row) -> str:
-    """The command that makes the features of a row."""
+    """Return the command that makes the features of a row."""
     grid = "narrow" if row.grid == 1 else "wide"
     size = "" if row.resize is None else f" --resize {row.resize[0]}x{row.resize[1]}"
     return f"mlsp extract PHOTOS -o FILE.h5 --backbone {row.backbone} --grid {grid} --views {row.views}{size}"

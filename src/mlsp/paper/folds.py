@@ -1,4 +1,4 @@
-"""Small collections as test photos, all of them: each fold once, of heads that learned from the others."""
+"""Cross-validation for small collections: each fold is the test photos of one split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.ratings.splits import Split, SplitSettings
 from mlsp.ratings.table import RatingTable
 
-LEAST_FOLDS = 2
+MIN_FOLDS = 2
 
 
 def fold_splits(table: RatingTable, settings: SplitSettings, folds: int) -> tuple[Split, ...]:
@@ -32,9 +32,9 @@ def fold_splits(table: RatingTable, settings: SplitSettings, folds: int) -> tupl
     noun = "groups" if by_group else "photos"
     # Of what is not tested one is learned from, another chooses the best.
     least = max(3, folds)
-    if folds < LEAST_FOLDS or len(sizes) < least:
+    if folds < MIN_FOLDS or len(sizes) < least:
         raise SettingsError(
-            f"{table.name} has {len(sizes)} {noun}, and {folds} folds were asked for: expected at least {LEAST_FOLDS} folds, and"
+            f"{table.name} has {len(sizes)} {noun}, and {folds} folds were asked for: expected at least {MIN_FOLDS} folds, and"
             f" {least} {noun}"
         )
     fold_of_group = np.zeros(len(sizes), dtype=np.intp)

@@ -1,4 +1,4 @@
-"""What to run of an experiment, from which files, and how."""
+"""Job of an experiment: which rows to run, from which files, with which settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mlsp.training.recipes import find_recipe
 
 @dataclass(frozen=True, slots=True)
 class ExperimentJob:
-    """What to run, from which files.
+    """Rows to run, from which files and with which settings.
 
     Attributes:
         name: key of `EXPERIMENTS`.
@@ -76,11 +76,11 @@ class ExperimentJob:
 
     @property
     def by_group(self) -> bool:
-        """Whether intervals draw groups: where the split keeps them together."""
+        """True if intervals draw groups: where the split keeps them together."""
         return self.split.by == "group"
 
     def load_ratings(self) -> RatingTable:
-        """The rated photos.
+        """Return the rated photos.
 
         Raises:
             RatingsError: see `mlsp.ratings.datasets.registry.load_ratings`.
@@ -88,11 +88,11 @@ class ExperimentJob:
         return load_ratings(self.ratings, lowest=self.lowest, highest=self.highest)
 
     def groups(self) -> dict[str, str] | None:
-        """Groups by the photos' names, where intervals draw whole groups; None where they draw photos."""
+        """Return groups by the photos' names where intervals draw whole groups; None where they draw photos."""
         return groups_of(self.load_ratings()) if self.by_group else None
 
     def as_asked(self, row: Row) -> Row:
-        """A row with the size, views and recipe of the job."""
+        """Return a row with the size, views and recipe of the job."""
         if self.own_size:
             row = replace(row, resize=None)
         if self.views is not None and row.views == "corners8":
@@ -100,7 +100,7 @@ class ExperimentJob:
         return replace(row, recipe=self.recipe or row.recipe)
 
     def runs(self, row: Row) -> bool:
-        """Whether a row is to run if it has no result."""
+        """Return whether a row is to run if it has no result."""
         return any(_fits(row.label, pattern) for pattern in self.rows)
 
     def check_labels(self, rows: tuple[Row, ...]) -> None:

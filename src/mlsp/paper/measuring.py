@@ -1,4 +1,4 @@
-"""What a row's scores are worth, and the results of several folds as one."""
+"""Results of a row from its scores, and of several folds as one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Measure:
     def scored(
         self, rows: Rows, scores: Float64Array, *, how: str, validation_srcc: float, seconds: float
     ) -> Result:
-        """The result of a head.
+        """Return the result of a head.
 
         Args:
             rows: of the table, test photos.
@@ -73,7 +73,7 @@ class Measure:
         actual: Float64Array,
         rows: Rows,
     ) -> Estimate:
-        """A metric and its interval.
+        """Return a metric and its interval.
 
         Args:
             metric: of (predicted, actual).
@@ -93,7 +93,7 @@ class Measure:
         return Estimate(interval.value, interval.low, interval.high)
 
     def joined(self, results: Sequence[Result]) -> Result:
-        """The results of a row on several folds, measured on all their photos together."""
+        """Join the results of a row on several folds, measured on all their photos together."""
         if len(results) == 1:
             return results[0]
         row_of = {name: row for row, name in enumerate(self.ratings.photo_ids)}
@@ -111,5 +111,5 @@ class Measure:
 
 
 def groups_of(ratings: RatingTable) -> dict[str, str]:
-    """Group of each photo; one without is a group of its own."""
+    """Return the group of each photo; one without is a group of its own."""
     return {rating.photo_id: rating.group or f"\0{rating.photo_id}" for rating in ratings}

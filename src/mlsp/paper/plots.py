@@ -1,4 +1,4 @@
-"""Pictures of a table's rows."""
+"""Plots of a table's rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OURS, _PAPERS = "tab:blue", "tab:orange"
 
 
 def rows_figure(outcomes: Sequence[Outcome]) -> Figure:
-    """The SRCC of each row, one below the other, beside the paper's.
+    """Plot the SRCC of each row, one below the other, beside the paper's.
 
     Args:
         outcomes: of the rows.
@@ -23,14 +23,14 @@ def rows_figure(outcomes: Sequence[Outcome]) -> Figure:
     figure = Figure(figsize=(8, 1.5 + 0.3 * len(outcomes)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for place, outcome in enumerate(outcomes):
+    for index, outcome in enumerate(outcomes):
         paper = outcome.row.paper.srcc
         if paper is not None:
-            axes.plot([paper], [place], "x", color=_PAPERS)
+            axes.plot([paper], [index], "x", color=_PAPERS)
         ours = _srcc(outcome)
         if ours is not None:
-            axes.plot([ours.low, ours.high], [place, place], color=_OURS)
-            axes.plot([ours.value], [place], "o", color=_OURS)
+            axes.plot([ours.low, ours.high], [index, index], color=_OURS)
+            axes.plot([ours.value], [index], "o", color=_OURS)
     axes.set_yticks(
         range(len(outcomes)), [f"{one.row.label} {one.row.backbone}" for one in outcomes]
     )
@@ -40,7 +40,7 @@ def rows_figure(outcomes: Sequence[Outcome]) -> Figure:
 
 
 def line_figure(outcomes: Sequence[Outcome]) -> Figure:
-    """The SRCC over the number of levels, from the last, as Fig. 7 does.
+    """Plot the SRCC over the number of levels, from the last, as Fig. 7 does.
 
     Args:
         outcomes: of rows that differ in their levels.

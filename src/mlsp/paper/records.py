@@ -1,4 +1,4 @@
-"""Rows of the paper's tables, and what came out of them."""
+"""Rows of the paper's tables, and their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METRICS = ("srcc", "plcc", "accuracy")
 
 @dataclass(frozen=True, slots=True)
 class PaperNumbers:
-    """What the paper reports on AVA's test photos; None where it reports nothing.
+    """Numbers that the paper reports on AVA's test photos; None where it reports none.
 
     Attributes:
         srcc: Spearman's correlation.
@@ -35,7 +35,7 @@ class Row:
 
     Attributes:
         label: as in the paper.
-        way: `head`, trained on stored features; `closed_form`, likewise; `finetuned`, which `mlsp finetune` does; `cited`, others'
+        way: `head`, trained on stored features; `closed_form`, solved on them; `finetuned`, which `mlsp finetune` does; `cited`, others'
             numbers as the paper has them; `majority` and `size`, baselines.
         paper: its numbers.
         head: key of `mlsp.models.heads.HEADS`, or of `mlsp.training.CLOSED_FORMS`; empty for the rest.
@@ -81,7 +81,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came out of a row.
+    """Result of a row.
 
     Attributes:
         how: settings in a line.
@@ -118,7 +118,7 @@ class Outcome:
 
 
 def result_record(result: Result) -> dict[str, Any]:
-    """A result as JSON can hold it, which has no NaN."""
+    """Return a result as JSON can hold it, which has no NaN."""
     return {
         "how": result.how,
         "validation_srcc": _finite(result.validation_srcc),

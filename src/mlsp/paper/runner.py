@@ -1,4 +1,4 @@
-"""Runs the rows of an experiment that have no result yet."""
+"""Runner of an experiment: computes the rows that have no result yet."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from mlsp.training import TrainingCallbacks, train_closed_form, train_head
 from mlsp.training.batches import Rows
 from mlsp.training.rated_features import features_digest, join, ratings_digest
 
-_LEAST_TEST = 2
+_MIN_TEST_PHOTOS = 2
 
 
 def run_experiment(
@@ -61,9 +61,9 @@ def run_experiment(
         splits = fold_splits(ratings, job.split, job.folds)
     for split in splits:
         check_overlap(ratings, split)
-        if len(split.test) < _LEAST_TEST:
+        if len(split.test) < _MIN_TEST_PHOTOS:
             raise SettingsError(
-                f"{ratings.name} has {len(split.test)} test photos, expected at least {_LEAST_TEST}: split by random or group"
+                f"{ratings.name} has {len(split.test)} test photos, expected at least {_MIN_TEST_PHOTOS}: split by random or group"
             )
     with contextlib.ExitStack() as files:
         stores = [files.enter_context(FeatureStore.open(path)) for path in job.features]
@@ -118,7 +118,7 @@ class _Run:
         return Outcome(row, self.measure.joined(results))
 
     def _kept(self, row: Row, store: FeatureStore | None, splits: tuple[Split, ...]) -> Outcome:
-        """The result on splits, from the folder or computed and put there."""
+        """Return the result on splits from the folder, or compute it and put it there."""
         digest = self._digest(row, store, splits)
         path = self.job.output / f"{digest[:16]}.json"
         if path.exists():
@@ -137,7 +137,7 @@ class _Run:
         return Outcome(row, result)
 
     def _digest(self, row: Row, store: FeatureStore | None, splits: tuple[Split, ...]) -> str:
-        """Of everything that a result follows from."""
+        """Return the digest of everything that a result follows from."""
         settings = self.job.settings
         learns = row.way == "head"
         # Neither the label nor the paper's numbers change what comes out, nor a recipe where nothing is trained.
@@ -202,7 +202,7 @@ class _Run:
         test = trained.test
         if test is None:
             raise SettingsError(
-                f"{self.ratings.name}: fewer than {_LEAST_TEST} test photos have features: extract more of them"
+                f"{self.ratings.name}: fewer than {_MIN_TEST_PHOTOS} test photos have features: extract more of them"
             )
         of_validation = math.nan if trained.validation is None else trained.validation.srcc
         return self.measure.scored(
@@ -210,14 +210,14 @@ class _Run:
         )
 
     def _from_table(self, path: Path) -> Result:
-        """Scores of the test photos."""
+        """Return the result of a table's scores of the test photos."""
         (split,) = self.splits
         found = FileScores(path).read(self.ratings.select(split.test)).scores
         ids = self.ratings.photo_ids
         rows = np.array([row for row in split.test if ids[row] in found], dtype=np.intp)
-        if len(rows) < _LEAST_TEST:
+        if len(rows) < _MIN_TEST_PHOTOS:
             raise SettingsError(
-                f"table {path} has scores of {len(rows)} of {len(split.test)} test photos, expected at least {_LEAST_TEST}"
+                f"table {path} has scores of {len(rows)} of {len(split.test)} test photos, expected at least {_MIN_TEST_PHOTOS}"
             )
         scores = np.array([found[ids[row]] for row in rows])
         how = f"scores of {path.name}, {len(rows)} of {len(split.test)} test photos"

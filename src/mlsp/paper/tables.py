@@ -1,4 +1,4 @@
-"""The paper's tables and figures as lists of rows. Numbers: Tables 2, 3 and 4 and section 4.3."""
+"""Registry of the paper's tables and figures as lists of rows. Numbers: Tables 2, 3 and 4 and section 4.3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Rows = tuple[Row, ...]
 def _row(
     label: str, head: str, srcc: float, plcc: float, accuracy: float, *, tuned: bool = False
 ) -> Row:
-    """A row of Table 2."""
+    """Return a row of Table 2."""
     return Row(
         label,
         "finetuned" if tuned else "head",
@@ -45,7 +45,7 @@ _TABLE2 = (
 
 
 def _full(label: str, head: str, backbone: str, srcc: float, plcc: float, accuracy: float) -> Row:
-    """A row of Table 3: photos at their own size."""
+    """Return a row of Table 3: photos at their own size."""
     small = _row(label, head, srcc, plcc, accuracy)
     return replace(small, backbone=backbone, resize=None)
 
@@ -89,7 +89,7 @@ _TABLE4 = (
 
 
 def _on(rows: _Rows, backbone: str | None) -> _Rows:
-    """The rows on another network; those that are then the same design are one, the later of them."""
+    """Return the rows on another network; those that are then the same design are one, the later of them."""
     if backbone is None:
         return rows
     moved = [replace(row, backbone=backbone) if row.backbone else row for row in rows]
@@ -127,7 +127,7 @@ def _fig7(backbone: str | None, levels: Callable[[str], int]) -> _Rows:
 
 
 def _claims(backbone: str | None, _levels: Callable[[str], int]) -> _Rows:
-    """What the pairs of `mlsp.paper.claims` need, quick rows first; whole photos but for `views`."""
+    """Return the rows for the pairs of `mlsp.paper.claims`, quick rows first; whole photos but for `views`."""
     network = backbone or _V3
 
     def rows(label: str, head: str, *, closed: bool = False, tuned: bool = False) -> _Rows:
@@ -164,7 +164,7 @@ def _claims(backbone: str | None, _levels: Callable[[str], int]) -> _Rows:
 
 
 def _as_tuned(full: Row) -> _Rows:
-    """The row in the size and views of fine-tuning, and the fine-tuned one."""
+    """Return the row in the size and views of fine-tuning, and the fine-tuned one."""
     label = f"{full.label}, 256×256, views"
     features = replace(full, label=label, resize=_SMALL, views="corners8")
     return features, replace(features, label=f"{label}, fine-tuned", way="finetuned")

@@ -1,4 +1,4 @@
-"""Ours beside the paper's: Markdown, CSV and a plot."""
+"""Results beside the paper's as Markdown, CSV and a plot."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def write_outcomes(
 
 
 def as_markdown(name: str, outcomes: Sequence[Outcome], tested: Sequence[PairResult] = ()) -> str:
-    """A table of ours and the paper's; for fig8 also the photos, for claims the pairs.
+    """Return a table of our numbers and the paper's; for fig8 also the photos, for claims the pairs.
 
     Args:
         name: key of `EXPERIMENTS`.
@@ -139,7 +139,7 @@ def _cell(value: object) -> object:
 
 
 def _selected(outcomes: Sequence[Outcome]) -> list[tuple[str, tuple[str, float, float]]]:
-    """Photos of Fig. 8 and 9, of the row whose validation photos agree best."""
+    """Return the photos of Fig. 8 and 9, of the row whose validation photos agree best."""
     results = [one.result for one in outcomes if one.result and one.result.scores]
     if not results:
         return []

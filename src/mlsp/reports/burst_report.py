@@ -108,7 +108,7 @@ def print_bursts(
         picked: photos that were picked.
         model_name: of the model that scored them.
         heads: names of the model's heads, in the model's order.
-        stream: stdout, say.
+        stream: stdout, for example.
     """
     if stream.isatty():
         from rich.console import Console
@@ -123,11 +123,11 @@ def print_bursts(
 
 
 def print_names(photos: Iterable[Path], *, stream: TextIO) -> None:
-    """Write the names of photos, a line each: as they are for programs, made safe to show on a terminal.
+    """Write the names of photos, one per line: as they are for programs, made safe to show on a terminal.
 
     Args:
         photos: in the order to be written.
-        stream: stdout, say.
+        stream: stdout, for example.
     """
     if stream.isatty():
         for photo in photos:
@@ -142,7 +142,7 @@ def print_names(photos: Iterable[Path], *, stream: TextIO) -> None:
 def describe_pick(
     bursts: Sequence[Burst], picked: int, *, are_new: Sequence[bool] = (), verb: str = "copied"
 ) -> str:
-    """Say in one line what came out.
+    """Return the summary line of a run.
 
     Args:
         bursts: all of them.

@@ -1,8 +1,8 @@
-"""The report for people: one HTML file with everything in it, pictures, styles and scripts. It loads nothing from a network.
+"""HTML report: one file with everything in it, pictures, styles and scripts. It loads nothing from a network.
 
-ScoreResult, ScoreFailure ─ records as JSON ┐
-web/static/*.js, *.css, report.js ┼ page
-thumbnails, best first ──────────┘
+ScoreResult, ScoreFailure as JSON ┐
+gallery/*.js, *.css, report.js    ┼ page
+thumbnails, best first            ┘
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _NO_PICTURE = "-"
 
 @dataclass(frozen=True, slots=True)
 class PictureSize:
-    """How large the pictures of a report are.
+    """Size of the pictures of a report.
 
     Attributes:
         longest_side: in pixels.
@@ -111,7 +111,7 @@ def write_html(
                 result.source, longest_side=size.longest_side, max_bytes=size.max_bytes
             )
         except PhotoError:
-            # Moved or removed since it was scored, say: its scores are still true.
+            # Moved or removed since it was scored: its scores are still true.
             return _NO_PICTURE
         return base64.b64encode(content).decode("ascii")
 
@@ -140,7 +140,7 @@ def _page(
     heads: Sequence[str],
     workers: int,
 ) -> str:
-    """The page up to its pictures."""
+    """Return the page up to its pictures."""
     sources = [result.source for result in scored]
     root = common_folder([*sources, *(failure.source for failure in failed)])
     title = printable(root.name) if root is not None and root.name else "Photos"
@@ -199,7 +199,7 @@ def _page(
 
 
 def embed(data: Json) -> str:
-    r"""Write JSON so that it may stand in a script element of a page: ASCII, and nothing that could end the element.
+    r"""Return JSON that may stand in a script element of a page: ASCII, and nothing that could end the element.
 
     Examples:
         >>> embed(["</script>", "\u2028"])
@@ -211,13 +211,13 @@ def embed(data: Json) -> str:
 
 
 def gallery_script() -> str:
-    """The gallery's modules as one script, which needs no other file; what follows in it may use `Gallery`."""
+    """Return the gallery's modules as one script, which needs no other file; what follows in it may use `Gallery`."""
     text = "\n".join((_GALLERY / name).read_text("utf-8") for name in _SCRIPTS)
     return _EXPORT.sub("", _IMPORT.sub("", text))
 
 
 def link(photo: Path, page_folder: Path) -> str:
-    """Address of a photo for a page in a folder: relative, so that both can be moved together.
+    """Return the address of a photo for a page in a folder: relative, so that both can be moved together.
 
     Args:
         photo: its path, whatever bytes are in it.

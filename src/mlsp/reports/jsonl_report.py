@@ -1,4 +1,4 @@
-r"""Reports as JSON lines: one object a line, in ASCII, numbers in full.
+r"""Reports as JSON lines: one object per line, in ASCII, numbers in full.
 
 Bytes of a name that are not UTF-8 are lone surrogates (`"\udcff"`), as Python has them: `os.fsencode` gives the file's own name
 back. NaN is null, for JSON has no name for it.

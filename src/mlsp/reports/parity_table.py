@@ -1,4 +1,4 @@
-"""How far an exported model is from the model itself, as a table for the terminal."""
+"""Parity of an exported model with the model itself, as a table for the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def print_parity(rows: Sequence[Parity], *, stream: TextIO) -> None:
-    """Print one line a runtime and output.
+    """Print one line per runtime and output.
 
     Args:
         rows: measured.

@@ -1,4 +1,4 @@
-"""The order of results in a report."""
+"""Ranking of results for a report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PERCENTILE = "_percentile"
 
 
 def check_sort(by: str, heads: Sequence[str]) -> None:
-    """Make sure, before photos are scored, that their results can be sorted.
+    """Check, before photos are scored, that their results can be sorted.
 
     Args:
         by: `overall`, a head, `<head>_percentile` or `photo`.
@@ -42,12 +42,12 @@ def sort_results(
 
     Args:
         scored: results in any order.
-        by: `overall`, a head or `<head>_percentile`: best first; or `photo`: in the alphabet's order.
+        by: `overall`, a head or `<head>_percentile`: best first; or `photo`: alphabetically.
         heads: names of the model's heads.
         top: only so many of the first; None for all.
 
     Returns:
-        The results; those that are equal by the photo's path, so that every run gives the same order. What is not a number comes
+        The results; those that are equal by the photo's path, so that every run gives the same order. NaN comes
         last.
 
     Raises:

@@ -1,6 +1,6 @@
 // The report: shows the records and pictures that are in this page. It comes after the gallery's files, in one script.
 
-import { Gallery } from "../web/static/gallery.js";
+import { Gallery } from "./gallery/gallery.js";
 
 const WAIT_MS = 50;
 

@@ -158,7 +158,7 @@ def print_table(
         scored: results, ranked.
         model_name: of the model that scored them.
         heads: names of the model's heads, in the model's order.
-        stream: stdout, say.
+        stream: stdout, for example.
     """
     if stream.isatty():
         from rich.console import Console

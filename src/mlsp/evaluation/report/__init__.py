@@ -1,1 +1,1 @@
-"""An evaluation as a terminal table, a page and plots."""
+"""Reports of an evaluation: terminal table, JSON file, page with plots. `cli` imports `files` and `table`."""

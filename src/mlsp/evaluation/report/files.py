@@ -1,4 +1,4 @@
-"""The files of an evaluation: `.json` for programs, `.html` for people."""
+"""Files of an evaluation: `.json` for programs, `.html` for people."""
 
 from __future__ import annotations
 

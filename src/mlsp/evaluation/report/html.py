@@ -1,4 +1,4 @@
-"""An evaluation as one HTML page that needs nothing else: styles, plots and photos are in it, scripts it has none."""
+"""Evaluations as one self-contained HTML page: styles, plots and photos are in it; there are no scripts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _THUMBNAIL_SIDE = 256
 _THUMBNAIL_BYTES = 24_000
 _QUALITIES = (82, 70, 55, 40, 25)
 # Shown of what may be long; the JSON file has all of it.
-_MOST_UNSCORED = 100
+_MAX_UNSCORED = 100
 
 
 def write_evaluation_page(path: Path, evaluation: Evaluation) -> None:
@@ -62,7 +62,7 @@ def write_evaluation_page(path: Path, evaluation: Evaluation) -> None:
 
 
 def evaluation_page(evaluation: Evaluation) -> str:
-    """The page as text; see `write_evaluation_page`."""
+    """Return the page as text; see `write_evaluation_page`."""
     environment = jinja2.Environment(
         autoescape=True,
         trim_blocks=True,
@@ -78,7 +78,7 @@ def evaluation_page(evaluation: Evaluation) -> str:
         percent=percent,
         p_value=p_value,
         amount="{:,}".format,
-        place=_place,
+        position=_position,
         bars=_bars,
         steps=_steps,
         shares=_named_shares,
@@ -100,31 +100,31 @@ def evaluation_page(evaluation: Evaluation) -> str:
             for model in evaluation.models
         ],
         thumbnails=_thumbnails((*first.best, *first.worst, *first.largest_errors)),
-        most_unscored=_MOST_UNSCORED,
+        max_unscored=_MAX_UNSCORED,
         version=version("mlsp"),
     )
 
 
-def _place(correlation: float, left: float) -> str:
-    """Where a correlation lies on a line of 200 units from `left` to 1."""
+def _position(correlation: float, left: float) -> str:
+    """Return the position of a correlation on a line of 200 units from `left` to 1."""
     return f"{200 * (correlation - left) / (1 - left):.1f}"
 
 
 def _bars(shares: Sequence[float], highest: float) -> str:
-    """A path of bars on 100 × 24 units, the tallest possible as high as `highest`."""
+    """Return an SVG path of bars on 100 × 24 units, the tallest possible as high as `highest`."""
     width = 100 / len(shares)
     return "".join(
-        f"M{(place + 0.12) * width:.1f} 24v{-24 * share / highest:.1f}h{0.76 * width:.1f}V24z"
-        for place, share in enumerate(shares)
+        f"M{(index + 0.12) * width:.1f} 24v{-24 * share / highest:.1f}h{0.76 * width:.1f}V24z"
+        for index, share in enumerate(shares)
     )
 
 
 def _steps(shares: Sequence[float], highest: float) -> str:
-    """A line in steps over the same bars."""
+    """Return an SVG path of steps over the same bars."""
     width = 100 / len(shares)
     return "M0 24" + "".join(
-        f"V{24 - 24 * share / highest:.1f}H{(place + 1) * width:.1f}"
-        for place, share in enumerate(shares)
+        f"V{24 - 24 * share / highest:.1f}H{(index + 1) * width:.1f}"
+        for index, share in enumerate(shares)
     )
 
 
@@ -133,7 +133,7 @@ def _named_shares(shares: Sequence[float]) -> str:
 
 
 def _thumbnails(photos: Iterable[JudgedPhoto]) -> dict[str, str | None]:
-    """Images by the photos' names; None for those that cannot be read."""
+    """Return images by the photos' names; None for those that cannot be read."""
     found: dict[str, str | None] = {}
     for photo in photos:
         if photo.photo_id not in found:

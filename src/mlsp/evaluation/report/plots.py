@@ -1,4 +1,4 @@
-"""The plots of an evaluation as SVG that takes its colours and fonts from the page, so that they follow its light and dark."""
+"""Plots of an evaluation as SVG with the colours and fonts of the page, light or dark."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PAGE_COLOURS: Mapping[str, str] = {
 }
 _SIZE_INCHES = (4.4, 3.9)
 # Up to here each photo is drawn as a point too; beyond, points would be a blot, and the page heavy.
-_MOST_POINTS = 1000
+_MAX_POINTS = 1000
 
 
 def plots(evaluation: Evaluation, model: ModelResult) -> dict[str, str]:
@@ -105,19 +105,21 @@ def _errors(axes: Axes, errors: np.ndarray) -> None:
 
 
 def _votes(axes: Axes, votes: VoteResult) -> None:
-    places = np.arange(len(votes.bins))
-    axes.bar(places, votes.actual, width=0.76, color=_DENSITY[1], edgecolor="none", label="people")
+    positions = np.arange(len(votes.bins))
+    axes.bar(
+        positions, votes.actual, width=0.76, color=_DENSITY[1], edgecolor="none", label="people"
+    )
     edges = np.arange(len(votes.bins) + 1) - 0.5
     axes.stairs(votes.predicted, edges, color=_ACCENT, linewidth=1.8, label="model")
     # Of many bins only some are named, so that names do not touch.
     every = max(1, len(votes.bins) // 10)
-    axes.set_xticks(places[::every], [f"{value:g}" for value in votes.bins[::every]])
+    axes.set_xticks(positions[::every], [f"{value:g}" for value in votes.bins[::every]])
     axes.set(xlabel="vote", ylabel="share of the votes")
     axes.legend(frameon=False, labelcolor=_INK)
 
 
 def _spreads(model: ModelResult, bins: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """(photos,) standard deviations of people's votes and of the model's."""
+    """Return the standard deviations of people's votes and of the model's, (photos,) each."""
     people = np.array([photo.votes for photo in model.photos])
     predicted = np.array([photo.predicted_votes for photo in model.photos])
     return vote_spread(people, bins), vote_spread(predicted, bins)
@@ -130,7 +132,7 @@ def _spread(axes: Axes, predicted: np.ndarray, people: np.ndarray) -> None:
 
 
 def _density(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    """Hexagons by how many photos are in them, in six steps of equal ratio; few photos as points as well."""
+    """Draw hexagons by how many photos are in them, in six steps of equal ratio; few photos as points as well."""
     hexagons = axes.hexbin(
         x, y, gridsize=int(np.clip(np.sqrt(len(x)), 12, 45)), mincnt=1, linewidths=0.2
     )
@@ -143,7 +145,7 @@ def _density(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
         cmap=ListedColormap(shown),
         norm=BoundaryNorm(edges if len(edges) > 1 else [1, 2], len(shown)),
     )
-    if len(x) <= _MOST_POINTS:
+    if len(x) <= _MAX_POINTS:
         axes.plot(x, y, "o", color=_ACCENT, markersize=2.2, markeredgewidth=0)
 
 
@@ -175,7 +177,7 @@ def _svg(draw: Callable[[Axes], None], prefix: str) -> str:
 
 
 def _for_page(document: str, prefix: str) -> str:
-    """Only the element, as wide as its place, with names of its own and the page's colours."""
+    """Return the SVG element alone, as wide as its container, with ids of its own and the page's colours."""
     svg = document[document.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)

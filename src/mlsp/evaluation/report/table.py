@@ -1,4 +1,4 @@
-"""An evaluation's numbers as words and as a table for the terminal."""
+"""Evaluations as a table for the terminal, and numbers as text for every report."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def shown_measures(evaluation: Evaluation) -> dict[str, Measure | VoteMeasure]:
 
 
 def vote_baseline(evaluation: Evaluation) -> Mapping[str, Interval]:
-    """Distances of saying the mean distribution of every photo: of people's votes only, so the same for all models; or empty."""
+    """Return the distances of predicting the mean distribution for every photo, the same for all models; or nothing."""
     found = [model.votes.baseline for model in evaluation.models if model.votes is not None]
     return found[0] if found else {}
 
 
 def measured(model: ModelResult) -> dict[str, Interval]:
-    """A model's numbers by name, those of its votes among them."""
+    """Return a model's numbers by name, those of its votes among them."""
     return {**model.numbers, **({} if model.votes is None else model.votes.numbers)}
 
 
@@ -117,7 +117,7 @@ def _difference_cell(difference: PairedDifference, name: str) -> tuple[str, str]
 
 
 def number(value: float, decimals: int = 3) -> str:
-    """Write a number for people.
+    """Return a number as text for people.
 
     Examples:
         >>> number(0.75), number(float("nan")), number(-0.0001)
@@ -127,20 +127,20 @@ def number(value: float, decimals: int = 3) -> str:
 
 
 def signed(value: float, decimals: int = 3) -> str:
-    """Write a difference for people, with its sign."""
+    """Return a difference as text for people, with its sign."""
     return f"{value:+z.{decimals}f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def signed_as(value: float, name: str) -> str:
-    """A difference in a measure's own unit: points of a percentage, or the plain number."""
+    """Return a difference in a measure's own unit: points of a percentage, or the plain number."""
     return signed(100 * value, 1) if name in SHARES else signed(value)
 
 
 def percent(value: float) -> str:
-    """Write a share as a percentage."""
+    """Return a share as a percentage."""
     return f"{100 * value:.1f} %" if math.isfinite(value) else "–"
 
 
 def p_value(value: float) -> str:
-    """Write a p-value, which the bootstrap cannot tell below 0.001 with its usual 2,000 draws."""
+    """Return a p-value as text, which the bootstrap cannot tell below 0.001 with its usual 2,000 draws."""
     return "< 0.001" if value < 0.001 else number(value)

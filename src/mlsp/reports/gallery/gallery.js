@@ -31,9 +31,9 @@ import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
  * @property {string[]} [columns] names of the scores, in their order
  * @property {function(PhotoRecord): (string|Promise<string>)} [load] URL of a small picture, "" where there is none; by default the record's `thumbnail`
  * @property {function(PhotoRecord): ?string} [original] URL of the photo itself; by default the record's `original`
- * @property {function(PhotoRecord): ?Node} [badge] what the host shows on a photo's card, its stars say; only to be looked at
+ * @property {function(PhotoRecord): ?Node} [badge] what the host shows on a photo's card, its stars for example; only to be looked at
  * @property {function(PhotoRecord): string} [badgeText] the same for screen readers
- * @property {function(PhotoRecord): ?Node} [details] what the host adds to a photo's caption full-screen: buttons, say
+ * @property {function(PhotoRecord): ?Node} [details] what the host adds to a photo's caption full-screen: buttons for example
  * @property {function(KeyboardEvent, PhotoRecord): boolean} [onkey] called first for each key in grid and viewer with the active photo (which may be
  *     undefined in the grid); true where the host has used the key. The gallery itself uses arrows, Home, End, Page, Enter, Space, Escape, C, Z, +, −, / and ?
  * @property {Array<[string, string]>} [keys] the host's keys and what they do, for the list of keys
@@ -82,7 +82,7 @@ export class Gallery extends EventTarget {
   }
 
   /**
-   * Show these records in the place of all before. Filters, sorting, the active photo and those chosen stay.
+   * Show these records instead of all before. Filters, sorting, the active photo and those chosen stay.
    * @param {PhotoRecord[]} records
    */
   setRecords(records) {
@@ -91,7 +91,7 @@ export class Gallery extends EventTarget {
   }
 
   /**
-   * Add records, or put new objects in the place of those with the same ids. Cheap: all calls within a while are drawn at once, and
+   * Add records, or replace those with the same ids. Cheap: all calls within a while are drawn at once, and
    * what is in sight stays in its place.
    * @param {PhotoRecord[]} records
    */

@@ -9,7 +9,7 @@
  * @property {?string} captured local time as "2024-05-03T14:22:10", null where nothing is known
  * @property {boolean} [captured_is_file_time] `captured` is when the file was changed, not when the photo was taken
  * @property {number} width pixels, upright
- * @property {number} height likewise
+ * @property {number} height of the upright photo, in pixels
  * @property {?number} overall 0…100
  * @property {Object<string, [?number, ?number]>} scores a head's value and percentile (0…100)
  * @property {string} [thumbnail] URL of a small picture
@@ -158,7 +158,7 @@ export function foldersOf(records) {
 
 const whole = new Intl.NumberFormat();
 
-/** A count, as people of this place write it. */
+/** A count, in the notation of the user's locale. */
 export function amount(number) {
   return whole.format(number);
 }
