@@ -44,6 +44,7 @@ from mlsp.base.errors import (
 )
 
 if TYPE_CHECKING:
+    from mlsp.backbones import list_backbones, register_backbone
     from mlsp.base.results import ScoreFailure
     from mlsp.features.extractor import FeatureExtractor
     from mlsp.features.pipeline import PhotoFeatures
@@ -104,9 +105,12 @@ _MODULES = {
     "ScoreResult": "mlsp.scoring.results",
     "Scorer": "mlsp.scoring.scorer",
     "find_photos": "mlsp.photos",
+    "list_backbones": "mlsp.backbones",
     "list_models": "mlsp.models.model",
     "load_ratings": "mlsp.ratings.datasets.registry",
+    "register_backbone": "mlsp.backbones",
     "split_ratings": "mlsp.ratings.splits",
+    "to_dataframe": "mlsp.reports.notebook",
     "to_dataframe": "mlsp.reports.notebook",
 }
 

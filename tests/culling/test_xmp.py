@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,6 @@ from mlsp.culling.xmp import (
     read_rating,
     remove_rating,
     stars,
-    write_rating,
 )
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR, with_rating
 from mlsp.culling.xmp.packet import parse_packet
@@ -42,6 +42,10 @@ def photo(examples: Path, tmp_path: Path) -> Path:
 
 def ratings(*files: Path) -> list[int | None]:
     return [parse_packet(file.read_bytes()).rating for file in files]
+
+
+def write_rating(photo: Path, rating: int, **settings: Any) -> list[Path]:
+    return list(rate(photo, rating, **settings).files)
 
 
 def test_a_new_rating_is_read_by_two_other_programs(photo: Path) -> None:
@@ -297,8 +301,8 @@ def test_killed_while_it_writes_leaves_the_old_or_the_new(photo: Path) -> None:
     sidecar.write_bytes(large)
     whole = {with_rating(large, rating) for rating in range(1, 6)} | {large}
     code = (
-        "import sys, itertools; from pathlib import Path; from mlsp.culling.xmp import write_rating\n"
-        "for rating in itertools.cycle(range(1, 6)): write_rating(Path(sys.argv[1]), rating, convention='photo.xmp')"
+        "import sys, itertools; from pathlib import Path; from mlsp.culling.xmp import rate\n"
+        "for rating in itertools.cycle(range(1, 6)): rate(Path(sys.argv[1]), rating, convention='photo.xmp')"
     )
     for wait in (0.05, 0.11, 0.17):
         before = sidecar.stat().st_mtime_ns

@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -110,6 +111,49 @@ def folder_beside(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     with temporary as folder:
         yield Path(folder)
+
+
+@contextlib.contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside `folder`, which replaces it when the block ends well, and is deleted after any exception.
+
+    Raises:
+        OSError: it cannot be made or moved.
+    """
+    folder = folder.absolute()
+    temporary, old = (folder.with_name(f".mlsp-{secrets.token_hex(8)}.tmp") for _ in range(2))
+    temporary.mkdir()
+    try:
+        yield temporary
+        if folder.exists():
+            folder.rename(old)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def make_output_folder(folder: Path, *, hint: str) -> None:
+    """Make a folder where it is missing, and check that files can be written into it.
+
+    Args:
+        folder: to be written to.
+        hint: what the user may do otherwise, as the end of a sentence.
+
+    Raises:
+        OutputError: it cannot be made, or is not writable.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the folder {str(folder)!r} cannot be made: {error.strerror}: {hint}"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"the folder {str(folder)!r} is not writable: {hint}")
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from mlsp.base.atomic_file import make_output_folder
 from mlsp.base.errors import OutputError, SettingsError, UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
 from mlsp.photos import find_photos
@@ -70,14 +71,7 @@ def _make_folder(folder: Path, paths: Sequence[Path]) -> None:
         raise SettingsError(
             f"{str(folder)!r} is where the photos are picked from: name another folder for the picked ones"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make the folder {str(folder)!r}: {error.strerror}: name another"
-        ) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"the folder {str(folder)!r} is not writable: name another")
+    make_output_folder(folder, hint="name another")
 
 
 def _without_folder(photos: Iterable[Path], folder: Path, paths: Sequence[Path]) -> Iterator[Path]:

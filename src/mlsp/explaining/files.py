@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlsp.base.atomic_file import atomic_write
+from mlsp.base.atomic_file import atomic_write, make_output_folder
 from mlsp.base.errors import EngineError, OutputError, PhotoError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.explaining.explainer import Explainer
@@ -75,10 +75,10 @@ def picture_paths(
                 f"{str(output)!r} is one file, but there are {len(sources) * len(heads)} pictures to write"
                 f" (photos × scores: {len(sources)} × {len(heads)}): name a folder, or one photo and --head"
             )
-        _check_folder(output.parent)
+        make_output_folder(output.parent, hint="name another --output")
         paths = [{heads[0]: output}]
     else:
-        _check_folder(output)
+        make_output_folder(output, hint="name another --output")
         paths = []
         taken: set[str] = set()
         for source in sources:
@@ -118,17 +118,6 @@ def _free_name(source: Path, heads: Sequence[str], taken: set[str]) -> str:
             taken |= keys
             return name
         number += 1
-
-
-def _check_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"the folder {str(folder)!r} cannot be made: {error.strerror}: name another --output"
-        ) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"the folder {str(folder)!r} is not writable: name another --output")
 
 
 def explain_files(

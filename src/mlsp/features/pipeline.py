@@ -120,7 +120,18 @@ class FeaturePipeline:
         streams: int | None = None,
         computing: Callable[[int], None] = lambda photos: None,
     ) -> Self:
-        """Return a pipeline like this one that joins waiting photos of one size; see `mlsp.scoring.scorer.Scorer.in_batches`."""
+        """Return a pipeline like this one that joins waiting photos of one size into batches.
+
+        Features are those of a photo alone, up to the order of additions. Photos are decoded as before, `workers` at a time.
+
+        Args:
+            settings: how photos are joined; replaces this pipeline's own settings, if it joins them already.
+            streams: batches computed at the same time; by default as this pipeline does, else one per core.
+            computing: called with the number of photos before each run of the network, from several threads.
+
+        Raises:
+            SettingsError: `streams` is below 1.
+        """
         engine, default = self.engine, usable_cores()
         if isinstance(engine, BatchingEngine):
             default, engine = engine.streams, engine.engine

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
-import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mlsp.base.atomic_file import replaced_folder
 from mlsp.base.errors import ModelError, OutputError
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
@@ -95,7 +94,7 @@ def write_model(
     check_model_folder(folder)
     heads = [(_named(record), head) for record, head in heads]
     try:
-        with _replacing(folder) as temporary:
+        with replaced_folder(folder) as temporary:
             records = [
                 _write_head(temporary, record, head, channels, feature_spec.grid)
                 for record, head in heads
@@ -174,22 +173,3 @@ def _form(head: nn.Module) -> HeadForm | None:
         return "roots"
     is_linear = isinstance(head, ScoreHead) and head.spec.name == "single_1fc"
     return "other" if isinstance(head, ScoreHead) and not is_linear else None
-
-
-@contextlib.contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Yield a new folder beside `folder`, which takes its place when the block ends well, and goes after any exception."""
-    folder = folder.absolute()
-    temporary, old = (folder.with_name(f".mlsp-{secrets.token_hex(8)}.tmp") for _ in range(2))
-    temporary.mkdir()
-    try:
-        yield temporary
-        if folder.exists():
-            folder.rename(old)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

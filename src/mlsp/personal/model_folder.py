@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import re
-import secrets
 import shutil
-from collections.abc import Iterator
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlsp.base.arrays import Float32Array
-from mlsp.base.atomic_file import atomic_write
+from mlsp.base.atomic_file import atomic_write, replaced_folder
 from mlsp.base.errors import MissingExtraError, ModelError, OutputError, SettingsError
 from mlsp.models.model import MODEL_FILE, Model, load_model, models_folders, save_model_record
 from mlsp.models.records import Agreement, Card, HeadRecord
@@ -79,7 +75,7 @@ def write_personal_model(folder: Path, base: Model, taste: Taste) -> Model:
     backbone = base.backbone
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(folder) as temporary:
+        with replaced_folder(folder) as temporary:
             _write_head(temporary / _HEAD_FILE, taste)
             shutil.copyfile(backbone, temporary / _BACKBONE_FILE)
             head = _head_record(taste).with_file(temporary)
@@ -250,22 +246,3 @@ def _measured(agreement: TasteAgreement) -> str:
         f"{what}, on photos left out of learning: {mine.value:.3f}, the default {other.value:.3f},"
         f" difference {difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]."
     )
-
-
-@contextlib.contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Yield a new folder beside `folder`, which replaces it when the block ends well, and is deleted after any exception."""
-    folder = folder.absolute()
-    temporary, old = (folder.with_name(f".mlsp-{secrets.token_hex(8)}.tmp") for _ in range(2))
-    temporary.mkdir()
-    try:
-        yield temporary
-        if folder.exists():
-            folder.rename(old)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if old.exists() and not folder.exists():
-            os.rename(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

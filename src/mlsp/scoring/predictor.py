@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array
+from mlsp.base.closing import Closing
 from mlsp.base.errors import EngineError, FeatureStoreError, PhotoError, SettingsError
 from mlsp.base.parallel import usable_cores
 from mlsp.base.results import ScoreFailure
@@ -45,7 +45,7 @@ class _Batch:
     features: Float32Array | PhotoError
 
 
-class FeaturePredictor:
+class FeaturePredictor(Closing):
     """Scores a file of features by a model; closed by `close` or by `with`.
 
     A score is the mean over all stored views, within the ends of the ratings' scale, as `mlsp.scoring.scorer.Scorer` gives it of the photo.
@@ -83,17 +83,6 @@ class FeaturePredictor:
 
     def __len__(self) -> int:
         return len(self._source)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file of features."""

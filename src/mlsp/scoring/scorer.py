@@ -9,12 +9,12 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from mlsp.base.arrays import Float32Array, UInt8Array
+from mlsp.base.closing import Closing
 from mlsp.base.errors import EngineError, ModelError, SettingsError
 from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.engines import Engine, check_choices
@@ -37,7 +37,7 @@ _MAX_FLOAT16 = float(np.finfo(np.float16).max)
 _IN_MEMORY = Path("photo")
 
 
-class Scorer:
+class Scorer(Closing):
     """Scores photos by a model. Several threads may use it at once.
 
     Args:
@@ -181,18 +181,7 @@ class Scorer:
         streams: int | None = None,
         computing: Callable[[int], None] = lambda photos: None,
     ) -> Self:
-        """Return a scorer like this one that joins waiting photos of one size into batches.
-
-        Scores are those of a photo alone, up to the order of additions. Photos are decoded as before, `workers` at a time.
-
-        Args:
-            settings: how photos are joined; replaces this scorer's own settings, if it joins them already.
-            streams: batches computed at the same time; by default as this scorer does, else one per core.
-            computing: called with the number of photos before each run of the network, from several threads.
-
-        Raises:
-            SettingsError: `streams` is below 1.
-        """
+        """Return a scorer like this one that joins waiting photos; see `FeaturePipeline.in_batches`."""
         scorer = copy.copy(self)
         scorer._pipeline = self._pipeline.in_batches(settings, streams=streams, computing=computing)
         return scorer
@@ -302,17 +291,6 @@ class Scorer:
     def close(self) -> None:
         """Close the caches that `cache=True` opened; the scorer still scores, without them."""
         self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"Scorer({self.model.name!r})"

@@ -13,7 +13,6 @@ from mlsp.culling.xmp.rating import (
     rate,
     read_rating,
     remove_rating,
-    write_rating,
 )
 from mlsp.culling.xmp.stars import StarSettings, stars
 
@@ -26,5 +25,4 @@ __all__ = [
     "read_rating",
     "remove_rating",
     "stars",
-    "write_rating",
 ]

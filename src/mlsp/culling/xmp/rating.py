@@ -50,35 +50,6 @@ def read_rating(photo: Path, *, folders: Folders | None = None) -> int | None:
     return next((packet.rating for packet in packets if packet.rating is not None), None)
 
 
-def write_rating(
-    photo: Path,
-    rating: int,
-    *,
-    overwrite: bool = False,
-    convention: Convention = "both",
-    by_hand: bool = False,
-    folders: Folders | None = None,
-) -> list[Path]:
-    """Write a rating into a photo's sidecars. See `rate`, which also returns why nothing was written.
-
-    Returns:
-        The files that were written.
-
-    Raises:
-        SettingsError: the rating is neither -1 nor 1…5.
-        SidecarError: a sidecar is damaged, not XMP or cannot be written; it is left as it was.
-    """
-    outcome = rate(
-        photo,
-        rating,
-        overwrite=overwrite,
-        convention=convention,
-        by_hand=by_hand,
-        folders=folders,
-    )
-    return list(outcome.files)
-
-
 def rate(
     photo: Path,
     rating: int,

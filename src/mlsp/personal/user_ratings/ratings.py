@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self, TypeAlias, get_args
 
+from mlsp.base.closing import Closing
 from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.base.sqlite import transaction
 from mlsp.personal.user_ratings.file import open_ratings_file, translated
@@ -84,7 +84,7 @@ def default_user_ratings_path() -> Path:
     return user_data_path("mlsp", appauthor=False) / "ratings.sqlite"
 
 
-class UserRatings:
+class UserRatings(Closing):
     """A file of ratings; `UserRatings.open` opens one. Several threads may use it, and several processes its file."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -249,17 +249,6 @@ class UserRatings:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

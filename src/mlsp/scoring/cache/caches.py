@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
+from mlsp.base.closing import Closing
 from mlsp.scoring.cache.content_cache import ContentCache
 from mlsp.scoring.cache.rows import (
     CachedFeatures,
@@ -45,7 +45,7 @@ class FeatureCache(ContentCache[CachedFeatures]):
     _unpack = staticmethod(unpack_features)
 
 
-class NullCache(Generic[Value]):
+class NullCache(Closing, Generic[Value]):
     """Caches nothing; for runs without a cache."""
 
     def get(self, content_sha256: str, model_key: str) -> Value | None:
@@ -57,17 +57,6 @@ class NullCache(Generic[Value]):
 
     def close(self) -> None:
         """Do nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
 
 
 def default_cache_path() -> Path:

@@ -18,11 +18,11 @@ import logging
 import sqlite3
 import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
+from mlsp.base.closing import Closing
 from mlsp.base.sqlite import transaction
 from mlsp.scoring.cache.file import (
     DamagedRowError,
@@ -40,7 +40,7 @@ _SECONDS_A_DAY = 86_400
 Value = TypeVar("Value")
 
 
-class ContentCache(ABC, Generic[Value]):
+class ContentCache(Closing, Generic[Value]):
     """Caches values in a file; `open` opens one. Several threads may use it, and several processes its file."""
 
     # Name of the table of values, in the file and in messages.
@@ -138,17 +138,6 @@ class ContentCache(ABC, Generic[Value]):
         """Close the file. Threads that are still scoring may go on to call `get` and `put`."""
         with self._lock:
             self._disconnect()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _connect(self) -> None:
         try:
