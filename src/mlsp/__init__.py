@@ -89,8 +89,10 @@ __all__ = [
     "errors",
     "find_photos",
     "heads",
+    "list_backbones",
     "list_models",
     "load_ratings",
+    "register_backbone",
     "split_ratings",
     "to_dataframe",
 ]
@@ -110,7 +112,6 @@ _MODULES = {
     "load_ratings": "mlsp.ratings.datasets.registry",
     "register_backbone": "mlsp.backbones",
     "split_ratings": "mlsp.ratings.splits",
-    "to_dataframe": "mlsp.reports.notebook",
     "to_dataframe": "mlsp.reports.notebook",
 }
 
