@@ -24,7 +24,7 @@ from children import start_child
 from keras_heads import seeded_head, write_keras
 from mlsp.backbones import backbone
 from mlsp.cli import app
-from mlsp.culling.xmp import write_rating
+from mlsp.culling.xmp import rate
 from waiting import until
 
 COUNT = 48
@@ -78,7 +78,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
         path = folder / "photos" / f"{number:02}.png"
         Image.blend(image, Image.new("RGB", image.size, tint), 0.4).save(path)
         stars.append((path.name, liked + number // 2 % 2))
-        write_rating(path, stars[-1][1], by_hand=True)
+        rate(path, stars[-1][1], by_hand=True)
         part = ("train", "train", "validation", "test")[number // 2 % 4]
         mos.append((path.name, f"{liked + number / COUNT:.3f}", part))
     _write(folder / "stars.csv", [("photo", "rating"), *stars])
