@@ -62,12 +62,12 @@ def measure(folder: Path, photos: int, requests: int) -> list[dict[str, object]]
     noise = np.random.default_rng(0).integers(0, 256, (75, 100, 3), np.uint8)
     Image.fromarray(noise).resize((4000, 3000)).save(photo, quality=90)
     with UserRatings.open(folder / "ratings.sqlite") as ratings, listen(0) as listener:
-        desk = PageController(
+        controller = PageController(
             [folder / f"trip {n // 500}" / f"{n}.jpg" for n in range(photos)], ratings, _no_scorer
         )
-        fill(desk, photo)
+        fill(controller, photo)
         access = Access(listener.getsockname()[1])
-        server = page_server(desk, access)
+        server = page_server(controller, access)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         origin = f"http://127.0.0.1:{access.port}"
@@ -79,19 +79,22 @@ def measure(folder: Path, photos: int, requests: int) -> list[dict[str, object]]
     return found
 
 
-def fill(desk: PageController, photo: Path) -> None:
+def fill(controller: PageController, photo: Path) -> None:
     """Scores of chance for every photo; the first is one that is there."""
     chance = np.random.default_rng(1)
     heads = load_model().heads
-    desk.collection.begin([head.name for head in heads])
-    for id_, source in enumerate(desk.collection.sources):
+    controller.collection.begin([head.name for head in heads])
+    for id_, source in enumerate(controller.collection.sources):
         scores = {h.name: Score(*chance.uniform(0, 100, 2).tolist()) for h in heads}
         sha256 = f"{id_:064x}"
-        desk.collection.add(id_, ScoreResult(source, scores, 6000, 4000, sha256))
+        controller.collection.add(id_, ScoreResult(source, scores, 6000, 4000, sha256))
     # Its thumbnail is asked for.
-    desk.collection.add(0, ScoreResult(photo, scores, 4000, 3000, "f" * 64))
-    desk.collection.add(
-        1, ScoreFailure(desk.collection.sources[1], UnreadablePhotoError("there is no such file"))
+    controller.collection.add(0, ScoreResult(photo, scores, 4000, 3000, "f" * 64))
+    controller.collection.add(
+        1,
+        ScoreFailure(
+            controller.collection.sources[1], UnreadablePhotoError("there is no such file")
+        ),
     )
 
 

@@ -146,7 +146,7 @@ def test_stopped_it_goes_on_to_the_same_file(
     _, stderr = process.communicate(timeout=60)
     if stop == signal.SIGINT:
         assert process.returncode == 130, stderr
-        assert "of 400 photos; the same command goes on from here" in stderr
+        assert "of 400 photos; the same command " in stderr
     assert 0 < _photos_done(output) < 400
     done = mlsp(*arguments, output)
     assert " of 400 photos were extracted earlier" in done.stderr

@@ -484,9 +484,8 @@ def test_settings_that_cannot_be() -> None:
         )
     with pytest.raises(SettingsError) as caught:
         check_access("0.0.0.0", ServiceSettings(), is_open=False)  # noqa: S104
-    assert str(caught.value) == (
-        "anyone who reaches 0.0.0.0 could use the service: set MLSP_SERVICE_TOKEN, or say --no-token if that is meant"
-    )
+    for part in ("0.0.0.0", "MLSP_SERVICE_TOKEN", "--no-token"):  # noqa: S104 - refused
+        assert part in str(caught.value)
     check_access("127.0.0.1", ServiceSettings(), is_open=False)
 
 

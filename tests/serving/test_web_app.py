@@ -265,7 +265,7 @@ def test_csv(served: Served) -> None:
     ) == (PHOTOS + 1)
     (pair,) = csv.DictReader(io.StringIO(served.client.get("/api/comparisons.csv").text))
     assert pair["better"] == row["photo"]
-    assert pair["worse_sha256"] == served.desk.entry(names["sub/11.png"]).sha256
+    assert pair["worse_sha256"] == served.controller.entry(names["sub/11.png"]).sha256
 
 
 def test_sidecars(served: Served) -> None:
@@ -353,12 +353,12 @@ def test_a_model_that_cannot_be_loaded_is_said(tmp_path: Path) -> None:
         raise ModelError("the model is gone")
 
     with UserRatings.open(tmp_path / "r.sqlite") as ratings:
-        desk = PageController([tmp_path / "a.png"], ratings, load)
-        desk.start()
-        assert desk.scoring.wait(10)
-        progress = desk.scoring.progress()
+        controller = PageController([tmp_path / "a.png"], ratings, load)
+        controller.start()
+        assert controller.scoring.wait(10)
+        progress = controller.scoring.progress()
         assert (progress.state, progress.message) == ("failed", "the model is gone")
-        desk.stop()
+        controller.stop()
 
 
 def test_names_that_are_no_text_are_shown_and_exported(tmp_path: Path) -> None:

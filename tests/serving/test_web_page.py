@@ -46,16 +46,16 @@ class Served:
     def __init__(self, photos: Path, file: Path, load: Callable[[Path | str], Scorer]) -> None:
         self._ratings = UserRatings.open(file)
         sources = sorted(photos.rglob("*.*"))
-        self.desk = PageController(sources, self._ratings, load)
+        self.controller = PageController(sources, self._ratings, load)
         listening = socket.create_server(("127.0.0.1", 0))
         self.access = Access(listening.getsockname()[1])
         config = uvicorn.Config(
-            create_app(self.desk, self.access), log_level="error", lifespan="off", ws="none"
+            create_app(self.controller, self.access), log_level="error", lifespan="off", ws="none"
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
         self._thread.start()
-        self.desk.start()
+        self.controller.start()
         self.address = f"http://127.0.0.1:{self.access.port}/"
 
     def let_in(self, page: Page) -> None:
@@ -74,7 +74,7 @@ class Served:
     def close(self) -> None:
         self._server.should_exit = True
         self._thread.join()
-        self.desk.stop()
+        self.controller.stop()
         self._ratings.close()
 
 
@@ -107,7 +107,7 @@ def served(
         tmp_path_factory.mktemp("ratings") / "ratings.sqlite",
         lambda model: scorer if model == "default" else Scorer(model),
     )
-    assert found.desk.scoring.wait(60)
+    assert found.controller.scoring.wait(60)
     yield found
     found.close()
 
@@ -124,7 +124,7 @@ def opened(page: Page, served: Served) -> Iterator[Page]:
     """The page with all photos, of which none is rated; fails where the browser complains of the content security policy."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
-    while served.desk.rated.undo()[0] is not None:
+    while served.controller.rated.undo()[0] is not None:
         pass
     served.open(page)
     yield page
@@ -517,10 +517,10 @@ def test_learn_and_install(
             lambda model: scorer if model == "default" else Scorer(model),
         )
     )
-    assert served.desk.scoring.wait(60)
+    assert served.controller.scoring.wait(60)
     # Someone who likes blue, of which the default knows nothing.
-    for entry in served.desk.collection.entries():
-        served.desk.rated.rate(entry, {"stars": 5 if entry.shown.startswith("blue") else 1})
+    for entry in served.controller.collection.entries():
+        served.controller.rated.rate(entry, {"stars": 5 if entry.shown.startswith("blue") else 1})
     served.open(page, "taste")
     page.wait_for_selector(".p-amount:not(:empty)")
     page.wait_for_selector("text=36 ratings and 0 comparisons so far, which is enough.")

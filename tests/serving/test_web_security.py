@@ -24,7 +24,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(make_photos(folder / "p"), folder / "r.sqlite") as served:
         yield served
         # Nothing of what was tried below left anything.
-        assert served.desk.rated.ratings.ratings() == []
+        assert served.controller.rated.ratings.ratings() == []
 
 
 def stranger(served: Served) -> httpx.Client:

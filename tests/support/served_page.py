@@ -66,7 +66,7 @@ class Served:
     """A page, a client that was let in, and the folder of its photos."""
 
     client: httpx.Client
-    desk: PageController
+    controller: PageController
     folder: Path
     access: Access
 
@@ -118,18 +118,18 @@ def serving(folder: Path, file: Path, *, model: str = "default") -> Iterator[Ser
     """Serve the photos of a folder until the block ends; all of them are scored when it begins."""
     sources = sorted(path for path in folder.rglob("*") if path.is_file())
     with UserRatings.open(file) as ratings, listen(0) as listener:
-        desk = PageController(sources, ratings, fake_scorer, model=model)
+        controller = PageController(sources, ratings, fake_scorer, model=model)
         access = Access(listener.getsockname()[1])
-        server = page_server(desk, access)
+        server = page_server(controller, access)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
-            desk.start()
-            assert desk.scoring.wait(30)
+            controller.start()
+            assert controller.scoring.wait(30)
             with httpx.Client(base_url=f"http://127.0.0.1:{access.port}", timeout=30) as client:
                 assert client.get("/", params={"key": str(access.key)}).status_code == 200
-                yield Served(client, desk, folder, access)
+                yield Served(client, controller, folder, access)
         finally:
             server.should_exit = True
             thread.join()
-            desk.stop()
+            controller.stop()

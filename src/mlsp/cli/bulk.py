@@ -153,7 +153,7 @@ def bulk(
             f" {progress.shard_errors[0]}. The same command tries them again"
         )
     failed_earlier = job.failed_earlier()
-    progress.say_failed_earlier(failed_earlier)
+    progress.print_failed_earlier(failed_earlier)
     if progress.failed or failed_earlier:
         raise typer.Exit(1)
 
@@ -174,7 +174,7 @@ def _run(
 
 
 def from_score(arguments: list[str]) -> list[str] | None:
-    """Translate `score PATH... --dataset DIR`, the spelling of version 0.1; it goes with version 0.3.
+    """Translate `score PATH... --dataset DIR`, the spelling of version 0.1, which goes with the next version.
 
     Args:
         arguments: of the command line, from the name of the command on.

@@ -1,4 +1,4 @@
-"""Progress of a run into a data set, on stderr: a bar where there is a terminal, a line a minute where not."""
+"""Progress of a run into a data set, on stderr: a bar on a terminal, else a line per minute."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _console() -> Console:
 
 
 class Listing:
-    """What is shown while the input is listed.
+    """A status line while the input is listed.
 
     Args:
         quiet: show nothing.
@@ -53,7 +53,7 @@ class Listing:
             self._status.stop()
 
     def advance(self, photos: int) -> None:
-        """Say how many were listed so far."""
+        """Show how many photos were listed so far."""
         if self._status is not None:
             self._status.update(f"listing photos: {photos:,}")
 
@@ -64,7 +64,7 @@ class BulkProgress:
     Args:
         job: the run.
         quiet: show neither; shards that fail are still named.
-        by_row: whether photos are counted one by one, and not by finished shards.
+        by_row: count photo by photo instead of by finished shards.
     """
 
     def __init__(self, job: BulkJob, *, quiet: bool, by_row: bool) -> None:
@@ -113,7 +113,7 @@ class BulkProgress:
         if kind is KeyboardInterrupt:
             self._console.print(
                 f"mlsp: interrupted after {self._photos:,} photos in {self._shards:,} shards;"
-                " the same command goes on from here"
+                " the same command continues from here"
             )
 
     def count(self, photos: int, *, failed: int) -> None:
@@ -135,17 +135,17 @@ class BulkProgress:
             self.count(report.photos, failed=report.failed)
 
     def summarise(self) -> None:
-        """Say what came out."""
+        """Print the counts, the time and where the results are."""
         if self._quiet:
             return
         seconds = time.monotonic() - self._started
         failed = f", {self.failed:,} failed" if self.failed else ""
-        place = printable(self._job.dataset.location)
-        text = f"{self._photos - self.failed:,} scored{failed} in {seconds:.1f} s → {place}"
+        location = printable(self._job.dataset.location)
+        text = f"{self._photos - self.failed:,} scored{failed} in {seconds:.1f} s → {location}"
         self._console.print(Text(text))
 
-    def say_failed_earlier(self, photos: int) -> None:
-        """Say how many photos failed in earlier runs, which this one did not try again."""
+    def print_failed_earlier(self, photos: int) -> None:
+        """Print how many photos failed in earlier runs and were not tried again."""
         if photos and not self._quiet:
             self._console.print(Text(f"{photos:,} failed earlier; --retry-failed tries them again"))
 

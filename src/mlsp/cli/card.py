@@ -11,7 +11,7 @@ from mlsp.models.model import Model
 
 
 def card_lines(model: Model) -> Iterator[Text | Padding]:
-    """Lay out a card.
+    """Lay out a model's card as paragraphs.
 
     Args:
         model: whose card.

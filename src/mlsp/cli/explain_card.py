@@ -13,7 +13,7 @@ _LEVELS = 5
 
 
 def explanation_lines(explained: Explained) -> Iterator[str]:
-    """Lay out what is known of a photo.
+    """Lay out a photo's explanations as lines.
 
     Args:
         explained: the photo and its explanations.
@@ -39,5 +39,5 @@ def explanation_lines(explained: Explained) -> Iterator[str]:
             yield f"    levels: {shares}"
         if head in explained.checks:
             agreement = explained.checks[head].agreement
-            said = "all parts alike" if math.isnan(agreement) else f"{agreement:+.2f}"
-            yield f"    rank correlation with covering each part: {said} (0 for a map drawn by chance, 1 at best)"
+            shown = "all parts alike" if math.isnan(agreement) else f"{agreement:+.2f}"
+            yield f"    rank correlation with covering each part: {shown} (0 for a map drawn by chance, 1 at best)"

@@ -1,4 +1,4 @@
-"""What a feature file holds as lines for the terminal."""
+"""Content of a feature file as lines for the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def info_lines(file: Path, info: StoreInfo) -> Iterator[str]:
-    """Lay out what a store holds.
+    """Lay out the content of a store as lines.
 
     Args:
         file: of the store.
@@ -28,7 +28,7 @@ def info_lines(file: Path, info: StoreInfo) -> Iterator[str]:
     yield f"photos      {info.photos}: {info.done} done, {info.failed} failed, {info.pending} pending"
     yield f"network     {feature_spec.backbone}, weights SHA-256 {feature_spec.weights_sha256}"
     yield f"levels      {len(feature_spec.levels)}, {layout.channels} channels: {', '.join(feature_spec.levels)}"
-    yield f"views       {feature_spec.views}, {layout.views} a photo"
+    yield f"views       {feature_spec.views}, {layout.views} per photo"
     size = (
         f"reduced to {feature_spec.longest_side} px"
         if feature_spec.longest_side

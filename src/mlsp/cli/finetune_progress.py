@@ -1,4 +1,4 @@
-"""Progress of fine-tuning on stderr: that of a training, and one line for each failed photo in any case."""
+"""Progress of fine-tuning on stderr: that of training, and a line per failed photo in any case."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FinetuneProgress(TrainProgress):
-    """What is shown of a fine-tuning; see `TrainProgress`."""
+    """Progress of fine-tuning; see `TrainProgress`."""
 
     def failed(self, failed: ScoreFailure) -> None:
         """Name a photo that is left out."""

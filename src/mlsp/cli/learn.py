@@ -87,11 +87,11 @@ def learn(
     from mlsp.scoring.scorer import Scorer
 
     folder = personal_model_folder(name)
-    said = Judgements()
+    judgements = Judgements()
     if ratings is not None or not from_xmp:
-        said += read_judgements(ratings or default_user_ratings_path(), photos=photos)
+        judgements += read_judgements(ratings or default_user_ratings_path(), photos=photos)
     if from_xmp:
-        said += read_sidecar_judgements(from_xmp)
+        judgements += read_sidecar_judgements(from_xmp)
     with open_caches(enabled=use_cache) as caches:
         scorer = Scorer(
             model,
@@ -100,9 +100,9 @@ def learn(
             max_pixels=round(max_megapixels * 1e6),
         )
         with RunProgress(
-            len(said.photos()), done_word="photos read", quiet=quiet, goes_on=use_cache
+            len(judgements.photos()), done_word="photos read", quiet=quiet, goes_on=use_cache
         ) as progress:
-            found = read_judged_photos(scorer, said, photos=photos, advance=progress.advance)
+            found = read_judged_photos(scorer, judgements, photos=photos, advance=progress.advance)
     taste = learn_taste(
         found.features,
         prior=found.prior,

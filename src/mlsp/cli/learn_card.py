@@ -1,4 +1,4 @@
-"""What `mlsp learn` says of a taste."""
+"""Result of `mlsp learn` as lines for the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMES = {
 
 
 def taste_lines(taste: Taste, *, base: str, judged: str) -> list[str]:
-    """A small table: how well the default and the taste predict the user.
+    """Lay out how well the default and the taste predict the user, as a small table.
 
     Args:
         taste: what was learned.
@@ -47,7 +47,7 @@ def taste_lines(taste: Taste, *, base: str, judged: str) -> list[str]:
 
 
 def verdict(taste: Taste, base: str) -> str:
-    """Whether it is worth having, in a sentence."""
+    """Return in a sentence whether the taste is worth having."""
     if taste.is_better:
         return f"Your own model predicts you better than {base} does."
     if any(_is_worse(one) for one in taste.agreement):

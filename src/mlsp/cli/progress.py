@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: a bar where there is a terminal, a line a minute where not, and one for each failed photo in any case."""
+"""Progress of a run on stderr: a bar on a terminal, else a line per minute; and a line per failed photo in any case."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class RunProgress:
 
     Args:
         total: photos of the run.
-        done_word: what is said of a photo that did not fail, `scored` say.
+        done_word: word for a photo that did not fail, such as `scored`.
         quiet: show neither.
-        goes_on: whether the same command would go on after an interruption.
+        goes_on: the same command would continue after an interruption.
     """
 
     def __init__(self, total: int, *, done_word: str, quiet: bool, goes_on: bool = True) -> None:
@@ -77,7 +77,7 @@ class RunProgress:
         if self._bar is not None:
             self._bar.stop()
         if kind is KeyboardInterrupt:
-            hint = "; the same command goes on from here" if self._goes_on else ""
+            hint = "; the same command continues from here" if self._goes_on else ""
             self._console.print(
                 f"mlsp: interrupted after {self._done} of {self._total} photos{hint}"
             )
@@ -104,7 +104,7 @@ class RunProgress:
             self._console.print(f"{self._done} of {self._total}, {shown}, {left} left")
 
     def summarise(self, done: int, failed: int, outputs: Sequence[Path] = ()) -> None:
-        """Say what came out.
+        """Print the counts, the time and the files that were written.
 
         Args:
             done: photos that did not fail.

@@ -1,4 +1,4 @@
-"""What a rating table holds as lines for the terminal."""
+"""Content of a rating table as lines for the terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GROUPS_SHOWN = 12
 
 
 def table_lines(table: RatingTable) -> Iterator[str]:
-    """Lay out what a table holds.
+    """Lay out the content of a table as lines.
 
     Args:
         table: rated photos.
@@ -34,7 +34,7 @@ def table_lines(table: RatingTable) -> Iterator[str]:
         yield "votes    none, means only"
     else:
         counts = table.votes.sum(1)
-        yield f"votes    {len(table.bins)} values, {counts.min():g} to {counts.max():g} votes a photo"
+        yield f"votes    {len(table.bins)} values, {counts.min():g} to {counts.max():g} votes per photo"
     groups = Counter(rating.group for rating in table)
     without = groups.pop("", 0)
     names = "" if len(groups) > _GROUPS_SHOWN else "".join(f", {g} {n}" for g, n in groups.items())
@@ -47,7 +47,7 @@ def table_lines(table: RatingTable) -> Iterator[str]:
 
 
 def split_of(table: RatingTable, settings: SplitSettings) -> tuple[Split | None, str]:
-    """Split a table and lay out the parts.
+    """Split a table, and lay out the parts as a line.
 
     Args:
         table: rated photos.
@@ -67,7 +67,7 @@ def split_of(table: RatingTable, settings: SplitSettings) -> tuple[Split | None,
 def check_lines(
     table: RatingTable, split: Split | None, checks: Sequence[PhotoCheck]
 ) -> Iterator[str]:
-    """Lay out what is wrong with the photos.
+    """Lay out the faults of the photos as lines.
 
     Args:
         table: that was checked.
@@ -85,7 +85,7 @@ def check_lines(
 
 
 def verdict(table: RatingTable, checks: Sequence[PhotoCheck]) -> str:
-    """Say how many photos were read.
+    """Return in a line how many photos can be read.
 
     Args:
         table: that was checked.

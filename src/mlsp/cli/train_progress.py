@@ -1,4 +1,4 @@
-"""Progress of a training on stderr: a bar of the epoch where there is a terminal, and a line an epoch in any case."""
+"""Progress of training on stderr: a bar per epoch on a terminal, and a line per epoch in any case."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TrainProgress:
-    """What is shown of a training.
+    """A bar and a line per epoch.
 
     Args:
         quiet: nothing.
@@ -41,7 +41,7 @@ class TrainProgress:
         self._stop()
         if kind is KeyboardInterrupt:
             self._console.print(
-                "mlsp: interrupted; the same command goes on after the last whole epoch"
+                "mlsp: interrupted; the same command continues after the last whole epoch"
             )
 
     def watch(self) -> TrainingCallbacks:

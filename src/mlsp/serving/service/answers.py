@@ -1,4 +1,4 @@
-"""What the service answers, as JSON."""
+"""Answers of the service, as JSON."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from mlsp.scoring.results import ScoreResult
 
 
 class HeadScore(BaseModel):
-    """What one head says."""
+    """Score of one head."""
 
     value: float = Field(description="On the scale of the ratings that the head learned from.")
     percentile: float | None = Field(
-        description="Share of the rated photos that score lower, 0 to 100; null where the model does not know."
+        description="Share of the rated photos that score lower, 0 to 100; null where the model has no percentiles."
     )
 
 
 class Problem(BaseModel):
-    """Why something could not be done."""
+    """Error, for programs and for people."""
 
     kind: str = Field(description="For programs.")
     message: str = Field(description="For people.")
 
 
 class ErrorAnswer(BaseModel):
-    """The answer to a request that failed."""
+    """Answer to a request that failed."""
 
     error: Problem
 
@@ -54,7 +54,7 @@ class PhotoScores(BaseModel):
 
 
 class FailedPhoto(BaseModel):
-    """A photo of several that could not be scored."""
+    """Error of one photo of several."""
 
     photo: str | None
     error: Problem
@@ -98,7 +98,7 @@ _KINDS: tuple[tuple[type[PhotoError], HTTPStatus, str], ...] = (
 
 
 def problem(failed: ScoreFailure) -> tuple[HTTPStatus, Problem]:
-    """Status and words for a photo that could not be scored."""
+    """Return status and error of a photo that could not be scored."""
     status, kind = next(
         (status, kind) for error, status, kind in _KINDS if isinstance(failed.error, error)
     )
@@ -106,7 +106,7 @@ def problem(failed: ScoreFailure) -> tuple[HTTPStatus, Problem]:
 
 
 def photo_scores(scored: ScoreResult, name: str | None, model: str) -> PhotoScores:
-    """A photo's scores for JSON, which has no NaN."""
+    """Return a photo's scores for JSON; NaN becomes null."""
     scores: Mapping[str, HeadScore] = {
         head: HeadScore(
             value=score.value,
@@ -125,7 +125,7 @@ def photo_scores(scored: ScoreResult, name: str | None, model: str) -> PhotoScor
 
 
 def model_answer(model: Model) -> ModelAnswer:
-    """A model's card."""
+    """Return a model's card."""
     return ModelAnswer(
         name=model.name,
         version=model.version,

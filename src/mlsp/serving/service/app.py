@@ -73,7 +73,7 @@ _REQUEST_BODY = {
         },
     },
 }
-_SAID = {
+_DESCRIPTIONS = {
     400: "no photo, or a malformed form",
     401: "no token, or a wrong one",
     408: "sent too slowly",
@@ -85,7 +85,7 @@ _SAID = {
     504: "not scored in time",
 }
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer, "description": words} for status, words in _SAID.items()
+    status: {"model": ErrorAnswer, "description": words} for status, words in _DESCRIPTIONS.items()
 }
 _GUARDED: dict[int | str, dict[str, Any]] = {status: _ERRORS[status] for status in (401, 408, 413)}
 
@@ -101,7 +101,7 @@ class Service:
     Attributes:
         application: for an ASGI server.
         metrics: what has been served.
-        is_draining: whether it is to stop; `/ready` says so.
+        is_draining: it is to stop; `/ready` then answers 503.
     """
 
     def __init__(self, scorer: Scorer, *, workers: int, settings: ServiceSettings) -> None:
@@ -129,9 +129,9 @@ class Service:
             redoc_url=None,
             lifespan=self._lifespan,
         )
-        app.add_exception_handler(HTTPException, _say_http_error)
-        app.add_exception_handler(Refusal, _say_refusal)
-        app.add_exception_handler(Exception, _say_fault)
+        app.add_exception_handler(HTTPException, _answer_http_error)
+        app.add_exception_handler(Refusal, _answer_refusal)
+        app.add_exception_handler(Exception, _answer_fault)
         app.post(
             "/v1/scores",
             responses=_ERRORS,
@@ -155,21 +155,21 @@ class Service:
         LOGGER.info("stopped")
 
     async def _health(self) -> PlainTextResponse:
-        """The process lives."""
+        """Report that the process lives."""
         return PlainTextResponse("ok")
 
     async def _ready(self) -> PlainTextResponse:
-        """It takes photos."""
+        """Report that photos are taken."""
         if self.is_draining:
             return PlainTextResponse("stopping", HTTPStatus.SERVICE_UNAVAILABLE)
         return PlainTextResponse("ok")
 
     async def _metrics(self) -> Response:
-        """For Prometheus."""
+        """Return the metrics, for Prometheus."""
         return Response(self.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     async def _model_card(self) -> ModelAnswer:
-        """The model that scores."""
+        """Return the card of the model that scores."""
         return model_answer(self._model)
 
     async def _scores(self, request: Request) -> Any:
@@ -193,12 +193,12 @@ class Service:
             )
         (result,) = await self._score([content])
         if isinstance(result, ScoreFailure):
-            status, said = problem(result)
-            raise Refusal(status, said.kind, said.message)
+            status, error = problem(result)
+            raise Refusal(status, error.kind, error.message)
         return photo_scores(result, None, self._model.name)
 
     async def _form(self, request: Request) -> list[tuple[str, bytes]]:
-        """Names and contents of a form's photos."""
+        """Return names and contents of a form's photos."""
         most = self._settings.max_photos
         # One more, so that too many are told from a form that is malformed.
         async with request.form(
@@ -260,13 +260,13 @@ def _error(
     return JSONResponse(answer.model_dump(), status, headers)
 
 
-async def _say_refusal(_: Request, error: Exception) -> JSONResponse:
+async def _answer_refusal(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refusal)  # noqa: S101 - registered for it
     headers = {"retry-after": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return _error(error.status, error.kind, error.message, headers)
 
 
-async def _say_http_error(request: Request, error: Exception) -> JSONResponse:
+async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     if isinstance(error.__context__, MultiPartException):
         return _error(
@@ -277,6 +277,6 @@ async def _say_http_error(request: Request, error: Exception) -> JSONResponse:
     return _error(error.status_code, kind, message, dict(error.headers or {}))
 
 
-async def _say_fault(_: Request, error: Exception) -> JSONResponse:
+async def _answer_fault(_: Request, error: Exception) -> JSONResponse:
     LOGGER.error("fault", exc_info=error)
     return _error(500, "fault", "the service failed; its log says why")

@@ -1,4 +1,4 @@
-"""What a request must keep to before the application sees it: the token, the size, the time to send it. And its line in the log."""
+"""Limits on requests before the application sees them (token, size, time to send), and their lines in the log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mlsp.serving.asgi import (
 from mlsp.serving.service.settings import ServiceSettings
 from mlsp.serving.service.telemetry import LOGGER, Metrics
 
-# Whoever watches the service need not know the token; what they say is no secret.
+# Whoever watches the service need not know the token; these answers are no secret.
 OPEN_PATHS = frozenset({"/health", "/ready"})
 KNOWN_PATHS = frozenset({"/v1/scores", "/v1/model", "/metrics", "/openapi.json", *OPEN_PATHS})
 
@@ -50,7 +50,7 @@ class _Held:
 
 
 class Limits:
-    """Stands before the application.
+    """ASGI middleware that applies the limits and logs every answer.
 
     Args:
         application: gets the requests that may pass, each with its whole body.

@@ -1,4 +1,4 @@
-"""Photos of all requests in one bounded queue, scored side by side.
+"""Photos of all requests in one bounded queue, scored in parallel.
 
 Photos of many small requests and of one large one keep all cores busy alike. Which of them go through the network together, if any, is the scorer's
 affair (`Scorer.in_batches`): a thread brings its photo and waits for its scores.
@@ -38,14 +38,14 @@ class ScoringQueue:
 
     @property
     def held(self) -> int:
-        """Photos that wait or are being scored."""
+        """Number of photos that wait or are being scored."""
         return self._held
 
     def reserve(self, photos: int) -> None:
-        """Take places for the photos of a request; each is given back when its photo is done, or by `release`.
+        """Take slots for the photos of a request; each is given back when its photo is done, or by `release`.
 
         Raises:
-            QueueFullError: there are not so many.
+            QueueFullError: there are not enough.
         """
         with self._lock:
             if self._held + photos > self._limit:
@@ -53,14 +53,14 @@ class ScoringQueue:
             self._held += photos
 
     def release(self, photos: int) -> None:
-        """Give places back that no photo took."""
+        """Give slots back that no photo took."""
         with self._lock:
             self._held -= photos
 
     async def score(self, content: bytes, source: Path) -> ScoreResult | ScoreFailure:
-        """Score a photo for which a place was taken.
+        """Score a photo for which a slot was taken.
 
-        A caller that stops waiting does not stop a photo that has begun, which still holds its place; one that has not begun is dropped.
+        A caller that stops waiting does not stop a photo that has begun, which still holds its slot; one that has not begun is dropped.
         """
         future = self._pool.submit(self._scorer.score_content, content, source=source)
         future.add_done_callback(lambda _: self.release(1))

@@ -22,11 +22,11 @@ def check_access(host: str, settings: ServiceSettings, *, is_open: bool) -> None
     """Refuse to serve the network without a token by accident.
 
     Raises:
-        SettingsError: `host` is not this machine's own, there is no token, and `is_open` does not say that this is meant.
+        SettingsError: `host` is not this machine's own, there is no token, and `is_open` is false.
     """
     if host not in LOOPBACK and settings.token is None and not is_open:
         raise SettingsError(
-            f"anyone who reaches {host} could use the service: set MLSP_SERVICE_TOKEN, or say --no-token if that is meant"
+            f"anyone who reaches {host} could use the service: set MLSP_SERVICE_TOKEN, or add --no-token if that is meant"
         )
 
 
@@ -43,7 +43,7 @@ def serve_http(
 
     Args:
         scorer: scores.
-        host: address to listen at.
+        host: address to listen on.
         port: 0 for a free one.
         workers: photos decoded and scored at the same time.
         settings: limits.
@@ -52,7 +52,7 @@ def serve_http(
     Call it from the main thread, which gets the signals.
 
     Raises:
-        SettingsError: the address cannot be listened at.
+        SettingsError: the address is in use, or not this machine's.
     """
     service = Service(scorer, workers=workers, settings=settings)
     log_to(sys.stderr)

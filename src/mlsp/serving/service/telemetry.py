@@ -1,4 +1,4 @@
-"""What the service tells those who run it: metrics for Prometheus, and one JSON line a request."""
+"""Metrics for Prometheus, and a JSON line in the log per request."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Metrics:
         )
 
     def text(self) -> bytes:
-        """All of them in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
@@ -51,7 +51,7 @@ class JsonLines(logging.Formatter):
     """A log record as one JSON object; `fields` of the record are its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write the record."""
+        """Return the record as a line."""
         line: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
             + f".{int(record.msecs):03d}Z",

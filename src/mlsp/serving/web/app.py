@@ -1,4 +1,4 @@
-"""The application behind the page: JSON for what is known of the photos, pictures of them, and what the user says.
+"""Routes of the page: photos and their scores as JSON, pictures, ratings and comparisons.
 
     GET  /, /static/{name}                the page
     GET  /api/status                      progress, columns, counts, what can be undone
@@ -16,7 +16,7 @@
     GET  /api/comparisons.csv             comparisons
     POST /api/export/xmp                  {overwrite, convention}: stars and rejects into sidecars
 
-A row is an array of `mlsp.serving.web.collection.FIELDS`. What goes wrong is `{"error": message}`, to be shown as it is. Photos are named
+A row is an array of `mlsp.serving.web.collection.FIELDS`. Errors are `{"error": message}`, to be shown as they are. Photos are named
 by numbers only; `mlsp.serving.web.security` decides which requests come here at all.
 """
 
@@ -49,18 +49,18 @@ from mlsp.serving.web.static_files import PAGE, static_files
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_SIDE, _LEAST_SIDE, _DEFAULT_SIDE = 4096, 64, 1600
-_MOST_ROWS, _DEFAULT_ROWS = 20_000, 5_000
+_MAX_SIDE, _MIN_SIDE, _DEFAULT_SIDE = 4096, 64, 1600
+_MAX_ROWS, _DEFAULT_ROWS = 20_000, 5_000
 _THUMBNAIL_BYTES, _PREVIEW_BYTES = 128_000_000, 64_000_000
 _SKIP = r"^\d{1,9},\d{1,9}$"
-_MOST_ID = 2**31
+_MAX_ID = 2**31
 
 
-def create_app(desk: PageController, access: Access) -> Application:
-    """Make the application.
+def create_app(controller: PageController, access: Access) -> Application:
+    """Return the application.
 
     Args:
-        desk: the photos, and what can be done with them.
+        controller: photos of the page.
         access: who may use it.
 
     Returns:
@@ -69,11 +69,11 @@ def create_app(desk: PageController, access: Access) -> Application:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_errors(app)
     _add_page(app)
-    _add_photos(app, desk)
-    _add_pictures(app, desk)
-    _add_ratings(app, desk)
-    _add_exports(app, desk)
-    _add_learning(app, desk)
+    _add_photos(app, controller)
+    _add_pictures(app, controller)
+    _add_ratings(app, controller)
+    _add_exports(app, controller)
+    _add_learning(app, controller)
     return AuthMiddleware(app, access)
 
 
@@ -103,7 +103,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:
         _log.error("a request failed", exc_info=error)
-        return failed(500, f"mlsp serve failed ({type(error).__name__}): its terminal says more")
+        return failed(500, f"mlsp serve failed ({type(error).__name__}): see its terminal")
 
 
 def _add_page(app: FastAPI) -> None:
@@ -125,39 +125,39 @@ def _add_page(app: FastAPI) -> None:
         return file(name)
 
 
-def _add_photos(app: FastAPI, desk: PageController) -> None:
+def _add_photos(app: FastAPI, controller: PageController) -> None:
     about = {
         "version": version("mlsp"),
-        "model": desk.model,
-        "root": desk.shown_root,
+        "model": controller.model,
+        "root": controller.shown_root,
     }
 
     @app.get("/api/status")
     def status() -> dict[str, Any]:
-        rated, compared = desk.rated.counts()
+        rated, compared = controller.rated.counts()
         return {
             **about,
-            "columns": desk.collection.columns,
-            "heads": desk.heads(),
-            "scoring": asdict(desk.scoring.progress()),
-            "revision": desk.collection.revision,
+            "columns": controller.collection.columns,
+            "heads": controller.heads(),
+            "scoring": asdict(controller.scoring.progress()),
+            "revision": controller.collection.revision,
             "ratings": {
-                "file": os.fsencode(desk.rated.ratings.path).decode("utf-8", "replace"),
+                "file": os.fsencode(controller.rated.ratings.path).decode("utf-8", "replace"),
                 "photos": rated,
                 "comparisons": compared,
             },
-            "undo": desk.rated.undoable(),
-            "learn": desk.learner.status(),
+            "undo": controller.rated.undoable(),
+            "learn": controller.learner.status(),
             "can": {"xmp": True, "explain": True, "learn": True},
         }
 
     # Not in the pool of threads, where pictures might keep it waiting: the rows are encoded already.
     @app.get("/api/photos")
     async def photos(
-        since: Annotated[int, Query(ge=0, le=_MOST_ID)] = 0,
-        limit: Annotated[int, Query(ge=1, le=_MOST_ROWS)] = _DEFAULT_ROWS,
+        since: Annotated[int, Query(ge=0, le=_MAX_ID)] = 0,
+        limit: Annotated[int, Query(ge=1, le=_MAX_ROWS)] = _DEFAULT_ROWS,
     ) -> Response:
-        changes = desk.collection.changes(since, limit)
+        changes = controller.collection.changes(since, limit)
         head = json.dumps(
             {
                 "revision": changes.revision,
@@ -170,7 +170,7 @@ def _add_photos(app: FastAPI, desk: PageController) -> None:
         return Response(content, media_type="application/json")
 
 
-def _add_pictures(app: FastAPI, desk: PageController) -> None:
+def _add_pictures(app: FastAPI, controller: PageController) -> None:
     # A pool of their own: decoding must not keep ratings waiting.
     pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="mlsp-pictures")
     thumbnails, previews = PictureCache(_THUMBNAIL_BYTES), PictureCache(_PREVIEW_BYTES)
@@ -196,47 +196,47 @@ def _add_pictures(app: FastAPI, desk: PageController) -> None:
 
     @app.get("/api/thumbnail/{id_}")
     async def small(request: Request, id_: int, v: str = "") -> Response:
-        return await answer(request, desk.entry(id_), v, thumbnails, None)
+        return await answer(request, controller.entry(id_), v, thumbnails, None)
 
     @app.get("/api/photo/{id_}")
     async def large(
         request: Request,
         id_: int,
-        side: Annotated[int, Query(ge=_LEAST_SIDE, le=_LONGEST_SIDE)] = _DEFAULT_SIDE,
+        side: Annotated[int, Query(ge=_MIN_SIDE, le=_MAX_SIDE)] = _DEFAULT_SIDE,
         v: str = "",
     ) -> Response:
-        return await answer(request, desk.entry(id_), v, previews, side)
+        return await answer(request, controller.entry(id_), v, previews, side)
 
     @app.get("/api/explain/{id_}/{head}")
     async def explain(id_: int, head: str) -> Response:
-        entry = desk.entry(id_)
+        entry = controller.entry(id_)
         content = await asyncio.get_running_loop().run_in_executor(
             pool,
             lambda: previews.get(
-                (id_, head, desk.learner.scorer), lambda: desk.heat_map(entry, head)
+                (id_, head, controller.learner.scorer), lambda: controller.heat_map(entry, head)
             ),
         )
         return Response(content, media_type="image/png")
 
 
-def _add_ratings(app: FastAPI, desk: PageController) -> None:
-    rated, collection = desk.rated, desk.collection
+def _add_ratings(app: FastAPI, controller: PageController) -> None:
+    rated, collection = controller.rated, controller.collection
 
     @app.post("/api/ratings")
     def rate(body: RatingBody) -> dict[str, Any]:
-        entry = desk.entry(body.id)
+        entry = controller.entry(body.id)
         given = {name: getattr(body, name) for name in body.model_fields_set - {"id"}}
-        said = rated.rate(entry, given)
+        rating = rated.rate(entry, given)
         return {
             "id": entry.id,
-            **asdict(said),
+            **asdict(rating),
             "revision": collection.revision,
             "undo": rated.undoable(),
         }
 
     @app.post("/api/comparisons")
     def compare(body: ComparisonBody) -> dict[str, Any]:
-        rated.compare(desk.entry(body.better), desk.entry(body.worse))
+        rated.compare(controller.entry(body.better), controller.entry(body.worse))
         return {
             "comparisons": rated.counts()[1],
             "revision": collection.revision,
@@ -256,9 +256,9 @@ def _add_ratings(app: FastAPI, desk: PageController) -> None:
     @app.get("/api/pair")
     def pair(skip: Annotated[str | None, Query(pattern=_SKIP)] = None) -> dict[str, Any]:
         if skip is not None:
-            one, other = (desk.entry(int(id_)) for id_ in skip.split(","))
+            one, other = (controller.entry(int(id_)) for id_ in skip.split(","))
             rated.skip(one, other)
-        found, why, message = desk.question()
+        found, why, message = controller.question()
         return {
             "pair": None if found is None else [entry.id for entry in found],
             "why": why,
@@ -267,7 +267,7 @@ def _add_ratings(app: FastAPI, desk: PageController) -> None:
         }
 
 
-def _add_exports(app: FastAPI, desk: PageController) -> None:
+def _add_exports(app: FastAPI, controller: PageController) -> None:
     def file(text: str, name: str) -> Response:
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         # Bytes of names that are no text come out as they are on disk, as in the reports.
@@ -276,29 +276,29 @@ def _add_exports(app: FastAPI, desk: PageController) -> None:
 
     @app.get("/api/export.csv")
     def ratings(everything: Annotated[bool, Query(alias="all")] = False) -> Response:
-        return file(desk.rated.ratings_csv(everything=everything), "ratings.csv")
+        return file(controller.rated.ratings_csv(everything=everything), "ratings.csv")
 
     @app.get("/api/comparisons.csv")
     def comparisons() -> Response:
-        return file(desk.rated.comparisons_csv(), "comparisons.csv")
+        return file(controller.rated.comparisons_csv(), "comparisons.csv")
 
     @app.post("/api/export/xmp")
     def xmp(body: XmpBody) -> dict[str, Any]:
-        written = desk.write_sidecars(overwrite=body.overwrite, convention=body.convention)
+        written = controller.write_sidecars(overwrite=body.overwrite, convention=body.convention)
         return asdict(written)
 
 
-def _add_learning(app: FastAPI, desk: PageController) -> None:
+def _add_learning(app: FastAPI, controller: PageController) -> None:
     @app.get("/api/learn")
     def learning() -> dict[str, Any]:
-        return desk.learner.status()
+        return controller.learner.status()
 
     @app.post("/api/learn", status_code=202)
     def learn(_: Nothing) -> dict[str, Any]:
-        desk.learner.start()
-        return desk.learner.status()
+        controller.learner.start()
+        return controller.learner.status()
 
     @app.post("/api/learn/save")
     def save(body: SaveBody) -> dict[str, str]:
-        name, folder = desk.learner.save(body.name)
+        name, folder = controller.learner.save(body.name)
         return {"name": name, "folder": str(folder)}

@@ -1,4 +1,4 @@
-"""What a browser may send; anything else is refused."""
+"""Bodies that a browser may send; anything else is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Nothing(_Body):
 
 
 class RatingBody(_Body):
-    """What the user says of a photo; what is left out stays as it was."""
+    """Rating of a photo; a field that is left out stays as it was."""
 
     id: int
     stars: int | None = Field(default=None, ge=1, le=5)
@@ -25,20 +25,20 @@ class RatingBody(_Body):
 
 
 class ComparisonBody(_Body):
-    """Two photos, of which one is better."""
+    """Comparison of two photos."""
 
     better: int
     worse: int
 
 
 class XmpBody(_Body):
-    """How sidecars are written."""
+    """Settings of writing sidecars."""
 
     overwrite: bool = False
     convention: Literal["both", "photo.jpg.xmp", "photo.xmp"] = "both"
 
 
 class SaveBody(_Body):
-    """What a personal model shall be called."""
+    """Name of a personal model."""
 
     name: str = Field(min_length=1, max_length=64)

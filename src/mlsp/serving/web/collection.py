@@ -1,4 +1,4 @@
-"""The photos of a page, as far as they are scored, and what of them has changed since a browser last asked.
+"""Photos of a page that are scored so far, and their changes since a browser last asked.
 
 ScoreResult, ScoreFailure ─ add ─┐
 stars and flags ─ say ┼─ rows: one JSON array a photo, encoded when it changes ─ changes: those after a revision, joined
@@ -56,18 +56,18 @@ class Entry:
 
     @property
     def sha256(self) -> str:
-        """Of the file when it was scored; empty for one that could not be."""
+        """SHA-256 of the file when it was scored; empty if it could not be."""
         return self.result.content_sha256 if isinstance(self.result, ScoreResult) else ""
 
     @property
     def version(self) -> str:
-        """Changes when the file does."""
+        """Version of the file: changes when the file does."""
         return self.sha256[:_VERSION_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the user said of a photo."""
+class UserRating:
+    """Rating of a photo by the user."""
 
     stars: int | None = None
     flag: Flag | None = None
@@ -78,7 +78,7 @@ class Changes:
     """Rows that changed.
 
     Attributes:
-        revision: up to which these are; the next question goes on from there.
+        revision: up to which these are; the next request begins there.
         more: whether there are more already.
         columns: names of the scores, in the rows' order.
         rows: JSON arrays of `FIELDS`, each photo once.
@@ -95,15 +95,15 @@ class Collection:
 
     Args:
         sources: all photos, also those that are not scored yet.
-        said: what the user said before, by the content of photos.
+        ratings: earlier ratings, by the photos' SHA-256.
     """
 
-    def __init__(self, sources: Sequence[Path], said: Mapping[str, Said]) -> None:
+    def __init__(self, sources: Sequence[Path], ratings: Mapping[str, UserRating]) -> None:
         # Absolute: with these paths ratings are kept and exported.
         self.sources = tuple(Path(os.path.abspath(source)) for source in sources)
         self.root = common_folder(self.sources)
         self._lock = threading.Lock()
-        self._said = dict(said)
+        self._ratings = dict(ratings)
         self._columns: tuple[str, ...] = ()
         self._entries: dict[int, Entry] = {}
         self._rows: dict[int, bytes] = {}
@@ -118,7 +118,7 @@ class Collection:
 
     @property
     def revision(self) -> int:
-        """How many changes there were."""
+        """Number of changes."""
         return len(self._log)
 
     def begin(self, columns: Sequence[str], *, instead_of: Sequence[str] = ()) -> None:
@@ -140,7 +140,7 @@ class Collection:
         """Show a photo, or show it anew: a score that the result does not have stays while the photo's file does.
 
         Args:
-            id_: its place in `sources`.
+            id_: its index in `sources`.
             result: of scoring it.
         """
         shown, folder = shown_name(result.source, self.root)
@@ -163,7 +163,7 @@ class Collection:
 
         Args:
             column: its name.
-            scores: by the photos' numbers; in place of those that they had.
+            scores: by the photos' numbers; replacing those that they had.
         """
         with self._lock:
             is_new = column not in self._columns
@@ -174,26 +174,26 @@ class Collection:
                 found = {column: scores[id_]} if id_ in scores else {}
                 self._change(replace(entry, scores={**entry.scores, **found}))
 
-    def say(self, sha256: str, said: Said) -> list[int]:
-        """Show what the user says of a photo.
+    def set_rating(self, sha256: str, rating: UserRating) -> list[int]:
+        """Show a rating of a photo.
 
         Args:
             sha256: of its file.
-            said: in place of what was said before.
+            rating: replaces the earlier one.
 
         Returns:
             The numbers of all photos with this content.
         """
         with self._lock:
-            self._said[sha256] = said
+            self._ratings[sha256] = rating
             ids = list(self._ids.get(sha256, ()))
             for id_ in ids:
                 self._change(self._entries[id_])
         return ids
 
-    def said(self, sha256: str) -> Said:
-        """What the user said of a photo."""
-        return self._said.get(sha256, Said())
+    def rating_of(self, sha256: str) -> UserRating:
+        """Return the user's rating of a photo; an empty one if there is none."""
+        return self._ratings.get(sha256, UserRating())
 
     def ids(self, sha256: str) -> list[int]:
         """Numbers of the photos with this content, the first to be scored first."""
@@ -201,20 +201,20 @@ class Collection:
             return list(self._ids.get(sha256, ()))
 
     def entry(self, id_: int) -> Entry | None:
-        """A photo; None where no photo has this number, or it is not scored yet."""
+        """Return a photo; None where no photo has this number, or it is not scored yet."""
         return self._entries.get(id_)
 
     def entries(self) -> list[Entry]:
-        """All photos so far."""
+        """Return all photos so far."""
         with self._lock:
             return list(self._entries.values())
 
     def changes(self, since: int, limit: int) -> Changes:
-        """Rows of the photos that changed after a revision, as they are now.
+        """Return rows of the photos that changed after a revision, as they are now.
 
         Args:
             since: a revision; 0 for all.
-            limit: at most so many changes.
+            limit: maximum number of changes.
         """
         with self._lock:
             end = min(since + limit, len(self._log))
@@ -227,7 +227,7 @@ class Collection:
         self._log.append(entry.id)
 
     def _row(self, entry: Entry) -> bytes:
-        said = self.said(entry.sha256)
+        rating = self.rating_of(entry.sha256)
         result = entry.result
         if isinstance(result, ScoreResult):
             scores = [_pair(entry.scores.get(column)) for column in self._columns]
@@ -236,15 +236,17 @@ class Collection:
         else:
             found = (None, None, None, [], printable(str(result.error)))
         row = (
-            entry.id, entry.shown, entry.folder, entry.captured, *found, said.stars, said.flag, entry.version,
+            entry.id, entry.shown, entry.folder, entry.captured, *found, rating.stars, rating.flag, entry.version,
             entry.captured_is_file_time,
         )  # fmt: skip
         return json.dumps(row, allow_nan=False, separators=(",", ":")).encode()
 
 
-def previously_said(ratings: Iterable[tuple[str, int | None, Flag | None]]) -> dict[str, Said]:
-    """What is known of photos before the page opens, by their content."""
-    return {sha256: Said(stars, flag) for sha256, stars, flag in ratings}
+def earlier_ratings(
+    ratings: Iterable[tuple[str, int | None, Flag | None]],
+) -> dict[str, UserRating]:
+    """Return earlier ratings by the photos' SHA-256."""
+    return {sha256: UserRating(stars, flag) for sha256, stars, flag in ratings}
 
 
 def _pair(score: Score | None) -> tuple[float | None, float | None]:

@@ -1,4 +1,4 @@
-"""The user's own taste, learned in the background from what was said of the photos of a page."""
+"""The user's own taste, learned in the background from the ratings and comparisons of a page's photos."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from mlsp.personal import (
 )
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.scorer import Scorer
-from mlsp.serving.web.collection import Entry, Said
+from mlsp.serving.web.collection import Entry, UserRating
 from mlsp.serving.web.live_scoring import LiveScoring
 from mlsp.serving.web.rated_photos import RatedPhotos
 
 State: TypeAlias = Literal["idle", "running", "done", "failed"]
 
 TASTE = "taste"
-# What a flag alone says, in stars.
+# Stars that a flag alone stands for.
 _STARS_OF_FLAG = {"pick": 5, "reject": 1}
 _ROWS_AT_A_TIME = 200
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -40,16 +40,16 @@ _log = logging.getLogger(__name__)
 
 
 class BusyError(MlspError):
-    """It is being learned already."""
+    """A taste is being learned already."""
 
 
 class NotBetterError(MlspError):
-    """There is no model that is worth keeping."""
+    """No model is worth keeping."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What the user said of photos, by rows."""
+    """Ratings and comparisons of photos, by rows."""
 
     entries: Sequence[Entry]
     ratings: tuple[Sequence[int], Sequence[float]]
@@ -60,7 +60,7 @@ class TasteLearner:
     """Learns, keeps and shows the user's own taste. Safe for several threads.
 
     Args:
-        rated: the photos, and what was said of them.
+        rated: the photos, their ratings and comparisons.
         scoring: its scorer has the photos' features.
         load: loads a model that was kept.
     """
@@ -84,16 +84,16 @@ class TasteLearner:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the photos have a score of the user's taste."""
+        """True if the photos have a score of the user's taste."""
         return TASTE in self._rated.collection.columns
 
     @property
     def scorer(self) -> Scorer | None:
-        """What scores by the user's taste; None until one was kept."""
+        """Scorer of the user's taste; None until one was kept."""
         return self._scorer
 
     def status(self) -> dict[str, Any]:
-        """How far it is, as the page gets it."""
+        """Return how far learning is, as JSON for the page."""
         rated, compared = self._rated.counts()
         saved = self._saved
         return {
@@ -111,7 +111,7 @@ class TasteLearner:
 
         Raises:
             BusyError: it is learning already.
-            SettingsError: the photos are not scored yet, or too little was said.
+            SettingsError: the photos are not scored yet, or there are too few ratings and comparisons.
         """
         scorer = self._scoring.scorer
         if scorer is None:
@@ -170,7 +170,7 @@ class TasteLearner:
 
     def _judged(self) -> _Judged:
         by_content = {e.sha256: e for e in self._rated.collection.entries() if e.sha256}
-        stars = {sha256: _stars(self._rated.collection.said(sha256)) for sha256 in by_content}
+        stars = {sha256: _stars(self._rated.collection.rating_of(sha256)) for sha256 in by_content}
         rated = {sha256: found for sha256, found in stars.items() if found is not None}
         compared = self._rated.comparisons()
         used = dict.fromkeys([*rated, *(sha256 for pair in compared for sha256 in pair)])
@@ -197,7 +197,7 @@ class TasteLearner:
             )
             self._state = "done"
         except Exception as error:
-            # Nobody waits for this thread: what is said here is all that anyone learns.
+            # Nobody waits for this thread: this message is all that anyone learns.
             self._message = str(error) or type(error).__name__
             self._state = "failed"
             if not isinstance(error, MlspError):
@@ -232,14 +232,14 @@ class TasteLearner:
             _log.exception("the scores of %s are not shown", folder)
 
 
-def _stars(said: Said) -> float | None:
-    if said.stars is not None:
-        return said.stars
-    return None if said.flag is None else _STARS_OF_FLAG[said.flag]
+def _stars(rating: UserRating) -> float | None:
+    if rating.stars is not None:
+        return rating.stars
+    return None if rating.flag is None else _STARS_OF_FLAG[rating.flag]
 
 
 def _features(scorer: Scorer, entries: Sequence[Entry]) -> Float32Array:
-    """(N, C); free for photos that were scored, where features are remembered."""
+    """Return features (N, C); free for photos that were scored, where features are cached."""
     rows = []
     for result in scorer.features([entry.source for entry in entries]):
         if not isinstance(result, PhotoFeatures):
@@ -257,7 +257,7 @@ def _taste_score(result: object) -> Score | None:
 
 
 def _result(taste: Taste) -> dict[str, Any]:
-    """What the page shows: of ratings and comparisons that of which there are more."""
+    """Return what the page shows: agreement by ratings or by comparisons, whichever are more."""
     shown = max(taste.agreement, key=lambda agreement: agreement.count)
     words = {
         "ratings": f"Rank correlation of scores with your {shown.count} ratings (1 is perfect)",

@@ -1,4 +1,4 @@
-"""Scores the photos of a page in the background, while people already look at it; again when the model is learned anew."""
+"""Scoring of a page's photos in the background, while people already look at it; again when the model is replaced."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is.
+    """Progress of scoring.
 
     Attributes:
         state: `loading` the model, `scoring`, `done`, or `failed`: it goes no further.
         total: photos in all.
         done: photos that have a result.
         failed: those of them that could not be scored.
-        photos_per_second: on the average since scoring began; 0 before.
+        photos_per_second: mean since scoring began; 0 before.
         seconds_left: at this speed; None where it is not known.
         message: why it failed.
     """
@@ -48,7 +48,7 @@ class Progress:
 
 
 class LiveScoring:
-    """Scores the photos of a collection in a thread of its own, and again whenever the model's folder has another model.
+    """Scoring of a collection in a thread of its own, again whenever the model's folder has another model.
 
     Args:
         collection: its photos are scored, in its order.
@@ -77,15 +77,15 @@ class LiveScoring:
 
     @property
     def scorer(self) -> Scorer | None:
-        """What scores; None until it is loaded."""
+        """Scorer; None until it is loaded."""
         return self._scorer
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until all was scored once, or it failed; False where it is not after so many seconds."""
+        """Wait until all photos were scored once, or scoring failed; return False if that takes longer."""
         return self._is_over.wait(seconds)
 
     def stop(self) -> None:
@@ -95,7 +95,7 @@ class LiveScoring:
             self._thread.join()
 
     def progress(self) -> Progress:
-        """Say how far it is."""
+        """Return how far scoring is."""
         done, total = self._done, len(self._collection.sources)
         seconds = (self._ended or time.monotonic()) - self._began if self._began else 0.0
         speed = done / seconds if seconds > 0 else 0.0
@@ -115,7 +115,7 @@ class LiveScoring:
                     return
                 scorer = changed
         except Exception as error:
-            # Nobody waits for this thread: what is said here is all that anyone learns.
+            # Nobody waits for this thread: this message is all that anyone learns.
             self._state, self._message = "failed", str(error) or type(error).__name__
             if not isinstance(error, MlspError):
                 _log.exception("scoring ended")

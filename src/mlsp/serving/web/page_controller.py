@@ -1,4 +1,4 @@
-"""The photos of a page and all that can be done with them."""
+"""Controller of a page: its photos, their scores, ratings, explanations and sidecars."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlsp.explaining import Explainer, heat_map_png
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.scoring.scorer import Scorer
-from mlsp.serving.web.collection import Collection, Entry, previously_said
+from mlsp.serving.web.collection import Collection, Entry, earlier_ratings
 from mlsp.serving.web.learning import TASTE, TasteLearner
 from mlsp.serving.web.live_scoring import LiveScoring
 from mlsp.serving.web.rated_photos import RatedPhotos
@@ -29,7 +29,7 @@ _SHARED = "photo.xmp would be its only sidecar, and belongs to another photo of 
 
 @dataclass(slots=True)
 class Written:
-    """What became of sidecars.
+    """Result of writing sidecars.
 
     Attributes:
         written: photos whose sidecars have the rating now.
@@ -45,11 +45,11 @@ class Written:
 
 
 class PageController:
-    """The photos of a page and all that can be done with them. Safe for several threads.
+    """Controller of a page: its photos, their scores, ratings, explanations and sidecars. Safe for several threads.
 
     Args:
         sources: the photos.
-        ratings: where what the user says is kept.
+        ratings: file of the user's ratings.
         load: loads a model by name or folder; called in a thread.
         model: name or folder of the model that scores the photos.
     """
@@ -58,8 +58,8 @@ class PageController:
         self, sources: Sequence[Path], ratings: UserRatings, load: Load, *, model: str = "default"
     ) -> None:
         self.model = printable(model)
-        said = previously_said((r.content_sha256, r.stars, r.flag) for r in ratings.ratings())
-        self.collection = Collection(sources, said)
+        earlier = earlier_ratings((r.content_sha256, r.stars, r.flag) for r in ratings.ratings())
+        self.collection = Collection(sources, earlier)
         self.rated = RatedPhotos(self.collection, ratings)
         self.scoring = LiveScoring(self.collection, lambda: load(model))
         self.learner = TasteLearner(self.rated, self.scoring, load)
@@ -74,16 +74,16 @@ class PageController:
         return "" if root is None else printable(os.fspath(root))
 
     def start(self) -> None:
-        """Begin to score."""
+        """Start scoring."""
         self.scoring.start()
 
     def stop(self) -> None:
-        """Stop what runs in the background, soon."""
+        """Stop scoring and learning soon."""
         self.scoring.stop()
         self.learner.stop()
 
     def entry(self, id_: int) -> Entry:
-        """A photo by its number.
+        """Return a photo by its number.
 
         Raises:
             PhotoError: there is none.
@@ -94,13 +94,13 @@ class PageController:
         return entry
 
     def heads(self) -> dict[str, Any]:
-        """The scales of the scores, by name; empty while the model is loaded."""
+        """Return the scales of the scores, by name; empty while the model is loaded."""
         scorer = self.scoring.scorer
         heads = () if scorer is None else scorer.model.heads
         return {head.name: {"lowest": head.lowest, "highest": head.highest} for head in heads}
 
     def question(self) -> tuple[tuple[Entry, Entry] | None, str | None, str | None]:
-        """Two photos to compare, why these, and where there are none why not."""
+        """Return two photos to compare, why these, and where there are none, why not."""
         head = TASTE if self.learner.is_shown else None
         pair = self.rated.pair(head)
         if pair is not None:
@@ -113,7 +113,7 @@ class PageController:
         return None, None, message
 
     def heat_map(self, entry: Entry, head: str) -> bytes:
-        """A PNG of what raised and lowered a score of a photo.
+        """Return a PNG of what raised and lowered a score of a photo.
 
         Raises:
             SettingsError: there is no such score, or the model cannot explain it.
@@ -139,14 +139,14 @@ class PageController:
         """Write stars, and rejects as -1, into the sidecars of the photos that have some.
 
         Args:
-            overwrite: also in the place of another rating that someone gave by hand.
+            overwrite: also replace another rating that someone gave by hand.
             convention: which sidecars.
         """
         found = Written()
         folders = Folders()
         for entry in self.collection.entries():
-            said = self.collection.said(entry.sha256)
-            rating = _REJECTED if said.flag == "reject" else said.stars
+            given = self.collection.rating_of(entry.sha256)
+            rating = _REJECTED if given.flag == "reject" else given.stars
             if not entry.sha256 or rating is None:
                 continue
             try:

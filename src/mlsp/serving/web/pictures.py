@@ -16,7 +16,7 @@ _QUALITY = 88
 
 
 class PictureCache:
-    """The pictures that were used last. Safe for several threads.
+    """Cache of the pictures that were used last. Safe for several threads.
 
     Args:
         max_bytes: of all pictures together.
@@ -29,7 +29,7 @@ class PictureCache:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
-        """A picture; made where it is not there, which several threads may do at the same time.
+        """Return a picture; make it if it is not there, which several threads may do at the same time.
 
         Args:
             key: names it.
@@ -50,7 +50,7 @@ class PictureCache:
 
 
 def preview(source: Path, longest_side: int) -> bytes:
-    """A picture of a photo to look at full-screen.
+    """Return a picture of a photo to look at full-screen.
 
     Args:
         source: the photo.
@@ -60,7 +60,7 @@ def preview(source: Path, longest_side: int) -> bytes:
         A JPEG file, upright, sRGB, with nothing of the photo's metadata.
 
     Raises:
-        PhotoError: the photo cannot be read; its subclass says why.
+        PhotoError: the photo cannot be read; its subclass tells why.
     """
     photo = read_photo(source, settings=DecodeSettings(longest_side=longest_side))
     stream = io.BytesIO()

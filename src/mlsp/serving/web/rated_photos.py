@@ -1,4 +1,4 @@
-"""What the user says of the photos of a page: kept in the ratings file, and shown."""
+"""Ratings and comparisons of a page's photos: kept in the ratings file, and shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from mlsp.base.errors import SettingsError
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.scoring.results import Score
-from mlsp.serving.web.collection import Collection, Entry, Said
+from mlsp.serving.web.collection import Collection, Entry, UserRating
 
 # Photos that are looked at for the next question, and pairs of them that it is drawn from.
 _SAMPLE = 400
@@ -23,11 +23,11 @@ _CLOSEST = 12
 
 
 class RatedPhotos:
-    """Rates and compares the photos of a collection. Safe for several threads.
+    """Ratings and comparisons of the photos of a collection. Safe for several threads.
 
     Args:
         collection: the photos.
-        ratings: where what the user says is kept.
+        ratings: file of the user's ratings.
         chance: draws the photos to compare.
     """
 
@@ -46,29 +46,29 @@ class RatedPhotos:
         # They are asked for every second, and cost milliseconds with 20,000 photos.
         self._counted, self._counts = (-1, -1), (0, 0)
 
-    def rate(self, entry: Entry, given: Mapping[str, Any]) -> Said:
-        """Keep and show what the user says of a photo.
+    def rate(self, entry: Entry, given: Mapping[str, Any]) -> UserRating:
+        """Keep and show the user's rating of a photo.
 
         Args:
             entry: the photo.
             given: `stars`, `flag` or both; what is left out stays as it was.
 
         Returns:
-            What is said of it now.
+            Its rating now.
 
         Raises:
-            SettingsError: the photo could not be scored, or what is said of it is out of range.
+            SettingsError: the photo could not be scored, or the rating is out of range.
             RatingsError: it could not be written.
         """
         _check_rateable(entry)
         with self._lock:
-            said = replace(self.collection.said(entry.sha256), **given)
-            self.ratings.rate(entry.sha256, str(entry.source), stars=said.stars, flag=said.flag)
-            self.collection.say(entry.sha256, said)
-        return said
+            rating = replace(self.collection.rating_of(entry.sha256), **given)
+            self.ratings.rate(entry.sha256, str(entry.source), stars=rating.stars, flag=rating.flag)
+            self.collection.set_rating(entry.sha256, rating)
+        return rating
 
     def compare(self, better: Entry, worse: Entry) -> None:
-        """Keep which of two photos is better.
+        """Keep a comparison of two photos.
 
         Raises:
             SettingsError: one could not be scored, or they are the same.
@@ -101,27 +101,29 @@ class RatedPhotos:
             else:
                 (sha256,) = change.content_sha256s
                 now = next((r for r in self.ratings.ratings() if r.content_sha256 == sha256), None)
-                self.collection.say(sha256, Said(now.stars, now.flag) if now else Said())
+                self.collection.set_rating(
+                    sha256, UserRating(now.stars, now.flag) if now else UserRating()
+                )
             ids = [self.collection.ids(sha256)[:1] for sha256 in change.content_sha256s]
             return text, [id_ for found in ids for id_ in found]
 
     def undoable(self) -> str | None:
-        """What `undo` would undo, in words."""
+        """Change that `undo` would undo, in words."""
         change = self.ratings.last_change()
         return None if change is None else change.text
 
     def counts(self) -> tuple[int, int]:
-        """How many photos of this page are rated, and how many comparisons are of two of them."""
+        """Return how many photos of this page are rated, and how many comparisons are of two of them."""
         state = (self.collection.revision, len(self._compared))
         if state != self._counted:
             here = {entry.sha256 for entry in self.collection.entries() if entry.sha256}
-            rated = sum(self.collection.said(sha256) != Said() for sha256 in here)
+            rated = sum(self.collection.rating_of(sha256) != UserRating() for sha256 in here)
             self._counts = rated, sum(pair <= here for pair in self._compared)
             self._counted = state
         return self._counts
 
     def comparisons(self) -> list[tuple[str, str]]:
-        """The comparisons of two photos of this page: better, worse, oldest first."""
+        """Return the comparisons of two photos of this page: better, worse, oldest first."""
         here = {entry.sha256 for entry in self.collection.entries()}
         found = ((one.better_sha256, one.worse_sha256) for one in self.ratings.comparisons())
         return [pair for pair in found if here.issuperset(pair)]
@@ -131,7 +133,7 @@ class RatedPhotos:
         self._skipped.add(frozenset((one.sha256, other.sha256)))
 
     def pair(self, head: str | None) -> tuple[Entry, Entry] | None:
-        """Two photos where it teaches most to know which is better.
+        """Return two photos whose comparison teaches most.
 
         A model learns most from an answer that it cannot foresee: both photos have nearly the same score. Of up to 400 photos, those that
         were compared least often first, neighbours in the order of the score are taken that were not compared yet, and one of the
@@ -141,7 +143,7 @@ class RatedPhotos:
             head: score that is asked about: the user's own taste where it was learned; None for the default's overall.
 
         Returns:
-            The photos, in an order of chance; None where no two photos are left to compare.
+            The photos, in random order; None where no two photos are left to compare.
         """
         photos = [entry for entry in self.collection.entries() if entry.sha256]
         if head is not None:
@@ -161,7 +163,7 @@ class RatedPhotos:
             return (one, other) if self._chance.random() < 0.5 else (other, one)
 
     def ratings_csv(self, *, everything: bool) -> str:
-        """A table of the photos of this page: what the user said, and the scores.
+        """Return a CSV table of this page's photos: ratings and scores.
 
         Args:
             everything: also photos that are not rated.
@@ -170,16 +172,18 @@ class RatedPhotos:
         times = {rating.content_sha256: rating.rated_at for rating in self.ratings.ratings()}
         rows = []
         for entry in sorted(self.collection.entries(), key=lambda entry: entry.id):
-            said = self.collection.said(entry.sha256)
-            if not entry.sha256 or (said == Said() and not everything):
+            rating = self.collection.rating_of(entry.sha256)
+            if not entry.sha256 or (rating == UserRating() and not everything):
                 continue
             scores = [_csv_score(entry.scores.get(column)) for column in columns]
-            said_at = _iso(times.get(entry.sha256))
-            rows.append((str(entry.source), said.stars, said.flag, *scores, entry.sha256, said_at))
+            rated_at = _iso(times.get(entry.sha256))
+            rows.append(
+                (str(entry.source), rating.stars, rating.flag, *scores, entry.sha256, rated_at)
+            )
         return _csv(("photo", "stars", "flag", *columns, "content_sha256", "rated_at"), rows)
 
     def comparisons_csv(self) -> str:
-        """A table of the comparisons of two photos of this page, oldest first."""
+        """Return a CSV table of the comparisons of two photos of this page, oldest first."""
         here = {entry.sha256: entry for entry in self.collection.entries() if entry.sha256}
         rows = [
             (
@@ -210,13 +214,13 @@ def _value(entry: Entry, head: str | None) -> float:
 def _closest(
     entries: Iterable[Entry], value: Callable[[Entry], float], asked: set[frozenset[str]]
 ) -> list[tuple[Entry, Entry]]:
-    """The pairs closest in value of which none was asked about; of neighbours, and where those are all asked, of any."""
+    """Return the pairs closest in value that were not asked about; of neighbours, and where those are all asked, of any."""
     ranked = sorted(entries, key=value)
     for reach in (1, 2, 4, len(ranked)):
         pairs = [
             (one, other)
-            for place, one in enumerate(ranked)
-            for other in ranked[place + 1 : place + 1 + reach]
+            for position, one in enumerate(ranked)
+            for other in ranked[position + 1 : position + 1 + reach]
             if frozenset((one.sha256, other.sha256)) not in asked
         ]
         if pairs:

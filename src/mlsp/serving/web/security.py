@@ -1,4 +1,4 @@
-"""Who may use the page: one browser, on this machine, that has been given the one-time key. `docs/decisions/017-local-page.md` says why.
+"""Access to the page: for one browser, on this machine, with the one-time key. Reasons: `docs/decisions/017-local-page.md`.
 
 request ─ method ─ Host ─ Sec-Fetch-Site ─ key or session cookie ─ Origin, type and size of what is sent ─ application
 
@@ -49,7 +49,7 @@ SECURITY_HEADERS = {
 
 @dataclass(slots=True)
 class Access:
-    """What lets a browser in.
+    """Key and session that let a browser in.
 
     Attributes:
         port: at which the page is served.
@@ -63,7 +63,7 @@ class Access:
 
     @property
     def link(self) -> str:
-        """Where the page is, for the one who may see it."""
+        """Address of the page with the key."""
         return f"http://127.0.0.1:{self.port}/?key={self.key}"
 
     @property
@@ -84,7 +84,7 @@ class Access:
         return True
 
     def knows(self, cookies: str) -> bool:
-        """Whether a Cookie header has the session."""
+        """Return whether a Cookie header has the session."""
         try:
             found = SimpleCookie(cookies).get(self.cookie)
         except CookieError:
@@ -93,7 +93,7 @@ class Access:
 
 
 class AuthMiddleware:
-    """Lets the right requests through to an application, and gives all answers the security headers.
+    """ASGI middleware that passes authorised requests on, and adds security headers to all answers.
 
     Args:
         application: gets what has passed, with the whole body in one message.
@@ -123,7 +123,7 @@ class AuthMiddleware:
             await self._application(scope, replay(deque([body]), receive), protected)
 
     async def _check(self, scope: Message, receive: Receive, send: Send) -> bytes | None:
-        """The body of a request that may pass; None for one that is answered already."""
+        """Return the body of a request that may pass; None for one that is answered already."""
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
             raise _Refusal(431, f"the headers are longer than {MAX_HEADER_BYTES} bytes")
         headers = _headers(scope)
@@ -144,7 +144,7 @@ class AuthMiddleware:
                 await _let_in(send, self._access)
                 return None
             raise _Refusal(403, _VOID, is_page)
-        # Also other ports of this machine: cookies do not know ports, but browsers say where a request comes from.
+        # Also other ports of this machine: cookies do not know ports, but browsers tell where a request comes from.
         if headers.get("sec-fetch-site", "none") not in _OURS:
             raise _Refusal(403, "requests of other sites are refused", is_page)
         if not is_known:
@@ -178,7 +178,7 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _headers(scope: Message) -> dict[str, str]:
-    """Headers by name; where one that decides comes twice, none of them counts."""
+    """Return headers by name; one that comes twice, other than cookie, counts as empty."""
     found: dict[str, str] = {}
     for raw_name, value in scope["headers"]:
         name = raw_name.decode("latin-1").lower()

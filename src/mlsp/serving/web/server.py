@@ -1,4 +1,4 @@
-"""Serves the page to this machine, until Ctrl-C."""
+"""Server of the page, for this machine only, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from mlsp.serving.web.app import create_app
 from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.security import MAX_HEADER_BYTES, Access
 
-# Other machines are not served: who may see the photos is decided by a key that goes over the wire in the open.
+# Other machines are not served: the key goes over the wire unencrypted.
 _HOST = "127.0.0.1"
 _WAITING_CONNECTIONS = 128
 # For pictures that are being made.
 _SECONDS_TO_END = 2
 
 
-def serve(desk: PageController, *, port: int, ready: Callable[[str], None]) -> None:
+def serve(controller: PageController, *, port: int, ready: Callable[[str], None]) -> None:
     """Score the photos and serve their page, until the process is asked to end by SIGINT or SIGTERM.
 
     Args:
-        desk: the photos; started and stopped here.
+        controller: photos of the page; started and stopped here.
         port: 0 takes a free one.
         ready: called with the link that lets one browser in, once it can be opened.
 
@@ -37,19 +37,19 @@ def serve(desk: PageController, *, port: int, ready: Callable[[str], None]) -> N
     """
     with listen(port) as listener:
         access = Access(listener.getsockname()[1])
-        server = page_server(desk, access)
-        desk.start()
+        server = page_server(controller, access)
+        controller.start()
         try:
             ready(access.link)
             asgi.run_until_signal(server, listener)
         finally:
-            desk.stop()
+            controller.stop()
 
 
-def page_server(desk: PageController, access: Access) -> uvicorn.Server:
-    """What serves the page, with its limits."""
+def page_server(controller: PageController, access: Access) -> uvicorn.Server:
+    """Return a server of the page, with its limits."""
     config = uvicorn.Config(
-        create_app(desk, access),
+        create_app(controller, access),
         # Not httptools, which reads headers without end.
         http="h11",
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
@@ -65,7 +65,7 @@ def page_server(desk: PageController, access: Access) -> uvicorn.Server:
 
 
 def can_open_browser() -> bool:
-    """Whether there is a browser with a window: one in the terminal would take it from the server."""
+    """Return whether there is a browser with a window: one in the terminal would take it from the server."""
     if os.name != "posix" or sys.platform == "darwin":
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -19,7 +19,7 @@ _MEDIA_TYPES = {
 
 
 def static_files() -> Mapping[str, tuple[Traversable, str]]:
-    """The files by their names, each with its media type."""
+    """Return the files by their names, each with its media type."""
     folders = (
         resources.files("mlsp.serving.web") / "static",
         resources.files("mlsp.reports") / "gallery",
