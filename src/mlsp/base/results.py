@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +40,8 @@ class ScoreFailure:
 
     def _repr_html_(self) -> str:
         """Return the file name and the error, for notebooks."""
+        import html
+
         return f"<b>{html.escape(self.source.name)}</b>: {html.escape(str(self.error))}"
 
 

@@ -13,8 +13,6 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from filelock import FileLock
-
 from mlsp.backbones import BackboneSpec, backbone
 from mlsp.backbones.weights.finding import find_weights, weights_folder
 from mlsp.base.atomic_file import atomic_write_text
@@ -69,6 +67,9 @@ def cached_graph(
         return graph
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Loaded here, because scoring must start fast.
+        from filelock import FileLock
+
         with FileLock(graph.with_suffix(".lock")):
             if not _is_whole(graph):
                 _check_not_refused(graph)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,6 +70,8 @@ class ScoreResult:
 
     def _repr_html_(self) -> str:
         """Return the file name and one row per score, for notebooks."""
+        import html
+
         rows = "".join(
             f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(score))}</td></tr>"
             for name, score in self.scores.items()

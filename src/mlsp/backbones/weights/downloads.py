@@ -5,12 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock
 
 from mlsp.backbones.records import WeightsFile
 from mlsp.base.digests import file_digest
@@ -98,13 +95,18 @@ def download(
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        # Loaded here, because scoring downloads nothing and must start fast.
+        from filelock import FileLock
+
         with FileLock(target.with_name(f"{target.name}.lock")):
             if target.is_file() and difference(target, record) is None:
                 return
             try:
                 if scheme == "file":
+                    from urllib.request import url2pathname
+
                     path = urllib.parse.urlsplit(record.url).path
-                    shutil.copyfile(urllib.request.url2pathname(path), part)
+                    shutil.copyfile(url2pathname(path), part)
                 else:
                     _transfer(record, target, part, progress, retry)
                 found = difference(part, record)
