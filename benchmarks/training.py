@@ -29,9 +29,9 @@ from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import HeadSpec, build_head
+from mlsp.training.adam import KerasAdam
 from mlsp.training.batches import FeatureBatches, training_batches
-from mlsp.training.distributed import DistributedContext
-from mlsp.training.trainable_head import HeadAdam, TrainableHead
+from mlsp.training.trainable_head import trainable_head
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 BATCH = 128
@@ -73,18 +73,16 @@ def learning(
     device: str,
 ) -> dict[str, float]:
     """Seconds a step: the head alone, from memory and from the file."""
-    world = DistributedContext(0, 1, 1, torch.device(device))
-    learner = TrainableHead(build_head(spec, levels), world, PRECISIONS[precision])
-    optimizer = HeadAdam(learner, 1e-4)
+    on = torch.device(device)
+    head = trainable_head(build_head(spec, levels), on, PRECISIONS[precision]).train()
+    optimizer = KerasAdam(head, 1e-4)
     dtype = PRECISIONS[precision] if spec.grid > 1 else torch.float32
-    learner.begin_epoch(0)
 
     def step(array: Any) -> None:
-        features = torch.from_numpy(array)[:, 0].to(world.device).to(dtype)
-        count = len(features)
-        outputs = learner.learn_from(features, rows=count, own=slice(0, count))
-        loss = (outputs - 5).square().mean()
-        optimizer.step(loss)
+        features = torch.from_numpy(array)[:, 0].to(on).to(dtype)
+        loss = (head.outputs(features) - 5).square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
         # As training does, which also waits for the device so.
         loss.item()
 

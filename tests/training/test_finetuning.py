@@ -34,13 +34,12 @@ from mlsp.ratings.splits import Split
 from mlsp.ratings.table import Rating, RatingTable
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
-from mlsp.training import TrainedHead, TrainSettings, train_head
+from mlsp.training import TrainedHead, TrainingCallbacks, TrainSettings, train_head
 from mlsp.training.finetuning import Finetuned, FinetuneSettings, Pretrained, finetune
 from mlsp.training.finetuning.network import FinetunedNetwork, Piece, checkpointed, weights_digest
 from mlsp.training.finetuning.photos import pieces
 from mlsp.training.finetuning.settings import parse_pieces
 from mlsp.training.finetuning.start import check_different_files, head_for, read_trained_head
-from mlsp.training.loop import TrainingCallbacks
 from mlsp.training.run_folder import EpochRecord
 
 SPEC = BackboneSpec(
@@ -125,7 +124,7 @@ def run(
     folder: Path,
     *,
     head: HeadSpec | None = None,
-    watch: TrainingCallbacks | None = None,
+    callbacks: TrainingCallbacks | None = None,
     on_failure: Callable[[ScoreFailure], None] = lambda _failed: None,
     network: nn.Module | None = None,
     start: Mapping[str, Tensor] | None = None,
@@ -138,7 +137,7 @@ def run(
         head or linear(),
         dataclasses.replace(SETTINGS, **changes),
         run_folder=folder,
-        watch=watch,
+        callbacks=callbacks,
         on_failure=on_failure,
     )
 
@@ -330,12 +329,12 @@ def test_a_killed_run_ends_where_it_would_have(table: RatingTable, tmp_path: Pat
         if batch:
             raise KeyboardInterrupt
 
-    for watch in (TrainingCallbacks(epoch_done=die), TrainingCallbacks(batch_done=die_inside)):
+    for callbacks in (TrainingCallbacks(epoch_done=die), TrainingCallbacks(batch_done=die_inside)):
         with pytest.raises(KeyboardInterrupt):
-            run(table, tmp_path / "killed", head=head, epochs=4, watch=watch)
+            run(table, tmp_path / "killed", head=head, epochs=4, callbacks=callbacks)
     epochs: list[int] = []
-    watch = TrainingCallbacks(epoch_done=lambda record: epochs.append(record.epoch))
-    resumed = run(table, tmp_path / "killed", head=head, epochs=4, watch=watch)
+    callbacks = TrainingCallbacks(epoch_done=lambda record: epochs.append(record.epoch))
+    resumed = run(table, tmp_path / "killed", head=head, epochs=4, callbacks=callbacks)
     assert epochs == [3, 4]
     expected = whole.network.state_dict()
     for name, array in resumed.network.state_dict().items():
@@ -458,7 +457,7 @@ def test_starts_that_are_none(table: RatingTable, tmp_path: Path) -> None:
         f"{tmp_path} is no run folder: {hint}"
     )
     with pytest.raises(KeyboardInterrupt):
-        run(table, tmp_path / "begun", watch=TrainingCallbacks(epoch_begins=_stop))
+        run(table, tmp_path / "begun", callbacks=TrainingCallbacks(epoch_begins=_stop))
     assert message(SettingsError, lambda: read_trained_head(tmp_path / "begun")) == (
         f"run folder {tmp_path}/begun has no epoch that is over: train on"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 import signal
 import subprocess
@@ -33,11 +32,10 @@ from mlsp.training import (
     train_head,
 )
 from mlsp.training.batches import FeatureBatches
-from mlsp.training.distributed import DistributedContext
 from mlsp.training.large_dense import BETAS, EPSILON, LargeDense
-from mlsp.training.loop import Learning
+from mlsp.training.loop import HeadLoop
 from mlsp.training.targets import Targets
-from mlsp.training.trainable_head import TrainableHead
+from mlsp.training.trainable_head import trainable_head
 from training_data import (
     BINS,
     CHANNELS,
@@ -54,7 +52,6 @@ SCRIPT = Path(__file__).parents[1] / "support" / "training_data.py"
 
 # Small products gain nothing from more, and tests beside each other lose much.
 pytestmark = pytest.mark.usefixtures("one_thread")
-ALONE = DistributedContext(0, 1, 1, torch.device("cpu"))
 FEATURE_LEVELS = [Level(name, width) for name, width in zip(LEVELS, CHANNELS, strict=True)]
 
 
@@ -77,19 +74,17 @@ def learn(
     split = make_split(photos)
     with FeatureStore.open(make_store(folder / "f.h5", features)) as store:
         table = make_table(mos, votes=spec.output == "distribution")
-        learning = Learning(
+        loop = HeadLoop(
             small_head(spec),
             FeatureBatches(store, np.arange(photos), spec.grid),
             table,
             split,
             Targets.of(table, spec),
             TrainSettings(**settings),
-            ALONE,
-            None,
-            TrainingCallbacks(),
+            device=torch.device("cpu"),
         )
-        learning.run()
-    return learning.log
+        loop.run()
+    return loop.log
 
 
 # What is learned
@@ -129,7 +124,7 @@ def test_what_comes_out(tmp_path: Path) -> None:
     features, mos = planted(500, views=2)
     split = make_split(500)
     shown: list[str] = []
-    watch = TrainingCallbacks(
+    callbacks = TrainingCallbacks(
         epoch_begins=lambda epoch, photos: shown.append(f"{epoch}: {photos}"),
         batch_done=lambda photos: shown.append(str(photos)),
         epoch_done=lambda record: shown.append(f"{record.epoch} done"),
@@ -142,7 +137,7 @@ def test_what_comes_out(tmp_path: Path) -> None:
             HeadSpec("single_1fc", levels=("last", "first")),
             TrainSettings(recipe="released", epochs=4, batch=100),
             run_folder=tmp_path / "run",
-            watch=watch,
+            callbacks=callbacks,
         )
         assert shown == [
             text
@@ -377,45 +372,6 @@ def test_heads_that_do_not_fit_are_refused(
         train_head(store, make_table(mos), make_split(150), spec, run_folder=tmp_path / "run")
 
 
-# Several processes
-
-
-LOGGED = ("train_loss", "validation_loss", "validation_srcc", "validation_plcc")
-
-
-def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
-    """Parts of a batch differ in size; dropout and batch norm are of the whole batch, also with another momentum."""
-    folder = tmp_path
-    one = start(folder, folder / "one", 2, "save", "small")
-    assert one.wait(120) == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    two = subprocess.run(
-        [*command, str(SCRIPT), str(folder), str(folder / "two"), "2", "save", "small"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    assert two.returncode == 0, two.stderr
-    logs = []
-    for name in ("one", "two"):
-        with (folder / name / "log.csv").open(newline="") as file:
-            logs.append(
-                [[float(line[column]) for column in LOGGED] for line in csv.DictReader(file)]
-            )
-    np.testing.assert_allclose(logs[0], logs[1], rtol=1e-4)
-    first, second = (
-        torch.load(folder / f"{name}.pt", weights_only=True) for name in ("one", "two")
-    )
-    for name, array in first.items():
-        # Where a gradient is nothing but rounding Adam takes a step of 1e-4 all the same. So are those of biases whose neurons are
-        # always on, as the batch norm takes them off again.
-        difference = (array - second[name]).abs().double()
-        assert difference.max() <= 6e-4, name
-        if not name.endswith("bias"):
-            assert (difference <= 1e-6 + 1e-5 * array.abs()).double().mean() > 0.9, name
-
-
 # Layers that learn
 
 
@@ -447,33 +403,19 @@ def test_a_large_layer_steps_as_torch_does(inner: bool, monkeypatch: pytest.Monk
 
 
 def test_bfloat16_is_near_float32_and_keeps_the_last_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlsp.training.trainable_head.LEAST_WEIGHTS", 5000)
+    monkeypatch.setattr("mlsp.training.trainable_head.MIN_WEIGHTS", 5000)
     x = torch.rand(16, 1, 1, 256, generator=torch.Generator().manual_seed(0)) * 5
     found = {}
     for dtype in (torch.float32, torch.bfloat16):
-        learning = TrainableHead(small_head(HeadSpec("single_3fc")), ALONE, dtype)
-        learning.begin_epoch(0)
-        found[dtype] = learning.learn_from(x, rows=16, own=slice(0, 16))
+        head = trainable_head(small_head(HeadSpec("single_3fc")), torch.device("cpu"), dtype)
+        assert isinstance(head.body[0], LargeDense)  # type: ignore[index]
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            found[dtype] = head.train().outputs(x)
     exact, reduced = found[torch.float32], found[torch.bfloat16]
     assert reduced.dtype == torch.float32
     assert 0 < (exact - reduced).abs().max() < 0.05 * exact.std()
     assert not torch.equal(reduced, reduced.bfloat16().float())
-
-
-def test_dropout_is_that_of_the_whole_batch_in_each_process() -> None:
-    x = torch.rand(6, 1, 1, 256)
-    spec = HeadSpec("multi_3fc")
-    whole = TrainableHead(build_head(spec, FEATURE_LEVELS), ALONE, torch.float32)
-    part = TrainableHead(build_head(spec, FEATURE_LEVELS), ALONE, torch.float32)
-    for learning in (whole, part):
-        learning.begin_epoch(3)
-        # By running statistics, which do not mix rows.
-        for layer in learning.head.modules():
-            if isinstance(layer, nn.BatchNorm1d):
-                layer.eval()
-    expected = whole.learn_from(x, rows=6, own=slice(0, 6))
-    torch.testing.assert_close(part.learn_from(x[4:], rows=6, own=slice(4, 6)), expected[4:])
-    assert not torch.allclose(part.learn_from(x[4:], rows=6, own=slice(4, 6)), expected[4:])
 
 
 # In closed form

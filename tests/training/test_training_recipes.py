@@ -44,7 +44,7 @@ def test_recipes_are_those_of_the_paper_and_the_released_code() -> None:
     sizes = [released.batch_size(grid, views) for grid in (1, 5) for views in (1, 8)]
     assert sizes == [128, 256, 128, 128]
     for recipe in (paper, released):
-        assert (recipe.epochs_a_rate, recipe.patience) == (20, 5)
+        assert (recipe.epochs_per_rate, recipe.patience) == (20, 5)
         # Keras's .99 of the old, and biases of 0.
         assert (recipe.norm_momentum, recipe.begins_at_mean) == (0.01, False)
 
@@ -55,7 +55,7 @@ def test_the_recipe_for_small_collections() -> None:
         assert small.rates(grid) == (1e-4, 1e-5)
         assert small.monitor(grid) == "loss"
         assert [small.batch_size(grid, views) for views in (1, 8)] == [32, 32]
-    assert (small.epochs_a_rate, small.patience) == (40, 10)
+    assert (small.epochs_per_rate, small.patience) == (40, 10)
     assert (small.norm_momentum, small.begins_at_mean) == (0.1, True)
 
 
@@ -75,7 +75,7 @@ def test_a_loss_that_does_not_fall_for_5_epochs_changes_it_at_once() -> None:
 
 
 def test_the_best_is_not_forgotten_when_the_rate_changes() -> None:
-    schedule = Schedule((1e-3, 1e-4), "loss", epochs_a_rate=3, patience=2)
+    schedule = Schedule((1e-3, 1e-4), "loss", epochs_per_rate=3, patience=2)
     assert schedule.note(1).is_best
     assert not schedule.note(2).changes_rate
     assert schedule.note(3).changes_rate
@@ -98,7 +98,7 @@ def test_any_run_ends_and_never_raises_the_rate(losses: list[float], name: str) 
     assert rates == sorted(rates, reverse=True)
     assert schedule.best == min(losses[: len(rates)])
     for rate in schedule.rates:
-        assert schedule.patience <= rates.count(rate) <= schedule.epochs_a_rate
+        assert schedule.patience <= rates.count(rate) <= schedule.epochs_per_rate
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,11 @@ from mlsp.backbones import Level
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import HeadSpec, ScoreHead, build_head
 from mlsp.models.heads.layers import ShiftBatchNorm
-from mlsp.training import TrainedHead, TrainingCallbacks, TrainSettings, train_head
+from mlsp.training import TrainedHead, TrainSettings, train_head
 from mlsp.training.batches import FeatureBatches
-from mlsp.training.distributed import DistributedContext
-from mlsp.training.loop import Learning
+from mlsp.training.loop import HeadLoop
 from mlsp.training.targets import Targets
-from mlsp.training.trainable_head import TrainableHead
+from mlsp.training.trainable_head import trainable_head
 from mlsp.training.trainer import feature_levels
 from training_data import BINS, make_split, make_store, make_table, planted
 
@@ -28,7 +27,7 @@ PHOTOS = 340
 SPLIT = make_split(PHOTOS, 40, 20)
 FEATURES, _MOS = planted(PHOTOS)
 RATINGS = 5 + _MOS / 2
-ALONE = DistributedContext(0, 1, 1, torch.device("cpu"))
+CPU = torch.device("cpu")
 # The hidden layers of a level of 80 channels have 80, 40 and 10 neurons, those of one of 8 channels 8, 4 and 1.
 LEVELS = [Level("narrow", 8), Level("wide", 80)]
 HEADS = [
@@ -80,7 +79,7 @@ def test_outputs_begin_at_the_mean_of_what_is_learned_from(spec: HeadSpec) -> No
     mos = np.random.default_rng(0).uniform(6, 9, PHOTOS)
     table = make_table(mos, votes=spec.output == "distribution")
     head = small_head(spec).eval()
-    head.begin_at(Targets.of(table, spec).mean_outputs(SPLIT.train))
+    head.initialise_bias(Targets.of(table, spec).mean_outputs(SPLIT.train))
     with torch.no_grad():
         # Where there is nothing to see, only biases speak.
         scores = head(torch.zeros(1, spec.grid, spec.grid, 88))
@@ -95,13 +94,14 @@ def test_batch_norms_follow_as_the_recipe_says(name: str) -> None:
     features = torch.rand(16, spec.grid, spec.grid, 88, generator=torch.Generator().manual_seed(0))
     found = []
     for momentum in (0.1, 0.01):
-        learning = TrainableHead(small_head(spec), ALONE, torch.float32, norm_momentum=momentum)
-        learning.begin_epoch(0)
-        learning.learn_from(features, rows=16, own=slice(0, 16))
+        head = trainable_head(small_head(spec), CPU, norm_momentum=momentum).train()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            head.outputs(features)
         found.append(
             [
                 (cast(Tensor, layer.running_mean), cast(Tensor, layer.running_var) - 1)
-                for layer in learning.head.modules()
+                for layer in head.modules()
                 if isinstance(layer, nn.BatchNorm1d | ShiftBatchNorm)
             ]
         )
@@ -121,15 +121,13 @@ def test_it_arrives_where_the_released_recipe_does_not(store: FeatureStore) -> N
         settings = TrainSettings(recipe=recipe, epochs=4)
         head = build_head(spec, feature_levels(store))
         if settings.of_recipe().begins_at_mean:
-            head.begin_at(targets.mean_outputs(SPLIT.train))
+            head.initialise_bias(targets.mean_outputs(SPLIT.train))
         batches = FeatureBatches(store, np.arange(PHOTOS), spec.grid)
-        learning = Learning(
-            head, batches, table, SPLIT, targets, settings, ALONE, None, TrainingCallbacks()
-        )
+        loop = HeadLoop(head, batches, table, SPLIT, targets, settings, device=CPU)
         norms = [layer for layer in head.modules() if isinstance(layer, nn.BatchNorm1d)]
         assert [norm.momentum for norm in norms] == [0.1 if recipe == "small" else 0.01] * 3
-        learning.run()
-        best[recipe] = min(learning.log, key=lambda record: record.validation_loss)
+        loop.run()
+        best[recipe] = min(loop.log, key=lambda record: record.validation_loss)
     assert best["small"].validation_loss < 0.3
     assert best["small"].validation_srcc > 0.8
     assert best["released"].validation_loss > 30

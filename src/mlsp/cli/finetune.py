@@ -179,7 +179,7 @@ def finetune(
             spec,
             settings,
             run_folder=run_folder or output.absolute().with_name(f"{output.name}.run"),
-            watch=progress.watch(),
+            callbacks=progress.watch(),
             on_failure=progress.failed,
         )
         model = done.write(output, name=name)

@@ -81,8 +81,7 @@ def train(
 ) -> None:
     """Train a head on stored features and ratings, and write a model that scores photos.
 
-    Interrupted or killed, the same command continues after the last whole epoch and ends with the same model. Several GPUs or
-    machines: torchrun -m mlsp train …
+    Interrupted or killed, the same command continues after the last whole epoch and ends with the same model.
 
     Examples:
         mlsp train corners.h5 ratings.csv --head single_3fc --recipe small --epochs 20 --output mine/
@@ -120,8 +119,6 @@ def train(
     )
     with TrainProgress(quiet=quiet) as progress:
         done = run_job(job, progress.watch())
-    if done.model is None:
-        return
     typer.echo(f"{done.model.folder}: {done.model.card.summary}")
     for agreement in done.model.heads[0].agreement:
         typer.echo(

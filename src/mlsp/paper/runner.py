@@ -197,7 +197,7 @@ class _Run:
                 spec,
                 settings,
                 run_folder=folder,
-                watch=self.watch,
+                callbacks=self.watch,
             )
         test = trained.test
         if test is None:

@@ -26,7 +26,7 @@ except ImportError as _error:
     raise MissingExtraError("Training", "train") from _error
 
 from mlsp.training.closed_form import CLOSED_FORMS
-from mlsp.training.loop import TrainingCallbacks
+from mlsp.training.epochs import TrainingCallbacks
 from mlsp.training.recipes import RECIPES, Recipe, Schedule
 from mlsp.training.run_folder import EpochRecord
 from mlsp.training.settings import TrainSettings

@@ -17,7 +17,7 @@ from mlsp.features.spec import Grid
 from mlsp.features.store.store import FeatureStore
 
 Rows = NDArray[np.intp]
-Halves = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
+Float16Array = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
 
 # What is read at once: small enough that pieces of wide features in flight do not fill the memory.
 _PIECE_BYTES = 32 << 20
@@ -36,10 +36,6 @@ class Batch:
     rows: Rows
     views: Rows | None
 
-    def part(self, places: slice) -> Batch:
-        """Some of its photos."""
-        return Batch(self.rows[places], None if self.views is None else self.views[places])
-
 
 class FeatureBatches:
     """Features of rated photos.
@@ -50,7 +46,6 @@ class FeatureBatches:
         grid: of the head; narrow features are made of wide ones if the store has only those.
         memory_bytes: features up to this size are held in memory; None for half of the machine's.
         workers: threads that read; None for one a core.
-        sharers: processes on this machine that do the same.
 
     Attributes:
         grid: of the features that are given.
@@ -71,7 +66,6 @@ class FeatureBatches:
         *,
         memory_bytes: int | None = None,
         workers: int | None = None,
-        sharers: int = 1,
     ) -> None:
         layout = store.layout
         self._source: Grid = grid if grid in layout.grids else 5
@@ -99,8 +93,8 @@ class FeatureBatches:
             * np.dtype(self._dtype).itemsize
         )
         limit = machine_memory_bytes() // 2 if memory_bytes is None else memory_bytes
-        self.in_memory = self.size_bytes * sharers <= limit
-        self._held: Halves | Float32Array | None = None
+        self.in_memory = self.size_bytes <= limit
+        self._held: Float16Array | Float32Array | None = None
         self._place: Rows | None = None
 
     def load(self) -> None:
@@ -111,7 +105,7 @@ class FeatureBatches:
         # In the order of the file.
         used = used[np.argsort(self._rows[used], kind="stable")]
         shape = (len(used), *self._shape)
-        held: Halves | Float32Array = np.empty(shape, dtype=self._dtype)  # type: ignore[assignment]
+        held: Float16Array | Float32Array = np.empty(shape, dtype=self._dtype)  # type: ignore[assignment]
         step = self._rows_a_piece(self.views)
         starts = range(0, len(used), step)
         pieces = map_in_order(
@@ -125,7 +119,7 @@ class FeatureBatches:
         self._place[used] = np.arange(len(used))
         self._held = held
 
-    def read(self, batches: Iterable[Batch]) -> Iterator[Halves | Float32Array]:
+    def read(self, batches: Iterable[Batch]) -> Iterator[Float16Array | Float32Array]:
         """Read batches, some of them ahead.
 
         Args:

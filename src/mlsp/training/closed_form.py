@@ -95,13 +95,13 @@ class FittedHead:
 
     Attributes:
         head: fitted on train and validation photos, with the best settings; channels of levels that were not chosen weigh nothing.
-        unaware: the same, fitted on the train photos alone: only this one's validation scores are of photos unseen.
+        fitted_on_train: the same, fitted on the train photos alone: only this one's validation scores are of photos unseen.
         title: for cards.
         how: its settings, in words.
     """
 
     head: ClosedFormHead
-    unaware: ClosedFormHead
+    fitted_on_train: ClosedFormHead
     title: str
     how: str
 

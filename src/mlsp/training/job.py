@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,11 +20,11 @@ from mlsp.ratings.datasets import load_ratings
 from mlsp.ratings.splits import Split, SplitSettings, check_overlap, split_ratings
 from mlsp.ratings.table import RatingTable
 from mlsp.training.closed_form import CLOSED_FORMS
-from mlsp.training.loop import TrainingCallbacks
+from mlsp.training.epochs import TrainingCallbacks
 from mlsp.training.recipes import small_collection_hint
 from mlsp.training.settings import TrainSettings
 from mlsp.training.trained import TrainedHead, level_names
-from mlsp.training.trainer import require_closed_form_goes_without, train_closed_form, train_head
+from mlsp.training.trainer import train_closed_form, train_head
 
 _log = logging.getLogger(__name__)
 
@@ -73,16 +72,18 @@ class TrainJob:
         if self.head not in (*HEADS, *CLOSED_FORMS):
             raise SettingsError(unknown_name("head", self.head, (*HEADS, *CLOSED_FORMS)))
         if self.head in CLOSED_FORMS:
-            require_closed_form_goes_without(
-                self.head,
-                {
-                    "more_dropout": self.more_dropout,
-                    "distribution": self.distribution,
-                    "epochs": self.settings.epochs,
-                    "batch": self.settings.batch,
-                    "run_folder": self.run_folder,
-                },
-            )
+            given = {
+                "more_dropout": self.more_dropout,
+                "distribution": self.distribution,
+                "epochs": self.settings.epochs,
+                "batch": self.settings.batch,
+                "run_folder": self.run_folder,
+            }
+            for name, value in given.items():
+                if value:
+                    raise SettingsError(
+                        f"head {self.head!r} is fitted in closed form: leave out {name}"
+                    )
 
     @property
     def folder(self) -> Path:
@@ -112,37 +113,33 @@ class Done:
 
     Attributes:
         trained: the head.
-        model: as written; None in all but the first of several processes.
+        model: as written.
         note: why the model has no network; empty where it has.
     """
 
     trained: TrainedHead
-    model: Model | None
+    model: Model
     note: str
 
 
-def run_job(job: TrainJob, watch: TrainingCallbacks | None = None) -> Done:
+def run_job(job: TrainJob, callbacks: TrainingCallbacks | None = None) -> Done:
     """Train and write the model; in a run folder that holds this very run, go on where it was.
 
     Args:
         job: what to train.
-        watch: is told of the progress.
+        callbacks: are told of the progress.
 
     Raises:
         MlspError: something does not go together, see `train_head`; files are checked before the training where that can be.
     """
-    is_first = os.environ.get("RANK", "0") == "0"
-    if is_first:
-        check_model_folder(job.output)
+    check_model_folder(job.output)
     with FeatureStore.open(job.features) as store:
         ratings = load_ratings(job.ratings, lowest=job.lowest, highest=job.highest)
         split = split_ratings(ratings, job.split)
         check_overlap(ratings, split)
         feature_spec = store.layout.feature_spec
         grid: Grid = 1 if job.head in CLOSED_FORMS else HEADS[job.head].grid
-        graph, note = (
-            find_backbone_graph(feature_spec, grid, job.weights) if is_first else (None, "")
-        )
+        graph, note = find_backbone_graph(feature_spec, grid, job.weights)
         if job.head in CLOSED_FORMS:
             trained = train_closed_form(
                 job.head,
@@ -154,14 +151,17 @@ def run_job(job: TrainJob, watch: TrainingCallbacks | None = None) -> Done:
             )
         else:
             spec = job.spec(feature_spec, ratings)
-            if is_first:
-                _hint(job, feature_spec, grid, split)
+            _hint(job, feature_spec, grid, split)
             trained = train_head(
-                store, ratings, split, spec, job.settings, run_folder=job.folder, watch=watch
+                store,
+                ratings,
+                split,
+                spec,
+                job.settings,
+                run_folder=job.folder,
+                callbacks=callbacks,
             )
-    model = None
-    if is_first:
-        model = trained.write(job.output, name=job.name, backbone_graph=graph)
+    model = trained.write(job.output, name=job.name, backbone_graph=graph)
     return Done(trained, model, note)
 
 

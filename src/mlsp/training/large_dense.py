@@ -18,7 +18,7 @@ from torch.optim.adam import adam
 BETAS = (0.9, 0.999)
 EPSILON = 1e-7
 
-LEAST_WEIGHTS = 1 << 20
+MIN_WEIGHTS = 1 << 20
 # Larger blocks leave the cache; in smaller ones the product is slow.
 _BLOCK_WEIGHTS = 1 << 22
 

@@ -1,51 +1,35 @@
-"""Epochs: batches -> steps; validation, the best weights, and what goes on after a kill."""
+"""The epochs of a head on stored features."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mlsp.base.arrays import Float32Array
-from mlsp.base.errors import TrainingError
-from mlsp.evaluation.metrics import plcc, srcc
+from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.models.heads import HeadSpec, ScoreHead
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
-from mlsp.training.batches import FeatureBatches, Halves, Rows, ordered_batches, training_batches
-from mlsp.training.distributed import DistributedContext
+from mlsp.training.batches import (
+    FeatureBatches,
+    Float16Array,
+    Rows,
+    ordered_batches,
+    training_batches,
+)
+from mlsp.training.epochs import EpochLoop, TrainingCallbacks, Validation
 from mlsp.training.recipes import Schedule
-from mlsp.training.run_folder import EpochRecord, RunFolder
+from mlsp.training.run_folder import RunFolder
 from mlsp.training.settings import TrainSettings
 from mlsp.training.targets import Targets, mean_over_views, scores_of
-from mlsp.training.trainable_head import HeadAdam, TrainableHead
+from mlsp.training.trainable_head import trainable_head
 
 _TEST_BYTES = 64 << 20
-_MOST_TEST_VIEWS = 1024
+_MAX_TEST_VIEWS = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingCallbacks:
-    """Who is told of a run's progress; only by the first of several processes.
-
-    Attributes:
-        epoch_begins: with its number, from 1, and its photos.
-        batch_done: with the photos of it.
-        epoch_done: with its record.
-    """
-
-    epoch_begins: Callable[[int, int], None] = lambda _epoch, _photos: None
-    batch_done: Callable[[int], None] = lambda _photos: None
-    epoch_done: Callable[[EpochRecord], None] = lambda _record: None
-
-
+@torch.no_grad()
 def predict(
     outputs_of: Callable[[Tensor], Tensor],
     spec: HeadSpec,
@@ -55,7 +39,7 @@ def predict(
     device: torch.device,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Outputs of photos, each the mean over its stored views.
+    """Compute outputs of photos, each the mean over its stored views.
 
     Args:
         outputs_of: (N, G, G, C) -> (N, outputs).
@@ -66,10 +50,10 @@ def predict(
         dtype: of the features that are given to the head.
 
     Returns:
-        (photos, outputs) float32 on the processor, in the order of `rows`.
+        (photos, outputs) float32 on the CPU, in the order of `rows`.
     """
     view_bytes = features.channels * features.grid**2 * 4
-    views_at_once = min(_MOST_TEST_VIEWS, max(1, _TEST_BYTES // view_bytes))
+    views_at_once = min(_MAX_TEST_VIEWS, max(1, _TEST_BYTES // view_bytes))
     size = max(1, views_at_once // features.views)
     found = []
     for array in features.read(ordered_batches(rows, size=size)):
@@ -80,8 +64,30 @@ def predict(
     return torch.cat(found) if found else torch.zeros(0, spec.outputs)
 
 
-class Learning:
-    """The epochs of a run.
+def scores_of_photos(
+    module: nn.Module, features: FeatureBatches, rows: Rows, device: torch.device
+) -> Float64Array:
+    """Compute scores of photos, each the mean over its stored views.
+
+    Args:
+        module: (N, G, G, C) -> (N,) scores on the ratings' scale.
+        features: of the photos.
+        rows: of the table.
+        device: to compute on.
+
+    Returns:
+        (photos,) in the order of `rows`.
+    """
+    # Scores are averaged like the outputs of a head that gives one number.
+    spec = HeadSpec("single_1fc")
+    module.to(device)
+    outputs = predict(lambda views: module(views)[:, None], spec, features, rows, device=device)
+    module.to("cpu")
+    return scores_of(outputs, spec)
+
+
+class HeadLoop(EpochLoop):
+    """The epochs of a head.
 
     Args:
         head: has learned nothing yet; is changed.
@@ -89,11 +95,13 @@ class Learning:
         ratings: the table.
         split: of the table, photos with features only.
         targets: of the table.
-        settings: how.
-        world: the processes.
-        folder: of the run; the first process has one.
-        watch: is told of it.
+        settings: of the run.
+        device: to learn on.
+        folder: of the run; None keeps nothing.
+        callbacks: are told of the progress.
     """
+
+    hint = "check the features with `mlsp features check`, or train in float32"
 
     def __init__(
         self,
@@ -103,171 +111,66 @@ class Learning:
         split: Split,
         targets: Targets,
         settings: TrainSettings,
-        world: DistributedContext,
-        folder: RunFolder | None,
-        watch: TrainingCallbacks,
+        *,
+        device: torch.device,
+        folder: RunFolder | None = None,
+        callbacks: TrainingCallbacks | None = None,
     ) -> None:
         dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
         recipe = settings.of_recipe()
-        self._learning = TrainableHead(head, world, dtype, norm_momentum=recipe.norm_momentum)
+        self._head = trainable_head(head, device, dtype, norm_momentum=recipe.norm_momentum)
+        super().__init__(
+            head,
+            "head",
+            Schedule.of(recipe, head.spec.grid),
+            seed=settings.seed,
+            epochs=settings.epochs,
+            folder=folder,
+            callbacks=callbacks or TrainingCallbacks(),
+        )
         # All that heads on wide features do with them is products.
         self._dtype = dtype if head.spec.grid > 1 else torch.float32
         self._features = features
         self._ratings = ratings
         self._split = split
         self._targets = targets
-        self._settings = settings
-        self._world = world
-        self._folder = folder
-        self._watch = watch
         self._batch = settings.batch or recipe.batch_size(head.spec.grid, features.views)
-        self._schedule = Schedule.of(recipe, head.spec.grid)
-        self._optimizer = HeadAdam(self._learning, self._schedule.learning_rate)
-        self._best: dict[str, Tensor] = {}
-        self.log: list[EpochRecord] = []
 
-    def run(self) -> dict[str, Tensor]:
-        """Go on where the folder's run was, to the end.
-
-        Returns:
-            The weights of the best epoch, on the processor.
-
-        Raises:
-            TrainingError: the loss became NaN or infinite, or the run's state cannot be read.
-            OutputError: the folder cannot be written.
-        """
-        self._resume()
-        limit = self._settings.epochs or math.inf
-        while not self._schedule.is_over and len(self.log) < limit:
-            self._epoch(len(self.log) + 1)
-        return self._best
-
-    def _epoch(self, epoch: int) -> None:
-        started = time.monotonic()
-        learning_rate = self._schedule.learning_rate
-        train_loss = self._learn(epoch)
-        learned = time.monotonic()
-        loss, of_ranks, of_values = self._validate()
-        noted = self._schedule.note(of_values if self._schedule.monitor == "plcc" else loss)
-        if noted.is_best:
-            self._best = _copied(self._learning.head)
-        if noted.changes_rate:
-            # Adam's moments are of other weights.
-            self._learning.head.load_state_dict(self._best)
-            self._optimizer = HeadAdam(self._learning, self._schedule.learning_rate)
-        record = EpochRecord(
-            epoch,
-            learning_rate,
-            train_loss,
-            loss,
-            of_ranks,
-            of_values,
-            seconds=time.monotonic() - started,
-            rows_per_s=len(self._split.train) / max(learned - started, 1e-9),
-            is_best=noted.is_best,
-        )
-        self.log.append(record)
-        if self._folder is not None:
-            self._folder.save(self._state(), self.log)
-            self._watch.epoch_done(record)
-
-    def _learn(self, epoch: int) -> float:
-        """Returns the mean loss."""
-        seed, world = self._settings.seed, self._world
-        of_dropout = np.random.default_rng([seed, epoch, 1])
-        self._learning.begin_epoch(int(of_dropout.integers(2**62)))
+    def learn(self, epoch: int) -> tuple[float, int]:
+        """Take the steps of an epoch; returns the mean loss and the number of photos."""
+        self._head.train()
         rows = self._split.train
-        if world.is_first:
-            self._watch.epoch_begins(epoch, len(rows))
+        self._callbacks.epoch_begins(epoch, len(rows))
         batches = list(
             training_batches(
-                rows, size=self._batch, views=self._features.views, seed=seed, epoch=epoch
+                rows, size=self._batch, views=self._features.views, seed=self._seed, epoch=epoch
             )
         )
-        own = [batch.part(world.share(len(batch.rows))) for batch in batches]
         total = 0.0
-        for whole, part, array in zip(batches, own, self._features.read(own), strict=True):
-            features = _moved(array, world.device, self._dtype)[:, 0]
-            total += self._step(features, part.rows, len(whole.rows), epoch)
-            if world.is_first:
-                self._watch.batch_done(len(whole.rows))
-        sums = world.sum_in_place(torch.tensor(total, dtype=torch.float64, device=world.device))
-        return float(sums) / len(rows)
+        for batch, array in zip(batches, self._features.read(batches), strict=True):
+            features = _moved(array, self._device, self._dtype)[:, 0]
+            values = self._targets.values[torch.from_numpy(batch.rows)].to(self._device)
+            loss = self._targets.loss(self._head.outputs(features), values)
+            summed = float(loss.detach()) * len(batch.rows)
+            self.check_finite("loss", summed, epoch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+            total += summed
+            self._callbacks.batch_done(len(batch.rows))
+        return total / len(rows), len(rows)
 
-    def _step(self, features: Tensor, rows: Rows, whole: int, epoch: int) -> float:
-        """Learn from this process's part of a batch; returns the sum of its losses."""
-        outputs = self._learning.learn_from(features, rows=whole, own=self._world.share(whole))
-        values = self._targets.values[torch.from_numpy(rows)].to(self._world.device)
-        # A process without a photo of the last batch takes part all the same.
-        loss = self._targets.loss(outputs, values) if len(rows) else outputs.sum()
-        summed = float(loss.detach()) * len(rows)
-        if not math.isfinite(summed):
-            raise TrainingError(
-                f"the loss became {summed} in epoch {epoch}: the run stops, and its last whole epoch is kept; check the features with"
-                " `mlsp features check`, or train in float32"
-            )
-        # DDP takes the mean over the processes.
-        self._optimizer.step(loss * (len(rows) * self._world.size / whole))
-        return summed
-
-    def _validate(self) -> tuple[float, float, float]:
-        """Returns loss, SRCC and PLCC."""
-        rows, world = self._split.validation, self._world
-        share = world.share(len(rows))
-        outputs = torch.zeros(len(rows), self._targets.spec.outputs)
-        outputs[share] = predict(
-            self._learning.predict,
-            self._targets.spec,
-            self._features,
-            rows[share],
-            device=world.device,
-            dtype=self._dtype,
+    def validate(self) -> Validation:
+        """Measure the head on the validation photos, all stored views of each."""
+        self._head.eval()
+        rows = self._split.validation
+        spec, features = self._head.spec, self._features
+        outputs = predict(
+            self._head.outputs, spec, features, rows, device=self._device, dtype=self._dtype
         )
-        if world.size > 1:
-            outputs = world.sum_in_place(outputs.to(world.device)).cpu()
-        loss = float(self._targets.loss(outputs, self._targets.values[torch.from_numpy(rows)]))
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the validation loss became {loss} in epoch {len(self.log) + 1}: the run stops, and its last whole epoch is kept;"
-                " check the features with `mlsp features check`, or train in float32"
-            )
-        scores, mos = scores_of(outputs, self._targets.spec), self._ratings.mos[rows]
-        return loss, srcc(scores, mos), plcc(scores, mos)
-
-    def _state(self) -> dict[str, Any]:
-        schedule = dataclasses.asdict(self._schedule)
-        return {
-            "head": self._learning.head.state_dict(),
-            "best": self._best,
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": {name: schedule[name] for name in ("rate", "epochs", "waited", "best")},
-        }
-
-    def _resume(self) -> None:
-        found = self._world.from_first(None if self._folder is None else self._folder.load())
-        if found is None:
-            return
-        state, self.log = found
-        for name, value in state["schedule"].items():
-            setattr(self._schedule, name, value)
-        self._learning.head.load_state_dict(state["head"])
-        self._best = state["best"]
-        self._optimizer = HeadAdam(self._learning, self._schedule.learning_rate)
-        self._optimizer.load_state_dict(state["optimizer"])
-        if self._folder is not None:
-            # A kill may have come between the state and the log.
-            self._folder.write_log(self.log)
+        values = self._targets.values[torch.from_numpy(rows)]
+        return Validation.of(outputs, self._ratings.mos[rows], values, self._targets)
 
 
-def _moved(array: Halves | Float32Array, device: torch.device, dtype: torch.dtype) -> Tensor:
+def _moved(array: Float16Array | Float32Array, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Features on a device, converted there: torch would convert them before it moves them, which takes longer than the head."""
     return torch.from_numpy(array).to(device).to(dtype)
-
-
-def _copied(head: ScoreHead) -> dict[str, Tensor]:
-    return {name: array.detach().cpu().clone() for name, array in head.state_dict().items()}
-
-
-def best_epoch(log: Sequence[EpochRecord]) -> int:
-    """The last epoch than which none before was as good."""
-    return [record.epoch for record in log if record.is_best][-1]

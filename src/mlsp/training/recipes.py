@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.features.spec import Grid
 from mlsp.models.heads.layers import MOMENTUM
 
 Monitor = Literal["loss", "plcc"]
+# Attributes of a schedule that change as a run goes on.
+_STATE = ("rate", "epochs", "waited", "best")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Recipe:
         wide_monitor: the same on wide features.
         batch: photos a step.
         narrow_batch_with_views: the same on narrow features of more than one view.
-        epochs_a_rate: after which the next rate comes.
+        epochs_per_rate: after which the next rate comes.
         patience: epochs without progress of what is watched, after which the next rate comes.
         begins_at_mean: the head's outputs begin at the mean rating of the photos to learn from, not at 0.
         norm_momentum: share of a batch's statistics in the running ones of batch norms; Keras's `momentum` is 1 less this.
@@ -44,7 +46,7 @@ class Recipe:
     wide_monitor: Monitor
     batch: int
     narrow_batch_with_views: int
-    epochs_a_rate: int = 20
+    epochs_per_rate: int = 20
     patience: int = 5
     begins_at_mean: bool = False
     norm_momentum: float = MOMENTUM
@@ -96,7 +98,7 @@ RECIPES: Mapping[str, Recipe] = {
             wide_monitor="loss",
             batch=32,
             narrow_batch_with_views=32,
-            epochs_a_rate=40,
+            epochs_per_rate=40,
             patience=10,
             begins_at_mean=True,
             norm_momentum=0.1,
@@ -138,14 +140,14 @@ def small_collection_hint(recipe: Recipe, grid: Grid, photos: int, batch: int) -
     of_norms = round(3 / recipe.norm_momentum)
     of_outputs = 0 if recipe.begins_at_mean else round(_WAY_FROM_ZERO / recipe.rates(grid)[0])
     # PLCC makes no progress by coming nearer, and the best is loaded when the rate falls.
-    epochs = recipe.patience if recipe.monitor(grid) == "plcc" else recipe.epochs_a_rate
+    epochs = recipe.patience if recipe.monitor(grid) == "plcc" else recipe.epochs_per_rate
     if steps * recipe.patience >= of_norms and steps * epochs >= of_outputs:
         return ""
     way = f", and outputs, which begin at 0, some {of_outputs} to come to the ratings"
     other = "" if recipe.name == "small" else "--recipe small, "
     return (
         f"a small collection for recipe {recipe.name}: {photos} photos in batches of {batch} are {steps} steps an epoch, and the learning"
-        f" rate falls after {recipe.epochs_a_rate} epochs, or {recipe.patience} without progress. Batch norms take some {of_norms} steps to"
+        f" rate falls after {recipe.epochs_per_rate} epochs, or {recipe.patience} without progress. Batch norms take some {of_norms} steps to"
         f" follow the photos{way if of_outputs else ''}. If the agreement stays low: {other}a smaller --batch, or --head kernel, which"
         " needs no steps"
     )
@@ -171,7 +173,7 @@ class Schedule:
     Attributes:
         rates: one after the other.
         monitor: what `note` is told.
-        epochs_a_rate: see `Recipe`.
+        epochs_per_rate: see `Recipe`.
         patience: likewise.
         rate: index in `rates`; their number when the run is over.
         epochs: with this rate.
@@ -179,7 +181,7 @@ class Schedule:
         best: so far, as a number that falls; None before the first epoch.
 
     Examples:
-        >>> schedule = Schedule((1e-3, 1e-4), "loss", epochs_a_rate=20, patience=1)
+        >>> schedule = Schedule((1e-3, 1e-4), "loss", epochs_per_rate=20, patience=1)
         >>> schedule.note(2.0), schedule.note(2.5)
         (Noted(is_best=True, changes_rate=False), Noted(is_best=False, changes_rate=True))
         >>> schedule.learning_rate
@@ -188,7 +190,7 @@ class Schedule:
 
     rates: tuple[float, ...]
     monitor: Monitor
-    epochs_a_rate: int
+    epochs_per_rate: int
     patience: int
     rate: int = 0
     epochs: int = 0
@@ -198,11 +200,22 @@ class Schedule:
     @classmethod
     def of(cls, recipe: Recipe, grid: Grid) -> Schedule:
         """A recipe's schedule for narrow (1) or wide (5) features."""
-        return cls(recipe.rates(grid), recipe.monitor(grid), recipe.epochs_a_rate, recipe.patience)
+        return cls(
+            recipe.rates(grid), recipe.monitor(grid), recipe.epochs_per_rate, recipe.patience
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the run continues from after a kill."""
+        return {name: getattr(self, name) for name in _STATE}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take what `state_dict` returned."""
+        for name in _STATE:
+            setattr(self, name, state[name])
 
     @property
     def learning_rate(self) -> float:
-        """Of the next epoch."""
+        """Learning rate of the next epoch."""
         return self.rates[min(self.rate, len(self.rates) - 1)]
 
     @property
@@ -225,7 +238,7 @@ class Schedule:
         is_best = self.best is None or falling < self.best
         if is_best:
             self.best, self.waited = falling, 0
-        changes = self.epochs == self.epochs_a_rate or self.waited == self.patience
+        changes = self.epochs == self.epochs_per_rate or self.waited == self.patience
         if changes:
             self.rate, self.epochs, self.waited = self.rate + 1, 0, 0
         return Noted(is_best, changes)

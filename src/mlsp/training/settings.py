@@ -5,12 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import torch
+
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.parallel import check_workers
+from mlsp.features.engines.torch_engine import check_device
 from mlsp.training.recipes import Recipe, find_recipe
 
 Precision = Literal["float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
+
+
+def torch_device(name: str) -> torch.device:
+    """Return a device by its name.
+
+    Args:
+        name: `cpu` or `cuda`; `auto` is a CUDA device if there is one, else the CPU.
+
+    Raises:
+        SettingsError: it is unknown or missing.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    check_device(name)
+    return torch.device(name)
 
 
 @dataclass(frozen=True, slots=True)

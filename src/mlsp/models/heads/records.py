@@ -128,7 +128,12 @@ class HeadSpec:
     @property
     def grid(self) -> Grid:
         """Cells of each side of the features that it reads: 1 narrow, 5 wide."""
-        return HEADS[self.name].grid
+        return self.form.grid
+
+    @property
+    def form(self) -> HeadForm:
+        """The record of its architecture."""
+        return HEADS[self.name]
 
     @property
     def outputs(self) -> int:

@@ -69,8 +69,8 @@ class ScoreHead(nn.Module):
         columns = [module for module in self.modules() if isinstance(module, ThreeFC)]
         return [cast(nn.Linear, column[-1]) for column in columns] or [cast(nn.Linear, self.body)]
 
-    def begin_at(self, outputs: Tensor) -> None:
-        """Let outputs of a head that has learned nothing yet begin about these instead of 0.
+    def initialise_bias(self, outputs: Tensor) -> None:
+        """Set the biases of the last layers so that a new head gives about these outputs instead of 0.
 
         Args:
             outputs: (outputs,), see `outputs`. Those of Multi-3FC's levels all begin there, as their weights add up to 1.

@@ -1,16 +1,4 @@
-"""Fine-tuning: photos and ratings -> a network and its head, learned end to end (sections 3.3 and 4.1 of the paper).
-
-    settings     how
-    pretrained   what a run begins with
-    start        the same, from names and files; are its photos fit for it
-    photos       rated photos -> batches of random views, decoded ahead
-    network      network and head as one; a batch in pieces; memory saved by blocks
-    scores       means over random views
-    loop         epochs
-    output       agreement with people, the model folder
-
-The schedule, the targets and the run's folder are those of `mlsp.training`. Importing this needs torch.
-"""
+"""`finetune`: photos and ratings -> a network and its head, learned end to end."""
 
 from __future__ import annotations
 
@@ -25,30 +13,20 @@ from torch import Tensor, nn
 from mlsp.base.errors import SettingsError
 from mlsp.base.parallel import usable_cores
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines.torch_engine import check_device
 from mlsp.models.heads import HeadSpec, ScoreHead, build_head
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
-from mlsp.training import EpochRecord, TrainingCallbacks
-from mlsp.training.finetuning.loop import Learning
+from mlsp.training.epochs import TrainingCallbacks
+from mlsp.training.finetuning.loop import FinetuneLoop
 from mlsp.training.finetuning.network import FinetunedNetwork, weights_digest
-from mlsp.training.finetuning.output import Agreements, Finetuned
+from mlsp.training.finetuning.output import Finetuned
 from mlsp.training.finetuning.photos import PhotoReader
 from mlsp.training.finetuning.pretrained import Pretrained
 from mlsp.training.finetuning.settings import FinetuneSettings
 from mlsp.training.rated_features import ratings_digest
 from mlsp.training.run_folder import RunFolder
+from mlsp.training.settings import torch_device
 from mlsp.training.targets import Targets
-
-__all__ = [
-    "Agreements",
-    "EpochRecord",
-    "FinetuneSettings",
-    "Finetuned",
-    "Pretrained",
-    "TrainingCallbacks",
-    "finetune",
-]
 
 
 def finetune(
@@ -59,7 +37,7 @@ def finetune(
     settings: FinetuneSettings,
     *,
     run_folder: Path,
-    watch: TrainingCallbacks | None = None,
+    callbacks: TrainingCallbacks | None = None,
     on_failure: Callable[[ScoreFailure], None] = lambda _failed: None,
 ) -> Finetuned:
     """Fine-tune a network and its head by recipe `paper`; in a folder that holds this very run, go on where it was.
@@ -71,7 +49,7 @@ def finetune(
         head: what the head is to be; on the ratings' scale.
         settings: how.
         run_folder: keeps what goes on after a kill, `log.csv` and `curves.png`.
-        watch: is told of the progress.
+        callbacks: are told of the progress.
         on_failure: is told of each photo that cannot be used, once; it is left out.
 
     Returns:
@@ -82,7 +60,7 @@ def finetune(
             holds another run, or the loss is no number any more.
         RatingsError: the split leaves nothing to learn from, or too few photos can be read.
     """
-    spec, watch = pretrained.spec, watch or TrainingCallbacks()
+    spec = pretrained.spec
     if spec.export == "never":
         raise SettingsError(
             f"no graph of {spec.name} is right for photos of every size, so it cannot become a model: fine-tune another network"
@@ -92,10 +70,7 @@ def finetune(
             raise SettingsError(
                 f"the split has {len(getattr(split, part))} {part} photos, expected at least 2"
             )
-    device: str = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    check_device(device)
+    device = torch_device(settings.device)
     targets = Targets.of(ratings, head)
     built = build_head(head, spec.levels, seed=settings.seed)
     if pretrained.head is not None:
@@ -113,8 +88,10 @@ def finetune(
         on_failure,
     )
     folder = RunFolder(run_folder, identity)
-    learning = Learning(network, reader, split, targets, settings, folder, watch)
-    learning.run()
+    loop = FinetuneLoop(
+        network, reader, split, targets, settings, folder, callbacks or TrainingCallbacks()
+    )
+    loop.run()
     return Finetuned(
         network=network,
         spec=spec,
@@ -123,7 +100,7 @@ def finetune(
         split=split,
         settings=settings,
         folder=run_folder,
-        history=tuple(learning.log),
+        history=tuple(loop.log),
     )
 
 
@@ -137,9 +114,9 @@ def _start(head: nn.Module, weights: Mapping[str, Tensor]) -> None:
         ) from error
 
 
-def _dtype(settings: FinetuneSettings, device: str) -> torch.dtype:
+def _dtype(settings: FinetuneSettings, device: torch.device) -> torch.dtype:
     wants_16_bits = settings.precision == "bfloat16" or (
-        settings.precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported()
+        settings.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
     )
     return torch.bfloat16 if wants_16_bits else torch.float32
 

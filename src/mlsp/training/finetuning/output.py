@@ -22,11 +22,11 @@ from mlsp.models.records import Agreement, Card, HeadRecord
 from mlsp.models.writing import write_model
 from mlsp.photos.crops import ViewsName, cut_views, min_photo_side
 from mlsp.ratings.splits import Split
+from mlsp.training.epochs import best_epoch
 from mlsp.training.finetuning.network import FinetunedNetwork, weights_digest
 from mlsp.training.finetuning.photos import CutViews, PhotoReader
 from mlsp.training.finetuning.scores import predict, seeded_views
 from mlsp.training.finetuning.settings import FinetuneSettings
-from mlsp.training.loop import best_epoch
 from mlsp.training.run_folder import EpochRecord
 from mlsp.training.targets import scores_of
 from mlsp.training.trained import DEFAULT_LICENSE, HEAD_NAME, Measured
