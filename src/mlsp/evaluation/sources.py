@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from mlsp.base.errors import RatingsError, SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
 from mlsp.evaluation.records import Predictions, Unscored
 from mlsp.evaluation.score_tables import TABLE_SUFFIXES, number_of, read_score_table
-from mlsp.features.engines.openvino_votes import OpenVinoVotes, open_votes
 from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import Model, load_model
 from mlsp.models.records import HeadRecord
@@ -22,6 +21,9 @@ from mlsp.ratings.table import RatingTable, missing_photos
 from mlsp.scoring.cache import Caches
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
+
+if TYPE_CHECKING:
+    from mlsp.features.engines.openvino_votes import OpenVinoVotes
 
 Advance: TypeAlias = Callable[[ScoreResult | ScoreFailure], None]
 
@@ -70,6 +72,9 @@ class PhotoScores:
                 " give the folder that holds them by --photos"
             )
         if table.bins is not None:
+            # Metrics and tables of scores need no engine.
+            from mlsp.features.engines.openvino_votes import open_votes
+
             votes = open_votes(self.scorer.model.folder / record.file, table.bins)
             if votes is not None:
                 return self._read_votes(table, record, votes, advance)
