@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,3 +53,26 @@ def test_a_shoot_is_scored_picked_and_rated(workplace: Path) -> None:
 def test_a_million_photos_have_a_row_each(workplace: Path) -> None:
     run_page("a_million_photos.md")
     assert list((workplace / "scores").glob("*.parquet"))
+
+
+def test_the_notebook_learns_sharpness(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its code cells run in one namespace, in order, as a kernel runs them."""
+    file = ROOT / "examples" / "train_on_your_ratings.ipynb"
+    notebook = json.loads(file.read_text("utf-8"))
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            code = compile("".join(cell["source"]), f"{file.name}, cell {number}", "exec")
+            exec(code, namespace)  # noqa: S102 - our own
+    namespace["store"].close()
+    assert namespace["trained"].test.srcc > 0.7
+    assert [result.source.name for result in namespace["ranked"]][-1] == "clock_motion.png"
+    assert (workplace / "sharpness" / "model.json").is_file()
+
+
+def test_the_notebook_shows_what_its_cells_print() -> None:
+    """It was run before it was committed, from top to bottom, and no cell failed."""
+    notebook = json.loads((ROOT / "examples" / "train_on_your_ratings.ipynb").read_text("utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    assert all(output["output_type"] != "error" for cell in code for output in cell["outputs"])

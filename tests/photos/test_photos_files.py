@@ -157,6 +157,11 @@ def test_a_large_folder_is_listed_quickly(tmp_path: Path) -> None:
     assert seconds < 10
 
 
+def test_paths_may_be_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    assert list(find_photos([str(tmp_path), "b.jpg"])) == [tmp_path / "a.jpg", Path("b.jpg")]
+
+
 def test_finding_is_lazy(tmp_path: Path) -> None:
     def paths() -> Iterator[Path]:
         yield tmp_path / "a.jpg"

@@ -69,7 +69,7 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def find_photos(paths: Iterable[Path], *, recursive: bool = True) -> Iterator[Path]:
+def find_photos(paths: Iterable[str | Path], *, recursive: bool = True) -> Iterator[Path]:
     """Find the photos among files and folders, lazily.
 
     A path that is not a folder is always a photo, whatever its name and even if it is missing: reading it reports what is
@@ -86,7 +86,7 @@ def find_photos(paths: Iterable[Path], *, recursive: bool = True) -> Iterator[Pa
     """
     files: set[str] = set()
     folders: set[tuple[int, int]] = set()
-    for path in paths:
+    for path in map(Path, paths):
         # Unlike `Path.is_dir` this is false, and not an error, for a path that may not be looked at.
         if os.path.isdir(path):
             yield from _photos_below(path, recursive, files, folders)
