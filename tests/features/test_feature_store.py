@@ -266,10 +266,11 @@ def test_what_does_not_fit_is_refused(path: Path) -> None:
             SettingsError,
             lambda: store.write(3, features(3), width=0, height=1, content_sha256=SHA256),
         ) == ("a photo has at least 1×1 pixels, got 0×1")
-        assert message(
+        refused = message(
             SettingsError,
             lambda: store.write(3, features(3), width=1, height=1, content_sha256="abc"),
-        ) == ("a SHA-256 has 64 hexadecimal digits, got 'abc'")
+        )
+        assert "64 hexadecimal digits, got 'abc'" in refused
         # A row that was refused is still to be done, the others are not touched.
         assert store.rows("pending").tolist() == [2, 3, 4, 5]
         write(store, 3)

@@ -121,7 +121,7 @@ def bulk(
     from mlsp.base.errors import MlspError, SettingsError
     from mlsp.bulk import BulkSettings, ScorerSettings, SourceSpec, TableColumns, prepare
     from mlsp.bulk.ray_cluster import RaySettings
-    from mlsp.cli.bulk_progress import BulkProgress, Listing
+    from mlsp.cli.bulk_progress import BulkProgress, listing_status
 
     cluster = None
     if on is not None:
@@ -141,8 +141,8 @@ def bulk(
         ScorerSettings(model, device, precision, workers, round(max_megapixels * 1e6)),
         retry_failed,
     )
-    with Listing(quiet=quiet) as listing:
-        job = prepare(settings, on_photos=listing.advance)
+    with listing_status(quiet=quiet) as show_listed:
+        job = prepare(settings, on_photos=show_listed)
     with BulkProgress(job, quiet=quiet, by_row=cluster is None) as progress:
         for report in _run(job, progress, cluster):
             progress.add(report)

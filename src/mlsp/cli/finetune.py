@@ -132,7 +132,7 @@ def finetune(
         mlsp finetune ratings.csv --photos photos/ --backbone efficientnet_lite0 --resize 64x64 --epochs 1 --output tuned/
         mlsp finetune ratings.csv --photos photos/ --backbone efficientnet_lite0 --resize 64x64 --epochs 1 --head single_1fc --no-augment --output plain/
     """
-    from mlsp.cli.finetune_progress import FinetuneProgress
+    from mlsp.cli.train_progress import TrainProgress
     from mlsp.models.writing import check_model_folder
     from mlsp.photos.sizes import parse_size
     from mlsp.ratings.datasets import load_ratings
@@ -171,7 +171,7 @@ def finetune(
     )
     check_different_files(table, parts)
     pretrained = open_pretrained(backbone, weights, run_folder=start)
-    with FinetuneProgress(quiet=quiet) as progress:
+    with TrainProgress(quiet=quiet) as progress:
         done = learn_end_to_end(
             pretrained,
             table,
@@ -180,7 +180,7 @@ def finetune(
             settings,
             run_folder=run_folder or output.absolute().with_name(f"{output.name}.run"),
             callbacks=progress.watch(),
-            on_failure=progress.failed,
+            on_failure=progress.name_failure,
         )
         model = done.write(output, name=name)
     typer.echo(f"{model.folder}: {model.card.summary}")

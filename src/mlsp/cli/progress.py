@@ -25,7 +25,108 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LINES = 60
 
 
-class RunProgress:
+def stderr_console() -> Console:
+    """Return a console that writes to stderr, a line as it is."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class ProgressBar:
+    """Base of what shows the progress of a command; use it in `with`.
+
+    Args:
+        quiet: show no bar and no lines about what is done.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = stderr_console()
+        self._quiet = quiet
+        self._started = self._last_line = time.monotonic()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end_bar()
+        if kind is KeyboardInterrupt:
+            self._console.print(f"mlsp: interrupted{self._interrupted()}")
+
+    def name_failure(self, failure: ScoreFailure) -> None:
+        """Print which photo failed and why."""
+        text = f"{printable(str(failure.source))}: {printable(str(failure.error))}"
+        self._console.print(Text(text, style="red"))
+
+    def _interrupted(self) -> str:
+        """Return what follows `interrupted` on Ctrl-C."""
+        raise NotImplementedError
+
+    def _begin_bar(self, total: int, *, title: str = "", counts: bool = True) -> None:
+        """Show a bar where there is a terminal.
+
+        Args:
+            total: steps of the run.
+            title: left of the bar.
+            counts: show the number of steps and the time left too.
+        """
+        if self._quiet or not self._console.is_terminal:
+            return
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bar = Progress(
+            *([TextColumn("{task.description}")] if title else []),
+            BarColumn(),
+            *([MofNCompleteColumn()] if counts else []),
+            TextColumn("{task.fields[text]}"),
+            *([TimeRemainingColumn()] if counts else []),
+            console=self._console,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(title, total=total, text="")
+
+    def _show(self, done: int, text: str, line: str | None = None) -> None:
+        """Show how far the run is: the steps done and `text` with the bar, or `line`, if it differs, once a minute."""
+        now = time.monotonic()
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, text=text)
+        elif not self._quiet and now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._console.print(text if line is None else line)
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _seconds(self) -> float:
+        """Return the seconds since the start, more than 0."""
+        return max(time.monotonic() - self._started, 1e-3)
+
+    def _print_result(self, counts: str, outputs: str) -> None:
+        """Print what a run did, in how long, and where it wrote; nothing if the run is quiet."""
+        if not self._quiet:
+            text = f"{counts} in {time.monotonic() - self._started:.1f} s"
+            self._console.print(Text(f"{text} → {outputs}" if outputs else text))
+
+
+def speed_text(photos_per_s: float) -> str:
+    """Return a speed in words."""
+    return f"{photos_per_s:.{0 if photos_per_s >= 10 else 1}f} photos/s"
+
+
+class RunProgress(ProgressBar):
     """A progress bar and the run's summary.
 
     Args:
@@ -36,51 +137,15 @@ class RunProgress:
     """
 
     def __init__(self, total: int, *, done_word: str, quiet: bool, goes_on: bool = True) -> None:
+        super().__init__(quiet=quiet)
         self._goes_on = goes_on
         self._done_word = done_word
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._quiet = quiet
         self._total = total
         self._done = 0
-        self._started = self._last_line = time.monotonic()
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
-        if not self._quiet and self._console.is_terminal:
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-
-            self._bar = Progress(
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[speed]}"),
-                TimeRemainingColumn(),
-                console=self._console,
-                transient=True,
-            )
-            self._bar.start()
-            self._task = self._bar.add_task(self._done_word, total=self._total, speed="")
+        self._begin_bar(self._total)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-        if kind is KeyboardInterrupt:
-            hint = "; the same command continues from here" if self._goes_on else ""
-            self._console.print(
-                f"mlsp: interrupted after {self._done} of {self._total} photos{hint}"
-            )
 
     def advance(
         self, result: ScoreResult | PhotoFeatures | EncodedPhoto | Predicted | ScoreFailure
@@ -88,20 +153,11 @@ class RunProgress:
         """Count a result, and name it if it failed."""
         self._done += 1
         if isinstance(result, ScoreFailure):
-            self._console.print(
-                Text(
-                    f"{printable(str(result.source))}: {printable(str(result.error))}", style="red"
-                )
-            )
-        now = time.monotonic()
-        speed = self._done / max(now - self._started, 1e-3)
-        shown = f"{speed:.{0 if speed >= 10 else 1}f} photos/s"
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._done, speed=shown)
-        elif not self._quiet and now - self._last_line >= _SECONDS_BETWEEN_LINES:
-            self._last_line = now
-            left = timedelta(seconds=round((self._total - self._done) / speed))
-            self._console.print(f"{self._done} of {self._total}, {shown}, {left} left")
+            self.name_failure(result)
+        speed = self._done / self._seconds()
+        shown = speed_text(speed)
+        left = timedelta(seconds=round((self._total - self._done) / speed))
+        self._show(self._done, shown, f"{self._done} of {self._total}, {shown}, {left} left")
 
     def summarise(self, done: int, failed: int, outputs: Sequence[Path] = ()) -> None:
         """Print the counts, the time and the files that were written.
@@ -111,13 +167,9 @@ class RunProgress:
             failed: photos that did.
             outputs: files that were written.
         """
-        if self._quiet:
-            return
-        seconds = time.monotonic() - self._started
-        parts = [f"{done} {self._done_word}"]
-        if failed:
-            parts.append(f"{failed} failed")
-        text = f"{', '.join(parts)} in {seconds:.1f} s"
-        if outputs:
-            text += f" → {', '.join(printable(str(path)) for path in outputs)}"
-        self._console.print(Text(text))
+        counts = f"{done} {self._done_word}" + (f", {failed} failed" if failed else "")
+        self._print_result(counts, ", ".join(printable(str(path)) for path in outputs))
+
+    def _interrupted(self) -> str:
+        hint = "; the same command continues from here" if self._goes_on else ""
+        return f" after {self._done} of {self._total} photos{hint}"

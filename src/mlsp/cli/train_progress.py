@@ -3,49 +3,27 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+from mlsp.cli.progress import ProgressBar, speed_text
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from mlsp.training import EpochRecord, TrainingCallbacks
 
 
-class TrainProgress:
+class TrainProgress(ProgressBar):
     """A bar and a line per epoch.
 
     Args:
-        quiet: nothing.
+        quiet: show neither; photos that fail are still named.
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-        self._started = 0.0
+        super().__init__(quiet=quiet)
         self._done = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stop()
-        if kind is KeyboardInterrupt:
-            self._console.print(
-                "mlsp: interrupted; the same command continues after the last whole epoch"
-            )
-
     def watch(self) -> TrainingCallbacks:
-        """For `mlsp.training`."""
+        """Return the callbacks of `mlsp.training` that show the progress."""
         from mlsp.training import TrainingCallbacks
 
         return (
@@ -56,36 +34,15 @@ class TrainProgress:
 
     def _begin(self, epoch: int, photos: int) -> None:
         self._started, self._done = time.monotonic(), 0
-        if not self._console.is_terminal:
-            return
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-        )
-        self._bar.start()
-        self._task = self._bar.add_task(f"epoch {epoch}", total=photos, speed="")
+        self._begin_bar(photos, title=f"epoch {epoch}")
 
     def _advance(self, photos: int) -> None:
         self._done += photos
-        if self._bar is not None and self._task is not None:
-            speed = self._done / max(time.monotonic() - self._started, 1e-3)
-            self._bar.update(self._task, completed=self._done, speed=f"{speed:.0f} photos/s")
+        if self._bar is not None:
+            self._show(self._done, speed_text(self._done / self._seconds()))
 
     def _end(self, record: EpochRecord) -> None:
-        self._stop()
+        self._end_bar()
         self._console.print(
             f"epoch {record.epoch}: learning rate {record.learning_rate:g}, loss {record.train_loss:.4f},"
             f" validation {record.validation_loss:.4f}, SRCC {record.validation_srcc:.4f},"
@@ -93,7 +50,5 @@ class TrainProgress:
             + (", the best so far" if record.is_best else "")
         )
 
-    def _stop(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+    def _interrupted(self) -> str:
+        return "; the same command continues after the last whole epoch"

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from mlsp.base.arrays import Float32Array
+from mlsp.base.closing import Closing
 from mlsp.base.errors import FeatureValueError, PhotoError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.extraction.plan import ExtractionNetwork
@@ -84,7 +84,7 @@ class Shard:
         return part
 
 
-class ExtractionRun:
+class ExtractionRun(Closing):
     """A feature file and the photos of it that are still to do; use it in `with`.
 
     Args:
@@ -128,15 +128,8 @@ class ExtractionRun:
     def check_complete(self) -> None:
         """Raise if photos stayed undone when all results were there; a run in one process leaves none."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the feature file; may be called twice."""
         self.store.close()
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import h5py
 import numpy as np
 
 from mlsp.base.arrays import Float32Array
+from mlsp.base.closing import Closing
 from mlsp.base.errors import FeatureStoreError
 from mlsp.features.store.schema import open_hdf5
 
@@ -21,7 +20,7 @@ CORNER_GROUPS: tuple[str, ...] = (
 )  # fmt: skip
 
 
-class ReleasedFeatures:
+class ReleasedFeatures(Closing):
     """A feature file as the published code writes it; use it in `with`.
 
     The file has neither the network nor the weights nor the sizes of the photos.
@@ -46,17 +45,6 @@ class ReleasedFeatures:
         except BaseException:
             self._file.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __len__(self) -> int:
         return len(self.ids)

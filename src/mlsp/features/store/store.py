@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from mlsp.base.arrays import Float32Array
+from mlsp.base.closing import Closing
+from mlsp.base.digests import sha256_bytes
 from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.codec import StoredArray, encode_grids, view_checksums
@@ -23,7 +24,7 @@ from mlsp.features.store.rows import journal_path
 from mlsp.features.store.schema import DONE, StoreLayout, spec_differences
 
 
-class FeatureStore(FeatureReader):
+class FeatureStore(FeatureReader, Closing):
     """Features of photos in one file.
 
     Made by `create`, `open` or `resume`, closed by `close` or by `with`. One thread writes. What was written survives a kill, a full
@@ -130,17 +131,6 @@ class FeatureStore(FeatureReader):
             raise
         return store
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __reduce__(self) -> tuple[Any, ...]:
         if self._writable:
             raise TypeError("a feature store open for writing cannot go to another process")
@@ -220,7 +210,7 @@ class FeatureStore(FeatureReader):
             journal_position=self._rows.write(index, stored),
             width=width,
             height=height,
-            content_sha256=_digest(content_sha256),
+            content_sha256=sha256_bytes(content_sha256),
             view_crc32=view_checksums(self._parts, stored),
         )
         self._commit_if_due()
@@ -311,16 +301,6 @@ class FeatureStore(FeatureReader):
                 f"photo {self.ids[index]!r} is done in feature file {self.path}: "
                 "reset its row to write it again"
             )
-
-
-def _digest(content_sha256: str) -> bytes:
-    try:
-        digest = bytes.fromhex(content_sha256)
-    except ValueError:
-        digest = b""
-    if len(digest) != 32:
-        raise SettingsError(f"a SHA-256 has 64 hexadecimal digits, got {content_sha256!r}")
-    return digest
 
 
 def _reopen(path: Path, verify: bool) -> FeatureStore:

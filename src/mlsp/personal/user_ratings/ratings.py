@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self, TypeAlias, get_args
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 from mlsp.base.closing import Closing
+from mlsp.base.digests import sha256_bytes
 from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.base.sqlite import transaction
 from mlsp.personal.user_ratings.file import open_ratings_file, translated
@@ -120,7 +121,7 @@ class UserRatings(Closing):
             SettingsError: an argument is out of range.
             RatingsError: it cannot be written; nothing has changed then.
         """
-        content = _content(content_sha256)
+        content = sha256_bytes(content_sha256)
         if stars is not None and (type(stars) is not int or not 1 <= stars <= 5):
             raise SettingsError(f"stars must be 1 to 5, or none, got {stars!r}")
         if flag is not None and flag not in get_args(Flag):
@@ -156,7 +157,7 @@ class UserRatings(Closing):
             SettingsError: both are the same photo.
             RatingsError: it cannot be written; nothing has changed then.
         """
-        contents = _content(better_sha256), _content(worse_sha256)
+        contents = sha256_bytes(better_sha256), sha256_bytes(worse_sha256)
         if contents[0] == contents[1]:
             raise SettingsError(
                 f"cannot compare {_shown(better)} with {_shown(worse)}: they are the same file, or copies of it"
@@ -222,10 +223,9 @@ class UserRatings(Closing):
         Raises:
             RatingsError: the file cannot be read.
         """
-        with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT content, photo, stars, flag, rated_at FROM ratings ORDER BY rated_at, content"
-            ).fetchall()
+        rows = self._select(
+            "SELECT content, photo, stars, flag, rated_at FROM ratings ORDER BY rated_at, content"
+        )
         return [UserRating(row[0].hex(), os.fsdecode(row[1]), *row[2:]) for row in rows]
 
     def comparisons(self) -> list[Comparison]:
@@ -234,10 +234,9 @@ class UserRatings(Closing):
         Raises:
             RatingsError: the file cannot be read.
         """
-        with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT better, worse, better_photo, worse_photo, compared_at FROM comparisons ORDER BY id"
-            ).fetchall()
+        rows = self._select(
+            "SELECT better, worse, better_photo, worse_photo, compared_at FROM comparisons ORDER BY id"
+        )
         return [
             Comparison(row[0].hex(), row[1].hex(), os.fsdecode(row[2]), os.fsdecode(row[3]), row[4])
             for row in rows
@@ -249,6 +248,10 @@ class UserRatings(Closing):
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
+
+    def _select(self, query: str) -> list[Any]:
+        with self._reading() as connection:
+            return connection.execute(query).fetchall()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -289,16 +292,6 @@ def _rating_text(photo: str, before: _Row | None, stars: int | None, flag: Flag 
     if flag != old_flag:
         parts.append("no flag" if flag is None else flag)
     return f"{', '.join(parts)} for {_shown(photo)}"
-
-
-def _content(sha256: str) -> bytes:
-    try:
-        content = bytes.fromhex(sha256)
-    except ValueError:
-        content = b""
-    if len(content) != 32:
-        raise SettingsError(f"expected a SHA-256 of 64 hexadecimal digits, got {sha256!r}")
-    return content
 
 
 def _stored(photo: str) -> str | bytes:

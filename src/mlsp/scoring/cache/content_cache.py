@@ -33,7 +33,8 @@ from mlsp.scoring.cache.file import (
     set_aside,
 )
 
-_log = logging.getLogger("mlsp.scoring.cache")
+# Users filter by this name; it stays what it was in version 0.1, wherever the package lies.
+_log = logging.getLogger("mlsp.caches")
 
 _SECONDS_A_DAY = 86_400
 

@@ -9,7 +9,9 @@ from typing import Any, TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-LOGGER = logging.getLogger("mlsp.serving.service")
+# Users filter by this name; it stays what it was in version 0.1, wherever the package lies.
+_LOGGER_NAME = "mlsp.service"
+LOGGER = logging.getLogger(_LOGGER_NAME)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -68,7 +70,7 @@ def log_to(stream: TextIO) -> None:
     """Send the service's and the server's log lines to a stream."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
-    for name in ("mlsp.serving.service", "uvicorn.error"):
+    for name in (_LOGGER_NAME, "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
