@@ -15,6 +15,7 @@ from pages import (
     options_by_command,
     pages,
     pages_by_hand,
+    unknown_files,
     unknown_names,
     unknown_options,
 )
@@ -42,12 +43,13 @@ def test_lines_are_short(page: Path) -> None:
 def test_pages_name_what_exists(page: Path) -> None:
     assert list(unknown_names(page)) == []
     assert list(unknown_options(page, options_by_command())) == []
+    assert list(unknown_files(page)) == []
 
 
 def test_a_name_or_an_option_that_does_not_exist_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "`mlsp.nothing.here` and `mlsp.photos.Nothing`, `--no-such-option`\n\n"
+        "`mlsp.nothing.here` and `mlsp.photos.Nothing`, `--no-such-option`, `photos/gone.py`\n\n"
         "```sh\nmlsp score photos --top 3 --no-such-flag  # --in-a-comment\nmlsp nocommand\n```\n\n"
         "```python\nfrom mlsp.photos import read_photo, Nowhere\n```\n",
         encoding="utf-8",
@@ -57,6 +59,7 @@ def test_a_name_or_an_option_that_does_not_exist_is_found(tmp_path: Path) -> Non
         "mlsp.photos.Nothing",
         "mlsp.photos.Nowhere",
     ]
+    assert list(unknown_files(page)) == ["photos/gone.py"]
     assert list(unknown_options(page, options_by_command())) == [
         "--no-such-option: --no-such-option",
         "mlsp score photos --top 3 --no-such-flag : --no-such-flag",

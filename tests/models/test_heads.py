@@ -370,3 +370,11 @@ def test_the_size_network_learns_what_sizes_say() -> None:
         nn.functional.cross_entropy(network(sizes), label).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert (network(sizes).argmax(dim=1) == label).float().mean() > 0.9
+
+
+def test_outputs_of_a_body_of_ones_own_begin_where_they_are_told() -> None:
+    hidden, last = nn.Linear(48, 4), nn.Linear(4, 1)
+    head = ScoreHead(HeadSpec("single_1fc"), LEVELS, nn.Sequential(hidden, nn.ReLU(), last))
+    head.initialise_bias(torch.tensor([7.0]))
+    assert last.bias.item() == 7.0
+    assert 7.0 not in hidden.bias.tolist()

@@ -105,6 +105,16 @@ def unknown_names(page: Path) -> Iterator[str]:
                             yield f"{node.module}.{alias.name}"
 
 
+def unknown_files(page: Path) -> Iterator[str]:
+    """Source files that a page names in code and that do not exist, from the top or from `src/mlsp`; NAME stands for any."""
+    for code in inline_code(page):
+        for name in re.findall(r"(?<![\w/.])(?:\w+/)+\w+\.py\b", code):
+            if "NAME" not in name and not any(
+                (folder / name).is_file() for folder in (ROOT, ROOT / "src" / "mlsp")
+            ):
+                yield name
+
+
 def _exists(name: str) -> bool:
     if name.rpartition(".")[2] in ("h5", "sqlite", "org"):
         return True

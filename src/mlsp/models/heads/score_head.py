@@ -64,10 +64,11 @@ class ScoreHead(nn.Module):
         return out
 
     def last_layers(self) -> list[nn.Linear]:
-        """The layers that make outputs: one, or one a level of Multi-3FC."""
+        """Return the layers that make outputs: one per level of Multi-3FC, else the last linear one."""
         # By place: hidden layers of narrow levels are as narrow as an output.
         columns = [module for module in self.modules() if isinstance(module, ThreeFC)]
-        return [cast(nn.Linear, column[-1]) for column in columns] or [cast(nn.Linear, self.body)]
+        linear = [module for module in self.modules() if isinstance(module, nn.Linear)]
+        return [cast(nn.Linear, column[-1]) for column in columns] or linear[-1:]
 
     def initialise_bias(self, outputs: Tensor) -> None:
         """Set the biases of the last layers so that a new head gives about these outputs instead of 0.
