@@ -164,11 +164,8 @@ def test_wrong_content_is_not_kept(site: Site, tmp_path: Path, algorithm: str) -
         for content in (CONTENT, site.content)
     )
     record = site.record(**{"sha256": None, algorithm: expected})
-    message = (
-        f"{site.url} is not the file that was published: expected {name} {expected}, got {found}. Nothing was kept;"
-        " try again, or another network: a proxy may have answered in its place"
-    )
-    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+    message = f"^{re.escape(site.url)} .*: expected {name} {expected}, got {found}\\. "
+    with pytest.raises(WeightsError, match=message):
         fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
     assert not list(tmp_path.rglob("*.h5*[!k]"))
 
@@ -240,8 +237,8 @@ def test_offline_says_where_to_put_the_file(
 def test_other_addresses_are_refused(tmp_path: Path, url: str) -> None:
     record = Site(url).record()
     scheme = url.partition(":")[0]
-    message = f"cannot download {url}: expected an address of https, http, file, got {scheme!r}"
-    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+    message = rf"^cannot download {url}: expected .*https, http, file, got {scheme!r}$"
+    with pytest.raises(WeightsError, match=message):
         fetch_weights(record, cache_dir=tmp_path)
 
 

@@ -116,7 +116,7 @@ class Blockless(nn.Module):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (Tokens(reverse=True), "its tokens are not in the order of places"),
+        (Tokens(reverse=True), "its tokens are not ordered by the rows of the grid"),
         (Tokens(side=224), "it fails on a photo of 160×192: expected 224, got 192"),
         (Blockless(), "no blocks are found in it"),
     ],

@@ -440,8 +440,7 @@ def test_numbers_must_be_finite(tmp_path: Path, lite_state: State) -> None:
     arrays["_bn1.bias"] = torch.full_like(arrays["_bn1.bias"], torch.nan)
     file = tmp_path / "lite.pth"
     torch.save(arrays, file)
-    message = f"{file} is damaged: _bn1.bias holds numbers that are not finite"
-    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(WeightsError, match=rf"^{re.escape(str(file))} .*_bn1\.bias.*NaN"):
         load_weights(LITE, file)
 
 

@@ -104,7 +104,7 @@ def test_views_of_a_photo_stay_together(gated: GatedEngine) -> None:
 
 def test_a_batch_has_no_more_pixels_than_it_may(gated: GatedEngine) -> None:
     # Of 5×6 pixels three photos, or one of two views, of 9×6 one; a photo of more goes alone.
-    callers = busy(gated, BatchSettings(4, most_pixels=100))
+    callers = busy(gated, BatchSettings(4, max_pixels=100))
     for number, (height, views) in enumerate([(5, 1)] * 4 + [(5, 2)] * 2 + [(9, 1), (9, 1)], 1):
         callers.bring(photo(number, height, views))
     callers.bring(photo(9, height=20))
@@ -125,7 +125,7 @@ def test_a_batch_has_no_more_pixels_than_it_may(gated: GatedEngine) -> None:
 def test_a_batch_that_waits_takes_no_more_pixels_than_it_may(gated: GatedEngine) -> None:
     gated.gate.set()
     callers = Callers(
-        BatchingEngine(gated, BatchSettings(4, wait_ms=60_000, most_pixels=60), streams=1)
+        BatchingEngine(gated, BatchSettings(4, wait_ms=60_000, max_pixels=60), streams=1)
     )
     for number in range(4):
         callers.bring(photo(number), is_computed=True)
@@ -202,7 +202,7 @@ def test_settings_that_cannot_be(gated: GatedEngine) -> None:
             f"a batch must wait 0 milliseconds or more for others, got {wait_ms}"
         )
     with pytest.raises(SettingsError) as caught:
-        BatchSettings(2, most_pixels=0)
+        BatchSettings(2, max_pixels=0)
     assert str(caught.value) == "a batch must be at least 1 pixel, got 0"
     with pytest.raises(SettingsError) as caught:
         BatchingEngine(gated, BatchSettings(2), streams=0)

@@ -79,7 +79,7 @@ def test_few_photos_are_taken_ahead_of_their_results(engine: Engine, ahead: int)
 
 
 def test_photos_that_wait_are_bounded_by_pixels_in_the_order_in_which_they_come() -> None:
-    joining = BatchingEngine(ENGINE, BatchSettings(9, most_pixels=10), streams=1)
+    joining = BatchingEngine(ENGINE, BatchSettings(9, max_pixels=10), streams=1)
     threads = Threads(DecodeLimiter(joining, 2))
     for name, pixels in (("a", 10), ("b", 5)):
         threads.bring(name, pixels)

@@ -280,7 +280,7 @@ def test_photos_of_one_size_go_through_the_network_together(tmp_path: Path) -> N
         feature_spec, tuple(level.channels for level in levels), (1, 5), dtype="float32"
     )
     # Three small photos of two views, or one large; with time for three to come.
-    settings = BatchSettings(4, wait_ms=2000, most_pixels=25_000)
+    settings = BatchSettings(4, wait_ms=2000, max_pixels=25_000)
     joined = BatchingEngine(Watched(), settings, streams=1)
     results = run(photos, tmp_path / "joined.h5", made=ExtractionNetwork(joined, layout, 32))
     assert [result.source for result in results] == [photo.path for photo in photos]

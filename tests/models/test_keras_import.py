@@ -155,10 +155,12 @@ def test_weights_alone_and_whole_models(tmp_path: Path, wide: bool, whole: bool)
     )
 
 
-def refused(tmp_path: Path, arrays: Arrays, message: str) -> None:
+def refused(tmp_path: Path, arrays: Arrays, *parts: str) -> None:
+    """Check that the message contains the file and these parts, in this order."""
     file = tmp_path / "head.h5"
     write_keras(file, arrays, whole=False)
-    with pytest.raises(WeightsError, match=f"^{re.escape(message.format(file=file))}$"):
+    message = ".*".join(map(re.escape, (str(file), *parts)))
+    with pytest.raises(WeightsError, match=f"^{message}"):
         read_keras_head(file, LEVELS)
 
 
@@ -166,7 +168,7 @@ def test_a_head_on_another_network(tmp_path: Path) -> None:
     refused(
         tmp_path,
         seeded_head(48, 64),
-        "{file} reads features of 48 channels, expected 32 in 2 levels: it is a head on another network",
+        " reads features of 48 channels, expected 32 in 2 levels: ",
     )
 
 
@@ -176,7 +178,9 @@ def test_a_missing_and_a_foreign_array(tmp_path: Path) -> None:
     refused(
         tmp_path,
         arrays,
-        "{file} is no released pool_3fc_released: missing are '3x3_1x3_bn/beta'; left over are '3x3_1x3_bn/gamma'",
+        "pool_3fc_released: missing",
+        ": '3x3_1x3_bn/beta'; unknown",
+        ": '3x3_1x3_bn/gamma'",
     )
 
 
@@ -187,9 +191,9 @@ def test_many_foreign_arrays(tmp_path: Path) -> None:
     refused(
         tmp_path,
         arrays,
-        "{file} is no released single_3fc: missing are none; left over are "
-        + names
-        + " and 3 more",
+        "single_3fc: missing",
+        ": none; unknown",
+        f": {names} and 3 more",
     )
 
 
@@ -208,29 +212,28 @@ def test_an_array_of_another_shape(
     tmp_path: Path, name: str, shape: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
     arrays = {**small(wide=True), name: np.zeros(shape, np.float32)}
-    refused(tmp_path, arrays, f"{{file}}: {name} has the shape {shape}, expected {expected}")
+    refused(tmp_path, arrays, f": {name} has the shape {shape}, expected {expected}")
 
 
 def test_numbers_that_are_none(tmp_path: Path) -> None:
     arrays = small()
     arrays["head_bn1/beta"][3] = np.nan
-    refused(tmp_path, arrays, "{file} is damaged: head_bn1/beta holds numbers that are not finite")
+    refused(tmp_path, arrays, "head_bn1/beta", "NaN")
 
 
 def test_no_head_at_all(tmp_path: Path) -> None:
     refused(
         tmp_path,
         {"dense_1/kernel": np.zeros((32, 1), np.float32)},
-        "{file} is no released head: expected a layer 'head_fc0', and 'branch_1x1_conv' where the features are wide;"
+        ": expected a layer 'head_fc0'",
+        "'branch_1x1_conv'",
         " it has 'dense_1'",
     )
 
 
 def test_a_file_of_another_format(tmp_path: Path) -> None:
     torch.save({"head_fc0/kernel": torch.zeros(32, 4)}, tmp_path / "head.h5")
-    with pytest.raises(
-        WeightsError, match="head.h5 is PyTorch, expected a head saved by Keras as HDF5$"
-    ):
+    with pytest.raises(WeightsError, match="head.h5 is a PyTorch file, expected .*Keras.* HDF5$"):
         read_keras_head(tmp_path / "head.h5", LEVELS)
     with pytest.raises(WeightsError, match="^cannot read weights file "):
         read_keras_head(tmp_path / "gone.h5", LEVELS)

@@ -200,9 +200,8 @@ def test_resized_photos_are_refused(tmp_path: Path) -> None:
     feature_spec = replace(model.feature_spec, longest_side=None, resize=(256, 224))
     with pytest.raises(MlspError) as caught:
         export_model(replace(model, feature_spec=feature_spec), tmp_path / "m.onnx", "onnx")
-    assert str(caught.value) == (
-        "model 'default' resizes every photo to 256×224, which a single graph does not do:"
-        " export a model that takes photos in their own proportions"
+    assert re.match(
+        "model 'default' resizes every photo to 256×224, .*: export ", str(caught.value)
     )
 
 
@@ -219,18 +218,15 @@ def test_the_command(tmp_path: Path, examples: Path) -> None:
 
 def test_a_page_is_not_written_over_other_files(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"photo")
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(OutputError, match=f"{str(tmp_path)!r}.*: name a new folder$"):
         export_browser_page(load_model(), tmp_path)
-    assert str(caught.value) == (
-        f"cannot write a page into {str(tmp_path)!r}: it holds other files: name a new folder"
-    )
     with pytest.raises(SettingsError) as caught:
         export_browser_page(load_model(), tmp_path / "page", runtime=tmp_path)
     assert str(caught.value) == (
         f"{tmp_path} is not the dist folder of onnxruntime-web {RUNTIME_VERSION}: ort.wasm.min.mjs cannot be read (No such file or directory)"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
-    with pytest.raises(OutputError, match="it is a file: name a folder$"):
+    with pytest.raises(OutputError, match="'[^']*holiday.jpg'.* got a file: "):
         export_browser_page(load_model(), tmp_path / "holiday.jpg", runtime=tmp_path)
 
 
@@ -246,14 +242,14 @@ def test_a_page_replaces_a_page_but_never_a_model_or_files_that_came_to_it(tmp_p
     model = tmp_path / "mine"
     shutil.copytree(load_model().folder, model)
     before = sorted(path.name for path in model.iterdir())
-    with pytest.raises(OutputError, match="it holds other files: name a new folder$"):
+    with pytest.raises(OutputError, match=f"{str(model)!r}.*: name a new folder$"):
         export_browser_page(load_model(), model, runtime=runtime)
     assert sorted(path.name for path in model.iterdir()) == before
     page = export_browser_page(load_model(), tmp_path / "page", runtime=runtime)
     export_browser_page(load_model(), page, runtime=runtime)
     for added in (page / "holiday.jpg", page / "onnxruntime" / "notes.txt"):
         added.touch()
-        with pytest.raises(OutputError, match="it holds other files: name a new folder$"):
+        with pytest.raises(OutputError, match=f"{str(page)!r}.*: name a new folder$"):
             export_browser_page(load_model(), page, runtime=runtime)
         added.unlink()
 

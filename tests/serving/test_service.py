@@ -381,7 +381,7 @@ def test_batches_of_a_cuda_device_stay_or_are_replaced(
     with serving(gated, **chosen) as (address, service), ThreadPoolExecutor(5) as pool:
         inner: Any = service._queue
         assert (inner._pool._max_workers, inner._scorer.threads) == (threads, threads)
-        assert inner._scorer.batches.most_pixels == CUDA_BATCH.most_pixels
+        assert inner._scorer.batches.max_pixels == CUDA_BATCH.max_pixels
         assert inner._scorer.batches.wait_ms == chosen.get("batch_wait_ms", 0)
         answers = [pool.submit(httpx.post, f"{address}/v1/scores", content=content)]
         until(lambda: len(engine.batches) == 1)

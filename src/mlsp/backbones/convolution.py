@@ -1,4 +1,4 @@
-"""What all the networks are made of: a convolution with its batch norm and activation, and branches side by side.
+"""Building blocks of the embedded networks: a convolution with batch norm and activation, and parallel branches.
 
 A batch norm always belongs to one convolution and follows it directly, so that an exporter can fold every `ConvBatchNorm` alike.
 """
@@ -57,7 +57,7 @@ class ConvBatchNorm(nn.Module):
 
 
 def fold_batch_norms(network: nn.Module) -> None:
-    """Multiply each batch norm, which is a fixed scale and shift at test time, into its convolution, in place."""
+    """Fold each batch norm, a fixed scale and shift at test time, into its convolution; changes the network."""
     for unit in network.modules():
         if isinstance(unit, ConvBatchNorm):
             _fold(unit)
@@ -124,7 +124,7 @@ def inception_conv(
 
 
 def inception_stem() -> nn.Sequential:
-    """Make what both Inception networks begin with: from 3 channels to 192, from n cells a side to about n / 8."""
+    """Make the stem of both Inception networks: from 3 channels to 192, from n cells per side to about n / 8."""
     return nn.Sequential(
         inception_conv(3, 32, 3, stride=2, is_valid=True),
         inception_conv(32, 32, 3, is_valid=True),

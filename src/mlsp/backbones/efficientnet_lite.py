@@ -79,7 +79,7 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """The convolutional part of EfficientNet-Lite.
+    """Convolutional part of EfficientNet-Lite.
 
     Args:
         width: multiplier of the channels.
@@ -122,7 +122,7 @@ class EfficientNetLite(nn.Module):
 
 
 class TwoScaleEfficientNetLite(EfficientNetLite):
-    """EfficientNet-Lite at two scales with the same weights: on the photo at half its size, and on the middle of it as it is.
+    """EfficientNet-Lite at two scales with the same weights: on the photo at half its size, and on its middle at full size.
 
     Half the size shows what is in the photo, the middle shows how sharp and clean it is; both together have less than half the pixels
     of a photo of 500×400 (docs/results/speed.md).

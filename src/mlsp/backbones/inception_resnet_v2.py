@@ -95,7 +95,7 @@ def _block8() -> Concatenation:
 
 
 class _Residual(nn.Module):
-    """The way from a level to the block's output: widened, scaled, added to the block's input, ReLU."""
+    """Residual path from a level to the block's output: widened, scaled, added to the block's input, ReLU."""
 
     def __init__(self, level_channels: int, channels: int, scale: float) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ def _blocks() -> Iterator[tuple[str, Concatenation, _Residual | None]]:
 
 
 class InceptionResNetV2(nn.Module):
-    """The convolutional part of InceptionResNet-v2; its levels are the 43 layers that Keras calls `…mixed…`."""
+    """Convolutional part of InceptionResNet-v2; its levels are the 43 layers that Keras calls `…mixed…`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -93,7 +93,7 @@ def _block_8(in_channels: int) -> Concatenation:
 
 
 class InceptionV3(nn.Module):
-    """The convolutional part of Inception-v3; its levels are the outputs of the 11 blocks."""
+    """Convolutional part of Inception-v3; its levels are the outputs of the 11 blocks."""
 
     def __init__(self) -> None:
         super().__init__()

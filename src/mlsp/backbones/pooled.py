@@ -1,4 +1,4 @@
-"""A network with its preprocessing before it and the pooling behind it: 8-bit photos in, features out, in torch.
+"""Preprocessing, network and pooling as one torch module: 8-bit photos in, features out.
 
 The torch engine runs this module and the exported graph is traced from it, so the two cannot drift.
 """
@@ -14,7 +14,7 @@ from mlsp.backbones.records import BackboneSpec
 
 
 def area_weights(size: int, grid: int, like: Tensor) -> Tensor:
-    """`mlsp.features.pooling.area_weights` in torch operations, so that an exported graph computes it from the map's own shape.
+    """Compute `mlsp.features.pooling.area_weights` in torch, so that an exported graph derives it from the map's own shape.
 
     Args:
         size: pixels of the axis; may be symbolic while a graph is traced.

@@ -50,7 +50,7 @@ class Preprocessing:
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """A published file of trained weights.
+    """Published file of trained weights.
 
     A field is None where the publisher does not state it. Without any digest a file is verified by its structure only: each array that
     the network needs, in its shape, and none unaccounted for; its SHA-256 is recorded with whatever it makes.

@@ -1,4 +1,4 @@
-"""Any network of timm as a backbone: `timm:<name>`, one level per block.
+"""Adapter that makes any network of timm a backbone: `timm:<name>`, one level per block.
 
 The record follows from the network itself: blocks are found by running it, preprocessing and weights are those that timm names.
 """
@@ -24,7 +24,7 @@ from mlsp.backbones.timm_blocks import (
 )
 from mlsp.base.errors import SettingsError, needs_extra
 
-# What makes networks take photos of any size; the first that a network knows is used. Convolutional networks need nothing.
+# Options by which networks take photos of any size; the first that a network knows is used. Convolutional networks need none.
 _ANY_SIZE: tuple[dict[str, bool], ...] = (
     {"dynamic_img_size": True, "dynamic_img_pad": True},
     {"dynamic_img_size": True},
@@ -33,12 +33,12 @@ _ANY_SIZE: tuple[dict[str, bool], ...] = (
 )
 # Some networks want sides that their patches or their deepest maps divide.
 _MULTIPLES = (1, 4, 32)
-_LEAST_SMALLEST_SIDE = 32
+_MIN_SMALLEST_SIDE = 32
 _UNKNOWN_LICENSE = "NOASSERTION"
 
 
 class TimmNetwork(nn.Module):
-    """A network of timm whose outputs are the maps of its blocks.
+    """Network of timm whose outputs are the maps of its blocks.
 
     Args:
         model: made by timm, without its classifier.
@@ -54,14 +54,14 @@ class TimmNetwork(nn.Module):
 
     @property
     def is_convolutional(self) -> bool:
-        """Whether all blocks make maps with the channels first, as convolutions want them."""
+        """Return whether all blocks make maps with the channels first, as convolutions need them."""
         return not is_channels_last(self.model) and all(
             block.reduction is None for block in self.blocks
         )
 
     @property
     def classifiers(self) -> tuple[str, ...]:
-        """Beginnings of the names of a weights file's arrays that are the classifier's."""
+        """Prefixes of the classifier's arrays in a weights file."""
         named = _config(self.model).get("classifier") or ()
         return tuple(f"{name}." for name in ((named,) if isinstance(named, str) else named))
 
@@ -109,7 +109,7 @@ def record(name: str) -> BackboneSpec:
             (scale[0], scale[1], scale[2]), (offset[0], offset[1], offset[2])
         ),
         weights=_published(config),
-        smallest_side=max(_LEAST_SMALLEST_SIDE, *reductions, 0),
+        smallest_side=max(_MIN_SMALLEST_SIDE, *reductions, 0),
         origin=f"timm {_timm().__version__}, {_own_name(name)}: {config.get('paper_name') or 'see timm'}",
         # Traced, the windows and the interpolated positions of transformers are right for the traced size only, where tracing
         # ends at all.
@@ -169,7 +169,7 @@ def _timm() -> ModuleType:
             import timm
     except RuntimeError as error:
         raise SettingsError(
-            f"timm cannot be imported: {error}. Install torch and torchvision of one build, from one place"
+            f"timm cannot be imported: {error}. Install torch and torchvision of one build, from one package index"
         ) from error
     module: ModuleType = timm
     return module

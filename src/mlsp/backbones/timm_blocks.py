@@ -1,4 +1,4 @@
-"""The blocks of any network of timm, and their outputs as maps."""
+"""Finds the blocks of any network of timm, and returns their outputs as maps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 # Blocks that are attributes of the network itself, not elements of a sequence, can only be told by their classes' names.
 _BLOCK_CLASS = re.compile(r"Block|Bottleneck|Inception|Reduction|Mixed|Cell")
-# Parts that come before the blocks, between them or after them.
+# Parts before, between and after the blocks.
 _NO_BLOCK = re.compile(r"(^|\.|_)(stem|patch_embed|downsample|head|norm|pool|fc|classifier)")
 # Heights and widths that a network is tried on: not square, and some that no reduction divides.
 _TRIED = ((192, 160), (197, 171))
@@ -38,7 +38,7 @@ class Block:
 
 
 class UnsuitableNetworkError(Exception):
-    """Says why a network cannot be used."""
+    """Reason why a network cannot be used."""
 
 
 def find_blocks(model: nn.Module, multiple: int = 1) -> tuple[Block, ...]:
@@ -80,10 +80,10 @@ def block_maps(
         model: the network.
         blocks: its blocks.
         x: preprocessed photos, (N, 3, H, W).
-        run: what runs the blocks.
+        run: forward function that calls the blocks.
 
     Returns:
-        One (N, C, h, w) map a block; of tokens those that stand for a place.
+        One (N, C, h, w) map per block; of tokens only those of the grid.
     """
     outputs: dict[str, Tensor] = {}
     modules = dict(model.named_modules())
@@ -106,7 +106,7 @@ def block_maps(
 
 
 def _candidates(module: nn.Module, path: str = "") -> Iterator[str]:
-    """Paths of the elements of sequences; of stages, which are elements too, those of their own sequences."""
+    """Yield the paths of the elements of sequences; of stages, which are elements too, those of their own sequences."""
     for name, child in module.named_children():
         if _NO_BLOCK.search(name) or not _is_composite(child):
             continue
@@ -132,7 +132,7 @@ def _elements(sequence: nn.Module, path: str) -> Iterator[str]:
 
 
 def _is_stage(module: nn.Module) -> bool:
-    """Whether a module is a sequence of blocks under another name."""
+    """Return whether a module is a sequence of blocks under another name."""
     return type(module).__name__.endswith("Stage") or any(
         name in ("blocks", "layers", "stages")
         and isinstance(child, nn.Sequential | nn.ModuleList)
@@ -146,7 +146,7 @@ def _is_composite(module: nn.Module) -> bool:
 
 
 def _tensor(output: object) -> Tensor | None:
-    """The map or the tokens among what a block returns."""
+    """Return the map or the tokens among a block's outputs; None where there are none."""
     if isinstance(output, tuple | list) and output:
         output = output[0]
     return output if isinstance(output, Tensor) and output.ndim in (3, 4) else None
@@ -155,7 +155,7 @@ def _tensor(output: object) -> Tensor | None:
 def _run(
     model: nn.Module, names: Sequence[str], size: tuple[int, int]
 ) -> dict[str, list[tuple[Tensor, bool]]]:
-    """Outputs of modules, in the order in which they run, and whether each was changed afterwards."""
+    """Return the outputs of modules, in the order in which they run, and whether each was changed afterwards."""
     modules = dict(model.named_modules())
     outputs: dict[str, list[tuple[Tensor, Tensor, int]]] = {}
 
@@ -215,12 +215,12 @@ def _block(
 
 
 def is_channels_last(model: nn.Module) -> bool:
-    """Whether a network's maps are (N, h, w, C)."""
+    """Return whether a network's maps are (N, h, w, C)."""
     return str(getattr(model, "output_fmt", "")).endswith("NHWC")
 
 
 def _prefix_tokens(model: nn.Module) -> int:
-    """Class and register tokens, which stand before those of places."""
+    """Return the number of class and register tokens, which come before those of the grid."""
     return int(getattr(model, "num_prefix_tokens", 0))
 
 
@@ -239,12 +239,12 @@ def _as_map(output: Tensor, block: Block, model: nn.Module, x: Tensor) -> Tensor
     if block.reduction is None:
         return output.permute(0, 3, 1, 2) if is_channels_last(model) else output
     height, width = _grid(x.shape[2:], block.reduction, rounds_up=block.rounds_up)
-    places = output[:, _prefix_tokens(model) :]
-    return places.transpose(1, 2).reshape(x.shape[0], block.channels, height, width)
+    tokens = output[:, _prefix_tokens(model) :]
+    return tokens.transpose(1, 2).reshape(x.shape[0], block.channels, height, width)
 
 
 def _check_order(model: nn.Module, blocks: Sequence[Block], size: tuple[int, int]) -> None:
-    """Compare with timm's own maps of some blocks: a few networks keep their tokens in another order than that of places."""
+    """Compare with timm's own maps of some blocks: a few networks order their tokens in another way than by rows."""
     if not hasattr(model, "forward_intermediates"):
         return
     noise = torch.randn((1, 3, *size), generator=torch.Generator().manual_seed(0))
@@ -256,9 +256,9 @@ def _check_order(model: nn.Module, blocks: Sequence[Block], size: tuple[int, int
         if same_shape and not any(
             torch.allclose(_standardised(found), reference, atol=1e-3) for found in same_shape
         ):
-            raise UnsuitableNetworkError("its tokens are not in the order of places")
+            raise UnsuitableNetworkError("its tokens are not ordered by the rows of the grid")
 
 
 def _standardised(level: Tensor) -> Tensor:
-    """Each place's channels with mean 0 and variance 1: some networks give their own maps after a layer norm."""
+    """Standardise the channels of each position, as some networks return their own maps after a layer norm."""
     return nn.functional.layer_norm(level.permute(0, 2, 3, 1), level.shape[1:2]).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Features by a network's name, for notebooks and scripts."""
+"""Feature extractor by a network's name, for notebooks and scripts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FeatureExtractor(FeaturePipeline):
 
     Raises:
         SettingsError: an argument is unknown or out of range, or this machine lacks the device or the precision.
-        WeightsError: the weights cannot be had, or belong to another network.
+        WeightsError: the weights can neither be found nor downloaded, or belong to another network.
         MissingExtraError: torch or onnx is needed and not installed.
 
     Examples:

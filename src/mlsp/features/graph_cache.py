@@ -1,4 +1,4 @@
-"""Cache of exported graphs: each network is exported once per weights, then run without torch.
+"""Cache of exported graphs: each network is exported once per weights file, then runs without torch.
 
 The cache is the folder `exports` beside that of the weights. A graph's name depends on everything that its content depends on, and its
 SHA-256 is in a file beside it; so graphs of other versions of mlsp are never found.
@@ -47,9 +47,9 @@ def cached_graph(
 
     Raises:
         SettingsError: a level is unknown, or the network's record forbids an export.
-        WeightsError: the weights cannot be had or are others.
+        WeightsError: the weights can neither be found nor downloaded, or are others.
         OutputError: the graph cannot be written.
-        ModelError: the network was tried and cannot be exported, or its graph does not compute what it does. That is cached, too, for
+        ModelError: the network was tried and cannot be exported, or its graph computes something else. That is cached, too, for
             this version of torch.
         MissingExtraError: it must be exported, and torch or onnx is not installed.
     """
@@ -90,9 +90,9 @@ def _file_name(spec: BackboneSpec, feature_spec: FeatureSpec) -> str:
         "levels": feature_spec.levels,
         "grid": grid,
     }
-    mark = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
     name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in spec.name)
-    return f"{name}-{sha256[:8]}-{grid}x{grid}-{mark}.onnx"
+    return f"{name}-{sha256[:8]}-{grid}x{grid}-{digest}.onnx"
 
 
 def _sha256_file(graph: Path) -> Path:
@@ -100,7 +100,7 @@ def _sha256_file(graph: Path) -> Path:
 
 
 def _is_whole(graph: Path) -> bool:
-    """Whether the graph is there and is the one that was written."""
+    """Return whether the graph exists and is the one that was written."""
     try:
         expected = _sha256_file(graph).read_text(encoding="utf-8").split()[0]
         return file_sha256(graph) == expected
@@ -129,7 +129,7 @@ def _refusal_file(graph: Path) -> Path:
 
 
 def _check_not_refused(graph: Path) -> None:
-    """Raise what an earlier try by the same torch found: trying takes a minute."""
+    """Raise the error of an earlier export by the same torch: another takes a minute."""
     try:
         torch, _, reason = _refusal_file(graph).read_text(encoding="utf-8").partition("\n")
     except (OSError, UnicodeDecodeError):

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 _OPSET = 18
 # Sides that no reduction divides, and none of the traced ones. Rounding differs by about 1e-6.
 _CHECKED_SIZES = ((131, 197), (301, 163))
-_LARGEST_DIFFERENCE = 1e-4
-# Smaller arrays gain nothing from 16 bits, and biases lose.
-_LEAST_HALF_ELEMENTS = 1024
+_MAX_DIFFERENCE = 1e-4
+# Smaller arrays gain nothing from 16 bits, and biases lose accuracy.
+_MIN_HALF_ELEMENTS = 1024
 
 
 class _OnnxSameConv2d(nn.Module):
     """`SameConv2d` with a folded batch norm as one ONNX operator.
 
-    Its padding depends on the photo's size. Traced, that would be a dozen nodes a convolution; ONNX's SAME_UPPER is the same
+    Its padding depends on the photo's size. Traced, that would be a dozen nodes per convolution; ONNX's SAME_UPPER is the same
     arithmetic, and engines run it inside the convolution.
     """
 
@@ -119,7 +119,7 @@ def export_weights(
 
     Raises:
         WeightsError: the weights cannot be read, or are others.
-        ModelError: torch cannot export the network, or the graph does not compute what the network does.
+        ModelError: torch cannot export the network, or the graph computes something else than the network.
     """
     network, sha256 = load_network(spec, weights)
     if sha256 != feature_spec.weights_sha256:
@@ -137,20 +137,20 @@ def export_weights(
             raise ModelError(str(error)) from error
         if isinstance(error, OSError | MemoryError | MlspError):
             raise
-        # What torch and OpenVINO raise for networks that nobody has tried is no closed list.
+        # torch and OpenVINO may raise anything for networks that nobody has tried.
         raise ModelError(f"{type(error).__name__}: {error}") from error
 
 
 def check_graph(
     network: nn.Module, spec: BackboneSpec, file: Path, feature_spec: FeatureSpec
 ) -> None:
-    """Compare a graph with its network on noise of other sizes than the traced one.
+    """Check a graph against its network on noise of other sizes than the traced one.
 
     Args:
         network: as `export_backbone` took it.
         spec: its record.
         file: the graph.
-        feature_spec: what its features are.
+        feature_spec: of its features.
 
     Raises:
         ModelError: they differ by more than rounding, or the graph cannot be read.
@@ -163,10 +163,10 @@ def check_graph(
         photos = rng.integers(0, 256, (1, height, width, 3), dtype=np.uint8)
         expected = itself.pooled(photos)
         difference = float(np.abs(graph.pooled(photos) - expected).max() / np.abs(expected).max())
-        if not difference <= _LARGEST_DIFFERENCE:
+        if not difference <= _MAX_DIFFERENCE:
             raise ModelError(
                 f"the exported graph of {spec.name} differs from the network by {difference:.1e} of its largest feature on"
-                f" photos of {width}×{height}, expected at most {_LARGEST_DIFFERENCE:.0e}: run the network by torch"
+                f" photos of {width}×{height}, expected at most {_MAX_DIFFERENCE:.0e}: run the network by torch"
             )
 
 
@@ -230,7 +230,7 @@ def _export(
 
 
 def _first_cause(error: BaseException) -> str:
-    """What torch failed at, in a line; its own message is advice to the network's author."""
+    """Return the cause of an error in a line; torch's own message is advice to the network's author."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -267,7 +267,7 @@ def _store_weights_in_16_bits(model: onnx.ModelProto) -> None:
     casts = []
     for array in model.graph.initializer:
         values = onnx.numpy_helper.to_array(array)
-        if values.dtype != np.float32 or values.size < _LEAST_HALF_ELEMENTS:
+        if values.dtype != np.float32 or values.size < _MIN_HALF_ELEMENTS:
             continue
         name = array.name
         array.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))

@@ -1,4 +1,4 @@
-"""The one way to open a network: from its weights or its graph to an engine.
+"""Opens a network: from its weights or its graph to an engine.
 
 feature_spec ─ weights found ─ graph found or exported ─ RunnableBackbone ─ Engine
 
@@ -31,10 +31,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunnableBackbone:
-    """A network that is yet to be opened, here or on another machine; can be pickled.
+    """Network that is yet to be opened, here or on another machine; can be pickled.
 
     Attributes:
-        feature_spec: what its features are.
+        feature_spec: of its features.
         precision: number format in which it computes, never `auto`.
         file: its graph for OpenVINO, its weights for torch; may be a copy with the same ending.
         runtime: inference engine.
@@ -104,7 +104,7 @@ def plan_backbone(
     precision: str = "auto",
     cache_dir: Path | None = None,
 ) -> RunnableBackbone:
-    """Find what a network is opened from, here or on another machine; nothing is opened.
+    """Find the graph or weights from which a network can be opened, here or on another machine; opens nothing.
 
     A network without a graph that is right for photos of every size is run by torch in float32, on the processor too, unless another
     precision is asked for; where an export failed, the log contains the reason.
@@ -121,9 +121,9 @@ def plan_backbone(
 
     Raises:
         SettingsError: an argument is unknown, or this machine's processor lacks the precision.
-        WeightsError: the weights cannot be had or are others.
+        WeightsError: the weights can neither be found nor downloaded, or are others.
         OutputError: the graph cannot be written.
-        ModelError: the exported graph of a network whose export is sure does not compute what the network does.
+        ModelError: the exported graph of a network whose export is sure computes something else.
         MissingExtraError: torch or onnx is needed for an export and not installed.
     """
     check_choices(device, precision)
@@ -194,7 +194,7 @@ def open_backbone(
 def _cached_graph_if_possible(
     feature_spec: FeatureSpec, weights: Path | None, cache_dir: Path | None
 ) -> Path | None:
-    """Return None for a network whose export was tried in vain; the log then contains the reason."""
+    """Return the cached graph; None for a network whose export failed, with the reason in the log."""
     try:
         return cached_graph(feature_spec, weights, cache_dir=cache_dir)
     except ModelError as error:
@@ -209,7 +209,7 @@ def _cached_graph_if_possible(
 
 
 def _cuda_precision() -> Precision:
-    """Return what `auto` means on this machine's CUDA device; also for a machine that only plans, without torch."""
+    """Return the precision that `auto` stands for on this machine's CUDA device; also for a machine that only plans, without torch."""
     try:
         precision: Precision = _torch_engine("cuda").cuda_precision()
     except MissingExtraError:

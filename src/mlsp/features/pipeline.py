@@ -1,4 +1,4 @@
-"""Photo -> features: the one pipeline, which scoring, extraction and bulk jobs share.
+"""Photo -> features: the pipeline that scoring, extraction and bulk jobs share.
 
 read ─ decode ─ size check ─ crops ─ engine ─ PhotoFeatures
 """
@@ -26,7 +26,7 @@ from mlsp.photos.crops import cut_views
 
 @dataclass(frozen=True, slots=True)
 class PhotoFeatures:
-    """A photo's features.
+    """Features of a photo.
 
     Attributes:
         ok: True; False for a `ScoreFailure`.
@@ -53,7 +53,7 @@ class PhotoFeatures:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPhoto:
-    """A photo's features as its feature file stores them.
+    """Features of a photo as a feature file stores them.
 
     Attributes:
         source: the photo.

@@ -17,7 +17,7 @@ _Real = TypeVar("_Real", np.float32, np.float64)
 
 
 def area_weights(size: int, grid: int) -> Float64Array:
-    """Share of each pixel in the mean over each cell, along one axis.
+    """Compute the share of each pixel in the mean over each cell, along one axis.
 
     `A[i, j] = |[i·n/k, (i+1)·n/k] ∩ [j, j+1]| · k/n` for n pixels and k cells.
 

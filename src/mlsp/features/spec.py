@@ -1,4 +1,4 @@
-"""What features are."""
+"""Identity of features: how they were made."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Grid = Literal[1, 5]
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
-    """What features are: two features may be compared, stored together or fed to one head only if their kinds are equal.
+    """Identity of features: two may be compared, stored together or fed to one head only if their specs are equal.
 
     Attributes:
         backbone: name of the network.
         weights_sha256: of the trained weights.
         levels: names of the levels, in the order of the channels.
-        views: what of the photo the network saw.
+        views: crops of the photo that the network saw.
         longest_side: photos are reduced to this many pixels by exact areas first; None for never.
         grid: cells of each side of a pooled map.
         resize: width and height that every photo is brought to first, whatever its proportions, as in Table 2 of the paper;
@@ -37,10 +37,9 @@ class FeatureSpec:
 
 
 def spec_record(feature_spec: FeatureSpec) -> dict[str, Any]:
-    """A kind as JSON can hold it.
+    """Return a spec as JSON can hold it.
 
-    `resize` is left out where it is None, so that files and models without it are what they were before there was this field, and
-    earlier versions read them.
+    `resize` is left out where it is None, so that earlier versions read files and models without it.
     """
     record = dataclasses.asdict(feature_spec)
     if feature_spec.resize is None:
@@ -52,7 +51,7 @@ def read_spec(record: Mapping[str, Any]) -> FeatureSpec:
     """Read what `spec_record` made; JSON has no tuples.
 
     Raises:
-        TypeError: a field is missing or unknown. What the fields hold is not checked.
+        TypeError: a field is missing or unknown. Their values are not checked.
     """
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in record.items()

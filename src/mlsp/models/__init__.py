@@ -1,7 +1,7 @@
 """A model: a network, its heads and its card, in a folder.
 
     model        the folder, read and checked
-    records      what its record holds
+    records      its heads and its card
     writing      heads and networks -> a folder
     linear_form  a head as weights, where it is linear
     keras_import the authors' released heads -> a folder

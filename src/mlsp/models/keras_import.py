@@ -1,7 +1,7 @@
-"""The authors' released heads -> models of ours.
+"""Import of the authors' released heads as models.
 
-Their files are Keras 2 HDF5, of weights alone or of a whole saved model. Arrays go by name, for the layers' order is Keras's own;
-each must be there in its shape, and none may be left over.
+Their files are Keras 2 HDF5, of weights alone or of a whole saved model. Arrays are matched by name, as Keras orders layers in its own
+way; each must be there in its shape, and none may be left over.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from mlsp.photos.crops import ViewsName, min_photo_side
 
 BACKBONE = "inception_resnet_v2"
 HEAD_NAME = "aesthetics"
-# What marks, in the names that the authors gave their files, the head that learned from the 8 views.
-_WITH_VIEWS = "_aug"
+# End of the authors' file name for the head that learned from 8 crops.
+_WITH_CROPS = "_aug"
 
 _NORM = {"beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 # Keras's convolutions of the released Pool-3FC -> ours.
@@ -42,7 +42,7 @@ _CONVOLUTIONS = {
     "branch_pool": "column_pool",
 }
 # Dense, ReLU, batch norm and dropout are numbered as one sequence in ours.
-_LAYERS_A_DENSE = 4
+_LAYERS_PER_DENSE = 4
 _SHOWN_NAMES = 6
 
 
@@ -62,7 +62,9 @@ def read_keras_head(file: Path, levels: Sequence[FeatureLevel]) -> ScoreHead:
     """
     container, arrays = read_arrays(file)
     if container != "HDF5":
-        raise WeightsError(f"{file} is {container}, expected a head saved by Keras as HDF5")
+        raise WeightsError(
+            f"{file} is a {container} file, expected a head that Keras saved as HDF5"
+        )
     is_pool = "branch_1x1_conv/kernel" in arrays
     if "head_fc0/kernel" not in arrays:
         raise WeightsError(
@@ -72,7 +74,9 @@ def read_keras_head(file: Path, levels: Sequence[FeatureLevel]) -> ScoreHead:
     entry = "branch_1x1_conv/kernel" if is_pool else "head_fc0/kernel"
     kernel = arrays[entry]
     if kernel.ndim != (4 if is_pool else 2):
-        raise WeightsError(f"{file}: {entry} has the shape {tuple(kernel.shape)}: it is damaged")
+        raise WeightsError(
+            f"{file}: {entry} has the shape {tuple(kernel.shape)}, expected {4 if is_pool else 2} axes: the file is damaged"
+        )
     column, channels = (int(kernel.shape[0]), int(kernel.shape[1])) if is_pool else (2, len(kernel))
     expected = sum(level.channels for level in levels)
     if channels != expected:
@@ -82,7 +86,9 @@ def read_keras_head(file: Path, levels: Sequence[FeatureLevel]) -> ScoreHead:
         )
     first = int(arrays["head_fc0/kernel"].shape[-1])
     if column % 2 or not column or not first:
-        raise WeightsError(f"{file}: a head with columns of {column} and X = {first} cannot be")
+        raise WeightsError(
+            f"{file} is damaged: got columns of {column} channels and a first layer of {first}, expected an even number and at least 1"
+        )
     spec = HeadSpec("pool_3fc_released" if is_pool else "single_3fc")
     head = build_head(spec, levels, first=first, column=column)
     _load(head, arrays, _names(is_pool=is_pool), file)
@@ -104,8 +110,8 @@ def import_keras(
         output: the model's folder; see `mlsp.models.writing.write_model`.
         weights: of InceptionResNet-v2: then the model scores photos; without them it reads stored features.
         name: of the model; that of the folder by default.
-        views: what of a photo it is shown, see `mlsp.photos.crops.cut_views`. `auto`: `corners8` where the file's name ends with `_aug`, as
-            that of the authors' does that learned from the eight views, else `whole`.
+        views: crops that it sees, see `mlsp.photos.crops.cut_views`. `auto`: `corners8` where the file's name ends with `_aug`, as
+            the authors' does that learned from 8 crops, else `whole`.
 
     Raises:
         SettingsError: `views` is unknown.
@@ -113,7 +119,7 @@ def import_keras(
         OutputError: the folder cannot be written.
     """
     if views == "auto":
-        views = "corners8" if file.stem.endswith(_WITH_VIEWS) else "whole"
+        views = "corners8" if file.stem.endswith(_WITH_CROPS) else "whole"
     if views not in get_args(ViewsName):
         raise SettingsError(unknown_name("views", views, ("auto", *get_args(ViewsName))))
     shown = cast(ViewsName, views)
@@ -138,18 +144,18 @@ def import_keras(
 
 
 def _names(*, is_pool: bool) -> dict[str, str]:
-    """Keras's name of each array -> that of the head's body."""
+    """Map Keras's name of each array to that in the head's body."""
     prefix = "three_fc." if is_pool else ""
     names: dict[str, str] = {}
     for number in range(3):
-        dense = prefix + str(_LAYERS_A_DENSE * number)
-        norm = prefix + str(_LAYERS_A_DENSE * number + 2)
+        dense = prefix + str(_LAYERS_PER_DENSE * number)
+        norm = prefix + str(_LAYERS_PER_DENSE * number + 2)
         names[f"head_fc{number}/kernel"] = f"{dense}.weight"
         names[f"head_fc{number}/bias"] = f"{dense}.bias"
         names[f"head_bn{number}/gamma"] = f"{norm}.weight"
         names.update({f"head_bn{number}/{its}": f"{norm}.{our}" for its, our in _NORM.items()})
-    names["head_out/kernel"] = f"{prefix}{_LAYERS_A_DENSE * 3}.weight"
-    names["head_out/bias"] = f"{prefix}{_LAYERS_A_DENSE * 3}.bias"
+    names["head_out/kernel"] = f"{prefix}{_LAYERS_PER_DENSE * 3}.weight"
+    names["head_out/bias"] = f"{prefix}{_LAYERS_PER_DENSE * 3}.bias"
     for its_unit, our_unit in _CONVOLUTIONS.items() if is_pool else ():
         names[f"{its_unit}_conv/kernel"] = f"{our_unit}.conv.weight"
         names.update(
@@ -164,9 +170,9 @@ def _load(
     missing, foreign = sorted(names.keys() - arrays.keys()), sorted(arrays.keys() - names.keys())
     if missing or foreign:
         raise WeightsError(
-            f"{file} is no released {head.spec.name}: missing are {_listed(missing)}; left over are {_listed(foreign)}"
+            f"{file} does not match the released {head.spec.name}: missing arrays: {_listed(missing)}; unknown arrays: {_listed(foreign)}"
         )
-    # Copies share their memory with the head. What is left of them is torch's count of batches, which Keras has not.
+    # These share their memory with the head. Not filled is torch's count of batches, which Keras lacks.
     state = head.body.state_dict()
     for its, ours in names.items():
         own = _in_keras_order(state[ours], is_convolution="_conv/" in its)
@@ -177,7 +183,7 @@ def _load(
                 f"{file}: {its} has the shape {tuple(given.shape)}, expected {tuple(own.shape)}"
             )
         if not torch.isfinite(given).all():
-            raise WeightsError(f"{file} is damaged: {its} holds numbers that are not finite")
+            raise WeightsError(f"{file} is damaged: {its} contains NaN or infinite numbers")
         own.copy_(given)
 
 

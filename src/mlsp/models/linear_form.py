@@ -1,4 +1,4 @@
-"""Weights of linear heads, by which scores are explained and taste is learned: read from the graph, or found by asking the head."""
+"""Weights of linear heads, which explain scores and start a user's taste: read from the graph, or found by predictions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlsp.models.records import HeadForm
 # A power of 4, so that it and its root are exact; so large that rounding of the score does not matter.
 _STEP = 65536.0
 _BATCH_ROWS = 256
-# Asking for each feature takes the square of their number: a second here.
+# One prediction per feature takes time with the square of their number: a second here.
 _MAX_FEATURES = 30_000
 # Of the largest score, between the score of a linear head and that of the head.
 _MAX_DIFFERENCE = 1e-3
@@ -21,7 +21,7 @@ _CHECKED_ROWS = 4
 
 
 class Head(Protocol):
-    """A head whose graph is open."""
+    """Head whose graph is open."""
 
     def predict(self, features: Float32Array) -> Float32Array:
         """Predict scores: (N, G, G, C) -> (N,)."""
@@ -32,11 +32,11 @@ class Head(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LinearForm:
-    """A head that is linear in its features or in their square roots.
+    """Head that is linear in its features or in their square roots.
 
     Attributes:
         weights: (G, G, C).
-        of: what they weigh.
+        of: quantities that they weigh.
         bias: score of features that are all 0.
     """
 

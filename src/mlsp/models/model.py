@@ -1,4 +1,4 @@
-"""A model on disk: a folder with `model.json`, `backbone.onnx` and one `<head>.onnx` each, verified on load.
+"""Model on disk: a folder with `model.json`, `backbone.onnx` and one `<head>.onnx` each, verified on load.
 
 A model without `backbone.onnx` reads stored features only.
 """
@@ -35,18 +35,18 @@ MODEL_FILE = "model.json"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A verified model folder.
+    """Verified model folder.
 
     Attributes:
-        folder: where it is.
+        folder: of the model.
         name: as users call it.
         version: of the model.
         fingerprint: SHA-256 of `model.json`, and so of everything it names.
         feature_spec: features its heads read.
-        smallest_side: least width and height of a photo, in pixels; below, scores would mean nothing.
+        smallest_side: minimum width and height of a photo, in pixels; below, scores would mean nothing.
         backbone_file: ONNX file in the folder; None for a model that reads stored features only.
         heads: in the order of the reports' columns.
-        card: what to know of it.
+        card: facts and limits for users.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class Model:
 
     @property
     def backbone(self) -> Path:
-        """The network's ONNX file.
+        """Path of the network's ONNX file.
 
         Raises:
             ModelError: the model has none.
@@ -131,7 +131,7 @@ def _read(folder: Path) -> Model:
     except OSError as error:
         raise ModelError(
             f"{folder} is not a model: {MODEL_FILE} cannot be read ({error.strerror})."
-            " A model is a folder with model.json, backbone.onnx and one ONNX file a head"
+            " A model is a folder with model.json, backbone.onnx and one ONNX file per head"
         ) from error
     try:
         document = json.loads(raw)
@@ -174,9 +174,9 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
         raise ValueError(f"heads {names}: at least one is needed, each with its own name")
     for head in heads:
         check_head(head)
-    feature_spec, card = document["kind"], document["card"]
-    feature_kind = read_spec({**feature_spec, "levels": tuple(feature_spec["levels"])})
-    _check_kind(feature_kind)
+    spec, card = document["kind"], document["card"]
+    feature_spec = read_spec({**spec, "levels": tuple(spec["levels"])})
+    _check_spec(feature_spec)
     smallest_side, backbone = int(document["smallest_side"]), document["backbone"]
     if smallest_side < 1:
         raise ValueError(f"smallest_side {smallest_side}: expected at least 1")
@@ -185,7 +185,7 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
         name=str(document["name"]),
         version=str(document["version"]),
         fingerprint=fingerprint,
-        feature_spec=feature_kind,
+        feature_spec=feature_spec,
         smallest_side=smallest_side,
         backbone_file=None if backbone is None else str(backbone["file"]),
         heads=heads,
@@ -193,8 +193,8 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
     )
 
 
-def _check_kind(feature_spec: FeatureSpec) -> None:
-    """Raise ValueError if a kind of features is none."""
+def _check_spec(feature_spec: FeatureSpec) -> None:
+    """Raise ValueError if a spec of features cannot be used."""
     if feature_spec.views not in VIEW_COUNTS or feature_spec.grid not in get_args(Grid):
         raise ValueError(f"views {feature_spec.views!r} and grid {feature_spec.grid!r}: unknown")
     side = feature_spec.longest_side
@@ -224,7 +224,7 @@ def _verify(folder: Path, name: str, sha256: str) -> None:
         ) from error
     if found != sha256:
         raise ModelError(
-            f"model {folder}: {name} is damaged: expected SHA-256 {sha256}, found {found}. Install the model again"
+            f"model {folder}: {name} is damaged: expected SHA-256 {sha256}, got {found}. Install the model again"
         )
 
 
@@ -249,7 +249,7 @@ def save_model_record(model: Model) -> None:
 
 
 def _head_document(head: HeadRecord) -> dict[str, Any]:
-    """Return a head as JSON holds it; without `form` where it is None, so that earlier versions read what they have read."""
+    """Return a head as JSON holds it; without `form` where it is None, so that earlier versions read it."""
     document = asdict(head)
     if head.form is None:
         del document["form"]

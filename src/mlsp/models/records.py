@@ -1,4 +1,4 @@
-"""What a model says of itself: its heads, how well they agree with people, its card."""
+"""Records of a model: its heads, their agreement with people, its card."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _RESERVED_NAMES = frozenset({"photo", "overall", "width", "height", "model"})
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How well a head's scores agree with people's ratings.
+    """Agreement of a head's scores with people's ratings.
 
     Attributes:
-        photos: which photos it was measured on.
-        photo_count: how many.
+        photos: description of the photos on which it was measured.
+        photo_count: their number.
         srcc: Spearman's rank correlation, -1…1.
         plcc: Pearson's correlation, -1…1.
     """
@@ -43,11 +43,11 @@ class HeadRecord:
         name: column in reports.
         file: ONNX file in the model's folder.
         sha256: of the file.
-        meaning: what a high score means, in a few words.
-        lowest: end of the ratings' scale.
-        highest: other end of it.
-        ratings: which ratings it learned from, with source and licence.
-        quantiles: scores of the rated photos at even steps from the least to the largest, predicted by heads that had not
+        meaning: of a high score, in a few words.
+        lowest: lower end of the ratings' scale.
+        highest: upper end of it.
+        ratings: that it learned from, with source and licence.
+        quantiles: scores of the rated photos at even steps from the minimum to the maximum, predicted by heads that had not
             seen them. Empty where no rated photos were at hand; then there are no percentiles.
         agreement: with people, measured; empty where it was not.
         form: `roots` where the score is linear in the square roots of features, with the arrays `weight` (C,) and `bias` () of its graph;
@@ -66,11 +66,11 @@ class HeadRecord:
     form: HeadForm | None = None
 
     def with_file(self, folder: Path) -> HeadRecord:
-        """This record with the hash of its file in a folder."""
+        """Return this record with the SHA-256 of its file in a folder."""
         return replace(self, sha256=file_sha256(folder / self.file))
 
     def percentile(self, value: float) -> float:
-        """Share of the rated photos whose score is lower, 0…100, by linear interpolation between quantiles.
+        """Return the share of the rated photos whose score is lower, 0…100, by linear interpolation between quantiles.
 
         Returns:
             NaN where there are no quantiles.
@@ -90,11 +90,11 @@ class HeadRecord:
         steps = above - 1 + (value - low) / (high - low)
         return 100 * steps / (len(self.quantiles) - 1)
 
-    def place(self, value: float) -> float:
-        """Where a score lies on the scale of the ratings: 0 at its lowest end, 100 at its highest.
+    def position(self, value: float) -> float:
+        """Return the position of a score on the scale of the ratings: 0 at its lower end, 100 at its upper.
 
         Examples:
-            >>> HeadRecord("h", "", "", "", 1, 10, "", (), ()).place(5.5)
+            >>> HeadRecord("h", "", "", "", 1, 10, "", (), ()).position(5.5)
             50.0
         """
         return 100 * (value - self.lowest) / (self.highest - self.lowest)
@@ -102,12 +102,12 @@ class HeadRecord:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a user should know of a model before believing it.
+    """Facts that a user should know before believing a model.
 
     Attributes:
         summary: one sentence.
-        networks: which networks, trained on what, under which licence.
-        limits: what it was not tested on and is not good for.
+        networks: with their training data and licences.
+        limits: photos and uses that it was not tested on or is not good for.
         license: of the model.
     """
 
@@ -132,4 +132,4 @@ def check_head(head: HeadRecord) -> None:
     if head.lowest >= head.highest:
         raise ValueError(f"scale of {head.name!r}: {head.lowest} is not below {head.highest}")
     if len(head.quantiles) == 1 or list(head.quantiles) != sorted(head.quantiles):
-        raise ValueError(f"quantiles of {head.name!r}: none, or at least two in rising order")
+        raise ValueError(f"quantiles of {head.name!r}: expected none, or at least two, ascending")

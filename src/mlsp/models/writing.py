@@ -24,7 +24,7 @@ from mlsp.models.records import Card, HeadForm, HeadRecord, check_head
 
 _BACKBONE_FILE = "backbone.onnx"
 # Of a head's scale, or of its scores on noise where they are larger. Rounding makes about 1e-6.
-_LARGEST_DIFFERENCE = 1e-4
+_MAX_DIFFERENCE = 1e-4
 _CHECKED_ROWS = 3
 
 
@@ -77,11 +77,11 @@ def write_model(
         folder: there is none yet, it is empty, or it holds a model and nothing else: that is replaced.
         name: as users call it.
         feature_spec: features that the heads read.
-        smallest_side: least width and height of a photo, in pixels.
+        smallest_side: minimum width and height of a photo, in pixels.
         heads: record and network of each, from (N, G, G, C) to (N,); the records' `file` and `sha256` are filled in here.
         channels: C.
-        card: what to know of it.
-        backbone: graph from 8-bit photos to features of the kind, which is copied; None for a model that reads stored features only.
+        card: facts and limits for users.
+        backbone: graph from 8-bit photos to features of this spec, which is copied; None for a model that reads stored features only.
         version: of the model.
 
     Returns:
@@ -89,7 +89,7 @@ def write_model(
 
     Raises:
         OutputError: the folder cannot be written.
-        ModelError: a record cannot be used, or a head's graph does not compute what the head does.
+        ModelError: a record cannot be used, or a head's graph computes something else than the head.
     """
     check_model_folder(folder)
     heads = [(_named(record), head) for record, head in heads]
@@ -145,16 +145,16 @@ def _write_head(
         expected = itself(torch.from_numpy(features)).numpy()
     difference = float(np.abs(OpenVinoHead(file).predict(features) - expected).max())
     scale = max(record.highest - record.lowest, float(np.abs(expected).max()))
-    if not difference <= _LARGEST_DIFFERENCE * scale:
+    if not difference <= _MAX_DIFFERENCE * scale:
         raise ModelError(
             f"the exported graph of head {record.name!r} differs from the head by {difference:.1e} on noise, expected at most"
-            f" {_LARGEST_DIFFERENCE * scale:.1e}: its weights are too large or not finite"
+            f" {_MAX_DIFFERENCE * scale:.1e}: its weights are too large or not finite"
         )
     return replace(record.with_file(folder), form=_form(head))
 
 
 class _ScoresAndVotes(nn.Module):
-    """A head that predicts the distribution of votes, with the distribution beside its mean."""
+    """Head that returns the distribution of votes beside its mean."""
 
     bins: Tensor
 

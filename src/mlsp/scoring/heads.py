@@ -90,7 +90,7 @@ class Heads:
     def scores(self, values: Mapping[str, float]) -> dict[str, Score]:
         """Return the scores of values that `values` gave, by the head's name."""
         return {
-            head.name: Score(value, head.percentile(value), head.place(value))
+            head.name: Score(value, head.percentile(value), head.position(value))
             for head in self._records
             for value in [values[head.name]]
         }

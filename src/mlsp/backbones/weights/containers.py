@@ -27,7 +27,7 @@ def read_arrays(file: Path) -> tuple[Container, dict[str, Tensor]]:
     """Read all arrays of a file.
 
     Args:
-        file: its content says what it is, not its name.
+        file: its format is recognised by its content, not by its name.
 
     Returns:
         The format, and the arrays by the file's own names. From Keras they are called `layer/array`, with numbers that count from 1;
@@ -112,7 +112,7 @@ def _attribute(group: h5py.Group, name: str) -> list[str] | None:
 
 
 def _renumbered(layers: Iterable[str]) -> dict[str, str]:
-    """Let the numbers that Keras gives count from 1.
+    """Renumber layers that Keras named, counting from 1.
 
     Keras 2 does so; tf.keras and Keras 3 leave the first number out, so that their `conv2d_1` is the second; and all go on counting
     where a process makes several models.
@@ -123,8 +123,8 @@ def _renumbered(layers: Iterable[str]) -> dict[str, str]:
         if match:
             numbers[layer] = (match[1], int(match[2] or 0))
     first: dict[str, int] = {}
-    for kind, number in numbers.values():
-        first[kind] = min(number, first.get(kind, number))
+    for layer_type, number in numbers.values():
+        first[layer_type] = min(number, first.get(layer_type, number))
     return {
         layer: f"{numbers[layer][0]}_{numbers[layer][1] - first[numbers[layer][0]] + 1}"
         if layer in numbers

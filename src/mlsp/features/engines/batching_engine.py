@@ -5,7 +5,7 @@ thread ─ photo ┼ waiting ─ those of one size ┼ features ─ thread
 thread ─ photo ┘           one call each    └ features ─ thread
 
 Only photos that have to wait anyway, because all streams of the engine are busy, are joined, unless the settings let a stream wait for more.
-`mlsp.features.engines.decode_limiter` says how many threads bring photos.
+`mlsp.features.engines.decode_limiter` decides how many threads bring photos.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ from mlsp.features.spec import FeatureSpec
 
 @dataclass(frozen=True, slots=True)
 class BatchSettings:
-    """How photos are joined.
+    """Size of batches, and how long photos wait for others.
 
     Attributes:
-        most_photos: of one batch, at least 1.
+        max_photos: per batch, at least 1.
         wait_ms: milliseconds that a photo may be held back for others of its size, at least 0; 0 joins only what waits already.
-        most_pixels: of the views of all photos of one batch, at least 1, so that the engine's memory does not grow with the photos. A
+        max_pixels: of the views of all photos of a batch, at least 1, so that the engine's memory does not grow with the photos. A
             photo with more is computed alone.
 
     Raises:
         SettingsError: a number is out of range.
     """
 
-    most_photos: int
+    max_photos: int
     wait_ms: float = 0
     # 64 squares of 512 pixels.
-    most_pixels: int = 1 << 24
+    max_pixels: int = 1 << 24
 
     def __post_init__(self) -> None:
-        if self.most_photos < 1:
-            raise SettingsError(f"a batch must be at least 1 photo, got {self.most_photos}")
+        if self.max_photos < 1:
+            raise SettingsError(f"a batch must be at least 1 photo, got {self.max_photos}")
         if not 0 <= self.wait_ms < float("inf"):
             raise SettingsError(
                 f"a batch must wait 0 milliseconds or more for others, got {self.wait_ms}"
             )
-        if self.most_pixels < 1:
-            raise SettingsError(f"a batch must be at least 1 pixel, got {self.most_pixels}")
+        if self.max_pixels < 1:
+            raise SettingsError(f"a batch must be at least 1 pixel, got {self.max_pixels}")
 
     def photos_of(self, views: UInt8Array) -> int:
-        """Most photos with such views, (V, H, W, 3), that a batch may have."""
-        return max(1, min(self.most_photos, self.most_pixels // pixel_count(views)))
+        """Return the maximum number of photos per batch for views of this shape, (V, H, W, 3)."""
+        return max(1, min(self.max_photos, self.max_pixels // pixel_count(views)))
 
 
 # Several times as fast as photos one by one (docs/results/cuda.md); larger ones were not tried.
@@ -64,13 +64,13 @@ CUDA_BATCH = BatchSettings(16)
 
 
 def pixel_count(views: UInt8Array) -> int:
-    """Pixels of all views of a photo, (V, H, W, 3)."""
+    """Count the pixels of all views of a photo, (V, H, W, 3)."""
     return math.prod(views.shape[:3])
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A photo's views, and the promise of their features."""
+    """Views of a photo that waits, and the future of their features."""
 
     views: UInt8Array
     features: Future[Float32Array] = field(default_factory=Future)
@@ -78,7 +78,7 @@ class _Waiting:
 
 
 class BatchingEngine:
-    """An engine whose calls from several threads share batches.
+    """Engine whose calls from several threads share batches.
 
     A photo's features are those it has alone, up to the order of additions (see `Engine`'s contract test). When a batch fails, each of
     its photos is computed alone, so that one that the network cannot take fails no other.
@@ -87,12 +87,12 @@ class BatchingEngine:
         engine: computes.
         settings: how photos are joined.
         streams: batches computed at the same time.
-        computing: told the number of photos before each call of the engine, from several threads.
+        computing: called with the number of photos before each call of the engine, from several threads.
 
     Attributes:
-        engine: as given.
-        settings: likewise.
-        streams: likewise.
+        engine: that computes.
+        settings: of the batches.
+        streams: batches computed at the same time.
 
     Raises:
         SettingsError: `streams` is below 1.
@@ -115,22 +115,22 @@ class BatchingEngine:
         self._pool = ThreadPoolExecutor(streams, thread_name_prefix="mlsp-batch")
         self._joined = threading.Condition()
         self._waiting: list[_Waiting] = []
-        # Batches that wait for more, at most one a stream.
+        # Batches that wait for more, at most one per stream.
         self._open: list[list[_Waiting]] = []
 
     @property
     def feature_spec(self) -> FeatureSpec:
-        """What its features are."""
+        """Spec of its features."""
         return self.engine.feature_spec
 
     @property
     def precision(self) -> Precision:
-        """Number format it computes in."""
+        """Number format in which it computes."""
         return self.engine.precision
 
     @property
     def channels(self) -> int:
-        """C of its features."""
+        """Number of channels of its features."""
         return self.engine.channels
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
@@ -139,14 +139,14 @@ class BatchingEngine:
         with self._joined:
             if not self._joins_open(photo):
                 self._waiting.append(photo)
-                # One call a photo: those whose photo another call took find nothing to do.
+                # One call per photo: those whose photo another call took find nothing to do.
                 self._pool.submit(self._compute_next)
         return photo.features.result()
 
     def _joins_open(self, photo: _Waiting) -> bool:
-        most = self.settings.photos_of(photo.views)
+        limit = self.settings.photos_of(photo.views)
         for group in self._open:
-            if len(group) < most and _fit(group[0], photo):
+            if len(group) < limit and _fit(group[0], photo):
                 group.append(photo)
                 self._joined.notify_all()
                 return True
@@ -163,15 +163,15 @@ class BatchingEngine:
             if not self._waiting:
                 return []
             first = self._waiting[0]
-            most = self.settings.photos_of(first.views)
-            group = [photo for photo in self._waiting if _fit(first, photo)][:most]
+            limit = self.settings.photos_of(first.views)
+            group = [photo for photo in self._waiting if _fit(first, photo)][:limit]
             self._waiting = [photo for photo in self._waiting if photo not in group]
             left = first.since + self.settings.wait_ms / 1000 - time.monotonic()
-            if len(group) < most and left > 0:
+            if len(group) < limit and left > 0:
                 self._open.append(group)
-                self._joined.wait_for(lambda: len(group) >= most, left)
+                self._joined.wait_for(lambda: len(group) >= limit, left)
                 self._open.remove(group)
-            size = _usual_size(len(group), most)
+            size = _usual_size(len(group), limit)
             rest = group[size:]
             self._waiting = rest + self._waiting
             for _ in rest:
@@ -200,9 +200,9 @@ def _fit(first: _Waiting, photo: _Waiting) -> bool:
     return photo.views.shape == first.views.shape
 
 
-def _usual_size(photos: int, most: int) -> int:
-    """Photos of a batch where so many wait: a power of two, or the most.
+def _usual_size(photos: int, limit: int) -> int:
+    """Return the size of the batch where so many photos wait: a power of two, or the limit.
 
     An engine prepares itself for each shape of batch that it meets; the rest is the next batch.
     """
-    return most if photos >= most else 1 << (photos.bit_length() - 1)
+    return limit if photos >= limit else 1 << (photos.bit_length() - 1)

@@ -1,9 +1,8 @@
 """Bounds the photos that are in memory at the same time.
 
-place to read ─ photo read ─ room to wait ─ features computed
+slot to read ─ photo read ─ room to wait ─ features computed
 
-Threads that fill batches must be more than those that read photos, which may take hundreds of megabytes each. So a thread keeps its place to
-read until there is room for its photo among those that wait for the network.
+Threads that fill batches must be more than those that read photos, which may take hundreds of megabytes each. So a thread keeps its slot until there is room for its photo among those that wait for the network.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ _Result = TypeVar("_Result")
 
 
 class DecodeLimiter:
-    """Places for photos that are read, and room for those that wait for the network or are being computed.
+    """Slots for photos that are read, and room for those that wait for the network or are being computed.
 
     Args:
-        engine: computes the photos. If it joins them, further ones wait for it, of twice as many pixels as its batches have at most: while
+        engine: computes the photos. If it joins them, further ones wait for it, with at most twice the pixels of its batches: while
             each stream computes a batch, another one gathers.
         workers: photos that are read at the same time, at least 1.
 
     Attributes:
-        workers: as given.
+        workers: photos that are read at the same time.
         threads: that must bring photos so that the engine is kept busy.
 
     Raises:
@@ -43,12 +42,12 @@ class DecodeLimiter:
         check_workers(workers)
         self.workers = workers
         self.threads = workers
-        # Without batches there are as many threads as places, so no photo waits.
+        # Without batches there are as many threads as slots, so no photo waits.
         self._room: int | None = None
         if isinstance(engine, BatchingEngine):
             batches = 2 * engine.streams
-            self.threads += batches * engine.settings.most_photos
-            self._room = batches * engine.settings.most_pixels
+            self.threads += batches * engine.settings.max_photos
+            self._room = batches * engine.settings.max_pixels
         self._reading = threading.BoundedSemaphore(workers)
         # A large photo must not wait while small ones pass it.
         self._turn = threading.Lock()
@@ -61,7 +60,7 @@ class DecodeLimiter:
         """Apply a function that brings a photo to many, by so many threads as keep the engine busy; see `mlsp.base.parallel.map_in_order`.
 
         Results that are not drawn yet are few: enough that one slow photo does not stop the others, and one for each thread that only
-        waits for a batch. Wide features take megabytes a photo.
+        waits for a batch. Wide features take megabytes per photo.
         """
         window = self.threads + 3 * self.workers
         return map_in_order(function, photos, workers=self.threads, window=window)
@@ -70,13 +69,13 @@ class DecodeLimiter:
     def photo(
         self, read: Callable[[], tuple[_Photo, UInt8Array]]
     ) -> Iterator[tuple[_Photo, UInt8Array]]:
-        """Read a photo once there is a place, and hold it once there is room.
+        """Read a photo once there is a free slot, and hold it once there is room.
 
         Args:
-            read: gives what is known of the photo, and its views, (V, H, W, 3).
+            read: returns the photo or facts of it, and its views, (V, H, W, 3).
 
         Yields:
-            What `read` gave, while the photo is held.
+            Result of `read`, while the photo is held.
         """
         with self._reading:
             found = read()

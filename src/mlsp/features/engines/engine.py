@@ -1,4 +1,4 @@
-"""Inference engines: the protocol that all of them keep, and a fake one for tests."""
+"""Protocol of inference engines, and a fake one for tests."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16", "float16")
 
 
 class Engine(Protocol):
-    """A network that turns photos into features. Several threads may call it at once."""
+    """Network that turns photos into features. Several threads may call it at once."""
 
     @property
     def feature_spec(self) -> FeatureSpec:
-        """What its features are."""
+        """Spec of its features."""
 
     @property
     def precision(self) -> Precision:
-        """Number format it computes in, never `auto`."""
+        """Number format in which it computes, never `auto`."""
 
     @property
     def channels(self) -> int:
-        """C of its features."""
+        """Number of channels of its features."""
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
         """Compute features.
@@ -42,16 +42,16 @@ class Engine(Protocol):
             (N, G, G, C), in the order of the batch.
 
         Raises:
-            EngineError: the network failed on these photos, for want of memory say.
+            EngineError: the network failed on these photos, for lack of memory for instance.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class ConstantEngine:
-    """A fake for tests: the features of a photo are its mean red, green and blue, repeated.
+    """Fake engine for tests: the features of a photo are its mean red, green and blue, repeated.
 
     Attributes:
-        feature_spec: what its features pretend to be.
+        feature_spec: that its features claim to have.
         channels: of a feature.
     """
 

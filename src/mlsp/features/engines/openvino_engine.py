@@ -1,4 +1,4 @@
-"""Networks and heads on the processor, by OpenVINO. Its exceptions are translated here and nowhere else."""
+"""Runs networks and heads on the processor by OpenVINO, and translates its exceptions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PRECISION_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class _Compiled:
-    """A compiled graph with one input and one output, callable from several threads at once."""
+    """Compiled graph with one input and one output, callable from several threads at once."""
 
     def __init__(self, core: Any, file: Path, config: dict[str, Any]) -> None:
         try:
@@ -50,7 +50,7 @@ class _Compiled:
         request = getattr(self._requests, "request", None)
         if request is None:
             request = self._requests.request = self._compiled.create_infer_request()
-        # OpenVINO reads the array in place, and wants it contiguous and writable for that.
+        # OpenVINO reads the array without a copy, for which it must be contiguous and writable.
         tensor = ov.Tensor(np.require(array, requirements=["C", "W"]), shared_memory=True)
         try:
             request.set_input_tensor(tensor)
@@ -70,7 +70,7 @@ def _has_bfloat16() -> bool:
 
 
 def processor_precision(precision: str) -> Precision:
-    """Number format in which this machine's processor computes.
+    """Return the number format in which this machine's processor computes.
 
     Args:
         precision: `auto`, `float32` or `bfloat16`.
@@ -90,11 +90,11 @@ def processor_precision(precision: str) -> Precision:
 
 
 class OpenVinoEngine:
-    """A network on the processor.
+    """Network on the processor.
 
     Args:
         file: ONNX graph from uint8 photos (N, H, W, 3) of any size to features (N, G, G, C).
-        feature_spec: what the features are.
+        feature_spec: of the features.
         precision: `auto`, `float32` or `bfloat16`.
         streams: batches computed at the same time, one core each.
 
@@ -122,7 +122,7 @@ class OpenVinoEngine:
 
     @property
     def channels(self) -> int:
-        """C of its features."""
+        """Number of channels of its features."""
         return self._compiled.output_channels
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
@@ -131,7 +131,7 @@ class OpenVinoEngine:
 
 
 class OpenVinoHead:
-    """A head on the processor, always in float32: its work is small and its output is what people see.
+    """Head on the processor, always in float32: its work is small and users see its output.
 
     Args:
         file: ONNX graph from features (N, G, G, C) to scores (N,).
@@ -163,7 +163,7 @@ class OpenVinoHead:
 
     @property
     def channels(self) -> int:
-        """C of the features that it reads."""
+        """Number of channels of the features that it reads."""
         return self._compiled.input_channels
 
     def predict(self, features: Float32Array) -> Float32Array:

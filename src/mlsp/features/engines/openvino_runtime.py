@@ -18,7 +18,7 @@ def _import_runtime() -> Any:
         import openvino
 
         return openvino
-    # None in this place means "there is no such module", which OpenVINO expects and handles.
+    # Here None means "there is no such module", which OpenVINO expects and handles.
     sys.modules[_CONVERTER] = None  # type: ignore[assignment]
     try:
         import openvino

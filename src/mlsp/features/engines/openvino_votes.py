@@ -1,4 +1,4 @@
-"""Distributions of votes, by heads that learned them: the second output of their graphs, whose mean is the score."""
+"""Predicts distributions of votes: the second output of a head's graph, whose mean is the score."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_DIFFERENCE = 1e-4
 
 
 class OpenVinoVotes:
-    """A head on the processor, in float32, that predicts how people would vote; opened by `open_votes`.
+    """Head on the processor, in float32, that predicts the distribution of votes; opened by `open_votes`.
 
     Args:
         compiled: graph from features (N, G, G, C) to scores (N,) and shares (N, bins).
@@ -43,7 +43,7 @@ class OpenVinoVotes:
         return self._infer(features)[1]
 
     def matches(self, bins: Sequence[float]) -> bool:
-        """Whether the mean over these bins is the score, and so the shares are theirs."""
+        """Return whether the mean over these bins is the score, so that the shares are theirs."""
         noise = np.random.default_rng(0).random((_CHECKED_ROWS, *self._shape), np.float32)
         scores, shares = self._infer(noise)
         values: Float64Array = np.asarray(bins, dtype=np.float64)
@@ -51,7 +51,7 @@ class OpenVinoVotes:
         return difference <= _MAX_DIFFERENCE * float(values.max() - values.min())
 
     def _infer(self, features: Float32Array) -> tuple[Float32Array, Float32Array]:
-        # OpenVINO reads the array in place, and wants it contiguous and writable for that.
+        # OpenVINO reads the array without a copy, for which it must be contiguous and writable.
         tensor = ov.Tensor(np.require(features, requirements=["C", "W"]), shared_memory=True)
         try:
             self._request.set_input_tensor(tensor)

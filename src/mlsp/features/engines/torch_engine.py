@@ -1,4 +1,4 @@
-"""Networks on a CUDA device, by torch; also on the processor, for networks that no exporter takes."""
+"""Runs networks by torch: on a CUDA device, and on the processor where they cannot be exported."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 class TorchEngine:
-    """A network on a CUDA device or, slower than by OpenVINO, on the processor. Arrays are channels-last in memory.
+    """Network on a CUDA device or, slower than by OpenVINO, on the processor. Arrays are channels-last in memory.
 
     Args:
         network: as `mlsp.backbones.weights.loading.load_network` returns it; not changed.
         spec: its record.
-        feature_spec: what the features are; gives levels and grid.
+        feature_spec: of the features; its levels and grid are computed.
         device: `cpu` or `cuda`.
         precision: `auto`, `float32`, `bfloat16` or `float16`. `auto` is bfloat16 on a CUDA device that has it, float16 on an
             older one, float32 on the processor. float32 means that: no TF32.
 
     Raises:
-        SettingsError: there is no such device here, the precision is unknown, or the kind is of another network.
+        SettingsError: this machine lacks the device, the precision is unknown, or the spec is of another network.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class TorchEngine:
         """Open a network from its weights.
 
         Args:
-            feature_spec: what the features are.
+            feature_spec: of the features.
             weights: file of the network's weights.
             device: see the class.
             precision: see the class.
@@ -103,7 +103,7 @@ class TorchEngine:
 
     @property
     def channels(self) -> int:
-        """C of its features."""
+        """Number of channels of its features."""
         return self._channels
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
@@ -123,7 +123,7 @@ class TorchEngine:
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that is not there.
+    """Refuse a device that this machine lacks.
 
     Raises:
         SettingsError: it is unknown, or CUDA where torch has none.
@@ -137,7 +137,7 @@ def check_device(device: str) -> None:
 
 
 def cuda_precision() -> Precision:
-    """Return what `auto` means on this machine's CUDA device, or where there is none to ask."""
+    """Return the precision that `auto` stands for on this machine's CUDA device; without one, bfloat16."""
     if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
         return "float16"
     return "bfloat16"

@@ -1,7 +1,7 @@
-"""A model as one file, for programs that know nothing of mlsp.
+"""Model as one file, for programs that do not use mlsp.
 
 model folder ─ graph: one_file_graph ─┬ onnx       one file from pixels of any size to scores
-                                      ├ openvino   the same, as OpenVINO's own pair of files
-                                      └ browser    a folder with a page that scores photos where they are
-parity: the same photos by the file and by `Scorer`, side by side
+                                      ├ openvino   the same as OpenVINO's pair of files
+                                      └ browser    a folder with a page that scores photos in the browser
+The ways in are `writing.export_model` and `browser.export_browser_page`; `mlsp.scoring.parity` compares the file with `Scorer`.
 """

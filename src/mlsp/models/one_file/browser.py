@@ -1,4 +1,4 @@
-"""A static page that scores photos in the visitor's browser: nothing is uploaded, no server computes.
+"""Static page that scores photos in the visitor's browser: nothing is uploaded, no server computes.
 
 The folder holds the page, the model as one ONNX file, and onnxruntime-web, which is fetched once by npm, or given unpacked.
 """
@@ -51,15 +51,17 @@ def export_browser_page(model: Model, folder: Path, *, runtime: Path | None = No
 
     Raises:
         OutputError: the folder holds something else.
-        SettingsError: onnxruntime-web cannot be had.
+        SettingsError: onnxruntime-web can neither be found nor fetched.
         ModelError: the model has no network.
         MissingExtraError: the `export` extra is not installed.
     """
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"cannot write a page into {str(folder)!r}: it is a file: name a folder")
+        raise OutputError(
+            f"cannot write a page into {str(folder)!r}: expected a folder, got a file: name another"
+        )
     if folder.exists() and any(folder.iterdir()) and not _is_page(folder):
         raise OutputError(
-            f"cannot write a page into {str(folder)!r}: it holds other files: name a new folder"
+            f"cannot write a page into {str(folder)!r}: it contains files that are not of such a page: name a new folder"
         )
     content = graph_bytes(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +79,7 @@ def export_browser_page(model: Model, folder: Path, *, runtime: Path | None = No
 
 
 def _is_page(folder: Path) -> bool:
-    """Whether a folder is a page and nothing but that: a model's own folder has a model.json too, and a page may have got more files."""
+    """Return whether a folder is such a page and nothing else: a model's folder has a model.json too, and a user may have added files."""
     own = {"model.onnx", "model.json", "onnxruntime", *_PAGE_FILES}
     found = {path.name for path in folder.iterdir()}
     runtime = folder / "onnxruntime"
@@ -132,7 +134,7 @@ def _copy_runtime(target: Path, runtime: Path | None, work: Path) -> None:
 
 
 def _fetched_runtime(work: Path) -> Path:
-    """Let npm fetch onnxruntime-web, verify it, and unpack what the page needs."""
+    """Fetch onnxruntime-web by npm, verify and unpack it; return its folder `dist`."""
     npm = shutil.which("npm")
     package = f"onnxruntime-web@{RUNTIME_VERSION}"
     if npm is None:

@@ -1,4 +1,4 @@
-"""A model folder as one ONNX graph: from 8-bit pixels of any size to scores and percentiles."""
+"""Model folder -> one ONNX graph from 8-bit pixels of any size to scores and percentiles."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mlsp.photos.crops import CROP, VIEW_COUNTS, ViewsName
 
 _OPSET = 18
 _IR_VERSION = 9
-_LARGEST_HALF = np.float32(np.finfo(np.float16).max)
+_MAX_HALF = np.float32(np.finfo(np.float16).max)
 
 # The reduction of `mlsp.photos.sizes`. Small photos must not pay for it: a product with the identity would cost as much as the network.
-# So of a small photo one pixel is reduced, and the result is taken from there or from the photo itself. (An If would say this better,
+# So of a small photo one pixel is reduced, and the result is taken from there or from the photo itself. (An If would be simpler,
 # but OpenVINO 2026.4 computes the first photo behind one wrongly; and empty products fail in onnxruntime-web 1.30.)
 _REDUCTION = """
 reduction (uint8[N, H, W, 3] pixels) => (uint8[N, h, w, 3] photos) {
@@ -98,7 +98,7 @@ _AREA_WEIGHTS = """
 
 
 def one_file_graph(model: Model) -> ModelProto:
-    """Join a model's network and heads with all that `Scorer` does before, between and behind them.
+    """Join a model's network and heads with the steps of `Scorer` before, between and after them.
 
     The input `pixels` is uint8 (N, H, W, 3), RGB, upright, sRGB, of any size. The outputs are float32 (N,): for each head its score,
     named as the head, and `<head>_percentile` where the model knows of percentiles; and `overall`, 0…100.
@@ -113,7 +113,7 @@ def one_file_graph(model: Model) -> ModelProto:
     feature_spec = model.feature_spec
     if feature_spec.resize is not None:
         raise SettingsError(
-            f"model {model.name!r} resizes every photo to {feature_spec.resize[0]}×{feature_spec.resize[1]}, which a single graph does not do:"
+            f"model {model.name!r} resizes every photo to {feature_spec.resize[0]}×{feature_spec.resize[1]}, which a single graph cannot do:"
             " export a model that takes photos in their own proportions"
         )
     parts = _Parts()
@@ -124,7 +124,7 @@ def one_file_graph(model: Model) -> ModelProto:
     features = parts.add(onnx.load(model.backbone), "network", views)
     stored = _in_16_bits(parts, features)
     outputs: list[str] = []
-    shares: list[str] = []
+    overall: list[str] = []
     for record in model.heads:
         raw = parts.add(onnx.load(model.folder / record.file), record.name, stored)
         _mean_over_views(parts, raw, record, VIEW_COUNTS[feature_spec.views])
@@ -132,11 +132,11 @@ def one_file_graph(model: Model) -> ModelProto:
         if record.quantiles:
             _percentile(parts, record)
             outputs.append(f"{record.name}_percentile")
-            shares.append(f"{record.name}_percentile")
+            overall.append(f"{record.name}_percentile")
         else:
-            shares.append(_place(parts, record))
-    total = parts.node("Sum", shares)
-    parts.node("Div", [total, parts.constant(np.float32(len(shares)))], "overall")
+            overall.append(_position(parts, record))
+    total = parts.node("Sum", overall)
+    parts.node("Div", [total, parts.constant(np.float32(len(overall)))], "overall")
     outputs.append("overall")
     graph = helper.make_graph(
         parts.nodes,
@@ -161,7 +161,7 @@ def one_file_graph(model: Model) -> ModelProto:
 
 @dataclass(slots=True)
 class _Parts:
-    """Nodes and constants of the graph that is being made."""
+    """Nodes and constants of the graph under construction."""
 
     nodes: list[NodeProto] = field(default_factory=list)
     initializers: list[TensorProto] = field(default_factory=list)
@@ -199,15 +199,15 @@ def _reduction(longest_side: int) -> ModelProto:
 
 
 def _cut_views(parts: _Parts, photos: str, views: ViewsName) -> str:
-    """`mlsp.photos.crops.cut_views` of all photos, view by view: (V · N, h, w, 3)."""
+    """Cut views as `mlsp.photos.crops.cut_views` does, of all photos, view by view: (V · N, h, w, 3)."""
     if views == "whole":
         return photos
     crops = _corners(parts, photos) if views == "corners8" else [photos]
     ints = {value: parts.constant(np.array([value], np.int64)) for value in (2, -1)}
-    least = parts.constant(np.array([np.iinfo(np.int64).min], np.int64))
+    minimum = parts.constant(np.array([np.iinfo(np.int64).min], np.int64))
     cut: list[str] = []
     for crop in crops:
-        mirrored = parts.node("Slice", [crop, ints[-1], least, ints[2], ints[-1]])
+        mirrored = parts.node("Slice", [crop, ints[-1], minimum, ints[2], ints[-1]])
         cut += [crop, mirrored]
     return parts.node("Concat", cut, axis=0)
 
@@ -233,8 +233,8 @@ def _corners(parts: _Parts, photos: str) -> list[str]:
 
 
 def _in_16_bits(parts: _Parts, features: str) -> str:
-    """Features in steps of 16 bits, as the heads of a `Scorer` read them."""
-    bounds = [parts.constant(-_LARGEST_HALF), parts.constant(_LARGEST_HALF)]
+    """Round features to float16, as the heads of a `Scorer` read them."""
+    bounds = [parts.constant(-_MAX_HALF), parts.constant(_MAX_HALF)]
     bounded = parts.node("Clip", [features, *bounds])
     half = parts.node("Cast", [bounded], to=TensorProto.FLOAT16)
     return parts.node("Cast", [half], to=TensorProto.FLOAT)
@@ -250,7 +250,7 @@ def _mean_over_views(parts: _Parts, raw: str, record: HeadRecord, views: int) ->
 
 
 def _percentile(parts: _Parts, record: HeadRecord) -> None:
-    """`HeadRecord.percentile` as a sum of ramps and steps."""
+    """Compute `HeadRecord.percentile` as a sum of ramps and steps."""
     pieces = percentile_pieces(record.quantiles)
     value = parts.node("Unsqueeze", [record.name, parts.constant(np.array([1], np.int64))])
     last = parts.constant(np.array([1], np.int64))
@@ -267,8 +267,8 @@ def _percentile(parts: _Parts, record: HeadRecord) -> None:
     parts.node("Mul", [total, scale], f"{record.name}_percentile")
 
 
-def _place(parts: _Parts, record: HeadRecord) -> str:
-    """`HeadRecord.place`."""
+def _position(parts: _Parts, record: HeadRecord) -> str:
+    """Compute `HeadRecord.position`."""
     above = parts.node("Sub", [record.name, parts.constant(np.float32(record.lowest))])
     scale = parts.constant(np.float32(100 / (record.highest - record.lowest)))
     return parts.node("Mul", [above, scale])

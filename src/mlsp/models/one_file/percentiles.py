@@ -1,4 +1,4 @@
-"""Percentiles as a graph can compute them: without a search."""
+"""Percentiles without a search, as a graph can compute them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlsp.base.arrays import Float32Array
 
 @dataclass(frozen=True, slots=True)
 class PercentilePieces:
-    """A rising function as a sum of ramps, each from 0 to 1, and of jumps.
+    """Ascending function as a sum of ramps, each from 0 to 1, and of jumps.
 
     Attributes:
         begins: (R,) where a ramp begins.
@@ -27,7 +27,7 @@ class PercentilePieces:
     heights: Float32Array
 
     def __call__(self, value: float) -> float:
-        """The function, in steps between quantiles: 0 … their number - 1."""
+        """Return the value of the function, in steps between quantiles: 0 … their number - 1."""
         ramps = np.clip((np.float32(value) - self.begins) / self.widths, 0, 1).sum()
         return float(ramps + self.heights[np.float32(value) >= self.jumps].sum())
 
@@ -36,7 +36,7 @@ def percentile_pieces(quantiles: Sequence[float]) -> PercentilePieces:
     """Write the interpolation between quantiles as a sum.
 
     Args:
-        quantiles: at least two, rising, perhaps with equal ones, where the percentile jumps.
+        quantiles: at least two, ascending, perhaps with equal ones, where the percentile jumps.
 
     Examples:
         >>> pieces = percentile_pieces([0.0, 1.0, 1.0, 3.0])

@@ -1,4 +1,4 @@
-"""Exported models on the disk."""
+"""Writes a model as one ONNX file or as OpenVINO's pair of files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def export_model(model: Model, output: Path, export_format: str) -> tuple[Path, 
         The files that were written.
 
     Raises:
-        SettingsError: the format is unknown, the ending is another, or the model is one that a single graph cannot be.
+        SettingsError: the format is unknown, the ending is another, or the model resizes photos, which a single graph cannot do.
         ModelError: the model has no network.
         MissingExtraError: the `export` extra is not installed.
     """
@@ -47,11 +47,11 @@ def export_model(model: Model, output: Path, export_format: str) -> tuple[Path, 
 
 
 def graph_bytes(model: Model) -> bytes:
-    """The graph as an ONNX file's content.
+    """Return the graph as the content of an ONNX file.
 
     Raises:
         ModelError: the model has no network.
-        SettingsError: it is one that a single graph cannot be.
+        SettingsError: it resizes photos, which a single graph cannot do.
         MissingExtraError: the `export` extra is not installed.
     """
     try:

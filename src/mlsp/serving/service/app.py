@@ -110,9 +110,9 @@ class Service:
         self.metrics = Metrics()
         threads = workers
         batches = scorer.batches or BatchSettings(1)
-        photos = batches.most_photos if settings.batch_photos is None else settings.batch_photos
+        photos = batches.max_photos if settings.batch_photos is None else settings.batch_photos
         if photos > 1 or scorer.batches is not None:
-            batches = replace(batches, most_photos=photos, wait_ms=settings.batch_wait_ms)
+            batches = replace(batches, max_photos=photos, wait_ms=settings.batch_wait_ms)
             scorer = scorer.in_batches(batches, computing=self.metrics.batches.observe)
             threads = scorer.threads
         self._queue = ScoringQueue(scorer, threads=threads, size=settings.queue_size)
