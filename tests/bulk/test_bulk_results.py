@@ -20,7 +20,7 @@ from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 from bulk_samples import jpeg, read_rows, tar_bytes, write_photos
-from children import start_child
+from children import run_mlsp, start_child
 from mlsp.base.errors import OutputError, SettingsError
 from mlsp.bulk import (
     BulkSettings,
@@ -299,12 +299,7 @@ def test_a_shard_that_cannot_be_read_does_not_stop_the_others(
 
 
 def mlsp(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlsp", "bulk", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_mlsp("bulk", *arguments)
 
 
 def parquet_files(dataset: str) -> int:

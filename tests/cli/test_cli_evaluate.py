@@ -10,17 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from children import run_mlsp
+
 NAMES = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "clock_motion.png"]
 
 
 def mlsp(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlsp", *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        cwd=folder,
-        check=False,
-    )
+    return run_mlsp(*arguments, cwd=folder)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from children import expect_mlsp as mlsp
 from children import start_child
 from mlsp.backbones import backbone
 from mlsp.features.store.store import FeatureStore
@@ -35,18 +36,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _shared_cache(_own_folders: None, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLSP_CACHE_DIR", str(cache))
-
-
-def mlsp(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "mlsp", *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture

@@ -5,22 +5,16 @@ from __future__ import annotations
 import csv
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
+from children import run_mlsp
+
 
 def mlsp(*arguments: str | Path, cache: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlsp", *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        check=False,
-        env={**os.environ, "MLSP_CACHE_DIR": str(cache)},
-    )
+    return run_mlsp(*arguments, env={**os.environ, "MLSP_CACHE_DIR": str(cache)})
 
 
 @pytest.fixture(scope="module")

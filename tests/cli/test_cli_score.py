@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from children import run_mlsp as mlsp
 from children import start_child
 
 COLUMNS = [
@@ -31,16 +32,6 @@ COLUMNS = [
     "height",
     "model",
 ]
-
-
-def mlsp(*arguments: str | Path, check: bool = False) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlsp", *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        check=check,
-    )
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from children import expect_mlsp as mlsp
 from mlsp.models.model import load_model
 from training_data import make_store, planted
 
@@ -20,18 +21,6 @@ for name in ("torch", "scipy", "pandas", "sklearn", "matplotlib"):
 from mlsp.cli import main
 main()
 """
-
-
-def mlsp(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "mlsp", *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def write_ratings(path: Path, names: list[str], mos: np.ndarray) -> Path:

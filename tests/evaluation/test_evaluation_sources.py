@@ -256,6 +256,6 @@ def test_a_table_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "gone.csv"
     with pytest.raises(
         SettingsError,
-        match=f"^table {path} cannot be read: \\[Errno 2\\] No such file or directory: '{path}'$",
+        match=f"there is no table {path}",
     ):
         FileScores(path).read(rated_table(4))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -13,6 +11,7 @@ import pytest
 import torch
 
 import golden
+from children import run_mlsp as mlsp
 from keras_heads import Arrays, predict, seeded_head, write_keras
 from mlsp.backbones import Level, backbone
 from mlsp.base.errors import SettingsError, WeightsError
@@ -240,15 +239,6 @@ def test_a_file_of_another_format(tmp_path: Path) -> None:
 
 
 # The command
-
-
-def mlsp(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlsp", *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
 
 
 def test_the_command_without_the_network(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ import io
 import json
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor, nn
 
+from children import run_mlsp as mlsp
 from mlsp.backbones import Level
 from mlsp.base.errors import ModelError, OutputError
 from mlsp.cli.card import card_lines
@@ -249,15 +248,6 @@ def test_score_says_how_to_add_the_network(tmp_path: Path, examples: Path) -> No
 
 
 # Models without percentiles
-
-
-def mlsp(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlsp", *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
 
 
 def test_overall_is_then_the_place_on_the_scale(without_percentiles: Path) -> None:

@@ -3,8 +3,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from children import run_mlsp as mlsp
 from mlsp.backbones import Level, backbone
 from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.base.results import ScoreFailure
@@ -334,15 +333,6 @@ def test_stored_features_get_the_scores_of_their_photos(tmp_path: Path, examples
 
 
 # The command
-
-
-def mlsp(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlsp", *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
 
 
 def read(path: Path) -> list[dict[str, Any]]:

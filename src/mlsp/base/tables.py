@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlsp.base.errors import MissingExtraError
+from mlsp.base.errors import MissingExtraError, MlspError
 
 
 class Table(NamedTuple):
@@ -21,6 +22,25 @@ class Table(NamedTuple):
 
     names: list[str]
     rows: list[tuple[str, list[Any]]]
+
+
+@contextmanager
+def reading_table(path: Path, error: type[MlspError]) -> Iterator[None]:
+    """Turn what goes wrong while a table is read into one of our errors, which names the table.
+
+    Args:
+        path: of the table.
+        error: class of the error.
+    """
+    try:
+        yield
+    except MlspError:
+        raise
+    except FileNotFoundError:
+        raise error(f"there is no table {path}") from None
+    except (OSError, ValueError, csv.Error) as caught:
+        # pyarrow's errors are ValueErrors or OSErrors too.
+        raise error(f"table {path} cannot be read: {caught}") from caught
 
 
 def read_table(path: Path, purpose: str, columns: Collection[str] | None = None) -> Table:

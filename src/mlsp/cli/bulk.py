@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mlsp.bulk.shard_scoring import ResultRow
     from mlsp.cli.bulk_progress import BulkProgress
 
-_TABLES = "Tables"
+_column = functools.partial(typer.Option, metavar="NAME", rich_help_panel="Tables")
 
 
 def bulk(
@@ -62,38 +63,22 @@ def bulk(
     quiet: Quiet = False,
     id_column: Annotated[
         str | None,
-        typer.Option(
-            "--id-column",
-            metavar="NAME",
-            help="Column with a name for each photo; by default id, if there is one.",
-            rich_help_panel=_TABLES,
+        _column(
+            "--id-column", help="Column with a name for each photo; by default id, if there is one."
         ),
     ] = None,
     path_column: Annotated[
         str | None,
-        typer.Option(
-            "--path-column",
-            metavar="NAME",
-            help="Column with paths, relative to the table's folder.",
-            rich_help_panel=_TABLES,
-        ),
+        _column("--path-column", help="Column with paths, relative to the table's folder."),
     ] = None,
     url_column: Annotated[
         str | None,
-        typer.Option(
-            "--url-column",
-            metavar="NAME",
-            help="Column with URLs.",
-            rich_help_panel=_TABLES,
-        ),
+        _column("--url-column", help="Column with URLs."),
     ] = None,
     bytes_column: Annotated[
         str | None,
-        typer.Option(
-            "--bytes-column",
-            metavar="NAME",
-            help="Column with the photos' files; in base64 in .csv and .jsonl.",
-            rich_help_panel=_TABLES,
+        _column(
+            "--bytes-column", help="Column with the photos' files; in base64 in .csv and .jsonl."
         ),
     ] = None,
     on: On = None,

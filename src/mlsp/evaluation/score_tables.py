@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsp.base.errors import SettingsError
-from mlsp.base.tables import read_table
+from mlsp.base.tables import read_table, reading_table
 from mlsp.photos.listing import PHOTO_COLUMNS
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -44,13 +43,8 @@ def read_score_table(path: Path) -> ScoreTable:
         MissingExtraError: it is parquet, and pyarrow is not installed.
     """
     read = _read_jsonl if path.suffix.lower() == ".jsonl" else _read_cells
-    try:
+    with reading_table(path, SettingsError):
         columns, rows = read(path)
-    except (OSError, ValueError, csv.Error) as error:
-        if isinstance(error, SettingsError):
-            raise
-        # pyarrow's errors are ValueErrors or OSErrors too.
-        raise SettingsError(f"table {path} cannot be read: {error}") from error
     photo = next((name for name in PHOTO_COLUMNS if name in columns), None)
     if photo is None:
         raise SettingsError(

@@ -5,7 +5,6 @@ Stars count as they are; without stars, a pick counts as 5 and a reject as 1. Un
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlsp.base.errors import PhotoError, RatingsError, SidecarError
 from mlsp.base.results import ScoreFailure
+from mlsp.base.tables import read_table, reading_table
 from mlsp.photos import find_photos
 from mlsp.photos.listing import PHOTO_COLUMNS
 
@@ -165,39 +165,31 @@ def _stars(stars: float | None, flag: str | None) -> float | None:
 
 
 def _read_table(path: Path, folder: Path) -> Judgements:
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            rows = list(csv.reader(stream))
-    except FileNotFoundError:
-        raise RatingsError(f"there is no table {path}") from None
-    except (OSError, csv.Error) as error:
-        raise RatingsError(f"table {path} cannot be read: {error}") from error
-    names = [name.strip() for name in rows[0]] if rows else []
-    # Blank lines at the end are common.
-    lines = [(number, row) for number, row in enumerate(rows[1:], 2) if any(row)]
-    for number, row in lines:
+    with reading_table(path, RatingsError):
+        names, cells = read_table(path, "A table of ratings")
+    # Spreadsheets end a table with lines of commas.
+    rows = [(f"table {path}, {position}", row) for position, row in cells if any(row)]
+    for where, row in rows:
         if len(row) != len(names):
-            raise RatingsError(
-                f"table {path}, line {number}: expected {len(names)} values, got {len(row)}"
-            )
+            raise RatingsError(f"{where}: expected {len(names)} values, got {len(row)}")
     if "better" in names and "worse" in names:
-        return Judgements(comparisons=tuple(_compared(path, names, lines, folder)))
+        return Judgements(comparisons=tuple(_compared(names, rows, folder)))
     photo = next((name for name in PHOTO_COLUMNS if name in names), None)
     if photo is None or not {*_STARS_COLUMNS, "flag"}.intersection(names):
         raise RatingsError(
             f"table {path} has the columns {', '.join(map(repr, names)) or 'of no header'}: expected photo and rating, or better"
             " and worse"
         )
-    return Judgements(ratings=tuple(_rated(path, names, lines, folder, photo)))
+    return Judgements(ratings=tuple(_rated(names, rows, folder, photo)))
 
 
 def _compared(
-    path: Path, names: Sequence[str], lines: Iterable[tuple[int, list[str]]], folder: Path
+    names: Sequence[str], rows: Iterable[tuple[str, list[str]]], folder: Path
 ) -> Iterable[tuple[PhotoReference, PhotoReference]]:
-    for number, row in lines:
+    for where, row in rows:
         values = dict(zip(names, row, strict=True))
         if not values["better"] or not values["worse"]:
-            raise RatingsError(f"table {path}, line {number}: expected two photos")
+            raise RatingsError(f"{where}: expected two photos")
         yield (
             PhotoReference(folder / values["better"], values.get("better_sha256", "")),
             PhotoReference(folder / values["worse"], values.get("worse_sha256", "")),
@@ -205,26 +197,20 @@ def _compared(
 
 
 def _rated(
-    path: Path,
-    names: Sequence[str],
-    lines: Iterable[tuple[int, list[str]]],
-    folder: Path,
-    photo: str,
+    names: Sequence[str], rows: Iterable[tuple[str, list[str]]], folder: Path, photo: str
 ) -> Iterable[tuple[PhotoReference, float]]:
     column = next((name for name in _STARS_COLUMNS if name in names), None)
-    for number, row in lines:
+    for where, row in rows:
         values = dict(zip(names, row, strict=True))
         if not values[photo]:
-            raise RatingsError(f"table {path}, line {number}: the photo is missing")
+            raise RatingsError(f"{where}: the photo is missing")
         text = values[column].strip().lower() if column else ""
         flag = values.get("flag", "").strip().lower()
         if text in _FLAGS:
             text, flag = "", text
         if flag not in {"", *_FLAGS}:
-            raise RatingsError(
-                f"table {path}, line {number}: expected the flag pick or reject, got {flag!r}"
-            )
-        stars = _stars(_number(path, number, text) if text else None, flag)
+            raise RatingsError(f"{where}: expected the flag pick or reject, got {flag!r}")
+        stars = _stars(_number(where, text) if text else None, flag)
         if stars:
             yield (
                 PhotoReference(folder / values[photo], values.get("content_sha256", "")),
@@ -232,7 +218,7 @@ def _rated(
             )
 
 
-def _number(path: Path, line: int, text: str) -> float:
+def _number(where: str, text: str) -> float:
     try:
         stars = float(text)
     except ValueError:
@@ -242,6 +228,6 @@ def _number(path: Path, line: int, text: str) -> float:
     # Written so that NaN fails as well.
     if not (stars == 0 or _LOWEST <= stars <= _HIGHEST):
         raise RatingsError(
-            f"table {path}, line {line}: expected 1 to 5 stars (0 for none, -1 for a reject, or pick or reject), got {text!r}"
+            f"{where}: expected 1 to 5 stars (0 for none, -1 for a reject, or pick or reject), got {text!r}"
         )
     return stars

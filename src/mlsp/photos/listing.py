@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from mlsp.base.errors import SettingsError
-from mlsp.base.tables import read_table
+from mlsp.base.tables import read_table, reading_table
 from mlsp.base.text import printable
 from mlsp.photos import find_photos
 
@@ -64,13 +63,8 @@ def list_photos(source: Path) -> list[NamedPhoto]:
 
 
 def _names_of_table(table: Path) -> list[str]:
-    try:
+    with reading_table(table, SettingsError):
         columns, rows = read_table(table, "A .parquet table of photos", PHOTO_COLUMNS)
-    except FileNotFoundError:
-        raise SettingsError(f"there is no table {table}") from None
-    except (OSError, ValueError, csv.Error) as error:
-        # pyarrow's errors are ValueErrors or OSErrors too.
-        raise SettingsError(f"table {table} cannot be read: {error}") from error
     column = next((columns.index(name) for name in PHOTO_COLUMNS if name in columns), None)
     if column is None:
         raise SettingsError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import re
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from mlsp.base.errors import RatingsError, unknown_name
-from mlsp.base.tables import read_table
+from mlsp.base.tables import read_table, reading_table
 from mlsp.photos.listing import PHOTO_COLUMNS, TABLE_SUFFIXES
 from mlsp.ratings.table import Rating, RatingTable, fault_of, mean_of_votes
 
@@ -78,13 +77,8 @@ def read_ratings(
         raise RatingsError(
             f"table {path} has an unknown ending, expected {' or '.join(TABLE_SUFFIXES)}"
         )
-    try:
+    with reading_table(path, RatingsError):
         names, rows = _read(path)
-    except FileNotFoundError:
-        raise RatingsError(f"there is no table {path}") from None
-    except (OSError, ValueError, csv.Error) as error:
-        # pyarrow's errors are ValueErrors or OSErrors too.
-        raise RatingsError(f"table {path} cannot be read: {error}") from error
     if not rows:
         raise RatingsError(f"table {path} has no rows: give a table with a row for each photo")
     columns = _find_columns(path, names, group)
