@@ -2,23 +2,50 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import multiprocessing
 import re
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor, nn
+from typer.testing import CliRunner
 
-from mlsp.backbones import WeightsFile
+from mlsp.backbones import (
+    BackboneSpec,
+    Level,
+    Preprocessing,
+    WeightsFile,
+    register_backbone,
+)
+from mlsp.backbones.registry import _registered
 from mlsp.backbones.weights.downloads import RetryPolicy
 from mlsp.backbones.weights.finding import fetch_weights
 from mlsp.base.errors import OutputError, WeightsError
+from mlsp.cli.app import app
+from mlsp.features.extraction.plan import plan_network
+from mlsp.features.extraction.settings import NetworkSettings
+from mlsp.features.opening import open_backbone
+from mlsp.features.spec import FeatureSpec
+from mlsp.training.finetuning.start import open_pretrained
+from mlsp.training.job import find_backbone_graph
 
 CONTENT = bytes(range(256)) * 12_000  # above two chunks
 IMPATIENT = RetryPolicy(attempts=3, backoff_s=0.0, timeout_s=5.0)
+
+
+class Tiny(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [self.conv(x)]
 
 
 @dataclass
@@ -274,3 +301,69 @@ def test_processes_share_one_download(site: Site, tmp_path: Path) -> None:
     assert files[0] == files[1]
     assert files[0].read_bytes() == CONTENT
     assert site.connections == 1
+
+
+@pytest.fixture
+def tiny(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FeatureSpec]:
+    """A network whose weights are on the server."""
+    monkeypatch.setenv("MLSP_CACHE_DIR", str(tmp_path / "cache"))
+    stream = io.BytesIO()
+    torch.save(Tiny().state_dict(), stream)
+    site.content = stream.getvalue()
+    sha256 = hashlib.sha256(site.content).hexdigest()
+    record = BackboneSpec(
+        name="tiny",
+        levels=(Level("only", 4),),
+        preprocessing=Preprocessing(1 / 255, 0.0),
+        weights=(site.record(sha256=sha256, size_bytes=len(site.content), layout="state_dict"),),
+        smallest_side=8,
+        origin="this test",
+    )
+    before = dict(_registered)
+    register_backbone(record, Tiny)
+    yield FeatureSpec("tiny", sha256, ("only",), "whole", None, 1)
+    _registered.clear()
+    _registered.update(before)
+
+
+@pytest.mark.parametrize(
+    "get",
+    [
+        lambda spec, tell: plan_network(NetworkSettings("tiny"), on_download=tell),
+        lambda spec, tell: open_backbone(spec, on_download=tell),
+        lambda spec, tell: find_backbone_graph(spec, 1, on_download=tell),
+        lambda spec, tell: open_pretrained("tiny", on_download=tell),
+    ],
+    ids=["extract", "score", "train", "finetune"],
+)
+def test_whoever_needs_weights_hears_of_their_download(
+    site: Site, tiny: FeatureSpec, get: Callable[[FeatureSpec, Callable[[int, int], None]], object]
+) -> None:
+    seen: list[tuple[int, int]] = []
+    get(tiny, lambda *at: seen.append(at))
+    assert seen[-1] == (len(site.content), len(site.content))
+
+
+@pytest.mark.parametrize(
+    ("terminal", "options", "is_shown"),
+    [("1", [], True), ("1", ["--quiet"], False), ("0", [], False)],
+)
+def test_a_terminal_shows_a_download(
+    tiny: FeatureSpec,
+    tmp_path: Path,
+    examples: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: str,
+    options: list[str],
+    is_shown: bool,
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", terminal)
+    register_backbone(replace(_registered["tiny"], export="never"), Tiny)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes((examples / "chelsea.png").read_bytes())
+    output = str(tmp_path / "f.h5")
+    arguments = ["extract", str(tmp_path / "photos"), "--backbone", "tiny", "--output", output]
+    done = CliRunner().invoke(app, [*arguments, *options])
+    assert done.exit_code == 0, done.output
+    assert ("downloading weights" in done.stderr) is is_shown
+    assert "downloading" not in done.stdout

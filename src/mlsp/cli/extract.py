@@ -24,6 +24,7 @@ from mlsp.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from mlsp.bulk.ray_cluster import RaySettings
     from mlsp.bulk.ray_extraction import RayExtraction
 
 
@@ -97,7 +98,7 @@ def extract(
     # Imported here, so that other commands need not wait for HDF5.
     from mlsp.base.errors import SettingsError
     from mlsp.base.results import ScoreFailure
-    from mlsp.cli.progress import RunProgress
+    from mlsp.cli.progress import DownloadProgress, RunProgress
     from mlsp.features.extraction.plan import plan_network
     from mlsp.features.extraction.run import Extraction, Shard
     from mlsp.features.extraction.settings import NetworkSettings
@@ -118,13 +119,20 @@ def extract(
     )
     part = Shard(1, 1) if shard is None else Shard.parse(shard)
     max_pixels = round(max_megapixels * 1e6)
+    cluster: RaySettings | None = None
+    if on is not None:
+        from mlsp.bulk.ray_cluster import RaySettings
+
+        cluster = RaySettings.parse(on, workers=workers, cpus_per_worker=ray_cpus)
+    elif ray_cpus is not None:
+        raise SettingsError("--ray-cpus is for a cluster: add --on ray")
+    photos = part.of(list_photos(source))
+    with DownloadProgress(quiet=quiet) as on_download:
+        network = plan_network(settings, on_download=on_download)
     run: Extraction | RayExtraction
-    if on is None:
-        if ray_cpus is not None:
-            raise SettingsError("--ray-cpus is for a cluster: add --on ray")
-        photos = part.of(list_photos(source))
+    if cluster is None:
         run = Extraction(
-            plan_network(settings).open(),
+            network.open(),
             photos,
             output,
             retry_failed=retry_failed,
@@ -132,13 +140,10 @@ def extract(
             max_pixels=max_pixels,
         )
     else:
-        from mlsp.bulk.ray_cluster import RaySettings
         from mlsp.bulk.ray_extraction import RayExtraction
 
-        cluster = RaySettings.parse(on, workers=workers, cpus_per_worker=ray_cpus)
-        photos = part.of(list_photos(source))
         run = RayExtraction(
-            plan_network(settings),
+            network,
             photos,
             output,
             cluster,

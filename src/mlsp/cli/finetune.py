@@ -132,6 +132,7 @@ def finetune(
         mlsp finetune ratings.csv --photos photos/ --backbone efficientnet_lite0 --resize 64x64 --epochs 1 --output tuned/
         mlsp finetune ratings.csv --photos photos/ --backbone efficientnet_lite0 --resize 64x64 --epochs 1 --head single_1fc --no-augment --output plain/
     """
+    from mlsp.cli.progress import DownloadProgress
     from mlsp.cli.train_progress import TrainProgress
     from mlsp.models.writing import check_model_folder
     from mlsp.photos.sizes import parse_size
@@ -170,7 +171,8 @@ def finetune(
         more_dropout=more_dropout,
     )
     check_different_files(table, parts)
-    pretrained = open_pretrained(backbone, weights, run_folder=start)
+    with DownloadProgress(quiet=quiet) as on_download:
+        pretrained = open_pretrained(backbone, weights, run_folder=start, on_download=on_download)
     with TrainProgress(quiet=quiet) as progress:
         done = learn_end_to_end(
             pretrained,

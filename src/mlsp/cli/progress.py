@@ -126,6 +126,24 @@ def speed_text(photos_per_s: float) -> str:
     return f"{photos_per_s:.{0 if photos_per_s >= 10 else 1}f} photos/s"
 
 
+class DownloadProgress(ProgressBar):
+    """Callback that shows the download of a network's weights on a terminal, and nothing elsewhere."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show the bytes so far and in all; 0 while the latter are unknown."""
+        if self._bar is None:
+            self._begin_bar(total, title="downloading weights", counts=False)
+        if self._bar is not None:
+            of_all = f" of {total / 1e6:.1f}" if total else ""
+            self._show(done, f"{done / 1e6:.1f}{of_all} MB")
+        if done == total:
+            self._end_bar()
+
+    def __exit__(self, *_: object) -> None:
+        # An interruption is named by the run.
+        self._end_bar()
+
+
 class RunProgress(ProgressBar):
     """A progress bar and the run's summary.
 

@@ -105,7 +105,7 @@ def score(
         mlsp score holiday/ --output holiday.html
     """
     from mlsp.cli.inputs import check_local, found
-    from mlsp.cli.progress import RunProgress
+    from mlsp.cli.progress import DownloadProgress, RunProgress
     from mlsp.culling.xmp.report import xmp_settings
     from mlsp.photos import find_photos
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
@@ -124,14 +124,16 @@ def score(
     scored: list[ScoreResult] = []
     failed: list[ScoreFailure] = []
     with open_caches(enabled=use_cache) as caches:
-        scorer = Scorer(
-            model,
-            device=device,
-            precision=precision,
-            workers=workers,
-            cache=caches,
-            max_pixels=round(max_megapixels * 1e6),
-        )
+        with DownloadProgress(quiet=quiet) as on_download:
+            scorer = Scorer(
+                model,
+                device=device,
+                precision=precision,
+                workers=workers,
+                cache=caches,
+                max_pixels=round(max_megapixels * 1e6),
+                on_download=on_download,
+            )
         heads = tuple(head.name for head in scorer.model.heads)
         check_sort(sort, heads)
         with (

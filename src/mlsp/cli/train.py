@@ -88,6 +88,7 @@ def train(
         mlsp train corners.h5 ratings.csv --head ridge --output ridge/
     """
     # Imported here, so that other commands need not wait for torch.
+    from mlsp.cli.progress import DownloadProgress
     from mlsp.cli.train_progress import TrainProgress
     from mlsp.ratings.splits import SplitSettings
     from mlsp.training import TrainSettings
@@ -117,8 +118,11 @@ def train(
         ),
         run_folder=run_folder,
     )
-    with TrainProgress(quiet=quiet) as progress:
-        done = run_job(job, progress.watch())
+    with (
+        TrainProgress(quiet=quiet) as progress,
+        DownloadProgress(quiet=quiet) as on_download,
+    ):
+        done = run_job(job, progress.watch(), on_download=on_download)
     typer.echo(f"{done.model.folder}: {done.model.card.summary}")
     for agreement in done.model.heads[0].agreement:
         typer.echo(

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mlsp.backbones import BackboneSpec, backbone
+from mlsp.backbones.weights.downloads import Progress
 from mlsp.backbones.weights.finding import find_weights, weights_folder
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.digests import file_sha256
@@ -30,7 +31,11 @@ _EXPORT_FORMAT = 2
 
 
 def cached_graph(
-    feature_spec: FeatureSpec, weights: Path | None = None, *, cache_dir: Path | None = None
+    feature_spec: FeatureSpec,
+    weights: Path | None = None,
+    *,
+    cache_dir: Path | None = None,
+    on_download: Progress | None = None,
 ) -> Path:
     """Find a network's graph in the cache, or export it, which needs torch and takes a minute or so.
 
@@ -41,6 +46,7 @@ def cached_graph(
         feature_spec: network, weights, levels and grid of the features; nothing behind the last level is computed.
         weights: file of these weights; by default the published one, found or downloaded.
         cache_dir: see `mlsp.backbones.weights.finding.weights_folder`.
+        on_download: see `mlsp.backbones.weights.finding.find_weights`.
 
     Returns:
         ONNX graph from 8-bit photos of any size to features; see `mlsp.features.onnx_export.export_backbone`.
@@ -60,7 +66,13 @@ def cached_graph(
         raise SettingsError(
             f"no graph of {spec.name} is right for photos of every size: open_backbone has torch run it"
         )
-    found = find_weights(spec, weights, sha256=feature_spec.weights_sha256, cache_dir=cache_dir)
+    found = find_weights(
+        spec,
+        weights,
+        sha256=feature_spec.weights_sha256,
+        cache_dir=cache_dir,
+        on_download=on_download,
+    )
     folder = weights_folder(cache_dir).with_name("exports")
     graph = folder / _file_name(spec, feature_spec)
     if _is_whole(graph):

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Literal, cast
 
 from mlsp.backbones import backbone
+from mlsp.backbones.weights.downloads import Progress
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.errors import MissingExtraError, ModelError, needs_extra
 from mlsp.base.parallel import usable_cores
@@ -103,6 +104,7 @@ def plan_backbone(
     device: str = "auto",
     precision: str = "auto",
     cache_dir: Path | None = None,
+    on_download: Progress | None = None,
 ) -> RunnableBackbone:
     """Find the graph or weights from which a network can be opened, here or on another machine; opens nothing.
 
@@ -118,6 +120,7 @@ def plan_backbone(
         precision: `auto`, `float32`, `bfloat16` or, on `cuda`, `float16`. `auto` is bfloat16 where the device has it, else float32 on
             the processor and float16 on `cuda`; for a `cuda` that this machine lacks it is bfloat16.
         cache_dir: see `mlsp.backbones.weights.finding.weights_folder`.
+        on_download: see `mlsp.backbones.weights.finding.find_weights`.
 
     Raises:
         SettingsError: an argument is unknown, or this machine's processor lacks the precision.
@@ -133,11 +136,17 @@ def plan_backbone(
 
         # Before an export, which takes a minute.
         resolved = processor_precision(precision)
-        graph = graph or _cached_graph_if_possible(feature_spec, weights, cache_dir)
+        graph = graph or _cached_graph_if_possible(feature_spec, weights, cache_dir, on_download)
         if graph is not None:
             return RunnableBackbone(feature_spec, resolved, graph, "openvino", "cpu")
     spec = backbone(feature_spec.backbone)
-    found = find_weights(spec, weights, sha256=feature_spec.weights_sha256, cache_dir=cache_dir)
+    found = find_weights(
+        spec,
+        weights,
+        sha256=feature_spec.weights_sha256,
+        cache_dir=cache_dir,
+        on_download=on_download,
+    )
     if precision == "auto":
         precision = _cuda_precision() if device == "cuda" else "float32"
     return RunnableBackbone(
@@ -158,6 +167,7 @@ def open_backbone(
     precision: str = "auto",
     streams: int | None = None,
     cache_dir: Path | None = None,
+    on_download: Progress | None = None,
 ) -> Engine:
     """Open a network on this machine.
 
@@ -169,6 +179,7 @@ def open_backbone(
         precision: see `plan_backbone`.
         streams: see `RunnableBackbone.open`.
         cache_dir: see `plan_backbone`.
+        on_download: see `plan_backbone`.
 
     Raises:
         SettingsError: an argument is unknown, or this machine lacks the device or the precision.
@@ -187,16 +198,20 @@ def open_backbone(
         device=device,
         precision=precision,
         cache_dir=cache_dir,
+        on_download=on_download,
     )
     return plan.open(streams=streams)
 
 
 def _cached_graph_if_possible(
-    feature_spec: FeatureSpec, weights: Path | None, cache_dir: Path | None
+    feature_spec: FeatureSpec,
+    weights: Path | None,
+    cache_dir: Path | None,
+    on_download: Progress | None,
 ) -> Path | None:
     """Return the cached graph; None for a network whose export failed, with the reason in the log."""
     try:
-        return cached_graph(feature_spec, weights, cache_dir=cache_dir)
+        return cached_graph(feature_spec, weights, cache_dir=cache_dir, on_download=on_download)
     except ModelError as error:
         if backbone(feature_spec.backbone).export == "sure":
             raise

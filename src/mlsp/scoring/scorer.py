@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from mlsp.backbones.weights.downloads import Progress
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.closing import Closing
 from mlsp.base.errors import EngineError, ModelError, SettingsError
@@ -49,6 +50,7 @@ class Scorer(Closing):
         cache: True for the user's caches of scores and features, which `close` closes; or caches that stay open.
         max_pixels: photos with more are refused before they are decoded; 250 million by default.
         weights: file of the network's weights, read for `cuda` only; by default the published ones, found or downloaded.
+        on_download: called during a download of weights with the bytes so far and in all (0 while unknown).
 
     Attributes:
         model: the model's record.
@@ -75,6 +77,7 @@ class Scorer(Closing):
         cache: bool | Caches = False,
         max_pixels: int | None = None,
         weights: str | Path | None = None,
+        on_download: Progress | None = None,
     ) -> None:
         check_choices(device, precision)
         record = load_model(model)
@@ -84,6 +87,7 @@ class Scorer(Closing):
             device=device,
             precision=precision,
             weights=None if weights is None else Path(weights),
+            on_download=on_download,
         )
         heads = Heads.open(record)
         if heads.channels != engine.channels:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlsp.backbones import backbone
+from mlsp.backbones.weights.downloads import Progress
 from mlsp.backbones.weights.finding import check_weights
 from mlsp.base.errors import ModelError, OutputError, SettingsError, WeightsError, unknown_name
 from mlsp.features.graph_cache import cached_graph
@@ -122,12 +123,18 @@ class Done:
     note: str
 
 
-def run_job(job: TrainJob, callbacks: TrainingCallbacks | None = None) -> Done:
+def run_job(
+    job: TrainJob,
+    callbacks: TrainingCallbacks | None = None,
+    *,
+    on_download: Progress | None = None,
+) -> Done:
     """Train and write the model; in a run folder that holds this very run, go on where it was.
 
     Args:
         job: what to train.
         callbacks: are told of the progress.
+        on_download: see `mlsp.backbones.weights.finding.find_weights`.
 
     Raises:
         MlspError: something does not go together, see `train_head`; files are checked before the training where that can be.
@@ -139,7 +146,7 @@ def run_job(job: TrainJob, callbacks: TrainingCallbacks | None = None) -> Done:
         check_overlap(ratings, split)
         feature_spec = store.layout.feature_spec
         grid: Grid = 1 if job.head in CLOSED_FORMS else HEADS[job.head].grid
-        graph, note = find_backbone_graph(feature_spec, grid, job.weights)
+        graph, note = find_backbone_graph(feature_spec, grid, job.weights, on_download=on_download)
         if job.head in CLOSED_FORMS:
             trained = train_closed_form(
                 job.head,
@@ -174,7 +181,11 @@ def _hint(job: TrainJob, feature_spec: FeatureSpec, grid: Grid, split: Split) ->
 
 
 def find_backbone_graph(
-    feature_spec: FeatureSpec, grid: Grid, weights: Path | None = None
+    feature_spec: FeatureSpec,
+    grid: Grid,
+    weights: Path | None = None,
+    *,
+    on_download: Progress | None = None,
 ) -> tuple[Path | None, str]:
     """Find or export the graph of the network that made features.
 
@@ -182,6 +193,7 @@ def find_backbone_graph(
         feature_spec: of the features.
         grid: of the head.
         weights: of the network; by default those published ones that the features were made with.
+        on_download: see `mlsp.backbones.weights.finding.find_weights`.
 
     Returns:
         The graph and an empty note; or None and why there is none.
@@ -206,7 +218,7 @@ def find_backbone_graph(
                 None,
                 f"the features were made with weights that are not the published ones: {hint}",
             )
-        return cached_graph(feature_spec, weights), ""
+        return cached_graph(feature_spec, weights, on_download=on_download), ""
     except (OutputError, SettingsError, WeightsError) as error:
         if weights is not None:
             raise

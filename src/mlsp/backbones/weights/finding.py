@@ -47,6 +47,7 @@ def find_weights(
     *,
     sha256: str | None = None,
     cache_dir: Path | None = None,
+    on_download: Progress | None = None,
 ) -> FoundWeights:
     """Find or download a network's weights.
 
@@ -55,6 +56,7 @@ def find_weights(
         weights: file of weights; by default the published one of this SHA-256, or else the preferred one.
         sha256: that the file must have, in hexadecimal; any by default.
         cache_dir: see `weights_folder`.
+        on_download: called during a download with the bytes so far and in all (0 while unknown).
 
     Raises:
         WeightsError: they can neither be found nor downloaded, or have another SHA-256.
@@ -64,7 +66,7 @@ def find_weights(
             raise WeightsError(f"no weights of {spec.name} are published: give a file")
         same = (record for record in spec.weights if sha256 and record.sha256 == sha256)
         preferred = next(same, spec.weights[0])
-        file = fetch_weights(preferred, cache_dir=cache_dir)
+        file = fetch_weights(preferred, cache_dir=cache_dir, progress=on_download)
         published: WeightsFile | None = preferred
     else:
         file = Path(weights)

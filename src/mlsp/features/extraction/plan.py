@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from mlsp.backbones import backbone
+from mlsp.backbones.weights.downloads import Progress
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.errors import SettingsError
 from mlsp.features.engines import Engine
@@ -73,11 +74,15 @@ class NetworkPlan:
         return ExtractionNetwork(engine, self.layout, self.smallest_side)
 
 
-def plan_network(settings: NetworkSettings) -> NetworkPlan:
+def plan_network(settings: NetworkSettings, *, on_download: Progress | None = None) -> NetworkPlan:
     """Find or download a network's weights, and export it once where OpenVINO runs it; nothing is opened.
 
     Precision `auto` becomes the one that suits this machine's processor or CUDA device; bfloat16 where the device is `cuda` and
     this machine has none.
+
+    Args:
+        settings: network and features.
+        on_download: see `mlsp.backbones.weights.finding.find_weights`.
 
     Raises:
         SettingsError: an argument is unknown, or this machine's processor lacks the precision.
@@ -87,7 +92,7 @@ def plan_network(settings: NetworkSettings) -> NetworkPlan:
     spec = backbone(settings.backbone)
     feature_spec = FeatureSpec(
         backbone=spec.name,
-        weights_sha256=find_weights(spec, settings.weights).sha256,
+        weights_sha256=find_weights(spec, settings.weights, on_download=on_download).sha256,
         levels=tuple(level.name for level in chosen_levels(spec, settings.levels)),
         views=cast(ViewsName, settings.views),
         longest_side=settings.longest_side,

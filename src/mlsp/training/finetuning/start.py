@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mlsp.backbones import backbone
+from mlsp.backbones.weights.downloads import Progress
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import PhotoError, SettingsError
@@ -24,7 +25,11 @@ from mlsp.training.run_folder import RunFolder
 
 
 def open_pretrained(
-    name: str, weights: Path | None = None, *, run_folder: Path | None = None
+    name: str,
+    weights: Path | None = None,
+    *,
+    run_folder: Path | None = None,
+    on_download: Progress | None = None,
 ) -> Pretrained:
     """Find or download a network's weights, and make the network.
 
@@ -32,6 +37,7 @@ def open_pretrained(
         name: of the network.
         weights: file; by default the published one.
         run_folder: of `mlsp.training.train_head`, whose best head is begun with; None for a head that has learned nothing.
+        on_download: see `mlsp.backbones.weights.finding.find_weights`.
 
     Raises:
         SettingsError: there is no such network.
@@ -39,7 +45,7 @@ def open_pretrained(
     """
     head = None if run_folder is None else read_trained_head(run_folder)
     spec = backbone(name)
-    found = find_weights(spec, weights)
+    found = find_weights(spec, weights, on_download=on_download)
     network, _ = load_network(spec, found.file)
     origin = f"weights of SHA-256 {found.sha256}"
     if found.published is not None:
