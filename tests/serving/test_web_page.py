@@ -282,10 +282,10 @@ def test_keys_rate_the_active_photo(either: Page) -> None:
         page.keyboard.press(key)
     said(page, f"{Path(third).name}: 2 stars")
     page.keyboard.press("u")
-    said(page, f"{Path(third).name}: no rating any more")
+    said(page, f"{Path(third).name}: rating removed")
     page.keyboard.press("Home")
     page.keyboard.press("0")
-    said(page, f"{Path(first).name}: no rating any more")
+    said(page, f"{Path(first).name}: rating removed")
     settled(page)
     assert rated(page) == {second: (None, "reject")}
 

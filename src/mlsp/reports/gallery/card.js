@@ -8,7 +8,7 @@ const TICK = "M5 12.5 10 17.5 19 7";
 /**
  * @param {import("./records.js").PhotoRecord} record
  * @param {import("./gallery.js").GalleryOptions} options
- * @returns {HTMLElement} what does not change of a card
+ * @returns {HTMLElement} the parts of a card that do not change
  */
 export function drawCard(record, { columns, load }) {
   const picture = element("img", { class: "g-thumbnail", alt: "", decoding: "async", draggable: "false" });
@@ -39,7 +39,7 @@ export function drawCard(record, { columns, load }) {
  * A head's percentile as a bar; empty where there is none.
  * @param {import("./records.js").PhotoRecord} record
  * @param {string} head
- * @param {number} place of the head among the columns, for the bar's colour
+ * @param {number} index of the head among the columns, for the bar's colour
  */
 export function meter(record, head, place) {
   const percentile = record.scores[head]?.[1] ?? null;
@@ -51,7 +51,7 @@ export function meter(record, head, place) {
 }
 
 /**
- * Show on a card what changes.
+ * Update the parts of a card that change.
  * @param {HTMLElement} card
  * @param {import("./records.js").PhotoRecord} record
  * @param {import("./gallery.js").GalleryOptions} options

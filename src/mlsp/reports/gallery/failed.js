@@ -4,8 +4,8 @@ import { element } from "./dom.js";
 import { photos } from "./records.js";
 
 /**
- * List photos and why they failed; what is open stays open.
- * @param {HTMLDetailsElement} details is filled, and hidden where nothing failed
+ * List photos and why they failed; an open list stays open.
+ * @param {HTMLDetailsElement} details is filled; hidden if no photo failed
  * @param {import("./records.js").PhotoRecord[]} failed
  */
 export function showFailed(details, failed) {

@@ -1,13 +1,13 @@
-// What shall be shown: by text, folder, score and date; with the histogram of the collection.
+// Filters by text, folder, score and date, with a histogram of the collection.
 
 import { element } from "./dom.js";
 import { amount, everything, foldersOf, histogram, photos, scaleOf, scoreOf, shortNumber } from "./records.js";
 
 const BINS = 25;
-// Steps of the score's two sliders.
+// Steps of the two sliders of the score.
 const STEPS = 100;
 
-/** The panel beside the grid. `wanted` is what it asks for at the moment. */
+/** The panel beside the grid; `wanted` is the current filter. */
 export class Filters {
   /**
    * @param {object} options
@@ -49,7 +49,7 @@ export class Filters {
     );
   }
 
-  /** Offer these scores. */
+  /** Set the scores to choose from. */
   setColumns(columns) {
     const names = ["overall", ...columns];
     this._score.replaceChildren(...names.map((name) => element("option", { value: name, text: name })));
@@ -57,7 +57,7 @@ export class Filters {
     this._score.value = this.wanted.score;
   }
 
-  /** Offer the folders, dates and scores of these records. */
+  /** Set the records whose folders, dates and scores can be chosen. */
   setRecords(records) {
     this._records = records;
     this._scale = scaleOf(records, this.wanted.score);
@@ -89,14 +89,14 @@ export class Filters {
     this._reset.disabled = !this.isActive;
   }
 
-  /** Whether anything but everything is asked for. */
+  /** Whether the filter can hide a photo. */
   get isActive() {
     const { score: _, ...wanted } = this.wanted;
     const { score: __, ...all } = everything();
     return JSON.stringify(wanted) !== JSON.stringify(all);
   }
 
-  /** Ask for everything. */
+  /** Reset the filter: show every photo. */
   reset() {
     this.wanted = { ...everything(), score: this.wanted.score };
     this._text.value = this._folder.value = this._from.value = this._to.value = "";
@@ -106,7 +106,7 @@ export class Filters {
     this._onchange();
   }
 
-  /** Put the cursor into the text field. */
+  /** Focus the text field. */
   focus() {
     this._text.focus();
     this._text.select();
@@ -128,7 +128,7 @@ export class Filters {
   }
 
   _slid(moved) {
-    // The two never cross: the one that is moved stops at the other.
+    // The sliders never cross: the one that is moved stops at the other.
     if (moved === this._low) this._low.value = Math.min(Number(this._low.value), Number(this._high.value));
     if (moved === this._high) this._high.value = Math.max(Number(this._low.value), Number(this._high.value));
     const [low, high] = [Number(this._low.value), Number(this._high.value)];

@@ -4,7 +4,7 @@
 //     const gallery = new Gallery(document.querySelector("main"), { columns: ["quality", "beauty"] });
 //     gallery.setRecords(records);
 //
-// One gallery a page, with gallery.css. The strictest content security policy suits it. Its parts are in the files that it imports.
+// One gallery per page, with gallery.css. It works under the strictest content security policy.
 
 import { drawCard, markCard } from "./card.js";
 import { element, icon } from "./dom.js";
@@ -23,17 +23,17 @@ import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
  * @property {string} name
  * @property {string} label
  * @property {function(PhotoRecord): (number|string|null|undefined)} value
- * @property {boolean} isDescending which way it goes at first
+ * @property {boolean} isDescending initial direction
  */
 
 /**
  * @typedef {object} GalleryOptions
  * @property {string[]} [columns] names of the scores, in their order
- * @property {function(PhotoRecord): (string|Promise<string>)} [load] URL of a small picture, "" where there is none; by default the record's `thumbnail`
+ * @property {function(PhotoRecord): (string|Promise<string>)} [load] URL of a small picture, "" if it has none; by default the record's `thumbnail`
  * @property {function(PhotoRecord): ?string} [original] URL of the photo itself; by default the record's `original`
- * @property {function(PhotoRecord): ?Node} [badge] what the host shows on a photo's card, its stars for example; only to be looked at
+ * @property {function(PhotoRecord): ?Node} [badge] what the host shows on a photo's card, such as its stars; not interactive
  * @property {function(PhotoRecord): string} [badgeText] the same for screen readers
- * @property {function(PhotoRecord): ?Node} [details] what the host adds to a photo's caption full-screen: buttons for example
+ * @property {function(PhotoRecord): ?Node} [details] what the host adds to a photo's caption full-screen, such as buttons
  * @property {function(KeyboardEvent, PhotoRecord): boolean} [onkey] called first for each key in grid and viewer with the active photo (which may be
  *     undefined in the grid); true where the host has used the key. The gallery itself uses arrows, Home, End, Page, Enter, Space, Escape, C, Z, +, −, / and ?
  * @property {Array<[string, string]>} [keys] the host's keys and what they do, for the list of keys
@@ -43,7 +43,7 @@ import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
  */
 
 const COMPARE = "M4 5H10.5V19H4ZM13.5 5H20V19H13.5Z";
-// Least time between two updates that are drawn.
+// Minimum time between two drawn updates.
 const UPDATE_MS = 250;
 const FILTER = "M4 6H20M7 12H17M10 18H14";
 
@@ -82,7 +82,7 @@ export class Gallery extends EventTarget {
   }
 
   /**
-   * Show these records instead of all before. Filters, sorting, the active photo and those chosen stay.
+   * Replace all records. Filters, sorting, the active photo and the selection stay.
    * @param {PhotoRecord[]} records
    */
   setRecords(records) {
@@ -91,8 +91,8 @@ export class Gallery extends EventTarget {
   }
 
   /**
-   * Add records, or replace those with the same ids. Cheap: all calls within a while are drawn at once, and
-   * what is in sight stays in its place.
+   * Add records, or replace those with the same ids. Cheap: calls in quick succession are drawn together, and
+   * visible cards keep their position.
    * @param {PhotoRecord[]} records
    */
   update(records) {
@@ -119,15 +119,15 @@ export class Gallery extends EventTarget {
     if (this.viewer.isOpen) this.viewer.redraw();
   }
 
-  /** Sort and filter again, after the host has changed what its own conditions or sorts depend on. */
+  /** Sort and filter again, after a change of what the host's own conditions or sorts depend on. */
   rearrange() {
     this._later();
   }
 
   /**
-   * A condition of the host that photos must meet to be shown.
+   * Set a condition of the host that photos must meet to be shown.
    * @param {string} name
-   * @param {?function(PhotoRecord): boolean} condition null for none any more
+   * @param {?function(PhotoRecord): boolean} condition null removes it
    */
   setCondition(name, condition) {
     if (condition === null) this._conditions.delete(name);
@@ -140,7 +140,7 @@ export class Gallery extends EventTarget {
     return this.viewer.isOpen ? this.viewer.activeItem : this.grid.activeItem;
   }
 
-  /** @returns {PhotoRecord[]} the photos chosen, in the order of their choice */
+  /** @returns {PhotoRecord[]} the selected photos, in the order of selection */
   get selected() {
     return [...this._selected].map((id) => this._byId.get(id)).filter(Boolean);
   }
@@ -156,9 +156,9 @@ export class Gallery extends EventTarget {
   }
 
   /**
-   * Choose a photo for a comparison, or no longer.
+   * Select a photo for comparison, or deselect it.
    * @param {string|number} id
-   * @param {boolean} [isChosen] by default the contrary of what it is
+   * @param {boolean} [isChosen] by default toggled
    */
   select(id, isChosen = !this._selected.has(id)) {
     if (isChosen && !this._selected.has(id) && this._selected.size >= MOST_SIDE_BY_SIDE) {
@@ -170,7 +170,7 @@ export class Gallery extends EventTarget {
     this._selectionChanged();
   }
 
-  /** Choose none. */
+  /** Clear the selection. */
   selectNone() {
     this._selected.clear();
     this._selectionChanged();
@@ -187,7 +187,7 @@ export class Gallery extends EventTarget {
     this._emit("open", { records });
   }
 
-  /** Compare the photos chosen, or where fewer than two are, the active one and the next. */
+  /** Compare the selected photos; if fewer than two are, the active one and the next. */
   compare() {
     if (this._selected.size >= 2) this.open([...this._selected]);
     else {
@@ -198,7 +198,7 @@ export class Gallery extends EventTarget {
     }
   }
 
-  /** Put the keyboard's focus into the grid. */
+  /** Focus the grid. */
   focus() {
     this.grid.element.focus({ preventScroll: true });
   }
@@ -262,7 +262,7 @@ export class Gallery extends EventTarget {
     else if (this.grid.move(event.key)) event.preventDefault();
     else if (event.key === "Enter" && activeItem) this.open([activeItem.id]);
     else if (event.key === " ") {
-      // Also without an active photo: the page must not jump by a window.
+      // Also without an active photo: the page must not scroll.
       event.preventDefault();
       if (activeItem) this.select(activeItem.id);
     } else if (event.key.toLowerCase() === "c") this.compare();

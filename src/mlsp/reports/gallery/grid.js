@@ -1,4 +1,4 @@
-// A grid of any number of cards of one size, of which only those near the window are in the page.
+// A virtual grid of cards of one size: only those near the window are in the page.
 
 import { element } from "./dom.js";
 
@@ -8,7 +8,7 @@ const LEAST_WIDTH_ON_PHONES = 140;
 const PHONE = 520;
 // Height of the picture for each pixel of its width.
 const SHAPE = 0.75;
-// Cards drawn beyond the window, as a share of its height: they are there before they come into sight.
+// Height drawn beyond the window, as a share of its height, so that cards are ready before they become visible.
 const AHEAD = 0.75;
 
 /** A listbox: it has the focus, one of its cards is the active one. */
@@ -16,7 +16,7 @@ export class Grid {
   /**
    * @param {object} options
    * @param {string} options.label name for screen readers
-   * @param {function(any, number): HTMLElement} options.draw makes the card of an item, with its place
+   * @param {function(any, number): HTMLElement} options.draw makes the card of an item, given its index
    * @param {function(HTMLElement, any, number): void} options.mark shows on a card what may change: selection, rank, badge
    * @param {function(): number} options.inset pixels at the window's top that something covers
    * @param {function(any): void} options.onactive
@@ -40,7 +40,7 @@ export class Grid {
   /**
    * Show other items; the active one stays active if it is among them.
    * @param {any[]} items each with an `id`; an item that is the same object as before keeps its card
-   * @param {boolean} staysInPlace whether what is in sight stays where it is, though others come before it
+   * @param {boolean} staysInPlace whether visible cards keep their position when others are inserted before them
    */
   setItems(items, staysInPlace = false) {
     const active = this.items[this.active];
@@ -62,7 +62,7 @@ export class Grid {
     this._spare.clear();
   }
 
-  /** Draw every card anew. */
+  /** Redraw every card. */
   redraw() {
     for (const card of this._cards.values()) card.remove();
     this._cards.clear();
@@ -74,14 +74,14 @@ export class Grid {
     return this.items[this.active];
   }
 
-  /** Show anew what may change, on all cards or on one. */
+  /** Update what may change, on all cards or on one. */
   remark(id) {
     for (const [place, card] of this._cards) {
       if (id === undefined || this.items[place].id === id) this._markCard(card, place);
     }
   }
 
-  /** Make the card at a place the active one and bring it into sight. */
+  /** Make the card at an index the active one and scroll it into view. */
   activate(place) {
     if (this.items.length === 0) return;
     const before = this.active;
@@ -115,7 +115,7 @@ export class Grid {
     return true;
   }
 
-  /** Place of the card that an event came from, or -1. */
+  /** Index of the card that an event came from, or -1. */
   placeOf(event) {
     const card = event.target instanceof Element ? event.target.closest(".g-card") : null;
     return card ? Number(card.dataset.place) : -1;

@@ -6,8 +6,8 @@ const KEYS = [
   ["← ↑ → ↓", "move; full-screen: the photo before and after, or with several another pane (← →) and another photo in it (↑ ↓)"],
   ["Home End Page↑ Page↓", "move far"],
   ["Enter", "the photo full-screen"],
-  ["Space", "choose it for a comparison, or no longer"],
-  ["C", "compare the chosen photos, or this and the next"],
+  ["Space", "select for comparison, or deselect"],
+  ["C", "compare the selected photos, or this and the next"],
   ["+ −", "full-screen: one photo more, one fewer"],
   ["Z", "full-screen: actual pixels and back; Shift with arrows moves them"],
   ["/", "find by name"],
@@ -16,7 +16,7 @@ const KEYS = [
 
 /**
  * A dialog with the gallery's keys and the host's.
- * @param {Array<[string, string]>} more keys, parted by blanks, and what they do
+ * @param {Array<[string, string]>} more keys, separated by spaces, and what they do
  * @returns {HTMLDialogElement}
  */
 export function keyList(more) {

@@ -1,12 +1,12 @@
-// Photo records: what is read from them, their order, which are shown. Nothing here touches the page.
+// Photo records: reading, sorting and filtering them. Nothing here touches the page.
 
 /**
  * A photo, or one that could not be scored.
  * @typedef {object} PhotoRecord
  * @property {string|number} id unique, and the same in every update
  * @property {string} photo path, as it is to be shown
- * @property {string} folder path of its folder, parts parted by "/"; "" for the uppermost
- * @property {?string} captured local time as "2024-05-03T14:22:10", null where nothing is known
+ * @property {string} folder path of its folder, separated by "/"; "" for the top folder
+ * @property {?string} captured local time as "2024-05-03T14:22:10", null if unknown
  * @property {boolean} [captured_is_file_time] `captured` is when the file was changed, not when the photo was taken
  * @property {number} width pixels, upright
  * @property {number} height of the upright photo, in pixels
@@ -19,7 +19,7 @@
 
 /** @typedef {{text: string, folder: ?string, score: string, low: ?number, high: ?number, from: string, to: string}} Wanted */
 
-/** @returns {Wanted} what shows every photo */
+/** @returns {Wanted} the filter that shows every photo */
 export function everything() {
   return { text: "", folder: null, score: "overall", low: null, high: null, from: "", to: "" };
 }
@@ -29,7 +29,7 @@ export function nameOf(record) {
   return record.photo.slice(record.photo.lastIndexOf("/") + 1);
 }
 
-/** What is drawn as a bar and compared in the filter: overall, a head's percentile, or its value where there is no percentile. */
+/** The value that bars and the filter use: overall, a head's percentile, or its value if it has no percentile. */
 export function scoreOf(record, score) {
   if (score === "overall") return record.overall;
   const pair = record.scores[score];
@@ -88,9 +88,9 @@ const collator = new Intl.Collator(undefined, { numeric: true });
 
 /**
  * @param {PhotoRecord[]} records
- * @param {function(PhotoRecord): (number|string|null|undefined)} value what ranks a record; those without one come last
+ * @param {function(PhotoRecord): (number|string|null|undefined)} value sort key of a record; records without one come last
  * @param {boolean} isDescending
- * @returns {PhotoRecord[]} a new array; those that are equal by their path
+ * @returns {PhotoRecord[]} a new array; equal ones by path
  */
 export function sortRecords(records, value, isDescending) {
   const keyed = records.map((record) => ({ record, key: value(record) ?? null }));
@@ -108,7 +108,7 @@ function byPath(one, other) {
 }
 
 /**
- * Places of records in the order of their paths, where 9 comes before 10. Comparing so is slow, so it is done once.
+ * Ranks of records by path in natural order (9 before 10). Such comparisons are slow, so they are done once.
  * @returns {Map<PhotoRecord, number>}
  */
 export function pathRanks(records) {
@@ -121,7 +121,7 @@ export function timeOf(record) {
 }
 
 /**
- * How many records lie where on a score's scale.
+ * Histogram of a score.
  * @returns {number[]} a count for each of `bins` equal parts
  */
 export function histogram(records, score, scale, bins) {
@@ -168,7 +168,7 @@ export function photos(count) {
   return `${amount(count)} ${count === 1 ? "photo" : "photos"}`;
 }
 
-/** A score with three digits that matter. */
+/** A score with three significant digits. */
 export function shortNumber(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
@@ -182,7 +182,7 @@ export function percent(value) {
 
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-/** When a photo was taken, in words; where only the file's time is known it says so. */
+/** When a photo was taken, in words; marked where only the file's time is known. */
 export function dateOf(record) {
   if (!record.captured) return "";
   const text = moment.format(new Date(record.captured));

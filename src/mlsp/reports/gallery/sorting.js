@@ -1,17 +1,17 @@
-// In which order photos are shown.
+// Order of the photos.
 
 import { element, icon } from "./dom.js";
 import { sortRecords, timeOf } from "./records.js";
 
 const TURN = "M8 4V20M8 20 4 16M16 20V4M16 4 20 8";
 
-/** A choice of orders and a button that turns the order round. */
+/** A choice of sort keys and a button that reverses the order. */
 export class Sorting {
   /**
    * @param {object} options
    * @param {string[]} options.columns names of the scores
    * @param {import("./gallery.js").Sort[]} options.sorts further orders
-   * @param {function(any): number} options.pathRank place of a record by its path
+   * @param {function(any): number} options.pathRank rank of a record by its path
    * @param {function(): void} options.onchange
    */
   constructor({ columns, sorts, pathRank, onchange }) {
@@ -24,7 +24,7 @@ export class Sorting {
     this.setColumns(columns);
   }
 
-  /** Offer these scores; the order stays as it is if it still can. */
+  /** Set the scores to sort by; the order stays if its score is still there. */
   setColumns(columns) {
     this._sorts = [
       { name: "overall", label: "overall", value: (record) => record.overall, isDescending: true },
@@ -39,7 +39,7 @@ export class Sorting {
     this._show();
   }
 
-  /** Records in the order that is asked for; a new array. */
+  /** Return the records in the current order, as a new array. */
   sorted(records) {
     return sortRecords(records, this._sort.value, this._sort.isDescending);
   }

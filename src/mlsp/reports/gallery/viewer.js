@@ -69,7 +69,7 @@ export class Viewer {
   /**
    * Show records.
    * @param {any[]} items one to four
-   * @param {any[]} list where the arrows lead
+   * @param {any[]} list photos that the arrow keys go through
    */
   open(items, list) {
     this._list = list;
@@ -89,19 +89,19 @@ export class Viewer {
     this.redraw();
   }
 
-  /** Show anew what the host adds. */
+  /** Redraw what the host adds. */
   redraw() {
     [...this._panes.children].forEach((pane, place) => pane.querySelector(".g-caption").replaceWith(this._caption(this._shown[place])));
   }
 
-  /** Other records under the same ids, and another order; after an update. */
+  /** Take over records and order of an update; ids stay. */
   setList(list) {
     this._list = list;
     const records = new Map(list.map((record) => [record.id, record]));
     this._shown = this._shown.map((record) => records.get(record.id) ?? record);
   }
 
-  /** Put the photo before or after into the active pane. */
+  /** Show the previous or next photo in the active pane. */
   turn(step) {
     let place = this._list.findIndex((record) => record.id === this.activeItem.id);
     do place += step;
@@ -111,7 +111,7 @@ export class Viewer {
     this._draw();
   }
 
-  /** Put the best photo after the active one that is not shown yet beside the others. */
+  /** Add a pane with the next photo after the active one that is not shown yet. */
   add() {
     if (this._shown.length >= MOST_SIDE_BY_SIDE) return;
     const after = this._list.findIndex((record) => record.id === this._shown.at(-1).id) + 1;
@@ -121,7 +121,7 @@ export class Viewer {
     this._draw();
   }
 
-  /** Take the active photo away. */
+  /** Remove the active pane. */
   remove() {
     if (this._shown.length < 2) return;
     this._shown.splice(this._active, 1);
@@ -129,7 +129,7 @@ export class Viewer {
     this._draw();
   }
 
-  /** Between the whole photo and its actual pixels, in all panes at once. */
+  /** Switch between the whole photo and its actual pixels, in all panes. */
   zoom() {
     this._isZoomed = !this._isZoomed;
     this._centre = [0.5, 0.5];
@@ -183,7 +183,7 @@ export class Viewer {
     if (original) {
       const whole = new Image();
       whole.onload = () => { picture.src = whole.src; };
-      // A page may have been moved away from its photos, and few browsers show HEIC or raw.
+      // The page may have been moved away from its photos, and few browsers show HEIC or raw files.
       whole.onerror = () => note("Small picture: the photo is not where it was, or of a format that browsers do not show.");
       whole.src = original;
     }

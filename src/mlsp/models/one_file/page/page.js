@@ -20,7 +20,7 @@ async function isolate() {
     location.reload();
     await new Promise(() => {});
   } catch {
-    // One thread, then.
+    // Without isolation, one thread scores.
   }
 }
 
@@ -91,7 +91,7 @@ function show() {
 
 function csv() {
   const heads = model.heads.flatMap(({ name, has_percentile: percentile }) => percentile ? [name, `${name}_percentile`] : [name]);
-  // A name that begins so would be a formula to a spreadsheet.
+  // Spreadsheets would take a name that begins like this for a formula.
   const quoted = (text) => `"${(/^[=+\-@\t\r]/.test(text) ? `./${text}` : text).replaceAll('"', '""')}"`;
   const lines = rows.filter((row) => row.scores).sort((one, other) => other.scores.overall - one.scores.overall)
     .map((row) => [quoted(row.name), row.scores.overall.toFixed(1), ...heads.map((name) => row.scores[name].toFixed(4)), row.width, row.height, model.name].join(","));

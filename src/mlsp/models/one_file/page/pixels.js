@@ -8,7 +8,7 @@ export function reducedSize(width, height, longestSide) {
   return [side(width), side(height)];
 }
 
-/** For each cell of an axis: its first pixel, and the shares of it and those after it. */
+/** For each cell of an axis: its first pixel, and the weights of that pixel and those after it. */
 function areaShares(size, cells) {
   const shares = [];
   for (let cell = 0; cell < cells; cell++) {
@@ -23,7 +23,7 @@ function areaShares(size, cells) {
   return shares;
 }
 
-/** Rounded to the even neighbour where it lies in the middle, as numpy does. */
+/** Round half to even, as numpy does. */
 function rounded(value) {
   const whole = Math.round(value);
   return whole - value === 0.5 && whole % 2 ? whole - 1 : whole;

@@ -1,7 +1,7 @@
-// Decodes and scores photos, one after the other, off the page's own thread.
+// Decodes and scores photos one after another, outside the page's thread.
 import { modelPixels } from "./pixels.js";
 
-const LARGEST_PIXELS = 120e6;
+const MAX_PIXELS = 120e6;
 let model, session, runtime, engine;
 
 async function open(record) {
@@ -18,7 +18,7 @@ async function open(record) {
   return engine;
 }
 
-/** Whether it has the 16-bit numbers to which the model rounds features, and is one, not the processor that imitates it. */
+/** Whether there is a real graphics processor (no software fallback) with the 16-bit floats to which the model rounds features. */
 async function graphicsProcessorMayHelp() {
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
   return Boolean(adapter?.features.has("shader-f16")) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
@@ -31,7 +31,7 @@ async function openOn(file, provider, bytes) {
   return { runtime: ort, session: await ort.InferenceSession.create(bytes, { executionProviders: [provider] }) };
 }
 
-/** Use the graphics processor if it says the same as the processor of a photo made of noise, and sooner. */
+/** Use the graphics processor if it scores a photo of noise as the CPU does, and faster. */
 async function tryWebGpu(bytes, processor) {
   try {
     const other = await openOn("./onnxruntime/ort.webgpu.min.mjs", "webgpu", bytes);
@@ -52,7 +52,7 @@ async function tryWebGpu(bytes, processor) {
       engine = "WebGPU";
     }
   } catch (error) {
-    // A graphics processor that cannot run the model is no reason not to score.
+    // The CPU scores if the graphics processor cannot run the model.
     console.info("WebGPU is not used:", error);
   }
 }
@@ -71,7 +71,7 @@ async function score(file) {
     throw new Error(file.size ? "this browser cannot read it: convert it to JPEG" : "the file is empty");
   }
   const { width, height } = bitmap;
-  if (width * height > LARGEST_PIXELS) throw new Error(`too large: ${width} × ${height} pixels, at most ${LARGEST_PIXELS / 1e6} megapixels`);
+  if (width * height > MAX_PIXELS) throw new Error(`too large: ${width} × ${height} pixels, at most ${MAX_PIXELS / 1e6} megapixels`);
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
   context.fillStyle = "#fff";

@@ -1,14 +1,14 @@
-// The server's photos as records, kept up to date: asks what has changed, once a second while photos are scored.
+// The server's photos as records. Polls for changes, once a second while photos are scored.
 
 import { get } from "./server.js";
 
 const BUSY_MS = 1000;
 const IDLE_MS = 5000;
-// Of the photo itself, full-screen: most cameras' actual pixels, within what a browser shows at once.
+// Longest side of full-screen photos, in pixels: all pixels of most cameras, within what browsers display.
 const LONGEST_SIDE = 4096;
 
 /**
- * Events: `status` {status} after each answer; `records` {records, isWhole} new and changed ones, or all in the place of those before;
+ * Events: `status` {status} after each answer; `records` {records, isWhole} new and changed ones, or all, which replace those before;
  * `away` {error} where the server does not answer or refuses; `back` {}.
  */
 export class Collection extends EventTarget {
@@ -25,14 +25,14 @@ export class Collection extends EventTarget {
     this._asking = null;
   }
 
-  /** Keep asking. */
+  /** Start polling. */
   start() {
     return this.ask();
   }
 
-  /** Ask now. */
+  /** Poll now. */
   async ask() {
-    // An answer on its way may be older than what made the caller ask.
+    // The answer of a poll that is under way may be older than the change that the caller wants to see.
     while (this._asking !== null) await this._asking;
     clearTimeout(this._timer);
     this._asking = this._ask();
@@ -43,12 +43,12 @@ export class Collection extends EventTarget {
     this._timer = setTimeout(() => this.ask(), isBusy || this._isAway ? BUSY_MS : IDLE_MS);
   }
 
-  /** @returns {number|undefined} id of the photo of this path */
+  /** @returns {number|undefined} id of the photo with this path */
   idOf(photo) {
     return this._ids.get(photo);
   }
 
-  /** The server knows of a photo's rating as it is here, from this revision on: answers that are older do not count. */
+  /** Note that the server has a photo's rating from this revision on; older answers no longer change it. */
   settle(id, revision) {
     this._rated.set(id, revision);
   }
@@ -56,7 +56,7 @@ export class Collection extends EventTarget {
   async _ask() {
     try {
       const status = await get("status");
-      // A server that was started anew counts from the beginning, and gives other ids.
+      // A restarted server counts revisions from the beginning and gives other ids.
       if (this._isAway || status.revision < this._revision) {
         this._revision = 0;
         this._isWhole = true;

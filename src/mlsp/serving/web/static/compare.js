@@ -1,4 +1,4 @@
-// Which of two photos is better? Pairs come from the server, which asks where an answer teaches most. Scores are not shown: they would answer.
+// Comparison of two photos. The server chooses pairs from whose answer it learns most. Scores are hidden, so that they do not influence the answer.
 
 import { element } from "./dom.js";
 import { nameOf } from "./records.js";
@@ -46,14 +46,14 @@ export class Compare {
     collection.addEventListener("records", () => { if (!root.hidden && this._pair === null && this._isWaiting) this.next(); });
   }
 
-  /** The view has come into sight. */
+  /** The view has just been shown. */
   open() {
     if (this._pair === null) return this.next();
     this._sides[0].focus();
     return Promise.resolve();
   }
 
-  /** This photo of the two is better. */
+  /** Answer that this photo of the two is better. */
   async choose(place) {
     if (this._pair === null) return;
     const [better, worse] = place === 0 ? this._pair : [...this._pair].reverse();
@@ -67,7 +67,7 @@ export class Compare {
     await this.next();
   }
 
-  /** Neither: ask about two others. */
+  /** Answer with neither; ask about another pair. */
   async skip() {
     if (this._pair === null) return;
     const ids = this._pair.map(({ id }) => id);
@@ -88,7 +88,7 @@ export class Compare {
     }
     if (turn !== this._turn) return;
     this._isWaiting = answer.pair === null;
-    if (answer.pair === null) this._showMessage(answer.message ?? "There are no two photos to compare.", false);
+    if (answer.pair === null) this._showMessage(answer.message ?? "There are fewer than two photos to compare.", false);
     else await this._show(answer.pair, answer.why ?? "");
   }
 
@@ -97,7 +97,7 @@ export class Compare {
     if (ids.some((id) => !this._collection.records.has(id))) await this._collection.ask();
     const pair = ids.map((id) => this._collection.records.get(id));
     if (turn !== this._turn || pair.includes(undefined)) return;
-    // Both at once, so that neither is judged before the other is there.
+    // Both appear at once, so that neither is judged before the other has loaded.
     const images = await Promise.all(pair.map(picture));
     if (turn !== this._turn) return;
     this._pair = pair;
@@ -145,7 +145,7 @@ export class Compare {
   }
 }
 
-/** The photo, or where it cannot be shown its small picture; resolves when it is there. */
+/** Load the photo, or its thumbnail where the browser cannot show it; resolves once it has loaded. */
 async function picture(record) {
   for (const url of [record.original, record.thumbnail]) {
     const image = element("img", { src: url, alt: "", draggable: "false" });

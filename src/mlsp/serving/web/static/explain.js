@@ -1,4 +1,4 @@
-// Why a score: a heat map over the photo full-screen, of one score after another.
+// Heat maps that explain a score, over the full-screen photo; one for each score in turn.
 
 import { element } from "./dom.js";
 
@@ -11,36 +11,36 @@ export class Explain {
    */
   constructor({ heads, gallery, toast }) {
     Object.assign(this, { _heads: heads, _gallery: gallery, _toast: toast });
-    this._place = -1;
-    gallery.addEventListener("activechange", () => { if (this._place >= 0) this._draw(); });
-    gallery.addEventListener("close", () => { this._place = -1; });
+    this._index = -1;
+    gallery.addEventListener("activechange", () => { if (this._index >= 0) this._draw(); });
+    gallery.addEventListener("close", () => { this._index = -1; });
   }
 
-  /** On to the map of the next score, or to none after the last. */
+  /** Show the map of the next score; after the last, none. */
   turn() {
     if (!this._gallery.viewer.isOpen) return;
-    this._place = this._place + 1 < this._heads.length ? this._place + 1 : -1;
+    this._index = this._index + 1 < this._heads.length ? this._index + 1 : -1;
     this._draw();
-    this._toast.say(this._place < 0 ? "No heat map" : `Working out what raised and lowered ${this._head} …`);
+    this._toast.say(this._index < 0 ? "No heat map" : `Computing what raised and lowered ${this._head} …`);
   }
 
-  /** A button for a photo's caption. */
+  /** Return the button for a photo's caption. */
   button() {
-    return element("button", { type: "button", class: "p-why", "aria-pressed": this._place >= 0, title: "Why this score? (E)", onclick: () => this.turn() }, "Why", element("span", { text: this._place < 0 ? "?" : `: ${this._head}` }));
+    return element("button", { type: "button", class: "p-why", "aria-pressed": this._index >= 0, title: "Why this score? (E)", onclick: () => this.turn() }, "Why", element("span", { text: this._index < 0 ? "?" : `: ${this._head}` }));
   }
 
   get _head() {
-    return this._heads[this._place];
+    return this._heads[this._index];
   }
 
   _draw() {
     const { element: viewer } = this._gallery.viewer;
     for (const button of viewer.querySelectorAll(".p-why")) {
-      button.setAttribute("aria-pressed", this._place >= 0);
-      button.lastChild.textContent = this._place < 0 ? "?" : `: ${this._head}`;
+      button.setAttribute("aria-pressed", this._index >= 0);
+      button.lastChild.textContent = this._index < 0 ? "?" : `: ${this._head}`;
     }
     for (const pane of viewer.querySelectorAll(".g-pane")) {
-      const url = this._place < 0 ? "" : `/api/explain/${pane.dataset.id}/${encodeURIComponent(this._head)}`;
+      const url = this._index < 0 ? "" : `/api/explain/${pane.dataset.id}/${encodeURIComponent(this._head)}`;
       if ((pane.dataset.heat ?? "") === url) continue;
       pane.dataset.heat = url;
       pane.querySelector(".p-heat")?.remove();
@@ -48,7 +48,7 @@ export class Explain {
     }
   }
 
-  /** Put a map over a photo when it is there: working it out takes a second or two, and the photo stays in sight meanwhile. */
+  /** Put a map over a photo once it has loaded. Computing it takes a second or two; the photo stays visible. */
   _load(pane, url) {
     const map = element("img", { class: "g-photo p-heat", alt: `Heat map: what raised and lowered ${this._head}`, draggable: "false" });
     map.onload = () => {
@@ -57,9 +57,9 @@ export class Explain {
       this._toast.say(`What raised and lowered ${this._head}`);
     };
     map.onerror = async () => {
-      // The picture itself does not tell what went wrong.
+      // An image element does not tell why loading failed.
       const answer = await fetch(url).then((got) => got.json()).catch(() => ({}));
-      this._toast.say(answer.error ?? "The heat map did not come.", { isError: true });
+      this._toast.say(answer.error ?? "The heat map could not be loaded.", { isError: true });
     };
     map.src = url;
   }

@@ -1,4 +1,4 @@
-// Ratings out of here: tables to save, and stars into sidecar files beside the photos.
+// Export of ratings: tables to save, and stars in sidecar files beside the photos.
 
 import { element } from "./dom.js";
 import { photos } from "./records.js";
@@ -6,8 +6,8 @@ import { download, post } from "./server.js";
 
 const TABLES = [
   ["export.csv", "Rated photos", "stars, flags and scores of the photos that you have rated"],
-  ["export.csv?all=true", "All photos", "the same with all the others"],
-  ["comparisons.csv", "Comparisons", "which of two was better"],
+  ["export.csv?all=true", "All photos", "the same for all photos, rated or not"],
+  ["comparisons.csv", "Comparisons", "which of two photos you found better"],
 ];
 const CONVENTIONS = [["both", "both"], ["photo.jpg.xmp", "photo.jpg.xmp (darktable)"], ["photo.xmp", "photo.xmp (Lightroom)"]];
 
@@ -19,20 +19,20 @@ export class Export {
    */
   constructor({ outbox, canWriteXmp }) {
     this._outbox = outbox;
-    this._said = element("p", { class: "p-said", role: "status" });
+    this._status = element("p", { class: "p-said", role: "status" });
     this._list = element("ul", { class: "p-kept" });
-    const tables = TABLES.map(([path, name, what]) =>
-      element("div", { class: "p-export" }, element("button", { type: "button", class: "g-button", text: `${name} (CSV)`, onclick: () => this._save(path) }), element("span", { class: "g-note", text: what })),
+    const tables = TABLES.map(([path, name, content]) =>
+      element("div", { class: "p-export" }, element("button", { type: "button", class: "g-button", text: `${name} (CSV)`, onclick: () => this._save(path) }), element("span", { class: "g-note", text: content })),
     );
     this.element = element(
       "dialog", { class: "g-help p-dialog", "aria-labelledby": "p-export-title" },
-      element("h2", { id: "p-export-title", text: "Export" }), ...tables, ...(canWriteXmp ? this._sidecars() : []), this._said, this._list,
+      element("h2", { id: "p-export-title", text: "Export" }), ...tables, ...(canWriteXmp ? this._sidecars() : []), this._status, this._list,
       element("p", { class: "p-row" }, element("button", { type: "button", class: "g-button p-strong", text: "Close", onclick: () => this.element.close() })),
     );
   }
 
   open() {
-    this._said.textContent = "";
+    this._status.textContent = "";
     this._list.replaceChildren();
     this.element.showModal();
   }
@@ -42,7 +42,7 @@ export class Export {
     this._overwrite = element("input", { type: "checkbox", id: "p-overwrite" });
     return [
       element("h3", { text: "Stars for Lightroom and darktable" }),
-      element("p", { class: "g-note", text: "Writes your stars, and −1 for rejected, into XMP sidecar files beside the photos. The photos themselves are not touched, and whatever else a sidecar holds stays." }),
+      element("p", { class: "g-note", text: "Writes your stars, and −1 for rejected, into XMP sidecar files beside the photos. The photos are not changed, and everything else in a sidecar stays." }),
       element("p", { class: "p-row" }, element("label", { for: "p-convention", text: "Files" }), this._convention),
       element("p", { class: "p-tick" }, this._overwrite, element("label", { for: "p-overwrite", text: "also where a sidecar has another rating" })),
       element("p", { class: "p-row" }, element("button", { type: "button", class: "g-button", text: "Write sidecars", onclick: () => this._write() })),
@@ -56,7 +56,7 @@ export class Export {
   async _write() {
     await this._try(async () => {
       const { written, files, kept, failed } = await post("export/xmp", { overwrite: this._overwrite.checked, convention: this._convention.value });
-      const lines = [...kept.map((photo) => `${photo}: kept the rating that it has`), ...failed.map(({ photo, error }) => `${photo}: ${error}`)];
+      const lines = [...kept.map((photo) => `${photo}: kept its rating`), ...failed.map(({ photo, error }) => `${photo}: ${error}`)];
       this._list.replaceChildren(...lines.map((text) => element("li", { text })));
       const parts = [`Wrote the rating of ${photos(written)} into ${files === 1 ? "1 file" : `${files} files`}`];
       if (kept.length > 0) parts.push(`${kept.length} kept another rating`);
@@ -66,15 +66,15 @@ export class Export {
   }
 
   async _try(action) {
-    this._said.textContent = "…";
-    this._said.classList.remove("p-bad");
+    this._status.textContent = "…";
+    this._status.classList.remove("p-bad");
     this._list.replaceChildren();
     try {
       await this._outbox.send();
-      this._said.textContent = await action();
+      this._status.textContent = await action();
     } catch (error) {
-      this._said.textContent = error.message;
-      this._said.classList.add("p-bad");
+      this._status.textContent = error.message;
+      this._status.classList.add("p-bad");
     }
   }
 }

@@ -1,4 +1,4 @@
-// Ratings and comparisons on their way to the server. What cannot be sent waits, also across reloads of the page, and is sent later.
+// Queue of ratings and comparisons to send to the server. Those that cannot be sent wait, also across reloads of the page.
 
 import { Refused, post } from "./server.js";
 
@@ -9,8 +9,8 @@ const PREFIX = "mlsp outbox";
  * @property {"ratings"|"comparisons"} path of the API
  * @property {Object<string, string>} photos the fields that name photos, by the photos' paths: ids change when the server starts anew
  * @property {object} fields the others
- * @property {object} [before] what the photo's rating was
- * @property {string} words what the user did
+ * @property {object} [before] the photo's rating before
+ * @property {string} words description of what the user did
  * @property {string} [key] of the storage
  */
 
@@ -18,7 +18,7 @@ const PREFIX = "mlsp outbox";
 export class Outbox extends EventTarget {
   /**
    * @param {object} options
-   * @param {string} options.root the folder of the photos: what waits for another one is left alone
+   * @param {string} options.root folder of the photos; entries of other folders are left alone
    * @param {function(string): (number|undefined)} options.idOf a photo's id by its path
    */
   constructor({ root, idOf }) {
@@ -32,7 +32,7 @@ export class Outbox extends EventTarget {
 
   /** @param {Entry} entry is sent after those before it */
   add(entry) {
-    // Sortable, and no other page of the same server makes the same one.
+    // Sortable, and unique among all pages of the server.
     const kept = { ...entry, key: `${this._prefix}${Date.now()} ${Math.random().toString(36).slice(2)}` };
     this.waiting.push(kept);
     keep(kept);
@@ -40,7 +40,7 @@ export class Outbox extends EventTarget {
     return this.send();
   }
 
-  /** Take the last back, where it has not been sent. Waits for what is being sent right now. */
+  /** Remove and return the last entry that has not been sent; waits for the one that is being sent. */
   async takeLast() {
     await this._sending;
     const entry = this.waiting.pop() ?? null;
@@ -51,7 +51,7 @@ export class Outbox extends EventTarget {
     return entry;
   }
 
-  /** Send all that waits, in its order. */
+  /** Send all waiting entries in order. */
   send() {
     this._sending ??= this._sendAll().finally(() => { this._sending = null; });
     return this._sending;
@@ -76,7 +76,7 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** Ids in the place of paths; null where a photo is not there (yet). */
+  /** Replace paths by ids; null where a photo is not in the collection (yet). */
   _ids(entry) {
     const pairs = Object.entries(entry.photos).map(([field, photo]) => [field, this._idOf(photo)]);
     return pairs.some(([, id]) => id === undefined) ? null : Object.fromEntries(pairs);
@@ -93,7 +93,7 @@ export class Outbox extends EventTarget {
   }
 }
 
-// Browsers may refuse to store; then what waits lasts as long as the page.
+// Browsers may refuse to store; then entries last only as long as the page.
 
 function keep(entry) {
   try {

@@ -1,4 +1,4 @@
-// The page of `mlsp serve`: three views (photos, compare, taste) of one collection, and what stands around them.
+// The page of `mlsp serve`: three views (photos, compare, taste) of one collection, and the bar above them.
 
 import { Collection } from "./collection.js";
 import { Compare } from "./compare.js";
@@ -32,9 +32,9 @@ const hasStarted = new Promise((done) => {
 collection.start();
 build(await hasStarted);
 
-/** @param {?Error} error what keeps the server from answering; null where it answers */
+/** @param {?Error} error why the server does not answer; null if it does */
 function showAway(error, waiting = 0) {
-  // Browsers keep what waits for this address, the port included.
+  // Browsers store waiting entries per address, port included.
   const back = `kept by the browser, and sent as soon as it is back. If it has ended, start it again with --port ${location.port} and open the link that it prints.`;
   const kept = waiting > 0 ? ` ${waiting === 1 ? "One answer of yours waits" : `${waiting} answers of yours wait`} here, ${back}` : "";
   const text = error ? `${error.message}${kept}` : "";
@@ -53,7 +53,7 @@ function build(status) {
   part(".p-actions").replaceChildren(undo, exported);
 
   const gallery = new Gallery(part("#photos"), {
-    columns, title: folder, keys: [...RATING_KEYS, ["E", "full-screen: why this score? A heat map of one score after another"]],
+    columns, title: folder, keys: [...RATING_KEYS, ["E", "full-screen: explain a score by a heat map; again: the next score"]],
     badge: (record) => ratingBadge(rating.of(record)), badgeText: (record) => ratingWords(rating.of(record)), onkey: useKey,
     details: (record) => element("div", { class: "p-details" }, rating.control(record), status.can.explain ? explain.button() : null),
     sorts: [{ name: "stars", label: "your stars", value: (record) => record.stars, isDescending: true }],
@@ -69,7 +69,7 @@ function build(status) {
   };
   views.taste.show(status.learn);
 
-  // Photos that a change of their rating hides while they are looked at full-screen stay until that is closed.
+  // While the full-screen view is open, a photo stays in it even if its new rating no longer meets the filter.
   const held = new Set();
   function setCondition(condition) {
     gallery.setCondition("rating", condition && ((record) => held.has(record.id) || condition(record)));
@@ -108,7 +108,7 @@ function build(status) {
   take({ records: [...collection.records.values()], isWhole: true });
   collection.addEventListener("records", ({ detail }) => {
     take(detail);
-    // What waits for a photo that is only now here.
+    // Entries may wait for photos that have only now been listed.
     if (outbox.waiting.length > 0) outbox.send();
   });
   collection.addEventListener("status", ({ detail: { status: now } }) => {
@@ -124,7 +124,7 @@ function build(status) {
   collection.addEventListener("back", () => outbox.send());
   outbox.addEventListener("sent", () => { undo.disabled = false; });
   outbox.addEventListener("stuck", ({ detail: { error } }) => {
-    // Full-screen, the banner is out of sight.
+    // The full-screen view covers the banner.
     if (away.textContent === "") toast.say(`Kept, not yet sent. ${error.message}`, { canUndo: true, isError: true });
     showAway(error, outbox.waiting.length);
     collection.ask();
@@ -147,7 +147,7 @@ function build(status) {
     const isTyping = event.target instanceof Element && event.target.closest("input:not([type=checkbox], [type=range]), textarea");
     if (event.defaultPrevented || isTyping) return;
     if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") rating.undo();
-    // Wherever the focus is, keys act on the active photo.
+    // Keys act on the active photo, wherever the focus is.
     else if (part("#photos").hidden || event.target.closest?.("dialog, select, .g-grid") || !rating.key(event, gallery.active)) return;
     event.preventDefault();
   });
@@ -167,7 +167,7 @@ function build(status) {
     window.scrollTo({ top: 0, behavior: "instant" });
     views[name].open();
   }
-  // The gallery's keys are for the view that shows it.
+  // The gallery's keys work only in the view that shows it.
   window.addEventListener("keydown", (event) => { if (event.key === "/" && part("#photos").hidden) event.stopPropagation(); }, { capture: true });
   window.addEventListener("hashchange", showView);
   showView();

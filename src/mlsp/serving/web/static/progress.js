@@ -1,4 +1,4 @@
-// How far scoring is, at the top of the page.
+// Progress of scoring, at the top of the page.
 
 import { element } from "./dom.js";
 import { amount, photos } from "./records.js";
@@ -8,7 +8,7 @@ export class Progress {
   constructor(root) {
     this._bar = element("progress", { "aria-label": "Photos scored" });
     this._text = element("span", { class: "p-progress-text" });
-    // Numbers that change every second are not read out; the beginning and the end are.
+    // Screen readers announce the beginning and the end, not numbers that change every second.
     this._said = element("span", { class: "g-hidden", role: "status" });
     this._state = "";
     root.replaceChildren(this._bar, this._text, this._said);

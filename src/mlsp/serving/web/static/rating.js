@@ -1,21 +1,21 @@
-// What the user thinks of a photo: stars and flag, by keys and buttons, with undo. Shown at once, sent by the outbox.
+// The user's rating of a photo: stars and flag, by keys and buttons, with undo. Shown at once; the outbox sends it.
 
 import { element, icon } from "./dom.js";
 import { nameOf } from "./records.js";
 import { post } from "./server.js";
 
-const MOST_STARS = 5;
+const MAX_STARS = 5;
 const STAR = "M12 3.6l2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.7-5.2 2.7 1-5.8L3.6 9.7l5.8-.8z";
 const FLAG = "M6 21V4M6 4.5h11l-2.5 4 2.5 4H6";
 const CROSS = "M6.5 6.5l11 11M17.5 6.5l-11 11";
 
-/** For the gallery's list of keys. */
+/** Keys and what they do, for the gallery's list of keys. */
 export const RATING_KEYS = [
   ["1 2 3 4 5", "stars; with Shift, then on to the next photo"],
   ["0", "no stars"],
   ["P", "pick"],
   ["X", "reject"],
-  ["U", "no flag any more; once more: no stars either"],
+  ["U", "remove the flag; again: remove the stars"],
   ["Ctrl+Z", "undo the last rating or comparison; in the grid also Z"],
 ];
 
@@ -27,7 +27,7 @@ export function ratingWords({ stars, flag }) {
   return parts.join(", ");
 }
 
-/** @returns {?HTMLElement} the rating as it stands on a card */
+/** @returns {?HTMLElement} the badge on a card */
 export function ratingBadge({ stars, flag }) {
   if (stars === null && flag === null) return null;
   const badge = element("span", { class: `p-badge${flag ? ` p-${flag}` : ""}` });
@@ -59,12 +59,12 @@ export class Rating extends EventTarget {
     });
   }
 
-  /** The newest record of a photo: the gallery draws some a moment later. */
+  /** Return the newest record of a photo; the gallery may still show an older one. */
   of(record) {
     return this._collection.records.get(record.id) ?? record;
   }
 
-  /** Show what waits to be sent on records that have just come. */
+  /** Apply ratings that wait to be sent to records that have just arrived. */
   overlay(records) {
     const byPhoto = new Map(records.map((record) => [record.photo, record]));
     for (const { path, photos, fields } of this._outbox.waiting) {
@@ -76,7 +76,7 @@ export class Rating extends EventTarget {
 
   /**
    * @param {object} record
-   * @param {{stars?: ?number, flag?: ?string}} fields what is left out stays
+   * @param {{stars?: ?number, flag?: ?string}} fields those left out stay
    */
   rate({ id }, fields) {
     const record = this._collection.records.get(id);
@@ -87,7 +87,7 @@ export class Rating extends EventTarget {
       return;
     }
     const before = { stars: record.stars, flag: record.flag };
-    const words = `${nameOf(record)}: ${ratingWords(after) || "no rating any more"}`;
+    const words = `${nameOf(record)}: ${ratingWords(after) || "rating removed"}`;
     Object.assign(record, fields);
     this._changed(record);
     this._toast.say(words, { canUndo: true });
@@ -112,7 +112,7 @@ export class Rating extends EventTarget {
     return true;
   }
 
-  /** Take the last rating or comparison back, wherever it was given. Several calls are done one after another. */
+  /** Undo the last rating or comparison, whichever view it was given in. Calls run one after another. */
   undo() {
     this._undoing = this._undoing.then(() => this._undo());
     return this._undoing;
@@ -137,18 +137,18 @@ export class Rating extends EventTarget {
   }
 
   /**
-   * Stars and flags as buttons.
-   * @returns {HTMLElement} one a record, which keeps itself up to date
+   * Make the buttons for stars and flags of a record.
+   * @returns {HTMLElement} they follow changes of the record
    */
   control(record) {
     const { id } = record;
     const rate = (fields) => {
       const now = this._collection.records.get(id);
       const [[name, value]] = Object.entries(fields);
-      // Pressed again, a button takes back what it gave.
+      // Pressed again, a button removes what it set.
       if (now) this.rate(now, now[name] === value ? { [name]: null } : fields);
     };
-    const stars = Array.from({ length: MOST_STARS }, (_, index) =>
+    const stars = Array.from({ length: MAX_STARS }, (_, index) =>
       element("button", { type: "button", class: "p-star", "aria-label": index === 0 ? "1 star" : `${index + 1} stars`, title: `(${index + 1})`, onclick: () => rate({ stars: index + 1 }) }, icon(STAR)),
     );
     const flag = (name, label, key, path) =>

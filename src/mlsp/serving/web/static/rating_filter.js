@@ -1,4 +1,4 @@
-// Which ratings shall be shown: two choices for the gallery's filter panel.
+// Filter by rating: two choices in the gallery's filter panel.
 
 import { element } from "./dom.js";
 
@@ -28,7 +28,7 @@ export class RatingFilter {
     this.element = element("fieldset", { class: "g-part" }, element("legend", { text: "Your rating" }), this._stars, this._flag);
   }
 
-  /** Whether some ratings are not shown. */
+  /** Whether the filter hides some photos. */
   get isActive() {
     return this._stars.value !== "" || this._flag.value !== "";
   }

@@ -1,6 +1,6 @@
-// Talks to the server that this page came from. What goes wrong becomes an error whose message may be shown as it is.
+// Requests to the server of this page. Failures become errors whose message can be shown to the user.
 
-/** The server answered that it will not, and says why. */
+/** A refusal by the server, with its reason. */
 export class Refused extends Error {
   /**
    * @param {string} message
@@ -11,7 +11,7 @@ export class Refused extends Error {
     this.status = status;
   }
 
-  /** Whether the same may work later: the session is over, or the server is in trouble. */
+  /** Whether a later try may succeed: the session has ended, or the server has failed. */
   get mayPass() {
     return this.status === 401 || this.status >= 500;
   }
@@ -36,7 +36,7 @@ export async function post(path, body = {}) {
 }
 
 /**
- * Let the user save a file of the server's.
+ * Save a file of the server as a download.
  * @returns {Promise<string>} its name
  */
 export async function download(path) {
@@ -45,7 +45,7 @@ export async function download(path) {
   const url = URL.createObjectURL(await answer.blob());
   const link = Object.assign(document.createElement("a"), { href: url, download: name });
   link.click();
-  // The browser reads it a moment later.
+  // The browser reads the URL a moment later.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
   return name;
 }
@@ -67,7 +67,7 @@ async function reason(answer) {
     const { error } = JSON.parse(text);
     if (typeof error === "string") return error;
   } catch {
-    // Not from the API: the status has to do.
+    // The answer is not from the API; only its status is known.
   }
   return `mlsp serve answered ${answer.status} ${answer.statusText}`.trim();
 }

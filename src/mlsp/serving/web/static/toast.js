@@ -1,4 +1,4 @@
-// One line of what has just happened, seen and read out, with a button that takes it back.
+// A message about what has just happened, also for screen readers, with an Undo button.
 
 import { element } from "./dom.js";
 
@@ -29,20 +29,20 @@ export class Toast {
     this._hideLater(isError ? 2 * SHOWN_MS : SHOWN_MS);
   }
 
-  /** What was said is of no use any more. */
+  /** Hide the message, which is out of date. */
   hide() {
     clearTimeout(this._timer);
     this.element.classList.remove("p-shown");
   }
 
-  /** Stand in this element: what is outside of an open dialog can be neither used nor read out. */
+  /** Move into this element: while a dialog is open, nothing outside it can be used or read by screen readers. */
   moveTo(parent) {
     parent.append(this.element);
   }
 
   _hideLater(wait) {
     this._timer = setTimeout(() => {
-      // Whoever is on the button, or about to press it, gets more time.
+      // The pointer or the focus is on it: the user may be about to press Undo.
       if (this.element.matches(":hover, :focus-within")) this._hideLater(wait);
       else this.element.classList.remove("p-shown");
     }, wait);
