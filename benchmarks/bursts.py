@@ -218,7 +218,7 @@ def siblings(rated: Rated) -> NDArray[np.int64]:
 
 def held_out_quality(rated: Rated, families: NDArray[np.int64]) -> Float64Array:
     """Quality by heads that saw no sibling of the photo."""
-    from mlsp.models.heads import RidgeSettings, fit_ridge
+    from mlsp.models.heads import RidgeHead
 
     channels = [level.channels for level in backbone("efficientnet_lite0").levels]
     names, places = np.unique(families, return_inverse=True)
@@ -226,14 +226,8 @@ def held_out_quality(rated: Rated, families: NDArray[np.int64]) -> Float64Array:
     quality = np.empty(len(fold))
     for number in range(FOLDS):
         unseen = fold == number
-        head = fit_ridge(
-            rated.features[~unseen],
-            rated.mos[~unseen],
-            channels,
-            RidgeSettings(alpha=8e-5, even_levels=True),
-        )
-        roots = np.sqrt(np.maximum(rated.features[unseen], 0))
-        quality[unseen] = roots @ head.weight.numpy().astype(np.float64) + float(head.bias)
+        head = RidgeHead(8e-5, channels).fit(rated.features[~unseen], rated.mos[~unseen])
+        quality[unseen] = head.predict(rated.features[unseen])
         print(f"fold {number + 1} of {FOLDS}", flush=True)
     return quality
 

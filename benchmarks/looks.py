@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from mlsp.backbones import backbone
-from mlsp.base.arrays import Float32Array, Float64Array, UInt8Array
+from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.parallel import usable_cores
 from mlsp.evaluation.metrics import srcc
 from mlsp.features.engines import Engine
 from mlsp.features.opening import open_backbone
-from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
+from mlsp.models.heads import RidgeHead
 from mlsp.models.model import load_model
 from mlsp.photos import DecodeSettings, read_photo, reduce_pixels
 from mlsp.ratings.datasets.biq2021 import load_biq2021
@@ -116,12 +116,6 @@ def features(
     }
 
 
-def predict(head: RidgeHead, values: Float32Array) -> Float64Array:
-    """Scores of (photos, C)."""
-    weight = head.weight.numpy().astype(np.float64)
-    return np.sqrt(np.maximum(values, 0)) @ weight + float(head.bias)
-
-
 def beauty(
     engine: Engine, table: RatingTable, channels: list[int], sets: tuple[Looks, ...]
 ) -> dict[Looks, float]:
@@ -137,13 +131,10 @@ def beauty(
         scores = np.empty(len(table))
         for number in range(FOLDS):
             seen = fold != number
-            head = fit_ridge(
-                np.concatenate([plain[seen], mirrored[seen]]),
-                np.tile(table.mos[seen], 2),
-                channels * len(names),
-                RidgeSettings(3e-4, even_levels=False),
+            head = RidgeHead(3e-4).fit(
+                np.concatenate([plain[seen], mirrored[seen]]), np.tile(table.mos[seen], 2)
             )
-            scores[~seen] = predict(head, plain[~seen])
+            scores[~seen] = head.predict(plain[~seen])
         found[names] = srcc(scores, table.mos)
     return found
 
@@ -158,13 +149,8 @@ def quality(
     found: dict[Looks, float] = {}
     for names in sets:
         values = np.concatenate([looks[name][0] for name in names], axis=1)
-        head = fit_ridge(
-            values[train],
-            table.mos[train],
-            channels * len(names),
-            RidgeSettings(8e-5, even_levels=True),
-        )
-        found[names] = srcc(predict(head, values[test]), table.mos[test])
+        head = RidgeHead(8e-5, channels * len(names)).fit(values[train], table.mos[train])
+        found[names] = srcc(head.predict(values[test]), table.mos[test])
     return found
 
 

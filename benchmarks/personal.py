@@ -29,7 +29,7 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import RatingsError
 from mlsp.evaluation.metrics import srcc
 from mlsp.features.pipeline import PhotoFeatures
-from mlsp.models.heads.ridge import RidgeSettings, fit_ridge
+from mlsp.models.heads import RidgeHead
 from mlsp.models.model import load_model
 from mlsp.personal import LinearHead, Taste, TasteSettings, learn_taste, linear_heads
 from mlsp.scoring.cache import open_caches
@@ -41,7 +41,7 @@ KINDS = ("beauty alone", "ratings", "comparisons")
 BLOCKS = 4
 SETTINGS = TasteSettings(min_judgements=2, lowest=1, highest=7)
 # What suits 500 photos of OASIS, by cross-validation over themes.
-BASE = RidgeSettings(alpha=0.001, even_levels=False)
+ALPHA = 0.001
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,12 @@ class Bases:
             data = self._data
             rows = np.flatnonzero(~seen & (data.block != block))
             mos = np.nanmean(data.ratings, axis=0)[rows]
-            channels = data.features.shape[1]
-            fitted = fit_ridge(data.features[rows], mos, [channels], BASE)
-            weights = fitted.weight.double().numpy()
-            scores = np.sqrt(data.features).astype(np.float64) @ weights + float(fitted.bias)
+            fitted = RidgeHead(ALPHA).fit(data.features[rows], mos)
+            weights, scores = fitted.coef_, fitted.predict(data.features)
             head = LinearHead(
                 "beauty",
                 weights,
-                float(fitted.bias),
+                fitted.intercept_,
                 float(np.median(scores)),
                 float(scores.std()),
             )

@@ -26,10 +26,10 @@ from mlsp.evaluation.metrics import plcc, srcc
 from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline
 from mlsp.features.spec import FeatureSpec
-from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
+from mlsp.models.heads import RidgeHead
 
 # One of those that the embedded model's head was chosen from.
-RIDGE = RidgeSettings(alpha=8e-5, even_levels=True)
+ALPHA = 8e-5
 
 
 def read_ratings(folder: Path, count: int | None) -> tuple[list[Path], Float64Array, list[str]]:
@@ -60,14 +60,6 @@ def compute(
     return np.stack(features), len(photos) / (time.perf_counter() - start)
 
 
-def predict(head: RidgeHead, features: Float32Array) -> Float32Array:
-    """(photos,) scores."""
-    import torch
-
-    scores: Float32Array = head(torch.from_numpy(features[:, None, None, :])).numpy()
-    return scores
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -88,14 +80,14 @@ def main() -> None:
         features[precision], rate = compute(spec.name, arguments.weights, precision, photos)
         found[f"{precision}, photos/s"] = round(rate, 1)
         own = features[precision]
-        heads[precision] = fit_ridge(own[train], mos[train], channels, RIDGE)
+        heads[precision] = RidgeHead(ALPHA, channels).fit(own[train], mos[train])
     pairs = {
         "float32": ("float32", "float32"),
         "bfloat16": ("bfloat16", "bfloat16"),
         "crossed": ("float32", "bfloat16"),
     }
     scores = {
-        name: predict(heads[head], features[kind][~train]) for name, (head, kind) in pairs.items()
+        name: heads[head].predict(features[kind][~train]) for name, (head, kind) in pairs.items()
     }
     for name, predicted in scores.items():
         found[f"{name}, SRCC"] = round(srcc(predicted, mos[~train]), 4)

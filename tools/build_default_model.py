@@ -23,6 +23,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from mlsp.features.onnx_export import export_backbone
 from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline
 from mlsp.features.spec import FeatureSpec
-from mlsp.models.heads import RidgeHead, RidgeSettings, fit_ridge
+from mlsp.models.heads import RidgeHead
 from mlsp.models.records import Agreement, Card, HeadRecord
 from mlsp.models.writing import check_model_folder, write_model
 from mlsp.photos import read_photo
@@ -56,6 +57,15 @@ VALIDATION = (0, 1, 2)
 # Of a network that looks twice.
 MANY_LEVELS = 20
 QUANTILES = 200
+
+
+class RidgeSettings(NamedTuple):
+    """Settings of a ridge head; with even levels, levels are weighted equally, else channels."""
+
+    alpha: float
+    even_levels: bool
+
+
 CANDIDATES: dict[str, tuple[RidgeSettings, ...]] = {
     "quality": (
         RidgeSettings(alpha=8e-5, even_levels=False),
@@ -149,17 +159,9 @@ def fit(
     rated: Rated, rows: np.ndarray, channels: Sequence[int], settings: RidgeSettings
 ) -> RidgeHead:
     """Fit a head on photos and, where there are any, on their other looks."""
-    mos = rated.table.mos[rows]
-    if rated.others is None:
-        return fit_ridge(rated.plain[rows], mos, channels, settings)
-    looks = [rated.plain[rows], *(other[rows] for other in rated.others)]
-    return fit_ridge(np.concatenate(looks), np.tile(mos, len(looks)), channels, settings)
-
-
-def predict(head: RidgeHead, features: Float32Array) -> Float64Array:
-    """Scores of narrow features (photos, C)."""
-    weight = head.weight.numpy().astype(np.float64)
-    return np.sqrt(np.maximum(features, 0)) @ weight + float(head.bias)
+    head = RidgeHead(settings.alpha, list(channels) if settings.even_levels else None)
+    looks = [rated.plain[rows], *(other[rows] for other in rated.others or ())]
+    return head.fit(np.concatenate(looks), np.tile(rated.table.mos[rows], len(looks)))
 
 
 def fold_numbers(groups: np.ndarray, folds: int) -> np.ndarray:
@@ -182,7 +184,7 @@ def held_out(
     for number in numbers:
         unseen = fold == number
         head = fit(rated, rows[~unseen], channels, settings)
-        scores[unseen] = predict(head, rated.plain[rows[unseen]])
+        scores[unseen] = head.predict(rated.plain[rows[unseen]])
     return scores
 
 
@@ -239,7 +241,7 @@ def quality(rated: Rated, channels: Sequence[int]) -> tuple[RidgeHead, HeadRecor
     fold = fold_numbers(rated.groups[train], folds)
     scores = held_out(rated, train, fold, channels, settings, range(folds))
     head = fit(rated, train, channels, settings)
-    predicted = predict(head, rated.plain[test])
+    predicted = head.predict(rated.plain[test])
     found = [agreement("BIQ2021, official test split", predicted, mos[test])]
     for name, description in SUBSETS.items():
         of_subset = subset[test] == name
@@ -352,7 +354,7 @@ def main() -> None:
     for name, build, photos in (("quality", quality, rated[0]), ("beauty", beauty, rated[1])):
         print(f"{name}:", flush=True)
         head, record = build(photos, channels)
-        heads.append((record, head))
+        heads.append((record, head.module()))
     card = json.loads((Path(__file__).parent / f"{arguments.name}_model_card.json").read_text())
     write_model(
         output,

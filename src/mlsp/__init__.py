@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from mlsp.features.pipeline import PhotoFeatures
     from mlsp.features.store.store import FeatureStore
     from mlsp.models import heads
+    from mlsp.models.heads import list_heads, register_head
     from mlsp.models.model import list_models
     from mlsp.photos import find_photos
     from mlsp.ratings.datasets.registry import load_ratings
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from mlsp.reports.notebook import to_dataframe
     from mlsp.scoring.results import Score, ScoreResult
     from mlsp.scoring.scorer import Scorer
+    from mlsp.training import HeadTrainer
 
     __version__: str
 
@@ -66,6 +68,7 @@ __all__ = [
     "FeatureStore",
     "FeatureStoreError",
     "FeatureValueError",
+    "HeadTrainer",
     "MissingExtraError",
     "MlspError",
     "ModelError",
@@ -90,9 +93,11 @@ __all__ = [
     "find_photos",
     "heads",
     "list_backbones",
+    "list_heads",
     "list_models",
     "load_ratings",
     "register_backbone",
+    "register_head",
     "split_ratings",
     "to_dataframe",
 ]
@@ -101,6 +106,7 @@ __all__ = [
 _MODULES = {
     "FeatureExtractor": "mlsp.features.extractor",
     "FeatureStore": "mlsp.features.store.store",
+    "HeadTrainer": "mlsp.training",
     "PhotoFeatures": "mlsp.features.pipeline",
     "Score": "mlsp.scoring.results",
     "ScoreFailure": "mlsp.base.results",
@@ -108,9 +114,11 @@ _MODULES = {
     "Scorer": "mlsp.scoring.scorer",
     "find_photos": "mlsp.photos",
     "list_backbones": "mlsp.backbones",
+    "list_heads": "mlsp.models.heads",
     "list_models": "mlsp.models.model",
     "load_ratings": "mlsp.ratings.datasets.registry",
     "register_backbone": "mlsp.backbones",
+    "register_head": "mlsp.models.heads",
     "split_ratings": "mlsp.ratings.splits",
     "to_dataframe": "mlsp.reports.notebook",
 }

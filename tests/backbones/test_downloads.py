@@ -32,8 +32,8 @@ from mlsp.features.extraction.plan import plan_network
 from mlsp.features.extraction.settings import NetworkSettings
 from mlsp.features.opening import open_backbone
 from mlsp.features.spec import FeatureSpec
+from mlsp.training.backbone_graph import find_backbone_graph
 from mlsp.training.finetuning.start import open_pretrained
-from mlsp.training.job import find_backbone_graph
 
 CONTENT = bytes(range(256)) * 12_000  # above two chunks
 IMPATIENT = RetryPolicy(attempts=3, backoff_s=0.0, timeout_s=5.0)

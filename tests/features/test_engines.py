@@ -27,7 +27,7 @@ from mlsp.features.onnx_export import export_backbone, export_head
 from mlsp.features.opening import RunnableBackbone, open_backbone
 from mlsp.features.pooling import area_weights as numpy_area_weights
 from mlsp.features.spec import FeatureSpec, Grid
-from mlsp.models.heads import RidgeHead
+from mlsp.models.heads import RidgeModule
 
 SPEC = BACKBONES["efficientnet_lite0"]
 
@@ -268,7 +268,7 @@ def test_torch_pools_with_the_same_matrices(size: int) -> None:
 
 def test_head_parity(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    head = RidgeHead(rng.standard_normal(30), 2.5)
+    head = RidgeModule(rng.standard_normal(30), 2.5)
     export_head(head, 30, tmp_path / "head.onnx", grid=1)
     features = rng.standard_normal((4, 1, 1, 30)).astype(np.float32)
     expected = head(torch.from_numpy(features)).numpy()

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.kernel_ridge import KernelRidge
 
 from mlsp.base.errors import SettingsError
 from mlsp.evaluation.metrics import srcc
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
-from mlsp.models.heads import KernelHead, KernelSettings, RidgeSettings, fit_kernel, fit_ridge
+from mlsp.models.heads import KernelHead, RidgeHead, fit_kernels
 from mlsp.models.heads.square_roots import standardised_roots
 
 LEVELS = (5, 3)
-SETTINGS = KernelSettings(components=8, steepness=0.5, penalty=0.05)
+SETTINGS = KernelHead(components=8, steepness=0.5, penalty=0.05, level_channels=LEVELS)
 
 
 def rated(photos: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -28,15 +30,15 @@ def rated(photos: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return features.astype(np.float32), mos
 
 
-def predict(head: torch.nn.Module, features: np.ndarray) -> np.ndarray:
-    scores: np.ndarray = head(torch.from_numpy(features[:, None, None, :])).numpy()
-    return scores
+def fit_kernel(features: np.ndarray, mos: np.ndarray, **changes: Any) -> KernelHead:
+    head: KernelHead = clone(SETTINGS).set_params(**changes).fit(features, mos)
+    return head
 
 
 def test_is_kernel_ridge_regression_in_half_whitened_components() -> None:
     features, mos = rated(60)
     new, _ = rated(20, seed=1)
-    roots = standardised_roots(features, mos, LEVELS, even_levels=True)
+    roots = standardised_roots(features, mos, LEVELS)
     _, singular, directions = np.linalg.svd(roots.values.astype(np.float64), full_matrices=False)
     basis = directions.T / np.sqrt(singular)
     known = roots.values @ basis
@@ -50,47 +52,54 @@ def test_is_kernel_ridge_regression_in_half_whitened_components() -> None:
 
     expected = KernelRidge(alpha=SETTINGS.penalty, kernel="precomputed")
     expected.fit(likeness(known, known), mos - mos.mean())
-    head = fit_kernel(features, mos, LEVELS, SETTINGS)
+    head = fit_kernel(features, mos)
     np.testing.assert_allclose(
-        predict(head, new), expected.predict(likeness(unknown, known)) + mos.mean(), atol=2e-4
+        head.predict(new), expected.predict(likeness(unknown, known)) + mos.mean(), atol=2e-4
     )
 
 
 def test_learns_what_a_linear_head_cannot() -> None:
     features, mos = rated(600)
     new, actual = rated(300, seed=1)
-    linear = fit_ridge(features, mos, LEVELS, RidgeSettings(alpha=1e-3, even_levels=True))
-    assert srcc(predict(linear, new), actual) < 0.5
-    assert srcc(predict(fit_kernel(features, mos, LEVELS, SETTINGS), new), actual) > 0.9
+    linear = RidgeHead(1e-3, LEVELS).fit(features, mos)
+    assert srcc(linear.predict(new), actual) < 0.5
+    assert srcc(fit_kernel(features, mos).predict(new), actual) > 0.9
 
 
 def test_compares_with_fewer_photos_than_it_learns_from() -> None:
     features, mos = rated(600)
     new, actual = rated(300, seed=1)
-    whole = predict(fit_kernel(features, mos, LEVELS, SETTINGS), new)
+    whole = fit_kernel(features, mos).predict(new)
     # The equations of Nyström with all photos drawn have the same solution.
     for support, least, agreement in ((599, 0.9999, 0.9), (150, 0.95, 0.85)):
-        settings = KernelSettings(components=8, steepness=0.5, penalty=0.05, support=support)
-        head = fit_kernel(features, mos, LEVELS, settings)
-        assert head.support.shape == (support, 8)
-        assert srcc(predict(head, new), whole) > least
-        assert srcc(predict(head, new), actual) > agreement
+        head = fit_kernel(features, mos, support=support)
+        assert head.support_.shape == (support, 8)
+        assert srcc(head.predict(new), whole) > least
+        assert srcc(head.predict(new), actual) > agreement
 
 
 def test_exported_it_predicts_the_same(tmp_path: Path) -> None:
     features, mos = rated(50)
-    head = fit_kernel(features, mos, LEVELS, SETTINGS)
-    export_head(head, sum(LEVELS), tmp_path / "head.onnx", grid=1)
+    head = fit_kernel(features, mos)
+    export_head(head.module(), sum(LEVELS), tmp_path / "head.onnx", grid=1)
     exported = OpenVinoHead(tmp_path / "head.onnx").predict(features[:, None, None, :])
-    np.testing.assert_allclose(exported, predict(head, features), atol=1e-5)
+    np.testing.assert_allclose(exported, head.predict(features), atol=1e-5)
 
 
 def test_the_same_photos_give_the_same_head() -> None:
     features, mos = rated(50)
-    first, second = (fit_kernel(features, mos, LEVELS, SETTINGS) for _ in range(2))
-    assert isinstance(first, KernelHead)
+    first, second = (fit_kernel(features, mos).module() for _ in range(2))
     for name, array in first.state_dict().items():
         assert torch.equal(array, second.state_dict()[name])
+
+
+def test_several_are_fitted_as_each_alone() -> None:
+    features, mos = rated(50)
+    settings = [{"steepness": steepness, "penalty": 0.1} for steepness in (0.2, 0.9)]
+    heads = [clone(SETTINGS).set_params(**one) for one in settings]
+    for together, one in zip(fit_kernels(features, mos, heads), settings, strict=True):
+        alone = fit_kernel(features, mos, **one)
+        np.testing.assert_array_equal(together.predict(features), alone.predict(features))
 
 
 @pytest.mark.parametrize(
@@ -108,11 +117,11 @@ def test_the_same_photos_give_the_same_head() -> None:
 )
 def test_refuses_settings_out_of_range(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        KernelSettings(**arguments)  # type: ignore[arg-type]
+        KernelHead(**arguments).fit(*rated(5))  # type: ignore[arg-type]
     assert str(caught.value) == message
 
 
 def test_refuses_photos_that_cannot_be_told_apart() -> None:
     with pytest.raises(SettingsError) as caught:
-        fit_kernel(np.ones((5, 8), np.float32), np.arange(5.0), LEVELS)
+        fit_kernel(np.ones((5, 8), np.float32), np.arange(5.0))
     assert str(caught.value) == "all photos have the same features: there is nothing to learn from"

@@ -25,7 +25,7 @@ from mlsp.cli.card import card_lines
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.engines.openvino_votes import open_votes
 from mlsp.features.spec import FeatureSpec
-from mlsp.models.heads import HEADS, HeadSpec, RidgeHead, build_head
+from mlsp.models.heads import HEADS, HeadSpec, RidgeModule, build_head
 from mlsp.models.linear_form import linear_form
 from mlsp.models.model import Model, load_model
 from mlsp.models.records import Card, HeadRecord
@@ -133,7 +133,7 @@ def test_heads_that_predict_votes_have_them_as_an_output(tmp_path: Path) -> None
 def test_the_form_of_a_linear_head_is_written(tmp_path: Path) -> None:
     """It gives the weights that asking the graph finds; other heads are not asked."""
     weight = np.random.default_rng(0).standard_normal(24)
-    model = write(tmp_path / "ridge", RidgeHead(weight, 0.25))
+    model = write(tmp_path / "ridge", RidgeModule(weight, 0.25))
     (record,) = model.heads
     assert record.form == "roots"
     reader = OpenVinoHead(model.folder / record.file)

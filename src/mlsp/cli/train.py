@@ -91,31 +91,31 @@ def train(
     from mlsp.cli.progress import DownloadProgress
     from mlsp.cli.train_progress import TrainProgress
     from mlsp.ratings.splits import SplitSettings
-    from mlsp.training import TrainSettings
+    from mlsp.training import HeadTrainer
     from mlsp.training.job import TrainJob, run_job
 
     job = TrainJob(
         features,
         ratings,
         output,
-        head,
-        levels=levels,
-        more_dropout=more_dropout,
-        distribution=distribution,
+        HeadTrainer(
+            head,
+            recipe,
+            levels=levels,
+            more_dropout=more_dropout,
+            distribution=distribution,
+            seed=seed,
+            epochs=epochs,
+            batch=batch,
+            precision=precision,  # type: ignore[arg-type]  # checked there
+            device=device,  # type: ignore[arg-type]  # checked there
+            memory_bytes=None if memory is None else round(memory * 1e9),
+        ),
         name=name,
         weights=weights,
         lowest=lowest,
         highest=highest,
         split=SplitSettings(split, validation_share, test_share, seed),  # type: ignore[arg-type]  # checked there
-        settings=TrainSettings(
-            recipe,
-            seed,
-            precision,  # type: ignore[arg-type]  # checked there
-            device,  # type: ignore[arg-type]  # checked there
-            epochs,
-            batch,
-            memory_bytes=None if memory is None else round(memory * 1e9),
-        ),
         run_folder=run_folder,
     )
     with (

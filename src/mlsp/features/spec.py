@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.photos.crops import ViewsName
 
 Grid = Literal[1, 5]
@@ -57,3 +58,35 @@ def read_spec(record: Mapping[str, Any]) -> FeatureSpec:
         name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
     }
     return FeatureSpec(**values)
+
+
+def choose_levels(words: str, known: Sequence[str], owner: str) -> tuple[str, ...]:
+    """Return the names of the levels that a user chose.
+
+    Args:
+        words: `all`; `last5` for the last five, or another number; or names, with commas between them.
+        known: names of all levels, in the order of the channels.
+        owner: the network or the features that have them, for messages.
+
+    Returns:
+        In the order of `known`.
+
+    Raises:
+        SettingsError: there is no such level, or there are fewer.
+
+    Examples:
+        >>> choose_levels("last2", ["mixed0", "mixed1", "mixed2"], "the features")
+        ('mixed1', 'mixed2')
+    """
+    if words == "all":
+        return tuple(known)
+    count = words.removeprefix("last")
+    if count != words and count.isdecimal():
+        if not 1 <= int(count) <= len(known):
+            raise SettingsError(f"levels {words!r} of {owner}: choose last1 to last{len(known)}")
+        return tuple(known[-int(count) :])
+    names = [name.strip() for name in words.split(",")]
+    for name in names:
+        if name not in known:
+            raise SettingsError(unknown_name(f"level of {owner}", name, known))
+    return tuple(name for name in known if name in names)

@@ -18,7 +18,7 @@ from mlsp.base.errors import ModelError, OutputError
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
 from mlsp.features.spec import FeatureSpec
-from mlsp.models.heads import RidgeHead, ScoreHead
+from mlsp.models.heads import RidgeModule, ScoreHead
 from mlsp.models.model import MODEL_FILE, Model, load_model, save_model_record
 from mlsp.models.records import Card, HeadForm, HeadRecord, check_head
 
@@ -169,7 +169,7 @@ class _ScoresAndVotes(nn.Module):
 
 
 def _form(head: nn.Module) -> HeadForm | None:
-    if isinstance(head, RidgeHead):
+    if isinstance(head, RidgeModule):
         return "roots"
     is_linear = isinstance(head, ScoreHead) and head.spec.name == "single_1fc"
     return "other" if isinstance(head, ScoreHead) and not is_linear else None

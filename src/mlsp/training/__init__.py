@@ -25,8 +25,8 @@ except ImportError as _error:
 
     raise MissingExtraError("Training", "train") from _error
 
-from mlsp.training.closed_form import CLOSED_FORMS
 from mlsp.training.epochs import TrainingCallbacks
+from mlsp.training.head_trainer import HeadTrainer
 from mlsp.training.recipes import RECIPES, Recipe, Schedule
 from mlsp.training.run_folder import EpochRecord
 from mlsp.training.settings import TrainSettings
@@ -34,9 +34,9 @@ from mlsp.training.trained import Measured, TrainedHead
 from mlsp.training.trainer import train_closed_form, train_head
 
 __all__ = [
-    "CLOSED_FORMS",
     "RECIPES",
     "EpochRecord",
+    "HeadTrainer",
     "Measured",
     "Recipe",
     "Schedule",

@@ -3,90 +3,49 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from sklearn.base import clone
+from torch import nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
-from mlsp.models.heads import (
-    KernelHead,
-    KernelSettings,
-    RidgeHead,
-    RidgeSettings,
-    fit_ridges,
-    kernel_components,
-)
+from mlsp.models.heads import KernelHead, RidgeHead, fit_kernels, fit_ridges
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import FeatureBatches, Rows, ordered_batches
 
-_RIDGES = tuple(
-    RidgeSettings(alpha, even_levels)
-    for even_levels in (False, True)
-    for alpha in (4e-5, 8e-5, 1.6e-4, 3e-4, 6e-4, 1.2e-3, 5e-3, 2e-2)
-)
-_KERNELS = tuple(
-    KernelSettings(steepness=steepness, penalty=penalty)
-    for steepness in (0.15, 0.3, 0.6)
-    for penalty in (0.003, 0.01, 0.03, 0.1)
-)
+_ALPHAS = (4e-5, 8e-5, 1.6e-4, 3e-4, 6e-4, 1.2e-3, 5e-3, 2e-2)
+_STEEPNESSES = (0.15, 0.3, 0.6)
+_PENALTIES = (0.003, 0.01, 0.03, 0.1)
 _ROWS_AT_ONCE = 512
-
-ClosedFormHead = RidgeHead | KernelHead
-# A fitted head, and its settings in words.
-_Candidate = tuple[ClosedFormHead, str]
+_TITLES = {"ridge": "Ridge", "kernel": "Kernel ridge"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """A kind of head.
-
-    Attributes:
-        title: for cards.
-        settings: those that are tried.
-        fits: heads of some of them on narrow features (rows, C), ratings (rows,) and channels of each level, one at a time.
-    """
-
-    title: str
-    settings: tuple[RidgeSettings, ...] | tuple[KernelSettings, ...]
-    fits: Callable[[Float32Array, Float64Array, Sequence[int], Sequence[int]], Iterator[_Candidate]]
+def _fits(
+    name: str, features: Float32Array, mos: Float64Array, widths: Sequence[int]
+) -> Iterator[RidgeHead | KernelHead]:
+    """Heads of all settings on narrow features (rows, C), ratings (rows,) and channels of each level, one at a time."""
+    if name == "ridge":
+        for levels in (None, widths):
+            yield from fit_ridges(features, mos, levels, _ALPHAS)
+    else:
+        settings = itertools.product(_STEEPNESSES, _PENALTIES)
+        unfitted = (KernelHead(*one, level_channels=widths) for one in settings)
+        yield from fit_kernels(features, mos, unfitted)
 
 
-def _ridges(
-    features: Float32Array, mos: Float64Array, widths: Sequence[int], numbers: Sequence[int]
-) -> Iterator[_Candidate]:
-    chosen = [_RIDGES[number] for number in numbers]
-    # Settings of one weighting follow each other, and share what costs most.
-    for even_levels, alike in itertools.groupby(chosen, key=lambda settings: settings.even_levels):
-        alphas = [settings.alpha for settings in alike]
-        weighting = "levels" if even_levels else "channels"
-        heads = fit_ridges(features, mos, widths, alphas, even_levels=even_levels)
-        for alpha, head in zip(alphas, heads, strict=True):
-            yield head, f"penalty {alpha:g} with {weighting} alike"
-
-
-def _kernels(
-    features: Float32Array, mos: Float64Array, widths: Sequence[int], numbers: Sequence[int]
-) -> Iterator[_Candidate]:
-    # The components are the same for all: their settings differ in the rest only.
-    components = kernel_components(features, mos, widths, _KERNELS[0])
-    for settings in (_KERNELS[number] for number in numbers):
-        head = components.fit(mos, settings)
-        yield (
-            head,
-            f"{len(head.support)} photos in {head.support.shape[1]} principal components, steepness {settings.steepness:g}, penalty"
-            f" {settings.penalty:g}",
-        )
-
-
-_FORMS: Mapping[str, _Form] = {
-    "ridge": _Form("Ridge", _RIDGES, _ridges),
-    "kernel": _Form("Kernel ridge", _KERNELS, _kernels),
-}
-CLOSED_FORMS = tuple(_FORMS)
+def _in_words(head: RidgeHead | KernelHead) -> str:
+    if isinstance(head, RidgeHead):
+        weighting = "channels" if head.level_channels is None else "levels"
+        return f"penalty {head.alpha:g} with {weighting} alike"
+    photos, components = head.support_.shape
+    return (
+        f"{photos} photos in {components} principal components, steepness {head.steepness:g}, penalty"
+        f" {head.penalty:g}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +59,8 @@ class FittedHead:
         how: its settings, in words.
     """
 
-    head: ClosedFormHead
-    fitted_on_train: ClosedFormHead
+    head: nn.Module
+    fitted_on_train: nn.Module
     title: str
     how: str
 
@@ -116,7 +75,7 @@ def fit_closed_form(
     """Fit on the train photos, each stored view a row of its own; keep the settings with the least validation error; fit again on both.
 
     Args:
-        name: one of `CLOSED_FORMS`.
+        name: `ridge` or `kernel`.
         features: narrow.
         ratings: the table.
         split: of it.
@@ -125,7 +84,6 @@ def fit_closed_form(
     Raises:
         SettingsError: the features do not fit into memory, or the photos are all alike.
     """
-    form = _FORMS[name]
     if not features.in_memory:
         raise SettingsError(
             f"head {name!r} needs all features in memory, {features.size_bytes / 2**30:.1f} GiB: allow more, choose fewer photos, or"
@@ -137,25 +95,26 @@ def fit_closed_form(
     validation = _rows(features, split.validation, channels)
     mos = np.repeat(ratings.mos[split.train], features.views)
     actual = ratings.mos[split.validation]
-    best: tuple[float, int, ClosedFormHead] | None = None
-    every = range(len(form.settings))
-    for number, (head, _) in zip(every, form.fits(train, mos, widths, every), strict=True):
-        with torch.no_grad():
-            scores = head(torch.from_numpy(validation)[:, None, None, :]).double().numpy()
-        predicted: Float64Array = scores.reshape(-1, features.views).mean(axis=1)
+    best: tuple[float, RidgeHead | KernelHead] | None = None
+    tried = 0
+    for head in _fits(name, train, mos, widths):
+        tried += 1
+        predicted = head.predict(validation).reshape(-1, features.views).mean(axis=1)
         error = float(np.mean((predicted - actual) ** 2))
         if best is None or error < best[0]:
-            best = error, number, head
+            best = error, head
     if best is None:
         raise SettingsError(f"no settings of head {name!r} to choose from")
-    both = np.concatenate([train, validation])
-    both_mos = np.concatenate([mos, np.repeat(actual, features.views)])
-    head, words = next(form.fits(both, both_mos, widths, [best[1]]))
+    fitted_on_train = best[1]
+    head = clone(fitted_on_train).fit(
+        np.concatenate([train, validation]),
+        np.concatenate([mos, np.repeat(actual, features.views)]),
+    )
     return FittedHead(
-        head.among(channels, features.channels),
-        best[2].among(channels, features.channels),
-        form.title,
-        f"{words}, the best of {len(every)} on the validation photos, which it then learned from too",
+        head.module(channels, features.channels),
+        fitted_on_train.module(channels, features.channels),
+        _TITLES[name],
+        f"{_in_words(head)}, the best of {tried} on the validation photos, which it then learned from too",
     )
 
 

@@ -47,7 +47,8 @@ def trainable_head(
                 is_last = any(layer is one for one in last)
                 of_layer = torch.float32 if is_last else dtype
                 is_large = layer.weight.numel() >= MIN_WEIGHTS and device.type == "cpu"
-                if is_large and isinstance(layer, nn.Linear):
+                # Subclasses and users' networks may use the weights in ways of their own.
+                if is_large and type(layer) is nn.Linear:
                     setattr(parent, name, LargeDense(layer, of_layer))
                 elif of_layer != torch.float32:
                     layer.forward = partial(_product, layer, dtype)  # type: ignore[method-assign]

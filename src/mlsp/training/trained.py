@@ -1,33 +1,40 @@
-"""What came out of training, and how it becomes a model."""
+"""A trained head: its agreement with people, its scores, its model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from mlsp.backbones import backbone
 from mlsp.base.arrays import Float64Array
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.evaluation.metrics import accuracy, default_threshold, majority_accuracy, plcc, srcc
 from mlsp.features.spec import FeatureSpec, Grid
+from mlsp.features.store.schema import DONE
+from mlsp.features.store.store import FeatureStore
 from mlsp.models.model import Model
 from mlsp.models.records import Agreement, Card, HeadRecord
 from mlsp.models.writing import write_model
 from mlsp.photos.crops import min_photo_side
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
-from mlsp.training.batches import Rows
+from mlsp.training.backbone_graph import find_backbone_graph
+from mlsp.training.batches import FeatureBatches, Rows
+from mlsp.training.loop import scores_of_photos
 from mlsp.training.run_folder import EpochRecord
+
+_log = logging.getLogger(__name__)
 
 HEAD_NAME = "score"
 # Percentiles need no more steps.
 _QUANTILES = 101
-_LEAST_MEASURED = 2
+_MIN_MEASURED = 2
 DEFAULT_LICENSE = "That of the ratings and of the network's weights"
 
 
@@ -60,7 +67,7 @@ class Measured:
         cls, part: str, ratings: RatingTable, rows: Rows, scores: Float64Array
     ) -> Measured | None:
         """Measure; None of fewer than 2 photos."""
-        if len(rows) < _LEAST_MEASURED:
+        if len(rows) < _MIN_MEASURED:
             return None
         lowest, highest = ratings.lowest, ratings.highest
         scores, mos = scores.clip(lowest, highest), ratings.mos[rows]
@@ -123,6 +130,66 @@ class TrainedHead:
     def measured(self) -> tuple[Measured, ...]:
         """Test photos first, if there are some."""
         return (self.validation,) if self.test is None else (self.test, self.validation)
+
+    def predict(self, store: FeatureStore | Path | str) -> Float64Array:
+        """Score all photos of a feature file.
+
+        Args:
+            store: features of the same network, weights, levels, views and sizes as those that the head learned from.
+
+        Returns:
+            (photos,) means over all stored views, on the ratings' scale but not cut to its ends, in the order of the file; NaN
+            for photos without features.
+
+        Raises:
+            FeatureStoreError: the file holds other features, or is damaged.
+        """
+        if not isinstance(store, FeatureStore):
+            with FeatureStore.open(Path(store)) as opened:
+                return self.predict(opened)
+        other = store.layout.feature_spec
+        if replace(other, grid=self.grid) != replace(self.feature_spec, grid=self.grid):
+            raise FeatureStoreError(
+                f"feature file {store.path} holds {other}, the head reads {self.feature_spec}: extract the same features"
+            )
+        statuses = store.statuses()
+        scores = np.full(len(statuses), np.nan)
+        rows = np.flatnonzero(statuses == DONE)
+        features = FeatureBatches(store, np.arange(len(statuses)), self.grid, memory_bytes=0)
+        scores[rows] = scores_of_photos(self.module, features, rows, torch.device("cpu"))
+        return scores
+
+    def save(
+        self,
+        folder: Path | str,
+        *,
+        name: str | None = None,
+        weights: Path | str | None = None,
+        license_: str = DEFAULT_LICENSE,
+    ) -> Model:
+        """Write a model that `mlsp score` and `mlsp.Scorer` score photos with.
+
+        Where the network's graph cannot be made, because its weights are not at hand, a warning is logged, and the model scores
+        stored features only, as `mlsp predict` does.
+
+        Args:
+            folder: of the model; see `mlsp.models.writing.write_model`.
+            name: of the model; that of the folder by default.
+            weights: of the network that made the features; by default the published ones, which may be downloaded.
+            license_: of the model.
+
+        Raises:
+            OutputError: the folder cannot be written.
+            WeightsError: `weights` are given, and are not those that the features were made with.
+            ModelError: the graph of the head does not compute what the head does.
+        """
+        given = None if weights is None else Path(weights)
+        graph, note = find_backbone_graph(self.feature_spec, self.grid, given)
+        if note:
+            _log.warning(
+                "the model %s has no network, so it scores stored features only: %s", folder, note
+            )
+        return self.write(Path(folder), name=name, backbone_graph=graph, license_=license_)
 
     def write(
         self,
@@ -197,28 +264,3 @@ def _smallest_side(feature_spec: FeatureSpec) -> int:
     except SettingsError:
         # A network that this version does not know: the model will be without it.
         return 1
-
-
-def level_names(feature_spec: FeatureSpec, levels: str) -> Sequence[str] | None:
-    """Levels of features by a user's words.
-
-    Args:
-        feature_spec: of the features.
-        levels: `all`; `last5`, say, for the last five; or names, with commas between them.
-
-    Returns:
-        In the order of the channels; None for all.
-
-    Raises:
-        SettingsError: there are not so many. Unknown names are found by the head.
-    """
-    if levels == "all":
-        return None
-    count = levels.removeprefix("last")
-    if count != levels and count.isdecimal():
-        if not 1 <= int(count) <= len(feature_spec.levels):
-            raise SettingsError(
-                f"levels {levels!r}: the features have 1 to {len(feature_spec.levels)} levels to choose from"
-            )
-        return feature_spec.levels[-int(count) :]
-    return tuple(name.strip() for name in levels.split(","))

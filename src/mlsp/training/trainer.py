@@ -13,11 +13,11 @@ from torch import nn
 from mlsp.backbones import Level
 from mlsp.base.errors import RatingsError, SettingsError, unknown_name
 from mlsp.features.store.store import FeatureStore
-from mlsp.models.heads import HeadSpec, build_head
+from mlsp.models.heads import CLOSED_FORMS, HeadSpec, build_head
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import FeatureBatches
-from mlsp.training.closed_form import CLOSED_FORMS, fit_closed_form
+from mlsp.training.closed_form import fit_closed_form
 from mlsp.training.epochs import TrainingCallbacks, best_epoch
 from mlsp.training.loop import HeadLoop, scores_of_photos
 from mlsp.training.rated_features import RatedFeatures, features_digest, join, ratings_digest

@@ -8,7 +8,7 @@ from typing import cast
 
 from mlsp.backbones import BackboneSpec, Level, backbone
 from mlsp.base.errors import SettingsError, unknown_name
-from mlsp.features.spec import FeatureSpec, Grid
+from mlsp.features.spec import FeatureSpec, Grid, choose_levels
 from mlsp.features.store.codec import STORED_DTYPES, StoredDtype
 from mlsp.features.store.compression import COMPRESSIONS, Compression
 from mlsp.features.store.schema import StoreLayout
@@ -84,16 +84,8 @@ def chosen_levels(spec: BackboneSpec, levels: str) -> tuple[Level, ...]:
     Raises:
         SettingsError: the network has no such level, or not so many.
     """
-    if levels == "all":
-        return spec.levels
-    count = levels.removeprefix("last")
-    if count != levels and count.isdecimal():
-        if not 1 <= int(count) <= len(spec.levels):
-            raise SettingsError(
-                f"levels {levels!r} of {spec.name}: choose last1 to last{len(spec.levels)}"
-            )
-        return spec.levels[-int(count) :]
-    return spec.choose(name.strip() for name in levels.split(","))
+    names = choose_levels(levels, [level.name for level in spec.levels], spec.name)
+    return tuple(level for level in spec.levels if level.name in names)
 
 
 def layout_of(settings: NetworkSettings, feature_spec: FeatureSpec, precision: str) -> StoreLayout:

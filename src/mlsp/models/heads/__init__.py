@@ -1,45 +1,66 @@
-"""Heads: from features to a score. Importing this needs torch.
+"""Heads: from features to a score. Importing this needs torch and scikit-learn, extra `train`.
 
-records           what heads there are, and what one is to be: HEADS, HeadSpec
-score_head        build_head -> ScoreHead: levels chosen, scale of the ratings
-fully_connected   Single-1FC, 3FC, Multi-3FC
-pool              Pool-3FC
-layers            Keras's initialisation and batch norms
-losses            squared earth mover's distance, mean of a distribution
-size_network      the paper's network on width and height alone
-square_roots      what heads in closed form learn from
-ridge             a linear head in closed form
-kernel            one that compares a photo with the rated ones, in closed form
+    records           registry of the architectures; HeadSpec: a head to be built; register_head
+    score_head        build_head -> ScoreHead: levels chosen, scale of the ratings
+    fully_connected   Single-1FC, 3FC, Multi-3FC
+    pool              Pool-3FC
+    layers            Keras's initialisation and batch norms
+    losses            squared earth mover's distance, mean of a distribution
+    size_network      the paper's network on width and height alone
+    estimators        base of the heads in closed form, which are scikit-learn estimators
+    square_roots      the input of those
+    ridge, kernel     RidgeHead and KernelHead; their torch modules
+
+Notebooks use it as `mlsp.heads`; `mlsp.models` writes what it builds, `mlsp.training` trains it. Scoring never imports it.
 """
 
 from __future__ import annotations
 
-from mlsp.models.heads.kernel import KernelHead, KernelSettings, fit_kernel, kernel_components
+try:
+    import sklearn as _sklearn  # noqa: F401
+    import torch as _torch  # noqa: F401
+except ImportError as _error:
+    from mlsp.base.errors import MissingExtraError
+
+    raise MissingExtraError("Building heads", "train") from _error
+
+from mlsp.models.heads.kernel import KernelHead, KernelModule, fit_kernels
 from mlsp.models.heads.layers import parameter_count
 from mlsp.models.heads.losses import emd_squared, mean_of_bins
-from mlsp.models.heads.records import HEADS, FeatureLevel, HeadForm, HeadSpec
-from mlsp.models.heads.ridge import RidgeHead, RidgeSettings, fit_ridge, fit_ridges
+from mlsp.models.heads.records import (
+    CLOSED_FORMS,
+    HEADS,
+    BodySpec,
+    FeatureLevel,
+    HeadForm,
+    HeadSpec,
+    list_heads,
+    register_head,
+)
+from mlsp.models.heads.ridge import RidgeHead, RidgeModule, fit_ridges
 from mlsp.models.heads.score_head import ScoreHead, build_head
 from mlsp.models.heads.size_network import SizeNetwork, build_size_network
 
 __all__ = [
+    "CLOSED_FORMS",
     "HEADS",
+    "BodySpec",
     "FeatureLevel",
     "HeadForm",
     "HeadSpec",
     "KernelHead",
-    "KernelSettings",
+    "KernelModule",
     "RidgeHead",
-    "RidgeSettings",
+    "RidgeModule",
     "ScoreHead",
     "SizeNetwork",
     "build_head",
     "build_size_network",
     "emd_squared",
-    "fit_kernel",
-    "fit_ridge",
+    "fit_kernels",
     "fit_ridges",
-    "kernel_components",
+    "list_heads",
     "mean_of_bins",
     "parameter_count",
+    "register_head",
 ]

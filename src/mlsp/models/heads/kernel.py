@@ -1,9 +1,10 @@
-"""A head that compares a photo with the rated ones: kernel ridge regression on narrow features."""
+"""Kernel ridge regression on narrow features: a head that compares a photo with the rated ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -14,60 +15,26 @@ from torch import Tensor, nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
+from mlsp.models.heads.estimators import RootsRegressor
 from mlsp.models.heads.square_roots import standardised_roots
 
 _ROWS_AT_ONCE = 4096
 # Of the largest eigenvalue: keeps the Cholesky factors of kernels with repeated photos from failing.
 _JITTER = 1e-9
 # Added to squared distances. Between a photo and itself float32 leaves about 1e-7, whose square root would show in the score.
-_LEAST_SQUARE = 1e-4
+_MIN_SQUARE = 1e-4
 
 
-@dataclass(frozen=True, slots=True)
-class KernelSettings:
-    """How a kernel head is fitted.
-
-    Attributes:
-        components: principal components that photos are compared in; fewer where there are fewer photos or channels.
-        support: rated photos that a photo is compared with; with more, so many are drawn, and all are still learned from
-            (Nyström).
-        steepness: how fast likeness exp(-steepness · distance) falls; the root mean square of a rated photo's distance from their
-            mean is 1.
-        penalty: added to the diagonal of the kernel: how little a single rating is believed.
-        seed: of the components and of the draw.
-
-    Raises:
-        SettingsError: a value is out of range.
-    """
-
-    components: int = 512
-    support: int = 10_000
-    steepness: float = 0.3
-    penalty: float = 0.01
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.components < 1 or self.support < 2:
-            raise SettingsError(
-                f"a kernel head needs at least 1 component and 2 photos, got {self.components} and {self.support}"
-            )
-        # Written so that NaN fails as well.
-        if not (self.steepness > 0 and self.penalty > 0):
-            raise SettingsError(
-                f"steepness and penalty must be above 0, got {self.steepness:g} and {self.penalty:g}"
-            )
-
-
-class KernelHead(nn.Module):
-    """A weighted sum of a photo's likenesses to rated photos: exp(-steepness · Euclidean distance) in principal components.
+class KernelModule(nn.Module):
+    """A fitted kernel head as a torch module: (N, 1, 1, C) -> (N,).
 
     Args:
         projection: (C, D) from square roots of features to components.
         offset: (D,) taken off then.
         support: (S, D) components of the rated photos.
-        weight: (S,) of their likenesses.
+        weight: (S,) of their similarities.
         bias: of the score.
-        steepness: of the likeness.
+        steepness: of the similarity.
     """
 
     projection: Tensor
@@ -99,24 +66,6 @@ class KernelHead(nn.Module):
         ):
             self.register_buffer(name, torch.from_numpy(np.array(array, dtype=np.float32)))
 
-    def among(self, channels: NDArray[np.intp], count: int) -> KernelHead:
-        """This head on features of which its own are a part.
-
-        Args:
-            channels: where its own are.
-            count: C of the features.
-        """
-        projection = np.zeros((count, self.projection.shape[1]), np.float32)
-        projection[channels] = self.projection.numpy()
-        return KernelHead(
-            projection,
-            self.offset.numpy(),
-            self.support.numpy(),
-            self.weight.double().numpy(),
-            float(self.bias),
-            steepness=self.steepness,
-        )
-
     def forward(self, features: Tensor) -> Tensor:
         """Score features: (N, 1, 1, C) -> (N,)."""
         roots = features[:, 0, 0, :].clamp(min=0).sqrt()
@@ -124,67 +73,155 @@ class KernelHead(nn.Module):
         norms = (photos * photos).sum(dim=1, keepdim=True)
         # Not torch.cdist, which ONNX lacks.
         squares = norms + self.support_norms - 2 * photos @ self.support.T
-        likeness = torch.exp(-self.steepness * (squares.clamp(min=0) + _LEAST_SQUARE).sqrt())
-        return likeness @ self.weight + self.bias
+        similarity = torch.exp(-self.steepness * (squares.clamp(min=0) + _MIN_SQUARE).sqrt())
+        return similarity @ self.weight + self.bias
+
+
+class KernelHead(RootsRegressor):
+    """Kernel ridge regression on narrow features; a scikit-learn estimator.
+
+    A score is a weighted sum of a photo's similarities to rated photos, exp(-steepness · Euclidean distance) in the principal
+    components of the square roots of the features.
+
+    Args:
+        steepness: how fast similarity falls with distance, above 0; the root mean square of a rated photo's distance from their
+            mean is 1.
+        penalty: added to the diagonal of the kernel, above 0: the larger, the less a single rating counts.
+        components: principal components that photos are compared in; fewer where there are fewer photos or channels.
+        support: maximum of rated photos that a photo is compared with; of more, so many are drawn, and all are still learned from
+            (Nyström).
+        level_channels: channels of each level, adding up to C; levels are then weighted equally, whatever their number of
+            channels. None weights all channels equally.
+        seed: of the components and of the draw.
+
+    Attributes:
+        projection_: (C, D) from square roots of features to components.
+        offset_: (D,) subtracted then.
+        support_: (S, D) components of the rated photos that photos are compared with.
+        coef_: (S,) weights of their similarities.
+        intercept_: mean rating.
+        n_features_in_: C.
+
+    Examples:
+        >>> features, ratings = np.array([[0.0, 4.0], [1.0, 1.0], [4.0, 0.0]]), np.array([1.0, 3.0, 1.0])
+        >>> KernelHead(penalty=1e-6).fit(features, ratings).predict(features).round(2)
+        array([1., 3., 1.])
+    """
+
+    projection_: Float32Array
+    offset_: Float32Array
+    support_: Float32Array
+    coef_: Float64Array
+    intercept_: float
+
+    def __init__(
+        self,
+        steepness: float = 0.3,
+        penalty: float = 0.01,
+        components: int = 512,
+        support: int = 10_000,
+        level_channels: Sequence[int] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.steepness = steepness
+        self.penalty = penalty
+        self.components = components
+        self.support = support
+        self.level_channels = level_channels
+        self.seed = seed
+
+    def _fit(self, features: Float32Array, ratings: Float64Array) -> Self:
+        self._check()
+        found = _components(
+            features, ratings, self.level_channels, components=self.components, seed=self.seed
+        )
+        return self._fit_in(found, ratings)
+
+    def _check(self) -> None:
+        if self.components < 1 or self.support < 2:
+            raise SettingsError(
+                f"a kernel head needs at least 1 component and 2 photos, got {self.components} and {self.support}"
+            )
+        # Written so that NaN fails as well.
+        if not (self.steepness > 0 and self.penalty > 0):
+            raise SettingsError(
+                f"steepness and penalty must be above 0, got {self.steepness:g} and {self.penalty:g}"
+            )
+
+    def _fit_in(self, found: _Components, ratings: Float64Array) -> Self:
+        drawn = np.arange(len(found.photos))
+        if len(drawn) > self.support:
+            rng = np.random.default_rng(self.seed)
+            drawn = np.sort(rng.choice(len(drawn), self.support, replace=False))
+        self.n_features_in_ = len(found.projection)
+        self.projection_, self.offset_ = found.projection, found.offset
+        self.support_ = found.photos[drawn]
+        self.intercept_ = float(ratings.mean())
+        deviations = ratings - self.intercept_
+        self.coef_ = _weights(found.photos, drawn, deviations, self.steepness, self.penalty)
+        return self
+
+    def _score(self, roots: Float32Array) -> Float64Array:
+        # In float64, so that a photo's score does not depend on the photos beside it.
+        photos = roots.astype(np.float64) @ self.projection_ - self.offset_
+        parts = _similarities(photos, self.support_, self.steepness)
+        return np.concatenate([part @ self.coef_ + self.intercept_ for _, part in parts])
+
+    def module(self, channels: NDArray[np.intp] | None = None, count: int = 0) -> KernelModule:
+        """Return the fitted head as a torch module, for a model.
+
+        Args:
+            channels: (C,) indices of its channels among all that the model has; None where it reads all.
+            count: number of all channels.
+        """
+        projection = self.projection_
+        if channels is not None:
+            projection = np.zeros((count, projection.shape[1]), np.float32)
+            projection[channels] = self.projection_
+        return KernelModule(
+            projection,
+            self.offset_,
+            self.support_,
+            self.coef_,
+            self.intercept_,
+            steepness=self.steepness,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class KernelComponents:
-    """Rated photos in principal components; heads of any steepness and penalty are fitted on them.
+class _Components:
+    """Rated photos in principal components.
 
     Attributes:
         photos: (photos, D).
         projection: (C, D) from square roots of features.
-        offset: (D,) taken off then.
+        offset: (D,) subtracted then.
     """
 
     photos: Float32Array
     projection: Float32Array
     offset: Float32Array
 
-    def fit(self, mos: Float64Array, settings: KernelSettings) -> KernelHead:
-        """Fit a head; see `fit_kernel`."""
-        drawn = np.arange(len(self.photos))
-        if len(drawn) > settings.support:
-            rng = np.random.default_rng(settings.seed)
-            drawn = np.sort(rng.choice(len(drawn), settings.support, replace=False))
-        bias = float(mos.mean())
-        return KernelHead(
-            self.projection,
-            self.offset,
-            self.photos[drawn],
-            _weights(self.photos, drawn, mos - bias, settings),
-            bias,
-            steepness=settings.steepness,
-        )
 
-
-def kernel_components(
+def _components(
     features: Float32Array,
     mos: Float64Array,
-    level_channels: Sequence[int],
-    settings: KernelSettings,
-) -> KernelComponents:
+    level_channels: Sequence[int] | None,
+    *,
+    components: int,
+    seed: int,
+) -> _Components:
     """Find the principal components in which photos are compared.
 
-    Levels weigh alike, whatever their number of channels. Components are scaled by the inverse square root of their deviations,
-    halfway between as they are and all alike.
-
-    Args:
-        features: narrow, (photos, C), not negative.
-        mos: (photos,), only looked at.
-        level_channels: channels of each level, adding up to C.
-        settings: components and seed.
+    Components are scaled by the inverse square root of their deviations, halfway between unscaled and all equal.
 
     Raises:
         SettingsError: shapes do not agree, a number is not finite, or all photos have the same features.
     """
-    roots = standardised_roots(features, mos, level_channels, even_levels=True)
-    count = min(settings.components, *roots.values.shape)
-    _, singular, directions = randomized_svd(
-        roots.values, count, n_iter=3, random_state=settings.seed
-    )
-    # Directions in which photos hardly differ are rounding, and would be blown up.
+    roots = standardised_roots(features, mos, level_channels)
+    count = min(components, *roots.values.shape)
+    _, singular, directions = randomized_svd(roots.values, count, n_iter=3, random_state=seed)
+    # Directions in which photos hardly differ are rounding, and would be amplified.
     kept = singular > 1e-6 * singular[0] if singular[0] > 0 else np.zeros(count, dtype=bool)
     if not kept.any():
         raise SettingsError("all photos have the same features: there is nothing to learn from")
@@ -192,60 +229,61 @@ def kernel_components(
     photos = roots.values @ projection
     norm = np.sqrt((photos.astype(np.float64) ** 2).sum(axis=1).mean())
     projection = projection / norm * roots.scale[:, None]
-    return KernelComponents(
+    return _Components(
         (photos / norm).astype(np.float32),
         projection.astype(np.float32),
         (roots.mean @ projection).astype(np.float32),
     )
 
 
-def fit_kernel(
-    features: Float32Array,
-    mos: Float64Array,
-    level_channels: Sequence[int],
-    settings: KernelSettings | None = None,
-) -> KernelHead:
-    """Fit a kernel head in closed form.
+def fit_kernels(
+    features: Float32Array, mos: Float64Array, heads: Iterable[KernelHead]
+) -> Iterator[KernelHead]:
+    """Fit kernel heads that differ in steepness and penalty. Their components are the same, and found once.
 
     Args:
-        features: narrow, (photos, C), not negative.
+        features: (photos, C), narrow.
         mos: (photos,).
-        level_channels: channels of each level, adding up to C.
-        settings: by default as documented there.
+        heads: to fit; components, support, level_channels and seed are those of the first.
 
-    Returns:
-        The head, with the standardisation folded in.
+    Yields:
+        The heads, fitted, in their order.
 
     Raises:
-        SettingsError: shapes do not agree, a number is not finite, all photos have the same features, or the penalty is too small.
+        SettingsError: see `KernelHead.fit`; all photos have the same features, or a penalty is too small.
     """
-    settings = settings or KernelSettings()
-    return kernel_components(features, mos, level_channels, settings).fit(mos, settings)
+    found: _Components | None = None
+    for head in heads:
+        found = found or _components(
+            features, mos, head.level_channels, components=head.components, seed=head.seed
+        )
+        yield head._fit_in(found, mos)
 
 
 def _weights(
     photos: Float32Array,
     drawn: np.ndarray,
     deviations: Float64Array,
-    settings: KernelSettings,
+    steepness: float,
+    penalty: float,
 ) -> Float64Array:
-    """Solve for the weights of the drawn photos' likenesses."""
+    """Solve for the weights of the drawn photos' similarities."""
     support = photos[drawn]
-    inner = np.concatenate([rows for _, rows in _likenesses(support, support, settings.steepness)])
+    inner = np.concatenate([rows for _, rows in _similarities(support, support, steepness)])
     if len(drawn) == len(photos):
-        inner[np.diag_indices_from(inner)] += settings.penalty
+        inner[np.diag_indices_from(inner)] += penalty
         return _solved(inner, deviations)
-    normal = settings.penalty * inner
+    normal = penalty * inner
     right = np.zeros(len(drawn))
-    for rows, likeness in _likenesses(photos, support, settings.steepness):
-        normal += likeness.T @ likeness
-        right += likeness.T @ deviations[rows]
+    for rows, similarity in _similarities(photos, support, steepness):
+        normal += similarity.T @ similarity
+        right += similarity.T @ deviations[rows]
     normal[np.diag_indices_from(normal)] += _JITTER * np.trace(normal)
     return _solved(normal, right)
 
 
-def _likenesses(
-    photos: Float32Array, support: Float32Array, steepness: float
+def _similarities(
+    photos: Float32Array | Float64Array, support: Float32Array, steepness: float
 ) -> Iterator[tuple[slice, Float64Array]]:
     """Rows of the kernel, some thousand at a time."""
     norms = (support.astype(np.float64) ** 2).sum(axis=1)
@@ -254,7 +292,7 @@ def _likenesses(
         part = photos[rows]
         own = (part.astype(np.float64) ** 2).sum(axis=1)
         squares = own[:, None] + norms - 2 * (part @ support.T).astype(np.float64)
-        yield rows, np.exp(-steepness * np.sqrt(np.maximum(squares, 0) + _LEAST_SQUARE))
+        yield rows, np.exp(-steepness * np.sqrt(np.maximum(squares, 0) + _MIN_SQUARE))
 
 
 def _solved(matrix: Float64Array, right: Float64Array) -> Float64Array:

@@ -1,18 +1,29 @@
-"""What heads there are, and what one is to be."""
+"""Registry of the heads, and the record of one that is to be built."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar, get_args
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.features.spec import Grid
+from mlsp.models.heads.fully_connected import (
+    DROPOUTS,
+    MORE_DROPOUTS,
+    Dropouts,
+    MultiThreeFC,
+    ThreeFC,
+)
+from mlsp.models.heads.layers import dense
+from mlsp.models.heads.pool import PoolThreeFC
 
 Output = Literal["mos", "distribution"]
 Values = TypeVar("Values", float, Float32Array, Float64Array, Tensor)
@@ -34,48 +45,149 @@ class FeatureLevel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class BodySpec:
+    """Sizes of a head's body: the network from the chosen channels to the outputs.
+
+    Attributes:
+        widths: channels of each level that it reads; C is their sum.
+        outputs: 1, or one per bin.
+        dropouts: of the three hidden layers of a 3FC.
+        first: X of a 3FC; None for the paper's.
+        column: channels of each column of Pool-3FC.
+    """
+
+    widths: tuple[int, ...]
+    outputs: int
+    dropouts: Dropouts = DROPOUTS
+    first: int | None = None
+    column: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
 class HeadForm:
-    """One of the heads that there are.
+    """An architecture of heads.
 
     Attributes:
         title: the paper's name.
-        grid: cells of each side of the features that it reads: 1 narrow, 5 wide.
-        section: of the paper that describes it.
+        grid: cells on each side of the features that it reads: 1 narrow, 5 wide.
+        section: of the paper that describes it; empty for a user's own.
         description: in a line.
+        build: makes the body, from (N, C) for narrow features or (N, 5, 5, C) for wide ones to (N, outputs).
     """
 
     title: str
     grid: Grid
     section: str
     description: str
+    build: Callable[[BodySpec], nn.Module]
 
 
-HEADS: Mapping[str, HeadForm] = {
+def _single_1fc(body: BodySpec) -> nn.Module:
+    return dense(sum(body.widths), body.outputs)
+
+
+def _single_3fc(body: BodySpec) -> nn.Module:
+    return ThreeFC(sum(body.widths), body.first or 2048, body.outputs, body.dropouts)
+
+
+def _multi_3fc(body: BodySpec) -> nn.Module:
+    return MultiThreeFC(body.widths, body.outputs, body.dropouts)
+
+
+def _pool_3fc(body: BodySpec, *, factorised: bool = False, first: int = 3072) -> nn.Module:
+    return PoolThreeFC(
+        sum(body.widths),
+        body.outputs,
+        body.dropouts,
+        factorised=factorised,
+        first=body.first or first,
+        column=body.column,
+    )
+
+
+_HEADS: dict[str, HeadForm] = {
     "single_1fc": HeadForm(
-        "Single-1FC", 1, "3.2.1, Fig. 4 (a)", "one fully-connected layer on all levels"
+        "Single-1FC", 1, "3.2.1, Fig. 4 (a)", "one fully-connected layer on all levels", _single_1fc
     ),
-    "single_3fc": HeadForm("Single-3FC", 1, "3.2.1, Fig. 4 (b)", "3FC with X = 2048 on all levels"),
+    "single_3fc": HeadForm(
+        "Single-3FC", 1, "3.2.1, Fig. 4 (b)", "3FC with X = 2048 on all levels", _single_3fc
+    ),
     "multi_3fc": HeadForm(
-        "Multi-3FC", 1, "3.2.1, Fig. 5", "a 3FC for each level, X its width; their weighted sum"
+        "Multi-3FC",
+        1,
+        "3.2.1, Fig. 5",
+        "a 3FC for each level, X its width; their weighted sum",
+        _multi_3fc,
     ),
     "pool_3fc": HeadForm(
         "Pool-3FC",
         5,
         "3.2.2, Fig. 6",
         "Inception module of 3 × 1024 with a plain 3×3 convolution, then 3FC with X = 3072",
+        _pool_3fc,
     ),
     "pool_3fc_released": HeadForm(
         "Pool-3FC as released",
         5,
         "3.2.2, and the released weights",
         "the same with the 3×3 column as 1×1, then 1×3 beside 3×1, and X = 2048",
+        partial(_pool_3fc, factorised=True, first=2048),
     ),
 }
+_BUILT_IN = frozenset(_HEADS)
+# Registry of the architectures; `register_head` adds to it.
+HEADS: Mapping[str, HeadForm] = MappingProxyType(_HEADS)
+CLOSED_FORMS = ("ridge", "kernel")
+
+
+def register_head(
+    name: str,
+    build: Callable[[BodySpec], nn.Module],
+    *,
+    grid: Grid = 1,
+    title: str = "",
+    description: str = "",
+) -> None:
+    """Add a head of one's own, which `HeadTrainer` and `mlsp train` then know by its name, in this process.
+
+    Args:
+        name: of the head; registered again, it is replaced.
+        build: makes the network of a head: from (N, C) narrow features, C = sum(body.widths), or (N, 5, 5, C) wide ones, to
+            (N, body.outputs). Its dense layers and convolutions are initialised anew from the seed, as Keras does; every other
+            parameter keeps its own start.
+        grid: 1 for narrow features, 5 for wide ones.
+        title: for cards; by default the name.
+        description: in a line.
+
+    Raises:
+        SettingsError: the name is one of mlsp's own heads, or empty.
+
+    Examples:
+        >>> register_head("two_layers", lambda body: nn.Sequential(
+        ...     nn.Linear(sum(body.widths), 64), nn.GELU(), nn.Linear(64, body.outputs)))
+        >>> HeadSpec("two_layers").grid
+        1
+    """
+    if not name or name in _BUILT_IN or name in CLOSED_FORMS:
+        raise SettingsError(
+            f"a head cannot be registered as {name!r}: expected a name that mlsp does not use itself"
+        )
+    _HEADS[name] = HeadForm(title or name, grid, "", description, build)
+
+
+def list_heads() -> tuple[str, ...]:
+    """Return the names of the heads that can be trained: those of the paper, registered ones, and those in closed form.
+
+    Examples:
+        >>> list_heads()[:2], list_heads()[-2:]
+        (('single_1fc', 'single_3fc'), ('ridge', 'kernel'))
+    """
+    return (*HEADS, *CLOSED_FORMS)
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSpec:
-    """What a head is to be.
+    """A head to be built.
 
     Attributes:
         name: key in `HEADS`.
@@ -85,7 +197,7 @@ class HeadSpec:
         output: `mos`, a number; or `distribution`, a softmax over `bins`, whose mean is the score (NIMA).
         lowest: end of the ratings' scale.
         highest: other end of it.
-        bins: ratings that people could give, rising; needed for `distribution`.
+        bins: ratings that people could give, ascending; needed for `distribution`.
 
     Raises:
         SettingsError: a name is unknown, or a value is out of range or does not go with another.
@@ -127,7 +239,7 @@ class HeadSpec:
 
     @property
     def grid(self) -> Grid:
-        """Cells of each side of the features that it reads: 1 narrow, 5 wide."""
+        """Cells on each side of the features that it reads: 1 narrow, 5 wide."""
         return self.form.grid
 
     @property
@@ -137,8 +249,13 @@ class HeadSpec:
 
     @property
     def outputs(self) -> int:
-        """How many numbers the last layer gives: 1, or one a bin."""
+        """Numbers per photo that the last layer gives: 1, or one per bin."""
         return len(self.bins) if self.output == "distribution" and self.bins else 1
+
+    @property
+    def dropouts(self) -> Dropouts:
+        """Dropouts of the three hidden layers of a 3FC."""
+        return MORE_DROPOUTS if self.more_dropout else DROPOUTS
 
     def to_paper_scale(self, ratings: Values) -> Values:
         """Map ratings from the own scale to 1…10, on which heads with output `mos` learn; AVA's stay as they are.

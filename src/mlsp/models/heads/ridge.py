@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -12,31 +12,15 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from torch import Tensor, nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.models.heads.estimators import RootsRegressor
 from mlsp.models.heads.square_roots import standardised_roots
 
 
-@dataclass(frozen=True, slots=True)
-class RidgeSettings:
-    """How a ridge head is fitted.
-
-    Attributes:
-        alpha: penalty, in units of the number of photos: what is minimised is the mean squared error plus alpha times the
-            mean squared weight of a standardised level.
-        even_levels: weigh levels alike, whatever their number of channels; else channels alike.
-    """
-
-    alpha: float
-    even_levels: bool
-
-
-class RidgeHead(nn.Module):
-    """A linear head on the square roots of narrow features.
-
-    Means of activations behind a ReLU are skewed: a few photos have values many times the usual. Their square roots are not,
-    and a linear head on them agrees better with people (see docs/decisions).
+class RidgeModule(nn.Module):
+    """A fitted ridge head as a torch module: (N, 1, 1, C) -> (N,).
 
     Args:
-        weight: (C,).
+        weight: (C,) of the square roots.
         bias: of the score.
     """
 
@@ -48,74 +32,86 @@ class RidgeHead(nn.Module):
         self.register_buffer("weight", torch.from_numpy(weight.astype(np.float32)))
         self.register_buffer("bias", torch.tensor(bias, dtype=torch.float32))
 
-    def among(self, channels: NDArray[np.intp], count: int) -> RidgeHead:
-        """This head on features of which its own are a part.
-
-        Args:
-            channels: where its own are.
-            count: C of the features.
-        """
-        weight = np.zeros(count)
-        weight[channels] = self.weight.double().numpy()
-        return RidgeHead(weight, float(self.bias))
-
     def forward(self, features: Tensor) -> Tensor:
         """Score features: (N, 1, 1, C) -> (N,)."""
         roots = features[:, 0, 0, :].clamp(min=0).sqrt()
         return torch.mv(roots, self.weight) + self.bias
 
 
-def fit_ridge(
-    features: Float32Array,
-    mos: Float64Array,
-    level_channels: Sequence[int],
-    settings: RidgeSettings,
-) -> RidgeHead:
-    """Fit a ridge head in closed form.
+class RidgeHead(RootsRegressor):
+    """Ridge regression on the square roots of narrow features; a scikit-learn estimator.
+
+    Means of activations behind a ReLU are skewed: a few photos have values many times the usual. Their square roots are not,
+    and a linear head on them agrees better with people (see docs/decisions).
 
     Args:
-        features: narrow, (photos, C), not negative.
-        mos: (photos,).
-        level_channels: channels of each level, adding up to C.
-        settings: penalty and weighting.
+        alpha: penalty, above 0, in units of the number of photos: the mean squared error plus alpha times the mean squared
+            weight of a standardised channel (or level) is minimised.
+        level_channels: channels of each level, adding up to C; levels are then weighted equally, whatever their number of
+            channels. None weights all channels equally.
 
-    Returns:
-        The head, with the standardisation folded in.
+    Attributes:
+        coef_: (C,) weights of the square roots.
+        intercept_: score of features that are all 0.
+        n_features_in_: C.
 
-    Raises:
-        SettingsError: shapes do not agree, or a number is not finite.
+    Examples:
+        >>> features, ratings = np.array([[0.0, 4.0], [1.0, 1.0], [4.0, 0.0]]), np.array([1.0, 2.0, 3.0])
+        >>> RidgeHead(alpha=1e-6).fit(features, ratings).predict(features).round(2)
+        array([1., 2., 3.])
     """
-    return next(
-        fit_ridges(
-            features, mos, level_channels, [settings.alpha], even_levels=settings.even_levels
-        )
-    )
+
+    coef_: Float64Array
+    intercept_: float
+
+    def __init__(self, alpha: float = 6e-4, level_channels: Sequence[int] | None = None) -> None:
+        self.alpha = alpha
+        self.level_channels = level_channels
+
+    def _fit(self, features: Float32Array, ratings: Float64Array) -> Self:
+        (fitted,) = fit_ridges(features, ratings, self.level_channels, [self.alpha])
+        self.coef_, self.intercept_ = fitted.coef_, fitted.intercept_
+        return self
+
+    def _score(self, roots: Float32Array) -> Float64Array:
+        scores: Float64Array = roots.astype(np.float64) @ self.coef_ + self.intercept_
+        return scores
+
+    def module(self, channels: NDArray[np.intp] | None = None, count: int = 0) -> RidgeModule:
+        """Return the fitted head as a torch module, for a model.
+
+        Args:
+            channels: (C,) indices of its channels among all that the model has; None where it reads all.
+            count: number of all channels.
+        """
+        if channels is None:
+            return RidgeModule(self.coef_, self.intercept_)
+        weight = np.zeros(count)
+        weight[channels] = self.coef_
+        return RidgeModule(weight, self.intercept_)
 
 
 def fit_ridges(
     features: Float32Array,
     mos: Float64Array,
-    level_channels: Sequence[int],
+    level_channels: Sequence[int] | None,
     alphas: Sequence[float],
-    *,
-    even_levels: bool,
 ) -> Iterator[RidgeHead]:
     """Fit ridge heads of several penalties. Most of the work is the same for all, and done once.
 
     Args:
-        features: see `fit_ridge`.
-        mos: likewise.
-        level_channels: likewise.
-        alphas: penalties, see `RidgeSettings`.
-        even_levels: likewise.
+        features: (photos, C), narrow.
+        mos: (photos,).
+        level_channels: see `RidgeHead`.
+        alphas: penalties, see `RidgeHead`.
 
     Yields:
-        A head for each penalty, in their order.
+        A fitted head for each penalty, in their order.
 
     Raises:
-        SettingsError: see `fit_ridge`.
+        SettingsError: shapes do not agree, or a number is not finite.
     """
-    roots = standardised_roots(features, mos, level_channels, even_levels=even_levels)
+    roots = standardised_roots(features, mos, level_channels)
     values, bias = roots.values, float(mos.mean())
     target = (mos - bias).astype(np.float32)
     photos, channels = values.shape
@@ -126,7 +122,10 @@ def fit_ridges(
     for alpha in alphas:
         solved = _solved(products, alpha * photos, right)
         weight = (values.T @ solved if by_photos else solved).astype(np.float64) * roots.scale
-        yield RidgeHead(weight, bias - float(weight @ roots.mean))
+        head = RidgeHead(alpha, level_channels)
+        head.coef_, head.intercept_ = weight, bias - float(weight @ roots.mean)
+        head.n_features_in_ = channels
+        yield head
 
 
 def _solved(products: Float32Array, penalty: float, right: Float32Array) -> Float32Array:

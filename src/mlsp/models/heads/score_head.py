@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from mlsp.base.errors import SettingsError
-from mlsp.models.heads.fully_connected import DROPOUTS, MORE_DROPOUTS, MultiThreeFC, ThreeFC
-from mlsp.models.heads.layers import dense, initialise
+from mlsp.models.heads.fully_connected import ThreeFC
+from mlsp.models.heads.layers import initialise
 from mlsp.models.heads.losses import mean_of_bins
-from mlsp.models.heads.pool import PoolThreeFC
-from mlsp.models.heads.records import FeatureLevel, HeadSpec
-
-_SINGLE_FIRST = 2048
-_POOL_FIRST = {"pool_3fc": 3072, "pool_3fc_released": 2048}
-_COLUMN = 1024
+from mlsp.models.heads.records import BodySpec, FeatureLevel, HeadSpec
 
 
 class ScoreHead(nn.Module):
@@ -64,11 +58,16 @@ class ScoreHead(nn.Module):
         return out
 
     def last_layers(self) -> list[nn.Linear]:
-        """Return the layers that make outputs: one per level of Multi-3FC, else the last linear one."""
-        # By place: hidden layers of narrow levels are as narrow as an output.
-        columns = [module for module in self.modules() if isinstance(module, ThreeFC)]
-        linear = [module for module in self.modules() if isinstance(module, nn.Linear)]
-        return [cast(nn.Linear, column[-1]) for column in columns] or linear[-1:]
+        """Return the layers that make outputs: one per level of Multi-3FC, else the last dense one, if that makes them."""
+        # By position: hidden layers of narrow levels are as narrow as an output.
+        columns: list[nn.Module] = [
+            module for module in self.modules() if isinstance(module, ThreeFC)
+        ]
+        found: list[nn.Linear] = []
+        for column in columns or [self]:
+            layers = [module for module in column.modules() if isinstance(module, nn.Linear)]
+            found += [layer for layer in layers[-1:] if layer.out_features == self.spec.outputs]
+        return found
 
     def initialise_bias(self, outputs: Tensor) -> None:
         """Set the biases of the last layers so that a new head gives about these outputs instead of 0.
@@ -78,7 +77,8 @@ class ScoreHead(nn.Module):
         """
         with torch.no_grad():
             for layer in self.last_layers():
-                layer.bias.copy_(outputs)
+                if layer.bias is not None:
+                    layer.bias.copy_(outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         """Score features: (N, G, G, C) -> (N,) on the ratings' scale."""
@@ -94,7 +94,7 @@ def build_head(
     *,
     seed: int = 0,
     first: int | None = None,
-    column: int = _COLUMN,
+    column: int = 1024,
 ) -> ScoreHead:
     """Make a head that has learned nothing yet.
 
@@ -116,31 +116,14 @@ def build_head(
         raise SettingsError(
             f"X must be at least 1 and a column even and at least 2, got {first} and {column}"
         )
-    widths = [part.stop - part.start for part in spec.chosen(levels)]
-    head = ScoreHead(spec, levels, _body(spec, widths, first, column))
+    widths = tuple(part.stop - part.start for part in spec.chosen(levels))
+    body = BodySpec(widths, spec.outputs, spec.dropouts, first, column)
+    with torch.random.fork_rng(devices=[]):
+        # A user's own head may draw from torch's global generator.
+        torch.default_generator.manual_seed(seed)
+        head = ScoreHead(spec, levels, spec.form.build(body))
     initialise(head, seed)
     return head
-
-
-def _body(spec: HeadSpec, widths: Sequence[int], first: int | None, column: int) -> nn.Module:
-    channels, outputs = sum(widths), spec.outputs
-    dropouts = MORE_DROPOUTS if spec.more_dropout else DROPOUTS
-    match spec.name:
-        case "single_1fc":
-            return dense(channels, outputs)
-        case "single_3fc":
-            return ThreeFC(channels, first or _SINGLE_FIRST, outputs, dropouts)
-        case "multi_3fc":
-            return MultiThreeFC(widths, outputs, dropouts)
-        case _:
-            return PoolThreeFC(
-                channels,
-                outputs,
-                dropouts,
-                factorised=spec.name == "pool_3fc_released",
-                first=first or _POOL_FIRST[spec.name],
-                column=column,
-            )
 
 
 def _joined(slices: Sequence[slice]) -> list[slice]:

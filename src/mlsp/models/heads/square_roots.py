@@ -1,4 +1,4 @@
-"""Square roots of narrow features, standardised: what the heads in closed form learn from."""
+"""Square roots of narrow features, standardised: the input of the heads in closed form."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
 
-# A channel that hardly varies over the rated photos says nothing, and would be blown up by its standardisation.
-_LEAST_DEVIATION = 1e-4
+# A channel that hardly varies over the rated photos carries no information, and would be amplified by its standardisation.
+_MIN_DEVIATION = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,7 @@ class StandardisedRoots:
 def standardised_roots(
     features: Float32Array,
     mos: Float64Array,
-    level_channels: Sequence[int],
-    *,
-    even_levels: bool,
+    level_channels: Sequence[int] | None = None,
 ) -> StandardisedRoots:
     """Standardise the square roots of features, so that all of a photo's together have a variance of about 1.
 
@@ -42,28 +40,25 @@ def standardised_roots(
 
     Args:
         features: narrow, (photos, C), not negative.
-        mos: (photos,), only looked at.
-        level_channels: channels of each level, adding up to C.
-        even_levels: weigh levels alike, whatever their number of channels; else channels alike.
+        mos: (photos,), only checked.
+        level_channels: channels of each level, adding up to C; levels are then weighted equally, whatever their number of
+            channels. None weights all channels equally.
 
     Raises:
         SettingsError: shapes do not agree, or a number is not finite.
     """
-    if features.shape != (len(mos), sum(level_channels)):
+    channels = np.asarray(features.shape[1:] if level_channels is None else level_channels)
+    if features.shape != (len(mos), channels.sum()):
         raise SettingsError(
-            f"expected features of shape ({len(mos)}, {sum(level_channels)}), got {features.shape}"
+            f"expected features of shape ({len(mos)}, {channels.sum()}), got {features.shape}"
         )
     if not (np.isfinite(features).all() and np.isfinite(mos).all()):
         raise SettingsError("features and ratings must be finite numbers")
     roots = np.sqrt(np.maximum(features, 0))
     mean = roots.mean(axis=0, dtype=np.float64)
-    deviation = np.maximum(roots.std(axis=0, dtype=np.float64), _LEAST_DEVIATION)
+    deviation = np.maximum(roots.std(axis=0, dtype=np.float64), _MIN_DEVIATION)
     scale: Float64Array = 1 / deviation
-    if even_levels:
-        channels = np.asarray(level_channels)
-        scale *= np.repeat(1 / np.sqrt(channels * len(channels)), channels)
-    else:
-        scale /= np.sqrt(features.shape[1])
+    scale *= np.repeat(1 / np.sqrt(channels * len(channels)), channels)
     roots -= mean.astype(np.float32)
     roots *= scale.astype(np.float32)
     return StandardisedRoots(roots, mean, scale)

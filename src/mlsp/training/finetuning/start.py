@@ -15,12 +15,12 @@ from mlsp.backbones.weights.finding import find_weights
 from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import PhotoError, SettingsError
 from mlsp.base.parallel import map_in_order, usable_cores
-from mlsp.features.extraction.settings import chosen_levels
 from mlsp.models.heads import HeadSpec
 from mlsp.photos import read_bytes
 from mlsp.ratings.splits import Split, check_overlap
 from mlsp.ratings.table import RatingTable
 from mlsp.training.finetuning.pretrained import Pretrained
+from mlsp.training.head_trainer import chosen_levels, head_on_scale
 from mlsp.training.run_folder import RunFolder
 
 
@@ -78,43 +78,22 @@ def read_trained_head(run_folder: Path) -> Mapping[str, Tensor]:
 
 
 def head_for(
-    ratings: RatingTable,
-    network: str,
-    *,
-    name: str,
-    levels: str,
-    distribution: bool,
-    more_dropout: bool,
+    ratings: RatingTable, network: str, *, name: str, levels: str, **options: bool
 ) -> HeadSpec:
-    """A head on a table's scale.
+    """Return a head on a table's scale that reads levels of a network.
 
     Args:
         ratings: gives scale and bins.
         network: name of the network.
         name: of the head, key in `mlsp.models.heads.HEADS`.
-        levels: see `mlsp.features.extraction.settings.NetworkSettings`.
-        distribution: learn the distribution of the votes, not their mean.
-        more_dropout: the paper's "+do".
+        levels: see `choose_levels`.
+        options: `distribution` and `more_dropout`, see `head_on_scale`.
 
     Raises:
-        SettingsError: a name is unknown, or one does not go with another.
-        RatingsError: a distribution is to be learned from means.
+        MlspError: see `head_on_scale` and `choose_levels`.
     """
-    if distribution:
-        # Says what to do where the table has only means.
-        _ = ratings.votes
-    chosen = None
-    if levels != "all":
-        chosen = tuple(level.name for level in chosen_levels(backbone(network), levels))
-    return HeadSpec(
-        name,
-        levels=chosen,
-        more_dropout=more_dropout,
-        output="distribution" if distribution else "mos",
-        lowest=ratings.lowest,
-        highest=ratings.highest,
-        bins=ratings.bins if distribution else None,
-    )
+    known = [level.name for level in backbone(network).levels]
+    return head_on_scale(name, ratings, levels=chosen_levels(levels, known, network), **options)
 
 
 def check_different_files(ratings: RatingTable, split: Split) -> None:
