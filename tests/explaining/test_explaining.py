@@ -33,7 +33,7 @@ from mlsp.explaining.regions import Region, level_region, view_regions
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.opening import open_backbone
 from mlsp.features.pooling import area_weights
-from mlsp.features.spec import FeatureSpec
+from mlsp.features.spec import FeatureSpec, map_name
 from mlsp.models.linear_form import LinearForm, linear_form
 from mlsp.models.model import Model, save_model_record
 from mlsp.models.records import Card, HeadRecord
@@ -213,7 +213,7 @@ def test_the_average_is_that_of_the_rated_photos(
 def test_places_add_up_to_the_difference_to_the_photo_without_its_content(
     networks: dict[int, Path], tmp_path: Path, grid: int, roots: bool
 ) -> None:
-    network = LevelMaps(networks[grid], levels=2, channels=CHANNELS)
+    network = LevelMaps(networks[grid], levels=("fine", "coarse"), channels=CHANNELS)
     pixels = np.asarray(Image.open(noise(tmp_path / "a.png")))
     view, base = (View.of(network(some), grid) for some in (pixels, without_content(pixels)[0]))
     form = LinearForm(weights(grid), "roots" if roots else "features", 0.0)
@@ -237,7 +237,7 @@ def test_cells_of_a_linear_head_are_the_sums_of_its_places(
     networks: dict[int, Path], tmp_path: Path, grid: int
 ) -> None:
     write_head(tmp_path / "head.onnx", weights(grid), "features")
-    network = LevelMaps(networks[grid], levels=2, channels=CHANNELS)
+    network = LevelMaps(networks[grid], levels=("fine", "coarse"), channels=CHANNELS)
     pixels = np.asarray(Image.open(noise(tmp_path / "a.png")))
     view, base = (View.of(network(some), grid) for some in (pixels, without_content(pixels)[1]))
     cells = by_cell(OpenVinoHead(tmp_path / "head.onnx"), view, base)
@@ -251,7 +251,7 @@ def test_cells_of_a_linear_head_are_the_sums_of_its_places(
 
 def test_features_of_a_view_are_those_of_the_network(default: Explainer, examples: Path) -> None:
     model = default.scorer.model
-    network = LevelMaps(model.backbone, levels=17, channels=10_240)
+    network = LevelMaps(model.backbone, levels=model.feature_spec.levels, channels=10_240)
     pixels = np.asarray(Image.open(examples / "chelsea.png").convert("RGB"))
     engine = open_backbone(model.feature_spec, graph=model.backbone, precision="float32")
     expected = engine.pooled(pixels[None])[0]
@@ -453,7 +453,7 @@ def test_a_graph_that_pools_in_another_way_is_refused(
     )
     save(file, nodes, maps, features, {"axes": np.array([2, 3])})
     with pytest.raises(ModelError) as caught:
-        LevelMaps(file, levels=2, channels=9)
+        LevelMaps(file, levels=("fine", "coarse"), channels=9)
     assert str(caught.value) == (
         f"scores of {file.parent} cannot be explained: its network has 'ReduceMax' where its pooling was expected."
         " Explain them by a model whose network mlsp has exported"
@@ -461,10 +461,27 @@ def test_a_graph_that_pools_in_another_way_is_refused(
     with pytest.raises(
         ModelError, match="2 maps of 9 channels before its pooling, expected 3 of 12"
     ):
-        LevelMaps(networks[1], levels=3, channels=12)
+        LevelMaps(networks[1], levels=("fine", "coarse", "third"), channels=12)
     file.write_bytes(b"no graph")
     with pytest.raises(ModelError, match="cannot be compiled"):
-        LevelMaps(file, levels=2, channels=9)
+        LevelMaps(file, levels=("fine", "coarse"), channels=9)
+
+
+def test_maps_are_found_by_their_names_however_they_are_pooled(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Transpose", ["photos"], ["first"], perm=[0, 3, 1, 2]),
+        helper.make_node("Cast", ["first"], [map_name("b")], to=TensorProto.FLOAT),
+        helper.make_node("Neg", [map_name("b")], [map_name("a")]),
+        helper.make_node("Concat", [map_name("a"), map_name("b")], ["joined"], axis=1),
+        helper.make_node("ReduceMax", ["joined", "axes"], ["features"]),
+    ]
+    photos = helper.make_tensor_value_info("photos", TensorProto.UINT8, ["n", "h", "w", 3])
+    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 6, 1, 1])
+    save(tmp_path / "b.onnx", nodes, photos, features, {"axes": np.array([2, 3])})
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
+    a, b = LevelMaps(tmp_path / "b.onnx", levels=("a", "b"), channels=6)(pixels)
+    np.testing.assert_array_equal(b, pixels.transpose(2, 0, 1))
+    np.testing.assert_array_equal(a, -b)
 
 
 def test_unknown_heads_and_bad_photos(default: Explainer, tmp_path: Path) -> None:

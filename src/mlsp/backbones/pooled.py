@@ -100,7 +100,14 @@ class PooledNetwork(nn.Module):
         Returns:
             float32 (N, G, G, C), the levels' channels in their order.
         """
+        return self.pooled(self.maps(photos))
+
+    def maps(self, photos: Tensor) -> list[Tensor]:
+        """Compute the levels' maps before pooling, float32 (N, C, h, w) each; see `forward`."""
         x = photos.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.offset
         maps = self.network(x.to(self.dtype))
-        pooled = area_pool([maps[index].float() for index in self.kept], self.grid)
-        return torch.cat(pooled, dim=1).permute(0, 2, 3, 1)
+        return [maps[index].float() for index in self.kept]
+
+    def pooled(self, maps: Sequence[Tensor]) -> Tensor:
+        """Pool and join maps; see `forward`."""
+        return torch.cat(area_pool(maps, self.grid), dim=1).permute(0, 2, 3, 1)

@@ -60,9 +60,7 @@ class Explainer:
             if heads is None or name in heads
         }
         channels = next(iter(readers.values())).channels
-        self._maps = LevelMaps(
-            model.backbone, levels=len(model.feature_spec.levels), channels=channels
-        )
+        self._maps = LevelMaps(model.backbone, levels=model.feature_spec.levels, channels=channels)
         shape = (model.feature_spec.grid, model.feature_spec.grid, channels)
         self._heads = [
             _Head(

@@ -1,4 +1,4 @@
-"""LevelMaps: the maps of a network's levels before pooling."""
+"""Computes the maps of a network's levels before pooling."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import EngineError, ModelError
 from mlsp.features.engines.openvino_runtime import runtime as ov
+from mlsp.features.spec import map_name
 
 # Operations between pooling and output, which concatenates the levels' channels, channels last.
 _PASSED_THROUGH = frozenset({"Transpose", "Reshape", "Convert", "Squeeze", "Unsqueeze"})
@@ -22,25 +23,24 @@ class LevelMaps:
 
     Args:
         file: the network's graph, as `mlsp.features.onnx_export.export_backbone` writes it.
-        levels: number of its levels.
+        levels: names of its levels, in the order of the channels.
         channels: of all levels together.
 
     Raises:
         ModelError: the graph cannot be read, or does not pool its maps as ours do.
     """
 
-    def __init__(self, file: Path, *, levels: int, channels: int) -> None:
+    def __init__(self, file: Path, *, levels: tuple[str, ...], channels: int) -> None:
         core = ov.Core()
         try:
             graph = core.read_model(file)
-            maps = list(_before_pooling(graph.output(0), file))
-            # Found from the output backwards, so in the order of the channels.
+            maps = _named_maps(graph, levels) or list(_before_pooling(graph.output(0), file))
             found = [_channels(level) for level in maps]
-            if len(maps) != levels or sum(found) != channels:
+            if len(maps) != len(levels) or sum(found) != channels:
                 raise _unknown(
                     file,
                     f"{len(maps)} maps of {sum(found)} channels before its pooling,"
-                    f" expected {levels} of {channels}",
+                    f" expected {len(levels)} of {channels}",
                 )
             graph.add_outputs(maps)
             self._compiled = core.compile_model(
@@ -83,23 +83,30 @@ class LevelMaps:
         ]
 
 
+def _named_maps(graph: Any, levels: tuple[str, ...]) -> list[Any]:
+    """Return the tensors of the levels' maps; none in a graph that was exported before they had names."""
+    outputs = [output for node in graph.get_ops() for output in node.outputs()]
+    named = {name: output for output in outputs for name in output.get_names()}
+    return [named[name] for name in map(map_name, levels) if name in named]
+
+
 def _before_pooling(output: Any, file: Path) -> Iterator[Any]:
-    """Walk from a graph's output back to the tensors that are pooled, in the order of their channels."""
+    """Walk, in a graph without names of maps, from the output back to the tensors that are pooled, in the order of their channels."""
     node = output.get_node()
-    kind = node.get_type_name()
+    operation = node.get_type_name()
     sources = [entry.get_source_output() for entry in node.inputs()]
-    if kind in _PASSED_THROUGH or kind == "Result":
+    if operation in _PASSED_THROUGH or operation == "Result":
         yield from _before_pooling(sources[0], file)
-    elif kind == "Concat":
+    elif operation == "Concat":
         for source in sources:
             yield from _before_pooling(source, file)
-    elif kind == "ReduceMean":
+    elif operation == "ReduceMean":
         yield sources[0]
-    elif kind == "MatMul" and sources[0].get_node().get_type_name() == "MatMul":
+    elif operation == "MatMul" and sources[0].get_node().get_type_name() == "MatMul":
         # Rows · map · columns, see `mlsp.backbones.pooled.area_pool`.
         yield sources[0].get_node().input(1).get_source_output()
     else:
-        raise _unknown(file, f"{kind!r} where its pooling was expected")
+        raise _unknown(file, f"{operation!r} where its pooling was expected")
 
 
 def _channels(level: Any) -> int:

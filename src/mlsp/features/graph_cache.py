@@ -27,7 +27,7 @@ from mlsp.base.errors import (
 from mlsp.features.spec import FeatureSpec
 
 # To be raised with every change to what `mlsp.features.onnx_export` writes.
-_EXPORT_FORMAT = 2
+_EXPORT_FORMAT = 3
 
 
 def cached_graph(

@@ -37,6 +37,11 @@ class FeatureSpec:
     resize: tuple[int, int] | None = None
 
 
+def map_name(level: str) -> str:
+    """Return the name, in an exported graph, of the tensor that is a level's map before pooling."""
+    return f"map_{level}"
+
+
 def spec_record(feature_spec: FeatureSpec) -> dict[str, Any]:
     """Return a spec as JSON can hold it.
 
