@@ -1,4 +1,4 @@
-"""Records of networks: what a network is, without its torch definition."""
+"""Records of networks, without their torch definitions."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class WeightsFile:
         size_bytes: of the file.
         license: SPDX identifier of the weights.
         layout: how its arrays are named and shaped.
-        md5: of the file, in hexadecimal: what Keras publishes.
-        sha256_start: the first digits of the SHA-256: what PyTorch publishes.
-        note: what sets these weights apart from the preferred ones.
+        md5: of the file, in hexadecimal, as Keras publishes it.
+        sha256_start: the first digits of the SHA-256, as PyTorch publishes them.
+        note: difference from the preferred weights.
     """
 
     url: str

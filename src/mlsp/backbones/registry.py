@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _registered: dict[str, BackboneSpec] = {spec.name: spec for spec in CATALOGUE}
 BACKBONES: Mapping[str, BackboneSpec] = MappingProxyType(_registered)
 
-# Families of networks too large to list: what stands before the colon of a name -> the module that makes the record.
+# Families of networks too large to list: prefix before the colon of a name -> module that makes the record.
 _FAMILIES = {"timm": "timm_backbone"}
 
 

@@ -27,7 +27,7 @@ class Block:
         channels: of its map.
         reduction: pixels of a photo's side for one of its tokens' grid; None where it returns maps.
         rounds_up: whether an incomplete token at the border counts.
-        is_changed_later: whether what follows the block writes into its output.
+        is_changed_later: whether a later layer writes into its output.
     """
 
     name: str
@@ -46,7 +46,7 @@ def find_blocks(model: nn.Module, multiple: int = 1) -> tuple[Block, ...]:
 
     Args:
         model: in evaluation mode, on the processor. It is run on noise.
-        multiple: what the sides of all its photos are multiples of.
+        multiple: divisor of both sides of all its photos.
 
     Raises:
         UnsuitableNetworkError: it does not take photos of any size, it has no blocks, or their outputs are no maps.

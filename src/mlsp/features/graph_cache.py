@@ -26,7 +26,7 @@ from mlsp.base.errors import (
 )
 from mlsp.features.spec import FeatureSpec
 
-# To be raised with every change to what `mlsp.features.onnx_export` writes.
+# To be raised with every change to the graphs of `mlsp.features.onnx_export`.
 _EXPORT_FORMAT = 3
 
 

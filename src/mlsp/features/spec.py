@@ -54,7 +54,7 @@ def spec_record(feature_spec: FeatureSpec) -> dict[str, Any]:
 
 
 def read_spec(record: Mapping[str, Any]) -> FeatureSpec:
-    """Read what `spec_record` made; JSON has no tuples.
+    """Read the result of `spec_record`; JSON has no tuples.
 
     Raises:
         TypeError: a field is missing or unknown. Their values are not checked.

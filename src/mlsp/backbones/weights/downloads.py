@@ -78,7 +78,7 @@ def download(
     Of several processes that want the same file one downloads it and the others wait.
 
     Args:
-        record: the address and what is known of the file.
+        record: address, size and digests of the file.
         target: file to make; nothing is done where it exists and does not differ.
         progress: called with the bytes so far and in all (0 while unknown).
         retry: patience.

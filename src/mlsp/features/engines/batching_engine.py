@@ -31,7 +31,7 @@ class BatchSettings:
 
     Attributes:
         max_photos: per batch, at least 1.
-        wait_ms: milliseconds that a photo may be held back for others of its size, at least 0; 0 joins only what waits already.
+        wait_ms: milliseconds that a photo may be held back for others of its size, at least 0; 0 joins only photos that wait already.
         max_pixels: of the views of all photos of a batch, at least 1, so that the engine's memory does not grow with the photos. A
             photo with more is computed alone.
 
