@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mlsp.base.arrays import Float32Array, UInt8Array
-from mlsp.base.errors import EngineError, ModelError
-from mlsp.features.engines.openvino_runtime import runtime as ov
+from mlsp.base.errors import ModelError
+from mlsp.features.engines.openvino_engine import CompiledGraph
 from mlsp.features.spec import map_name
 
 # Operations between pooling and output, which concatenates the levels' channels, channels last.
@@ -31,27 +28,19 @@ class LevelMaps:
     """
 
     def __init__(self, file: Path, *, levels: tuple[str, ...], channels: int) -> None:
-        core = ov.Core()
-        try:
-            graph = core.read_model(file)
+        def add_maps(graph: Any) -> None:
             maps = _named_maps(graph, levels) or list(_before_pooling(graph.output(0), file))
-            found = [_channels(level) for level in maps]
-            if len(maps) != len(levels) or sum(found) != channels:
+            self.channels = tuple(map(_channels, maps))
+            if len(maps) != len(levels) or sum(self.channels) != channels:
                 raise _unknown(
                     file,
-                    f"{len(maps)} maps of {sum(found)} channels before its pooling,"
+                    f"{len(maps)} maps of {sum(self.channels)} channels before its pooling,"
                     f" expected {len(levels)} of {channels}",
                 )
             graph.add_outputs(maps)
-            self._compiled = core.compile_model(
-                graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
-            )
-        except RuntimeError as error:
-            raise ModelError(
-                f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
-            ) from error
-        self.channels = tuple(found)
-        self._requests = threading.local()
+
+        config = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
+        self._graph = CompiledGraph(file, config, prepare=add_maps)
 
     def __call__(self, view: UInt8Array) -> list[Float32Array]:
         """Compute the maps of one view.
@@ -65,22 +54,9 @@ class LevelMaps:
         Raises:
             EngineError: the network failed.
         """
-        request = getattr(self._requests, "request", None)
-        if request is None:
-            request = self._requests.request = self._compiled.create_infer_request()
-        batch = np.require(view[None], requirements=["C", "W"])
-        try:
-            request.set_input_tensor(ov.Tensor(batch, shared_memory=True))
-            request.infer()
-        except (RuntimeError, MemoryError) as error:
-            raise EngineError(
-                f"the network failed on an input of shape {batch.shape}: {str(error).strip()}"
-            ) from error
-        # The request overwrites its outputs at the next call. The first one is the features.
-        return [
-            np.array(request.get_output_tensor(number + 1).data)[0]
-            for number in range(len(self.channels))
-        ]
+        # The first output is the features.
+        outputs = self._graph.outputs(view[None], 1 + len(self.channels))
+        return [level[0] for level in outputs[1:]]
 
 
 def _named_maps(graph: Any, levels: tuple[str, ...]) -> list[Any]:

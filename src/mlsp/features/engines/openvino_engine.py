@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,29 @@ _KEPT_OPERATIONS = 1000
 _PRECISION_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 
 
-class _Compiled:
-    """Compiled graph with one input and one output, callable from several threads at once."""
+class CompiledGraph:
+    """Compiled graph with one input, callable from several threads at once.
 
-    def __init__(self, core: Any, file: Path, config: dict[str, Any]) -> None:
+    Args:
+        file: ONNX graph.
+        config: of OpenVINO.
+        prepare: called with the graph that was read, which it may change, before it is compiled.
+
+    Raises:
+        ModelError: the graph cannot be read.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        config: dict[str, Any],
+        prepare: Callable[[Any], None] = lambda graph: None,
+    ) -> None:
+        core = ov.Core()
         try:
-            self._compiled = core.compile_model(core.read_model(file), "CPU", config)
+            graph = core.read_model(file)
+            prepare(graph)
+            self._compiled = core.compile_model(graph, "CPU", config)
         except RuntimeError as error:
             raise ModelError(
                 f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
@@ -47,6 +65,15 @@ class _Compiled:
         return int(self._compiled.output(0).partial_shape[-1].get_length())
 
     def __call__(self, array: np.ndarray[Any, Any]) -> Float32Array:
+        """Compute the first output."""
+        return self.outputs(array, 1)[0]
+
+    def outputs(self, array: np.ndarray[Any, Any], count: int) -> list[Float32Array]:
+        """Compute the first outputs.
+
+        Raises:
+            EngineError: the network failed on this input.
+        """
         request = getattr(self._requests, "request", None)
         if request is None:
             request = self._requests.request = self._compiled.create_infer_request()
@@ -59,9 +86,8 @@ class _Compiled:
             raise EngineError(
                 f"the network failed on an input of shape {array.shape}: {str(error).strip()}"
             ) from error
-        # The request overwrites its output at the next call.
-        result: Float32Array = np.array(request.get_output_tensor(0).data)
-        return result
+        # The request overwrites its outputs at the next call.
+        return [np.array(request.get_output_tensor(index).data) for index in range(count)]
 
 
 @functools.cache
@@ -108,8 +134,7 @@ class OpenVinoEngine:
     ) -> None:
         self.feature_spec = feature_spec
         self.precision: Precision = processor_precision(precision)
-        self._compiled = _Compiled(
-            ov.Core(),
+        self._compiled = CompiledGraph(
             file,
             {
                 # Without this hint OpenVINO picks a precision by itself.
@@ -148,7 +173,7 @@ class OpenVinoHead:
             "INFERENCE_NUM_THREADS": threads,
         }
         self._file = file
-        self._compiled = _Compiled(ov.Core(), file, config)
+        self._compiled = CompiledGraph(file, config)
 
     def array(self, name: str) -> Float32Array:
         """Return an array of the graph by the name under which it was written.
