@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mlsp.culling.xmp.report import XmpSettings
     from mlsp.scoring.results import ScoreResult
 
-_STARS = "Stars"
+_star = functools.partial(typer.Option, rich_help_panel="Stars")
 
 
 def score(
@@ -61,36 +62,32 @@ def score(
     quiet: Quiet = False,
     xmp: Annotated[
         bool,
-        typer.Option(
+        _star(
             "--xmp",
             help="Write 1 to 5 stars into XMP sidecars beside the photos, by the percentile of the column of --sort.",
-            rich_help_panel=_STARS,
         ),
     ] = False,
     star_thresholds: Annotated[
         str | None,
-        typer.Option(
+        _star(
             "--star-thresholds",
             metavar="P,P,P,P",
             help="Percentiles from which a photo gets 2, 3, 4 and 5 stars; by default 20,45,70,90.",
-            rich_help_panel=_STARS,
         ),
     ] = None,
     xmp_names: Annotated[
         str | None,
-        typer.Option(
+        _star(
             "--xmp-names",
             metavar="NAMES",
             help="darktable for photo.jpg.xmp, lightroom for photo.xmp; by default both.",
-            rich_help_panel=_STARS,
         ),
     ] = None,
     overwrite_ratings: Annotated[
         bool,
-        typer.Option(
+        _star(
             "--overwrite-ratings",
             help="Replace stars that somebody gave by hand; otherwise they are kept.",
-            rich_help_panel=_STARS,
         ),
     ] = False,
 ) -> None:
