@@ -399,8 +399,8 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError) as caught:
         check_output(tmp_path / "r.parquet")
-    assert str(caught.value).startswith("a .parquet report needs an extra: ")
-    assert caught.value.extra == "parquet"
+    assert str(caught.value).startswith("A .parquet report needs an extra: ")
+    assert caught.value.extra == "research"
     check_output(tmp_path / "r.csv")
 
 

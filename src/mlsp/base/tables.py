@@ -71,7 +71,7 @@ def _read_parquet(path: Path, purpose: str, columns: Collection[str] | None) -> 
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise MissingExtraError(purpose, "parquet") from error
+        raise MissingExtraError(purpose, "research") from error
     if columns is None:
         table = parquet.read_table(path)
         names = list(table.column_names)

@@ -24,7 +24,7 @@ def check_parquet() -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("a .parquet report", "parquet") from error
+        raise MissingExtraError("A .parquet report", "research") from error
 
 
 def write_parquet(path: Path, table: Table) -> None:

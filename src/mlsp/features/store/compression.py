@@ -34,7 +34,7 @@ def filter_settings(compression: str) -> Mapping[str, Any]:
     try:
         import hdf5plugin
     except ImportError as error:
-        raise MissingExtraError("Compressed feature files", "compression") from error
+        raise MissingExtraError("Compressed feature files", "research") from error
     if compression == "blosc2":
         return {**hdf5plugin.Blosc2()}
     return {**hdf5plugin.Zstd(clevel=1), "shuffle": True}
