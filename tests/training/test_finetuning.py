@@ -201,12 +201,12 @@ def test_pieces_hold_views_of_one_size_and_all_of_them() -> None:
     sizes = [(21, 28), (24, 21), (21, 28), (700, 700), (700, 700), (21, 28)]
     batch = [views(1, size) + number for number, size in enumerate(sizes)]
     parts = pieces(batch, at_most=None, device=torch.device("cpu"))
-    assert [part.places.tolist() for part in parts] == [[0, 2, 5], [1], [3, 4]]
+    assert [part.indices.tolist() for part in parts] == [[0, 2, 5], [1], [3, 4]]
     for part in parts:
-        for place, view in zip(part.places.tolist(), part.views, strict=True):
+        for place, view in zip(part.indices.tolist(), part.views, strict=True):
             np.testing.assert_array_equal(view.numpy(), batch[place][0])
     few = pieces(batch, at_most=2, device=torch.device("cpu"))
-    assert [part.places.tolist() for part in few] == [[0, 2], [5], [1], [3, 4]]
+    assert [part.indices.tolist() for part in few] == [[0, 2], [5], [1], [3, 4]]
 
 
 def test_checkpointing_changes_memory_only() -> None:

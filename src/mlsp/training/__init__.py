@@ -1,19 +1,21 @@
 """Training: stored features and ratings -> a head (section 3.3 of the paper).
 
-    recipes          learning rates, batches, beginnings and choice of the best: the paper's, the released code's, and for small collections
-    settings         how
-    rated_features   which row of the feature file holds which rated photo
-    batches          features in batches, from memory or read ahead
-    targets          what is learned, and what outputs mean
-    learning_form    a head in the form in which it learns; large_dense: its first layer
-    distributed      several processes as one
-    loop             epochs
-    run_folder       what goes on after a kill, the log; curves: a picture of it
-    closed_form      ridge and kernel ridge
-    trained          what came out, as a model
+    head_trainer     HeadTrainer, the way in: tables, or a split of one, -> a trained head
     job              from files to a model, as `mlsp train` does it
+    recipes          learning rates, batch sizes, initialisation, choice of the best epoch
+    settings         seed, precision, device, batch size, memory
+    rated_features   rows of the feature file that hold the rated photos
+    batches          features in batches, from memory or read ahead
+    targets          values to learn, losses, scores of outputs
+    trainable_head   layers that learn faster; large_dense: the first one; adam
+    epochs           the loop that heads and fine-tuning share; loop: that of heads
+    run_folder       state after each epoch, log; curves: a picture of it
+    closed_form      ridge and kernel ridge
+    trainer          the functions behind HeadTrainer
+    trained          a trained head; measured: its agreement; cards: of its model; backbone_graph: of its network
+    finetuning/      photos and ratings -> a network and its head
 
-Importing this needs torch.
+Commands and the paper's tables may import it. Importing this needs torch.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ except ImportError as _error:
 
 from mlsp.training.epochs import TrainingCallbacks
 from mlsp.training.head_trainer import HeadTrainer
+from mlsp.training.measured import Measured
 from mlsp.training.recipes import RECIPES, Recipe, Schedule
 from mlsp.training.run_folder import EpochRecord
 from mlsp.training.settings import TrainSettings
-from mlsp.training.trained import Measured, TrainedHead
+from mlsp.training.trained import TrainedHead
 from mlsp.training.trainer import train_closed_form, train_head
 
 __all__ = [

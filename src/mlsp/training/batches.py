@@ -26,7 +26,7 @@ _UNKNOWN_MEMORY_BYTES = 8 << 30
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Photos that are learned from, or predicted, at once.
+    """Photos of one step of learning or of prediction.
 
     Attributes:
         rows: (N,) of the rating table.
@@ -45,7 +45,7 @@ class FeatureBatches:
         rows: (photos of the table,) rows in the store; -1 for photos that are never asked for.
         grid: of the head; narrow features are made of wide ones if the store has only those.
         memory_bytes: features up to this size are held in memory; None for half of the machine's.
-        workers: threads that read; None for one a core.
+        workers: threads that read; None for one per core.
 
     Attributes:
         grid: of the features that are given.
@@ -95,7 +95,7 @@ class FeatureBatches:
         limit = machine_memory_bytes() // 2 if memory_bytes is None else memory_bytes
         self.in_memory = self.size_bytes <= limit
         self._held: Float16Array | Float32Array | None = None
-        self._place: Rows | None = None
+        self._position: Rows | None = None
 
     def load(self) -> None:
         """Read all features into memory if they are to be held; `read` does it at first use."""
@@ -106,7 +106,7 @@ class FeatureBatches:
         used = used[np.argsort(self._rows[used], kind="stable")]
         shape = (len(used), *self._shape)
         held: Float16Array | Float32Array = np.empty(shape, dtype=self._dtype)  # type: ignore[assignment]
-        step = self._rows_a_piece(self.views)
+        step = self._rows_per_piece(self.views)
         starts = range(0, len(used), step)
         pieces = map_in_order(
             lambda start: self._stored(Batch(used[start : start + step], None)),
@@ -115,8 +115,8 @@ class FeatureBatches:
         )
         for start, piece in zip(starts, pieces, strict=True):
             held[start : start + len(piece)] = piece
-        self._place = np.full(len(self._rows), -1, dtype=np.intp)
-        self._place[used] = np.arange(len(used))
+        self._position = np.full(len(self._rows), -1, dtype=np.intp)
+        self._position[used] = np.arange(len(used))
         self._held = held
 
     def read(self, batches: Iterable[Batch]) -> Iterator[Float16Array | Float32Array]:
@@ -132,20 +132,20 @@ class FeatureBatches:
             FeatureStoreError: a row is damaged.
         """
         self.load()
-        if self._held is not None and self._place is not None:
+        if self._held is not None and self._position is not None:
             for batch in batches:
-                place = self._place[batch.rows]
+                positions = self._position[batch.rows]
                 if batch.views is None:
-                    yield self._held[place]
+                    yield self._held[positions]
                 else:
-                    yield self._held[place, batch.views][:, None]
+                    yield self._held[positions, batch.views][:, None]
             return
         yield from self._streamed(batches)
 
     def _streamed(self, batches: Iterable[Batch]) -> Iterator[Float32Array]:
         def pieces() -> Iterator[tuple[Batch, bool]]:
             for batch in batches:
-                step = self._rows_a_piece(self.views if batch.views is None else 1)
+                step = self._rows_per_piece(self.views if batch.views is None else 1)
                 starts = range(0, max(len(batch.rows), 1), step)
                 for start in starts:
                     part = slice(start, start + step)
@@ -167,13 +167,13 @@ class FeatureBatches:
         features = self._store.read_batch(rows, views=batch.views, grid=self._source)
         return features if self._source == self.grid else narrow_from_wide(features)
 
-    def _rows_a_piece(self, views: int) -> int:
+    def _rows_per_piece(self, views: int) -> int:
         view_bytes = self._store.layout.channels * self._source**2 * 4
         return max(1, _PIECE_BYTES // (views * view_bytes))
 
 
 def machine_memory_bytes() -> int:
-    """Memory of this machine; 8 GiB where the system does not say."""
+    """Return the memory of this machine in bytes; 8 GiB where the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -187,7 +187,7 @@ def training_batches(
 
     Args:
         rows: of the rating table.
-        size: photos of a batch; the last one has what is left, or one more where a single photo would be left, whose batch norm
+        size: photos per batch; the last one has what is left, or one more where a single photo would be left, whose batch norm
             would mean nothing.
         views: stored of each photo.
         seed: of the run.

@@ -56,7 +56,7 @@ class FittedHead:
         head: fitted on train and validation photos, with the best settings; channels of levels that were not chosen weigh nothing.
         fitted_on_train: the same, fitted on the train photos alone: only this one's validation scores are of photos unseen.
         title: for cards.
-        how: its settings, in words.
+        how: its settings, for cards.
     """
 
     head: nn.Module

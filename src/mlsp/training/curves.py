@@ -1,48 +1,19 @@
-"""Loss and agreement over the epochs, as a picture."""
+"""Curves of loss and agreement over the epochs, as a picture."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-
-class Epoch(Protocol):
-    """What is drawn of an epoch; `EpochRecord` is one."""
-
-    @property
-    def epoch(self) -> int:
-        """From 1."""
-
-    @property
-    def learning_rate(self) -> float:
-        """In this epoch."""
-
-    @property
-    def train_loss(self) -> float:
-        """Mean over the photos."""
-
-    @property
-    def validation_loss(self) -> float:
-        """After it."""
-
-    @property
-    def validation_srcc(self) -> float:
-        """After it."""
-
-    @property
-    def validation_plcc(self) -> float:
-        """After it."""
-
-    @property
-    def is_best(self) -> bool:
-        """Whether no earlier epoch was as good."""
+if TYPE_CHECKING:
+    from mlsp.training.run_folder import EpochRecord
 
 
-def draw_curves(file: BinaryIO, log: Sequence[Epoch]) -> None:
+def draw_curves(file: BinaryIO, log: Sequence[EpochRecord]) -> None:
     """Draw losses, and SRCC and PLCC of the validation photos, into a PNG.
 
     Args:
@@ -72,8 +43,8 @@ def draw_curves(file: BinaryIO, log: Sequence[Epoch]) -> None:
     ]
     for axes in (losses, agreement):
         axes.axvline(best, color="0.6", linewidth=1, label="best epoch")
-        for place in changes:
-            axes.axvline(place, color="0.6", linewidth=1, linestyle=":")
+        for position in changes:
+            axes.axvline(position, color="0.6", linewidth=1, linestyle=":")
         axes.set_xlabel("epoch (dotted: the learning rate changes)")
         axes.legend()
     figure.savefig(file, format="png", dpi=110)

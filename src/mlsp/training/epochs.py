@@ -61,7 +61,7 @@ class Validation:
 
 
 class EpochLoop(ABC):
-    """The epochs of a run; a subclass says what an epoch learns from.
+    """The epochs of a run; a subclass has the steps of an epoch, and the validation.
 
     Args:
         model: learns, on its device already.
@@ -70,7 +70,7 @@ class EpochLoop(ABC):
         seed: of the run.
         epochs: at most; None for as many as the schedule has.
         folder: of the run; None keeps nothing.
-        callbacks: are told of the progress.
+        callbacks: are called as the run goes on.
 
     Attributes:
         log: the epochs so far.
@@ -162,7 +162,7 @@ class EpochLoop(ABC):
 
     @contextlib.contextmanager
     def _seeded(self, epoch: int) -> Iterator[None]:
-        """Dropout draws from torch's global generator: the same draws in an epoch whatever was before it."""
+        """Seed torch's global generator, which dropout draws from: an epoch draws the same after a kill as without one."""
         devices = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(int(np.random.default_rng([self._seed, epoch, 1]).integers(2**62)))

@@ -106,7 +106,7 @@ class HeadTrainer:
             test: photos that the agreement with people is measured on.
             run_folder: keeps the run's state after each epoch, so that the same call continues after an interruption; None keeps
                 nothing. A closed form has no run.
-            callbacks: are told of the progress.
+            callbacks: are called as the run goes on.
 
         Returns:
             The trained head, with `predict` and `save`.

@@ -74,7 +74,7 @@ def run_job(
 
     Args:
         job: what to train.
-        callbacks: are told of the progress.
+        callbacks: are called as the run goes on.
         on_download: see `mlsp.backbones.weights.finding.find_weights`.
 
     Raises:

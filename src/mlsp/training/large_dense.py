@@ -1,4 +1,4 @@
-"""A large dense layer on the processor, whose weights are updated while their gradient is still in the cache.
+"""A large dense layer on the CPU, whose weights are updated while their gradient is still in the cache.
 
 The first layer of Single-3FC has 34.7 million weights. Made as usual, their gradient goes to memory and back before Adam reads it, and
 every step asks the system for a hundred megabytes anew: together more time than the products. Here the gradient is made some rows of
@@ -58,7 +58,7 @@ class LargeDense(nn.Linear):
         return out if self.bias is None else out + self.bias
 
     def adam_state(self) -> dict[str, Any]:
-        """What Adam goes on from."""
+        """Return what Adam continues from."""
         first, second = self._all_moments()
         return {"steps": self._steps, "first": first, "second": second}
 
@@ -96,7 +96,7 @@ class LargeDense(nn.Linear):
 
         Args:
             x: (N, inputs), in the products' dtype.
-            gradient: (N, outputs) of what came out, likewise.
+            gradient: (N, outputs) of what came out, in the products' dtype.
         """
         weight, copy = self.weight.detach(), self._copy
         first, second = self._all_moments()

@@ -98,7 +98,7 @@ class HeadLoop(EpochLoop):
         settings: of the run.
         device: to learn on.
         folder: of the run; None keeps nothing.
-        callbacks: are told of the progress.
+        callbacks: are called as the run goes on.
     """
 
     hint = "check the features with `mlsp features check`, or train in float32"

@@ -23,13 +23,13 @@ from mlsp.ratings.table import RatingTable
 
 _log = logging.getLogger(__name__)
 
-LEAST_TRAIN, LEAST_VALIDATION = 10, 2
+MIN_TRAIN, MIN_VALIDATION = 10, 2
 _PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
 class RatedFeatures:
-    """Rated photos whose features are there.
+    """Rated photos that have features.
 
     Attributes:
         split: rows of the table; photos that failed when their features were extracted are left out.
@@ -93,11 +93,11 @@ def _found(store: FeatureStore, ratings: RatingTable, used: NDArray[np.intp]) ->
     if len(missing):
         counts = Counter(PurePosixPath(name).name for name in row_of)
         by_file = {PurePosixPath(name).name: row for name, row in row_of.items()}
-        for place in missing:
-            file = PurePosixPath(wanted[place]).name
+        for index in missing:
+            file = PurePosixPath(wanted[index]).name
             if counts[file] == 1:
-                rows[place] = by_file[file]
-    absent = [wanted[place] for place in np.flatnonzero(rows < 0)]
+                rows[index] = by_file[file]
+    absent = [wanted[index] for index in np.flatnonzero(rows < 0)]
     if absent:
         raise RatingsError(
             f"{ratings.name}: {len(absent)} of {len(used)} rated photos are not in feature file {store.path}: {listed(absent)}:"
@@ -106,7 +106,7 @@ def _found(store: FeatureStore, ratings: RatingTable, used: NDArray[np.intp]) ->
     taken, counts_of_rows = np.unique(rows, return_counts=True)
     if (counts_of_rows > 1).any():
         row = int(taken[counts_of_rows > 1][0])
-        same = [wanted[place] for place in np.flatnonzero(rows == row)]
+        same = [wanted[index] for index in np.flatnonzero(rows == row)]
         raise RatingsError(
             f"{ratings.name}: {listed(same)} are all {store.ids[row]!r} in feature file {store.path}: name photos by their path"
             " relative to the folder that was extracted"
@@ -116,8 +116,8 @@ def _found(store: FeatureStore, ratings: RatingTable, used: NDArray[np.intp]) ->
 
 def _check_enough(ratings: RatingTable, split: Split) -> None:
     for part, least, purpose in (
-        ("train", LEAST_TRAIN, "to learn from"),
-        ("validation", LEAST_VALIDATION, "to choose the best model by"),
+        ("train", MIN_TRAIN, "to learn from"),
+        ("validation", MIN_VALIDATION, "to choose the best model by"),
     ):
         rows = getattr(split, part)
         if len(rows) < least:
@@ -133,7 +133,7 @@ def _check_enough(ratings: RatingTable, split: Split) -> None:
 
 
 def features_digest(store: FeatureStore, rows: Sequence[int] | NDArray[np.intp]) -> str:
-    """What the features of some rows are: SHA-256 over the layout, and the photos' names and contents."""
+    """Return the SHA-256 of the features of some rows: over the layout, and the photos' names and contents."""
     digest = hashlib.sha256()
     layout = store.layout
     what = (spec_record(layout.feature_spec), layout.level_channels, layout.dtype, layout.precision)
@@ -147,7 +147,7 @@ def features_digest(store: FeatureStore, rows: Sequence[int] | NDArray[np.intp])
 
 
 def ratings_digest(ratings: RatingTable, split: Split) -> str:
-    """What is learned and in which part of the split: SHA-256 over names, ratings, votes and parts."""
+    """Return the SHA-256 of a table and its split: over names, ratings, votes and parts."""
     digest = hashlib.sha256()
     what = (ratings.lowest, ratings.highest, ratings.bins)
     digest.update(json.dumps(what).encode())

@@ -1,4 +1,4 @@
-"""How heads are trained: by the paper's text (section 3.3), by the code that its authors released, and for small collections.
+"""Recipes of training: of the paper's text (section 3.3), of the code that its authors released, and for small collections.
 
 Recipes are records; the learning rate is what follows from a recipe and the epochs before.
 """
@@ -28,12 +28,12 @@ class Recipe:
         description: in a line.
         narrow_rates: learning rates on narrow features, one after the other.
         wide_rates: the same on wide ones.
-        narrow_monitor: what of the validation photos is watched: the least `loss` or the largest `plcc`.
+        narrow_monitor: measure of the validation photos that is watched: minimum `loss` or maximum `plcc`.
         wide_monitor: the same on wide features.
-        batch: photos a step.
+        batch: photos per step.
         narrow_batch_with_views: the same on narrow features of more than one view.
         epochs_per_rate: after which the next rate comes.
-        patience: epochs without progress of what is watched, after which the next rate comes.
+        patience: epochs without progress, after which the next rate comes.
         begins_at_mean: the head's outputs begin at the mean rating of the photos to learn from, not at 0.
         norm_momentum: share of a batch's statistics in the running ones of batch norms; Keras's `momentum` is 1 less this.
     """
@@ -60,7 +60,7 @@ class Recipe:
         return self.narrow_monitor if grid == 1 else self.wide_monitor
 
     def batch_size(self, grid: Grid, views: int) -> int:
-        """Photos a step for features of a grid and so many stored views."""
+        """Return photos per step for features of a grid and so many stored views."""
         return self.narrow_batch_with_views if grid == 1 and views > 1 else self.batch
 
 
@@ -129,7 +129,7 @@ def small_collection_hint(recipe: Recipe, grid: Grid, photos: int, batch: int) -
         recipe: whose patience counts epochs, however short they are.
         grid: 1 for narrow features, 5 for wide ones.
         photos: to learn from.
-        batch: photos a step.
+        batch: photos per step.
 
     Examples:
         >>> small_collection_hint(RECIPES["paper"], 1, 223_795, 128)
@@ -155,7 +155,7 @@ def small_collection_hint(recipe: Recipe, grid: Grid, photos: int, batch: int) -
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What follows from an epoch.
+    """Consequences of an epoch.
 
     Attributes:
         is_best: no epoch before was as good.
@@ -172,9 +172,9 @@ class Schedule:
 
     Attributes:
         rates: one after the other.
-        monitor: what `note` is told.
+        monitor: measure that `note` takes.
         epochs_per_rate: see `Recipe`.
-        patience: likewise.
+        patience: see `Recipe`.
         rate: index in `rates`; their number when the run is over.
         epochs: with this rate.
         waited: epochs with this rate since the best.
@@ -227,7 +227,7 @@ class Schedule:
         """Take what an epoch ended with.
 
         Args:
-            value: loss or PLCC of the validation photos, as `monitor` says. A PLCC that is no number, of equal predictions, is the
+            value: loss or PLCC of the validation photos, by `monitor`. A PLCC that is NaN, of equal predictions, is the
                 worst.
         """
         falling = -value if self.monitor == "plcc" else value

@@ -1,4 +1,4 @@
-"""The folder of a run: what goes on after a kill, a log as CSV, and curves."""
+"""The folder of a run: its state after each epoch, a log as CSV, and curves."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class RunFolder:
 
     Args:
         folder: is made if it is not there; its parent must be.
-        identity: what the run is: everything that its result follows from, as JSON can hold it.
+        identity: everything that its result follows from, as JSON can hold it.
 
     Raises:
         SettingsError: the run in the folder was begun with other settings.
@@ -97,7 +97,7 @@ class RunFolder:
             )
 
     def save(self, state: Mapping[str, Any], log: Sequence[EpochRecord]) -> None:
-        """Note what goes on after a kill, whole or not at all; then the log and the curves.
+        """Write the state, whole or not at all; then the log and the curves.
 
         Raises:
             OutputError: the disk is full.
@@ -109,7 +109,7 @@ class RunFolder:
         except (OSError, RuntimeError) as error:
             # torch tells of a full disk in its own words.
             raise OutputError(
-                f"run folder {self.folder} cannot be written: {error}: free some space, then the same command goes on"
+                f"run folder {self.folder} cannot be written: {error}: free some space, then the same command continues"
             ) from error
 
     def write_log(self, log: Sequence[EpochRecord]) -> None:
@@ -125,7 +125,7 @@ class RunFolder:
             draw_curves(file, log)
 
     def load(self) -> tuple[dict[str, Any], list[EpochRecord]] | None:
-        """What `save` noted last; None before the end of the first epoch.
+        """Return the last state that was saved, and the log; None before the end of the first epoch.
 
         Raises:
             TrainingError: the file is damaged.

@@ -1,4 +1,4 @@
-"""How a head is trained."""
+"""Settings of a training."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def torch_device(name: str) -> torch.device:
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """How a head is trained.
+    """Settings of a training.
 
     Attributes:
         recipe: `paper`, `released` or `small`, see `mlsp.training.recipes`.
         seed: of the first weights, the order of photos, the views and the dropout.
         precision: of the large matrix products; all else is float32, see `mlsp.training.trainable_head`.
-        device: `auto` is a CUDA device if there is one, else the processor.
+        device: `auto` is a CUDA device if there is one, else the CPU.
         epochs: at most; None for as many as the recipe has. A run can be continued with more.
-        batch: photos a step; None for the recipe's.
+        batch: photos per step; None for the recipe's.
         memory_bytes: features up to this size are held in memory, larger ones are read while training; None for half of the
             machine's memory. The result is the same.
-        workers: threads that read features; None for one a core.
+        workers: threads that read features; None for one per core.
 
     Raises:
         SettingsError: a value is unknown or out of range.

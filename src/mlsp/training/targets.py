@@ -1,4 +1,4 @@
-"""What a head is to learn, and what its outputs mean."""
+"""Targets of a head, its loss, and scores of its outputs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mlsp.models.heads import HeadSpec, emd_squared, mean_of_bins
 from mlsp.ratings.table import RatingTable
 
 # Of a share of a bin, so that its logarithm is a number.
-_LEAST_SHARE = 1e-12
-# Where a head begins: a bin that nobody chose must still be within its reach.
-_LEAST_SHARE_AT_FIRST = 1e-3
+_MIN_SHARE = 1e-12
+# Where a head begins: an empty bin must still be within its reach.
+_MIN_SHARE_AT_FIRST = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What a head is to learn from a table.
+    """Values that a head learns from a table.
 
     Attributes:
         spec: of the head.
@@ -68,7 +68,7 @@ class Targets:
         """
         mean = self.values[torch.from_numpy(rows)].mean(dim=0)
         if self.spec.output == "distribution":
-            return mean.clamp(min=_LEAST_SHARE_AT_FIRST).log()
+            return mean.clamp(min=_MIN_SHARE_AT_FIRST).log()
         return mean
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class Targets:
 
 
 def mean_over_views(outputs: Tensor, spec: HeadSpec) -> Tensor:
-    """Average what is said of a photo's views.
+    """Average the outputs of a photo's views.
 
     Args:
         outputs: (N, V, outputs).
@@ -94,7 +94,7 @@ def mean_over_views(outputs: Tensor, spec: HeadSpec) -> Tensor:
         (N, outputs) means; of a distribution the mean of the probabilities, as logits.
     """
     if spec.output == "distribution":
-        return outputs.softmax(dim=2).mean(dim=1).clamp(min=_LEAST_SHARE).log()
+        return outputs.softmax(dim=2).mean(dim=1).clamp(min=_MIN_SHARE).log()
     return outputs.mean(dim=1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,82 +13,22 @@ from torch import nn
 from mlsp.backbones import backbone
 from mlsp.base.arrays import Float64Array
 from mlsp.base.errors import FeatureStoreError, SettingsError
-from mlsp.evaluation.metrics import accuracy, default_threshold, majority_accuracy, plcc, srcc
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.schema import DONE
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.model import Model
-from mlsp.models.records import Agreement, Card, HeadRecord
 from mlsp.models.writing import write_model
 from mlsp.photos.crops import min_photo_side
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.backbone_graph import find_backbone_graph
-from mlsp.training.batches import FeatureBatches, Rows
+from mlsp.training.batches import FeatureBatches
+from mlsp.training.cards import DEFAULT_LICENSE, head_record, trained_card
 from mlsp.training.loop import scores_of_photos
+from mlsp.training.measured import Measured
 from mlsp.training.run_folder import EpochRecord
 
 _log = logging.getLogger(__name__)
-
-HEAD_NAME = "score"
-# Percentiles need no more steps.
-_QUANTILES = 101
-_MIN_MEASURED = 2
-DEFAULT_LICENSE = "That of the ratings and of the network's weights"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a head says of photos that it did not learn from, and how well people agree.
-
-    Attributes:
-        part: `validation` or `test`.
-        rows: of the rating table, (photos,).
-        scores: (photos,) on the ratings' scale, within its ends; means over all stored views.
-        srcc: Spearman's correlation; NaN where scores or ratings are constant.
-        plcc: Pearson's.
-        accuracy: share of photos that are on the right side of `threshold`.
-        majority_accuracy: that of calling all photos what most are.
-        threshold: 5 on a scale of 1 to 10, as in the paper, else the middle of the scale.
-    """
-
-    part: str
-    rows: Rows
-    scores: Float64Array
-    srcc: float
-    plcc: float
-    accuracy: float
-    majority_accuracy: float
-    threshold: float
-
-    @classmethod
-    def of(
-        cls, part: str, ratings: RatingTable, rows: Rows, scores: Float64Array
-    ) -> Measured | None:
-        """Measure; None of fewer than 2 photos."""
-        if len(rows) < _MIN_MEASURED:
-            return None
-        lowest, highest = ratings.lowest, ratings.highest
-        scores, mos = scores.clip(lowest, highest), ratings.mos[rows]
-        threshold = default_threshold(lowest, highest)
-        return cls(
-            part,
-            rows,
-            scores,
-            srcc(scores, mos),
-            plcc(scores, mos),
-            accuracy(scores, mos, threshold=threshold),
-            majority_accuracy(scores, mos, threshold=threshold),
-            threshold,
-        )
-
-    def agreement(self, name: str) -> Agreement:
-        """As it stands in a model's card."""
-        photos = (
-            f"{self.part} photos of {name}; accuracy {self.accuracy:.1%} at {self.threshold:g}"
-            f" ({self.majority_accuracy:.1%} for calling all alike)"
-        )
-        return Agreement(photos, len(self.rows), self.srcc, self.plcc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,17 +150,22 @@ class TrainedHead:
             OutputError: it cannot be written.
         """
         ratings = self.ratings
-        held_out = np.concatenate([part.scores for part in self.measured])
-        record = HeadRecord(
-            name=HEAD_NAME,
-            file="",
-            sha256="",
-            meaning=f"what people gave the photos of {ratings.name}, on average",
-            lowest=ratings.lowest,
-            highest=ratings.highest,
-            ratings=f"{ratings.name}: {len(self.split.train)} train photos, the best chosen by {len(self.split.validation)} others",
-            quantiles=tuple(np.quantile(held_out, np.linspace(0, 1, _QUANTILES)).tolist()),
-            agreement=tuple(part.agreement(ratings.name) for part in self.measured),
+        record = head_record(
+            ratings,
+            self.measured,
+            tuple(part.agreement(ratings.name) for part in self.measured),
+            train=len(self.split.train),
+            validation=len(self.split.validation),
+        )
+        spec, width = self.feature_spec, "narrow" if self.grid == 1 else "wide"
+        card = trained_card(
+            f"{self.title} on {width} features of {spec.backbone}, trained on {ratings.name}.",
+            f"{spec.backbone}, weights SHA-256 {spec.weights_sha256[:16]}…, not changed by the ratings",
+            f"{self.title}: {self.how}",
+            ratings=ratings.name,
+            feature_spec=spec,
+            failed=len(self.failed),
+            license_=license_,
         )
         return write_model(
             folder,
@@ -230,29 +174,8 @@ class TrainedHead:
             smallest_side=_smallest_side(self.feature_spec),
             heads=[(record, self.module)],
             channels=self.channels,
-            card=self._card(license_),
+            card=card,
             backbone=backbone_graph,
-        )
-
-    def _card(self, license_: str) -> Card:
-        size = "their own size"
-        if self.feature_spec.resize is not None:
-            size = f"{self.feature_spec.resize[0]}×{self.feature_spec.resize[1]} pixels"
-        elif self.feature_spec.longest_side is not None:
-            size = f"at most {self.feature_spec.longest_side} pixels a side"
-        width = "narrow" if self.grid == 1 else "wide"
-        left_out = f"; {len(self.failed)} photos could not be read" if self.failed else ""
-        return Card(
-            summary=f"{self.title} on {width} features of {self.feature_spec.backbone}, trained on {self.ratings.name}.",
-            networks=(
-                f"{self.feature_spec.backbone}, weights SHA-256 {self.feature_spec.weights_sha256[:16]}…, not changed by the ratings",
-                f"{self.title}: {self.how}; mlsp {version('mlsp')}, torch {version('torch')}{left_out}",
-            ),
-            limits=(
-                f"It learned from {self.ratings.name} alone, photos at {size}; on other photos, and for other people, it is untested.",
-                "Agreement on the validation photos is a little too good: they chose what was kept.",
-            ),
-            license=license_,
         )
 
 

@@ -20,13 +20,14 @@ from mlsp.training.batches import FeatureBatches
 from mlsp.training.closed_form import fit_closed_form
 from mlsp.training.epochs import TrainingCallbacks, best_epoch
 from mlsp.training.loop import HeadLoop, scores_of_photos
+from mlsp.training.measured import Measured
 from mlsp.training.rated_features import RatedFeatures, features_digest, join, ratings_digest
 from mlsp.training.run_folder import RunFolder
 from mlsp.training.settings import TrainSettings, torch_device
 from mlsp.training.targets import Targets
-from mlsp.training.trained import Measured, TrainedHead
+from mlsp.training.trained import TrainedHead
 
-# What costs only time or memory, or says when to stop, does not change what is learned up to there.
+# Settings that only cost time or memory, or when to stop, do not change what is learned up to there.
 _IDENTITY = ("seed", "precision", "batch")
 
 
@@ -49,7 +50,7 @@ def train_head(
         head: what the head is to be, on the ratings' scale.
         settings: of the training; by default recipe `paper`.
         run_folder: keeps the run's state after each epoch, `log.csv` and `curves.png`; None keeps nothing.
-        callbacks: are told of the progress.
+        callbacks: are called as the run goes on.
 
     Returns:
         The head of the best epoch, measured in float32.

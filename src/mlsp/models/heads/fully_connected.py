@@ -22,7 +22,7 @@ class ThreeFC(nn.Sequential):
     Args:
         inputs: width of what it reads.
         first: X.
-        outputs: 1, or one a bin.
+        outputs: 1, or one per bin.
         dropouts: shares that are left out while it learns.
     """
 
@@ -35,15 +35,15 @@ class ThreeFC(nn.Sequential):
 
 
 class MultiThreeFC(nn.Module):
-    """Multi-3FC (Fig. 5): a 3FC for each level with X its width, and the weighted sum of what they say.
+    """Multi-3FC (Fig. 5): a 3FC for each level with X its width, and the weighted sum of their outputs.
 
-    The paper says no more of the sum than that it is learned and linear. Here it is one free weight a level without a bias, for each 3FC
+    The paper reports of the sum only that it is learned and linear. Here it is one free weight per level without a bias, for each 3FC
     has one already; all begin as 1 / levels, so that the first prediction is the mean of the levels' and as large as that of
     one 3FC, whatever the number of levels.
 
     Args:
         widths: channels of each level.
-        outputs: 1, or one a bin; a level's weight is the same for all of them.
+        outputs: 1, or one per bin; a level's weight is the same for all of them.
         dropouts: see `ThreeFC`.
     """
 
@@ -56,5 +56,5 @@ class MultiThreeFC(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels of all levels) -> (N, outputs)."""
         parts = torch.split(x, self._widths, dim=1)
-        said = [level(part) for level, part in zip(self.levels, parts, strict=True)]
-        return torch.stack(said, dim=2) @ self.weights
+        outputs = [level(part) for level, part in zip(self.levels, parts, strict=True)]
+        return torch.stack(outputs, dim=2) @ self.weights

@@ -1,4 +1,4 @@
-"""Layers as Keras makes them: what the paper's heads are built of, and how they begin."""
+"""Layers of the paper's heads, and their initialisation, as Keras has them."""
 
 from __future__ import annotations
 

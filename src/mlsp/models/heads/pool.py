@@ -69,9 +69,9 @@ class PoolThreeFC(nn.Module):
 
     Args:
         channels: C.
-        outputs: 1, or one a bin.
+        outputs: 1, or one per bin.
         dropouts: see `ThreeFC`.
-        factorised: the 3×3 column as in the released weights; else one plain 3×3 convolution on all channels, as the paper says.
+        factorised: the 3×3 column as in the released weights; else one plain 3×3 convolution on all channels, as in the paper.
         first: X of the 3FC.
         column: channels of each column.
     """

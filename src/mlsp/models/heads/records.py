@@ -33,7 +33,7 @@ _PAPER_LOWEST, _PAPER_HIGHEST = 1.0, 10.0
 
 
 class FeatureLevel(Protocol):
-    """What a head must know of a level; `mlsp.backbones.Level` is one."""
+    """A level, as heads know it; `mlsp.backbones.Level` is one."""
 
     @property
     def name(self) -> str:

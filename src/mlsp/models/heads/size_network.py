@@ -1,4 +1,4 @@
-"""The paper's network on a photo's width and height alone (section 4.3): what the size itself gives away."""
+"""The paper's network on a photo's width and height alone (section 4.3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SizeNetwork(nn.Module):
 
     Args:
         largest_width: of the photos that it learns from, in pixels: sizes are divided by it.
-        largest_height: likewise.
+        largest_height: of the same photos.
     """
 
     largest: Tensor

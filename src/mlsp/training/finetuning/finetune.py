@@ -40,7 +40,7 @@ def finetune(
     callbacks: TrainingCallbacks | None = None,
     on_failure: Callable[[ScoreFailure], None] = lambda _failed: None,
 ) -> Finetuned:
-    """Fine-tune a network and its head by recipe `paper`; in a folder that holds this very run, go on where it was.
+    """Fine-tune a network and its head by recipe `paper`; in a folder that holds this very run, continue it.
 
     Args:
         pretrained: what to begin with.
@@ -48,9 +48,9 @@ def finetune(
         split: of the table; train and validation must not be empty.
         head: what the head is to be; on the ratings' scale.
         settings: how.
-        run_folder: keeps what goes on after a kill, `log.csv` and `curves.png`.
-        callbacks: are told of the progress.
-        on_failure: is told of each photo that cannot be used, once; it is left out.
+        run_folder: keeps the run's state after each epoch, `log.csv` and `curves.png`.
+        callbacks: are called as the run goes on.
+        on_failure: is called for each photo that cannot be used, once; it is left out.
 
     Returns:
         The network with the best weights; its `write` makes the model.
@@ -77,7 +77,7 @@ def finetune(
         _start(built, pretrained.head)
     dtype = _dtype(settings, device)
     identity = {**_identity(pretrained, ratings, split, built, settings), "precision": str(dtype)}
-    # Channels last, which convolutions on the processor and in 16 bits want.
+    # Channels last, which convolutions on the CPU and in 16 bits want.
     pretrained.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network = FinetunedNetwork(pretrained.network, spec, built, dtype=dtype).to(device)
     reader = PhotoReader(

@@ -33,7 +33,7 @@ class FinetuneLoop(EpochLoop):
         targets: of it.
         settings: of the run.
         folder: of the run.
-        callbacks: are told of the progress.
+        callbacks: are called as the run goes on.
     """
 
     hint = "take precision float32, a lower learning rate, or trained weights to begin with"

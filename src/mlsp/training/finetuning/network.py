@@ -30,11 +30,11 @@ class Piece:
     """Views of one size out of a batch.
 
     Attributes:
-        places: of its views in the batch, (n,).
+        indices: of its views in the batch, (n,).
         views: uint8 (n, H, W, 3).
     """
 
-    places: Tensor
+    indices: Tensor
     views: Tensor
 
 
@@ -90,7 +90,7 @@ class FinetunedNetwork(nn.Module):
         """Add a batch's gradients to those that the parameters have.
 
         Args:
-            pieces: of the batch; their places together are 0 to N - 1.
+            pieces: of the batch; their indices together are 0 to N - 1.
             targets: (N, …), as the loss takes them.
             loss: of outputs and targets, a mean over the batch.
 
@@ -99,14 +99,14 @@ class FinetunedNetwork(nn.Module):
         """
         if len(pieces) == 1:
             whole = pieces[0]
-            error = loss(self.head.outputs(self.features(whole.views)), targets[whole.places])
+            error = loss(self.head.outputs(self.features(whole.views)), targets[whole.indices])
             error.backward()  # type: ignore[no-untyped-call]
             return float(error.detach())
         with torch.no_grad():
             parts = [self.features(piece.views) for piece in pieces]
             features = parts[0].new_empty((len(targets), *parts[0].shape[1:]))
             for piece, part in zip(pieces, parts, strict=True):
-                features[piece.places] = part
+                features[piece.indices] = part
         features.requires_grad_()
         error = loss(self.head.outputs(features), targets)
         error.backward()  # type: ignore[no-untyped-call]
@@ -114,7 +114,7 @@ class FinetunedNetwork(nn.Module):
         if wanted is None:
             raise RuntimeError("the head's outputs do not depend on the features")
         for piece in pieces:
-            self.features(piece.views).backward(wanted[piece.places])  # type: ignore[no-untyped-call]
+            self.features(piece.views).backward(wanted[piece.indices])  # type: ignore[no-untyped-call]
         return float(error.detach())
 
 
@@ -173,7 +173,7 @@ def weights_digest(network: nn.Module) -> str:
     """
     digest = hashlib.sha256()
     for name, array in sorted(network.state_dict().items()):
-        # The number of batches that a batch norm has seen has no part in what is computed.
+        # The number of batches that a batch norm has seen does not change what is computed.
         if array.is_floating_point():
             values = array.detach().float().cpu().contiguous().numpy()
             digest.update(f"{name} {tuple(values.shape)}\n".encode())

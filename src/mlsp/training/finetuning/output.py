@@ -6,10 +6,7 @@ import dataclasses
 import json
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-
-import numpy as np
 
 from mlsp.backbones import BackboneSpec
 from mlsp.base.arrays import UInt8Array
@@ -18,22 +15,20 @@ from mlsp.base.errors import RatingsError
 from mlsp.features.onnx_export import check_graph, export_backbone
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import Model
-from mlsp.models.records import Agreement, Card, HeadRecord
+from mlsp.models.records import Agreement, Card
 from mlsp.models.writing import write_model
 from mlsp.photos.crops import ViewsName, cut_views, min_photo_side
 from mlsp.ratings.splits import Split
+from mlsp.training.cards import DEFAULT_LICENSE, head_record, trained_card
 from mlsp.training.epochs import best_epoch
 from mlsp.training.finetuning.network import FinetunedNetwork, weights_digest
 from mlsp.training.finetuning.photos import CutViews, PhotoReader
 from mlsp.training.finetuning.scores import predict, seeded_views
 from mlsp.training.finetuning.settings import FinetuneSettings
+from mlsp.training.measured import Measured
 from mlsp.training.run_folder import EpochRecord
 from mlsp.training.targets import scores_of
-from mlsp.training.trained import DEFAULT_LICENSE, HEAD_NAME, Measured
 from mlsp.training.trainer import title_of
-
-# Percentiles need no more steps.
-_QUANTILES = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ class Agreements:
 
     Attributes:
         validation: photos that chose the best, by the model's own views.
-        test: photos that nothing was chosen by, likewise; None where there are not two.
+        test: photos that nothing was chosen by, by the model's own views; None where there are not two.
         test_random: the same by random views, as in the paper; None also where there was no augmentation.
     """
 
@@ -77,7 +72,7 @@ class Finetuned:
 
     @property
     def views(self) -> ViewsName:
-        """What the model sees of a photo: as random crops are nothing that repeats, the corners and their mirror images."""
+        """Crops that the model scores: as random ones do not repeat, the four corners and their mirror images."""
         return "corners8" if self.settings.augment else "whole"
 
     @property
@@ -141,19 +136,13 @@ class Finetuned:
         """
         measured = self.measure()
         parts = [part for part in (measured.test, measured.validation) if part is not None]
-        held_out = np.concatenate([part.scores for part in parts])
         table = self.reader.table
-        record = HeadRecord(
-            name=HEAD_NAME,
-            file="",
-            sha256="",
-            meaning=f"what people gave the photos of {table.name}, on average",
-            lowest=table.lowest,
-            highest=table.highest,
-            ratings=f"{table.name}: {self._readable('train')} train photos, the best chosen by"
-            f" {self._readable('validation')} others",
-            quantiles=tuple(np.quantile(held_out, np.linspace(0, 1, _QUANTILES)).tolist()),
-            agreement=self._stated(measured),
+        record = head_record(
+            table,
+            parts,
+            self._stated(measured),
+            train=self._readable("train"),
+            validation=self._readable("validation"),
         )
         itself = self.network.to("cpu").eval()
         feature_spec = self.feature_spec
@@ -165,20 +154,20 @@ class Finetuned:
                 folder,
                 name=name or folder.absolute().name,
                 feature_spec=feature_spec,
-                # Whatever a photo's size, it is brought to one that was large enough to learn from.
+                # A photo of any size is resized to one that was large enough to learn from.
                 smallest_side=1
                 if feature_spec.resize
                 else min_photo_side(self.spec.smallest_side, self.views),
                 heads=[(record, itself.head)],
                 channels=self.spec.channels,
-                card=self._card(license_),
+                card=self._card(feature_spec, license_),
                 backbone=graph,
             )
 
     def _measured(self, part: str, cut: CutViews) -> Measured | None:
-        said = predict(self.network, self.reader, getattr(self.split, part).tolist(), cut)
-        scores = scores_of(said.outputs, self.network.head.spec)
-        return Measured.of(part, self.reader.table, said.rows, scores)
+        found = predict(self.network, self.reader, getattr(self.split, part).tolist(), cut)
+        scores = scores_of(found.outputs, self.network.head.spec)
+        return Measured.of(part, self.reader.table, found.rows, scores)
 
     def _stated(self, measured: Agreements) -> tuple[Agreement, ...]:
         """As they stand in the card, the model's own views first."""
@@ -199,27 +188,17 @@ class Finetuned:
         rows = getattr(self.split, part).tolist()
         return sum(row not in self.reader.failed for row in rows)
 
-    def _card(self, license_: str) -> Card:
-        settings, table = self.settings, self.reader.table
-        size = "their own size"
-        if settings.resize is not None:
-            size = f"{settings.resize[0]}×{settings.resize[1]} pixels"
-        elif settings.longest_side is not None:
-            size = f"at most {settings.longest_side} pixels a side"
+    def _card(self, feature_spec: FeatureSpec, license_: str) -> Card:
+        table, spec = self.reader.table, self.spec
         title = title_of(self.network.head.spec)
-        count = len(self.reader.failed)
-        left_out = f"; {count} photos could not be read" if count else ""
-        return Card(
-            summary=f"{self.spec.name} and {title}, fine-tuned end to end on {table.name}.",
-            networks=(
-                f"{self.spec.name}: {self.spec.origin}. Began with {self.origin}; all but the statistics of its batch norms was"
-                " changed by the ratings",
-                f"{title}: recipe paper, {len(self.history)} epochs of which {best_epoch(self.history)} was the best, batch"
-                f" {settings.batch}, seed {settings.seed}; mlsp {version('mlsp')}, torch {version('torch')}{left_out}",
-            ),
-            limits=(
-                f"It learned from {table.name} alone, photos at {size}; on other photos, and for other people, it is untested.",
-                "Agreement on the validation photos is a little too good: they chose what was kept.",
-            ),
-            license=license_,
+        return trained_card(
+            f"{spec.name} and {title}, fine-tuned end to end on {table.name}.",
+            f"{spec.name}: {spec.origin}. Began with {self.origin}; all but the statistics of its batch norms was"
+            " changed by the ratings",
+            f"{title}: recipe paper, {len(self.history)} epochs of which {best_epoch(self.history)} was the best, batch"
+            f" {self.settings.batch}, seed {self.settings.seed}",
+            ratings=table.name,
+            feature_spec=feature_spec,
+            failed=len(self.reader.failed),
+            license_=license_,
         )

@@ -88,7 +88,7 @@ class PhotoReader:
 
 
 def photo_rng(seed: int, photo_id: str, *, epoch: int) -> np.random.Generator:
-    """The random numbers of one photo in one epoch: the same whatever else is read, and in whatever order.
+    """Return the random numbers of one photo in one epoch: they do not depend on what else is read, nor on the order.
 
     Args:
         seed: of the run.
@@ -123,7 +123,7 @@ def batches(
 
 
 def views_at_once(height: int, width: int, device: torch.device) -> int:
-    """Views that go through a network at once: few pixels on the processor, as many as the memory holds on a CUDA device; at least one view."""
+    """Return the number of views that go through a network at once: few pixels on the CPU, as many as the memory holds on a CUDA device; at least one view."""
     pixels = _PIXELS_AT_ONCE
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
@@ -142,13 +142,13 @@ def pieces(
         device: where the network is.
     """
     by_size: dict[tuple[int, ...], list[int]] = {}
-    for place, view in enumerate(views):
-        by_size.setdefault(view.shape, []).append(place)
+    for index, view in enumerate(views):
+        by_size.setdefault(view.shape, []).append(index)
     found = []
-    for shape, places in by_size.items():
+    for shape, indices in by_size.items():
         count = at_most or views_at_once(shape[1], shape[2], device)
-        for start in range(0, len(places), count):
-            chosen = places[start : start + count]
-            joined = torch.from_numpy(np.concatenate([views[place] for place in chosen]))
+        for start in range(0, len(indices), count):
+            chosen = indices[start : start + count]
+            joined = torch.from_numpy(np.concatenate([views[index] for index in chosen]))
             found.append(Piece(torch.tensor(chosen, device=device), joined.to(device)))
     return found

@@ -1,4 +1,4 @@
-"""What a network and its head say of photos, as means over several views of each."""
+"""Outputs of a network and its head for photos, as means over several views of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlsp.training.targets import mean_over_views
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What is said of the photos that could be read.
+    """Outputs for the photos that could be read.
 
     Attributes:
         rows: of the table, (photos,).
@@ -54,8 +54,8 @@ def predict(
         for row, views in reader.views(rows, cut):
             parts = [network(chunk) for chunk in _chunks(views, network.pooled.scale.device)]
             done.append(row)
-            said = torch.cat(parts).float().cpu()[None]
-            outputs.append(mean_over_views(said, spec)[0])
+            views_outputs = torch.cat(parts).float().cpu()[None]
+            outputs.append(mean_over_views(views_outputs, spec)[0])
     network.train(was_learning)
     stacked = torch.stack(outputs) if outputs else torch.zeros(0, spec.outputs)
     return Outputs(np.array(done, dtype=np.intp), stacked)
@@ -69,7 +69,7 @@ def _chunks(views: UInt8Array, device: torch.device) -> list[Tensor]:
 
 
 def seeded_views(table: RatingTable, *, count: int, seed: int, augment: bool) -> CutViews:
-    """Random views that are the same whenever a photo is seen; the whole without `augment`.
+    """Return a cutter of random views that are the same every time; of the whole photo without `augment`.
 
     Args:
         table: gives the photos' names, which the views follow from.

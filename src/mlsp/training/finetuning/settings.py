@@ -1,4 +1,4 @@
-"""How a network is fine-tuned."""
+"""Settings of a fine-tuning."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mlsp.photos import DecodeSettings
 
 @dataclass(frozen=True, slots=True)
 class FinetuneSettings:
-    """How a network is fine-tuned; the paper's way (section 3.3) where nothing else is said.
+    """Settings of a fine-tuning; by default as in section 3.3 of the paper.
 
     Attributes:
         epochs: at most; None for as many as the recipe has.
         learning_rate: the first; None for the recipe's, 1e-4. The later ones are as much smaller as the recipe's.
-        batch: photos a step of the optimiser.
-        accumulate: pieces that a batch goes through the network in; 0 for as many as keep the processor's memory small or fit a CUDA
+        batch: photos per step of the optimiser.
+        accumulate: pieces that a batch goes through the network in; 0 for as many as keep the CPU's memory small or fit a CUDA
             device's, see `mlsp.training.finetuning.photos.views_at_once`. Photos of different sizes are in different pieces in any case. The
             result is the same but for rounding.
         checkpointing: keep only what goes in and out of the network's blocks and compute the rest again: less memory, more time.
@@ -31,8 +31,8 @@ class FinetuneSettings:
         longest_side: larger photos are reduced to so many pixels first; None for never.
         seed: of the order of photos, crops and dropout.
         precision: `float32`, or `bfloat16` for the network's convolutions; `auto` is bfloat16 on a CUDA device, else float32.
-        device: `auto`, `cpu` or `cuda`; `auto` is a CUDA device if there is one, else the processor.
-        workers: photos decoded at the same time; None for one a core.
+        device: `auto`, `cpu` or `cuda`; `auto` is a CUDA device if there is one, else the CPU.
+        workers: photos decoded at the same time; None for one per core.
         max_pixels: photos with more are refused; None for the usual limit.
 
     Raises:
