@@ -281,7 +281,7 @@ def main() -> None:
                 sys.stderr.write(f"round {number + 1}, {name}: {rates[name][-1]:.1f} photos/s\n")
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         files = sorted(Path(folder).glob("tmp*/*.parquet"))
-        bytes_a_row = sum(file.stat().st_size for file in files) / (count * 3 * arguments.rounds)
+        bytes_per_row = sum(file.stat().st_size for file in files) / (count * 3 * arguments.rounds)
         ray.shutdown()
         cluster.shutdown()  # type: ignore[no-untyped-call]
 
@@ -301,7 +301,7 @@ def main() -> None:
         )
     print(f"overhead of the data set   {100 * overhead:.0f} % of processor time")
     print(f"peak memory, this process  {peak_mb:.0f} MB")
-    print(f"results                    {bytes_a_row:.0f} bytes a photo, {SHARD_SIZE} a file")
+    print(f"results                    {bytes_per_row:.0f} bytes per photo, {SHARD_SIZE} per file")
     if arguments.json:
         figures |= {"efficiency": efficiency, "overhead": overhead, "peak_mb": peak_mb}
         arguments.json.write_text(json.dumps({"figures": figures, "rounds": rates}, indent=1))

@@ -347,7 +347,7 @@ def timed(case: str, file: Path) -> dict[str, Any]:
         None if "without" in case else start + timedelta(seconds=3 * number)
         for number in range(len(looks))
     ]
-    before = most_memory()
+    before = peak_memory()
     began, busy = time.perf_counter(), time.process_time()
     groups = group_embeddings(looks, captured)
     return {
@@ -357,11 +357,11 @@ def timed(case: str, file: Path) -> dict[str, Any]:
         "processor seconds": round(time.process_time() - busy, 1),
         "groups": len(np.unique(groups)),
         "looks, MB": round(looks.nbytes / 1e6),
-        "more at most, MB": round((most_memory() - before) / 1000),
+        "more at most, MB": round((peak_memory() - before) / 1000),
     }
 
 
-def most_memory() -> int:
+def peak_memory() -> int:
     """Most memory that this process ever had, in kilobytes. `getrusage` would count its parent's too."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0])

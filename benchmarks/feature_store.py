@@ -1,6 +1,6 @@
-"""Size and speed of feature stores: bytes a view and time of each form, and whether size slows a store down.
+"""Size and speed of feature stores: bytes per view and time of each form, and whether size slows a store down.
 
-    python benchmarks/feature_store.py --reference ../shared --folder DIR --json feature_store.json
+    python benchmarks/feature_store.py --reference DIR --folder DIR --json feature_store.json
 
 The forms are measured on real features, those of Inception-v3 in the reference data; the sizes on synthetic ones.
 """
@@ -30,7 +30,9 @@ SHA256 = "0" * 64
 def main() -> None:
     """Measure, print tables, and write them as JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--reference", type=Path, default=Path("../shared"))
+    parser.add_argument(
+        "--reference", type=Path, required=True, help="folder of the reference data"
+    )
     parser.add_argument("--folder", type=Path, help="where stores are made; default: temporary")
     parser.add_argument("--json", type=Path)
     settings = parser.parse_args()

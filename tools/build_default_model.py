@@ -54,7 +54,7 @@ FOLDS = 10
 # Fits on 20,000 rows take minutes, and more folds would say the same.
 QUALITY_FOLDS = 4
 VALIDATION = (0, 1, 2)
-# Of a network that looks twice.
+# Of a two-scale network.
 MANY_LEVELS = 20
 QUANTILES = 200
 
@@ -114,7 +114,7 @@ def features_of(
     mirrored: bool,
     crops: bool,
 ) -> Rated:
-    """Features of a collection, remembered in `work`; of the mirror images and the corner crops too if asked for."""
+    """Features of a collection, cached in `work`; of the mirror images and the corner crops too if asked for."""
     if not mirrored:
         plain, hashes = _features_of_views(table, model_file, feature_spec, work)
         return Rated(table, plain, None, duplicate_groups(hashes))
@@ -343,7 +343,7 @@ def main() -> None:
     )
     if arguments.same_settings:
         CANDIDATES.update(CHOSEN)
-    # Of a network that looks twice without the mirror images of the larger collection, which needs them least.
+    # A two-scale network goes without the mirror images of the larger collection, which needs them least.
     mirrored = (len(channels) <= MANY_LEVELS, True)
     crops = (False, arguments.crops)
     rated = [

@@ -3,7 +3,7 @@
 MLSP (Hosu, Goldlücke and Saupe, CVPR 2019): a photo goes through a frozen ImageNet network, the activations of every block
 are pooled, and a shallow head learns people's mean rating from them.
 
-    photo ─ decode ─ views ─ backbone ─ levels ─ pool ─ features ─ head ─ score ─ report
+    photo ─ decode ─ crops ─ backbone ─ levels ─ pool ─ features ─ head ─ score ─ report
 
 Score photos:
 

@@ -81,7 +81,7 @@ def test_a_recipe_goes_on_and_says_how_well(tmp_path: Path, stored: tuple[Path, 
     first = mlsp(*command, "--epochs", "2")
     hint, *lines = first.stderr.splitlines()
     assert hint == (
-        "mlsp: a small collection for recipe released: 210 photos in batches of 8 are 27 steps an epoch, and the learning rate falls after"
+        "mlsp: a small collection for recipe released: 210 photos in batches of 8 are 27 steps per epoch, and the learning rate falls after"
         " 20 epochs, or 5 without progress. Batch norms take some 300 steps to follow the photos, and outputs, which begin at 0, some 250"
         " to come to the ratings. If the agreement stays low: --recipe small, a smaller --batch, or --head kernel, which needs no steps"
     )

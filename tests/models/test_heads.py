@@ -282,12 +282,18 @@ def test_learns(name: str) -> None:
             {"output": "distribution"},
             "output 'distribution' needs bins: the ratings that people could give, (1, 2, …, 10) for AVA",
         ),
-        ({"bins": (1.0,)}, "bins must be at least two, rising, from 1 to 10, got (1.0,)"),
-        ({"bins": (2.0, 1.0)}, "bins must be at least two, rising, from 1 to 10, got (2.0, 1.0)"),
-        ({"bins": (0.0, 1.0)}, "bins must be at least two, rising, from 1 to 10, got (0.0, 1.0)"),
+        ({"bins": (1.0,)}, "bins must be at least two, ascending, from 1 to 10, got (1.0,)"),
+        (
+            {"bins": (2.0, 1.0)},
+            "bins must be at least two, ascending, from 1 to 10, got (2.0, 1.0)",
+        ),
+        (
+            {"bins": (0.0, 1.0)},
+            "bins must be at least two, ascending, from 1 to 10, got (0.0, 1.0)",
+        ),
         (
             {"bins": (1.0, float("nan"))},
-            "bins must be at least two, rising, from 1 to 10, got (1.0, nan)",
+            "bins must be at least two, ascending, from 1 to 10, got (1.0, nan)",
         ),
     ],
 )

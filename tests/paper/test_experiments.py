@@ -162,10 +162,10 @@ def test_interrupted_it_ends_as_if_it_had_not_been(job: ExperimentJob) -> None:
 
     job = replace(job, rows=("Single*",), settings=TrainSettings(epochs=2, batch=32))
     with pytest.raises(StoppedError):
-        run_experiment(job, watch=TrainingCallbacks(epoch_done=stop))
+        run_experiment(job, callbacks=TrainingCallbacks(epoch_done=stop))
     epochs: list[int] = []
     outcomes = run_experiment(
-        job, watch=TrainingCallbacks(epoch_done=lambda record: epochs.append(record.epoch))
+        job, callbacks=TrainingCallbacks(epoch_done=lambda record: epochs.append(record.epoch))
     )
     assert epochs == [2]
     whole = run_experiment(replace(job, output=job.output.with_name("other")))

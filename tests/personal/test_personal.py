@@ -37,7 +37,7 @@ CHANNELS, THEMES = 80, 6
 QUICK = TasteSettings(folds=5, repeats=1, resamples=200)
 
 
-class DistributedContext:
+class JudgedCrowd:
     """Photos of which a crowd likes one thing, and a user another too."""
 
     def __init__(self, photos: int, seed: int = 0) -> None:
@@ -56,8 +56,8 @@ class DistributedContext:
 
     def stars(self, liking: Float64Array, noise: float = 0.5) -> Float64Array:
         """A rating 1…5 of each photo."""
-        said = 3 + liking + noise * self.rng.normal(size=len(liking))
-        return np.asarray(np.clip(np.round(said), 1, 5))
+        stars = 3 + liking + noise * self.rng.normal(size=len(liking))
+        return np.asarray(np.clip(np.round(stars), 1, 5))
 
     def pairs(self, liking: Float64Array, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Photos that a user of this liking calls better, and worse."""
@@ -68,18 +68,18 @@ class DistributedContext:
 
 
 @pytest.fixture(scope="module")
-def world() -> DistributedContext:
-    return DistributedContext(160)
+def world() -> JudgedCrowd:
+    return JudgedCrowd(160)
 
 
 @pytest.fixture(scope="module")
-def others() -> DistributedContext:
+def others() -> JudgedCrowd:
     """Photos that were not judged."""
-    return DistributedContext(300, seed=1)
+    return JudgedCrowd(300, seed=1)
 
 
 @pytest.fixture(scope="module")
-def taste(world: DistributedContext) -> Taste:
+def taste(world: JudgedCrowd) -> Taste:
     """Of a user who likes something else than the crowd, from ratings."""
     rows = np.arange(len(world.features))
     return learn_taste(
@@ -92,7 +92,7 @@ def taste(world: DistributedContext) -> Taste:
 
 
 def test_another_taste_is_learned_and_found_better(
-    taste: Taste, world: DistributedContext, others: DistributedContext
+    taste: Taste, world: JudgedCrowd, others: JudgedCrowd
 ) -> None:
     (found,) = taste.agreement
     assert (found.measure, found.count) == ("ratings", 160)
@@ -111,7 +111,7 @@ def test_another_taste_is_learned_and_found_better(
     assert np.mean(scores < taste.quantiles[80]) == pytest.approx(0.5, abs=0.1)
 
 
-def test_random_ratings_are_not_better(world: DistributedContext) -> None:
+def test_random_ratings_are_not_better(world: JudgedCrowd) -> None:
     better = []
     for seed in range(4):
         stars = np.random.default_rng(seed).integers(1, 6, 60)
@@ -126,9 +126,7 @@ def test_random_ratings_are_not_better(world: DistributedContext) -> None:
     assert better == [False] * 4
 
 
-def test_with_few_ratings_it_is_the_crowds_taste(
-    world: DistributedContext, others: DistributedContext
-) -> None:
+def test_with_few_ratings_it_is_the_crowds_taste(world: JudgedCrowd, others: JudgedCrowd) -> None:
     rows = np.arange(30)
     stars = world.stars(world.crowd, noise=1.0)[:30]
     found = learn_taste(
@@ -149,7 +147,7 @@ def test_with_few_ratings_it_is_the_crowds_taste(
 
 
 def test_comparisons_alone_give_stars_in_the_middle_of_the_scale(
-    world: DistributedContext, others: DistributedContext
+    world: JudgedCrowd, others: JudgedCrowd
 ) -> None:
     found = learn_taste(
         world.features,
@@ -170,7 +168,7 @@ def test_comparisons_alone_give_stars_in_the_middle_of_the_scale(
 
 
 def test_ratings_and_comparisons_together_teach_more(
-    world: DistributedContext, others: DistributedContext
+    world: JudgedCrowd, others: JudgedCrowd
 ) -> None:
     rows, stars = np.arange(25), world.stars(world.own)[:25]
     pairs = world.pairs(world.own, 40)
@@ -186,8 +184,8 @@ def test_ratings_and_comparisons_together_teach_more(
     assert agreement[1] > agreement[0] + 0.02
 
 
-def test_equal_seeds_give_equal_tastes(taste: Taste, world: DistributedContext) -> None:
-    stars = DistributedContext(160).stars(DistributedContext(160).own)
+def test_equal_seeds_give_equal_tastes(taste: Taste, world: JudgedCrowd) -> None:
+    stars = JudgedCrowd(160).stars(JudgedCrowd(160).own)
     again = [
         learn_taste(
             world.features,
@@ -202,9 +200,7 @@ def test_equal_seeds_give_equal_tastes(taste: Taste, world: DistributedContext) 
     np.testing.assert_array_equal(again[0].weights, again[1].weights)
 
 
-def copies(
-    world: DistributedContext, *, count: int, of_each: int
-) -> tuple[Float32Array, Float64Array]:
+def copies(world: JudgedCrowd, *, count: int, of_each: int) -> tuple[Float32Array, Float64Array]:
     """Photos that are many times there, nearly alike, with ratings that are chance but the same for all copies."""
     rows = np.repeat(np.arange(count), of_each)
     noise = 1 + 0.002 * world.rng.normal(size=(len(rows), CHANNELS))
@@ -213,7 +209,7 @@ def copies(
     return features, stars
 
 
-def test_copies_are_never_on_both_sides_of_a_fold(world: DistributedContext) -> None:
+def test_copies_are_never_on_both_sides_of_a_fold(world: JudgedCrowd) -> None:
     features, stars = copies(world, count=30, of_each=4)
     prior = np.repeat(world.prior[:30], 4, axis=0)
     found = learn_taste(features, prior=prior, ratings=(np.arange(120), stars), settings=QUICK)
@@ -222,7 +218,7 @@ def test_copies_are_never_on_both_sides_of_a_fold(world: DistributedContext) -> 
     assert not found.is_better
 
 
-def test_photos_of_one_given_group_belong_together(world: DistributedContext) -> None:
+def test_photos_of_one_given_group_belong_together(world: JudgedCrowd) -> None:
     rows = np.arange(60)
     stars = world.stars(world.own)[:60]
     counts = [
@@ -252,7 +248,7 @@ def test_alike_groups_join_through_others() -> None:
 
 @pytest.mark.parametrize("of_each", [1, 3])
 def test_what_is_left_out_in_closed_form_is_what_a_fit_without_it_says(
-    world: DistributedContext, of_each: int
+    world: JudgedCrowd, of_each: int
 ) -> None:
     """The penalty is chosen by groups left out: compared with fitting anew without each of them."""
     from mlsp.personal import fitting
@@ -421,14 +417,14 @@ MIXED = [1 + row % 5 for row in ROWS]
     ],
 )
 def test_what_cannot_be_learned_from_says_why(
-    world: DistributedContext, arguments: dict[str, object], error: type[MlspError], message: str
+    world: JudgedCrowd, arguments: dict[str, object], error: type[MlspError], message: str
 ) -> None:
     with pytest.raises(error) as raised:
         learn_taste(world.features, prior=world.prior, settings=QUICK, **arguments)  # type: ignore[arg-type]
     assert str(raised.value) == message
 
 
-def test_features_must_be_numbers_of_as_many_photos(world: DistributedContext) -> None:
+def test_features_must_be_numbers_of_as_many_photos(world: JudgedCrowd) -> None:
     with pytest.raises(SettingsError) as raised:
         learn_taste(world.features, prior=world.prior[:3], ratings=(ROWS, MIXED))
     assert str(raised.value) == (

@@ -178,7 +178,7 @@ def test_in_batches_each_photo_has_its_own_result(tmp_path: Path) -> None:
         bad = results.pop(7)
         assert isinstance(bad, ScoreFailure)
         del photos[7]
-        # Remembered as if they had been scored alone.
+        # Cached as if they had been scored alone.
         assert list(scorer.score(photos)) == results
         assert engine.calls == len(sizes)
     alone, _ = fake_scorer()

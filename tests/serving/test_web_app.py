@@ -50,7 +50,7 @@ def test_every_photo_is_a_row(shared: Served) -> None:
     value = 20 * 11 / 255
     quality = load_model().heads[0]
     assert row["scores"][0] == pytest.approx([value, quality.percentile(value)], abs=0.1)
-    # Features are remembered in 16 bits.
+    # Features are cached in 16 bits.
     assert row["scores"][0][0] == pytest.approx(value, abs=3e-4)
     assert (row["folder"], row["width"], row["height"]) == ("sub", 80, 64)
     assert (row["failed"], row["stars"], row["flag"]) == (None, None, None)

@@ -129,12 +129,12 @@ def test_settings_are_checked(settings: dict[str, object], message: str) -> None
 
 def test_a_small_collection_is_told_what_helps() -> None:
     assert small_collection_hint(RECIPES["paper"], 1, 630, 128) == (
-        "a small collection for recipe paper: 630 photos in batches of 128 are 5 steps an epoch, and the learning rate falls after 20"
+        "a small collection for recipe paper: 630 photos in batches of 128 are 5 steps per epoch, and the learning rate falls after 20"
         " epochs, or 5 without progress. Batch norms take some 300 steps to follow the photos, and outputs, which begin at 0, some 2500"
         " to come to the ratings. If the agreement stays low: --recipe small, a smaller --batch, or --head kernel, which needs no steps"
     )
     assert small_collection_hint(RECIPES["small"], 1, 40, 32) == (
-        "a small collection for recipe small: 40 photos in batches of 32 are 2 steps an epoch, and the learning rate falls after 40"
+        "a small collection for recipe small: 40 photos in batches of 32 are 2 steps per epoch, and the learning rate falls after 40"
         " epochs, or 10 without progress. Batch norms take some 30 steps to follow the photos. If the agreement stays low: a smaller"
         " --batch, or --head kernel, which needs no steps"
     )

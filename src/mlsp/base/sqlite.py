@@ -14,7 +14,7 @@ BUSY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFormat:
-    """What a file of one kind contains.
+    """Schema and version of one kind of file.
 
     Attributes:
         application_id: SQLite's number that tells programs' files apart.
@@ -42,7 +42,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def is_new(connection: sqlite3.Connection) -> bool:
-    """Whether a file is empty."""
+    """Return whether a file is empty."""
     (count,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     return count == 0 and pragma(connection, "application_id") == 0
 

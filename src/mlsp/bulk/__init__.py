@@ -3,7 +3,7 @@
 folders, tables, tars ─ sources ─ shards ─ survey ─┐                       ┌ driver      this process
 manifest ─ results ────────────────────────────────┴ job ─ shard_scoring ──┴ ray_driver  actors on a cluster
 
-The way in is `prepare`, then `run_local` or `mlsp.bulk.ray_driver.run_on_ray`; used by `mlsp score --dataset`. The scorer is the one of
+The way in is `prepare`, then `run_local` or `mlsp.bulk.ray_driver.run_on_ray`; used by `mlsp bulk`. The scorer is the one of
 every other path: this package only feeds it and stores its results. pyarrow, fsspec and ray load when they are needed.
 """
 

@@ -48,7 +48,7 @@ _PIECE_PHOTOS = 32
 # Of a short list each worker gets several pieces, so that all end at about the same time.
 _PIECES = 32
 # A second piece is there before the first is done, so that no thread of a worker waits.
-_PIECES_A_WORKER = 2
+_PIECES_PER_WORKER = 2
 # Pieces per worker that may be ahead of one that takes longer, or was lost.
 _PIECES_AHEAD = 4
 
@@ -58,7 +58,7 @@ class _Piece:
     """A few photos that a worker does at a time.
 
     Attributes:
-        rows: of the photos in the feature file, rising.
+        rows: of the photos in the feature file, ascending.
         photos: by absolute paths.
     """
 
@@ -72,7 +72,7 @@ class _PieceReport:
 
     Attributes:
         rows: of its photos.
-        results: one a photo; none where the piece was lost.
+        results: one per photo; none where the piece was lost.
         unseen: numbers of those photos among them that the worker cannot read because of where they are.
         host: of the worker.
         lost: why the piece was lost.
@@ -96,7 +96,7 @@ class _Order:
         versions: of the packages on which features depend.
         host: which has them.
         max_pixels: photos with more are refused before they are decoded.
-        streams: photos computed at the same time, a core each.
+        streams: photos computed at the same time, one per core.
     """
 
     plan: NetworkPlan
@@ -243,7 +243,7 @@ class RayExtraction(ExtractionRun):
             tasks=self._pieces(size),
             task_count=-(-len(self._todo) // size),
             lost=lambda piece, why: _PieceReport(piece.rows, lost=why),
-            tasks_per_worker=_PIECES_A_WORKER,
+            tasks_per_worker=_PIECES_PER_WORKER,
             in_order=_PIECES_AHEAD,
         )
         for report in run_pool(job, self._settings):
@@ -327,8 +327,8 @@ def check_versions(found: dict[str, str], expected: dict[str, str], host: str) -
 
     Args:
         found: versions by package, on the worker's machine.
-        expected: on the machine where the run was started.
-        host: that machine.
+        expected: on `host`.
+        host: where the run was started.
 
     Raises:
         SettingsError: they differ.

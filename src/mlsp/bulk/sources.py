@@ -23,7 +23,7 @@ from mlsp.photos import PHOTO_SUFFIXES
 
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
 # Keeps {0..999999999} from filling the memory.
-_MOST_NAMES = 100_000
+_MAX_NAMES = 100_000
 _BRACES = re.compile(r"\{([^{}]+)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
@@ -129,8 +129,8 @@ def expand(pattern: str) -> list[str]:
     position = 0
     for match in _BRACES.finditer(pattern):
         options = _options(match[1])
-        if len(names) * len(options) > _MOST_NAMES:
-            raise SettingsError(f"{pattern} stands for more than {_MOST_NAMES:,} names: split it")
+        if len(names) * len(options) > _MAX_NAMES:
+            raise SettingsError(f"{pattern} stands for more than {_MAX_NAMES:,} names: split it")
         before = pattern[position : match.start()]
         names = [f"{name}{before}{option}" for name in names for option in options]
         position = match.end()
@@ -149,8 +149,8 @@ def _options(text: str) -> list[str]:
     if bounds is None:
         return text.split(",")
     first, last = bounds[1], bounds[2]
-    if int(last) - int(first) >= _MOST_NAMES:
-        raise SettingsError(f"{{{text}}} stands for more than {_MOST_NAMES:,} names: split it")
+    if int(last) - int(first) >= _MAX_NAMES:
+        raise SettingsError(f"{{{text}}} stands for more than {_MAX_NAMES:,} names: split it")
     if int(last) < int(first):
         raise SettingsError(f"{{{text}}} counts down: write the smaller number first")
     # As in a shell, 000..099 keeps its zeros.

@@ -148,7 +148,7 @@ def experiment(
     with TrainProgress(quiet=quiet) as progress:
         outcomes = run_experiment(
             job,
-            watch=progress.watch(),
+            callbacks=progress.callbacks(),
             row_begins=lambda row: None if quiet else typer.echo(f"{row.label}:", err=True),
         )
     text, *_ = write_outcomes(output, name, outcomes, job.groups())

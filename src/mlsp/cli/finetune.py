@@ -181,7 +181,7 @@ def finetune(
             spec,
             settings,
             run_folder=run_folder or output.absolute().with_name(f"{output.name}.run"),
-            callbacks=progress.watch(),
+            callbacks=progress.callbacks(),
             on_failure=progress.name_failure,
         )
         model = done.write(output, name=name)

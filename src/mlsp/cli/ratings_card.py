@@ -72,7 +72,7 @@ def check_lines(
     Args:
         table: that was checked.
         split: of it; None where there is none.
-        checks: one a photo.
+        checks: one per photo.
 
     Yields:
         A line for each photo that cannot be read, and one for each way in which test photos were learned from.
@@ -89,7 +89,7 @@ def verdict(table: RatingTable, checks: Sequence[PhotoCheck]) -> str:
 
     Args:
         table: that was checked.
-        checks: one a photo.
+        checks: one per photo.
     """
     readable = int(np.sum([check.error is None for check in checks]))
     return f"checked  {readable} of {len(table)} photos can be read"

@@ -122,7 +122,7 @@ def train(
         TrainProgress(quiet=quiet) as progress,
         DownloadProgress(quiet=quiet) as on_download,
     ):
-        done = run_job(job, progress.watch(), on_download=on_download)
+        done = run_job(job, progress.callbacks(), on_download=on_download)
     typer.echo(f"{done.model.folder}: {done.model.card.summary}")
     for agreement in done.model.heads[0].agreement:
         typer.echo(

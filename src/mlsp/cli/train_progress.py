@@ -22,7 +22,7 @@ class TrainProgress(ProgressBar):
         super().__init__(quiet=quiet)
         self._done = 0
 
-    def watch(self) -> TrainingCallbacks:
+    def callbacks(self) -> TrainingCallbacks:
         """Return the callbacks of `mlsp.training` that show the progress."""
         from mlsp.training import TrainingCallbacks
 

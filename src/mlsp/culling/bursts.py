@@ -93,7 +93,7 @@ class Burst:
 
     @property
     def is_alone(self) -> bool:
-        """Whether it is one exposure only: one file, or a raw photo and its JPEG."""
+        """Return whether it is one exposure only: one file, or a raw photo and its JPEG."""
         return len({exposure(shot.scored.source) for shot in self.shots}) == 1
 
     def best(self, count: int) -> tuple[Shot, ...]:

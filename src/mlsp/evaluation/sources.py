@@ -218,7 +218,7 @@ def open_source(
     if scores is not None:
         model = load_model(source)
         return FileScores(scores, find_head(model, head).name, model)
-    # Whether there is such a head is said before the network is loaded.
+    # An unknown head is reported before the network is loaded.
     find_head(load_model(source), head)
     scorer = Scorer(
         source,

@@ -1,6 +1,6 @@
 """Explain scores: how much each position of a photo raises or lowers them. `Explainer` is the way in.
 
-photo, and its baselines ─ views ─ LevelMaps: the network's maps before pooling ─┐
+photo, and its baselines ─ crops ─ LevelMaps: the network's maps before pooling ─┐
                                               head ─ slopes of its features ─────┴ contributions ─ Explanation
 Explanation ─┬ heat_map_png ─ explain_files
              └ check_by_occlusion: cover a cell, score again, compare

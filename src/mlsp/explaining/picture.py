@@ -74,7 +74,7 @@ def heat_map_png(
 
 
 def is_heat_map(path: Path) -> bool:
-    """Whether a file is a heat map that `heat_map_png` drew.
+    """Return whether a file is a heat map that `heat_map_png` drew.
 
     Args:
         path: a file that exists.

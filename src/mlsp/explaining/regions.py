@@ -1,4 +1,4 @@
-"""Where in a photo the places of a map are."""
+"""Regions of a photo that crops, levels and the cells of a map cover."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Region:
     is_mirrored: bool = False
 
     def part(self, inner: Region) -> Region:
-        """A rectangle of this one, given in shares of it, as a rectangle of the photo."""
+        """Return a rectangle of this one, given in shares of it, as a rectangle of the photo."""
         height, width = self.bottom - self.top, self.right - self.left
         left, right = inner.left, inner.right
         if self.is_mirrored:
@@ -45,7 +45,7 @@ class Region:
         )
 
     def spread(self, amounts: Float64Array, canvas: tuple[int, int]) -> Float64Array:
-        """Spread what a map's places amount to evenly over the part of the photo that each stands for.
+        """Spread the amount of each cell of a map evenly over the part of the photo that it covers.
 
         Args:
             amounts: (h, w) of the map, which covers the rectangle.
@@ -62,10 +62,10 @@ class Region:
         return spread
 
 
-def _shares(places: int, cells: int, start: float, stop: float) -> Float64Array:
-    """Share of each place that lies in each cell, along one axis: (cells, places), whose columns add up to 1."""
-    borders = np.linspace(start, stop, places + 1) * cells
-    edges = np.arange(cells + 1.0)
+def _shares(sources: int, targets: int, start: float, stop: float) -> Float64Array:
+    """Share of each source cell in each target cell, along one axis: (targets, sources), whose columns add up to 1."""
+    borders = np.linspace(start, stop, sources + 1) * targets
+    edges = np.arange(targets + 1.0)
     overlap = np.minimum(borders[1:], edges[1:, None]) - np.maximum(borders[:-1], edges[:-1, None])
     shares = np.maximum(overlap, 0)
     result: Float64Array = shares / shares.sum(axis=0)
@@ -73,12 +73,12 @@ def _shares(places: int, cells: int, start: float, stop: float) -> Float64Array:
 
 
 def view_regions(views: ViewsName, height: int, width: int) -> tuple[Region, ...]:
-    """Where the views of a photo are, in the order of `mlsp.photos.crops.cut_views`.
+    """Return the regions of a photo's views, in the order of `mlsp.photos.crops.cut_views`.
 
     Args:
         views: which.
         height: of the photo, in pixels.
-        width: likewise.
+        width: of the photo, in pixels.
     """
     match views:
         case "whole":

@@ -41,14 +41,14 @@ _MIN_TEST_PHOTOS = 2
 def run_experiment(
     job: ExperimentJob,
     *,
-    watch: TrainingCallbacks | None = None,
+    callbacks: TrainingCallbacks | None = None,
     row_begins: Callable[[Row], None] = lambda _row: None,
 ) -> tuple[Outcome, ...]:
     """Run what is missing; interrupted, the same job goes on after the last whole epoch.
 
     Args:
         job: what to run.
-        watch: is told of the training.
+        callbacks: are told of the training.
         row_begins: is told of each row that has no result yet.
 
     Raises:
@@ -74,7 +74,7 @@ def run_experiment(
         job.check_labels(rows)
         job.output.mkdir(parents=True, exist_ok=True)
         measure = Measure(ratings, job.by_group)
-        run = _Run(job, ratings, splits, stores, measure, watch, row_begins)
+        run = _Run(job, ratings, splits, stores, measure, callbacks, row_begins)
         return tuple(run.outcome(row) for row in rows)
 
 
@@ -85,7 +85,7 @@ class _Run:
     splits: tuple[Split, ...]
     stores: list[FeatureStore]
     measure: Measure
-    watch: TrainingCallbacks | None
+    callbacks: TrainingCallbacks | None
     row_begins: Callable[[Row], None]
 
     def outcome(self, row: Row) -> Outcome:
@@ -197,7 +197,7 @@ class _Run:
                 spec,
                 settings,
                 run_folder=folder,
-                callbacks=self.watch,
+                callbacks=self.callbacks,
             )
         test = trained.test
         if test is None:

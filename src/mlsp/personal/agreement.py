@@ -87,7 +87,7 @@ def comparisons_agreement(
 
 
 def is_better(agreements: Sequence[TasteAgreement]) -> bool:
-    """Whether the personal model predicts the user significantly better.
+    """Return whether the personal model predicts the user significantly better.
 
     Ratings decide or comparisons, whichever are more, so that there is one test and not two; the others must not be significantly
     worse.

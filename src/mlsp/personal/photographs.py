@@ -139,7 +139,7 @@ def _read(
 
 
 def _is_it(reference: PhotoReference, result: PhotoFeatures | ScoreFailure | None) -> bool:
-    """Whether a photo was found, with the content that was judged."""
+    """Return whether a photo was found, with the content that was judged."""
     if isinstance(result, PhotoFeatures):
         return reference.content_sha256 in ("", result.content_sha256)
     return result is not None and not reference.content_sha256

@@ -21,7 +21,7 @@ from mlsp.photos.sizes import ReadRows, area_means, check_pixels, reduced_size
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
 # is wanted: then its errors are averaged away (measured in docs/photos.md).
 DRAFT_MARGIN: float = 3
-# The same of a preview, which Pillow's Lanczos reduces on: as sharp as area means of all pixels (tests/test_thumbnails.py).
+# The same of a preview, which Pillow's Lanczos reduces on: as sharp as area means of all pixels (tests/photos/test_thumbnails.py).
 _PREVIEW_MARGIN = 1.25
 
 # Pixels that are copied out of Pillow at once.

@@ -170,8 +170,8 @@ def _array_batches(array: FeatureArray) -> Iterator[_Batch]:
         start += len(features)
 
 
-def _rows_of_batch(numbers_a_row: int) -> int:
-    return max(1, _BATCH_BYTES // (4 * numbers_a_row))
+def _rows_of_batch(values_per_row: int) -> int:
+    return max(1, _BATCH_BYTES // (4 * values_per_row))
 
 
 def _failed(source: str | int, error: PhotoError) -> ScoreFailure:

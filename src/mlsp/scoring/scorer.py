@@ -174,7 +174,7 @@ class Scorer(Closing):
 
     @property
     def batches(self) -> BatchSettings | None:
-        """How photos are joined, see `in_batches`; None where each goes through the network alone."""
+        """Settings by which photos are joined, see `in_batches`; None where each goes through the network alone."""
         engine = self._pipeline.engine
         return engine.settings if isinstance(engine, BatchingEngine) else None
 

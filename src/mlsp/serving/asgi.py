@@ -1,4 +1,4 @@
-"""What both servers share: ASGI's types, a body within its limit, an answer without the application, the socket, the end."""
+"""Parts that both servers share: ASGI's types, a body within its limit, an answer without the application, the socket, the end."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class HeadTrainer:
 
     @property
     def is_closed_form(self) -> bool:
-        """Whether the head is fitted in closed form."""
+        """True if the head is fitted in closed form."""
         return self.head in CLOSED_FORMS
 
     def fit(

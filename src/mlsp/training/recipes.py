@@ -56,7 +56,7 @@ class Recipe:
         return self.narrow_rates if grid == 1 else self.wide_rates
 
     def monitor(self, grid: Grid) -> Monitor:
-        """What is watched for narrow (1) or wide (5) features."""
+        """Return the validation figure that is watched for narrow (1) or wide (5) features."""
         return self.narrow_monitor if grid == 1 else self.wide_monitor
 
     def batch_size(self, grid: Grid, views: int) -> int:
@@ -123,7 +123,7 @@ _WAY_FROM_ZERO = 0.25
 
 
 def small_collection_hint(recipe: Recipe, grid: Grid, photos: int, batch: int) -> str:
-    """What to do about few steps an epoch; empty where there are enough.
+    """Return advice about few steps per epoch; empty where there are enough.
 
     Args:
         recipe: whose patience counts epochs, however short they are.
@@ -146,7 +146,7 @@ def small_collection_hint(recipe: Recipe, grid: Grid, photos: int, batch: int) -
     way = f", and outputs, which begin at 0, some {of_outputs} to come to the ratings"
     other = "" if recipe.name == "small" else "--recipe small, "
     return (
-        f"a small collection for recipe {recipe.name}: {photos} photos in batches of {batch} are {steps} steps an epoch, and the learning"
+        f"a small collection for recipe {recipe.name}: {photos} photos in batches of {batch} are {steps} steps per epoch, and the learning"
         f" rate falls after {recipe.epochs_per_rate} epochs, or {recipe.patience} without progress. Batch norms take some {of_norms} steps to"
         f" follow the photos{way if of_outputs else ''}. If the agreement stays low: {other}a smaller --batch, or --head kernel, which"
         " needs no steps"
@@ -220,7 +220,7 @@ class Schedule:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no next epoch."""
+        """Return whether there is no next epoch."""
         return self.rate == len(self.rates)
 
     def note(self, value: float) -> Noted:

@@ -63,7 +63,7 @@ class Folders:
 
 
 def _owns_short_name(listing: _Listing, photo: Path) -> bool:
-    """Whether `photo.xmp` is this photo's: of photo.cr2 and photo.jpg it is the raw one's, as for Adobe's programs."""
+    """Return whether `photo.xmp` is this photo's: of photo.cr2 and photo.jpg it is the raw one's, as for Adobe's programs."""
     # Then it is the long name of another photo's sidecar: photo.jpg.xmp of photo.jpg beside photo.jpg.webp.
     if os.path.isfile(photo.parent / photo.stem):
         return False

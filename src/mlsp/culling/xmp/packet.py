@@ -104,7 +104,7 @@ class Packet:
 
     @property
     def is_by_hand(self) -> bool:
-        """Whether the rating is not what `mlsp` wrote: another program's, or changed or taken away since."""
+        """Return whether the rating is not what `mlsp` wrote: another program's, or changed or taken away since."""
         written = self.values.get(WRITTEN)
         if written is None:
             return self.rating not in (None, 0)
@@ -113,7 +113,7 @@ class Packet:
 
     @property
     def is_ours_by_hand(self) -> bool:
-        """Whether `mlsp` wrote it for the user, and nobody changed it since."""
+        """Return whether `mlsp` wrote it for the user, and nobody changed it since."""
         value, written = self.values.get(RATING), self.values.get(WRITTEN)
         return value is not None and written is not None and written.text == BY_HAND + value.text
 

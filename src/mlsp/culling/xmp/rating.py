@@ -121,7 +121,7 @@ def remove_rating(photo: Path) -> list[Path]:
 
 
 def _is_others(packet: Packet | None, by_hand: bool) -> bool:
-    """Whether a sidecar has a rating that may not be replaced. Users may change one that they gave in `mlsp`."""
+    """Return whether a sidecar has a rating that may not be replaced. Users may change one that they gave in `mlsp`."""
     return packet is not None and packet.is_by_hand and not (by_hand and packet.is_ours_by_hand)
 
 

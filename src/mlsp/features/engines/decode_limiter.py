@@ -72,7 +72,7 @@ class DecodeLimiter:
         """Read a photo once there is a free slot, and hold it once there is room.
 
         Args:
-            read: returns the photo or facts of it, and its views, (V, H, W, 3).
+            read: returns the photo or facts of it, and its crops, (V, H, W, 3).
 
         Yields:
             Result of `read`, while the photo is held.

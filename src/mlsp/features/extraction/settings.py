@@ -1,4 +1,4 @@
-"""Which features an extraction makes, in a user's words, and the layout of their file; `mlsp.features.extraction.plan` finds the network."""
+"""Settings of an extraction, in a user's words, and the layout of its file; `mlsp.features.extraction.plan` finds the network."""
 
 from __future__ import annotations
 

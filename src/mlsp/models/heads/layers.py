@@ -16,13 +16,13 @@ _DEVIATION_OF_CUT_NORMAL = 0.87962566103423978
 
 
 def dense(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
-    """A fully-connected layer, or on maps with channels last a 1×1 convolution; to be begun by `initialise`."""
+    """A fully-connected layer, or on maps with channels last a 1×1 convolution; its weights are set by `initialise`."""
     # Without memory at first: torch's own beginning would draw from its global generator.
     return nn.Linear(inputs, outputs, bias=bias, device="meta").to_empty(device="cpu")
 
 
 def convolution(inputs: int, outputs: int, size: tuple[int, int]) -> nn.Conv2d:
-    """A convolution without bias that keeps a map's size; to be begun by `initialise`."""
+    """A convolution without bias that keeps a map's size; its weights are set by `initialise`."""
     padding = (size[0] // 2, size[1] // 2)
     layer = nn.Conv2d(inputs, outputs, size, padding=padding, bias=False, device="meta")
     return layer.to_empty(device="cpu")

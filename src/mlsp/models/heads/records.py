@@ -315,9 +315,9 @@ def _check_levels(levels: tuple[str, ...]) -> None:
 
 
 def _check_bins(bins: tuple[float, ...], lowest: float, highest: float) -> None:
-    rising = all(low < high for low, high in itertools.pairwise(bins))
+    ascending = all(low < high for low, high in itertools.pairwise(bins))
     inside = all(lowest <= value <= highest for value in bins)
-    if len(bins) < 2 or not rising or not inside:
+    if len(bins) < 2 or not ascending or not inside:
         raise SettingsError(
-            f"bins must be at least two, rising, from {lowest:g} to {highest:g}, got {bins}"
+            f"bins must be at least two, ascending, from {lowest:g} to {highest:g}, got {bins}"
         )

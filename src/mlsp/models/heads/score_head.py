@@ -36,7 +36,7 @@ class ScoreHead(nn.Module):
         self._slices = _joined(spec.chosen(levels))
 
     def outputs(self, features: Tensor) -> Tensor:
-        """What the last layer gives, for learning.
+        """Return the outputs of the last layer, for learning.
 
         Args:
             features: (N, G, G, C) of all levels.

@@ -24,7 +24,7 @@ from mlsp.ratings.table import Rating, RatingTable, mean_of_votes
 OFFICIAL_TEST_PHOTOS = 20_000
 # Of the official ids, ascending, one a line, each line ended.
 OFFICIAL_TEST_SHA256 = "89583a7cc8e16e2db9a2c3a1d95d77d62bcbcaf4768a2dd25925788c9b6310d0"
-# The published AVA.txt is said to have no votes for 70 of the official ids; many more are missing from a part of it only.
+# The published AVA.txt is reported to have no votes for 70 of the official ids; many more are missing from a part of it only.
 _MAX_WITHOUT_VOTES = 100
 _NAME = "AVA"
 _BINS = tuple(map(float, range(1, 11)))

@@ -36,7 +36,7 @@ from mlsp.scoring.cache.file import (
 # Users filter by this name; it stays what it was in version 0.1, wherever the package lies.
 _log = logging.getLogger("mlsp.caches")
 
-_SECONDS_A_DAY = 86_400
+_SECONDS_PER_DAY = 86_400
 
 Value = TypeVar("Value")
 
@@ -172,7 +172,7 @@ class ContentCache(Closing, Generic[Value]):
             return None
         self._model_ids[key] = int(row[0])
         now = int(time.time())
-        if self._is_writable and now - row[1] > _SECONDS_A_DAY:
+        if self._is_writable and now - row[1] > _SECONDS_PER_DAY:
             try:
                 connection.execute("UPDATE models SET used = ? WHERE id = ?", (now, row[0]))
             except sqlite3.Error as error:
@@ -202,7 +202,7 @@ class ContentCache(Closing, Generic[Value]):
         return int(model)
 
     def _has_room(self) -> bool:
-        """Whether the file may grow; logs once that it may not."""
+        """Return whether the file may grow; logs once that it may not."""
         if self.max_bytes is None:
             return True
         connection = self._usable_connection()

@@ -98,7 +98,7 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the file's content is at fault, rather than the disk, a lock or a permission."""
+    """Return whether the file's content is at fault, rather than the disk, a lock or a permission."""
     if isinstance(error, DamagedRowError):
         return True
     if not isinstance(error, sqlite3.DatabaseError):

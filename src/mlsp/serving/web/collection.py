@@ -1,7 +1,7 @@
 """Photos of a page that are scored so far, and their changes since a browser last asked.
 
 ScoreResult, ScoreFailure ─ add ─┐
-stars and flags ─ say ┼─ rows: one JSON array a photo, encoded when it changes ─ changes: those after a revision, joined
+stars and flags ─ say ┼─ rows: one JSON array per photo, encoded when it changes ─ changes: those after a revision, joined
 another head ─ extend ┘
 """
 

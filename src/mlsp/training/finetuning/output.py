@@ -33,7 +33,7 @@ from mlsp.training.trainer import title_of
 
 @dataclass(frozen=True, slots=True)
 class Agreements:
-    """How well a fine-tuned network agrees with people, by photos that it did not learn from.
+    """Agreement of a fine-tuned network with people, on photos that it did not learn from.
 
     Attributes:
         validation: photos that chose the best, by the model's own views.

@@ -25,7 +25,7 @@ CutViews = Callable[[UInt8Array, int], UInt8Array]
 # Of the views that go through a network at once: 20 of 224×224, or 3 of 629×497.
 _PIXELS_AT_ONCE = 1_000_000
 # Of a CUDA device's memory, for a pixel in training: 1.6 KB at most were measured in bfloat16, with weights and moments (docs/results/cuda.md).
-_CUDA_BYTES_A_PIXEL = 8 << 10
+_CUDA_BYTES_PER_PIXEL = 8 << 10
 
 
 @dataclass
@@ -127,7 +127,7 @@ def views_at_once(height: int, width: int, device: torch.device) -> int:
     pixels = _PIXELS_AT_ONCE
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
-        pixels = max(pixels, memory // _CUDA_BYTES_A_PIXEL)
+        pixels = max(pixels, memory // _CUDA_BYTES_PER_PIXEL)
     return max(1, pixels // (height * width))
 
 

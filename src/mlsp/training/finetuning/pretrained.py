@@ -1,4 +1,4 @@
-"""What a run begins with."""
+"""Network and head that a run begins with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlsp.backbones import BackboneSpec
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """What a run begins with.
+    """Network and head that a run begins with.
 
     Attributes:
         network: as `mlsp.backbones.weights.loading.load_network` returns it; its weights are changed.

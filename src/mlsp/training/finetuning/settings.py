@@ -88,7 +88,7 @@ class FinetuneSettings:
         return None if self.accumulate == 0 else -(-self.batch // self.accumulate)
 
     def decode(self) -> DecodeSettings:
-        """How photos are read.
+        """Return the settings by which photos are decoded.
 
         Raises:
             SettingsError: a size or the limit is below 1, or both sizes are given.

@@ -1,4 +1,4 @@
-"""What a run begins with, from the names and files that users give; and whether its photos are fit for it."""
+"""Network and head that a run begins with, from the names and files that users give; checks of its photos."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ def head_for(
         ratings: gives scale and bins.
         network: name of the network.
         name: of the head, key in `mlsp.models.heads.HEADS`.
-        levels: see `choose_levels`.
+        levels: see `chosen_levels`.
         options: `distribution` and `more_dropout`, see `head_on_scale`.
 
     Raises:
-        MlspError: see `head_on_scale` and `choose_levels`.
+        MlspError: see `head_on_scale` and `chosen_levels`.
     """
     known = [level.name for level in backbone(network).levels]
     return head_on_scale(name, ratings, levels=chosen_levels(levels, known, network), **options)
