@@ -26,7 +26,7 @@ from mlsp.features.store.store import FeatureStore
 from mlsp.paper.folds import fold_splits
 from mlsp.paper.measuring import groups_of
 from mlsp.ratings.datasets import load_ratings
-from mlsp.ratings.splits import Split, SplitSettings, split_ratings
+from mlsp.ratings.splits import Split, SplitSettings, split_rows
 from mlsp.ratings.table import RatingTable
 from mlsp.training.rated_features import join
 
@@ -117,7 +117,7 @@ def tested(
 def splits_of(ratings: RatingTable, folds: int) -> tuple[Split, ...]:
     """The table's own split, or folds by group."""
     if folds == 1:
-        return (split_ratings(ratings),)
+        return (split_rows(ratings),)
     return fold_splits(ratings, SplitSettings("group", 0.1), folds)
 
 

@@ -22,7 +22,7 @@ from mlsp.ratings.datasets.koniq10k import load_koniq10k
 from mlsp.ratings.datasets.oasis import load_oasis, load_oasis_beauty
 from mlsp.ratings.datasets.para import load_para
 from mlsp.ratings.datasets.tad66k import load_tad66k
-from mlsp.ratings.splits import split_ratings
+from mlsp.ratings.splits import split_rows
 from mlsp.ratings.table import Rating, RatingTable, require_photos
 
 
@@ -194,7 +194,7 @@ def test_ava_as_published(tmp_path: Path, start: str, caplog: pytest.LogCaptureF
         "tag_1": ("1", "1", "0", "15", "22"),
         "tag_2": ("22", "21", "0", "21", "38"),
     }
-    split = split_ratings(table)
+    split = split_rows(table)
     assert split.test.tolist() == [1, 2]
     assert (len(split.train), len(split.validation)) == (2, 1)
 

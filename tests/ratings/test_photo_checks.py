@@ -13,7 +13,7 @@ from mlsp.base.errors import SettingsError, UnreadablePhotoError
 from mlsp.photos import read_photo
 from mlsp.photos.near_duplicates import difference_hash
 from mlsp.ratings.photo_checks import check_photos, faults_of_split
-from mlsp.ratings.splits import split_ratings
+from mlsp.ratings.splits import split_rows
 from mlsp.ratings.table import Rating, RatingTable
 
 
@@ -52,7 +52,7 @@ def test_every_photo_is_looked_at(table: RatingTable) -> None:
 
 
 def test_test_photos_that_were_learned_from_are_named(table: RatingTable) -> None:
-    split = split_ratings(table, settings=None)
+    split = split_rows(table, settings=None)
     assert faults_of_split(table, split, list(check_photos(table, workers=1))) == [
         "T: 1 of 3 test photos are the same files as photos that are learned from: 'copy.jpg (rocket.jpg)':"
         " regroup the split, or take them out",
@@ -64,14 +64,14 @@ def test_test_photos_that_were_learned_from_are_named(table: RatingTable) -> Non
 def test_different_photos_are_no_fault(table: RatingTable) -> None:
     part = table.select([0, 1, 2, 6])
     checks = list(check_photos(part, workers=1))
-    assert faults_of_split(part, split_ratings(part), checks) == []
+    assert faults_of_split(part, split_rows(part), checks) == []
 
 
 def test_photos_that_are_all_missing_are_no_fault(table: RatingTable, tmp_path: Path) -> None:
     for photo in tmp_path.iterdir():
         photo.unlink()
     checks = list(check_photos(table, workers=1))
-    assert faults_of_split(table, split_ratings(table), checks) == []
+    assert faults_of_split(table, split_rows(table), checks) == []
 
 
 def test_workers_are_checked(table: RatingTable) -> None:

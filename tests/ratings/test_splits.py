@@ -21,6 +21,7 @@ from mlsp.ratings.splits import (
     regroup_near_duplicates,
     restrict_split,
     split_ratings,
+    split_rows,
 )
 from mlsp.ratings.table import Rating, RatingTable
 
@@ -60,33 +61,52 @@ def a_split(train: list[int], validation: list[int], test: list[int]) -> Split:
 
 def test_a_given_split_is_taken_as_it_is() -> None:
     rated = table(["test", "train", "validation", "train"])
-    assert parts(split_ratings(rated)) == [[1, 3], [2], [0]]
+    assert parts(split_rows(rated)) == [[1, 3], [2], [0]]
     train, validation, test = split_ratings(rated)
-    assert [rows.tolist() for rows in (train, validation, test)] == [[1, 3], [2], [0]]
-    assert rated.select(train).photo_ids == tuple(rated.photo_ids[row] for row in (1, 3))
+    assert validation is not None
+    assert test is not None
+    assert [part.photo_ids for part in (train, validation, test)] == [
+        tuple(rated.photo_ids[row] for row in rows) for rows in ([1, 3], [2], [0])
+    ]
+
+
+def test_tables_of_a_split_follow_its_settings() -> None:
+    rated = table(groups=[""] * 20)
+    whole_table = split_ratings(rated, by="random", validation_share=0, test_share=0)
+    assert (whole_table.train.photo_ids, whole_table.validation, whole_table.test) == (
+        rated.photo_ids,
+        None,
+        None,
+    )
+    settings = SplitSettings("random", 0.2, 0.3, seed=4)
+    split = split_rows(rated, settings)
+    tables = split_ratings(rated, by="random", validation_share=0.2, test_share=0.3, seed=4)
+    for rows, part in zip(split.parts, tables, strict=True):
+        assert part is not None
+        assert part.photo_ids == rated.select(rows).photo_ids
 
 
 def test_validation_photos_are_taken_out_of_the_given_train_photos() -> None:
     rated = table(["train"] * 40 + ["test"] * 10)
-    split = split_ratings(rated)
+    split = split_rows(rated)
     assert (len(split.train), len(split.validation)) == (38, 2)
     assert split.test.tolist() == list(range(40, 50))
     assert whole(split) == list(range(50))
-    assert parts(split_ratings(rated)) == parts(split)
-    other = split_ratings(rated, SplitSettings(seed=1))
+    assert parts(split_rows(rated)) == parts(split)
+    other = split_rows(rated, SplitSettings(seed=1))
     assert other.validation.tolist() != split.validation.tolist()
-    none = split_ratings(rated, SplitSettings(validation_share=0))
+    none = split_rows(rated, SplitSettings(validation_share=0))
     assert parts(none) == [list(range(40)), [], list(range(40, 50))]
 
 
 def test_a_split_that_is_not_given() -> None:
-    assert message(lambda: split_ratings(table(groups=["", ""]))) == (
+    assert message(lambda: split_rows(table(groups=["", ""]))) == (
         "T has no split: add a column split with train, validation and test, or split by random or group"
     )
-    assert message(lambda: split_ratings(table(["train", None, "test"]))) == (
+    assert message(lambda: split_rows(table(["train", None, "test"]))) == (
         "T: 1 of 3 photos have no split: '1.jpg': complete the column"
     )
-    assert message(lambda: split_ratings(table(["test", "test"]))) == (
+    assert message(lambda: split_rows(table(["test", "test"]))) == (
         "T names no train photos: nothing is left to learn from"
     )
 
@@ -94,16 +114,16 @@ def test_a_split_that_is_not_given() -> None:
 def test_a_random_split_has_the_shares_and_repeats() -> None:
     rated = table(groups=[""] * 100)
     settings = SplitSettings(by="random", validation_share=0.1, test_share=0.3, seed=5)
-    split = split_ratings(rated, settings)
+    split = split_rows(rated, settings)
     assert [len(part) for part in parts(split)] == [60, 10, 30]
     assert whole(split) == list(range(100))
-    assert parts(split_ratings(rated, settings)) == parts(split)
+    assert parts(split_rows(rated, settings)) == parts(split)
     # Drawn, not cut off at an end.
     assert split.test.tolist() not in (list(range(30)), list(range(70, 100)))
 
 
 def test_a_random_split_needs_photos() -> None:
-    assert message(lambda: split_ratings(table(groups=["", ""]), SplitSettings(by="random"))) == (
+    assert message(lambda: split_rows(table(groups=["", ""]), SplitSettings(by="random"))) == (
         "T has 2 photos, expected at least one for each part of the split: rate more"
     )
 
@@ -117,11 +137,11 @@ def test_groups_stay_together(groups: list[str], seed: int) -> None:
     different = len({group for group in groups if group}) + groups.count("")
     settings = SplitSettings(by="group", seed=seed)
     if different < 3:
-        assert message(lambda: split_ratings(rated, settings)) == (
+        assert message(lambda: split_rows(rated, settings)) == (
             f"T has {different} groups, expected at least 3, one for each part of the split: split by random"
         )
         return
-    split = split_ratings(rated, settings)
+    split = split_rows(rated, settings)
     assert whole(split) == list(range(len(groups)))
     assert all(parts(split))
     named = [{groups[row] for row in part} - {""} for part in parts(split)]
@@ -130,7 +150,7 @@ def test_groups_stay_together(groups: list[str], seed: int) -> None:
 
 def test_a_split_by_group_comes_near_the_shares() -> None:
     rated = table(groups=[f"g{row % 50}" for row in range(1000)])
-    split = split_ratings(rated, SplitSettings(by="group", validation_share=0.1, test_share=0.2))
+    split = split_rows(rated, SplitSettings(by="group", validation_share=0.1, test_share=0.2))
     assert [len(part) for part in parts(split)] == [700, 100, 200]
 
 
@@ -228,7 +248,7 @@ def test_a_regrouped_split_passes_and_keeps_every_photo(values: list[int], seed:
     # Two bits each, so that values differ in up to 16 of them.
     hashes = np.array([int(f"{value:b}", 4) * 3 for value in values], dtype=np.uint64)
     rated = table(groups=[""] * len(values))
-    split = split_ratings(rated, SplitSettings(by="random", seed=seed))
+    split = split_rows(rated, SplitSettings(by="random", seed=seed))
     regrouped = regroup_near_duplicates(split, hashes)
     assert whole(regrouped) == list(range(len(values)))
     assert set(regrouped.test.tolist()) <= set(split.test.tolist())
@@ -242,7 +262,7 @@ def test_a_split_of_some_photos_numbers_them_anew() -> None:
 
 def test_themes_of_the_reference_photos_stay_together(reference_data: Path) -> None:
     rated = load_ratings(reference_data / "data" / "oasis" / "ratings.csv", group="theme")
-    split = split_ratings(rated, SplitSettings(by="group"))
+    split = split_rows(rated, SplitSettings(by="group"))
     themes = [{rated.ratings[row].group for row in part} for part in parts(split)]
     assert sum(map(len, themes)) == len(set.union(*themes)) == len({r.group for r in rated})
     assert len(split.test) == pytest.approx(0.2 * len(rated), abs=2)

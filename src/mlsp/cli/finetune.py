@@ -137,7 +137,7 @@ def finetune(
     from mlsp.models.writing import check_model_folder
     from mlsp.photos.sizes import parse_size
     from mlsp.ratings.datasets import load_ratings
-    from mlsp.ratings.splits import SplitSettings, split_ratings
+    from mlsp.ratings.splits import SplitSettings, split_rows
     from mlsp.training.finetuning import FinetuneSettings
     from mlsp.training.finetuning import finetune as learn_end_to_end
     from mlsp.training.finetuning.settings import parse_pieces
@@ -161,7 +161,7 @@ def finetune(
         max_pixels=round(max_megapixels * 1e6),
     )
     table = load_ratings(ratings, photos=photos, lowest=lowest, highest=highest)
-    parts = split_ratings(table, SplitSettings(split, validation_share, test_share, seed))  # type: ignore[arg-type]
+    parts = split_rows(table, SplitSettings(split, validation_share, test_share, seed))  # type: ignore[arg-type]
     spec = head_for(
         table,
         backbone,

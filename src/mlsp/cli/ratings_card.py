@@ -10,7 +10,7 @@ import numpy as np
 from mlsp.base.errors import RatingsError
 from mlsp.base.text import listed
 from mlsp.ratings.photo_checks import PhotoCheck, faults_of_split
-from mlsp.ratings.splits import Split, SplitSettings, split_ratings
+from mlsp.ratings.splits import Split, SplitSettings, split_rows
 from mlsp.ratings.table import RatingTable, missing_photos
 
 # More groups than these are counted only.
@@ -57,7 +57,7 @@ def split_of(table: RatingTable, settings: SplitSettings) -> tuple[Split | None,
         The split and its line; None and the reason where there is none.
     """
     try:
-        split = split_ratings(table, settings)
+        split = split_rows(table, settings)
     except RatingsError as error:
         return None, f"split    none: {error}"
     sizes = f"{len(split.train)} train, {len(split.validation)} validation, {len(split.test)} test"

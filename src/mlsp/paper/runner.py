@@ -29,7 +29,7 @@ from mlsp.paper.job import ExperimentJob
 from mlsp.paper.measuring import Measure
 from mlsp.paper.records import Estimate, Outcome, Result, Row, read_result, result_record
 from mlsp.paper.tables import EXPERIMENTS
-from mlsp.ratings.splits import Split, check_overlap, split_ratings
+from mlsp.ratings.splits import Split, check_overlap, split_rows
 from mlsp.ratings.table import RatingTable
 from mlsp.training import TrainingCallbacks, train_closed_form, train_head
 from mlsp.training.batches import Rows
@@ -56,7 +56,7 @@ def run_experiment(
     """
     ratings = job.load_ratings()
     if job.folds == 1:
-        splits: tuple[Split, ...] = (split_ratings(ratings, job.split),)
+        splits: tuple[Split, ...] = (split_rows(ratings, job.split),)
     else:
         splits = fold_splits(ratings, job.split, job.folds)
     for split in splits:

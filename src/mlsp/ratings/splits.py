@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,6 @@ By = Literal["given", "random", "group"]
 class Split:
     """Rows of a rating table, in three parts, ascending in each.
 
-    Unpacks as `train, validation, test = split_ratings(table)`; `table.select(train)` is the table
-    of one part.
-
     Attributes:
         train: (photos,) rows to train with.
         validation: (photos,) rows that choose the best model.
@@ -36,8 +33,24 @@ class Split:
     validation: Rows
     test: Rows
 
-    def __iter__(self) -> Iterator[Rows]:
-        yield from (self.train, self.validation, self.test)
+    @property
+    def parts(self) -> tuple[Rows, Rows, Rows]:
+        """Rows of the train, the validation and the test photos."""
+        return self.train, self.validation, self.test
+
+
+class SplitTables(NamedTuple):
+    """A rating table in three parts.
+
+    Attributes:
+        train: photos to train with.
+        validation: photos that choose the best model; None where there are none.
+        test: photos to measure agreement with; None where there are none.
+    """
+
+    train: RatingTable
+    validation: RatingTable | None
+    test: RatingTable | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +87,46 @@ class SplitSettings:
             )
 
 
-def split_ratings(table: RatingTable, settings: SplitSettings | None = None) -> Split:
-    """Split a table into photos for training, for validation and for the test.
+def split_ratings(
+    table: RatingTable,
+    *,
+    by: By = "given",
+    validation_share: float = 0.05,
+    test_share: float = 0.2,
+    seed: int = 0,
+) -> SplitTables:
+    """Split a table into tables for training, for validation and for the test.
+
+    Args:
+        table: rated photos.
+        by: see `SplitSettings`.
+        validation_share: see `SplitSettings`.
+        test_share: see `SplitSettings`.
+        seed: of the drawing.
+
+    Returns:
+        Every photo is in one part; unpacks as `train, validation, test`.
+
+    Raises:
+        RatingsError: the table has no split, or too few photos or groups; `by="random"` needs neither split nor groups.
+        SettingsError: an argument is unknown or out of range.
+    """
+    split = split_rows(table, SplitSettings(by, validation_share, test_share, seed))
+    validation, test = (
+        table.select(rows) if len(rows) else None for rows in (split.validation, split.test)
+    )
+    return SplitTables(table.select(split.train), validation, test)
+
+
+def split_rows(table: RatingTable, settings: SplitSettings | None = None) -> Split:
+    """Split a table into rows for training, for validation and for the test.
 
     Args:
         table: rated photos.
         settings: None for the split that the table gives.
 
     Returns:
-        Every photo is in one part; unpacks as `train, validation, test`. A part is empty where its share is 0 or, for `given`, where the table names no test photos.
+        Every photo is in one part. A part is empty where its share is 0 or, for `given`, where the table names no test photos.
 
     Raises:
         RatingsError: the table has no split or too few photos or groups.
@@ -230,7 +274,7 @@ def regroup_near_duplicates(split: Split, hashes: Hashes) -> Split:
         A split of the same rows.
     """
     groups = duplicate_groups(hashes)
-    parts = tuple(split)
+    parts = split.parts
     first = np.full(len(groups), len(parts))
     for number, rows in enumerate(parts):
         np.minimum.at(first, groups[rows], number)
@@ -249,4 +293,4 @@ def restrict_split(split: Split, rows: Rows) -> Split:
     Returns:
         Rows of the selected table.
     """
-    return Split(*(np.flatnonzero(np.isin(rows, part)) for part in split))
+    return Split(*(np.flatnonzero(np.isin(rows, part)) for part in split.parts))

@@ -91,7 +91,7 @@ class HeadTrainer:
         self,
         store: FeatureStore | Path | str,
         train: RatingTable,
-        valid: RatingTable,
+        valid: RatingTable | None,
         test: RatingTable | None = None,
         *,
         run_folder: Path | str | None = None,
@@ -118,7 +118,7 @@ class HeadTrainer:
             TrainingError: a loss is not finite.
             OutputError: the run folder cannot be written.
         """
-        ratings, split = _joined([train, valid] if test is None else [train, valid, test])
+        ratings, split = _joined((train, valid, test))
         if not isinstance(store, FeatureStore):
             with FeatureStore.open(Path(store)) as opened:
                 return self.fit(
@@ -210,12 +210,13 @@ def head_on_scale(
     )
 
 
-def _joined(tables: Sequence[RatingTable]) -> tuple[RatingTable, Split]:
+def _joined(parts: Sequence[RatingTable | None]) -> tuple[RatingTable, Split]:
     """Tables of train, validation and test photos as one table and its split."""
+    tables = [part for part in parts if part is not None]
     for table in tables:
         if not isinstance(table, RatingTable):
             raise SettingsError(
-                f"got {type(table).__name__} as ratings, expected a RatingTable: give table.select(rows) for the rows of a split"
+                f"got {type(table).__name__} as ratings, expected a RatingTable, as `mlsp.split_ratings` returns them"
             )
     first = tables[0]
     for table in tables[1:]:
@@ -228,6 +229,5 @@ def _joined(tables: Sequence[RatingTable]) -> tuple[RatingTable, Split]:
     ratings = replace(
         first, ratings=tuple(rating for table in tables for rating in table), extra={}
     )
-    ends = np.cumsum([len(table) for table in tables])
-    rows = np.split(np.arange(ends[-1]), ends[:-1])
-    return ratings, Split(*rows, *[np.arange(0)] * (3 - len(rows)))
+    ends = np.cumsum([0 if part is None else len(part) for part in parts])
+    return ratings, Split(*np.split(np.arange(ends[-1]), ends[:-1]))

@@ -13,7 +13,7 @@ from mlsp.models.model import Model
 from mlsp.models.writing import check_model_folder
 from mlsp.photos.crops import VIEW_COUNTS
 from mlsp.ratings.datasets import load_ratings
-from mlsp.ratings.splits import Split, SplitSettings, check_overlap, split_ratings
+from mlsp.ratings.splits import Split, SplitSettings, check_overlap, split_rows
 from mlsp.training.backbone_graph import find_backbone_graph
 from mlsp.training.epochs import TrainingCallbacks
 from mlsp.training.head_trainer import HeadTrainer
@@ -83,7 +83,7 @@ def run_job(
     check_model_folder(job.output)
     with FeatureStore.open(job.features) as store:
         ratings = load_ratings(job.ratings, lowest=job.lowest, highest=job.highest)
-        split = split_ratings(ratings, job.split)
+        split = split_rows(ratings, job.split)
         check_overlap(ratings, split)
         feature_spec = store.layout.feature_spec
         trainer = job.trainer

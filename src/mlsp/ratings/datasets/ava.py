@@ -44,7 +44,7 @@ def load_ava(folder: Path, photos: Path | None = None, *, official: bool = True)
 
     Returns:
         In the order of the table. Photos of the test list are `test` and all others `train`, out of which
-        `mlsp.ratings.splits.split_ratings` takes the validation photos (the released table names them). The group is the challenge's id;
+        `mlsp.ratings.splits.split_rows` takes the validation photos (the released table names them). The group is the challenge's id;
         further columns are `tag_1` and `tag_2`, ids of the semantic tags, 0 for none; for the released table those it has.
 
     Raises:
