@@ -13,14 +13,19 @@ The quality head learns from the official train split only; its settings are cho
 by heads that learned from the other nine, without near-duplicates of it. The test split is only measured on, at the end; but network, levels and square roots were chosen by
 looking at it (docs/decisions/003), so its figure is slightly optimistic. The beauty head learns from all 900 photos; how well it agrees is
 measured by folds grouped by theme.
+
+The quality head learns from copies of 120 train photos too, made worse in steps or equally good, and from frames that show nothing
+(docs/decisions/027). 40 other train photos are in no fit at all: `benchmarks/trust.py` measures by them.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +34,7 @@ import numpy as np
 
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.loading import load_network
-from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.arrays import Float32Array, Float64Array, UInt8Array
 from mlsp.base.atomic_file import atomic_write
 from mlsp.base.parallel import usable_cores
 from mlsp.base.results import ScoreFailure
@@ -38,7 +43,7 @@ from mlsp.features.onnx_export import export_backbone
 from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline
 from mlsp.features.spec import FeatureSpec
-from mlsp.models.heads import RidgeHead
+from mlsp.models.heads import Differences, RidgeHead, fit_ridges
 from mlsp.models.records import Agreement, Card, HeadRecord
 from mlsp.models.writing import check_model_folder, write_model
 from mlsp.photos import read_photo
@@ -46,7 +51,9 @@ from mlsp.photos.near_duplicates import difference_hash, duplicate_groups
 from mlsp.ratings.datasets.biq2021 import load_biq2021
 from mlsp.ratings.datasets.oasis import load_oasis_beauty
 from mlsp.ratings.table import RatingTable, require_photos
+from mlsp.training.ladders import exposed, ladder_photos, learning_copies, not_photos
 
+VERSION = "2"
 LONGEST_SIDE = 512
 # The rated photos have 400 and more; of icons, and of strips narrower than 1 : 10, too little is left to judge.
 SMALLEST_SIDE = 50
@@ -84,6 +91,13 @@ CHOSEN = {
     "quality": (RidgeSettings(alpha=8e-5, even_levels=True),),
     "beauty": (RidgeSettings(alpha=3e-4, even_levels=False),),
 }
+# Chosen on train photos (docs/decisions/027): the weight of a pair of copies, and that of a frame that shows nothing, against 1 of a rated photo.
+PAIR_WEIGHT = 1.0
+FRAMES = 40
+LADDER_SEED = 1000
+# Copies so dark that nothing is seen, in EV, and what they are taken to be rated; of every other photo.
+NEARLY_BLACK = {-5.0: 0.08, -7.0: 0.0}
+DARK_EACH = 2
 SUBSETS = {
     "ss01": "own snapshots",
     "ss02": "taken with faults on purpose",
@@ -155,13 +169,103 @@ def _features_of_views(
     return tuple(stored[name] for name in stored.files)
 
 
+@dataclass(frozen=True, slots=True)
+class Ladders:
+    """What a head learns from beside rated photos.
+
+    `pairs` of copies have the features of both and a margin, `photos` is the index of each pair's photo; `frames` (F, C) show
+    nothing, and `ratings` (F,) are what they are taken to be rated; `held_back` are indices of photos that no head learns from.
+    """
+
+    pairs: Differences
+    photos: np.ndarray
+    frames: Float32Array
+    ratings: Float64Array
+    held_back: np.ndarray
+
+    def pairs_among(self, rows: np.ndarray) -> Differences:
+        """Pairs of copies of these photos alone: a fold's photos are unseen with all their copies."""
+        seen = np.isin(self.photos, rows)
+        pairs = self.pairs
+        return replace(
+            pairs, better=pairs.better[seen], worse=pairs.worse[seen], margins=pairs.margins[seen]
+        )
+
+
+def ladders_of(
+    table: RatingTable, model_file: Path, feature_spec: FeatureSpec, work: Path
+) -> Ladders:
+    """Make copies of good train photos, and their features, kept in `work`."""
+    chosen = ladder_photos(table, group="ss03", min_rating=0.6)
+    digest = hashlib.sha256(json.dumps(asdict(feature_spec)).encode()).hexdigest()[:12]
+    file = work / f"{table.name}-ladders-{digest}.npz"
+    if not file.is_file():
+        engine = open_backbone(feature_spec, graph=model_file)
+
+        def features(pixels: UInt8Array) -> Float32Array:
+            row: Float32Array = engine.pooled(pixels[None])[0, 0, 0]
+            return row
+
+        def pairs_of(job: tuple[int, int]) -> tuple[np.ndarray | list[Float32Array], ...]:
+            number, index = job
+            rating = table.ratings[index]
+            generator = np.random.default_rng(LADDER_SEED + index)
+            pixels = read_photo(rating.photo).pixels
+            copies = learning_copies(pixels, rating.mos, number, generator)
+            of_copies = np.stack([features(copy) for copy in copies.pixels])
+            stops = NEARLY_BLACK if number % DARK_EACH == 0 else ()
+            black = [features(exposed(pixels, stop, generator)) for stop in stops]
+            photos = np.full(len(copies.margins), index)
+            return (
+                of_copies[copies.better],
+                of_copies[copies.worse],
+                copies.margins,
+                photos,
+                black,
+            )
+
+        with ThreadPoolExecutor(usable_cores() + 1) as threads:
+            made = list(threads.map(pairs_of, enumerate(chosen.learned.tolist())))
+        *pairs, black = zip(*made, strict=True)
+        better, worse, margins, photos = map(np.concatenate, pairs)
+        empty = not_photos(FRAMES, LONGEST_SIDE, np.random.default_rng(LADDER_SEED))
+        frames = np.stack([*map(features, empty), *itertools.chain(*black)])
+        with atomic_write(file) as stream:
+            np.savez(
+                stream, better=better, worse=worse, margins=margins, photos=photos, frames=frames
+            )
+    stored = np.load(file)
+    dark = np.tile(list(NEARLY_BLACK.values()), len(chosen.learned[::DARK_EACH]))
+    return Ladders(
+        Differences(stored["better"], stored["worse"], stored["margins"], PAIR_WEIGHT),
+        stored["photos"],
+        stored["frames"],
+        np.concatenate([np.zeros(FRAMES), dark]),
+        chosen.held_back,
+    )
+
+
 def fit(
-    rated: Rated, rows: np.ndarray, channels: Sequence[int], settings: RidgeSettings
+    rated: Rated,
+    rows: np.ndarray,
+    channels: Sequence[int],
+    settings: RidgeSettings,
+    ladders: Ladders | None = None,
 ) -> RidgeHead:
-    """Fit a head on photos and, where there are any, on their other looks."""
-    head = RidgeHead(settings.alpha, list(channels) if settings.even_levels else None)
+    """Fit a head on photos and, where there are any, on their other looks, on copies and frames."""
+    level_channels = list(channels) if settings.even_levels else None
     looks = [rated.plain[rows], *(other[rows] for other in rated.others or ())]
-    return head.fit(np.concatenate(looks), np.tile(rated.table.mos[rows], len(looks)))
+    mos = np.tile(rated.table.mos[rows], len(looks))
+    if ladders is None:
+        return RidgeHead(settings.alpha, level_channels).fit(np.concatenate(looks), mos)
+    (head,) = fit_ridges(
+        np.concatenate([*looks, ladders.frames]),
+        np.concatenate([mos, ladders.ratings]),
+        level_channels,
+        [settings.alpha],
+        differences=ladders.pairs_among(rows),
+    )
+    return head
 
 
 def fold_numbers(groups: np.ndarray, folds: int) -> np.ndarray:
@@ -178,12 +282,13 @@ def held_out(
     channels: Sequence[int],
     settings: RidgeSettings,
     numbers: Sequence[int],
+    ladders: Ladders | None = None,
 ) -> Float64Array:
     """Scores of the photos of the folds `numbers`, each fold's by a head that learned from all other folds; NaN elsewhere."""
     scores = np.full(len(rows), np.nan)
     for number in numbers:
         unseen = fold == number
-        head = fit(rated, rows[~unseen], channels, settings)
+        head = fit(rated, rows[~unseen], channels, settings, ladders)
         scores[unseen] = head.predict(rated.plain[rows[unseen]])
     return scores
 
@@ -228,7 +333,9 @@ def quantiles(scores: Float64Array) -> tuple[float, ...]:
     return tuple(round(float(q), 6) for q in np.quantile(scores, np.linspace(0, 1, QUANTILES + 1)))
 
 
-def quality(rated: Rated, channels: Sequence[int]) -> tuple[RidgeHead, HeadRecord]:
+def quality(
+    rated: Rated, channels: Sequence[int], ladders: Ladders
+) -> tuple[RidgeHead, HeadRecord]:
     """The quality head and what is known of it."""
     # With twice the channels every fit takes four times as long.
     is_wide = len(channels) > MANY_LEVELS
@@ -237,10 +344,11 @@ def quality(rated: Rated, channels: Sequence[int]) -> tuple[RidgeHead, HeadRecor
     subset = np.array([rating.group for rating in rated.table])
     mos = rated.table.mos
     train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
+    train = np.setdiff1d(train, ladders.held_back)
     settings = choose("quality", rated, train, rated.groups, channels, VALIDATION)
     fold = fold_numbers(rated.groups[train], folds)
-    scores = held_out(rated, train, fold, channels, settings, range(folds))
-    head = fit(rated, train, channels, settings)
+    scores = held_out(rated, train, fold, channels, settings, range(folds), ladders)
+    head = fit(rated, train, channels, settings, ladders)
     predicted = head.predict(rated.plain[test])
     found = [agreement("BIQ2021, official test split", predicted, mos[test])]
     for name, description in SUBSETS.items():
@@ -258,7 +366,7 @@ def quality(rated: Rated, channels: Sequence[int]) -> tuple[RidgeHead, HeadRecor
     if not is_wide:
         every = np.arange(len(mos))
         fold = fold_numbers(rated.groups, folds)
-        regrouped = held_out(rated, every, fold, channels, settings, range(folds))
+        regrouped = held_out(rated, every, fold, channels, settings, range(folds), ladders)
         found.append(
             agreement(f"all of BIQ2021, {folds} folds regrouped by near-duplicates", regrouped, mos)
         )
@@ -343,22 +451,24 @@ def main() -> None:
     )
     if arguments.same_settings:
         CANDIDATES.update(CHOSEN)
-    # A two-scale network goes without the mirror images of the larger collection, which needs them least.
-    mirrored = (len(channels) <= MANY_LEVELS, True)
+    # The larger collection needs mirror images least, and learns that they are equal from the copies.
+    mirrored = (False, True)
     crops = (False, arguments.crops)
     rated = [
         features_of(table, model_file, feature_spec, arguments.work, mirrored=flip, crops=cut)
         for table, flip, cut in zip(tables, mirrored, crops, strict=True)
     ]
-    heads = []
-    for name, build, photos in (("quality", quality, rated[0]), ("beauty", beauty, rated[1])):
-        print(f"{name}:", flush=True)
-        head, record = build(photos, channels)
-        heads.append((record, head.module()))
+    ladders = ladders_of(tables[0], model_file, feature_spec, arguments.work)
+    print("quality:", flush=True)
+    quality_head, quality_record = quality(rated[0], channels, ladders)
+    print("beauty:", flush=True)
+    beauty_head, beauty_record = beauty(rated[1], channels)
+    heads = [(quality_record, quality_head.module()), (beauty_record, beauty_head.module())]
     card = json.loads((Path(__file__).parent / f"{arguments.name}_model_card.json").read_text())
     write_model(
         output,
         name=arguments.name,
+        version=VERSION,
         feature_spec=feature_spec,
         smallest_side=SMALLEST_SIDE,
         heads=heads,

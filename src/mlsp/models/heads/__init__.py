@@ -9,6 +9,7 @@
     size_network      the paper's network on width and height alone
     estimators        base of the heads in closed form, which are scikit-learn estimators
     square_roots      the input of those
+    differences       pairs of photos that a ridge head can learn from beside ratings
     ridge, kernel     RidgeHead and KernelHead; their torch modules
 
 Notebooks use it as `mlsp.heads`; `mlsp.models` writes what it builds, `mlsp.training` trains it. Scoring never imports it.
@@ -24,6 +25,7 @@ except ImportError as _error:
 
     raise MissingExtraError("Building heads", "train") from _error
 
+from mlsp.models.heads.differences import Differences
 from mlsp.models.heads.kernel import KernelHead, KernelModule, fit_kernels
 from mlsp.models.heads.layers import parameter_count
 from mlsp.models.heads.losses import emd_squared, mean_of_bins
@@ -45,6 +47,7 @@ __all__ = [
     "CLOSED_FORMS",
     "HEADS",
     "BodySpec",
+    "Differences",
     "FeatureLevel",
     "HeadForm",
     "HeadSpec",

@@ -1,0 +1,110 @@
+"""How quality holds on photos as people take them: copies of good photos made worse in steps, copies that are as good, and frames that show nothing.
+
+    python benchmarks/trust.py --biq2021 FOLDER [--model NAME_OR_FOLDER] [--json FILE]
+
+FOLDER is the published BIQ2021 folder. The 40 photos are of its train split, good ones of ss03, drawn by a fixed seed; the embedded model has not
+learned from them. In order: a photo scores higher than its first copy, that higher than the second, and so on. Fall: from the photo to its last copy, in
+percentiles, the median of the photos. Of equal copies the mean and the largest change are printed, in percentiles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mlsp.base.arrays import UInt8Array
+from mlsp.photos import read_photo
+from mlsp.ratings.datasets.biq2021 import load_biq2021
+from mlsp.ratings.table import require_photos
+from mlsp.scoring.results import Score
+from mlsp.scoring.scorer import Scorer
+from mlsp.training.ladders import EQUAL_COPIES, LADDERS, exposed, ladder_photos, not_photos
+
+SIDE = 512
+FRAMES = 40
+# Nearly black: less than the last step of the ladder.
+NEARLY_BLACK = -5.0
+
+Row = dict[str, float | str]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--biq2021", type=Path, required=True)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    table = require_photos(load_biq2021(arguments.biq2021))
+    chosen = ladder_photos(table, group="ss03", min_rating=0.6).held_back
+    photos = [read_photo(table.ratings[index].photo).pixels for index in chosen]
+    with Scorer(arguments.model) as scorer:
+        print(f"model {scorer.model.name} {scorer.model.version}, {len(photos)} photos", flush=True)
+        rows = measured(scorer, photos)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def measured(scorer: Scorer, photos: list[UInt8Array]) -> list[Row]:
+    """Return the table, printing each row as soon as it is known."""
+    generator = np.random.default_rng(1)
+    rows: list[Row] = []
+
+    def quality(pixels: UInt8Array) -> Score:
+        return scorer.score_one(pixels).scores["quality"]
+
+    def tell(**row: float | str) -> None:
+        rows.append(row)
+        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+
+    originals = [quality(pixels) for pixels in photos]
+    tell(what="photos", median=float(np.median([score.percentile for score in originals])))
+    ladders = {}
+    for name, ladder in LADDERS.items():
+        # All steps of a photo with one seed: a tint or a motion in one direction, haze of one grey.
+        steps = [
+            [
+                quality(ladder.degrade(pixels, step, np.random.default_rng(seed)))
+                for step in ladder.steps
+            ]
+            for seed, pixels in enumerate(photos)
+        ]
+        ladders[name] = steps
+        whole = [[first, *later] for first, later in zip(originals, steps, strict=True)]
+        ordered = [
+            all(one.value > other.value for one, other in itertools.pairwise(scores))
+            for scores in whole
+        ]
+        falls = [scores[0].percentile - scores[-1].percentile for scores in whole]
+        tell(what=name, in_order=round(float(np.mean(ordered)), 3), fall=_rounded(np.median(falls)))
+    sharper = [
+        around.value > centre.value
+        for one, other in zip(ladders["surroundings_blur"], ladders["centre_blur"], strict=True)
+        for around, centre in zip(one, other, strict=True)
+    ]
+    tell(what="sharp centre above blurred centre", share=round(float(np.mean(sharper)), 3))
+    for name, copy in EQUAL_COPIES.items():
+        changes = [
+            quality(copy(pixels, generator)).percentile - score.percentile
+            for pixels, score in zip(photos, originals, strict=True)
+        ]
+        tell(what=name, mean=_rounded(np.mean(changes)), largest=_rounded(np.abs(changes).max()))
+    for name, frames in (
+        ("nearly black", [exposed(pixels, NEARLY_BLACK, generator) for pixels in photos]),
+        ("flat and noise", list(not_photos(FRAMES, SIDE, generator))),
+    ):
+        percentiles = [quality(frame).percentile for frame in frames]
+        tell(what=name, mean=_rounded(np.mean(percentiles)), largest=_rounded(max(percentiles)))
+    return rows
+
+
+def _rounded(value: float | np.floating) -> float:
+    return round(float(value), 1)
+
+
+if __name__ == "__main__":
+    main()
