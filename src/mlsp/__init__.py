@@ -44,7 +44,7 @@ from mlsp.base.errors import (
 )
 
 if TYPE_CHECKING:
-    from mlsp.backbones import list_backbones, register_backbone
+    from mlsp.backbones import BackboneSpec, Level, Preprocessing, list_backbones, register_backbone
     from mlsp.base.results import ScoreFailure
     from mlsp.features.extractor import FeatureExtractor
     from mlsp.features.pipeline import PhotoFeatures
@@ -63,12 +63,14 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "BackboneSpec",
     "EngineError",
     "FeatureExtractor",
     "FeatureStore",
     "FeatureStoreError",
     "FeatureValueError",
     "HeadTrainer",
+    "Level",
     "MissingExtraError",
     "MlspError",
     "ModelError",
@@ -77,6 +79,7 @@ __all__ = [
     "PhotoFeatures",
     "PhotoTooLargeError",
     "PhotoTooSmallError",
+    "Preprocessing",
     "RatingsError",
     "Score",
     "ScoreFailure",
@@ -104,10 +107,13 @@ __all__ = [
 
 # Module of each name that is loaded when it is first used.
 _MODULES = {
+    "BackboneSpec": "mlsp.backbones",
     "FeatureExtractor": "mlsp.features.extractor",
     "FeatureStore": "mlsp.features.store.store",
     "HeadTrainer": "mlsp.training",
+    "Level": "mlsp.backbones",
     "PhotoFeatures": "mlsp.features.pipeline",
+    "Preprocessing": "mlsp.backbones",
     "Score": "mlsp.scoring.results",
     "ScoreFailure": "mlsp.base.results",
     "ScoreResult": "mlsp.scoring.results",

@@ -45,12 +45,9 @@ from mlsp.photos.listing import NamedPhoto
 # Bytes of features sent at a time. More would save little, and is in memory several times per worker.
 _PIECE_BYTES = 16_000_000
 _PIECE_PHOTOS = 32
-# Of a short list each worker gets several pieces, so that all end at about the same time.
-_PIECES = 32
-# A second piece is there before the first is done, so that no thread of a worker waits.
-_PIECES_PER_WORKER = 2
-# Pieces per worker that may be ahead of one that takes longer, or was lost.
-_PIECES_AHEAD = 4
+_PIECES = 32  # of a short list, so that all workers end at about the same time
+_PIECES_PER_WORKER = 2  # so that no thread of a worker waits for the next piece
+_PIECES_AHEAD = 4  # per worker, while another one takes longer or was lost
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MAX_FLOAT16 = float(np.finfo(np.float16).max)
-# The name of a photo that has none.
-_IN_MEMORY = Path("photo")
+_IN_MEMORY = Path("photo")  # the name of a photo that has none
 
 
 class Scorer(Closing):
@@ -45,8 +44,7 @@ class Scorer(Closing):
         model: name of an installed model, or a folder.
         device: `auto`, `cpu` or `cuda`; `auto` is `cpu`. `cuda` needs torch, and runs the network from its published weights.
         precision: `auto` (bfloat16 where the device has it), `float32` or `bfloat16`; on `cuda` also `float16`.
-        workers: photos decoded and scored at the same time; by default one more than the cores, so that one is decoded while the
-            others are computed.
+        workers: photos decoded and scored at the same time; by default one more than the cores, to decode one meanwhile.
         cache: True for the user's caches of scores and features, which `close` closes; or caches that stay open.
         max_pixels: photos with more are refused before they are decoded; 250 million by default.
         weights: file of the network's weights, read for `cuda` only; by default the published ones, found or downloaded.
@@ -285,11 +283,7 @@ class Scorer(Closing):
         )
 
     def read(self, photo: str | Path) -> Photo:
-        """Decode a photo to the pixels that the network sees before crops are cut.
-
-        Raises:
-            PhotoError: the photo cannot be read.
-        """
+        """Decode a photo to the pixels that crops are cut from; raises PhotoError where it cannot be read."""
         return read_photo(Path(photo), settings=self._pipeline.decode)
 
     def close(self) -> None:
@@ -307,8 +301,8 @@ class Scorer(Closing):
             content = read_bytes(source)
             sha256 = hashlib.sha256(content).hexdigest()
             found = self._features_of(source, content, sha256)
-            values = found.values.astype(np.float32)
-            return PhotoFeatures(source, values, found.width, found.height, sha256)
+            features = found.values.astype(np.float32)
+            return PhotoFeatures(source, features, found.width, found.height, sha256)
 
         return result_or_failure(source, compute)
 

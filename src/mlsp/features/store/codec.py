@@ -20,6 +20,8 @@ StoredArray: TypeAlias = NDArray[Any]
 
 # uint8_channel is only read: version 0.1 could write it.
 _CODES = {"float16": "<f2", "float32": "<f4", "uint8_level": "u1", "uint8_channel": "u1"}
+# Stored as codes on a scale of their own.
+_QUANTISED = ("uint8_level", "uint8_channel")
 _MAX_CODE = np.float32(255)
 
 
@@ -78,7 +80,7 @@ class GridCodec:
         name = grid_name(grid)
         codes = Part(name, (grid, grid, self.channels), np.dtype(_CODES[dtype]))
         self.parts: tuple[Part, ...] = (codes,)
-        if dtype.startswith("uint8"):
+        if dtype in _QUANTISED:
             by_level = dtype == "uint8_level"
             # Channels that share a scale.
             self._groups = np.asarray(level_channels if by_level else [1] * self.channels)
