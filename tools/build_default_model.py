@@ -14,8 +14,9 @@ by heads that learned from the other nine, without near-duplicates of it. The te
 looking at it (docs/decisions/003), so its figure is slightly optimistic. The beauty head learns from all 900 photos; how well it agrees is
 measured by folds grouped by theme.
 
-The quality head learns from copies of 120 train photos too, made worse in steps or equally good, and from frames that show nothing
-(docs/decisions/027). 40 other train photos are in no fit at all: `benchmarks/trust.py` measures by them.
+With `--ladders` the quality head also learns from copies of 120 train photos, made worse in steps or equally good, and from frames
+that show nothing; 40 other train photos are in no fit at all, and `benchmarks/trust.py` measures by them. The embedded models were
+built without (docs/decisions/027).
 """
 
 from __future__ import annotations
@@ -53,7 +54,6 @@ from mlsp.ratings.datasets.oasis import load_oasis_beauty
 from mlsp.ratings.table import RatingTable, require_photos
 from mlsp.training.ladders import exposed, ladder_photos, learning_copies, not_photos
 
-VERSION = "2"
 LONGEST_SIDE = 512
 # The rated photos have 400 and more; of icons, and of strips narrower than 1 : 10, too little is left to judge.
 SMALLEST_SIDE = 50
@@ -334,7 +334,7 @@ def quantiles(scores: Float64Array) -> tuple[float, ...]:
 
 
 def quality(
-    rated: Rated, channels: Sequence[int], ladders: Ladders
+    rated: Rated, channels: Sequence[int], ladders: Ladders | None
 ) -> tuple[RidgeHead, HeadRecord]:
     """The quality head and what is known of it."""
     # With twice the channels every fit takes four times as long.
@@ -344,7 +344,8 @@ def quality(
     subset = np.array([rating.group for rating in rated.table])
     mos = rated.table.mos
     train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
-    train = np.setdiff1d(train, ladders.held_back)
+    if ladders is not None:
+        train = np.setdiff1d(train, ladders.held_back)
     settings = choose("quality", rated, train, rated.groups, channels, VALIDATION)
     fold = fold_numbers(rated.groups[train], folds)
     scores = held_out(rated, train, fold, channels, settings, range(folds), ladders)
@@ -425,6 +426,11 @@ def main() -> None:
         action="store_true",
         help="beauty learns from the corner crops of its few photos too",
     )
+    parser.add_argument(
+        "--ladders",
+        action="store_true",
+        help="quality learns from copies made worse in steps too",
+    )
     parser.add_argument("--work", type=Path, default=Path("build/default_model"))
     arguments = parser.parse_args()
     output = arguments.output or Path("src/mlsp/models/builtin") / arguments.name
@@ -451,14 +457,16 @@ def main() -> None:
     )
     if arguments.same_settings:
         CANDIDATES.update(CHOSEN)
-    # The larger collection needs mirror images least, and learns that they are equal from the copies.
-    mirrored = (False, True)
+    # A two-scale network goes without the mirror images of the larger collection, which needs them least.
+    mirrored = (len(channels) <= MANY_LEVELS, True)
     crops = (False, arguments.crops)
     rated = [
         features_of(table, model_file, feature_spec, arguments.work, mirrored=flip, crops=cut)
         for table, flip, cut in zip(tables, mirrored, crops, strict=True)
     ]
-    ladders = ladders_of(tables[0], model_file, feature_spec, arguments.work)
+    ladders = None
+    if arguments.ladders:
+        ladders = ladders_of(tables[0], model_file, feature_spec, arguments.work)
     print("quality:", flush=True)
     quality_head, quality_record = quality(rated[0], channels, ladders)
     print("beauty:", flush=True)
@@ -468,7 +476,7 @@ def main() -> None:
     write_model(
         output,
         name=arguments.name,
-        version=VERSION,
+        version="2" if arguments.ladders else "1",
         feature_spec=feature_spec,
         smallest_side=SMALLEST_SIDE,
         heads=heads,

@@ -19,7 +19,6 @@ from mlsp.models.model import load_model
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
-from mlsp.training.ladders import LADDERS, exposed, not_photos
 
 
 @pytest.mark.parametrize(
@@ -102,35 +101,3 @@ def test_percentiles_of_unseen_photos_are_spread_evenly(reference_data: Path) ->
     ]
     assert 45 <= np.median(percentiles) <= 75
     assert np.mean(np.array(percentiles) > 90) >= 0.05
-
-
-@pytest.fixture(scope="module")
-def default_scorer() -> Scorer:
-    return Scorer()
-
-
-def percentile(scorer: Scorer, pixels: np.ndarray) -> float:
-    return scorer.score_one(pixels).scores["quality"].percentile
-
-
-@pytest.mark.parametrize("ladder", ["dark", "bright", "noise", "photon_noise", "haze", "blur"])
-@pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "astronaut.png"])
-def test_a_photo_made_worse_scores_lower(
-    default_scorer: Scorer, examples: Path, ladder: str, name: str
-) -> None:
-    settings = DecodeSettings(longest_side=default_scorer.model.feature_spec.longest_side)
-    pixels = read_photo(examples / name, settings=settings).pixels
-    *_, worst = LADDERS[ladder].copies(pixels, np.random.default_rng(0))
-    assert percentile(default_scorer, worst) <= percentile(default_scorer, pixels) - 20
-
-
-def test_a_nearly_black_photo_is_poor(default_scorer: Scorer, examples: Path) -> None:
-    pixels = read_photo(examples / "coffee.png").pixels
-    dark = exposed(pixels, -5, np.random.default_rng(0))
-    assert percentile(default_scorer, dark) < 20
-
-
-def test_flat_and_noise_frames_are_poor(default_scorer: Scorer) -> None:
-    # Seeded otherwise than the frames that the model learned from.
-    frames = [np.zeros((400, 512, 3), np.uint8), *not_photos(12, 512, np.random.default_rng(99))]
-    assert max(percentile(default_scorer, frame) for frame in frames) <= 10
