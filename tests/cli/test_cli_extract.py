@@ -215,7 +215,10 @@ def test_info_and_compression(photos: Path, tmp_path: Path) -> None:
         (("--backbone", "efficientnet"), "mlsp: unknown backbone 'efficientnet': did you mean "),
         ((), "Missing option '--backbone'"),
         ((*LITE, "--grid", "3"), "mlsp: unknown grid '3': Known: 'both', 'narrow', 'wide'"),
-        ((*LITE, "--levels", "last18"), "mlsp: levels 'last18' of efficientnet_lite0: it has 1"),
+        (
+            (*LITE, "--levels", "last18"),
+            "mlsp: levels 'last18' of efficientnet_lite0: choose last1 to last17",
+        ),
         ((*LITE, "--shard", "9/8"), "mlsp: a shard is 1/N to N/N, got 9/8"),
         ((*LITE, "--shard", "7/8"), "mlsp: shard 7/8 of 5 photos is empty: make fewer shards"),
         ((*LITE, "--weights", "gone.pth"), "mlsp: weights file gone.pth does not exist"),

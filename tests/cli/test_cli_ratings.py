@@ -40,7 +40,7 @@ def test_a_table_is_shown(table: Path) -> None:
         "ratings  ratings.csv, 4 photos",
         "scale    1 to 3",
         "mean     2, from 1 to 3, standard deviation 0.7071",
-        "votes    3 values, 4 to 8 votes a photo",
+        "votes    3 values, 4 to 8 votes per photo",
         "groups   2, space 2, cat 1, 1 photos without",
         "missing  0 photos",
         "split    2 train, 1 validation, 1 test",

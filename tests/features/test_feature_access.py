@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,12 +115,9 @@ def test_a_data_loader_with_workers_reads_each_row_once(path: Path) -> None:
             assert torch.cat([batch[1] for batch in batches]).tolist() == [0.5, 1.5, 3.5]
 
 
-def _read_first(data: Any) -> Float32Array:
-    features: Float32Array = data[0]
-    return features
-
-
-def test_a_data_set_outlives_its_store_and_goes_to_other_processes(path: Path) -> None:
+def test_a_data_set_outlives_its_store_and_goes_to_other_processes(
+    path: Path, tmp_path: Path
+) -> None:
     with FeatureStore.open(path) as store:
         data = store.torch_dataset([3, 0], grid=1)
         with pytest.raises(SettingsError, match=r"\b2\b.*\b3\b"):
@@ -127,14 +126,17 @@ def test_a_data_set_outlives_its_store_and_goes_to_other_processes(path: Path) -
             store.torch_dataset(grid=3)  # type: ignore[arg-type]
     expected = wide(3)[:, :1, :1]
     np.testing.assert_array_equal(data[0], expected)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        np.testing.assert_array_equal(pool.apply(_read_first, (data,)), expected)
+    sent, returned = tmp_path / "data.pickle", tmp_path / "first.npy"
+    sent.write_bytes(pickle.dumps(data))
+    code = (
+        "import pickle, sys; from pathlib import Path; import numpy as np;"
+        " np.save(sys.argv[2], pickle.loads(Path(sys.argv[1]).read_bytes())[0])"
+    )
+    subprocess.run([sys.executable, "-c", code, sent, returned], check=True)
+    np.testing.assert_array_equal(np.load(returned), expected)
 
 
 def test_opening_a_store_loads_no_torch(path: Path) -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from mlsp.features.store.store import FeatureStore;"
         f"FeatureStore.open({str(path)!r})[0]; print('torch' in sys.modules)"
