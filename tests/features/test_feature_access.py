@@ -98,9 +98,17 @@ def test_reading_needs_no_lock_and_leaves_nothing_behind(path: Path) -> None:
         assert sorted(path.parent.iterdir()) == before
 
 
-def test_a_data_loader_with_workers_reads_each_row_once(path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="data sets are torch's")
-    with FeatureStore.open(path) as store:
+# A process of its own: workers that are forked out of the threads of a parallel test run may hang.
+LOADERS = """
+import sys
+
+import numpy as np
+import torch
+
+from mlsp.features.store.store import FeatureStore
+
+if __name__ == "__main__":
+    with FeatureStore.open(sys.argv[1]) as store:
         data = store.torch_dataset(targets=[0.5, 1.5, 3.5])
         wanted = store[store.done]
         # Opened here first: forked workers must not use this process's file.
@@ -113,6 +121,18 @@ def test_a_data_loader_with_workers_reads_each_row_once(path: Path) -> None:
             batches = list(loader)
             np.testing.assert_array_equal(torch.cat([batch[0] for batch in batches]), wanted)
             assert torch.cat([batch[1] for batch in batches]).tolist() == [0.5, 1.5, 3.5]
+    print("read")
+"""
+
+
+def test_a_data_loader_with_workers_reads_each_row_once(path: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="data sets are torch's")
+    script = tmp_path / "loaders.py"
+    script.write_text(LOADERS, "utf-8")
+    done = subprocess.run(
+        [sys.executable, script, path], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "read\n"), done.stderr
 
 
 def test_a_data_set_outlives_its_store_and_goes_to_other_processes(
