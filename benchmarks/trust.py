@@ -22,7 +22,8 @@ from mlsp.ratings.datasets.biq2021 import load_biq2021
 from mlsp.ratings.table import require_photos
 from mlsp.scoring.results import Score
 from mlsp.scoring.scorer import Scorer
-from mlsp.training.ladders import EQUAL_COPIES, LADDERS, exposed, ladder_photos, not_photos
+from mlsp.training.degradations import exposed
+from mlsp.training.ladders import EQUAL_COPIES, LADDERS, ladder_photos, not_photos
 
 SIDE = 512
 FRAMES = 40

@@ -52,7 +52,8 @@ from mlsp.photos.near_duplicates import difference_hash, duplicate_groups
 from mlsp.ratings.datasets.biq2021 import load_biq2021
 from mlsp.ratings.datasets.oasis import load_oasis_beauty
 from mlsp.ratings.table import RatingTable, require_photos
-from mlsp.training.ladders import exposed, ladder_photos, learning_copies, not_photos
+from mlsp.training.degradations import exposed
+from mlsp.training.ladders import ladder_photos, learning_copies, not_photos
 
 LONGEST_SIDE = 512
 # The rated photos have 400 and more; of icons, and of strips narrower than 1 : 10, too little is left to judge.

@@ -10,15 +10,13 @@ import pytest
 from mlsp.base.errors import RatingsError
 from mlsp.photos import read_photo
 from mlsp.ratings.table import Rating, RatingTable
+from mlsp.training.degradations import exposed, hazy, with_noise
 from mlsp.training.ladders import (
     EQUAL_COPIES,
     LADDERS,
-    exposed,
-    hazy,
     ladder_photos,
     learning_copies,
     not_photos,
-    with_noise,
 )
 
 

@@ -11,6 +11,7 @@
     epochs           the loop that heads and fine-tuning share; loop: that of heads
     run_folder       state after each epoch, log; curves: a picture of it
     closed_form      ridge and kernel ridge
+    degradations     ways to make a photo worse
     ladders          copies of photos made worse in steps, or as good
     trainer          the functions behind HeadTrainer
     trained          a trained head; measured: its agreement; cards: of its model; backbone_graph: of its network
