@@ -352,7 +352,7 @@ def test_compare_two_to_four_by_keyboard_alone(page: Page, collection: Path) -> 
     assert not page.is_visible(".g-viewer")
     # The keyboard goes on where it was.
     press("ArrowLeft")
-    assert page.locator(".g-active .g-name").text_content() == "a2.jpg"
+    assert page.locator(".g-card.g-active .g-name").text_content() == "a2.jpg"
     press("Escape")
     assert page.text_content(".g-main") == "Compare"
 
