@@ -1,6 +1,7 @@
 """EXIF data of a photo's file, read by Pillow from the headers: a photo of 50 MB costs a few kilobytes.
 
-JPEG, PNG, WebP                  Pillow opens the photo and decodes no pixels
+JPEG, WebP                       Pillow opens the photo and decodes no pixels
+PNG                              its chunks, see mlsp.photos.png_chunks
 TIFF and raw photos like it      the file itself is what Pillow reads as EXIF data
 HEIC, AVIF, CR3                  boxes that are walked here: libheif reads a file whole, and CR3 nobody reads
 RAF                              the JPEG in it
@@ -17,6 +18,7 @@ from PIL import Image
 
 from mlsp.photos.formats import photo_format
 from mlsp.photos.pillow_decoder import open_header
+from mlsp.photos.png_chunks import SIGNATURE, png_metadata
 
 # TIFF, BigTIFF, and the raw photos of Olympus and Panasonic, which differ in the number only.
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
@@ -51,7 +53,11 @@ def find_exif(file: BinaryIO) -> Iterator[Image.Exif]:
     elif start == b"FUJIFILMCCD-RAW ":
         (offset,) = struct.unpack(">I", _read(file, 84, 4))
         yield _photo_exif(io.BytesIO(_read(file, offset, _RAF_JPEG_BYTES)))
-    elif photo_format(start) in ("JPEG", "PNG", "WebP"):
+    elif start.startswith(SIGNATURE):
+        content = png_metadata(file).exif
+        if content is not None:
+            yield _parsed(content)
+    elif photo_format(start) in ("JPEG", "WebP"):
         yield _photo_exif(file)
 
 
@@ -69,7 +75,7 @@ def _photo_exif(file: BinaryIO) -> Image.Exif:
     kind = photo_format(_read(file, 0, 16))
     file.seek(0)
     with open_header(kind, file) as image:
-        # Not image.getexif(): that of PNG decodes the pixels to find EXIF data behind them.
+        # Not image.getexif(): that of a JPEG gives none.
         return Image.Image.getexif(image)
 
 

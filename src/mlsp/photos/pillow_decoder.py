@@ -9,13 +9,15 @@ from contextlib import nullcontext
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, JpegImagePlugin
+from PIL import ExifTags, Image, ImageFile
 
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import UnsupportedPhotoError
 from mlsp.photos.colour import ColourMode, lab_to_srgb, to_srgb
 from mlsp.photos.formats import PhotoFormat, exif_orientation
+from mlsp.photos.jpeg_file import JpegFile
 from mlsp.photos.pillow_warnings import pillow_is_quiet
+from mlsp.photos.png_chunks import pixels_only, png_metadata
 from mlsp.photos.sizes import ReadRows, area_means, check_pixels, reduced_size
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
@@ -27,7 +29,7 @@ _PREVIEW_MARGIN = 1.25
 # Pixels that are copied out of Pillow at once.
 _MAX_COPIED_PIXELS = 1_000_000
 
-_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+_XMP_ORIENTATION = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>\s*)([1-8])""")
 
 
 def decode(
@@ -55,7 +57,7 @@ def decode(
         UnsupportedPhotoError: its pixels have no defined white.
         Exception: whatever the decoder meets in damaged data; `mlsp.photos` translates it.
     """
-    quiet = pillow_is_quiet() if _may_warn(photo_format, content) else nullcontext()
+    quiet = pillow_is_quiet() if _may_warn(photo_format) else nullcontext()
     with quiet, open_header(photo_format, io.BytesIO(content)) as image:
         width, height = image.size
         check_pixels(width, height, max_pixels)
@@ -67,7 +69,7 @@ def decode(
             # Pillow keeps 8 of 16 bits, but the transparent colour has 16: it can no longer be found.
             image.info.pop("transparency", None)
         mode, read_rows = _row_reader(image)
-        if size == (width, height) or (is_preview and isinstance(image, _Jpeg)):
+        if size == (width, height) or (is_preview and isinstance(image, JpegFile)):
             pixels = _all_rows(image, read_rows)
         else:
             pixels = area_means(read_rows, (width, height), size, block=block)
@@ -119,13 +121,6 @@ def upright(pixels: UInt8Array, orientation: int) -> UInt8Array:
     return np.ascontiguousarray(pixels)
 
 
-class _Jpeg(JpegImagePlugin.JpegImageFile):
-    """A JPEG whose EXIF data Pillow does not read: it would look for the resolution only, and warn of what it finds odd."""
-
-    def getexif(self) -> Image.Exif:
-        return Image.Exif()
-
-
 def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFile:
     """Open a photo, which reads its header; pixels are decoded when they are asked for.
 
@@ -134,11 +129,16 @@ def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFil
     """
     match photo_format:
         case "JPEG":
-            return _Jpeg(file)
+            return JpegFile(file)
         case "PNG":
             from PIL.PngImagePlugin import PngImageFile
 
-            return PngImageFile(file)
+            image = PngImageFile(io.BytesIO(pixels_only(file.read())))
+            metadata = png_metadata(file)
+            found = {"exif": metadata.exif, "icc_profile": metadata.profile}
+            found["xmp"] = next(iter(metadata.xmp), None)
+            image.info |= {name: value for name, value in found.items() if value is not None}
+            return image
         case "WebP":
             from PIL.WebPImagePlugin import WebPImageFile
 
@@ -175,7 +175,7 @@ def _draft(image: ImageFile.ImageFile, size: tuple[int, int], margin: float) -> 
     Returns:
         Pixels of the photo per decoded one, along each side.
     """
-    if not isinstance(image, _Jpeg):
+    if not isinstance(image, JpegFile):
         return 1
     width, height = image.size
     for block in (8, 4, 2):
@@ -267,10 +267,8 @@ def _all_rows(image: Image.Image, read_rows: ReadRows) -> UInt8Array:
     return pixels
 
 
-def _may_warn(photo_format: PhotoFormat, content: bytes) -> bool:
+def _may_warn(photo_format: PhotoFormat) -> bool:
     """Return whether Pillow may warn of odd data. For others no filter is set: the whole process sees it."""
-    if photo_format == "PNG":
-        return b"acTL" in content[: content.find(b"IDAT")]
     return photo_format in ("TIFF", "AVIF", "GIF")
 
 
@@ -279,10 +277,6 @@ def _orientation(image: Image.Image, photo_format: PhotoFormat) -> int:
     if photo_format == "TIFF":
         return 1  # Pillow has turned it.
     exif = image.info.get("exif")
-    if exif is None and "Raw profile type exif" in image.info:
-        # ImageMagick's way to put EXIF data into PNG: three lines of text, then hexadecimal digits.
-        lines = str(image.info["Raw profile type exif"]).split("\n")[3:]
-        exif = bytes.fromhex("".join(lines))
     orientation = exif_orientation(exif) if exif else None
     # HEIC is turned already, and AVIF has its own turn, which Pillow puts into the EXIF data: XMP must not turn them again.
     if orientation is None and photo_format in ("JPEG", "PNG", "WebP"):

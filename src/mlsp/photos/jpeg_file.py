@@ -1,0 +1,128 @@
+"""JPEG as Pillow opens it, decoded by libjpeg-turbo through simplejpeg, which reports the decoder's warnings.
+
+libjpeg makes up what a damaged file lacks and only warns of it, which Pillow hides. The pixels are the same, to the bit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import simplejpeg
+from PIL import Image, JpegImagePlugin
+
+from mlsp.base.arrays import UInt8Array
+from mlsp.base.errors import UnsupportedPhotoError
+
+# Progressive photos have about ten. Each is a pass over all pixels: 20,000 of them in 3 MB would take 20 minutes.
+MAX_SCANS = 100
+
+# Padding that some cameras leave before the end, in bytes. What is filled up with zeros leaves far more.
+_MAX_EXTRA_BYTES = 1_000
+
+_COLOURS: Mapping[str, str] = {"L": "GRAY", "RGB": "RGB"}
+_START_OF_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+# What may follow FF: no marker is 00 (an FF of the pixels), FF (filling) and D0 to D7 (restarts).
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+# Start of frame of lossless and hierarchical pictures.
+_UNKNOWN_PROCESSES = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF))
+# libjpeg's words (jerror.h) for pixels that were made up.
+_DAMAGE = re.compile(
+    r"(?i)premature end|bad huffman code|bad arithmetic code|instead of RST|corrupt.* data: (?!\d)"
+)
+_EXTRA = re.compile(r"(\d+) extraneous bytes")
+_HARMLESS = re.compile(
+    r"extraneous bytes|JFIF revision|Adobe color transform|SOS parameters|progression sequence"
+)
+
+
+class JpegFile(JpegImagePlugin.JpegImageFile):
+    """A JPEG in which nothing missing is made up.
+
+    Its EXIF data Pillow does not read: it would look for the resolution only, and warn of what it finds odd.
+    """
+
+    def getexif(self) -> Image.Exif:
+        """Return no EXIF data."""
+        return Image.Exif()
+
+    def load(self) -> Any:
+        """Decode the pixels, at the fraction that `draft` has chosen.
+
+        Raises:
+            UnsupportedPhotoError: it has too many scans, or is coded in a way that libjpeg does not know.
+            OSError: pixels are missing or damaged.
+        """
+        if self.tile and self.fp is not None:
+            self.fp.seek(0)
+            content = _with_end(self.fp.read())
+            _check_process(content)
+            _check_scans(content)
+            pixels = _decode(content, self.mode, self.size) if self.mode in _COLOURS else None
+            if pixels is not None:
+                self.im = Image.fromarray(pixels[..., 0] if self.mode == "L" else pixels).im
+                self.tile = []
+        return super().load()
+
+
+def _decode(content: bytes, mode: str, size: tuple[int, int]) -> UInt8Array | None:
+    """Decode, (H, W, C); None for what only Pillow decodes."""
+    options: dict[str, Any] = {
+        "colorspace": _COLOURS[mode],
+        "min_width": size[0],
+        "min_height": size[1],
+        "min_factor": 1,
+    }
+    try:
+        pixels: UInt8Array = simplejpeg.decode_jpeg(content, **options)
+    except ValueError as error:
+        message = str(error)
+        extra = _EXTRA.search(message)
+        if _DAMAGE.search(message) or (extra and int(extra[1]) > _MAX_EXTRA_BYTES):
+            raise OSError(f"pixels are missing or damaged ({message})") from error
+        if not _HARMLESS.search(message):
+            return None
+        # Warnings of the header are raised all the same.
+        try:
+            pixels = simplejpeg.decode_jpeg(content, **options, strict=False)
+        except ValueError:
+            return None
+    return pixels
+
+
+def _with_end(content: bytes) -> bytes:
+    """Return a JPEG with its end marker, which some programs leave out: without one nothing tells that the last scan is whole."""
+    if content.rfind(_END) > content.rfind(_START_OF_SCAN):
+        return content
+    return content + _END
+
+
+def _check_process(content: bytes) -> None:
+    at = 2
+    while (found := _MARKER.match(content, at)) is not None:
+        if found[1][0] in _UNKNOWN_PROCESSES:
+            raise UnsupportedPhotoError(
+                f"its coding is lossless or hierarchical (SOF{found[1][0] & 15}), which is not read: save it as a common JPEG"
+            )
+        if found[1] == _START_OF_SCAN[1:]:
+            return
+        at = found.end() + int.from_bytes(content[found.end() : found.end() + 2], "big")
+
+
+def _check_scans(content: bytes) -> None:
+    # Also those of its thumbnail, and of further photos in the file: only if they are many does it matter which.
+    if content.count(_START_OF_SCAN) <= MAX_SCANS:
+        return
+    scans = 0
+    at = 2
+    while (found := _MARKER.search(content, at)) is not None:
+        marker = found[1][0]
+        if marker == _END[1]:
+            return
+        scans += marker == _START_OF_SCAN[1]
+        if scans > MAX_SCANS:
+            raise UnsupportedPhotoError(
+                f"it has more than {MAX_SCANS} scans, each of which is a pass over all of its pixels: save it anew"
+            )
+        at = found.end() + int.from_bytes(content[found.end() : found.end() + 2], "big")

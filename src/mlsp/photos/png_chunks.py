@@ -1,0 +1,144 @@
+"""Chunks of PNG: the pixels' apart from the metadata, of which damage must not refuse a photo.
+
+Pillow refuses a PNG whose texts, profile or gamma it cannot read; browsers show it. So it gets the chunks of the pixels only, and
+the metadata are read here. https://www.w3.org/TR/png-3/
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+# Metadata larger than this, packed or unpacked, are no orientation, profile or rating.
+_MAX_BYTES = 64 * 1024**2
+_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_XMP_KEYWORD = b"XML:com.adobe.xmp"
+_XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
+# APP1 is the segment in which a JPEG has either.
+_RAW_PROFILES = (b"raw profile type exif", b"raw profile type xmp", b"raw profile type app1")
+_HEXADECIMAL = re.compile(rb"[0-9a-fA-F\s]*")
+
+
+@dataclass(frozen=True, slots=True)
+class PngMetadata:
+    """Metadata of a PNG.
+
+    Attributes:
+        exif: a TIFF structure, perhaps with `Exif` before it; None where there is none that can be read.
+        xmp: packets, in the order of the file.
+        profile: ICC profile; None where there is none that can be read.
+    """
+
+    exif: bytes | None
+    xmp: tuple[bytes, ...]
+    profile: bytes | None
+
+
+def pixels_only(content: bytes) -> bytes:
+    """Return a PNG without its metadata, and of a moving one the still picture.
+
+    Args:
+        content: of a PNG, perhaps cut.
+
+    Returns:
+        The chunks of the pixels, as they are: damaged ones are for the decoder to refuse. A damaged `tRNS` is left out.
+    """
+    pieces = [SIGNATURE]
+    at = len(SIGNATURE)
+    while at + 12 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, at)
+        stop = at + size + 12
+        if kind in _PIXEL_CHUNKS and (kind != b"tRNS" or _is_whole(content[at + 4 : stop])):
+            pieces.append(content[at:stop])
+        if kind == b"IEND":
+            break
+        at = stop
+    else:
+        pieces.append(content[at:])  # what is left of a chunk that was cut
+    return b"".join(pieces)
+
+
+def png_metadata(file: BinaryIO) -> PngMetadata:
+    """Read the metadata of a PNG, also those behind its pixels, which are skipped.
+
+    Args:
+        file: seekable.
+    """
+    exif = old_exif = profile = None
+    packets = []
+    for kind, content in _metadata_chunks(file):
+        if kind == b"eXIf":
+            exif = exif or content
+        elif kind == b"iCCP":
+            profile = profile or _inflated(content.partition(b"\0")[2][1:])
+        else:
+            keyword, text = _text(kind, content)
+            if keyword == _XMP_KEYWORD and text:
+                packets.append(text)
+            elif keyword.lower() in _RAW_PROFILES:
+                raw = _raw_profile(text)
+                if raw is not None and raw.startswith((b"Exif\0", b"II", b"MM")):
+                    old_exif = old_exif or raw
+                elif raw is not None:
+                    packets.append(raw.removeprefix(_XMP_IN_JPEG))
+    return PngMetadata(exif or old_exif, tuple(packets), profile)
+
+
+def _metadata_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk of metadata that is whole."""
+    at = len(SIGNATURE)
+    end = file.seek(0, io.SEEK_END)
+    while at + 12 <= end:
+        file.seek(at)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        if kind == b"IEND":
+            return
+        if kind in (b"eXIf", b"iCCP", b"tEXt", b"zTXt", b"iTXt") and size <= _MAX_BYTES:
+            rest = file.read(size + 4)
+            if len(rest) == size + 4 and _is_whole(kind + rest):
+                yield kind, rest[:-4]
+        at += size + 12
+
+
+def _is_whole(chunk: bytes) -> bool:
+    """Return whether a chunk's checksum is that of its kind and content."""
+    return zlib.crc32(chunk[:-4]) == int.from_bytes(chunk[-4:], "big")
+
+
+def _text(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
+    """Return keyword and text of a chunk of text, b"" where it cannot be unpacked."""
+    keyword, _, text = content.partition(b"\0")
+    if kind == b"zTXt":
+        return keyword, _inflated(text[1:]) or b""
+    if kind == b"iTXt":
+        is_packed = text[:1] == b"\1"
+        # Behind its method stand the language and the translated keyword.
+        parts = text[2:].split(b"\0", 2)
+        text = parts[2] if len(parts) == 3 else b""
+        return keyword, (_inflated(text) or b"") if is_packed else text
+    return keyword, text
+
+
+def _inflated(packed: bytes) -> bytes | None:
+    unpacker = zlib.decompressobj()
+    try:
+        content = unpacker.decompress(packed, _MAX_BYTES)
+    except zlib.error:
+        return None
+    return content if unpacker.eof else None
+
+
+def _raw_profile(text: bytes) -> bytes | None:
+    """Unpack ImageMagick's form of other formats' metadata: a name, a length, hexadecimal digits, each in lines of its own."""
+    parts = text.strip().split(b"\n", 2)
+    if len(parts) < 3 or not _HEXADECIMAL.fullmatch(parts[2]):
+        return None
+    digits = b"".join(parts[2].split())
+    return bytes.fromhex(digits[: len(digits) // 2 * 2].decode("ascii"))
