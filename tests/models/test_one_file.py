@@ -29,7 +29,7 @@ from mlsp.models.one_file.graph import one_file_graph
 from mlsp.models.one_file.percentiles import percentile_pieces
 from mlsp.models.one_file.writing import export_model
 from mlsp.photos import read_photo, reduce_pixels
-from mlsp.photos.sizes import reduced_size
+from mlsp.photos.sizes import Reduction, reduced_size
 from mlsp.scoring.parity import OnnxRuntime, OpenVino, check_exported
 from mlsp.scoring.scorer import Scorer
 
@@ -113,6 +113,27 @@ def test_views_are_cut_and_averaged(scorer: Scorer, tmp_path: Path) -> None:
         found, expected = OnnxRuntime(file)(pixels), outputs(itself, pixels)
         assert found["quality"] == pytest.approx(expected["quality"], abs=2e-4)
         assert expected["quality"] != pytest.approx(outputs(scorer, pixels)["quality"], abs=1e-3)
+
+
+@pytest.mark.parametrize("reduction", ["area", "lanczos"])
+def test_photos_are_reduced_as_files_are(
+    tmp_path: Path, examples: Path, reduction: Reduction
+) -> None:
+    import onnx
+
+    model = load_model()
+    other = replace(model, feature_spec=replace(model.feature_spec, reduction=reduction))
+    engine = open_backbone(
+        other.feature_spec, graph=model.backbone, device="cpu", precision="float32"
+    )
+    heads = [OpenVinoHead(model.folder / head.file) for head in model.heads]
+    itself = Scorer.of(other, engine, heads, workers=1)
+    onnx.save(one_file_graph(other), tmp_path / "m.onnx")
+    pixels = read_photo(examples / "coffee.png").pixels
+    assert max(pixels.shape) > 512
+    found, expected = OnnxRuntime(tmp_path / "m.onnx")(pixels), outputs(itself, pixels)
+    assert found["quality"] == pytest.approx(expected["quality"], abs=1e-3)
+    assert found["beauty"] == pytest.approx(expected["beauty"], abs=5e-3)
 
 
 def test_without_quantiles_the_place_on_the_scale_counts(tmp_path: Path, examples: Path) -> None:
@@ -343,21 +364,24 @@ def test_a_graphics_processor_that_is_imitated_is_left_alone(
         assert not [url for url in fetched if "webgpu" in url]
 
 
-def test_the_browser_reduces_as_files_are_reduced(served_page: str, page: Page) -> None:
+@pytest.mark.parametrize("reduction", ["area", "lanczos"])
+def test_the_browser_reduces_as_files_are_reduced(
+    served_page: str, page: Page, reduction: Reduction
+) -> None:
     pixels = noise(97, 141)
     rgba = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
     open_page(page, served_page)
     found = page.evaluate(
-        """async ([values, width, height]) => {
+        """async ([values, width, height, reduction]) => {
             const { modelPixels } = await import("./pixels.js");
-            const made = modelPixels(new Uint8ClampedArray(values), width, height, 64);
+            const made = modelPixels(new Uint8ClampedArray(values), width, height, 64, reduction);
             return [made.width, made.height, [...made.pixels]];
         }""",
-        [rgba.ravel().tolist(), 141, 97],
+        [rgba.ravel().tolist(), 141, 97, reduction],
     )
     assert tuple(found[:2]) == reduced_size(141, 97, 64)
     ours = np.array(found[2]).reshape(found[1], found[0], 3)
-    differences = np.abs(ours - reduce_pixels(pixels, 64).astype(int))
+    differences = np.abs(ours - reduce_pixels(pixels, 64, reduction).astype(int))
     # Sums in another order may round the other way.
     assert differences.max() <= 1
     assert differences.mean() < 1e-3

@@ -13,7 +13,14 @@ from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import SettingsError
 from mlsp.features.pooling import area_weights
 from mlsp.photos import DecodeSettings, read_photo
-from mlsp.photos.sizes import area_means, parse_size, reduce_pixels, reduced_size, resize_pixels
+from mlsp.photos.sizes import (
+    Reduction,
+    area_means,
+    parse_size,
+    reduce_pixels,
+    reduced_size,
+    resize_pixels,
+)
 from photo_samples import camera_photo, encode
 
 
@@ -75,9 +82,28 @@ def test_reduced_size(
     assert reduced_size(*size, longest_side) == expected
 
 
-def test_smaller_photos_stay_as_they_are() -> None:
+@pytest.mark.parametrize("reduction", ["area", "lanczos"])
+def test_smaller_photos_stay_as_they_are(reduction: Reduction) -> None:
     pixels = camera_photo()
-    assert reduce_pixels(pixels, 451) is pixels
+    assert reduce_pixels(pixels, 451, reduction) is pixels
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG"])
+@pytest.mark.parametrize("side", [513, 900, 1800, 5000])
+def test_lanczos_keeps_a_photo_as_sharp_from_any_size(name: str, side: int) -> None:
+    """What was enlarged comes back; area means of a size just above, or far above, are softer."""
+    pixels = reduce_pixels(camera_photo(), 256, "lanczos")
+    height, width = (round(length * side / 256) for length in pixels.shape[:2])
+    larger = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
+    content = encode(larger, name, quality=95)
+    errors = {}
+    for reduction in ("area", "lanczos"):
+        settings = DecodeSettings(longest_side=256, reduction=reduction)
+        again = read_photo(content, settings=settings).pixels
+        assert again.shape == pixels.shape
+        errors[reduction] = float(np.abs(again.astype(int) - pixels).mean())
+    assert errors["lanczos"] < 0.9 * errors["area"]
+    assert errors["lanczos"] < 2
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "TIFF", "WEBP"])

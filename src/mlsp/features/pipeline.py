@@ -106,7 +106,10 @@ class FeaturePipeline:
         self.min_side = min_side
         self.limiter = DecodeLimiter(engine, usable_cores() + 1 if workers is None else workers)
         self.decode = DecodeSettings.of(
-            self.feature_spec.longest_side, max_pixels, resize=self.feature_spec.resize
+            self.feature_spec.longest_side,
+            max_pixels,
+            resize=self.feature_spec.resize,
+            reduction=self.feature_spec.reduction,
         )
 
     def __repr__(self) -> str:

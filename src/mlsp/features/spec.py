@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.photos.crops import ViewsName
+from mlsp.photos.sizes import Reduction
 
 Grid = Literal[1, 5]
 
@@ -22,10 +23,11 @@ class FeatureSpec:
         weights_sha256: of the trained weights.
         levels: names of the levels, in the order of the channels.
         views: crops of the photo that the network saw.
-        longest_side: photos are reduced to this many pixels by exact areas first; None for never.
+        longest_side: photos are reduced to this many pixels first; None for never.
         grid: cells of each side of a pooled map.
         resize: width and height that every photo is brought to first, whatever its proportions, as in Table 2 of the paper;
             None, as for everything else, for its own.
+        reduction: how photos are reduced to `longest_side`, see `mlsp.photos.sizes.reduce_rows`.
     """
 
     backbone: str
@@ -35,6 +37,7 @@ class FeatureSpec:
     longest_side: int | None
     grid: Grid
     resize: tuple[int, int] | None = None
+    reduction: Reduction = "area"
 
 
 def map_name(level: str) -> str:
@@ -45,11 +48,13 @@ def map_name(level: str) -> str:
 def spec_record(feature_spec: FeatureSpec) -> dict[str, Any]:
     """Return a spec as JSON can hold it.
 
-    `resize` is left out where it is None, so that earlier versions read files and models without it.
+    What came later is left out where it is as before, so that earlier versions read files and models without it.
     """
     record = dataclasses.asdict(feature_spec)
     if feature_spec.resize is None:
         del record["resize"]
+    if feature_spec.reduction == "area":
+        del record["reduction"]
     return record
 
 

@@ -26,6 +26,7 @@ from mlsp.models.records import Card as Card
 from mlsp.models.records import HeadRecord as HeadRecord
 from mlsp.models.records import check_head
 from mlsp.photos.crops import VIEW_COUNTS
+from mlsp.photos.sizes import Reduction
 
 _log = logging.getLogger(__name__)
 
@@ -200,6 +201,8 @@ def _check_spec(feature_spec: FeatureSpec) -> None:
     side = feature_spec.longest_side
     if side is not None and (not isinstance(side, int) or side < 1):
         raise ValueError(f"longest_side {side!r}: expected a whole number of pixels, or null")
+    if feature_spec.reduction not in get_args(Reduction):
+        raise ValueError(f"reduction {feature_spec.reduction!r}: unknown")
     size = feature_spec.resize
     if size is not None and not (
         isinstance(size, tuple)

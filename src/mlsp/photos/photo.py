@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from mlsp.base.errors import (
 from mlsp.photos import pillow_decoder, raw_decoder
 from mlsp.photos.files import read_bytes
 from mlsp.photos.formats import PhotoFormat, photo_format
-from mlsp.photos.sizes import reduce_pixels, resize_pixels
+from mlsp.photos.sizes import Reduction, reduce_pixels, resize_pixels
 
 # Pillow's messages for photos that are not damaged, but have numbers or channels that it does not know.
 _UNKNOWN_PIXELS = frozenset(("unknown pixel mode", "unknown data organization"))
@@ -47,12 +47,13 @@ class DecodeSettings:
     """Settings of decoding.
 
     Attributes:
-        longest_side: larger photos are reduced by area means until their longest side has that many pixels; None for never.
+        longest_side: larger photos are reduced until their longest side has that many pixels; None for never.
         max_pixels: photos with more pixels are refused before they are decoded.
         resize: width and height that every photo is brought to, see `mlsp.photos.sizes.resize_pixels`; None for its own.
         is_preview: the caller reduces the pixels further, for people to look at: a JPEG is decoded at
             the smallest of its sizes that is a quarter larger than `longest_side`, which is quicker,
             and left at that size.
+        reduction: how larger photos are reduced.
 
     Raises:
         SettingsError: a value is below 1, both `longest_side` and `resize` are given, or a preview has no `longest_side`.
@@ -62,6 +63,7 @@ class DecodeSettings:
     max_pixels: int = 250_000_000
     resize: tuple[int, int] | None = None
     is_preview: bool = False
+    reduction: Reduction = "area"
 
     def __post_init__(self) -> None:
         if self.longest_side is not None and self.longest_side < 1:
@@ -85,15 +87,15 @@ class DecodeSettings:
         max_pixels: int | None,
         *,
         resize: tuple[int, int] | None = None,
+        reduction: Reduction = "area",
     ) -> DecodeSettings:
         """Return settings with the default limit where `max_pixels` is None.
 
         Raises:
             SettingsError: a value is below 1, or both sizes are given.
         """
-        if max_pixels is None:
-            return cls(longest_side=longest_side, resize=resize)
-        return cls(longest_side=longest_side, max_pixels=max_pixels, resize=resize)
+        settings = cls(longest_side=longest_side, resize=resize, reduction=reduction)
+        return settings if max_pixels is None else replace(settings, max_pixels=max_pixels)
 
 
 def _size(size: tuple[int, int]) -> str:
@@ -155,7 +157,7 @@ def photo_of_pixels(
         )
     height, width = pixels.shape[:2]
     if settings.longest_side is not None:
-        pixels = reduce_pixels(pixels, settings.longest_side)
+        pixels = reduce_pixels(pixels, settings.longest_side, settings.reduction)
     if settings.resize is not None:
         pixels = resize_pixels(pixels, settings.resize)
     return Photo(pixels, None, width, height)
@@ -168,13 +170,19 @@ def _decode(
     longest_side, max_pixels = settings.longest_side, settings.max_pixels
     try:
         if kind == "RAW":
-            return raw_decoder.decode(content, longest_side=longest_side, max_pixels=max_pixels)
+            return raw_decoder.decode(
+                content,
+                longest_side=longest_side,
+                max_pixels=max_pixels,
+                reduction=settings.reduction,
+            )
         return pillow_decoder.decode(
             content,
             kind,
             longest_side=longest_side,
             max_pixels=max_pixels,
             is_preview=settings.is_preview,
+            reduction=settings.reduction,
         )
     except PhotoError:
         raise

@@ -18,11 +18,13 @@ from mlsp.photos.formats import PhotoFormat, exif_orientation
 from mlsp.photos.jpeg_file import JpegFile
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import pixels_only, png_metadata
-from mlsp.photos.sizes import ReadRows, area_means, check_pixels, reduced_size
+from mlsp.photos.sizes import ReadRows, Reduction, check_pixels, reduce_rows, reduced_size
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
 # is wanted: then its errors are averaged away (measured in docs/photos.md).
 DRAFT_MARGIN: float = 3
+# The same where Lanczos's filter reduces on.
+LANCZOS_MARGIN: float = 2
 # The same of a preview, which Pillow's Lanczos reduces on: as sharp as area means of all pixels (tests/photos/test_thumbnails.py).
 _PREVIEW_MARGIN = 1.25
 
@@ -39,6 +41,7 @@ def decode(
     longest_side: int | None,
     max_pixels: int,
     is_preview: bool = False,
+    reduction: Reduction = "area",
 ) -> tuple[UInt8Array, int, int]:
     """Decode a photo.
 
@@ -48,6 +51,7 @@ def decode(
         longest_side: larger photos are reduced to it; None for never.
         max_pixels: photos with more are refused before they are decoded.
         is_preview: a JPEG is decoded at the smallest of its sizes that is a quarter larger than that, and left at it.
+        reduction: how larger photos are reduced.
 
     Returns:
         (h, w, 3) RGB, upright, sRGB; width and height of the upright photo before its reduction.
@@ -62,7 +66,8 @@ def decode(
         width, height = image.size
         check_pixels(width, height, max_pixels)
         size = reduced_size(width, height, longest_side)
-        block = _draft(image, size, _PREVIEW_MARGIN if is_preview else DRAFT_MARGIN)
+        margin = LANCZOS_MARGIN if reduction == "lanczos" else DRAFT_MARGIN
+        block = _draft(image, size, _PREVIEW_MARGIN if is_preview else margin)
         deep_colours = "RGB;16" in str(image.tile[:1])
         image.load()
         if deep_colours:
@@ -72,7 +77,7 @@ def decode(
         if size == (width, height) or (is_preview and isinstance(image, JpegFile)):
             pixels = _all_rows(image, read_rows)
         else:
-            pixels = area_means(read_rows, (width, height), size, block=block)
+            pixels = reduce_rows(read_rows, (width, height), size, reduction, block=block)
         profile = image.info.get("icc_profile")
         # Some formats carry it behind the pixels.
         orientation = _orientation(image, photo_format)

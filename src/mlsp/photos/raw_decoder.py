@@ -8,14 +8,14 @@ import numpy as np
 
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import MissingExtraError, UnreadablePhotoError, UnsupportedPhotoError
-from mlsp.photos.sizes import check_pixels, reduce_pixels
+from mlsp.photos.sizes import Reduction, check_pixels, reduce_pixels
 
 # The curve of sRGB; LibRaw's own default is that of television.
 _SRGB_GAMMA = (2.4, 12.92)
 
 
 def decode(
-    content: bytes, *, longest_side: int | None, max_pixels: int
+    content: bytes, *, longest_side: int | None, max_pixels: int, reduction: Reduction = "area"
 ) -> tuple[UInt8Array, int, int]:
     """Develop a raw photo: white balance of the camera, automatic brightness, sRGB.
 
@@ -23,6 +23,7 @@ def decode(
         content: of the file.
         longest_side: larger photos are reduced to it; None for never.
         max_pixels: photos with more are refused before they are decoded.
+        reduction: how larger photos are reduced.
 
     Returns:
         (h, w, 3) RGB, upright, sRGB; width and height of the upright photo before its reduction.
@@ -61,7 +62,7 @@ def decode(
     else:
         height, width = pixels.shape[:2]
     if longest_side is not None:
-        pixels = reduce_pixels(pixels, longest_side)
+        pixels = reduce_pixels(pixels, longest_side, reduction)
     return np.ascontiguousarray(pixels), width, height
 
 

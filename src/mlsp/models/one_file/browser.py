@@ -95,6 +95,7 @@ def _write_page(page: Path, model: Model, content: bytes) -> None:
     record = {
         "name": model.name,
         "longest_side": model.feature_spec.longest_side,
+        "reduction": model.feature_spec.reduction,
         "smallest_side": model.smallest_side,
         "sha256": hashlib.sha256(content).hexdigest(),
         "summary": model.card.summary,

@@ -14,6 +14,7 @@ from mlsp.models.model import Model
 from mlsp.models.one_file.percentiles import percentile_pieces
 from mlsp.models.records import HeadRecord
 from mlsp.photos.crops import CROP, VIEW_COUNTS, ViewsName
+from mlsp.photos.sizes import Reduction
 
 _OPSET = 18
 _IR_VERSION = 9
@@ -52,15 +53,19 @@ reduction (uint8[N, H, W, 3] pixels) => (uint8[N, h, w, 3] photos) {
   target_if = Mul (target_shape, larger)
   target = Add (target_if, smaller)
   to_reduce = Slice (pixels, begin, shape, sides)
-  AREA_WEIGHTS
+  AXIS_WEIGHTS
   values = Cast <to = 1> (to_reduce)
   planes = Transpose <perm = [0, 3, 1, 2]> (values)
-  fewer_rows = MatMul (rows_weights, planes)
+  black = Constant <value = float {0.0}> ()
+  white = Constant <value = float {255.0}> ()
   columns_turned = Transpose <perm = [1, 0]> (columns_weights)
-  means = MatMul (fewer_rows, columns_turned)
+  fewer_columns = MatMul (planes, columns_turned)
+  BETWEEN
+  means = MatMul (rows_weights, between)
   back = Transpose <perm = [0, 2, 3, 1]> (means)
   whole_numbers = Round (back)
-  reduced = Cast <to = 2> (whole_numbers)
+  within = Clip (whole_numbers, black, white)
+  reduced = Cast <to = 2> (within)
   kept = Slice (pixels, begin, target_shape, sides)
   reduced_flat = Reshape (reduced, flat)
   kept_flat = Reshape (kept, flat)
@@ -74,7 +79,7 @@ reduction (uint8[N, H, W, 3] pixels) => (uint8[N, h, w, 3] photos) {
   photos = Reshape (joined, result_shape)
 }
 """
-# `mlsp.features.pooling.area_weights`: (cells, pixels) of one axis.
+# (cells, pixels) of one axis. First `mlsp.features.pooling.area_weights`.
 _AREA_WEIGHTS = """
   AXIS_size = Gather (shape, INDEX)
   AXIS_cells = Gather (target, INDEX)
@@ -95,6 +100,51 @@ _AREA_WEIGHTS = """
   AXIS_divisor = Cast <to = 1> (AXIS_size)
   AXIS_weights = Div (AXIS_overlap, AXIS_divisor)
 """
+# Pillow's Lanczos filter: of a pixel's distance x from the middle of a cell, in cells, sinc(x) · sinc(x / 3) where x is below 3; weights of
+# a cell add up to 1. At 0 the distance is taken to be a millionth: sin(x) / x is 1 to 32 bits.
+_LANCZOS_WEIGHTS = """
+  AXIS_size = Gather (shape, INDEX)
+  AXIS_cells = Gather (target, INDEX)
+  AXIS_size_0 = Squeeze (AXIS_size)
+  AXIS_cells_0 = Squeeze (AXIS_cells)
+  AXIS_cell_numbers = Range (zero, AXIS_cells_0, one)
+  AXIS_pixel_numbers = Range (zero, AXIS_size_0, one)
+  AXIS_cells_twice = Mul (AXIS_cell_numbers, two)
+  AXIS_cells_odd = Add (AXIS_cells_twice, one)
+  AXIS_cell_middles_1 = Mul (AXIS_cells_odd, AXIS_size)
+  AXIS_cell_middles = Unsqueeze (AXIS_cell_middles_1, second)
+  AXIS_pixels_twice = Mul (AXIS_pixel_numbers, two)
+  AXIS_pixels_odd = Add (AXIS_pixels_twice, one)
+  AXIS_pixel_middles = Mul (AXIS_pixels_odd, AXIS_cells)
+  AXIS_signed = Sub (AXIS_pixel_middles, AXIS_cell_middles)
+  AXIS_between = Abs (AXIS_signed)
+  AXIS_between_float = Cast <to = 1> (AXIS_between)
+  AXIS_unit = Mul (AXIS_size, two)
+  AXIS_unit_float = Cast <to = 1> (AXIS_unit)
+  AXIS_distance_0 = Div (AXIS_between_float, AXIS_unit_float)
+  AXIS_least = Constant <value = float {1e-6}> ()
+  AXIS_lobes = Constant <value = float {3.0}> ()
+  AXIS_pi = Constant <value = float {3.14159265}> ()
+  AXIS_distance = Max (AXIS_distance_0, AXIS_least)
+  AXIS_angle = Mul (AXIS_distance, AXIS_pi)
+  AXIS_sine = Sin (AXIS_angle)
+  AXIS_wave = Div (AXIS_sine, AXIS_angle)
+  AXIS_window_angle = Div (AXIS_angle, AXIS_lobes)
+  AXIS_window_sine = Sin (AXIS_window_angle)
+  AXIS_window = Div (AXIS_window_sine, AXIS_window_angle)
+  AXIS_product = Mul (AXIS_wave, AXIS_window)
+  AXIS_is_inside = Less (AXIS_distance, AXIS_lobes)
+  AXIS_inside = Cast <to = 1> (AXIS_is_inside)
+  AXIS_values = Mul (AXIS_product, AXIS_inside)
+  AXIS_totals = ReduceSum <keepdims = 1> (AXIS_values, second)
+  AXIS_weights = Div (AXIS_values, AXIS_totals)
+"""
+_WEIGHTS: dict[Reduction, str] = {"area": _AREA_WEIGHTS, "lanczos": _LANCZOS_WEIGHTS}
+# Between columns and rows Pillow has 8 bits.
+_BETWEEN: dict[Reduction, str] = {
+    "area": "between = Identity (fewer_columns)",
+    "lanczos": "between_rounded = Round (fewer_columns)\n  between = Clip (between_rounded, black, white)",
+}
 
 
 def one_file_graph(model: Model) -> ModelProto:
@@ -119,7 +169,8 @@ def one_file_graph(model: Model) -> ModelProto:
     parts = _Parts()
     photos = "pixels"
     if feature_spec.longest_side is not None:
-        photos = parts.add(_reduction(feature_spec.longest_side), "reduction", photos)
+        reduction = _reduction(feature_spec.longest_side, feature_spec.reduction)
+        photos = parts.add(reduction, "reduction", photos)
     views = _cut_views(parts, photos, feature_spec.views)
     features = parts.add(onnx.load(model.backbone), "network", views)
     stored = _in_16_bits(parts, features)
@@ -187,12 +238,13 @@ class _Parts:
         return str(part.graph.output[0].name)
 
 
-def _reduction(longest_side: int) -> ModelProto:
+def _reduction(longest_side: int, reduction: Reduction) -> ModelProto:
     weights = "".join(
-        _AREA_WEIGHTS.replace("AXIS", axis).replace("INDEX", index)
+        _WEIGHTS[reduction].replace("AXIS", axis).replace("INDEX", index)
         for axis, index in (("rows", "first"), ("columns", "second"))
     )
-    text = _REDUCTION.replace("LONGEST_SIDE", str(longest_side)).replace("AREA_WEIGHTS", weights)
+    text = _REDUCTION.replace("LONGEST_SIDE", str(longest_side)).replace("AXIS_WEIGHTS", weights)
+    text = text.replace("BETWEEN", _BETWEEN[reduction])
     return helper.make_model(
         parser.parse_graph(text), opset_imports=[helper.make_opsetid("", _OPSET)]
     )

@@ -78,7 +78,7 @@ async function score(file) {
   context.fillRect(0, 0, width, height);
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
-  const photo = modelPixels(context.getImageData(0, 0, width, height).data, width, height, model.longest_side);
+  const photo = modelPixels(context.getImageData(0, 0, width, height).data, width, height, model.longest_side, model.reduction);
   if (Math.min(photo.width, photo.height) < model.smallest_side) {
     throw new Error(`too small: ${width} × ${height} pixels, expected at least ${model.smallest_side} on each side`);
   }
