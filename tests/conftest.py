@@ -13,6 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from labelled_models import LabelledModel
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -38,6 +40,14 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("MLSP_CACHE_DIR", str(folder / "cache"))
     monkeypatch.setenv("MLSP_MODELS_DIR", str(folder / "models"))
     monkeypatch.setenv("MLSP_RATINGS", str(folder / "ratings.sqlite"))
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> LabelledModel:
+    """A model that finds faults and kinds, and photos that have them."""
+    from labelled_models import write_labelled_model
+
+    return write_labelled_model(tmp_path_factory.mktemp("labelled"), examples)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,12 @@ from rich.padding import Padding
 from rich.text import Text
 
 from mlsp.models.model import Model
+from mlsp.models.records import ClassifierRecord, HeadRecord, Label
+
+_CLASSIFIERS = {
+    "faults": "faults: what is wrong with a photo",
+    "kinds": "kinds: what it shows; percentiles are among its kind, and what is no photo is not ranked",
+}
 
 
 def card_lines(model: Model) -> Iterator[Text | Padding]:
@@ -23,21 +29,11 @@ def card_lines(model: Model) -> Iterator[Text | Padding]:
     yield Text(model.card.summary)
     yield Text()
     for head in model.heads:
-        yield Text(
-            f"{head.name} ({head.lowest:g} to {head.highest:g}): {head.meaning}", style="bold"
-        )
-        yield _indented(f"Learned from {head.ratings}")
-        if head.agreement:
-            yield _indented("Agreement with people (SRCC: Spearman, PLCC: Pearson correlation):")
-        else:
-            yield _indented("Agreement with people: not measured")
-        for agreement in head.agreement:
-            yield _indented(
-                f"SRCC {agreement.srcc:.3f}  PLCC {agreement.plcc:.3f}  {agreement.photos} ({agreement.photo_count} photos)",
-                by=4,
-            )
-        if not head.quantiles:
-            yield _indented("No percentiles: scores of rated photos were not at hand")
+        yield from _head_lines(head)
+    for classifier in model.classifiers:
+        yield Text(_CLASSIFIERS[classifier.name], style="bold")
+        for label in classifier.labels:
+            yield _indented(_label(classifier, label))
         yield Text()
     yield Text("Networks", style="bold")
     for network in model.card.networks:
@@ -63,6 +59,37 @@ def card_lines(model: Model) -> Iterator[Text | Padding]:
     yield Text(f"Licence: {model.card.license}")
     yield Text(f"Folder: {model.folder}")
     yield Text(f"Fingerprint: {model.fingerprint}")
+
+
+def _head_lines(head: HeadRecord) -> Iterator[Text | Padding]:
+    yield Text(f"{head.name} ({head.lowest:g} to {head.highest:g}): {head.meaning}", style="bold")
+    yield _indented(f"Learned from {head.ratings}")
+    if head.agreement:
+        yield _indented("Agreement with people (SRCC: Spearman, PLCC: Pearson correlation):")
+    else:
+        yield _indented("Agreement with people: not measured")
+    for agreement in head.agreement:
+        yield _indented(
+            f"SRCC {agreement.srcc:.3f}  PLCC {agreement.plcc:.3f}  {agreement.photos} ({agreement.photo_count} photos)",
+            by=4,
+        )
+    if not head.quantiles:
+        yield _indented("No percentiles: scores of rated photos were not at hand")
+    if head.kind_quantiles:
+        kinds = ", ".join(kind.replace("_", " ") for kind in head.kind_quantiles)
+        yield _indented(f"Percentiles are among photos of the same kind, of {kinds}")
+    yield Text()
+
+
+def _label(classifier: ClassifierRecord, label: Label) -> str:
+    parts = [f"{label.words}: {label.meaning}"]
+    if label.threshold is not None:
+        parts.append(f"shown from a probability of {label.threshold:.2f}")
+    elif classifier.name == "faults":
+        parts.append("never shown, as it is not precise enough")
+    if label.precision is not None:
+        parts.append(f"precision {label.precision:.2f} on {label.measured_on}")
+    return "; ".join(parts)
 
 
 def _indented(text: str, *, by: int = 2) -> Padding:

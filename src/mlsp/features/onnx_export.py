@@ -188,23 +188,27 @@ def check_graph(
 
 
 def export_head(
-    head: nn.Module, channels: int, output: Path, *, grid: int, has_votes: bool = False
+    head: nn.Module,
+    channels: int,
+    output: Path,
+    *,
+    grid: int,
+    outputs: tuple[str, ...] = ("scores",),
 ) -> None:
-    """Write a head as an ONNX graph.
+    """Write a head or classifier as an ONNX graph.
 
-    The graph's input `features` is float32 (N, G, G, C), its outputs are `scores`, float32 (N,), and for a head that predicts the
-    distribution of votes `votes`, float32 (N, bins), each row adding up to 1.
+    The graph's input `features` is float32 (N, G, G, C). Its outputs are float32: `scores` (N,) of a head, `votes` (N, bins) of one that
+    predicts the distribution of votes too, each row adding up to 1; `probabilities` (N, labels) of a classifier.
 
     Args:
-        head: from (N, G, G, C) to (N,), or to a pair with (N, bins).
+        head: from (N, G, G, C) to one output, or to a tuple of several.
         channels: C.
         output: file to write.
         grid: G.
-        has_votes: whether the head returns a pair.
+        outputs: their names, in order.
     """
     example = torch.zeros(2, grid, grid, channels)
-    names = ("features", "scores", "votes") if has_votes else ("features", "scores")
-    _write(_export(copy.deepcopy(head).eval(), example, names, (0,)), output)
+    _write(_export(copy.deepcopy(head).eval(), example, ("features", *outputs), (0,)), output)
 
 
 def _export(

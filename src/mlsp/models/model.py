@@ -1,4 +1,4 @@
-"""Model on disk: a folder with `model.json`, `backbone.onnx` and one `<head>.onnx` each, verified on load.
+"""Model on disk: a folder with `model.json`, `backbone.onnx` and one ONNX file per head and classifier, verified on load.
 
 A model without `backbone.onnx` reads stored features only.
 """
@@ -23,8 +23,15 @@ from mlsp.base.errors import ModelError, unknown_name
 from mlsp.features.spec import FeatureSpec, Grid, read_spec, spec_record
 from mlsp.models.records import Agreement as Agreement
 from mlsp.models.records import Card as Card
+from mlsp.models.records import (
+    ClassifierName,
+    ClassifierRecord,
+    Label,
+    check_classifier,
+    check_head,
+    check_names,
+)
 from mlsp.models.records import HeadRecord as HeadRecord
-from mlsp.models.records import check_head
 from mlsp.photos.crops import VIEW_COUNTS
 from mlsp.photos.sizes import Reduction
 
@@ -48,6 +55,7 @@ class Model:
         backbone_file: ONNX file in the folder; None for a model that reads stored features only.
         heads: in the order of the reports' columns.
         card: facts and limits for users.
+        classifiers: what else reads the features: `faults`, `kinds`, both or none.
     """
 
     folder: Path
@@ -59,6 +67,11 @@ class Model:
     backbone_file: str | None
     heads: tuple[HeadRecord, ...]
     card: Card
+    classifiers: tuple[ClassifierRecord, ...] = ()
+
+    def classifier(self, name: ClassifierName) -> ClassifierRecord | None:
+        """Return a classifier; None where the model has none of this name."""
+        return next((one for one in self.classifiers if one.name == name), None)
 
     @property
     def backbone(self) -> Path:
@@ -148,6 +161,7 @@ def _read(folder: Path) -> Model:
     try:
         parsed = _parse(folder, document, hashlib.sha256(raw).hexdigest())
         expected = {head.file: head.sha256 for head in parsed.heads}
+        expected |= {classifier.file: classifier.sha256 for classifier in parsed.classifiers}
         if parsed.backbone_file is not None:
             expected[parsed.backbone_file] = str(document["backbone"]["sha256"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -160,21 +174,32 @@ def _read(folder: Path) -> Model:
 
 
 def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
+    by_kind = document.get("kind_quantiles", {})
     heads = tuple(
         HeadRecord(
             **{
                 **head,
                 "quantiles": tuple(map(float, head["quantiles"])),
                 "agreement": tuple(Agreement(**agreement) for agreement in head["agreement"]),
+                "kind_quantiles": {
+                    kind: tuple(map(float, quantiles))
+                    for kind, quantiles in by_kind.get(head["name"], {}).items()
+                },
             }
         )
         for head in document["heads"]
     )
-    names = [head.name for head in heads]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"heads {names}: at least one is needed, each with its own name")
+    classifiers = tuple(
+        ClassifierRecord(
+            **{**classifier, "labels": tuple(Label(**label) for label in classifier["labels"])}
+        )
+        for classifier in document.get("classifiers", ())
+    )
     for head in heads:
         check_head(head)
+    for classifier in classifiers:
+        check_classifier(classifier)
+    check_names(heads, classifiers)
     spec, card = document["kind"], document["card"]
     feature_spec = read_spec({**spec, "levels": tuple(spec["levels"])})
     _check_spec(feature_spec)
@@ -191,6 +216,7 @@ def _parse(folder: Path, document: dict[str, Any], fingerprint: str) -> Model:
         backbone_file=None if backbone is None else str(backbone["file"]),
         heads=heads,
         card=Card(**{**card, "networks": tuple(card["networks"]), "limits": tuple(card["limits"])}),
+        classifiers=classifiers,
     )
 
 
@@ -237,7 +263,7 @@ def save_model_record(model: Model) -> None:
     if model.backbone_file is not None:
         sha256 = file_sha256(model.folder / model.backbone_file)
         backbone = {"file": model.backbone_file, "sha256": sha256}
-    document = {
+    document: dict[str, Any] = {
         "format": FORMAT,
         "name": model.name,
         "version": model.version,
@@ -247,13 +273,21 @@ def save_model_record(model: Model) -> None:
         "backbone": backbone,
         "heads": [_head_document(head) for head in model.heads],
     }
+    # Keys of their own, so that versions without them read the model: as one without classifiers.
+    if model.classifiers:
+        document["classifiers"] = [asdict(classifier) for classifier in model.classifiers]
+    if by_kind := {
+        head.name: dict(head.kind_quantiles) for head in model.heads if head.kind_quantiles
+    }:
+        document["kind_quantiles"] = by_kind
     with atomic_write_text(model.folder / MODEL_FILE) as stream:
         stream.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def _head_document(head: HeadRecord) -> dict[str, Any]:
-    """Return a head as JSON holds it; without `form` where it is None, so that earlier versions read it."""
+    """Return a head as JSON holds it, with what earlier versions read: without `form` where it is None, and without `kind_quantiles`."""
     document = asdict(head)
+    del document["kind_quantiles"]
     if head.form is None:
         del document["form"]
     return document

@@ -1,4 +1,4 @@
-"""Writes a model: exports its heads, adds the network's graph and the record."""
+"""Writes a model: exports its heads and classifiers, adds the network's graph and the record."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mlsp.base.arrays import Float32Array
 from mlsp.base.atomic_file import replaced_folder
 from mlsp.base.errors import ModelError, OutputError
 from mlsp.features.engines.openvino_engine import OpenVinoHead
@@ -20,7 +21,15 @@ from mlsp.features.onnx_export import export_head
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import RidgeModule, ScoreHead
 from mlsp.models.model import MODEL_FILE, Model, load_model, save_model_record
-from mlsp.models.records import Card, HeadForm, HeadRecord, check_head
+from mlsp.models.records import (
+    Card,
+    ClassifierRecord,
+    HeadForm,
+    HeadRecord,
+    check_classifier,
+    check_head,
+    check_names,
+)
 
 _BACKBONE_FILE = "backbone.onnx"
 # Of a head's scale, or of its scores on noise where they are larger. Rounding makes about 1e-6.
@@ -70,6 +79,7 @@ def write_model(
     card: Card,
     backbone: Path | None,
     version: str = "1",
+    classifiers: Sequence[tuple[ClassifierRecord, nn.Module]] = (),
 ) -> Model:
     """Write a model's folder, whole or not at all.
 
@@ -83,21 +93,32 @@ def write_model(
         card: facts and limits for users.
         backbone: graph from 8-bit photos to features of this spec, which is copied; None for a model that reads stored features only.
         version: of the model.
+        classifiers: record and network of each, from (N, G, G, C) to probabilities (N, labels); those of `kinds` add up to 1. The records'
+            `file` and `sha256` are filled in here.
 
     Returns:
         The model as it was read back.
 
     Raises:
         OutputError: the folder cannot be written.
-        ModelError: a record cannot be used, or a head's graph computes something else than the head.
+        ModelError: a record cannot be used, a classifier gives no probabilities, or a graph computes something else than its network.
     """
     check_model_folder(folder)
     heads = [(_named(record), head) for record, head in heads]
+    classifiers = [(_named_classifier(record), network) for record, network in classifiers]
+    try:
+        check_names([record for record, _ in heads], [record for record, _ in classifiers])
+    except ValueError as error:
+        raise ModelError(f"a model cannot have these parts: {error}") from error
     try:
         with replaced_folder(folder) as temporary:
             records = [
                 _write_head(temporary, record, head, channels, feature_spec.grid)
                 for record, head in heads
+            ]
+            labelled = [
+                _write_classifier(temporary, record, network, channels, feature_spec.grid)
+                for record, network in classifiers
             ]
             if backbone is not None:
                 shutil.copyfile(backbone, temporary / _BACKBONE_FILE)
@@ -111,6 +132,7 @@ def write_model(
                 backbone_file=None if backbone is None else _BACKBONE_FILE,
                 heads=tuple(records),
                 card=card,
+                classifiers=tuple(labelled),
             )
             save_model_record(model)
             # Read back before it replaces another: a record that cannot be used is found here.
@@ -131,26 +153,66 @@ def _named(record: HeadRecord) -> HeadRecord:
     return named
 
 
+def _named_classifier(record: ClassifierRecord) -> ClassifierRecord:
+    named = replace(record, file=f"{record.name}.onnx", sha256="")
+    try:
+        check_classifier(named)
+    except ValueError as error:
+        raise ModelError(f"a model cannot have this classifier: {error}") from error
+    return named
+
+
 def _write_head(
     folder: Path, record: HeadRecord, head: nn.Module, channels: int, grid: int
 ) -> HeadRecord:
     file = folder / record.file
     if isinstance(head, ScoreHead) and head.spec.output == "distribution":
-        export_head(_ScoresAndVotes(head), channels, file, grid=grid, has_votes=True)
+        export_head(_ScoresAndVotes(head), channels, file, grid=grid, outputs=("scores", "votes"))
     else:
         export_head(head, channels, file, grid=grid)
+    what, scale = f"head {record.name!r}", record.highest - record.lowest
+    _check_graph(file, head, channels, grid, what=what, scale=scale)
+    return replace(record.with_file(folder), form=_form(head))
+
+
+def _write_classifier(
+    folder: Path, record: ClassifierRecord, network: nn.Module, channels: int, grid: int
+) -> ClassifierRecord:
+    file = folder / record.file
+    export_head(network, channels, file, grid=grid, outputs=("probabilities",))
+    what = f"classifier {record.name!r}"
+    found = _check_graph(file, network, channels, grid, what=what, scale=1.0)
+    expected = (_CHECKED_ROWS, len(record.labels))
+    if found.shape != expected:
+        raise ModelError(
+            f"{what} gives an array of shape {found.shape} for {_CHECKED_ROWS} photos, expected {expected}, one probability per label"
+        )
+    sums = found.sum(axis=1) if record.name == "kinds" else np.ones(1)
+    if found.min() < 0 or found.max() > 1 or np.abs(sums - 1).max() > _MAX_DIFFERENCE:
+        raise ModelError(
+            f"{what} gives {found.min():.3g} to {found.max():.3g} on noise, which are no probabilities:"
+            " end it with a sigmoid for faults, or a softmax for kinds"
+        )
+    return record.with_file(folder)
+
+
+def _check_graph(
+    file: Path, network: nn.Module, channels: int, grid: int, *, what: str, scale: float
+) -> Float32Array:
+    """Compare a graph with its network on noise, and return what the graph computes."""
     features = np.random.default_rng(0).random((_CHECKED_ROWS, grid, grid, channels), np.float32)
-    itself = copy.deepcopy(head).eval()
+    itself = copy.deepcopy(network).eval()
     with torch.no_grad():
         expected = itself(torch.from_numpy(features)).numpy()
-    difference = float(np.abs(OpenVinoHead(file).predict(features) - expected).max())
-    scale = max(record.highest - record.lowest, float(np.abs(expected).max()))
+    found = OpenVinoHead(file).predict(features)
+    difference = float(np.abs(found - expected).max())
+    scale = max(scale, float(np.abs(expected).max()))
     if not difference <= _MAX_DIFFERENCE * scale:
         raise ModelError(
-            f"the exported graph of head {record.name!r} differs from the head by {difference:.1e} on noise, expected at most"
+            f"the exported graph of {what} differs from the {what.split()[0]} by {difference:.1e} on noise, expected at most"
             f" {_MAX_DIFFERENCE * scale:.1e}: its weights are too large or not finite"
         )
-    return replace(record.with_file(folder), form=_form(head))
+    return found
 
 
 class _ScoresAndVotes(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -129,9 +129,7 @@ def check_exported(
     for path in photos:
         try:
             photo = read_photo(path)
-            scored = ScoreResult(
-                path, scorer.score_one(photo.pixels).scores, photo.width, photo.height
-            )
+            scored = replace(scorer.score_one(photo.pixels), source=path)
         except PhotoError as error:
             failed.append(ScoreFailure(path, error))
             advance(failed[-1])

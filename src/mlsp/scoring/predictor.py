@@ -110,11 +110,11 @@ class FeaturePredictor(Closing):
         if isinstance(batch.features, PhotoError):
             return [_failed(source, batch.features) for source in batch.sources]
         return [
-            _failed(source, PhotoError(str(values)))
-            if isinstance(values, EngineError)
-            else Predicted(source, values)
-            for source, values in zip(
-                batch.sources, self._heads.values(batch.features), strict=True
+            _failed(source, PhotoError(str(outputs)))
+            if isinstance(outputs, EngineError)
+            else Predicted(source, outputs.values)
+            for source, outputs in zip(
+                batch.sources, self._heads.compute(batch.features), strict=True
             )
         ]
 

@@ -27,7 +27,7 @@ from mlsp.features.spec import spec_record
 from mlsp.models.model import Model, load_model
 from mlsp.photos import Photo, check_pixels, photo_of_pixels, read_bytes, read_photo
 from mlsp.scoring.cache import CachedFeatures, CachedScores, Caches, NullCache, open_caches
-from mlsp.scoring.heads import Head, Heads
+from mlsp.scoring.heads import Head, Heads, Outputs
 from mlsp.scoring.results import Score, ScoreResult
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Scorer(Closing):
         engine: Engine,
         heads: Iterable[Head],
         *,
+        classifiers: Iterable[Head] = (),
         workers: int | None = None,
         cache: bool | Caches = False,
         max_pixels: int | None = None,
@@ -116,6 +117,7 @@ class Scorer(Closing):
             model: the model's record.
             engine: must make the features that the model's heads read.
             heads: the model's heads, in the order of its records.
+            classifiers: its classifiers, in the order of its records; without them results have neither faults nor a kind.
             workers: see the class.
             cache: see the class.
             max_pixels: see the class.
@@ -125,7 +127,8 @@ class Scorer(Closing):
             SettingsError: `workers` is below 1, or engine, heads and model do not belong together.
         """
         scorer = cls.__new__(cls)
-        scorer._set_up(model, engine, Heads(model, heads), workers, cache, max_pixels, runtime)
+        opened = Heads(model, heads, classifiers)
+        scorer._set_up(model, engine, opened, workers, cache, max_pixels, runtime)
         return scorer
 
     def _set_up(
@@ -267,15 +270,15 @@ class Scorer(Closing):
         Raises:
             EngineError: a head failed, or gave no finite number.
         """
-        return self._heads.scores(self._values(features))
+        return self._heads.scores(self._outputs(features))
 
     def result_of(self, photo: PhotoFeatures) -> ScoreResult | ScoreFailure:
         """Score a photo by the features that `features` gave."""
         return result_or_failure(
             photo.source,
-            lambda: ScoreResult(
+            lambda: self._heads.result(
                 photo.source,
-                self.scores_of(photo.features),
+                self._outputs(photo.features),
                 photo.width,
                 photo.height,
                 photo.content_sha256,
@@ -309,27 +312,27 @@ class Scorer(Closing):
     def _score(self, source: Path, content: bytes) -> ScoreResult:
         sha256 = hashlib.sha256(content).hexdigest()
         known = self._scores.get(sha256, self._score_key)
-        if known is None:
+        if known is None or not self._heads.is_complete(known.probabilities):
             found = self._features_of(source, content, sha256)
-            values = self._values(found.values.astype(np.float32))
-            known = CachedScores(values, found.width, found.height)
+            outputs = self._outputs(found.values.astype(np.float32))
+            known = CachedScores(outputs.values, found.width, found.height, outputs.probabilities)
             self._scores.put(sha256, self._score_key, known)
         else:
             # The limit may be another than when it was scored.
             check_pixels(known.width, known.height, self._pipeline.decode.max_pixels)
-        scores = self._heads.scores(known.values)
-        return ScoreResult(source, scores, known.width, known.height, sha256)
+        outputs = Outputs(known.values, known.probabilities)
+        return self._heads.result(source, outputs, known.width, known.height, sha256)
 
     def _score_pixels(self, pixels: Image | UInt8Array) -> ScoreResult:
         found = self._compute(lambda: photo_of_pixels(pixels, settings=self._pipeline.decode))
-        scores = self.scores_of(found.values.astype(np.float32))
-        return ScoreResult(_IN_MEMORY, scores, found.width, found.height)
+        outputs = self._outputs(found.values.astype(np.float32))
+        return self._heads.result(_IN_MEMORY, outputs, found.width, found.height)
 
-    def _values(self, features: Float32Array) -> dict[str, float]:
-        (values,) = self._heads.values(features[None])
-        if isinstance(values, EngineError):
-            raise values
-        return values
+    def _outputs(self, features: Float32Array) -> Outputs:
+        (outputs,) = self._heads.compute(features[None])
+        if isinstance(outputs, EngineError):
+            raise outputs
+        return outputs
 
     def _features_of(self, source: Path, content: bytes, sha256: str) -> CachedFeatures:
         decode = self._pipeline.decode

@@ -64,6 +64,11 @@ class CompiledGraph:
         """Length of the output's last axis."""
         return int(self._compiled.output(0).partial_shape[-1].get_length())
 
+    @property
+    def output_rank(self) -> int:
+        """Number of axes of the output."""
+        return int(self._compiled.output(0).partial_shape.rank.get_length())
+
     def __call__(self, array: np.ndarray[Any, Any]) -> Float32Array:
         """Compute the first output."""
         return self.outputs(array, 1)[0]
@@ -156,10 +161,10 @@ class OpenVinoEngine:
 
 
 class OpenVinoHead:
-    """Head on the processor, always in float32: its work is small and users see its output.
+    """Head or classifier on the processor, always in float32: its work is small and users see its output.
 
     Args:
-        file: ONNX graph from features (N, G, G, C) to scores (N,).
+        file: ONNX graph from features (N, G, G, C) to scores (N,), or to probabilities (N, labels).
         threads: cores that one call may use: one where photos are scored side by side, more for large batches.
 
     Raises:
@@ -191,13 +196,18 @@ class OpenVinoHead:
         """Number of channels of the features that it reads."""
         return self._compiled.input_channels
 
+    @property
+    def labels(self) -> int | None:
+        """Number of probabilities per photo; None of a head, which gives one score."""
+        return self._compiled.output_channels if self._compiled.output_rank > 1 else None
+
     def predict(self, features: Float32Array) -> Float32Array:
-        """Predict scores.
+        """Predict scores or probabilities.
 
         Args:
             features: (N, G, G, C).
 
         Returns:
-            (N,) on the scale of the ratings.
+            (N,) on the scale of the ratings; or (N, labels), 0…1.
         """
         return self._compiled(features)

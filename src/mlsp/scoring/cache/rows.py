@@ -9,7 +9,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -18,7 +18,8 @@ from mlsp.base.arrays import Float16Array
 from mlsp.scoring.cache.file import DamagedRowError
 
 _CHECKSUM = struct.Struct("<I")
-# Number of heads, width and height; then a float64 per head and the heads' names as JSON.
+# Number of values, width and height; then a float64 per value and their names as JSON: of a head its name, of a probability
+# CLASSIFIER/LABEL.
 _SCORES_HEADER = struct.Struct("<BII")
 # Width and height of the photo; views, grid cells per side and channels; then the numbers.
 _FEATURES_HEADER = struct.Struct("<IIIII")
@@ -29,14 +30,16 @@ class CachedScores:
     """The scores of a photo as cached.
 
     Attributes:
-        values: one value per head, by the head's name; at most 255.
+        values: one value per head, by the head's name; with the probabilities at most 255.
         width: of the upright photo, in pixels.
         height: of the upright photo, in pixels.
+        probabilities: by the classifier's name and the label's.
     """
 
     values: Mapping[str, float]
     width: int
     height: int
+    probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,19 @@ class CachedFeatures:
 
 
 def pack_scores(content: bytes, model_key: str, value: CachedScores) -> bytes:
-    """Write a row of scores: 13 bytes, 8 bytes per head, and the heads' names.
+    """Write a row of scores: 13 bytes, 8 bytes per value, and the values' names.
 
     Args:
         content: SHA-256 of the photo's file.
         model_key: key of the model.
         value: of the row.
     """
-    values = struct.pack(f"<{len(value.values)}d", *value.values.values())
-    names = json.dumps(list(value.values), separators=(",", ":")).encode()
-    header = _SCORES_HEADER.pack(len(value.values), value.width, value.height)
+    flat = dict(value.values)
+    for classifier, by_label in value.probabilities.items():
+        flat |= {f"{classifier}/{label}": number for label, number in by_label.items()}
+    values = struct.pack(f"<{len(flat)}d", *flat.values())
+    names = json.dumps(list(flat), separators=(",", ":")).encode()
+    header = _SCORES_HEADER.pack(len(flat), value.width, value.height)
     return _with_checksum(content, model_key, header + values + names)
 
 
@@ -78,7 +84,15 @@ def unpack_scores(content: bytes, model_key: str, row: object) -> CachedScores:
     count, width, height = _SCORES_HEADER.unpack_from(body)
     values = struct.unpack_from(f"<{count}d", body, _SCORES_HEADER.size)
     names = _names(body[_SCORES_HEADER.size + 8 * count :])
-    return CachedScores(dict(zip(names, values, strict=True)), width, height)
+    heads: dict[str, float] = {}
+    probabilities: dict[str, dict[str, float]] = {}
+    for name, number in zip(names, values, strict=True):
+        classifier, slash, label = name.partition("/")
+        if slash:
+            probabilities.setdefault(classifier, {})[label] = number
+        else:
+            heads[name] = number
+    return CachedScores(heads, width, height, probabilities)
 
 
 def pack_features(content: bytes, model_key: str, value: CachedFeatures) -> bytes:
