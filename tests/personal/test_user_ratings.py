@@ -159,10 +159,10 @@ def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_of_a_newer_version_is_left_alone(file: Path) -> None:
     UserRatings.open(file).close()
-    _database(file, "PRAGMA user_version = 2")
+    _database(file, "PRAGMA user_version = 3")
     before = file.read_bytes()
     message = (
-        f"the ratings {file} are of a newer version of mlsp (schema 2, this one knows 1):"
+        f"the ratings {file} are of a newer version of mlsp (schema 3, this one knows 2):"
         " update mlsp, or name another file with --ratings"
     )
     with pytest.raises(RatingsError, match=f"^{re.escape(message)}$"):

@@ -25,6 +25,7 @@ from PIL import Image
 import mlsp.reports
 from mlsp.base.errors import UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
+from mlsp.culling.xmp import rate
 from mlsp.photos.thumbnails import MIN_BYTES
 from mlsp.reports import write_report
 from mlsp.reports.html_report import link, picture_size, write_html
@@ -312,6 +313,27 @@ def test_sort(page: Page, collection: Path, label: str, order: list[str]) -> Non
 
 
 # By keyboard
+
+
+def test_what_other_programs_say_is_shown(page: Page, tmp_path: Path) -> None:
+    photos = [draw(tmp_path / f"{name}.jpg", "teal") for name in "abc"]
+    rate(photos[0], 4, by_hand=True)
+    rate(photos[1], -1, by_hand=True)
+    # Our own stars are nobody's.
+    rate(photos[2], 5)
+    write(tmp_path / "r.html", [scored(photo, 50, 50) for photo in photos])
+    show(page, tmp_path / "r.html")
+    badges = page.locator(".g-marks")
+    assert sorted(badges.all_inner_texts()) == ["", "★★★★"]
+    label = page.locator(".g-card", has=badges).first.get_attribute("aria-label")
+    assert label is not None
+    assert label.endswith("; 4 stars")
+    assert page.locator("[aria-label=Stars] option").all_inner_texts()[2] == "★★★★ and more (1)"
+    page.select_option("[aria-label=Stars]", "4")
+    assert names(page) == ["a.jpg"]
+    page.get_by_role("button", name="Show all").click()
+    page.select_option("[aria-label=Flag]", "not rejected")
+    assert names(page) == ["a.jpg", "c.jpg"]
 
 
 def panes(page: Page) -> list[str]:

@@ -103,6 +103,7 @@ def test_rating_changes_its_row_alone(served: Served) -> None:
         "id": photo,
         "stars": 4,
         "flag": None,
+        "label": None,
         "revision": before + 1,
         "undo": "4 stars for 05.png",
     }
@@ -268,6 +269,61 @@ def test_csv(served: Served) -> None:
     assert pair["worse_sha256"] == served.controller.entry(names["sub/11.png"]).sha256
 
 
+SIDECAR = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="{}" xmp:Label="{}"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+def marks(served: Served, name: str) -> list[Any]:
+    """What is shown of a photo."""
+    served.controller.files.look()
+    return [served.rows()[served.ids()[name]][field] for field in ("stars", "flag", "label")]
+
+
+def test_what_other_programs_say_is_shown_and_followed(served: Served) -> None:
+    photo, sidecar = served.ids()["06.png"], served.folder / "06.png.xmp"
+    sidecar.write_text(SIDECAR.format(2, "Red"))
+    assert marks(served, "06.png") == [2, None, "red"]
+    assert served.get("status")["ratings"]["photos"] == 1
+    # A rating here is one more; undoing it leads back to theirs.
+    served.post("ratings", {"id": photo, "stars": 4})
+    assert marks(served, "06.png") == [4, None, "red"]
+    served.post("undo", {})
+    assert marks(served, "06.png") == [2, None, "red"]
+    served.post("ratings", {"id": photo, "stars": None, "label": None})
+    assert marks(served, "06.png") == [None, None, None]
+    # Whatever the other program does later is newer.
+    sidecar.write_text(SIDECAR.format(5, "Red"))
+    assert marks(served, "06.png") == [5, None, "red"]
+    served.post("ratings", {"id": photo, "flag": "pick"})
+    assert marks(served, "06.png") == [5, "pick", "red"]
+    sidecar.unlink()
+    assert marks(served, "06.png") == [None, None, None]
+
+
+def test_a_change_while_the_page_is_closed_is_followed(tmp_path: Path) -> None:
+    folder, file = make_photos(tmp_path / "p"), tmp_path / "r.sqlite"
+    with serving(folder, file) as served:
+        for name in ("04.png", "06.png"):
+            served.post("ratings", {"id": served.ids()[name], "stars": 1})
+    (folder / "06.png.xmp").write_text(SIDECAR.format(5, ""))
+    with serving(folder, file) as served:
+        assert marks(served, "06.png") == [5, None, None]
+        assert marks(served, "04.png") == [1, None, None]
+    # What was never seen together: the user's is shown, and the file keeps its own.
+    ratings = UserRatings.open(file)
+    ratings._connection.execute("DELETE FROM found")  # type: ignore[union-attr]
+    ratings.close()
+    with serving(folder, file) as served:
+        assert marks(served, "06.png") == [1, None, None]
+        answer = served.post("export/xmp", {"convention": "photo.jpg.xmp"})
+        assert answer == {"written": 1, "files": 1, "kept": ["06.png"], "failed": []}
+        answer = served.post("export/xmp", {"convention": "photo.jpg.xmp", "overwrite": True})
+        assert answer["files"] == 1
+    assert read_rating(folder / "06.png") == 1
+
+
 def test_sidecars(served: Served) -> None:
     names = served.ids()
     for name, stars, flag in (
@@ -277,19 +333,18 @@ def test_sidecars(served: Served) -> None:
         ("06.png", 1, None),
     ):
         served.post("ratings", {"id": names[name], "stars": stars, "flag": flag})
-    # Someone has rated it in another program.
+    # Someone rates it in another program, and that is newer.
     mine = served.folder / "06.png.xmp"
-    mine.write_text(
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5"/></rdf:RDF></x:xmpmeta>'
-    )
+    mine.write_text(SIDECAR.format(5, ""))
     before = mine.read_bytes()
     answer = served.post("export/xmp", {"convention": "photo.jpg.xmp"})
-    assert answer == {"written": 2, "files": 2, "kept": ["06.png"], "failed": []}
+    assert answer == {"written": 2, "files": 2, "kept": [], "failed": []}
     assert read_rating(served.folder / "01.png") == 4
     assert read_rating(served.folder / "02.png") == -1
     assert mine.read_bytes() == before
-    again = served.post("export/xmp", {"convention": "photo.jpg.xmp", "overwrite": True})
+    # Rated again, it is the user who knows what is there.
+    served.post("ratings", {"id": names["06.png"], "stars": 1})
+    again = served.post("export/xmp", {"convention": "photo.jpg.xmp"})
     assert (again["written"], again["files"], again["kept"]) == (3, 1, [])
     assert read_rating(served.folder / "06.png") == 1
     mine.write_text("no XML")

@@ -18,6 +18,7 @@ import uvicorn
 from PIL import Image, ImageOps
 
 from mlsp.base.results import ScoreFailure
+from mlsp.culling.xmp import rate
 from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.scoring.results import ScoreResult
@@ -120,12 +121,15 @@ def started() -> Iterator[Callable[[Served], Served]]:
 
 
 @pytest.fixture
-def opened(page: Page, served: Served) -> Iterator[Page]:
+def opened(page: Page, served: Served, collection: Path) -> Iterator[Page]:
     """The page with all photos, of which none is rated; fails where the browser complains of the content security policy."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
+    for sidecar in collection.rglob("*.xmp"):
+        sidecar.unlink()
     while served.controller.rated.undo()[0] is not None:
         pass
+    served.controller.files.look()
     served.open(page)
     yield page
     assert [text for text in complaints if "Content Security Policy" in text] == []
@@ -254,7 +258,7 @@ def test_photos_come_in_while_they_are_scored(
     assert (page.locator(".g-failed li").text_content() or "").startswith("light/broken.jpg: ")
     active = page.locator(".g-card.g-active")
     assert active.locator(".g-name").inner_text() == first
-    assert active.locator(".p-badge").inner_text() == "★★★★"
+    assert active.locator(".g-marks").inner_text() == "★★★★"
     assert page.locator(".p-progress [role=status]").inner_text() == "12 photos scored"
 
 
@@ -272,11 +276,11 @@ def test_keys_rate_the_active_photo(either: Page) -> None:
     label = card(page, first).get_attribute("aria-label")
     assert label is not None
     assert label.endswith("; 4 stars")
-    assert card(page, first).locator(".p-badge").inner_text() == "★★★★"
+    assert card(page, first).locator(".g-marks").inner_text() == "★★★★"
     # Stays after the page is loaded again.
     page.reload()
-    page.wait_for_selector(".p-badge.p-reject")
-    assert page.locator(".p-badge").count() == 3
+    page.wait_for_selector(".g-marks.g-reject")
+    assert page.locator(".g-marks").count() == 3
     # U takes the flag, then the stars; 0 the stars.
     for key in ("Home", "ArrowRight", "ArrowRight", "u"):
         page.keyboard.press(key)
@@ -359,9 +363,9 @@ def test_undo(opened: Page) -> None:
     said(page, "Undone: ")
     assert rated(page) == {first: (3, None)}
     page.keyboard.press("z")
-    page.wait_for_function("() => document.querySelector('.p-badge').textContent === '★★'")
+    page.wait_for_function("() => document.querySelector('.g-marks').textContent === '★★'")
     page.click("button[aria-label=Undo]")
-    page.wait_for_function("() => document.querySelector('.p-badge').textContent === '★'")
+    page.wait_for_function("() => document.querySelector('.g-marks').textContent === '★'")
     # Full-screen too, from the toast.
     page.locator(".g-grid").focus()
     page.keyboard.press("Home")
@@ -421,6 +425,47 @@ def test_full_screen_photos_stay_though_the_filter_hides_them(opened: Page) -> N
     assert page.locator(".g-viewer .g-name").inner_text() == shown[1]
     page.keyboard.press("Escape")
     assert names(page) == shown[1:]
+
+
+def test_labels(either: Page) -> None:
+    page = either
+    first, second = path_of(page, 0), path_of(page, 1)
+    for key in ("Home", "6", "ArrowRight", "8", "3", "ArrowLeft", "7"):
+        page.keyboard.press(key)
+    said(page, f"{Path(first).name}: yellow label")
+    page.keyboard.press("Enter")
+    purple = page.get_by_role("button", name="purple label")
+    box = purple.bounding_box()
+    assert box is not None
+    assert min(box["width"], box["height"]) >= 24
+    purple.click()
+    said(page, f"{Path(first).name}: purple label")
+    assert purple.get_attribute("aria-pressed") == "true"
+    page.keyboard.press("Escape")
+    assert card(page, first).locator(".g-dot").get_attribute("data-label") == "purple"
+    label = card(page, second).get_attribute("aria-label")
+    assert label is not None
+    assert label.endswith("; 3 stars, green label")
+    if page.locator(".g-toggle").is_visible():
+        page.click(".g-toggle")
+    page.locator("[aria-label=Label] option", has_text="green (1)").wait_for(state="attached")
+    page.select_option("[aria-label=Label]", "green")
+    check(page, [Path(second).name])
+
+
+def test_what_other_programs_say_is_shown_and_followed(opened: Page, served: Served) -> None:
+    page = opened
+    first = path_of(page, 0)
+    id_ = next(id_ for id_, e in served.controller.collection._entries.items() if e.shown == first)
+    source = served.controller.entry(id_).source
+    rate(source, 5, by_hand=True)
+    served.controller.files.look()
+    badge = card(page, first).locator(".g-marks")
+    badge.wait_for(timeout=10_000)
+    assert badge.inner_text() == "★★★★★"
+    rate(source, -1, by_hand=True)
+    served.controller.files.look()
+    card(page, first).locator(".g-marks.g-reject").wait_for(timeout=10_000)
 
 
 # Which is better?
@@ -599,7 +644,7 @@ def test_answers_wait_while_the_server_is_away(opened: Page) -> None:
     away = page.get_by_role("alert")
     away.get_by_text("2 answers of yours wait here").wait_for()
     assert away.inner_text().startswith("mlsp serve does not answer. Is it still running?")
-    assert card(page, first).locator(".p-badge").inner_text() == "★★★★★"
+    assert card(page, first).locator(".g-marks").inner_text() == "★★★★★"
     # Taking back what was not sent needs no server.
     page.keyboard.press("Control+z")
     said(page, "Undone: ")
@@ -620,7 +665,7 @@ def test_answers_wait_across_a_reload(opened: Page) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     page.unroute("**/api/ratings")
     page.reload()
-    page.wait_for_selector(".p-badge")
+    page.wait_for_selector(".g-marks")
     settled(page)
     assert rated(page) == {first: (2, None)}
 
@@ -632,7 +677,7 @@ def test_what_the_server_refuses_is_said_and_taken_back(opened: Page) -> None:
     page.keyboard.press("Home")
     page.keyboard.press("2")
     said(page, "not done. photo 1 is gone")
-    assert page.locator(".p-badge").count() == 0
+    assert page.locator(".g-marks").count() == 0
     assert rated(page) == {}
 
 

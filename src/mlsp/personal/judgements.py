@@ -9,16 +9,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlsp.base.errors import PhotoError, RatingsError, SidecarError
 from mlsp.base.results import ScoreFailure
 from mlsp.base.tables import read_table, reading_table
 from mlsp.photos import find_photos
 from mlsp.photos.listing import PHOTO_COLUMNS
-
-if TYPE_CHECKING:
-    from mlsp.culling.xmp import Folders
 
 PICK, REJECT = 5.0, 1.0
 _LOWEST, _HIGHEST = 1.0, 5.0
@@ -108,7 +104,7 @@ def read_judgements(source: Path, *, photos: Path | None = None) -> Judgements:
 
 
 def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
-    """Read the stars that people gave photos, from their XMP sidecars or the XMP inside them.
+    """Read the stars and flags that people gave photos, from their XMP sidecars, or the XMP or EXIF data inside them.
 
     Stars that `mlsp score --xmp` wrote are left out: from its own scores no taste can be learned.
 
@@ -121,7 +117,7 @@ def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
     Raises:
         RatingsError: there are no photos, or none is rated.
     """
-    from mlsp.culling.xmp import Folders
+    from mlsp.culling.xmp import Folders, read_marks
 
     given, folders = list(paths), Folders()
     found: list[tuple[PhotoReference, float]] = []
@@ -129,35 +125,20 @@ def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
     photos = list(find_photos(given))
     for photo in photos:
         try:
-            rating = _rating_by_hand(photo, folders)
+            marks = read_marks(photo, folders=folders)
         except SidecarError as error:
             failed.append(ScoreFailure(photo, PhotoError(str(error))))
             continue
-        if rating:
-            found.append((PhotoReference(photo), REJECT if rating < 0 else float(rating)))
+        stars = _stars(marks.stars, marks.flag)
+        if stars is not None:
+            found.append((PhotoReference(photo), stars))
     if not found:
         where = ", ".join(map(str, given))
         raise RatingsError(
-            f"none of {len(photos)} photos in {where} has stars or a reject in its XMP that a person gave it: let your photo software"
+            f"none of {len(photos)} photos in {where} has stars, a pick or a reject in its XMP or EXIF data that a person gave it: let your photo software"
             " write XMP, and rate photos in it"
         )
     return Judgements(ratings=tuple(found), failed=tuple(failed))
-
-
-def _rating_by_hand(photo: Path, folders: Folders) -> int | None:
-    from mlsp.culling.xmp import read_rating
-    from mlsp.culling.xmp.embedded import embedded_packet
-    from mlsp.culling.xmp.files import read_sidecar
-
-    names = folders.sidecars(photo)
-    ending = photo.suffix.lower().removeprefix(".")
-    packets = [read_sidecar(path).packet for path in (names.full, names.short) if path is not None]
-    # photo.xmp may name which of photo.cr2 and photo.jpg it belongs to.
-    of_photo = [one for one in packets if one and one.extension in (None, "", ending)]
-    if any(packet.is_by_hand for packet in of_photo):
-        return read_rating(photo, folders=folders)
-    inside = embedded_packet(photo)
-    return inside.rating if inside is not None and inside.is_by_hand else None
 
 
 def _stars(stars: float | None, flag: str | None) -> float | None:

@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
 from mlsp.base.atomic_file import atomic_write_text
-from mlsp.base.errors import PhotoError
+from mlsp.base.errors import PhotoError, SidecarError
 from mlsp.base.parallel import map_in_order
 from mlsp.base.text import printable
+from mlsp.culling.marks import NO_MARKS
+from mlsp.culling.xmp import Folders, read_marks
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 Json: TypeAlias = "str | float | bool | Sequence[Json] | dict[str, Json] | None"
 
 # In the order in which one script may hold them: each uses only what is before it.
-_SCRIPTS = ("dom.js", "records.js", "keys.js", "card.js", "grid.js", "filters.js", "sorting.js", "failed.js", "viewer.js", "gallery.js")  # fmt: skip
+_SCRIPTS = ("dom.js", "records.js", "marks.js", "marks_filter.js", "keys.js", "card.js", "grid.js", "filters.js", "sorting.js", "failed.js", "viewer.js", "gallery.js")  # fmt: skip
 _GALLERY = resources.files("mlsp.reports") / "gallery"
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
@@ -145,13 +147,18 @@ def _page(
     root = common_folder([*sources, *(failure.source for failure in failed)])
     title = printable(root.name) if root is not None and root.name else "Photos"
     page_folder = Path(os.path.abspath(path)).parent
-    times = map_in_order(shown_time, sources, workers=workers)
+    folders = Folders()
+
+    def facts(source: Path) -> tuple[str | None, bool, dict[str, Json]]:
+        return *shown_time(source), _marks(source, folders)
+
     records: list[Json] = [
         {
             "id": index,
             **_names(result.source, root),
             "captured": captured,
             "captured_is_file_time": is_file_time,
+            **marks,
             "width": result.width,
             "height": result.height,
             "overall": json_number(result.overall, 1),
@@ -164,7 +171,9 @@ def _page(
             },
             "original": link(result.source, page_folder),
         }
-        for index, (result, (captured, is_file_time)) in enumerate(zip(scored, times, strict=True))
+        for index, (result, (captured, is_file_time, marks)) in enumerate(
+            zip(scored, map_in_order(facts, sources, workers=workers), strict=True)
+        )
     ]
     records += [
         {
@@ -241,6 +250,17 @@ def link(photo: Path, page_folder: Path) -> str:
 def _names(photo: Path, root: Path | None) -> dict[str, Json]:
     name, folder = shown_name(photo, root)
     return {"photo": name, "folder": folder}
+
+
+def _marks(photo: Path, folders: Folders) -> dict[str, Json]:
+    """Return what a person gave a photo in any program; what nobody gave is left out."""
+    try:
+        marks = read_marks(photo, folders=folders)
+    except SidecarError:
+        # Who asks for sidecars is told; a report shows what can be read.
+        marks = NO_MARKS
+    found = {"stars": marks.stars, "flag": marks.flag, "label": marks.label}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _hash(text: str) -> str:

@@ -1,6 +1,8 @@
 // The report: shows the records and pictures that are in this page. It comes after the gallery's files, in one script.
 
 import { Gallery } from "./gallery/gallery.js";
+import { marksBadge, marksWords } from "./gallery/marks.js";
+import { MarksFilter } from "./gallery/marks_filter.js";
 
 const WAIT_MS = 50;
 
@@ -31,7 +33,15 @@ const report = JSON.parse(document.getElementById("report").textContent);
 const gallery = new Gallery(document.querySelector("main"), {
   columns: report.heads,
   title: report.title,
-  load: (record) => picture(record, report),
+  load: (record) => picture(record, report), badge: marksBadge, badgeText: marksWords,
+  sorts: [{ name: "stars", label: "stars", value: (record) => record.stars, isDescending: true }],
 });
+// What photos were given in other programs, where some were.
+const scored = report.records.filter((record) => !record.failed);
+if (scored.some((record) => marksWords(record))) {
+  const marks = new MarksFilter((condition) => gallery.setCondition("marks", condition));
+  gallery.addFilter(marks);
+  marks.setRecords(scored);
+}
 gallery.setRecords(report.records);
 gallery.focus();

@@ -7,13 +7,9 @@ percentile ─ stars ─ rating
 from __future__ import annotations
 
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.rating import (
-    Convention,
-    Outcome,
-    rate,
-    read_rating,
-    remove_rating,
-)
+from mlsp.culling.xmp.rating import Outcome, rate, read_rating, remove_rating
+from mlsp.culling.xmp.reading import read_marks
+from mlsp.culling.xmp.sidecars import Convention
 from mlsp.culling.xmp.stars import StarSettings, stars
 
 __all__ = [
@@ -22,6 +18,7 @@ __all__ = [
     "Outcome",
     "StarSettings",
     "rate",
+    "read_marks",
     "read_rating",
     "remove_rating",
     "stars",

@@ -21,6 +21,10 @@ _META = "adobe:ns:meta/"
 _RDF_RDF = (RDF, "RDF")
 _RDF_DESCRIPTION = (RDF, "Description")
 _PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+DIGIKAM = "http://www.digikam.org/ns/1.0/"
+_DARKTABLE = "http://darktable.sf.net/"
+# Windows ends it with a slash, exiftool does not.
+_MICROSOFT = ("http://ns.microsoft.com/photo/1.0/", "http://ns.microsoft.com/photo/1.0")
 
 # No XML document can contain it, so it separates namespaces from names.
 _PART = "\x01"
@@ -38,9 +42,24 @@ BY_HAND = "hand "
 RATING = (XMP, "Rating")
 WRITTEN = (OWN, "WrittenRating")
 REPLACED = (OWN, "ReplacedRating")
+LABEL = (XMP, "Label")
+PICK_LABEL = (DIGIKAM, "PickLabel")
+COLOR_LABEL = (DIGIKAM, "ColorLabel")
+DARKTABLE_LABELS = (_DARKTABLE, "colorlabels")
+MICROSOFT_RATING = (_MICROSOFT[0], "Rating")
 _EXTENSION = (_PHOTOSHOP, "SidecarForExtension")
 _OURS_TO_WRITE = (RATING, WRITTEN, REPLACED)
-_READ = frozenset((*_OURS_TO_WRITE, _EXTENSION))
+_READ = frozenset(
+    (
+        *_OURS_TO_WRITE,
+        LABEL,
+        PICK_LABEL,
+        COLOR_LABEL,
+        DARKTABLE_LABELS,
+        MICROSOFT_RATING,
+        _EXTENSION,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +322,9 @@ class _Tag:
 def _name(expanded: str) -> tuple[str, str]:
     """Return namespace and name of what the parser gives as namespace, name and prefix, or as a name alone."""
     parts = expanded.split(_PART)
-    return ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+    if len(parts) == 1:
+        return "", parts[0]
+    return (_MICROSOFT[0] if parts[0] in _MICROSOFT else parts[0]), parts[1]
 
 
 def _refuse_document_type(name: str, *_: object) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from mlsp.base.errors import SettingsError, SidecarError
 from mlsp.culling.xmp.editing import without_rating
-from mlsp.culling.xmp.embedded import embedded_packet
-from mlsp.culling.xmp.files import SidecarFile, read_sidecar, replace_sidecar, write_sidecar
+from mlsp.culling.xmp.files import SidecarFile, replace_sidecar, write_sidecar
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.packet import Packet
+from mlsp.culling.xmp.reading import rating_inside
+from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 from mlsp.culling.xmp.stars import MAX_STARS
-
-Convention: TypeAlias = Literal["both", "photo.jpg.xmp", "photo.xmp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,9 @@ def read_rating(photo: Path, *, folders: Folders | None = None) -> int | None:
     Raises:
         SidecarError: there is no such photo, or a sidecar is damaged or not XMP.
     """
-    packets = [file.packet for file in _sidecars(photo, "both", folders) if file.packet is not None]
+    packets = [
+        file.packet for file in read_sidecars(photo, "both", folders) if file.packet is not None
+    ]
     packets.sort(key=lambda packet: not packet.is_by_hand)
     return next((packet.rating for packet in packets if packet.rating is not None), None)
 
@@ -81,10 +82,9 @@ def rate(
         raise SettingsError(f"expected the rating -1 for rejected or 1 to 5 stars, got {rating}")
     folders = folders or Folders()
     # A rating by hand counts wherever it is, also where it would not be written.
-    files = _sidecars(photo, convention if overwrite else "both", folders)
+    files = read_sidecars(photo, convention if overwrite else "both", folders)
     if not overwrite and (
-        any(_is_others(file.packet, by_hand) for file in files)
-        or _is_others(embedded_packet(photo), by_hand)
+        any(_is_others(file.packet, by_hand) for file in files) or rating_inside(photo) is not None
     ):
         return Outcome("kept")
     targets = [file for file in files if _is_target(file, photo, convention)]
@@ -107,7 +107,7 @@ def remove_rating(photo: Path) -> list[Path]:
         SidecarError: a sidecar is damaged, or another program has rewritten it since; it is left as it was.
     """
     written = []
-    for file in _sidecars(photo, "both", None):
+    for file in read_sidecars(photo, "both", None):
         packet = file.packet
         if file.content is None or packet is None or packet.is_by_hand or not packet.rating:
             continue
@@ -128,17 +128,3 @@ def _is_others(packet: Packet | None, by_hand: bool) -> bool:
 def _is_target(file: SidecarFile, photo: Path, convention: Convention) -> bool:
     is_full = file.path.name.casefold() == f"{photo.name}.xmp".casefold()
     return convention == "both" or is_full == (convention == "photo.jpg.xmp")
-
-
-def _sidecars(photo: Path, convention: Convention, folders: Folders | None) -> list[SidecarFile]:
-    names = (folders or Folders()).sidecars(photo)
-    files = []
-    if convention != "photo.xmp":
-        files.append(read_sidecar(names.full))
-    if convention != "photo.jpg.xmp" and names.short is not None:
-        short = read_sidecar(names.short)
-        extension = short.packet.extension if short.packet is not None else None
-        # Adobe's programs note which of photo.cr2 and photo.jpg they mean.
-        if extension in (None, "", photo.suffix.lower().removeprefix(".")):
-            files.append(short)
-    return files

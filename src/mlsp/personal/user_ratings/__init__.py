@@ -1,6 +1,7 @@
 """A user's stars, picks, rejects, and comparisons of two photos: one SQLite file that may be copied.
 
     ratings       one row per photo, by its content: a photo that is moved or renamed keeps its stars
+    found         what the files of a rated photo said, by its path: a change by another program is told by it
     comparisons   one row per answer
     changes       what each of the last changes replaced, for `undo`
 
@@ -14,9 +15,9 @@ from __future__ import annotations
 from mlsp.personal.user_ratings.ratings import (
     KEPT_CHANGES,
     Change,
-    Flag,
+    UserRating,
     UserRatings,
     default_user_ratings_path,
 )
 
-__all__ = ["KEPT_CHANGES", "Change", "Flag", "UserRatings", "default_user_ratings_path"]
+__all__ = ["KEPT_CHANGES", "Change", "UserRating", "UserRatings", "default_user_ratings_path"]

@@ -9,21 +9,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlsp.base.errors import RatingsError
-from mlsp.base.sqlite import DatabaseFormat, connect, lay_out, pragma, primary_code
+from mlsp.base.sqlite import DatabaseFormat, connect, lay_out, pragma, primary_code, transaction
 
+_FOUND = "CREATE TABLE found (photo TEXT PRIMARY KEY, stars INTEGER, flag TEXT, label TEXT) WITHOUT ROWID"
 _FORMAT = DatabaseFormat(
     0x4D4C5352,  # "MLSR"
-    1,
+    2,
     (
-        "CREATE TABLE ratings (content BLOB PRIMARY KEY, photo TEXT NOT NULL, stars INTEGER, flag TEXT, rated_at REAL NOT NULL)"
-        " WITHOUT ROWID",
+        "CREATE TABLE ratings (content BLOB PRIMARY KEY, photo TEXT NOT NULL, stars INTEGER, flag TEXT, rated_at REAL NOT NULL,"
+        " label TEXT) WITHOUT ROWID",
         "CREATE TABLE comparisons (id INTEGER PRIMARY KEY AUTOINCREMENT, better BLOB NOT NULL, worse BLOB NOT NULL,"
         " better_photo TEXT NOT NULL, worse_photo TEXT NOT NULL, compared_at REAL NOT NULL)",
         # A rating: its content, and the row of `ratings` that it replaced, all NULL for none. Or a comparison's number.
         "CREATE TABLE changes (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, content BLOB, photo TEXT, stars INTEGER,"
-        " flag TEXT, rated_at REAL, comparison INTEGER)",
+        " flag TEXT, rated_at REAL, comparison INTEGER, label TEXT)",
+        _FOUND,
     ),
 )
+# From a schema to the next.
+_UPDATES = {
+    1: (
+        "ALTER TABLE ratings ADD COLUMN label TEXT",
+        "ALTER TABLE changes ADD COLUMN label TEXT",
+        _FOUND,
+    )
+}
 # As the file begins: https://www.sqlite.org/fileformat.html
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION_ID_OFFSET = 68
@@ -56,6 +66,7 @@ def open_ratings_file(path: Path) -> sqlite3.Connection:
         try:
             lay_out(connection, _FORMAT)
             _check(connection, path)
+            _update(connection)
         except BaseException:
             connection.close()
             raise
@@ -105,6 +116,18 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     if found != "ok":
         # The first line only names the database.
         raise RatingsError(_damaged(path, str(found).splitlines()[-1]))
+
+
+def _update(connection: sqlite3.Connection) -> None:
+    """Bring a file of an older version to this one; what it has stays."""
+    if pragma(connection, "user_version") == _FORMAT.version:
+        return
+    with transaction(connection):
+        # Another process may have done it while this one waited.
+        for version in range(pragma(connection, "user_version"), _FORMAT.version):
+            for statement in _UPDATES[version]:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {_FORMAT.version}")
 
 
 def _foreign(path: Path) -> str:

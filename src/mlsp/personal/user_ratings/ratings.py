@@ -7,18 +7,17 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias, get_args
+from typing import Any, Self, TypeAlias, get_args
 
 from mlsp.base.closing import Closing
 from mlsp.base.digests import sha256_bytes
 from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.base.sqlite import transaction
+from mlsp.culling.marks import NO_MARKS, Flag, Label, Marks
 from mlsp.personal.user_ratings.file import open_ratings_file, translated
-
-Flag: TypeAlias = Literal["pick", "reject"]
 
 # More than anyone undoes; the log must not outgrow the ratings.
 KEPT_CHANGES = 1_000
@@ -31,9 +30,10 @@ class UserRating:
     Attributes:
         content_sha256: of the photo's file, in hexadecimal digits.
         photo: its path when it was rated.
-        stars: 1…5; None for a photo that has only a flag.
+        stars: 1…5, or None.
         flag: `pick`, `reject` or None.
         rated_at: seconds since 1970, UTC.
+        label: colour label, or None. Without stars, flag and label the user took away what the photo's files say.
     """
 
     content_sha256: str
@@ -41,6 +41,12 @@ class UserRating:
     stars: int | None
     flag: Flag | None
     rated_at: float
+    label: Label | None = None
+
+    @property
+    def marks(self) -> Marks:
+        """Stars, flag and label."""
+        return Marks(self.stars, self.flag, self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,15 @@ class UserRatings(Closing):
         return cls(path, open_ratings_file(path))
 
     def rate(
-        self, content_sha256: str, photo: str, *, stars: int | None, flag: Flag | None
+        self,
+        content_sha256: str,
+        photo: str,
+        *,
+        stars: int | None,
+        flag: Flag | None,
+        label: Label | None = None,
+        shown: Marks | None = None,
+        keep_empty: bool = False,
     ) -> None:
         """Store a rating of a photo, in place of an earlier one.
 
@@ -115,34 +129,62 @@ class UserRatings(Closing):
             content_sha256: of the photo's file, in hexadecimal digits.
             photo: its path.
             stars: 1…5, or None.
-            flag: `pick`, `reject` or None. With neither stars nor flag the rating is deleted.
+            flag: `pick`, `reject` or None.
+            label: a colour, or None. With neither stars, flag nor label the rating is deleted.
+            shown: what the user saw before, where that is not the stored rating: what the photo's files say.
+            keep_empty: keep a rating without anything: the user took away what the photo's files say.
 
         Raises:
             SettingsError: an argument is out of range.
             RatingsError: it cannot be written; nothing has changed then.
         """
         content = sha256_bytes(content_sha256)
-        if stars is not None and (type(stars) is not int or not 1 <= stars <= 5):
-            raise SettingsError(f"stars must be 1 to 5, or none, got {stars!r}")
-        if flag is not None and flag not in get_args(Flag):
-            raise SettingsError(f"flag must be 'pick', 'reject' or none, got {flag!r}")
+        marks = _checked(Marks(stars, flag, label))
         with self._writing() as connection:
             before = _rating_row(connection, content)
-            if (stars, flag) == (before[1:3] if before else (None, None)):
+            if shown is not None and shown != _marks_of(before):
+                # Undoing leads back to it.
+                before = (_stored(photo), shown.stars, shown.flag, time.time(), shown.label)
+                _put(connection, content, before)
+            if marks == _marks_of(before):
                 return
-            if stars is None and flag is None:
+            if marks == NO_MARKS and not keep_empty:
                 connection.execute("DELETE FROM ratings WHERE content = ?", (content,))
             else:
-                connection.execute(
-                    "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)",
-                    (content, _stored(photo), stars, flag, time.time()),
-                )
-            text = _rating_text(photo, before, stars, flag)
+                _put(connection, content, (_stored(photo), stars, flag, time.time(), label))
+            text = _rating_text(photo, _marks_of(before), marks)
             connection.execute(
-                "INSERT INTO changes (text, content, photo, stars, flag, rated_at) VALUES (?, ?, ?, ?, ?, ?)",
-                (text, content, *(before or (None,) * 4)),
+                "INSERT INTO changes (text, content, photo, stars, flag, rated_at, label) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (text, content, *(before or (None,) * 5)),
             )
             _delete_old_changes(connection)
+
+    def note_found(self, found: Mapping[str, Marks]) -> None:
+        """Note what the files of rated photos say, so that a change by another program can be told later.
+
+        Args:
+            found: by the photos' paths.
+
+        Raises:
+            RatingsError: it cannot be written; nothing has changed then.
+        """
+        with self._writing() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?)",
+                [
+                    (_stored(photo), marks.stars, marks.flag, marks.label)
+                    for photo, marks in found.items()
+                ],
+            )
+
+    def found(self) -> dict[str, Marks]:
+        """Return what the files of rated photos said when that was last noted, by the photos' paths.
+
+        Raises:
+            RatingsError: the file cannot be read.
+        """
+        rows = self._select("SELECT photo, stars, flag, label FROM found")
+        return {os.fsdecode(row[0]): Marks(*row[1:]) for row in rows}
 
     def compare(self, better_sha256: str, worse_sha256: str, *, better: str, worse: str) -> None:
         """Store which of two photos the user likes better.
@@ -200,7 +242,7 @@ class UserRatings(Closing):
         """
         with self._writing() as connection:
             row = connection.execute(
-                "SELECT id, text, content, photo, stars, flag, rated_at, comparison FROM changes"
+                "SELECT id, text, content, photo, stars, flag, rated_at, label, comparison FROM changes"
                 " ORDER BY id DESC LIMIT 1"
             ).fetchone()
             if row is None:
@@ -208,12 +250,10 @@ class UserRatings(Closing):
             number, text, content, *before, comparison = row
             if comparison is not None:
                 connection.execute("DELETE FROM comparisons WHERE id = ?", (comparison,))
-            elif before[-1] is None:
+            elif before[0] is None:
                 connection.execute("DELETE FROM ratings WHERE content = ?", (content,))
             else:
-                connection.execute(
-                    "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)", (content, *before)
-                )
+                _put(connection, content, tuple(before))
             connection.execute("DELETE FROM changes WHERE id = ?", (number,))
         return str(text)
 
@@ -224,7 +264,7 @@ class UserRatings(Closing):
             RatingsError: the file cannot be read.
         """
         rows = self._select(
-            "SELECT content, photo, stars, flag, rated_at FROM ratings ORDER BY rated_at, content"
+            "SELECT content, photo, stars, flag, rated_at, label FROM ratings ORDER BY rated_at, content"
         )
         return [UserRating(row[0].hex(), os.fsdecode(row[1]), *row[2:]) for row in rows]
 
@@ -266,15 +306,38 @@ class UserRatings(Closing):
             yield self._connection
 
 
-# photo, stars, flag, rated_at
-_Row: TypeAlias = tuple[str | bytes, int | None, Flag | None, float]
+# photo, stars, flag, rated_at, label
+_Row: TypeAlias = tuple[Any, ...]
 
 
 def _rating_row(connection: sqlite3.Connection, content: bytes) -> _Row | None:
     row: _Row | None = connection.execute(
-        "SELECT photo, stars, flag, rated_at FROM ratings WHERE content = ?", (content,)
+        "SELECT photo, stars, flag, rated_at, label FROM ratings WHERE content = ?", (content,)
     ).fetchone()
     return row
+
+
+def _put(connection: sqlite3.Connection, content: bytes, row: _Row) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO ratings (content, photo, stars, flag, rated_at, label) VALUES (?, ?, ?, ?, ?, ?)",
+        (content, *row),
+    )
+
+
+def _marks_of(row: _Row | None) -> Marks:
+    return NO_MARKS if row is None else Marks(row[1], row[2], row[4])
+
+
+def _checked(marks: Marks) -> Marks:
+    stars, flag, label = marks.stars, marks.flag, marks.label
+    if stars is not None and (type(stars) is not int or not 1 <= stars <= 5):
+        raise SettingsError(f"stars must be 1 to 5, or none, got {stars!r}")
+    if flag is not None and flag not in get_args(Flag):
+        raise SettingsError(f"flag must be 'pick', 'reject' or none, got {flag!r}")
+    if label is not None and label not in get_args(Label):
+        colours = ", ".join(get_args(Label))
+        raise SettingsError(f"label must be one of {colours}, or none, got {label!r}")
+    return marks
 
 
 def _delete_old_changes(connection: sqlite3.Connection) -> None:
@@ -283,14 +346,16 @@ def _delete_old_changes(connection: sqlite3.Connection) -> None:
     )
 
 
-def _rating_text(photo: str, before: _Row | None, stars: int | None, flag: Flag | None) -> str:
+def _rating_text(photo: str, before: Marks, after: Marks) -> str:
     """Return a change in words."""
-    old_stars, old_flag = before[1:3] if before else (None, None)
     parts = []
-    if stars != old_stars:
+    if after.stars != before.stars:
+        stars = after.stars
         parts.append("no stars" if stars is None else f"{stars} star{'s' if stars > 1 else ''}")
-    if flag != old_flag:
-        parts.append("no flag" if flag is None else flag)
+    if after.flag != before.flag:
+        parts.append("no flag" if after.flag is None else after.flag)
+    if after.label != before.label:
+        parts.append("no label" if after.label is None else after.label)
     return f"{', '.join(parts)} for {_shown(photo)}"
 
 

@@ -19,6 +19,7 @@ export class Filters {
     this._onchange = onchange;
     this._records = [];
     this._scale = { low: 0, high: 100, isPercentile: true };
+    this._more = [];
     this._text = element("input", {
       type: "search", class: "g-input", placeholder: "Part of a name", "aria-label": "Part of a name or folder", autocomplete: "off", spellcheck: "false",
       oninput: () => this._change({ text: this._text.value }),
@@ -89,8 +90,15 @@ export class Filters {
     this._reset.disabled = !this.isActive;
   }
 
+  /** Put a filter of the host before the button that resets all. */
+  add(filter) {
+    this._more.push(filter);
+    this._reset.before(filter.element);
+  }
+
   /** Whether the filter can hide a photo. */
   get isActive() {
+    if (this._more.some(({ isActive }) => isActive)) return true;
     const { score: _, ...wanted } = this.wanted;
     const { score: __, ...all } = everything();
     return JSON.stringify(wanted) !== JSON.stringify(all);
@@ -102,6 +110,7 @@ export class Filters {
     this._text.value = this._folder.value = this._from.value = this._to.value = "";
     this._low.value = 0;
     this._high.value = STEPS;
+    for (const filter of this._more) filter.reset();
     this._showRange();
     this._onchange();
   }

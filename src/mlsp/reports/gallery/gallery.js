@@ -135,6 +135,14 @@ export class Gallery extends EventTarget {
     this._later();
   }
 
+  /**
+   * Put a filter of the host into the panel; “Show all” resets it.
+   * @param {{element: HTMLElement, isActive: boolean, reset: function(): void}} filter its condition is set by `setCondition`
+   */
+  addFilter(filter) {
+    this.filters.add(filter);
+  }
+
   /** @returns {PhotoRecord|undefined} the photo that keys act on */
   get active() {
     return this.viewer.isOpen ? this.viewer.activeItem : this.grid.activeItem;

@@ -14,6 +14,9 @@
  * @property {Object<string, [?number, ?number]>} scores a head's value and percentile (0…100)
  * @property {string} [thumbnail] URL of a small picture
  * @property {string} [original] URL of the photo itself, for the full-screen view
+ * @property {?number} [stars] 1…5, by a person, and with flag (pick, reject) and colour label from any program
+ * @property {?string} [flag]
+ * @property {?string} [label]
  * @property {string} [failed] why it could not be scored; such a photo is listed apart
  */
 

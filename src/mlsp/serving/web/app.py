@@ -6,7 +6,7 @@
     GET  /api/thumbnail/{id}?v=           JPEG of at most 30 kB
     GET  /api/photo/{id}?side=&v=         JPEG to look at full-screen
     GET  /api/explain/{id}/{head}         PNG: what raised and lowered the score
-    POST /api/ratings                     {id, stars?, flag?}: a field left out stays as it was, null clears it
+    POST /api/ratings                     {id, stars?, flag?, label?}: a field left out stays as it was, null clears it
     POST /api/comparisons                 {better, worse}
     POST /api/undo                        {}: the last rating or comparison, as often as there are some
     GET  /api/pair?skip=                  two photos to compare; skip=3,17 never to be asked about again

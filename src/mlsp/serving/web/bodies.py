@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mlsp.culling.marks import Flag, Label
+
 
 class _Body(BaseModel):
     # Strict: "4" or 4.0 or true are no stars.
@@ -21,7 +23,8 @@ class RatingBody(_Body):
 
     id: int
     stars: int | None = Field(default=None, ge=1, le=5)
-    flag: Literal["pick", "reject"] | None = None
+    flag: Flag | None = None
+    label: Label | None = None
 
 
 class ComparisonBody(_Body):

@@ -1,7 +1,7 @@
 """Photos of a page that are scored so far, and their changes since a browser last asked.
 
 ScoreResult, ScoreFailure ─ add ─┐
-stars and flags ─ say ┼─ rows: one JSON array per photo, encoded when it changes ─ changes: those after a revision, joined
+stars, flags, labels of the user and of files ┼─ rows: one JSON array per photo, encoded when it changes ─ changes: those after a revision, joined
 another head ─ extend ┘
 """
 
@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from mlsp.base.results import ScoreFailure
 from mlsp.base.text import printable
-from mlsp.personal.user_ratings import Flag
+from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
 from mlsp.reports.rows import json_number
@@ -24,7 +25,7 @@ from mlsp.scoring.results import Score, ScoreResult
 
 FIELDS = (
     "id", "photo", "folder", "captured", "width", "height", "overall", "scores", "failed", "stars", "flag", "version",
-    "captured_is_file_time",
+    "captured_is_file_time", "label",
 )  # fmt: skip
 # Enough of the SHA-256 to tell the versions of a photo apart.
 _VERSION_DIGITS = 16
@@ -66,14 +67,6 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class UserRating:
-    """Rating of a photo by the user."""
-
-    stars: int | None = None
-    flag: Flag | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Changes:
     """Rows that changed.
 
@@ -96,14 +89,22 @@ class Collection:
     Args:
         sources: all photos, also those that are not scored yet.
         ratings: earlier ratings, by the photos' SHA-256.
+        known: what the files of rated photos said when that was last noted, by the photos' paths.
     """
 
-    def __init__(self, sources: Sequence[Path], ratings: Mapping[str, UserRating]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Path],
+        ratings: Mapping[str, Marks],
+        known: Mapping[str, Marks] = MappingProxyType({}),
+    ) -> None:
         # Absolute: with these paths ratings are kept and exported.
         self.sources = tuple(Path(os.path.abspath(source)) for source in sources)
         self.root = common_folder(self.sources)
         self._lock = threading.Lock()
         self._ratings = dict(ratings)
+        self._known = dict(known)
+        self._found: dict[int, Marks] = {}
         self._columns: tuple[str, ...] = ()
         self._entries: dict[int, Entry] = {}
         self._rows: dict[int, bytes] = {}
@@ -174,26 +175,67 @@ class Collection:
                 found = {column: scores[id_]} if id_ in scores else {}
                 self._change(replace(entry, scores={**entry.scores, **found}))
 
-    def set_rating(self, sha256: str, rating: UserRating) -> list[int]:
-        """Show a rating of a photo.
+    def set_rating(self, sha256: str, rating: Marks | None) -> list[int]:
+        """Show the user's rating of a photo.
 
         Args:
             sha256: of its file.
-            rating: replaces the earlier one.
+            rating: replaces the earlier one; None: the user has not rated it.
 
         Returns:
             The numbers of all photos with this content.
         """
         with self._lock:
-            self._ratings[sha256] = rating
+            if rating is None:
+                self._ratings.pop(sha256, None)
+            else:
+                self._ratings[sha256] = rating
             ids = list(self._ids.get(sha256, ()))
             for id_ in ids:
                 self._change(self._entries[id_])
         return ids
 
-    def rating_of(self, sha256: str) -> UserRating:
-        """Return the user's rating of a photo; an empty one if there is none."""
-        return self._ratings.get(sha256, UserRating())
+    def set_found(self, id_: int, found: Marks) -> None:
+        """Show what the files of a photo say of it: its sidecars, and itself.
+
+        Args:
+            id_: its number.
+            found: replaces what they said.
+        """
+        with self._lock:
+            if self._found.get(id_, NO_MARKS) == found:
+                return
+            self._found[id_] = found
+            if id_ in self._entries:
+                self._change(self._entries[id_])
+
+    def note(self, known: Mapping[str, Marks]) -> None:
+        """Take what files say as known: a change since is another program's, and counts more than an earlier rating here.
+
+        Args:
+            known: by the photos' paths.
+        """
+        with self._lock:
+            self._known.update(known)
+
+    def found(self, id_: int) -> Marks:
+        """Return what the files of a photo say of it."""
+        return self._found.get(id_, NO_MARKS)
+
+    def own(self, entry: Entry) -> Marks | None:
+        """Return the rating that the user gave a photo here; None if there is none."""
+        return self._ratings.get(entry.sha256)
+
+    def known(self, entry: Entry) -> Marks | None:
+        """Return what the files of a photo said when that was last noted; None if it never was."""
+        return self._known.get(str(entry.source))
+
+    def rating_of(self, entry: Entry) -> Marks:
+        """Return a photo's rating: the user's, unless another program has changed what its files say since."""
+        own, found = self.own(entry), self.found(entry.id)
+        if own is None or not entry.sha256:
+            return found
+        return own if found in (own, self.known(entry) or found) else found
 
     def ids(self, sha256: str) -> list[int]:
         """Numbers of the photos with this content, the first to be scored first."""
@@ -227,7 +269,7 @@ class Collection:
         self._log.append(entry.id)
 
     def _row(self, entry: Entry) -> bytes:
-        rating = self.rating_of(entry.sha256)
+        rating = self.rating_of(entry)
         result = entry.result
         if isinstance(result, ScoreResult):
             scores = [_pair(entry.scores.get(column)) for column in self._columns]
@@ -237,16 +279,9 @@ class Collection:
             found = (None, None, None, [], printable(str(result.error)))
         row = (
             entry.id, entry.shown, entry.folder, entry.captured, *found, rating.stars, rating.flag, entry.version,
-            entry.captured_is_file_time,
+            entry.captured_is_file_time, rating.label,
         )  # fmt: skip
         return json.dumps(row, allow_nan=False, separators=(",", ":")).encode()
-
-
-def earlier_ratings(
-    ratings: Iterable[tuple[str, int | None, Flag | None]],
-) -> dict[str, UserRating]:
-    """Return earlier ratings by the photos' SHA-256."""
-    return {sha256: UserRating(stars, flag) for sha256, stars, flag in ratings}
 
 
 def _pair(score: Score | None) -> tuple[float | None, float | None]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import MlspError, SettingsError
+from mlsp.culling.marks import Marks
 from mlsp.features.pipeline import PhotoFeatures
 from mlsp.personal import (
     Taste,
@@ -24,7 +25,7 @@ from mlsp.personal import (
 )
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.scorer import Scorer
-from mlsp.serving.web.collection import Entry, UserRating
+from mlsp.serving.web.collection import Entry
 from mlsp.serving.web.live_scoring import LiveScoring
 from mlsp.serving.web.rated_photos import RatedPhotos
 
@@ -170,7 +171,8 @@ class TasteLearner:
 
     def _judged(self) -> _Judged:
         by_content = {e.sha256: e for e in self._rated.collection.entries() if e.sha256}
-        stars = {sha256: _stars(self._rated.collection.rating_of(sha256)) for sha256 in by_content}
+        rating_of = self._rated.collection.rating_of
+        stars = {sha256: _stars(rating_of(entry)) for sha256, entry in by_content.items()}
         rated = {sha256: found for sha256, found in stars.items() if found is not None}
         compared = self._rated.comparisons()
         used = dict.fromkeys([*rated, *(sha256 for pair in compared for sha256 in pair)])
@@ -232,7 +234,7 @@ class TasteLearner:
             _log.exception("the scores of %s are not shown", folder)
 
 
-def _stars(rating: UserRating) -> float | None:
+def _stars(rating: Marks) -> float | None:
     if rating.stars is not None:
         return rating.stars
     return None if rating.flag is None else _STARS_OF_FLAG[rating.flag]

@@ -16,14 +16,14 @@ from mlsp.explaining import Explainer, heat_map_png
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.scoring.scorer import Scorer
-from mlsp.serving.web.collection import Collection, Entry, earlier_ratings
+from mlsp.serving.web.collection import Collection, Entry
+from mlsp.serving.web.file_marks import FileMarks
 from mlsp.serving.web.learning import TASTE, TasteLearner
 from mlsp.serving.web.live_scoring import LiveScoring
 from mlsp.serving.web.rated_photos import RatedPhotos
 
 Load: TypeAlias = Callable[[Path | str], Scorer]
 _HEAT_MAP_SIDE = 1600
-_REJECTED = -1
 _SHARED = "photo.xmp would be its only sidecar, and belongs to another photo of that name: write photo.jpg.xmp"
 
 
@@ -58,9 +58,10 @@ class PageController:
         self, sources: Sequence[Path], ratings: UserRatings, load: Load, *, model: str = "default"
     ) -> None:
         self.model = printable(model)
-        earlier = earlier_ratings((r.content_sha256, r.stars, r.flag) for r in ratings.ratings())
-        self.collection = Collection(sources, earlier)
+        earlier = {rating.content_sha256: rating.marks for rating in ratings.ratings()}
+        self.collection = Collection(sources, earlier, ratings.found())
         self.rated = RatedPhotos(self.collection, ratings)
+        self.files = FileMarks(self.rated)
         self.scoring = LiveScoring(self.collection, lambda: load(model))
         self.learner = TasteLearner(self.rated, self.scoring, load)
         # By the score; a taste that is learned again has another scorer.
@@ -74,11 +75,13 @@ class PageController:
         return "" if root is None else printable(os.fspath(root))
 
     def start(self) -> None:
-        """Start scoring."""
+        """Start scoring, and following what other programs write."""
         self.scoring.start()
+        self.files.start()
 
     def stop(self) -> None:
         """Stop scoring and learning soon."""
+        self.files.stop()
         self.scoring.stop()
         self.learner.stop()
 
@@ -139,21 +142,25 @@ class PageController:
         """Write stars, and rejects as -1, into the sidecars of the photos that have some.
 
         Args:
-            overwrite: also replace another rating that someone gave by hand.
+            overwrite: also replace a rating by hand of which nobody knows whether it is older than the one here.
             convention: which sidecars.
         """
-        found = Written()
+        # What another program wrote a moment ago counts.
+        self.files.look()
+        found, written = Written(), []
         folders = Folders()
         for entry in self.collection.entries():
-            given = self.collection.rating_of(entry.sha256)
-            rating = _REJECTED if given.flag == "reject" else given.stars
-            if not entry.sha256 or rating is None:
+            marks = self.collection.own(entry)
+            if marks is None or marks.rating is None or self.collection.rating_of(entry) != marks:
                 continue
+            rating = marks.rating
+            # The user saw what the files say, and rated otherwise.
+            is_seen = self.collection.known(entry) == self.collection.found(entry.id)
             try:
                 outcome = rate(
                     entry.source,
                     rating,
-                    overwrite=overwrite,
+                    overwrite=overwrite or is_seen,
                     convention=convention,
                     by_hand=True,
                     folders=folders,
@@ -168,4 +175,8 @@ class PageController:
                 found.failed.append({"photo": entry.shown, "error": _SHARED})
             else:
                 found.written += 1
+                written.append(entry)
+        self.files.look()
+        for entry in written:
+            self.rated.note_written(entry)
         return found

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlsp.base.errors import SettingsError
+from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.scoring.results import Score
-from mlsp.serving.web.collection import Collection, Entry, UserRating
+from mlsp.serving.web.collection import Collection, Entry
 
 # Photos that are looked at for the next question, and pairs of them that it is drawn from.
 _SAMPLE = 400
@@ -46,12 +47,12 @@ class RatedPhotos:
         # They are asked for every second, and cost milliseconds with 20,000 photos.
         self._counted, self._counts = (-1, -1), (0, 0)
 
-    def rate(self, entry: Entry, given: Mapping[str, Any]) -> UserRating:
+    def rate(self, entry: Entry, given: Mapping[str, Any]) -> Marks:
         """Keep and show the user's rating of a photo.
 
         Args:
             entry: the photo.
-            given: `stars`, `flag` or both; what is left out stays as it was.
+            given: some of `stars`, `flag` and `label`; what is left out stays as it was.
 
         Returns:
             Its rating now.
@@ -62,10 +63,56 @@ class RatedPhotos:
         """
         _check_rateable(entry)
         with self._lock:
-            rating = replace(self.collection.rating_of(entry.sha256), **given)
-            self.ratings.rate(entry.sha256, str(entry.source), stars=rating.stars, flag=rating.flag)
+            shown = self.collection.rating_of(entry)
+            rating = replace(shown, **given)
+            copies = [self.collection.entry(id_) for id_ in self.collection.ids(entry.sha256)]
+            found = {str(one.source): self.collection.found(one.id) for one in copies if one}
+            self._note(found)
+            self.ratings.rate(
+                entry.sha256,
+                str(entry.source),
+                stars=rating.stars,
+                flag=rating.flag,
+                label=rating.label,
+                shown=shown,
+                keep_empty=any(marks != NO_MARKS for marks in found.values()),
+            )
             self.collection.set_rating(entry.sha256, rating)
         return rating
+
+    def find(self, id_: int, found: Marks) -> None:
+        """Show what the files of a photo say of it; where they agree with the user's rating, note it.
+
+        Args:
+            id_: the photo's number; it may not be scored yet.
+            found: replaces what they said.
+
+        Raises:
+            RatingsError: it could not be noted.
+        """
+        self.collection.set_found(id_, found)
+        entry = self.collection.entry(id_)
+        if entry is None:
+            return
+        with self._lock:
+            own, known = self.collection.own(entry), self.collection.known(entry)
+            # Where they differ when they are first seen nobody knows which is newer: the user's is shown, the files stay.
+            is_clear = found == own or (known is None and found == NO_MARKS)
+            if own is not None and found != known and is_clear:
+                self._note({str(entry.source): found})
+
+    def note_written(self, entry: Entry) -> None:
+        """Note that a photo's files say what was written here; XMP cannot say all, such as the stars of a reject.
+
+        Raises:
+            RatingsError: it could not be noted.
+        """
+        with self._lock:
+            self._note({str(entry.source): self.collection.found(entry.id)})
+
+    def _note(self, found: Mapping[str, Marks]) -> None:
+        self.ratings.note_found(found)
+        self.collection.note(found)
 
     def compare(self, better: Entry, worse: Entry) -> None:
         """Keep a comparison of two photos.
@@ -101,9 +148,7 @@ class RatedPhotos:
             else:
                 (sha256,) = change.content_sha256s
                 now = next((r for r in self.ratings.ratings() if r.content_sha256 == sha256), None)
-                self.collection.set_rating(
-                    sha256, UserRating(now.stars, now.flag) if now else UserRating()
-                )
+                self.collection.set_rating(sha256, now.marks if now else None)
             ids = [self.collection.ids(sha256)[:1] for sha256 in change.content_sha256s]
             return text, [id_ for found in ids for id_ in found]
 
@@ -116,9 +161,12 @@ class RatedPhotos:
         """Return how many photos of this page are rated, and how many comparisons are of two of them."""
         state = (self.collection.revision, len(self._compared))
         if state != self._counted:
-            here = {entry.sha256 for entry in self.collection.entries() if entry.sha256}
-            rated = sum(self.collection.rating_of(sha256) != UserRating() for sha256 in here)
-            self._counts = rated, sum(pair <= here for pair in self._compared)
+            entries = [entry for entry in self.collection.entries() if entry.sha256]
+            here = {entry.sha256 for entry in entries}
+            rated = {
+                entry.sha256 for entry in entries if self.collection.rating_of(entry) != NO_MARKS
+            }
+            self._counts = len(rated), sum(pair <= here for pair in self._compared)
             self._counted = state
         return self._counts
 
@@ -172,15 +220,25 @@ class RatedPhotos:
         times = {rating.content_sha256: rating.rated_at for rating in self.ratings.ratings()}
         rows = []
         for entry in sorted(self.collection.entries(), key=lambda entry: entry.id):
-            rating = self.collection.rating_of(entry.sha256)
-            if not entry.sha256 or (rating == UserRating() and not everything):
+            rating = self.collection.rating_of(entry)
+            if not entry.sha256 or (rating == NO_MARKS and not everything):
                 continue
             scores = [_csv_score(entry.scores.get(column)) for column in columns]
             rated_at = _iso(times.get(entry.sha256))
             rows.append(
-                (str(entry.source), rating.stars, rating.flag, *scores, entry.sha256, rated_at)
+                (
+                    str(entry.source),
+                    rating.stars,
+                    rating.flag,
+                    rating.label,
+                    *scores,
+                    entry.sha256,
+                    rated_at,
+                )
             )
-        return _csv(("photo", "stars", "flag", *columns, "content_sha256", "rated_at"), rows)
+        return _csv(
+            ("photo", "stars", "flag", "label", *columns, "content_sha256", "rated_at"), rows
+        )
 
     def comparisons_csv(self) -> str:
         """Return a CSV table of the comparisons of two photos of this page, oldest first."""

@@ -7,14 +7,16 @@ import { Explain } from "./explain.js";
 import { Export } from "./export.js";
 import { Gallery } from "./gallery.js";
 import { Learn } from "./learn.js";
+import { marksBadge, marksWords } from "./marks.js";
+import { MarksFilter } from "./marks_filter.js";
 import { Outbox } from "./outbox.js";
 import { Progress } from "./progress.js";
-import { RATING_KEYS, Rating, ratingBadge, ratingWords } from "./rating.js";
-import { RatingFilter } from "./rating_filter.js";
+import { RATING_KEYS, Rating } from "./rating.js";
 import { Toast } from "./toast.js";
 
 const UNDO = "M9 14 4 9l5-5M4 9h10a6 6 0 0 1 0 12h-3";
 const DOWN = "M12 4v11M7 11l5 5 5-5M5 20h14";
+const COUNT_MS = 100;
 const VIEWS = { photos: "Photos", compare: "Which is better?", taste: "My taste" };
 
 const part = (selector) => document.querySelector(selector);
@@ -47,16 +49,16 @@ function build(status) {
   const outbox = new Outbox({ root: status.root, idOf: (photo) => collection.idOf(photo) });
   const toast = new Toast(() => rating.undo());
   const rating = new Rating({ collection, outbox, toast, onnext: () => goOn() });
-  const filter = new RatingFilter((condition) => setCondition(condition));
+  const filter = new MarksFilter((condition) => setCondition(condition));
   const undo = element("button", { type: "button", class: "g-button g-square", "aria-label": "Undo", title: "Undo (Ctrl+Z)", onclick: () => rating.undo() }, icon(UNDO));
   const exported = element("button", { type: "button", class: "g-button", onclick: () => exporting.open() }, icon(DOWN), element("span", { text: "Export" }));
   part(".p-actions").replaceChildren(undo, exported);
 
   const gallery = new Gallery(part("#photos"), {
     columns, title: folder, keys: [...RATING_KEYS, ["E", "full-screen: explain a score by a heat map; again: the next score"]],
-    badge: (record) => ratingBadge(rating.of(record)), badgeText: (record) => ratingWords(rating.of(record)), onkey: useKey,
+    badge: (record) => marksBadge(rating.of(record)), badgeText: (record) => marksWords(rating.of(record)), onkey: useKey,
     details: (record) => element("div", { class: "p-details" }, rating.control(record), status.can.explain ? explain.button() : null),
-    sorts: [{ name: "stars", label: "your stars", value: (record) => record.stars, isDescending: true }],
+    sorts: [{ name: "stars", label: "stars", value: (record) => record.stars, isDescending: true }],
   });
   const explain = new Explain({ heads: Object.keys(status.heads), gallery, toast });
   const exporting = new Export({ outbox, canWriteXmp: status.can.xmp });
@@ -74,15 +76,11 @@ function build(status) {
   function setCondition(condition) {
     gallery.setCondition("rating", condition && ((record) => held.has(record.id) || condition(record)));
   }
-  const reset = gallery.filters.element.querySelector("[type=reset]");
-  reset.before(filter.element);
-  gallery.filters.element.addEventListener("reset", () => filter.reset());
+  gallery.addFilter(filter);
   // The active place: where the active photo goes out of sight, the one that takes its place is next.
   let place = -1;
   gallery.addEventListener("activechange", () => { place = gallery.grid.active; });
   gallery.addEventListener("shownchange", () => {
-    reset.disabled = !(gallery.filters.isActive || filter.isActive);
-    part(".g-toggle").classList.toggle("g-on", !reset.disabled);
     if (gallery.grid.active < 0 && place >= 0 && !gallery.viewer.isOpen) gallery.grid.activate(place);
   });
   gallery.addEventListener("open", () => toast.moveTo(gallery.viewer.element));
@@ -97,6 +95,7 @@ function build(status) {
   rating.addEventListener("change", ({ detail: { id } }) => {
     if (gallery.viewer.isOpen) held.add(id);
     gallery.grid.remark(id);
+    countMarks();
     if (filter.isActive && !gallery.viewer.isOpen) gallery.rearrange();
   });
 
@@ -104,6 +103,13 @@ function build(status) {
     rating.overlay(records);
     if (isWhole) gallery.setRecords(records);
     else gallery.update(records);
+    countMarks();
+  }
+  let counting = 0;
+  function countMarks() {
+    // Photos come many at a time.
+    clearTimeout(counting);
+    counting = setTimeout(() => filter.setRecords([...collection.records.values()].filter((record) => !record.failed)), COUNT_MS);
   }
   take({ records: [...collection.records.values()], isWhole: true });
   collection.addEventListener("records", ({ detail }) => {

@@ -1,13 +1,15 @@
-// The user's rating of a photo: stars and flag, by keys and buttons, with undo. Shown at once; the outbox sends it.
+// The user's rating of a photo: stars, flag and label, by keys and buttons, with undo. Shown at once; the outbox sends it.
 
 import { element, icon } from "./dom.js";
+import { LABELS, PICK, REJECT, marksWords } from "./marks.js";
 import { nameOf } from "./records.js";
 import { post } from "./server.js";
 
 const MAX_STARS = 5;
 const STAR = "M12 3.6l2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.7-5.2 2.7 1-5.8L3.6 9.7l5.8-.8z";
-const FLAG = "M6 21V4M6 4.5h11l-2.5 4 2.5 4H6";
-const CROSS = "M6.5 6.5l11 11M17.5 6.5l-11 11";
+// As in Lightroom; purple has no key there either.
+const LABEL_KEYS = { 6: "red", 7: "yellow", 8: "green", 9: "blue" };
+const FIELDS = ["stars", "flag", "label"];
 
 /** Keys and what they do, for the gallery's list of keys. */
 export const RATING_KEYS = [
@@ -15,26 +17,10 @@ export const RATING_KEYS = [
   ["0", "no stars"],
   ["P", "pick"],
   ["X", "reject"],
+  ["6 7 8 9", "red, yellow, green, blue label; again: no label"],
   ["U", "remove the flag; again: remove the stars"],
   ["Ctrl+Z", "undo the last rating or comparison; in the grid also Z"],
 ];
-
-/** @returns {string} "4 stars, pick"; "" for nothing */
-export function ratingWords({ stars, flag }) {
-  const parts = [];
-  if (stars !== null) parts.push(stars === 1 ? "1 star" : `${stars} stars`);
-  if (flag !== null) parts.push(flag === "pick" ? "picked" : "rejected");
-  return parts.join(", ");
-}
-
-/** @returns {?HTMLElement} the badge on a card */
-export function ratingBadge({ stars, flag }) {
-  if (stars === null && flag === null) return null;
-  const badge = element("span", { class: `p-badge${flag ? ` p-${flag}` : ""}` });
-  if (flag !== null) badge.append(icon(flag === "pick" ? FLAG : CROSS));
-  if (stars !== null) badge.append(element("span", { class: "p-badge-stars", text: "★".repeat(stars) }));
-  return badge;
-}
 
 /** Rates photos. Events: `change` {id}, `undone` {ids}. */
 export class Rating extends EventTarget {
@@ -76,18 +62,18 @@ export class Rating extends EventTarget {
 
   /**
    * @param {object} record
-   * @param {{stars?: ?number, flag?: ?string}} fields those left out stay
+   * @param {{stars?: ?number, flag?: ?string, label?: ?string}} fields those left out stay
    */
   rate({ id }, fields) {
     const record = this._collection.records.get(id);
     if (!record) return;
-    const after = { stars: record.stars, flag: record.flag, ...fields };
-    if (after.stars === record.stars && after.flag === record.flag) {
-      this._toast.say(`${nameOf(record)}: ${ratingWords(record) || "not rated"} already`);
+    const before = marksOf(record);
+    const after = { ...before, ...fields };
+    if (FIELDS.every((field) => after[field] === before[field])) {
+      this._toast.say(`${nameOf(record)}: ${marksWords(record) || "not rated"} already`);
       return;
     }
-    const before = { stars: record.stars, flag: record.flag };
-    const words = `${nameOf(record)}: ${ratingWords(after) || "rating removed"}`;
+    const words = `${nameOf(record)}: ${marksWords(after) || "rating removed"}`;
     Object.assign(record, fields);
     this._changed(record);
     this._toast.say(words, { canUndo: true });
@@ -101,9 +87,11 @@ export class Rating extends EventTarget {
   key(event, record) {
     if (!record || event.ctrlKey || event.metaKey || event.altKey) return false;
     // With Shift, the row of digits gives other characters, which differ by keyboard.
-    const digit = /^(?:Digit|Numpad)([0-5])$/.exec(event.code)?.[1] ?? (/^[0-5]$/.test(event.key) ? event.key : null);
+    const digit = /^(?:Digit|Numpad)([0-9])$/.exec(event.code)?.[1] ?? (/^[0-9]$/.test(event.key) ? event.key : null);
     const letter = event.key.toLowerCase();
-    if (digit !== null) this.rate(record, { stars: Number(digit) || null });
+    const label = LABEL_KEYS[digit];
+    if (label) this.rate(record, { label: this.of(record).label === label ? null : label });
+    else if (digit !== null) this.rate(record, { stars: Number(digit) || null });
     else if (letter === "p") this.rate(record, { flag: "pick" });
     else if (letter === "x") this.rate(record, { flag: "reject" });
     else if (letter === "u") this.rate(record, this.of(record).flag === null ? { stars: null } : { flag: null });
@@ -137,7 +125,7 @@ export class Rating extends EventTarget {
   }
 
   /**
-   * Make the buttons for stars and flags of a record.
+   * Make the buttons for stars, flags and labels of a record.
    * @returns {HTMLElement} they follow changes of the record
    */
   control(record) {
@@ -153,16 +141,20 @@ export class Rating extends EventTarget {
     );
     const flag = (name, label, key, path) =>
       element("button", { type: "button", class: `p-flag p-${name}`, "aria-label": label, title: `${label} (${key})`, "data-flag": name, onclick: () => rate({ flag: name }) }, icon(path));
+    const labels = LABELS.map((label) =>
+      element("button", { type: "button", class: "p-label", "aria-label": `${label} label`, title: `${label} label`, "data-label": label, onclick: () => rate({ label }) }, element("span", { class: "g-dot", "data-label": label })),
+    );
     const made = element(
       "div", { class: "p-rating", role: "group", "aria-label": `Your rating of ${nameOf(record)}` },
-      element("span", { class: "p-stars" }, ...stars), flag("pick", "Pick", "P", FLAG), flag("reject", "Reject", "X", CROSS),
+      element("span", { class: "p-stars" }, ...stars), flag("pick", "Pick", "P", PICK), flag("reject", "Reject", "X", REJECT),
+      element("span", { class: "p-labels" }, ...labels),
     );
     this._controls.set(id, made);
     this._show(record);
     return made;
   }
 
-  _show({ id, stars, flag }) {
+  _show({ id, stars, flag, label }) {
     const control = this._controls.get(id);
     if (!control) return;
     control.querySelectorAll(".p-star").forEach((button, index) => {
@@ -170,6 +162,7 @@ export class Rating extends EventTarget {
       button.setAttribute("aria-pressed", index + 1 === stars);
     });
     for (const button of control.querySelectorAll(".p-flag")) button.setAttribute("aria-pressed", button.dataset.flag === flag);
+    for (const button of control.querySelectorAll(".p-label")) button.setAttribute("aria-pressed", button.dataset.label === label);
   }
 
   _restore({ path, photos, before }) {
@@ -188,4 +181,8 @@ export class Rating extends EventTarget {
   _emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+function marksOf(record) {
+  return Object.fromEntries(FIELDS.map((field) => [field, record[field] ?? null]));
 }

@@ -1,0 +1,33 @@
+"""Marks: the decisions of a person about a photo, in the words of photo software."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Flag: TypeAlias = Literal["pick", "reject"]
+# The five that Lightroom, darktable and digiKam have in common.
+Label: TypeAlias = Literal["red", "yellow", "green", "blue", "purple"]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Stars, flag and colour label of a photo.
+
+    Attributes:
+        stars: 1…5; None without.
+        flag: `pick`, `reject` or None.
+        label: colour label; None without.
+    """
+
+    stars: int | None = None
+    flag: Flag | None = None
+    label: Label | None = None
+
+    @property
+    def rating(self) -> int | None:
+        """The rating of XMP: -1 for a reject, else the stars; None without both."""
+        return -1 if self.flag == "reject" else self.stars
+
+
+NO_MARKS = Marks()

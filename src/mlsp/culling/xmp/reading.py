@@ -1,0 +1,141 @@
+"""The marks that a person gave a photo in any program: in its sidecars, in its XMP, in its EXIF data.
+
+sidecars: photo.jpg.xmp, photo.xmp ─ XMP in the photo ─ EXIF Rating, RatingPercent
+
+For each of stars, flag and label the first of these that has it decides. Stars that `mlsp` gave by itself are nobody's marks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from mlsp.culling.marks import Flag, Label, Marks
+from mlsp.culling.xmp.embedded import embedded_packet
+from mlsp.culling.xmp.names import Folders
+from mlsp.culling.xmp.packet import (
+    COLOR_LABEL,
+    DARKTABLE_LABELS,
+    LABEL,
+    MICROSOFT_RATING,
+    PICK_LABEL,
+    RATING,
+    Packet,
+)
+from mlsp.culling.xmp.sidecars import read_sidecars
+from mlsp.photos.find_exif import find_exif
+from mlsp.photos.pillow_warnings import pillow_is_quiet
+
+_EXIF_RATING, _EXIF_RATING_PERCENT = 0x4746, 0x4749
+# https://learn.microsoft.com/windows/win32/properties/props-system-rating: 1, 25, 50, 75 and 99 are 1 to 5 stars.
+_PERCENTS = (1, 13, 38, 63, 88)
+_MAX_STARS = 5
+# digiKam's numbers: https://invent.kde.org/graphics/digikam, digikam_globals.h
+_PICK_LABELS: dict[str, Flag | None] = {"0": None, "1": "reject", "2": None, "3": "pick"}
+_COLOR_LABELS: dict[str, Label | None] = {
+    "1": "red",
+    "3": "yellow",
+    "4": "green",
+    "5": "blue",
+    "6": "purple",
+}
+# As Lightroom and darktable call them; digiKam writes Magenta.
+_LABELS: dict[str, Label] = {
+    "red": "red",
+    "yellow": "yellow",
+    "green": "green",
+    "blue": "blue",
+    "purple": "purple",
+    "magenta": "purple",
+}
+_DARKTABLE_LABELS: tuple[Label, ...] = ("red", "yellow", "green", "blue", "purple")
+_DARKTABLE_ITEM = re.compile(r">\s*([0-4])\s*<")
+
+
+def read_marks(photo: Path, *, folders: Folders | None = None) -> Marks:
+    """Return the marks that a person gave a photo in any program.
+
+    Args:
+        photo: must exist; its headers are read, no pixels.
+        folders: listings to use again.
+
+    Raises:
+        SidecarError: there is no such photo, or a sidecar is damaged or not XMP.
+    """
+    sidecars = [file.packet for file in read_sidecars(photo, "both", folders) if file.packet]
+    inside = embedded_packet(photo)
+    packets = [*sidecars, *([inside] if inside else [])]
+    rating = _rating(sidecars, inside, photo)
+    flag = next((_flag(packet) for packet in packets if PICK_LABEL in packet.values), None)
+    label = next((_label(packet) for packet in packets if _has_label(packet)), None)
+    if rating == -1:
+        return Marks(None, "reject", label)
+    return Marks(rating or None, flag, label)
+
+
+def rating_inside(photo: Path) -> int | None:
+    """Return the rating that a person gave a photo, as the photo itself has it.
+
+    Args:
+        photo: its headers are read.
+
+    Returns:
+        -1 for rejected, 1…5 stars; None where it has none.
+    """
+    packet = embedded_packet(photo)
+    if packet is not None and packet.is_by_hand:
+        return packet.rating or None
+    if packet is not None and RATING not in packet.values and MICROSOFT_RATING in packet.values:
+        return _of_percent(packet.values[MICROSOFT_RATING].text)
+    return _exif_rating(photo)
+
+
+def _rating(sidecars: Sequence[Packet], inside: Packet | None, photo: Path) -> int | None:
+    by_hand = next((packet for packet in sidecars if packet.is_by_hand), None)
+    if by_hand is not None:
+        return by_hand.rating
+    # Unrated there is a decision too, and newer than what the photo came with.
+    if any(RATING in packet.values for packet in sidecars):
+        return None
+    return rating_inside(photo)
+
+
+def _exif_rating(photo: Path) -> int | None:
+    # What Pillow raises for damaged data is no closed list.
+    with suppress(Exception), pillow_is_quiet(), photo.open("rb") as file:
+        for exif in find_exif(file):
+            stars = exif.get(_EXIF_RATING)
+            if isinstance(stars, int) and 1 <= stars <= _MAX_STARS:
+                return stars
+            percent = exif.get(_EXIF_RATING_PERCENT)
+            if isinstance(percent, int):
+                return _of_percent(str(percent))
+    return None
+
+
+def _of_percent(text: str) -> int | None:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) <= 100:
+        return None
+    return sum(int(text) >= percent for percent in _PERCENTS)
+
+
+def _flag(packet: Packet) -> Flag | None:
+    return _PICK_LABELS.get(packet.values[PICK_LABEL].text)
+
+
+def _has_label(packet: Packet) -> bool:
+    return any(name in packet.values for name in (LABEL, COLOR_LABEL, DARKTABLE_LABELS))
+
+
+def _label(packet: Packet) -> Label | None:
+    """Return a packet's label: darktable may give several, of which the first counts."""
+    values = packet.values
+    if COLOR_LABEL in values and values[COLOR_LABEL].text != "0":
+        return _COLOR_LABELS.get(values[COLOR_LABEL].text)
+    if DARKTABLE_LABELS in values:
+        items = _DARKTABLE_ITEM.findall(values[DARKTABLE_LABELS].text)
+        if items:
+            return _DARKTABLE_LABELS[int(items[0])]
+    return _LABELS.get(values[LABEL].text.lower()) if LABEL in values else None
