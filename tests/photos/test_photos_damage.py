@@ -144,6 +144,14 @@ def test_a_jpeg_whose_last_scan_is_short_is_unreadable(name: str, end: bytes, mi
         read_photo(cut)
 
 
+def test_a_progressive_jpeg_without_its_last_scans_is_unreadable() -> None:
+    whole = JPEGS["progressive"]
+    last = whole.rindex(b"\xff\xda")
+    for cut in (whole[:last], whole[: last + 4], whole[: whole.rindex(b"\xff\xda", 0, last)]):
+        with pytest.raises(UnreadablePhotoError, match=r"pixels are missing or damaged"):
+            read_photo(cut)
+
+
 @pytest.mark.parametrize("name", JPEGS)
 @pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
 @pytest.mark.parametrize("longest_side", [None, 50])
@@ -172,7 +180,9 @@ def with_scans(jpeg: bytes, scans: int) -> bytes:
 
 def test_absurdly_many_scans_are_refused_before_they_are_decoded() -> None:
     small = encode(Image.fromarray(soft_photo(64, 48)), "JPEG", progressive=True)
-    message = rf"^it has more than {MAX_SCANS} scans, .*: save it anew$"
+    message = (
+        rf"^it has 20,00\d scans, .*, more than the {MAX_SCANS} that are decoded: save it anew$"
+    )
     with pytest.raises(UnsupportedPhotoError, match=message):
         read_photo(with_scans(small, 20_000))
     # Photos of other files behind the first one do not count.

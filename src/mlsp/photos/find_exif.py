@@ -3,7 +3,7 @@
 JPEG, WebP                       Pillow opens the photo and decodes no pixels
 PNG                              its chunks, see mlsp.photos.png_chunks
 TIFF and raw photos like it      the file itself is what Pillow reads as EXIF data
-HEIC, AVIF, CR3                  boxes that are walked here: libheif reads a file whole, and CR3 nobody reads
+HEIC, AVIF, CR3                  boxes, see mlsp.photos.heif_boxes; CR3 nobody else reads
 RAF                              the JPEG in it
 """
 
@@ -17,6 +17,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from mlsp.photos.formats import photo_format
+from mlsp.photos.heif_boxes import boxes, content, find_items, read
 from mlsp.photos.pillow_decoder import open_header
 from mlsp.photos.png_chunks import SIGNATURE, png_metadata
 
@@ -26,10 +27,6 @@ _BIG_TIFF_STARTS = (b"II+\0", b"MM\0+")
 _CANON_UUID = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 # All that stands before the pixels of a JPEG in a raw photo; its EXIF data have at most 64 kB.
 _RAF_JPEG_BYTES = 1_000_000
-
-# Damaged files may claim anything.
-_MAX_PARTS = 10_000
-_MAX_BYTES = 8_000_000
 
 
 def find_exif(file: BinaryIO) -> Iterator[Image.Exif]:
@@ -44,15 +41,15 @@ def find_exif(file: BinaryIO) -> Iterator[Image.Exif]:
     Raises:
         Exception: whatever Pillow meets in damaged data.
     """
-    start = _read(file, 0, 16)
+    start = read(file, 0, 16)
     if start[:4] in _TIFF_STARTS:
         yield _tiff_exif(file, start)
     elif start[4:8] == b"ftyp":
         for exif in _in_boxes(file):
             yield _parsed(exif)
     elif start == b"FUJIFILMCCD-RAW ":
-        (offset,) = struct.unpack(">I", _read(file, 84, 4))
-        yield _photo_exif(io.BytesIO(_read(file, offset, _RAF_JPEG_BYTES)))
+        (offset,) = struct.unpack(">I", read(file, 84, 4))
+        yield _photo_exif(io.BytesIO(read(file, offset, _RAF_JPEG_BYTES)))
     elif start.startswith(SIGNATURE):
         content = png_metadata(file).exif
         if content is not None:
@@ -72,7 +69,7 @@ def _tiff_exif(file: BinaryIO, start: bytes) -> Image.Exif:
 
 
 def _photo_exif(file: BinaryIO) -> Image.Exif:
-    kind = photo_format(_read(file, 0, 16))
+    kind = photo_format(read(file, 0, 16))
     file.seek(0)
     with open_header(kind, file) as image:
         # Not image.getexif(): that of a JPEG gives none.
@@ -87,94 +84,30 @@ def _parsed(content: bytes) -> Image.Exif:
 
 def _in_boxes(file: BinaryIO) -> Iterator[bytes]:
     end = file.seek(0, io.SEEK_END)
-    for kind, start, stop in _boxes(file, 0, end):
+    for kind, start, stop in boxes(file, 0, end):
         if kind == b"meta":
-            yield from _in_items(file, start + 4, stop)
+            yield from _in_items(file)
         elif kind == b"moov":
             yield from _in_canon(file, start, stop)
 
 
 def _in_canon(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
     """CR3: the EXIF directory, then the photo's, each a TIFF structure."""
-    for kind, box, box_end in _boxes(file, start, stop):
-        if kind == b"uuid" and _read(file, box, 16) == _CANON_UUID:
-            found = {kind: (at, end) for kind, at, end in _boxes(file, box + 16, box_end)}
+    for kind, box, box_end in boxes(file, start, stop):
+        if kind == b"uuid" and read(file, box, 16) == _CANON_UUID:
+            found = {kind: (at, end) for kind, at, end in boxes(file, box + 16, box_end)}
             for name in (b"CMT2", b"CMT1"):
                 if name in found:
-                    yield _content(file, *found[name])
+                    yield content(file, *found[name])
 
 
-def _in_items(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
-    """HEIC and AVIF: `iinf` names the items, `iloc` has their offsets."""
-    found = {kind: (at, end) for kind, at, end in _boxes(file, start, stop)}
-    if b"iinf" not in found or b"iloc" not in found:
-        return
-    items = set(_exif_items(file, *found[b"iinf"]))
-    for item, offset, size in _item_offsets(_content(file, *found[b"iloc"])):
-        if item in items:
-            exif = _content(file, offset, offset + size)
+def _in_items(file: BinaryIO) -> Iterator[bytes]:
+    """HEIC and AVIF: items of the kind `Exif`."""
+    items = find_items(file)
+    for item, kind in items.kinds.items() if items is not None else ():
+        place = items.places.get(item) if items is not None else None
+        if kind == b"Exif" and place is not None and place.method == 0 and place.pieces:
+            offset, size = place.pieces[0]
+            exif = content(file, offset, offset + size)
             # Before the TIFF structure stands how many bytes lie between, mostly `Exif\0\0`.
             yield exif[4 + int.from_bytes(exif[:4], "big") :]
-
-
-def _exif_items(file: BinaryIO, start: int, stop: int) -> Iterator[int]:
-    """Numbers of the items that are EXIF data."""
-    version = _read(file, start, 1)
-    for kind, at, end in _boxes(file, start + (6 if version == b"\0" else 8), stop):
-        entry = _content(file, at, min(end, at + 16))
-        number_size = 4 if entry[:1] == b"\3" else 2
-        kind_at = 6 + number_size
-        if kind == b"infe" and entry[kind_at : kind_at + 4] == b"Exif":
-            yield int.from_bytes(entry[4 : 4 + number_size], "big")
-
-
-def _item_offsets(iloc: bytes) -> Iterator[tuple[int, int, int]]:
-    """Number, offset in the file and size in bytes of each item; of the first piece where it has several."""
-    stream = io.BytesIO(iloc)
-
-    def number(size: int) -> int:
-        return int.from_bytes(stream.read(size), "big")
-
-    version = number(1)
-    number(3)
-    sizes = number(2)
-    offset_size, length_size, base_size, index_size = (sizes >> bits & 15 for bits in (12, 8, 4, 0))
-    if version == 0:
-        index_size = 0
-    number_size = 4 if version == 2 else 2
-    for _ in range(min(number(number_size), _MAX_PARTS)):
-        item = number(number_size)
-        in_file = version == 0 or number(2) & 15 == 0
-        number(2)
-        base, pieces, _ = number(base_size), number(2), number(index_size)
-        offset, size = base + number(offset_size), number(length_size)
-        stream.seek((pieces - 1) * (index_size + offset_size + length_size), io.SEEK_CUR)
-        if in_file and pieces:
-            yield item, offset, size
-
-
-def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of the content of each box of a part of a file."""
-    for _ in range(_MAX_PARTS):
-        if start + 8 > stop:
-            return
-        size, kind = struct.unpack(">I4s", _read(file, start, 8))
-        head = 8
-        if size == 1:
-            (size,) = struct.unpack(">Q", _read(file, start + 8, 8))
-            head = 16
-        elif size == 0:
-            size = stop - start
-        if size < head:
-            return
-        yield kind, start + head, min(start + size, stop)
-        start += size
-
-
-def _content(file: BinaryIO, start: int, stop: int) -> bytes:
-    return _read(file, start, min(stop - start, _MAX_BYTES))
-
-
-def _read(file: BinaryIO, offset: int, size: int) -> bytes:
-    file.seek(offset)
-    return file.read(size)

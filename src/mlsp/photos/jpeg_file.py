@@ -6,7 +6,7 @@ libjpeg makes up what a damaged file lacks and only warns of it, which Pillow hi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import simplejpeg
@@ -25,6 +25,7 @@ _COLOURS: Mapping[str, str] = {"L": "GRAY", "RGB": "RGB"}
 _START_OF_SCAN, _END = b"\xff\xda", b"\xff\xd9"
 # What may follow FF: no marker is 00 (an FF of the pixels), FF (filling) and D0 to D7 (restarts).
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+_FRAMES = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
 # Start of frame of lossless and hierarchical pictures.
 _UNKNOWN_PROCESSES = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF))
 # libjpeg's words (jerror.h) for pixels that were made up.
@@ -92,37 +93,62 @@ def _decode(content: bytes, mode: str, size: tuple[int, int]) -> UInt8Array | No
 
 
 def _with_end(content: bytes) -> bytes:
-    """Return a JPEG with its end marker, which some programs leave out: without one nothing tells that the last scan is whole."""
+    """Return a JPEG with its end marker, which some programs leave out: without one nothing tells that the last scan is whole.
+
+    Raises:
+        OSError: the end is missing, and scans before it.
+    """
     if content.rfind(_END) > content.rfind(_START_OF_SCAN):
         return content
+    if not _has_all_scans(content):
+        raise OSError("pixels are missing or damaged (it ends before its last scan)")
     return content + _END
 
 
-def _check_process(content: bytes) -> None:
+def _has_all_scans(content: bytes) -> bool:
+    """Return whether each coefficient of each colour is there to its last bit."""
+    missing: dict[int, set[int]] = {}
+    for marker, segment in _segments(content):
+        if marker in _FRAMES and len(segment) > 5:
+            missing = {colour: set(range(64)) for colour in segment[6::3]}
+        elif marker == _START_OF_SCAN[1] and len(segment) > 3:
+            colours = segment[0]
+            first, last, bits = segment[-3:]
+            if bits & 15 == 0:
+                for colour in segment[1 : 1 + 2 * colours : 2]:
+                    missing.get(colour, set()).difference_update(range(first, last + 1))
+    return not any(missing.values())
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Markers up to the end of the first picture, and what is in their segments."""
     at = 2
-    while (found := _MARKER.match(content, at)) is not None:
-        if found[1][0] in _UNKNOWN_PROCESSES:
-            raise UnsupportedPhotoError(
-                f"its coding is lossless or hierarchical (SOF{found[1][0] & 15}), which is not read: save it as a common JPEG"
-            )
-        if found[1] == _START_OF_SCAN[1:]:
+    while (found := _MARKER.search(content, at)) is not None:
+        marker = found[1][0]
+        if marker == _END[1]:
             return
-        at = found.end() + int.from_bytes(content[found.end() : found.end() + 2], "big")
+        start = found.end()
+        at = start + max(2, int.from_bytes(content[start : start + 2], "big"))
+        yield marker, content[start + 2 : at]
+
+
+def _check_process(content: bytes) -> None:
+    for marker, _ in _segments(content):
+        if marker in _UNKNOWN_PROCESSES:
+            raise UnsupportedPhotoError(
+                f"its coding is lossless or hierarchical (SOF{marker & 15}), which is not read: save it as a common JPEG"
+            )
+        if marker == _START_OF_SCAN[1]:
+            return
 
 
 def _check_scans(content: bytes) -> None:
     # Also those of its thumbnail, and of further photos in the file: only if they are many does it matter which.
     if content.count(_START_OF_SCAN) <= MAX_SCANS:
         return
-    scans = 0
-    at = 2
-    while (found := _MARKER.search(content, at)) is not None:
-        marker = found[1][0]
-        if marker == _END[1]:
-            return
-        scans += marker == _START_OF_SCAN[1]
-        if scans > MAX_SCANS:
-            raise UnsupportedPhotoError(
-                f"it has more than {MAX_SCANS} scans, each of which is a pass over all of its pixels: save it anew"
-            )
-        at = found.end() + int.from_bytes(content[found.end() : found.end() + 2], "big")
+    scans = sum(marker == _START_OF_SCAN[1] for marker, _ in _segments(content))
+    if scans > MAX_SCANS:
+        raise UnsupportedPhotoError(
+            f"it has {scans:,} scans, each of which is a pass over all of its pixels,"
+            f" more than the {MAX_SCANS} that are decoded: save it anew"
+        )

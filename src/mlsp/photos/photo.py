@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from mlsp.photos.files import read_bytes
 from mlsp.photos.formats import PhotoFormat, photo_format
 from mlsp.photos.sizes import Reduction, reduce_pixels, resize_pixels
 
-# Pillow's messages for photos that are not damaged, but have numbers or channels that it does not know.
-_UNKNOWN_PIXELS = frozenset(("unknown pixel mode", "unknown data organization"))
+# The decoders' messages for photos that are not damaged, but have numbers, channels or codings that they do not know.
+_UNKNOWN_PIXELS = re.compile(
+    r"(?i)unknown pixel mode|unknown data organization|\bunsupported\b|not yet supported|cannot handle .*layers"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,7 @@ def _decode(
         # On damaged data decoders raise what they happen to run into (OSError, SyntaxError, ValueError, struct.error,
         # zlib.error, EOFError, IndexError, RuntimeError, …): a list of them would never be complete.
         reason = str(error) or type(error).__name__
-        if reason in _UNKNOWN_PIXELS:
+        if _UNKNOWN_PIXELS.search(reason):
             raise UnsupportedPhotoError(
                 f"its pixels are of a kind that is not read ({reason}): convert it to 8-bit RGB"
             ) from error

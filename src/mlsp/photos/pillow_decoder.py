@@ -15,10 +15,12 @@ from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import UnsupportedPhotoError
 from mlsp.photos.colour import ColourMode, lab_to_srgb, to_srgb
 from mlsp.photos.formats import PhotoFormat, exif_orientation
+from mlsp.photos.heif_checks import check_items
 from mlsp.photos.jpeg_file import JpegFile
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import pixels_only, png_metadata
 from mlsp.photos.sizes import ReadRows, Reduction, check_pixels, reduce_rows, reduced_size
+from mlsp.photos.tiff_directories import libtiff, photo_first
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
 # is wanted: then its errors are averaged away (measured in docs/photos.md).
@@ -61,6 +63,10 @@ def decode(
         UnsupportedPhotoError: its pixels have no defined white.
         Exception: whatever the decoder meets in damaged data; `mlsp.photos` translates it.
     """
+    if photo_format == "TIFF":
+        content = photo_first(content)
+    elif photo_format in ("HEIC", "AVIF"):
+        check_items(content, photo_format, max_pixels)
     quiet = pillow_is_quiet() if _may_warn(photo_format) else nullcontext()
     with quiet, open_header(photo_format, io.BytesIO(content)) as image:
         width, height = image.size
@@ -68,12 +74,13 @@ def decode(
         size = reduced_size(width, height, longest_side)
         margin = LANCZOS_MARGIN if reduction == "lanczos" else DRAFT_MARGIN
         block = _draft(image, size, _PREVIEW_MARGIN if is_preview else margin)
+        covered = image.tile[0].extents if photo_format == "GIF" and image.tile else None
         deep_colours = "RGB;16" in str(image.tile[:1])
         image.load()
         if deep_colours:
             # Pillow keeps 8 of 16 bits, but the transparent colour has 16: it can no longer be found.
             image.info.pop("transparency", None)
-        mode, read_rows = _row_reader(image)
+        mode, read_rows = _row_reader(_as_in_browsers(image, photo_format, covered))
         if size == (width, height) or (is_preview and isinstance(image, JpegFile)):
             pixels = _all_rows(image, read_rows)
         else:
@@ -151,6 +158,7 @@ def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFil
         case "TIFF":
             from PIL.TiffImagePlugin import TiffImageFile
 
+            libtiff()
             return TiffImageFile(file)
         case "HEIC":
             # Not registered with Pillow, which would change it for the whole process.
@@ -189,6 +197,22 @@ def _draft(image: ImageFile.ImageFile, size: tuple[int, int], margin: float) -> 
             image.draft(None, wanted)
             return block
     return 1
+
+
+def _as_in_browsers(
+    image: Image.Image, photo_format: PhotoFormat, covered: tuple[int, int, int, int] | None
+) -> Image.Image:
+    """Return a decoded image whose alpha means what browsers take it for.
+
+    What the first picture of a GIF leaves uncovered is transparent, and a BMP that is transparent everywhere has no alpha.
+    """
+    if covered is not None and covered != (0, 0, *image.size):
+        clear = Image.new("RGBA", image.size)
+        clear.paste(image.crop(covered).convert("RGBA"), covered)
+        return clear
+    if photo_format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        return image.convert("RGB")
+    return image
 
 
 def _row_reader(image: Image.Image) -> tuple[ColourMode, ReadRows]:

@@ -1,0 +1,121 @@
+"""Checks of HEIC and AVIF before they are decoded: libheif leaves missing tiles green, damaged ones grey, and says nothing."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+from mlsp.base.errors import PhotoTooLargeError, UnsupportedPhotoError
+from mlsp.photos.formats import PhotoFormat
+from mlsp.photos.heif_boxes import Items, find_items
+
+_CODINGS = {"HEIC": (b"hvc1", b"hev1"), "AVIF": (b"av01",)}
+_PUT_TOGETHER = (b"grid", b"iden", b"iovl")
+# HEVC sets a 3 behind two zeros wherever one of these would follow.
+_NEVER_IN_HEVC = re.compile(rb"\0\0[\0-\2]")
+# So many zeros at its end are no coded picture, but what was never written.
+_MAX_ZEROS = 4096
+# A phone's photo of 48 megapixels has 192 tiles.
+_MAX_TILES = 4096
+_MAX_DEPTH = 4
+
+
+def check_items(content: bytes, photo_format: PhotoFormat, max_pixels: int) -> Items | None:
+    """Refuse a photo of which a part is missing or damaged, or that would be put together from absurdly much.
+
+    Args:
+        content: of a HEIC or AVIF file.
+        photo_format: which of the two.
+        max_pixels: of all tiles that are decoded, twice: they may stand over the photo's border.
+
+    Returns:
+        Its items; None for a film.
+
+    Raises:
+        OSError: a part is cut off or filled with zeros.
+        PhotoTooLargeError: its tiles have too many pixels, or are too many.
+        UnsupportedPhotoError: a part is coded in another way.
+    """
+    items = find_items(io.BytesIO(content))
+    if items is None or items.primary is None:
+        return items
+    tiles = list(_tiles(items, items.primary, 0))
+    if len(tiles) > _MAX_TILES:
+        raise PhotoTooLargeError(
+            f"it is put together from {len(tiles):,} tiles, more than the {_MAX_TILES:,} that are read"
+        )
+    pixels = sum(_pixels(items, tile) for tile in tiles)
+    if pixels > 2 * max_pixels:
+        raise PhotoTooLargeError(
+            f"its {len(tiles):,} tiles have {pixels:,} pixels, more than twice the limit of {max_pixels:,}"
+        )
+    for tile in dict.fromkeys(tiles):
+        kind = items.kinds.get(tile)
+        if kind is None or len(kind) < 4:
+            raise OSError("the list of its parts is not whole")
+        if kind not in _CODINGS[photo_format]:
+            raise UnsupportedPhotoError(
+                f"its picture is coded as {kind.decode('latin-1')!r}, which is not read in {photo_format}:"
+                " convert it to JPEG or PNG"
+            )
+        coded = _coded(content, items, tile)
+        if not any(coded[-_MAX_ZEROS:]):
+            raise OSError("a part of the picture was never written")
+        if photo_format == "HEIC" and not _is_hevc(coded, _length_size(items, tile)):
+            raise OSError("a part of the picture is damaged")
+    return items
+
+
+def _tiles(items: Items, item: int, depth: int) -> Iterator[int]:
+    """Coded pictures that a picture is put together from, as often as they are used."""
+    if items.kinds.get(item) not in _PUT_TOGETHER:
+        yield item
+        return
+    if depth == _MAX_DEPTH:
+        raise UnsupportedPhotoError("its picture is put together from pictures in turn, too deeply")
+    used = 0
+    for part in items.parts.get(item, ()):
+        for tile in _tiles(items, part, depth + 1):
+            used += 1
+            if used > _MAX_TILES + 1:
+                return
+            yield tile
+
+
+def _pixels(items: Items, item: int) -> int:
+    size = items.property_of(item, b"ispe") or b""
+    return int.from_bytes(size[4:8], "big") * int.from_bytes(size[8:12], "big")
+
+
+def _coded(content: bytes, items: Items, item: int) -> bytes:
+    place = items.places.get(item)
+    if place is None or not place.pieces:
+        raise OSError("a part of the picture is missing")
+    base, end = (0, len(content)) if place.method == 0 or items.data is None else items.data
+    pieces = []
+    for offset, size in place.pieces:
+        start = base + offset
+        stop = start + size if size else end
+        if start >= end or stop > end:
+            raise OSError(f"a part of the picture is {stop - end:,} bytes beyond its end")
+        pieces.append(content[start:stop])
+    return b"".join(pieces)
+
+
+def _length_size(items: Items, item: int) -> int:
+    """Bytes of the length before each unit of HEVC."""
+    configuration = items.property_of(item, b"hvcC") or b""
+    return (configuration[21] & 3) + 1 if len(configuration) > 21 else 4
+
+
+def _is_hevc(coded: bytes, length_size: int) -> bool:
+    """Return whether a picture is whole units of HEVC, without what none of them contains."""
+    at = 0
+    while at + length_size <= len(coded):
+        size = int.from_bytes(coded[at : at + length_size], "big")
+        at += length_size
+        if size < 2 or at + size > len(coded) or _NEVER_IN_HEVC.search(coded, at, at + size):
+            return False
+        at += size
+    return at == len(coded)
