@@ -23,6 +23,7 @@ from PIL import Image
 
 from mlsp.base.errors import UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
+from mlsp.culling.shots import Shot
 from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.scoring.results import Score, ScoreResult
@@ -63,7 +64,9 @@ def measure(folder: Path, photos: int, requests: int) -> list[dict[str, object]]
     Image.fromarray(noise).resize((4000, 3000)).save(photo, quality=90)
     with UserRatings.open(folder / "ratings.sqlite") as ratings, listen(0) as listener:
         controller = PageController(
-            [folder / f"trip {n // 500}" / f"{n}.jpg" for n in range(photos)], ratings, _no_scorer
+            [Shot(folder / f"trip {n // 500}" / f"{n}.jpg") for n in range(photos)],
+            ratings,
+            _no_scorer,
         )
         fill(controller, photo)
         access = Access(listener.getsockname()[1])

@@ -117,3 +117,44 @@ def test_a_folder_without_photos_exits_with_2(cache: Path, tmp_path: Path) -> No
     done = mlsp("pick", tmp_path, cache=cache)
     assert done.returncode == 2
     assert done.stderr == f"mlsp: no photos found in {tmp_path}\n"
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """A shot as JPEG, raw photo and sidecar, one alone, and a film. No raw photo is read: the JPEG is scored."""
+    folder = tmp_path / "card"
+    folder.mkdir()
+    examples = Path(__file__).parents[2] / "examples"
+    for name in ("IMG_1.JPG", "IMG_2.JPG"):
+        image = Image.open(examples / ("astronaut.png" if "1" in name else "rocket.jpg"))
+        image.convert("RGB").resize((300, 200)).save(folder / name)
+    for name in ("IMG_1.CR3", "IMG_1.xmp", "MVI_3.MP4"):
+        (folder / name).write_bytes(b"not read")
+    return folder
+
+
+def test_a_shot_is_picked_with_all_its_files(card: Path, cache: Path, tmp_path: Path) -> None:
+    best = tmp_path / "best"
+    done = mlsp("pick", card, "--copy-to", best, "--output", tmp_path / "p.csv", cache=cache)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("left out: 1 video (.mp4)\n")
+    assert "2 scored in " in done.stderr
+    assert sorted(file.name for file in best.iterdir()) == [
+        "IMG_1.CR3",
+        "IMG_1.JPG",
+        "IMG_1.xmp",
+        "IMG_2.JPG",
+    ]
+    with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as stream:
+        files = {Path(row["photo"]).name: row["files"] for row in csv.DictReader(stream)}
+    assert files == {"IMG_1.JPG": "IMG_1.JPG|IMG_1.CR3|IMG_1.xmp", "IMG_2.JPG": "IMG_2.JPG"}
+    listed = mlsp("pick", card, "--list", "--exclude", "*_2.*", cache=cache).stdout
+    assert listed.splitlines() == [str(card / "IMG_1.JPG"), str(card / "IMG_1.CR3")]
+
+
+def test_without_pairs_each_file_is_read(card: Path, cache: Path) -> None:
+    done = mlsp("pick", card, "--pairs", "off", "-q", cache=cache)
+    assert done.returncode == 1
+    assert "IMG_1.CR3: it is not in a format that is read" in done.stderr
+    wrong = mlsp("pick", card, "--pairs", "maybe", cache=cache)
+    assert (wrong.returncode, wrong.stderr) == (2, "mlsp: --pairs is on or off, got 'maybe'\n")

@@ -30,6 +30,7 @@ COLUMNS = [
     "beauty_percentile",
     "width",
     "height",
+    "files",
     "model",
 ]
 
@@ -146,7 +147,7 @@ def test_a_folder_without_photos_exits_with_2(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no photo")
     done = mlsp("score", tmp_path)
     assert done.returncode == 2
-    assert done.stderr == f"mlsp: no photos found in {tmp_path}\n"
+    assert done.stderr == f"mlsp: no photos found in {tmp_path} (left out: 1 .txt)\n"
 
 
 def remembered_photos() -> int:

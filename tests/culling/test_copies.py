@@ -159,12 +159,12 @@ def test_what_was_picked_before_is_not_picked_again(tmp_path: Path) -> None:
     card = tmp_path / "card"
     one = photo(card / "1.jpg")
     photo(card / "best" / "1.jpg")
-    assert find_for(card / "best", [card]) == [one]
-    assert len(find_for(None, [card])) == 2
+    assert find_for(card / "best", [card]).photos == [one]
+    assert len(find_for(None, [card]).shots) == 2
     # The other way around the photos are below the folder, and all of them count.
-    assert find_for(tmp_path, [card]) == [one, card / "best" / "1.jpg"]
+    assert find_for(tmp_path, [card]).photos == [one, card / "best" / "1.jpg"]
     # As a shell makes it of `card/*`.
-    assert find_for(card / "best", [card / "1.jpg", card / "best"]) == [one]
+    assert find_for(card / "best", [card / "1.jpg", card / "best"]).photos == [one]
 
 
 def test_folders_that_cannot_be(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from mlsp.base.errors import PhotoTooLargeError, UnreadablePhotoError
 from mlsp.photos import files
-from mlsp.photos.files import find_photos, read_bytes
+from mlsp.photos.files import read_bytes
+from mlsp.photos.finding import find_photos
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs the files of a Unix system")
 

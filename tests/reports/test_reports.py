@@ -38,7 +38,7 @@ from mlsp.scoring.predictor import Predicted
 from mlsp.scoring.results import Score, ScoreResult
 
 HEADS = ("quality", "beauty")
-HEADER = ["photo", "overall", "quality", "quality_percentile", "beauty", "beauty_percentile", "width", "height", "model"]  # fmt: skip
+HEADER = ["photo", "overall", "quality", "quality_percentile", "beauty", "beauty_percentile", "width", "height", "files", "model"]  # fmt: skip
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="names, links and permissions of POSIX")
 # What a POSIX file system allows in a name.
@@ -148,9 +148,9 @@ def test_csv(tmp_path: Path) -> None:
         [scored('a "b",\r\nc\n.jpg', (0.123456, 12.345), (-0.00001, 99.96)), RANKED[3]],
     )
     assert (tmp_path / "r.csv").read_bytes() == (
-        b"photo,overall,quality,quality_percentile,beauty,beauty_percentile,width,height,model\r\n"
-        b'"a ""b"",\r\nc\n.jpg",56.2,0.1235,12.3,0.0000,100.0,4000,3000,default\r\n'
-        b"d.jpg,,,,9.0000,99.0,4000,3000,default\r\n"
+        b"photo,overall,quality,quality_percentile,beauty,beauty_percentile,width,height,files,model\r\n"
+        b'"a ""b"",\r\nc\n.jpg",56.2,0.1235,12.3,0.0000,100.0,4000,3000,"a ""b"",\r\nc\n.jpg",default\r\n'
+        b"d.jpg,,,,9.0000,99.0,4000,3000,d.jpg,default\r\n"
     )
     assert names(tmp_path) == ["r.csv"]
 
@@ -167,7 +167,7 @@ def test_jsonl(tmp_path: Path) -> None:
     assert lines[2] == b""
     first, second = map(json.loads, lines[:2])
     assert list(first) == HEADER
-    assert list(first.values()) == ["é\n.jpg", (12.345 + 1 / 3) / 2, 0.1 + 0.2, 12.345, 1e-9, 1 / 3, 4000, 3000, "default"]  # fmt: skip
+    assert list(first.values()) == ["é\n.jpg", (12.345 + 1 / 3) / 2, 0.1 + 0.2, 12.345, 1e-9, 1 / 3, 4000, 3000, "é\n.jpg", "default"]  # fmt: skip
     assert second["quality"] is None
     assert second["overall"] is None
     assert lines[0].isascii()
@@ -177,9 +177,9 @@ def test_parquet(tmp_path: Path) -> None:
     write(tmp_path / "r.parquet", [scored("é\n.jpg", (0.1 + 0.2, 12.345)), RANKED[3]])
     table = pq.read_table(tmp_path / "r.parquet")
     assert table.column_names == HEADER
-    assert [str(field.type) for field in table.schema] == ["string"] + ["double"] * 5 + ["int32"] * 2 + ["string"]  # fmt: skip
+    assert [str(field.type) for field in table.schema] == ["string"] + ["double"] * 5 + ["int32"] * 2 + ["string"] * 2  # fmt: skip
     first, second = table.to_pylist()
-    assert list(first.values()) == ["é\n.jpg", (12.345 + 40) / 2, 0.1 + 0.2, 12.345, 4.0, 40.0, 4000, 3000, "default"]  # fmt: skip
+    assert list(first.values()) == ["é\n.jpg", (12.345 + 40) / 2, 0.1 + 0.2, 12.345, 4.0, 40.0, 4000, 3000, "é\n.jpg", "default"]  # fmt: skip
     assert math.isnan(second["quality"])
     assert table.schema.metadata[b"mlsp.model"] == b"default"
     assert table.schema.metadata[b"mlsp.version"] == version("mlsp").encode()
@@ -531,10 +531,10 @@ def test_plain_lines() -> None:
     lines = lines_of(HOSTILE)
     assert lines[0].split("\t") == HEADER
     assert lines[1:] == [
-        "holiday/[red]1[/red] :smile:.jpg\t89.8\t0.7312\t88.4\t5.4000\t91.2\t4000\t3000\tdefault",
-        "東京/写真/桜の花がとても綺麗でした春の日の思い出の写真です.jpg\t47.6\t0.6300\t50.0\t4.4000\t45.2\t4000\t3000\tdefault",
-        "x\\x1b[2J\\n\\xff.jpg\t0.1\t0.3300\t0.2\t2.4000\t0.0\t4000\t3000\tdefault",
-        "nan.jpg\t\t\t\t2.4000\t0.0\t4000\t3000\tdefault",
+        "holiday/[red]1[/red] :smile:.jpg\t89.8\t0.7312\t88.4\t5.4000\t91.2\t4000\t3000\tred] :smile:.jpg\tdefault",
+        "東京/写真/桜の花がとても綺麗でした春の日の思い出の写真です.jpg\t47.6\t0.6300\t50.0\t4.4000\t45.2\t4000\t3000\t桜の花がとても綺麗でした春の日の思い出の写真です.jpg\tdefault",
+        "x\\x1b[2J\\n\\xff.jpg\t0.1\t0.3300\t0.2\t2.4000\t0.0\t4000\t3000\tx\\x1b[2J\\n\\xff.jpg\tdefault",
+        "nan.jpg\t\t\t\t2.4000\t0.0\t4000\t3000\tnan.jpg\tdefault",
     ]
 
 

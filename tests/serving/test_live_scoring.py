@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import waiting
+from mlsp.culling.shots import Shot
 from mlsp.models.model import MODEL_FILE, load_model
 from mlsp.scoring.results import Score
 from mlsp.scoring.scorer import Scorer
@@ -51,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def scoring(folder: Path) -> Iterator[tuple[Collection, LiveScoring]]:
-    collection = Collection([folder / "51.png", folder / "102.png"], {})
+    collection = Collection([Shot(folder / "51.png"), Shot(folder / "102.png")], {})
     live = LiveScoring(collection, lambda: scorer(folder / "mine"), seconds_between_looks=0.01)
     live.start()
     assert live.wait(20)
@@ -121,7 +122,7 @@ def test_a_photo_that_changed_meanwhile_is_another_photo(
 
 
 def test_scores_that_another_model_does_not_give_go() -> None:
-    collection = Collection([Path("a.jpg")], {})
+    collection = Collection([Shot(Path("a.jpg"))], {})
     collection.begin(["quality", "beauty"])
     collection.extend("taste", {})
     collection.begin(["charm"], instead_of=["quality", "beauty"])

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from mlsp.base.errors import ModelError
+from mlsp.culling.shots import Shot
 from mlsp.culling.xmp import read_rating
 from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
@@ -390,7 +391,7 @@ def test_when_all_is_compared_it_is_said(tmp_path: Path) -> None:
 
 def test_photos_come_while_others_are_scored(tmp_path: Path) -> None:
     make_photos(tmp_path)
-    collection = Collection(sorted(tmp_path.glob("*.png")), {})
+    collection = Collection([Shot(path) for path in sorted(tmp_path.glob("*.png"))], {})
     collection.begin(["quality", "beauty"])
     results = fake_scorer().score(collection.sources)
     for id_ in range(3):
@@ -408,7 +409,7 @@ def test_a_model_that_cannot_be_loaded_is_said(tmp_path: Path) -> None:
         raise ModelError("the model is gone")
 
     with UserRatings.open(tmp_path / "r.sqlite") as ratings:
-        controller = PageController([tmp_path / "a.png"], ratings, load)
+        controller = PageController([Shot(tmp_path / "a.png")], ratings, load)
         controller.start()
         assert controller.scoring.wait(10)
         progress = controller.scoring.progress()

@@ -18,6 +18,7 @@ import uvicorn
 from PIL import Image, ImageOps
 
 from mlsp.base.results import ScoreFailure
+from mlsp.culling.shots import Shot
 from mlsp.culling.xmp import rate
 from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
@@ -47,7 +48,7 @@ class Served:
     def __init__(self, photos: Path, file: Path, load: Callable[[Path | str], Scorer]) -> None:
         self._ratings = UserRatings.open(file)
         sources = sorted(photos.rglob("*.*"))
-        self.controller = PageController(sources, self._ratings, load)
+        self.controller = PageController([Shot(source) for source in sources], self._ratings, load)
         listening = socket.create_server(("127.0.0.1", 0))
         self.access = Access(listening.getsockname()[1])
         config = uvicorn.Config(

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mlsp.base.arrays import Float32Array, UInt8Array
+from mlsp.culling.shots import Shot
 from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.models.model import load_model
@@ -116,9 +117,9 @@ def make_photos(folder: Path) -> Path:
 @contextlib.contextmanager
 def serving(folder: Path, file: Path, *, model: str = "default") -> Iterator[Served]:
     """Serve the photos of a folder until the block ends; all of them are scored when it begins."""
-    sources = sorted(path for path in folder.rglob("*") if path.is_file())
+    shots = [Shot(path) for path in sorted(folder.rglob("*")) if path.is_file()]
     with UserRatings.open(file) as ratings, listen(0) as listener:
-        controller = PageController(sources, ratings, fake_scorer, model=model)
+        controller = PageController(shots, ratings, fake_scorer, model=model)
         access = Access(listener.getsockname()[1])
         server = page_server(controller, access)
         thread = threading.Thread(target=server.run, args=([listener],))

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlsp.base.errors import SettingsError
 from mlsp.base.text import printable
+from mlsp.cli.progress import stderr_console
+
+if TYPE_CHECKING:
+    from mlsp.culling.shots import ShotList
 
 
 def found(photos: Iterable[Path], paths: Sequence[Path]) -> list[Path]:
@@ -18,10 +23,43 @@ def found(photos: Iterable[Path], paths: Sequence[Path]) -> list[Path]:
     """
     listed = list(photos)
     if not listed:
-        raise SettingsError(
-            f"no photos found in {', '.join(printable(str(path)) for path in paths)}"
-        )
+        raise _nothing_in(paths)
     return listed
+
+
+def found_shots(found: ShotList, paths: Sequence[Path], *, quiet: bool) -> ShotList:
+    """Return the shots that were found in the paths of a command, and print what was left out.
+
+    Raises:
+        SettingsError: there are none.
+    """
+    left_out = str(found.left_out)
+    if not found.shots:
+        raise _nothing_in(paths, f" (left out: {left_out})" if left_out else "")
+    if left_out and not quiet:
+        stderr_console().print(f"left out: {left_out}", markup=False)
+    return found
+
+
+def _nothing_in(paths: Sequence[Path], more: str = "") -> SettingsError:
+    return SettingsError(
+        f"no photos found in {', '.join(printable(str(path)) for path in paths)}{more}"
+    )
+
+
+def switch(name: str, value: str) -> bool:
+    """Return the value of an option that is on or off.
+
+    Args:
+        name: of the option, for the message.
+        value: as it was given, in any case.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    if value.lower() not in ("on", "off"):
+        raise SettingsError(f"{name} is on or off, got {printable(value)!r}")
+    return value.lower() == "on"
 
 
 def check_local(paths: Sequence[Path]) -> None:

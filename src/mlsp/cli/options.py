@@ -19,6 +19,22 @@ Photos = Annotated[
 Recursive = Annotated[
     bool, typer.Option("--recursive/--no-recursive", help="Look into subfolders too.")
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="Leave out files and folders of this name, such as '*-edit.jpg'; may be repeated.",
+    ),
+]
+Pairs = Annotated[
+    str,
+    typer.Option(
+        "--pairs",
+        metavar="on|off",
+        help="on: a raw photo and its JPEG are one shot, scored by the JPEG. off: each file is a shot.",
+    ),
+]
 MaxMegapixels = Annotated[
     # The upper end keeps `inf` out, which is no number of pixels.
     float,

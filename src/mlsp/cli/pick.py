@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,10 @@ import typer
 
 from mlsp.cli.options import (
     Cache,
+    Exclude,
     MaxMegapixels,
     Model,
+    Pairs,
     Photos,
     Quiet,
     Recursive,
@@ -22,7 +25,8 @@ from mlsp.cli.options import (
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
     from mlsp.cli.progress import RunProgress
-    from mlsp.culling.bursts import Shot
+    from mlsp.culling.bursts import ScoredShot
+    from mlsp.culling.shots import Shot
     from mlsp.scoring.scorer import Scorer
 
 
@@ -92,6 +96,8 @@ def pick(
     ] = None,
     model: Model = "default",
     recursive: Recursive = True,
+    exclude: Exclude = None,
+    pairs: Pairs = "on",
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
     use_cache: Cache = True,
@@ -99,15 +105,15 @@ def pick(
 ) -> None:
     """Pick the best photo of each burst of shots of one moment.
 
-    Bursts are found by capture time and by what the photos show. Photos that stand alone are picked too. A raw photo and the JPEG of
-    the same name beside it are picked together. No photo is moved, changed or deleted, and no file is overwritten; after an
-    interruption the same command continues.
+    Bursts are found by capture time and by what the photos show. Photos that stand alone are picked too. A raw photo and its JPEG are
+    one shot, which is picked with all its files, sidecars too. No photo is moved, changed or deleted, and no file is overwritten;
+    after an interruption the same command continues.
 
     Examples:
         mlsp pick holiday/ --copy-to best/
         mlsp pick holiday/ --best 2 --output bursts.csv
     """
-    from mlsp.cli.inputs import found
+    from mlsp.cli.inputs import found_shots, switch
     from mlsp.culling.bursts import BurstSettings, check_ranking, group_bursts
     from mlsp.culling.copies import find_for
     from mlsp.reports import check_output
@@ -124,7 +130,14 @@ def pick(
     settings = BurstSettings(within_seconds, similarity, similarity_without_time)
     if output is not None:
         check_output(output, suffixes=(".csv",))
-    photos = found(find_for(folder, paths, recursive=recursive), paths)
+    listed = find_for(
+        folder,
+        paths,
+        recursive=recursive,
+        exclude=exclude or (),
+        pairs=switch("--pairs", pairs),
+    )
+    shots = found_shots(listed, paths, quiet=quiet).shots
     with open_caches(enabled=use_cache) as caches:
         scorer = Scorer(
             model,
@@ -134,26 +147,27 @@ def pick(
         )
         heads = tuple(head.name for head in scorer.model.heads)
         check_ranking(by, heads)
-        shots, failed, progress = _take(scorer, photos, quiet=quiet, goes_on=use_cache)
-    bursts = group_bursts(shots, settings, by=by)
+        scored, failed, progress = _take(scorer, shots, quiet=quiet, goes_on=use_cache)
+    bursts = group_bursts(scored, settings, by=by)
     if bursts_only:
         bursts = [burst for burst in bursts if not burst.is_alone]
-    picked = [shot.scored.source for burst in bursts for shot in burst.best(best)]
+    best_shots = [found.shot for burst in bursts for found in burst.best(best)]
+    picked = {shot.photo for shot in best_shots}
     name = scorer.model.name
     if list_:
-        print_names(picked, stream=sys.stdout)
+        names = [photo for shot in best_shots for photo in shot.photos]
+        print_names(names, stream=sys.stdout)
     elif output is None and bursts:
-        print_bursts(bursts, set(picked), model_name=name, heads=heads, stream=sys.stdout)
+        print_bursts(bursts, picked, model_name=name, heads=heads, stream=sys.stdout)
     outputs: list[Path] = []
     new: list[bool] = []
     if folder is not None:
-        new = _place(picked, folder, paths, failed, link=link_to is not None, quiet=quiet)
+        files = [file for shot in best_shots for file in shot.files]
+        new = _place(files, folder, paths, failed, link=link_to is not None, quiet=quiet)
         outputs.append(folder)
     if output is not None:
-        outputs += write_burst_report(
-            output, bursts, set(picked), failed, model_name=name, heads=heads
-        )
-    progress.summarise(len(shots), len(failed), outputs)
+        outputs += write_burst_report(output, bursts, picked, failed, model_name=name, heads=heads)
+    progress.summarise(len(scored), len(failed), outputs)
     if not quiet:
         verb = "linked" if link_to is not None else "copied"
         typer.echo(describe_pick(bursts, len(picked), are_new=new, verb=verb), err=True)
@@ -168,10 +182,10 @@ def _folder(copy_to: Path | None, link_to: Path | None, list_: bool) -> Path | N
 
 
 def _take(
-    scorer: Scorer, photos: list[Path], *, quiet: bool, goes_on: bool
-) -> tuple[list[Shot], list[ScoreFailure], RunProgress]:
+    scorer: Scorer, shots: Sequence[Shot], *, quiet: bool, goes_on: bool
+) -> tuple[list[ScoredShot], list[ScoreFailure], RunProgress]:
     from mlsp.cli.progress import RunProgress
-    from mlsp.culling.bursts import CALIBRATED_BACKBONE, Shot, take_shots
+    from mlsp.culling.bursts import CALIBRATED_BACKBONE, ScoredShot, take_shots
 
     network = scorer.model.feature_spec.backbone
     if network != CALIBRATED_BACKBONE and not quiet:
@@ -179,25 +193,25 @@ def _take(
             f"mlsp: similarities of {network} may need other thresholds than those of {CALIBRATED_BACKBONE}: --similarity",
             err=True,
         )
-    shots: list[Shot] = []
+    scored: list[ScoredShot] = []
     failed: list[ScoreFailure] = []
     with (
-        RunProgress(len(photos), done_word="scored", quiet=quiet, goes_on=goes_on) as progress,
+        RunProgress(len(shots), done_word="scored", quiet=quiet, goes_on=goes_on) as progress,
         # Closed on Ctrl-C too, so that what is queued is dropped.
-        contextlib.closing(take_shots(scorer, photos)) as results,
+        contextlib.closing(take_shots(scorer, shots)) as results,
     ):
         for result in results:
-            if isinstance(result, Shot):
-                shots.append(result)
+            if isinstance(result, ScoredShot):
+                scored.append(result)
                 progress.advance(result.scored)
             else:
                 failed.append(result)
                 progress.advance(result)
-    return shots, failed, progress
+    return scored, failed, progress
 
 
 def _place(
-    picked: list[Path],
+    files: list[Path],
     folder: Path,
     paths: list[Path],
     failed: list[ScoreFailure],
@@ -209,8 +223,8 @@ def _place(
     from mlsp.culling.copies import Placed, place_photos
 
     new: list[bool] = []
-    with RunProgress(len(picked), done_word="copied", quiet=quiet) as progress:
-        for result in place_photos(picked, folder, paths, link=link):
+    with RunProgress(len(files), done_word="copied", quiet=quiet) as progress:
+        for result in place_photos(files, folder, paths, link=link):
             # Counts whatever is no ScoreFailure.
             progress.advance(result)  # type: ignore[arg-type]
             if isinstance(result, Placed):

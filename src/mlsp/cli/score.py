@@ -13,8 +13,10 @@ import typer
 
 from mlsp.cli.options import (
     Cache,
+    Exclude,
     MaxMegapixels,
     Model,
+    Pairs,
     Photos,
     Precision,
     Quiet,
@@ -54,6 +56,8 @@ def score(
     ] = "overall",
     model: Model = "default",
     recursive: Recursive = True,
+    exclude: Exclude = None,
+    pairs: Pairs = "on",
     device: ScoringDevice = "auto",
     precision: Precision = "auto",
     workers: Workers = None,
@@ -101,10 +105,10 @@ def score(
         mlsp score holiday/ --top 20
         mlsp score holiday/ --output holiday.html
     """
-    from mlsp.cli.inputs import check_local, found
+    from mlsp.cli.inputs import check_local, found_shots, switch
     from mlsp.cli.progress import DownloadProgress, RunProgress
+    from mlsp.culling.shots import find_shots, score_shots
     from mlsp.culling.xmp.report import xmp_settings
-    from mlsp.photos import find_photos
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
     from mlsp.reports.table import print_table
     from mlsp.scoring.cache import open_caches
@@ -117,7 +121,10 @@ def score(
     if output is not None:
         check_output(output)
     check_local(paths)
-    photos = found(find_photos(paths, recursive=recursive), paths)
+    listed = find_shots(
+        paths, recursive=recursive, exclude=exclude or (), pairs=switch("--pairs", pairs)
+    )
+    shots = found_shots(listed, paths, quiet=quiet).shots
     scored: list[ScoreResult] = []
     failed: list[ScoreFailure] = []
     with open_caches(enabled=use_cache) as caches:
@@ -134,11 +141,9 @@ def score(
         heads = tuple(head.name for head in scorer.model.heads)
         check_sort(sort, heads)
         with (
-            RunProgress(
-                len(photos), done_word="scored", quiet=quiet, goes_on=use_cache
-            ) as progress,
+            RunProgress(len(shots), done_word="scored", quiet=quiet, goes_on=use_cache) as progress,
             # Closed on Ctrl-C too, so that what is queued is dropped.
-            contextlib.closing(scorer.score(photos)) as results,
+            contextlib.closing(score_shots(scorer, shots)) as results,
         ):
             for result in results:
                 (scored if isinstance(result, ScoreResult) else failed).append(result)  # type: ignore[arg-type]

@@ -10,8 +10,10 @@ import typer
 
 from mlsp.cli.options import (
     Cache,
+    Exclude,
     MaxMegapixels,
     Model,
+    Pairs,
     Photos,
     Port,
     Quiet,
@@ -37,6 +39,8 @@ def serve(
     ] = None,
     model: Model = "default",
     recursive: Recursive = True,
+    exclude: Exclude = None,
+    pairs: Pairs = "on",
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
     use_cache: Cache = True,
@@ -53,10 +57,10 @@ def serve(
     """
     from mlsp.base.errors import MissingExtraError
     from mlsp.base.text import printable
-    from mlsp.cli.inputs import found
+    from mlsp.cli.inputs import found_shots, switch
+    from mlsp.culling.shots import find_shots
     from mlsp.models.model import load_model
     from mlsp.personal.user_ratings import UserRatings, default_user_ratings_path
-    from mlsp.photos import find_photos
     from mlsp.scoring.cache import open_caches
     from mlsp.scoring.scorer import Scorer
 
@@ -72,7 +76,10 @@ def serve(
     if not any(os.path.lexists(path) for path in paths):
         typer.echo(f"mlsp: {printable(str(paths[0]))} does not exist", err=True)
         raise typer.Exit(2)
-    photos = found(find_photos(paths, recursive=recursive), paths)
+    listed = find_shots(
+        paths, recursive=recursive, exclude=exclude or (), pairs=switch("--pairs", pairs)
+    )
+    shots = found_shots(listed, paths, quiet=quiet).shots
     with (
         UserRatings.open(ratings or default_user_ratings_path()) as kept,
         open_caches(enabled=use_cache) as caches,
@@ -92,9 +99,9 @@ def serve(
                 open_browser(link)
             if not quiet:
                 typer.echo(
-                    f"{len(photos)} photos. The link works once, in a browser of this machine. Ratings: {printable(str(kept.path))}."
+                    f"{len(shots)} photos. The link works once, in a browser of this machine. Ratings: {printable(str(kept.path))}."
                     " Ctrl-C ends.",
                     err=True,
                 )
 
-        serve(PageController(photos, kept, load, model=model), port=port, ready=ready)
+        serve(PageController(shots, kept, load, model=model), port=port, ready=ready)

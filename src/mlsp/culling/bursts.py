@@ -1,6 +1,6 @@
 """Bursts: groups of shots of the same moment, the best of each first.
 
-photo ─┬ capture_time ────────┐
+Shot ──┬ capture_time ────────┐
        └ Scorer.features ─ embedding_of ┴ pairs within seconds, or much alike ─ group_embeddings ─ rank within the group ─ Burst
 
 Scores within a moment differ by little, and are less reliable there: docs/decisions/016 has how often the best of a burst is
@@ -10,11 +10,10 @@ the one that people like best, and where the thresholds come from.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.burst_pairs import similar_pairs
+from mlsp.culling.shots import Shot
 from mlsp.features.spec import FeatureSpec
 from mlsp.photos.capture_time import capture_time
 from mlsp.scoring.results import ScoreResult
@@ -67,15 +67,17 @@ class BurstSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """A scored photo, with its time and embedding.
+class ScoredShot:
+    """A scored shot, with its time and embedding.
 
     Attributes:
-        scored: the photo and its scores.
+        shot: its files.
+        scored: its first photo and the scores of that.
         captured: when it was taken, by its camera's clock; None where the file has no time.
         embedding: (C,) of length 1; the scalar product of two is how similar the photos are, 0…1.
     """
 
+    shot: Shot
     scored: ScoreResult
     captured: datetime | None
     embedding: Float32Array
@@ -89,30 +91,16 @@ class Burst:
         shots: at least one, the best first.
     """
 
-    shots: tuple[Shot, ...]
+    shots: tuple[ScoredShot, ...]
 
     @property
     def is_alone(self) -> bool:
-        """Return whether it is one exposure only: one file, or a raw photo and its JPEG."""
-        return len({exposure(shot.scored.source) for shot in self.shots}) == 1
+        """Whether it is one shot only."""
+        return len(self.shots) == 1
 
-    def best(self, count: int) -> tuple[Shot, ...]:
-        """The best exposures, in rank order. A raw photo and the JPEG beside it are one exposure and come both."""
-        chosen: set[tuple[Path, str]] = set()
-        for shot in self.shots:
-            if len(chosen) < count:
-                chosen.add(exposure(shot.scored.source))
-        return tuple(shot for shot in self.shots if exposure(shot.scored.source) in chosen)
-
-
-def exposure(photo: Path) -> tuple[Path, str]:
-    """Return what `IMG_1.CR3` and `IMG_1.JPG` in one folder have in common.
-
-    Examples:
-        >>> exposure(Path("a/IMG_1.CR3")) == exposure(Path("a/img_1.jpg"))
-        True
-    """
-    return photo.parent, photo.stem.casefold()
+    def best(self, count: int) -> tuple[ScoredShot, ...]:
+        """Return the best shots, in rank order."""
+        return self.shots[:count]
 
 
 def embedding_channels(feature_spec: FeatureSpec) -> int | None:
@@ -143,20 +131,20 @@ def embedding_of(features: Float32Array, channels: int | None) -> Float32Array:
 
 
 def take_shots(
-    scorer: Scorer, photos: Iterable[Path]
-) -> Generator[Shot | ScoreFailure, None, None]:
-    """Score photos, and read their times and embeddings.
+    scorer: Scorer, shots: Sequence[Shot]
+) -> Generator[ScoredShot | ScoreFailure, None, None]:
+    """Score shots, each by its first photo, and read their times and embeddings.
 
     Args:
         scorer: scores them; with a feature cache, what was scored before is not computed again.
-        photos: files; read lazily.
+        shots: read lazily.
 
     Yields:
-        One result per photo, in their order. Close the generator to stop early.
+        One result per shot, in their order. Close the generator to stop early.
     """
     channels = embedding_channels(scorer.model.feature_spec)
-    with closing(scorer.features(photos)) as results:
-        for result in results:
+    with closing(scorer.features([shot.photo for shot in shots])) as results:
+        for shot, result in zip(shots, results, strict=True):
             if isinstance(result, ScoreFailure):
                 yield result
                 continue
@@ -165,11 +153,12 @@ def take_shots(
                 yield scored
                 continue
             embedding = embedding_of(result.features, channels)
-            yield Shot(scored, capture_time(result.source), embedding)
+            scored = replace(scored, files=shot.files)
+            yield ScoredShot(shot, scored, capture_time(result.source), embedding)
 
 
 def group_bursts(
-    shots: Sequence[Shot], settings: BurstSettings = BurstSettings(), *, by: str | None = None
+    shots: Sequence[ScoredShot], settings: BurstSettings = BurstSettings(), *, by: str | None = None
 ) -> list[Burst]:
     """Group shots of the same moment, and rank each group.
 
@@ -189,7 +178,7 @@ def group_bursts(
     value = _ranking(shots[0].scored, by)
     embeddings = np.stack([shot.embedding for shot in shots])
     numbers = group_embeddings(embeddings, [shot.captured for shot in shots], settings)
-    groups: dict[int, list[Shot]] = {}
+    groups: dict[int, list[ScoredShot]] = {}
     for number, shot in zip(numbers.tolist(), shots, strict=True):
         groups.setdefault(number, []).append(shot)
     return [

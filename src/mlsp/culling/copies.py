@@ -8,18 +8,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import filecmp
+import functools
 import itertools
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from mlsp.base.atomic_file import make_output_folder
 from mlsp.base.errors import OutputError, SettingsError, UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
-from mlsp.photos import find_photos
+from mlsp.culling.shots import ShotList, find_shots
 
 _BYTES_AT_ONCE = 1 << 20
 # Error numbers of file systems without hard links, those of memory cards above all.
@@ -43,26 +44,35 @@ class Placed:
     is_new: bool
 
 
-def find_for(folder: Path | None, paths: Sequence[Path], *, recursive: bool = True) -> list[Path]:
-    """Find the photos to pick from, and make the folder for the picked ones, before photos are scored.
+def find_for(
+    folder: Path | None,
+    paths: Sequence[Path],
+    *,
+    recursive: bool = True,
+    exclude: Sequence[str] = (),
+    pairs: bool = True,
+) -> ShotList:
+    """Find the shots to pick from, and make the folder for the picked ones, before photos are scored.
 
     Args:
         folder: for the copies or links; None for neither.
         paths: files and folders to pick from.
-        recursive: look into subfolders too.
+        recursive: as for `find_shots`, like the rest.
+        exclude: patterns of names to leave out.
+        pairs: whether photos of one name in one folder are one shot.
 
     Returns:
-        The photos, as `find_photos` finds them, without what an earlier run put into the folder.
+        The shots, as `find_shots` finds them, without what an earlier run put into the folder.
 
     Raises:
         SettingsError: the folder is one of `paths`.
         OutputError: the folder cannot be made or written to.
     """
-    photos = find_photos(paths, recursive=recursive)
     if folder is None:
-        return list(photos)
+        return find_shots(paths, recursive=recursive, exclude=exclude, pairs=pairs)
     _make_folder(folder, paths)
-    return list(_without_folder(photos, folder, paths))
+    wanted = _outside(folder, paths)
+    return find_shots(paths, recursive=recursive, exclude=exclude, pairs=pairs, wanted=wanted)
 
 
 def _make_folder(folder: Path, paths: Sequence[Path]) -> None:
@@ -74,16 +84,18 @@ def _make_folder(folder: Path, paths: Sequence[Path]) -> None:
     make_output_folder(folder, hint="name another")
 
 
-def _without_folder(photos: Iterable[Path], folder: Path, paths: Sequence[Path]) -> Iterator[Path]:
+def _outside(folder: Path, paths: Sequence[Path]) -> Callable[[Path], bool]:
+    """Return whether photos of a folder are picked from."""
     inside = _real(folder)
-    is_below = any(inside.is_relative_to(_real(path)) for path in paths)
+    if not any(inside.is_relative_to(_real(path)) for path in paths):
+        return lambda _: True
+
     # Resolved once per folder, of which there are few.
-    known: dict[Path, bool] = {}
-    for photo in photos:
-        if photo.parent not in known:
-            known[photo.parent] = is_below and _real(photo.parent).is_relative_to(inside)
-        if not known[photo.parent]:
-            yield photo
+    @functools.cache
+    def is_outside(parent: Path) -> bool:
+        return not _real(parent).is_relative_to(inside)
+
+    return is_outside
 
 
 def place_photos(

@@ -13,7 +13,6 @@ from pathlib import Path
 from mlsp.base.errors import PhotoError, RatingsError, SidecarError
 from mlsp.base.results import ScoreFailure
 from mlsp.base.tables import read_table, reading_table
-from mlsp.photos import find_photos
 from mlsp.photos.listing import PHOTO_COLUMNS
 
 PICK, REJECT = 5.0, 1.0
@@ -112,30 +111,32 @@ def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
         paths: photos, or folders of photos.
 
     Returns:
-        Ratings. A damaged sidecar is a failure, since the rating may be in it.
+        Ratings of shots: of a raw photo and its JPEG the latter counts, with the rating of whichever has one. A damaged
+        sidecar is a failure, since the rating may be in it.
 
     Raises:
         RatingsError: there are no photos, or none is rated.
     """
-    from mlsp.culling.xmp import Folders, read_marks
+    from mlsp.culling.shots import find_shots
+    from mlsp.culling.xmp import Folders, read_shot_marks
 
     given, folders = list(paths), Folders()
     found: list[tuple[PhotoReference, float]] = []
     failed: list[ScoreFailure] = []
-    photos = list(find_photos(given))
-    for photo in photos:
+    shots = find_shots(given).shots
+    for shot in shots:
         try:
-            marks = read_marks(photo, folders=folders)
+            marks = read_shot_marks(shot.photos, folders=folders)
         except SidecarError as error:
-            failed.append(ScoreFailure(photo, PhotoError(str(error))))
+            failed.append(ScoreFailure(shot.photo, PhotoError(str(error))))
             continue
         stars = _stars(marks.stars, marks.flag)
         if stars is not None:
-            found.append((PhotoReference(photo), stars))
+            found.append((PhotoReference(shot.photo), stars))
     if not found:
         where = ", ".join(map(str, given))
         raise RatingsError(
-            f"none of {len(photos)} photos in {where} has stars, a pick or a reject in its XMP or EXIF data that a person gave it: let your photo software"
+            f"none of {len(shots)} photos in {where} has stars, a pick or a reject in its XMP or EXIF data that a person gave it: let your photo software"
             " write XMP, and rate photos in it"
         )
     return Judgements(ratings=tuple(found), failed=tuple(failed))

@@ -8,7 +8,8 @@ path ─ read_bytes ─ photo_format ─┬ pillow_decoder: header ─ pixel lim
 
 from __future__ import annotations
 
-from mlsp.photos.files import PHOTO_SUFFIXES, find_photos, read_bytes
+from mlsp.photos.files import PHOTO_SUFFIXES, read_bytes
+from mlsp.photos.finding import find_photos
 from mlsp.photos.photo import DecodeSettings, Photo, photo_of_pixels, read_photo
 from mlsp.photos.sizes import check_pixels, reduce_pixels, resize_pixels
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from PIL.ExifTags import IFD, Base
-from PIL.Image import Exif
+from PIL.ExifTags import Base
 
-from mlsp.photos.find_exif import find_exif
-from mlsp.photos.pillow_warnings import pillow_is_quiet
+from mlsp.photos.find_exif import exif_values
 
 # The time, and its fraction of a second: when it was taken, when it was digitised, when the file was changed.
 _TIMES = (
@@ -41,13 +38,21 @@ def capture_time(source: Path) -> datetime | None:
         wrote them: the first there is of EXIF's DateTimeOriginal, DateTimeDigitized and DateTime.
         None where the file has none, or none that can be understood, or cannot be read.
     """
-    # What Pillow raises for damaged data is no closed list.
-    with suppress(Exception), pillow_is_quiet(), _open(source) as file:
-        for exif in find_exif(file):
-            time = _time_in(exif)
-            if time is not None:
-                return time
+    for values in exif_values(source):
+        time = time_in(values)
+        if time is not None:
+            return time
     return None
+
+
+def time_in(values: Mapping[int, Any]) -> datetime | None:
+    """Return the time among a photo's EXIF values; see `capture_time`."""
+    return _first_time(values, _TIMES)
+
+
+def original_time(values: Mapping[int, Any]) -> datetime | None:
+    """Return the time at which a photo was taken, DateTimeOriginal, among its EXIF values."""
+    return _first_time(values, _TIMES[:1])
 
 
 def shown_time(source: Path) -> tuple[str | None, bool]:
@@ -68,28 +73,15 @@ def shown_time(source: Path) -> tuple[str | None, bool]:
     return changed.isoformat(timespec="seconds"), True
 
 
-def _open(source: Path) -> BinaryIO:
-    # A named pipe would wait for someone to write into it.
-    if not stat.S_ISREG(source.stat().st_mode):
-        raise OSError(f"{source} is no regular file")
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    return open(os.open(source, flags), "rb")
-
-
-def _time_in(exif: Exif) -> datetime | None:
-    inner: dict[int, Any] = {}
-    # That directory may be damaged; what the first one has counts.
-    with suppress(Exception):
-        inner = exif.get_ifd(IFD.Exif)
-    values = inner | dict(exif)
-    for time_tag, fraction_tag in _TIMES:
+def _first_time(values: Mapping[int, Any], tags: Iterable[tuple[int, int]]) -> datetime | None:
+    for time_tag, fraction_tag in tags:
         time = _parse(_text(values, time_tag), _text(values, fraction_tag))
         if time is not None:
             return time
     return None
 
 
-def _text(values: dict[int, Any], tag: int) -> str:
+def _text(values: Mapping[int, Any], tag: int) -> str:
     value = values.get(tag)
     return value.split("\0")[0] if isinstance(value, str) else ""
 

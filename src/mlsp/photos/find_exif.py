@@ -10,15 +10,21 @@ RAF                              the JPEG in it
 from __future__ import annotations
 
 import io
+import os
+import stat
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from PIL import Image
+from PIL.ExifTags import IFD
 
 from mlsp.photos.formats import photo_format
 from mlsp.photos.heif_boxes import boxes, content, find_items, read
 from mlsp.photos.pillow_decoder import open_header
+from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import SIGNATURE, png_metadata
 
 # TIFF, BigTIFF, and the raw photos of Olympus and Panasonic, which differ in the number only.
@@ -27,6 +33,26 @@ _BIG_TIFF_STARTS = (b"II+\0", b"MM\0+")
 _CANON_UUID = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 # All that stands before the pixels of a JPEG in a raw photo; its EXIF data have at most 64 kB.
 _RAF_JPEG_BYTES = 1_000_000
+
+
+def exif_values(source: Path) -> Iterator[dict[int, Any]]:
+    """Read a photo's EXIF data. Safe to call from several threads at once.
+
+    Args:
+        source: the photo, of any format; no pixels are decoded.
+
+    Yields:
+        The values by their tags, of each part of the file that has some, the likeliest first; nothing of a file that is damaged or
+        cannot be read.
+    """
+    # What Pillow raises for damaged data is no closed list.
+    with suppress(Exception), pillow_is_quiet(), _open(source) as file:
+        for exif in find_exif(file):
+            inner: dict[int, Any] = {}
+            # That directory may be damaged; what the first one has counts.
+            with suppress(Exception):
+                inner = exif.get_ifd(IFD.Exif)
+            yield inner | dict(exif)
 
 
 def find_exif(file: BinaryIO) -> Iterator[Image.Exif]:
@@ -56,6 +82,14 @@ def find_exif(file: BinaryIO) -> Iterator[Image.Exif]:
             yield _parsed(content)
     elif photo_format(start) in ("JPEG", "WebP"):
         yield _photo_exif(file)
+
+
+def _open(source: Path) -> BinaryIO:
+    # A named pipe would wait for someone to write into it.
+    if not stat.S_ISREG(source.stat().st_mode):
+        raise OSError(f"{source} is no regular file")
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    return open(os.open(source, flags), "rb")
 
 
 def _tiff_exif(file: BinaryIO, start: bytes) -> Image.Exif:

@@ -34,7 +34,7 @@ def write_csv(path: Path, table: Table) -> None:
 
     Args:
         path: the file; replaced whole.
-        table: its first column names the photo.
+        table: its columns say which of them are names of photos.
 
     Raises:
         OSError: the file cannot be written.
@@ -42,7 +42,14 @@ def write_csv(path: Path, table: Table) -> None:
     with atomic_write_text(path, errors=sys.getfilesystemencodeerrors()) as file:
         writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(table.names)
-        writer.writerows((csv_name(photo), *cells) for photo, *cells in table.texts())
+        are_names = [column.is_name for column in table.columns]
+        writer.writerows(
+            [
+                csv_name(cell) if is_name else cell
+                for is_name, cell in zip(are_names, cells, strict=True)
+            ]
+            for cells in table.texts()
+        )
 
 
 def write_errors(path: Path, failed: Iterable[ScoreFailure]) -> None:
@@ -58,7 +65,9 @@ def write_errors(path: Path, failed: Iterable[ScoreFailure]) -> None:
     rows = (
         (os.fspath(result.source), error_kind(result.error), str(result.error)) for result in failed
     )
-    table = Table((Column("photo"), Column("error"), Column("message", text=_valid)), rows)
+    table = Table(
+        (Column("photo", is_name=True), Column("error"), Column("message", text=_valid)), rows
+    )
     write_csv(path, table)
 
 

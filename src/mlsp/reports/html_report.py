@@ -26,7 +26,8 @@ from mlsp.base.errors import PhotoError, SidecarError
 from mlsp.base.parallel import map_in_order
 from mlsp.base.text import printable
 from mlsp.culling.marks import NO_MARKS
-from mlsp.culling.xmp import Folders, read_marks
+from mlsp.culling.shots import shot_formats, shot_photos
+from mlsp.culling.xmp import Folders, read_shot_marks
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
@@ -149,8 +150,8 @@ def _page(
     page_folder = Path(os.path.abspath(path)).parent
     folders = Folders()
 
-    def facts(source: Path) -> tuple[str | None, bool, dict[str, Json]]:
-        return *shown_time(source), _marks(source, folders)
+    def facts(result: ScoreResult) -> tuple[str | None, bool, dict[str, Json]]:
+        return *shown_time(result.source), _marks(result, folders)
 
     records: list[Json] = [
         {
@@ -161,6 +162,8 @@ def _page(
             **marks,
             "width": result.width,
             "height": result.height,
+            "formats": shot_formats(result.files),
+            "files": [printable(file.name) for file in result.files],
             "overall": json_number(result.overall, 1),
             "scores": {
                 head: [
@@ -172,7 +175,7 @@ def _page(
             "original": link(result.source, page_folder),
         }
         for index, (result, (captured, is_file_time, marks)) in enumerate(
-            zip(scored, map_in_order(facts, sources, workers=workers), strict=True)
+            zip(scored, map_in_order(facts, scored, workers=workers), strict=True)
         )
     ]
     records += [
@@ -252,10 +255,10 @@ def _names(photo: Path, root: Path | None) -> dict[str, Json]:
     return {"photo": name, "folder": folder}
 
 
-def _marks(photo: Path, folders: Folders) -> dict[str, Json]:
-    """Return what a person gave a photo in any program; what nobody gave is left out."""
+def _marks(result: ScoreResult, folders: Folders) -> dict[str, Json]:
+    """Return what a person gave a shot in any program; what nobody gave is left out."""
     try:
-        marks = read_marks(photo, folders=folders)
+        marks = read_shot_marks(shot_photos(result), folders=folders)
     except SidecarError:
         # Who asks for sidecars is told; a report shows what can be read.
         marks = NO_MARKS

@@ -23,7 +23,7 @@ def to_dataframe(results: Iterable[ScoreResult | ScoreFailure]) -> DataFrame:
         results: what `Scorer.score` yields, of one model.
 
     Returns:
-        The columns of a CSV report, unrounded, but for `model`: `photo`, `overall`, each head's score and its percentile, `width`
+        The columns of a CSV report, unrounded, but for `files` and `model`: `photo`, `overall`, each head's score and its percentile, `width`
         and `height`. The last column, `error`, has the message of a photo that could not be scored, whose other columns but
         `photo` are empty; else None.
 
@@ -37,9 +37,9 @@ def to_dataframe(results: Iterable[ScoreResult | ScoreFailure]) -> DataFrame:
         raise MissingExtraError("A data frame", "research") from error
     found = list(results)
     heads = list(dict.fromkeys(head for one in found if one.ok for head in one.scores))
-    names = columns(heads)[:-1]
+    names = columns(heads)[:-2]
     rows: list[dict[str, Any]] = [
-        dict(zip(names, report_row(one, model_name="", heads=heads)[:-1], strict=True))
+        dict(zip(names, report_row(one, model_name="", heads=heads)[:-2], strict=True))
         if one.ok
         else {"photo": os.fspath(one.source)}
         for one in found

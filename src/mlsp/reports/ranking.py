@@ -26,7 +26,7 @@ def check_sort(by: str, heads: Sequence[str]) -> None:
     Raises:
         SettingsError: there is no such column, or a head's name makes a column twice.
     """
-    known = [name for name in columns(heads) if name not in ("width", "height", "model")]
+    known = [name for name in columns(heads) if name not in ("width", "height", "files", "model")]
     if by not in known:
         raise SettingsError(unknown_name("column to sort by", by, known))
 

@@ -40,11 +40,13 @@ class Column:
         name: its heading.
         type: type of its cells in Arrow.
         text: cell -> text, as CSV and the terminal show it.
+        is_name: whether its cells are names of files.
     """
 
     name: str
     type: Literal["string", "int32", "int64", "double"] = "string"
     text: Callable[[Any], str] = str
+    is_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Table:
             yield tuple(column.text(cell) for column, cell in zip(self.columns, row, strict=True))
 
 
+# A name may have one, but no camera's or editor's does; what has no such sign at all is no longer text for people.
+_BETWEEN_FILES = "|"
 _PERCENT = partial(rounded, decimals=1)
 _SCORE = partial(rounded, decimals=4)
 
@@ -85,7 +89,7 @@ def report_columns(heads: Sequence[str]) -> tuple[Column, ...]:
 
     Returns:
         Photo; overall, the mean of the percentiles, 0…100; each head's score and its percentile; width and height of the upright
-        photo in pixels; the model's name.
+        photo in pixels; the names of all files of its shot, itself first, with `|` between them; the model's name.
 
     Raises:
         SettingsError: a head's name makes a column that there is already.
@@ -99,11 +103,12 @@ def report_columns(heads: Sequence[str]) -> tuple[Column, ...]:
         )
     )
     found = (
-        Column("photo"),
+        Column("photo", is_name=True),
         Column("overall", "double", _PERCENT),
         *scores,
         Column("width", "int32"),
         Column("height", "int32"),
+        Column("files", is_name=True),
         Column("model"),
     )
     names = [column.name for column in found]
@@ -120,7 +125,7 @@ def columns(heads: Sequence[str]) -> tuple[str, ...]:
 
     Examples:
         >>> columns(["quality"])
-        ('photo', 'overall', 'quality', 'quality_percentile', 'width', 'height', 'model')
+        ('photo', 'overall', 'quality', 'quality_percentile', 'width', 'height', 'files', 'model')
     """
     return tuple(column.name for column in report_columns(heads))
 
@@ -130,7 +135,8 @@ def report_row(result: ScoreResult, *, model_name: str, heads: Sequence[str]) ->
     scores = (result.scores[head] for head in heads)
     cells = (cell for score in scores for cell in (score.value, score.percentile))
     photo = os.fspath(result.source)
-    return (photo, result.overall, *cells, result.width, result.height, model_name)
+    files = _BETWEEN_FILES.join(file.name for file in result.files or (result.source,))
+    return (photo, result.overall, *cells, result.width, result.height, files, model_name)
 
 
 def report_table(scored: Iterable[ScoreResult], *, model_name: str, heads: Sequence[str]) -> Table:

@@ -54,6 +54,7 @@ class ScoreResult:
         fault_probabilities: by the fault's name, of all, shown or not; empty where the model finds no faults.
         kind: name of the most probable kind, such as `people`; None where the model tells no kinds apart.
         kind_probabilities: by the kind's name; they add up to 1.
+        files: all files of the shot that the photo is of, itself first; empty where no shots were looked for.
     """
 
     ok: ClassVar[Literal[True]] = True
@@ -68,6 +69,7 @@ class ScoreResult:
     fault_probabilities: Mapping[str, float] = field(default_factory=dict)
     kind: str | None = None
     kind_probabilities: Mapping[str, float] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
 
     @property
     def is_photo(self) -> bool:

@@ -7,8 +7,8 @@ percentile ─ stars ─ rating
 from __future__ import annotations
 
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.rating import Outcome, rate, read_rating, remove_rating
-from mlsp.culling.xmp.reading import read_marks
+from mlsp.culling.xmp.rating import Outcome, rate, rate_shot, read_rating, remove_rating
+from mlsp.culling.xmp.reading import read_marks, read_shot_marks
 from mlsp.culling.xmp.sidecars import Convention
 from mlsp.culling.xmp.stars import StarSettings, stars
 
@@ -18,8 +18,10 @@ __all__ = [
     "Outcome",
     "StarSettings",
     "rate",
+    "rate_shot",
     "read_marks",
     "read_rating",
+    "read_shot_marks",
     "remove_rating",
     "stars",
 ]

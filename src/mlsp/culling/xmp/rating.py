@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from mlsp.base.errors import SettingsError, SidecarError
 from mlsp.culling.xmp.editing import without_rating
@@ -14,6 +15,10 @@ from mlsp.culling.xmp.packet import Packet
 from mlsp.culling.xmp.reading import rating_inside
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 from mlsp.culling.xmp.stars import MAX_STARS
+
+Status: TypeAlias = Literal["written", "kept", "unchanged", "shared"]
+# Of several photos of a shot, the first of these that became of one.
+_BY_WEIGHT: tuple[Status, ...] = ("written", "kept", "unchanged", "shared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class Outcome:
         files: that were written.
     """
 
-    status: Literal["written", "kept", "unchanged", "shared"]
+    status: Status
     files: tuple[Path, ...] = ()
 
 
@@ -83,15 +88,62 @@ def rate(
     folders = folders or Folders()
     # A rating by hand counts wherever it is, also where it would not be written.
     files = read_sidecars(photo, convention if overwrite else "both", folders)
-    if not overwrite and (
-        any(_is_others(file.packet, by_hand) for file in files) or rating_inside(photo) is not None
-    ):
+    if not overwrite and _has_others_rating(photo, files, by_hand):
         return Outcome("kept")
     targets = [file for file in files if _is_target(file, photo, convention)]
     if not targets:
         return Outcome("shared")
     written = [file.path for file in targets if write_sidecar(file, rating, by_hand=by_hand)]
     return Outcome("written" if written else "unchanged", tuple(written))
+
+
+def rate_shot(
+    photos: Sequence[Path],
+    rating: int,
+    *,
+    overwrite: bool = False,
+    convention: Convention = "both",
+    by_hand: bool = False,
+    folders: Folders | None = None,
+) -> Outcome:
+    """Write one rating into the sidecars of all photos of a shot.
+
+    Args:
+        photos: of the shot: a raw photo and its JPEG, say; at least one.
+        rating: as for `rate`, like the rest.
+        overwrite: also replace ratings that are not ours; else one of them, of whichever photo, keeps the shot as it is.
+        convention: which sidecars are written.
+        by_hand: the rating is the user's own.
+        folders: listings to use again.
+
+    Returns:
+        The outcome for the shot. It is `shared` only if no photo of it has a sidecar of its own.
+
+    Raises:
+        SettingsError: the rating is neither -1 nor 1…5.
+        SidecarError: as for `rate`. Without `overwrite` nothing is written then.
+    """
+    folders = folders or Folders()
+    # Asked of all before one is written: a shot has one rating.
+    if not overwrite and any(
+        _has_others_rating(photo, read_sidecars(photo, "both", folders), by_hand)
+        for photo in photos
+    ):
+        return Outcome("kept")
+    outcomes = [
+        rate(
+            photo,
+            rating,
+            overwrite=overwrite,
+            convention=convention,
+            by_hand=by_hand,
+            folders=folders,
+        )
+        for photo in photos
+    ]
+    found = {outcome.status for outcome in outcomes}
+    status = next(one for one in _BY_WEIGHT if one in found)
+    return Outcome(status, tuple(file for outcome in outcomes for file in outcome.files))
 
 
 def remove_rating(photo: Path) -> list[Path]:
@@ -118,6 +170,13 @@ def remove_rating(photo: Path) -> list[Path]:
         replace_sidecar(file, content)
         written.append(file.path)
     return written
+
+
+def _has_others_rating(photo: Path, files: Iterable[SidecarFile], by_hand: bool) -> bool:
+    """Return whether a photo or one of its sidecars has a rating that may not be replaced."""
+    return any(_is_others(file.packet, by_hand) for file in files) or (
+        rating_inside(photo) is not None
+    )
 
 
 def _is_others(packet: Packet | None, by_hand: bool) -> bool:

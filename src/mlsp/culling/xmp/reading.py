@@ -75,6 +75,24 @@ def read_marks(photo: Path, *, folders: Folders | None = None) -> Marks:
     return Marks(rating or None, flag, label)
 
 
+def read_shot_marks(photos: Sequence[Path], *, folders: Folders | None = None) -> Marks:
+    """Return the marks that a person gave a shot in any program.
+
+    Args:
+        photos: of the shot, at least one; of stars, flag and label the first photo that has it decides.
+        folders: listings to use again.
+
+    Raises:
+        SidecarError: as for `read_marks`.
+    """
+    found = [read_marks(photo, folders=folders) for photo in photos]
+    return Marks(
+        next((marks.stars for marks in found if marks.stars), None),
+        next((marks.flag for marks in found if marks.flag), None),
+        next((marks.label for marks in found if marks.label), None),
+    )
+
+
 def rating_inside(photo: Path) -> int | None:
     """Return the rating that a person gave a photo, as the photo itself has it.
 

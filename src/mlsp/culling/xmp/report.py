@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from mlsp.base.errors import PhotoError, SettingsError, SidecarError, unknown_name
 from mlsp.base.parallel import map_in_order
 from mlsp.base.results import ScoreFailure
-from mlsp.culling.xmp import Convention, Folders, Outcome, StarSettings, rate, stars
+from mlsp.culling.shots import shot_photos
+from mlsp.culling.xmp import Convention, Folders, Outcome, StarSettings, rate_shot, stars
 from mlsp.scoring.results import ScoreResult
 
 # Each file is flushed to the disk, which takes several at a time.
@@ -72,11 +73,11 @@ class XmpSummary:
     """Counts of what became of the photos' sidecars.
 
     Attributes:
-        written: photos that got stars.
-        kept: photos whose rating is not ours.
-        unchanged: photos that had these stars already.
-        shared: photos whose only sidecar would belong to another photo.
-        failed: photos whose sidecar was left alone, with the reason.
+        written: shots that got stars, in the sidecars of all their photos.
+        kept: shots whose rating is not ours.
+        unchanged: shots that had these stars already.
+        shared: shots whose only sidecar would belong to another photo.
+        failed: shots whose sidecar was left alone, with the reason.
     """
 
     written: int = 0
@@ -133,8 +134,8 @@ def write_stars(
     def write(pair: tuple[ScoreResult, int]) -> tuple[ScoreResult, Outcome | SidecarError]:
         result, rating = pair
         try:
-            done = rate(
-                result.source,
+            done = rate_shot(
+                shot_photos(result),
                 rating,
                 overwrite=settings.overwrite,
                 convention=settings.convention,

@@ -28,6 +28,7 @@ export function drawCard(record, { columns, load }) {
     ),
   );
   const file = element("div", { class: "g-file" }, element("span", { class: "g-rank" }), element("span", { class: "g-name", text: nameOf(record), title: record.photo }));
+  if (record.formats) file.append(element("span", { class: "g-formats", text: record.formats, title: record.files.join(", ") }));
   return element(
     "div", { class: "g-card" },
     frame, element("span", { class: "g-overall", text: percent(record.overall) }), element("span", { class: "g-tick" }, icon(TICK)),

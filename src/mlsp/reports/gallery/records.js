@@ -10,6 +10,8 @@
  * @property {boolean} [captured_is_file_time] `captured` is when the file was changed, not when the photo was taken
  * @property {number} width pixels, upright
  * @property {number} height of the upright photo, in pixels
+ * @property {string} [formats] "RAW+JPEG" where its shot has several files; "" for one alone
+ * @property {string[]} [files] their names, that of the photo first
  * @property {?number} overall 0…100
  * @property {Object<string, [?number, ?number]>} scores a head's value and percentile (0…100)
  * @property {string} [thumbnail] URL of a small picture
@@ -198,5 +200,5 @@ export function describe(record, columns, rank) {
     const [value, percentile] = record.scores[head] ?? [null, null];
     return percentile === null ? `${head} ${shortNumber(value)}` : `${head} ${shortNumber(value)}, percentile ${percent(percentile)}`;
   });
-  return [`${rank}. ${nameOf(record)}`, `overall ${percent(record.overall)}`, ...scores].join("; ");
+  return [`${rank}. ${nameOf(record)}`, ...(record.formats ? [record.formats] : []), `overall ${percent(record.overall)}`, ...scores].join("; ");
 }

@@ -192,7 +192,7 @@ export class Viewer {
 
   _caption(record) {
     const scores = this._columns.map((head, place) => element("li", {}, head, meter(record, head, place), element("b", { text: shortNumber(record.scores[head]?.[0]) })));
-    const facts = [record.folder, dateOf(record), `${record.width} × ${record.height}`].filter(Boolean).join(" · ");
+    const facts = [record.folder, record.formats, dateOf(record), `${record.width} × ${record.height}`].filter(Boolean).join(" · ");
     const original = this._original(record);
     return element(
       "figcaption", { class: "g-caption" },

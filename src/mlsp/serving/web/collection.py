@@ -8,7 +8,6 @@ another head ─ extend ┘
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from types import MappingProxyType
 from mlsp.base.results import ScoreFailure
 from mlsp.base.text import printable
 from mlsp.culling.marks import NO_MARKS, Marks
+from mlsp.culling.shots import Shot
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
 from mlsp.reports.rows import json_number
@@ -25,7 +25,7 @@ from mlsp.scoring.results import Score, ScoreResult
 
 FIELDS = (
     "id", "photo", "folder", "captured", "width", "height", "overall", "scores", "failed", "stars", "flag", "version",
-    "captured_is_file_time", "label",
+    "captured_is_file_time", "label", "formats", "files",
 )  # fmt: skip
 # Enough of the SHA-256 to tell the versions of a photo apart.
 _VERSION_DIGITS = 16
@@ -37,7 +37,7 @@ class Entry:
 
     Attributes:
         id: its number; browsers name photos by nothing else.
-        source: the photo.
+        shot: its files; the first is the photo that is scored and shown.
         shown: its path below the folder of all, safe to show.
         folder: of `shown`; empty for the uppermost.
         captured: local time in ISO form.
@@ -47,13 +47,18 @@ class Entry:
     """
 
     id: int
-    source: Path
+    shot: Shot
     shown: str
     folder: str
     captured: str | None
     captured_is_file_time: bool
     result: ScoreResult | ScoreFailure
     scores: Mapping[str, Score]
+
+    @property
+    def source(self) -> Path:
+        """Photo that is scored and shown."""
+        return self.shot.photo
 
     @property
     def sha256(self) -> str:
@@ -87,19 +92,20 @@ class Collection:
     """The photos of a page. Safe for several threads.
 
     Args:
-        sources: all photos, also those that are not scored yet.
+        shots: all of them, also those that are not scored yet.
         ratings: earlier ratings, by the photos' SHA-256.
         known: what the files of rated photos said when that was last noted, by the photos' paths.
     """
 
     def __init__(
         self,
-        sources: Sequence[Path],
+        shots: Sequence[Shot],
         ratings: Mapping[str, Marks],
         known: Mapping[str, Marks] = MappingProxyType({}),
     ) -> None:
         # Absolute: with these paths ratings are kept and exported.
-        self.sources = tuple(Path(os.path.abspath(source)) for source in sources)
+        self.shots = tuple(shot.absolute() for shot in shots)
+        self.sources = tuple(shot.photo for shot in self.shots)
         self.root = common_folder(self.sources)
         self._lock = threading.Lock()
         self._ratings = dict(ratings)
@@ -141,13 +147,14 @@ class Collection:
         """Show a photo, or show it anew: a score that the result does not have stays while the photo's file does.
 
         Args:
-            id_: its index in `sources`.
+            id_: its index in `shots`.
             result: of scoring it.
         """
         shown, folder = shown_name(result.source, self.root)
         captured, is_file_time = shown_time(result.source)
         scores = result.scores if isinstance(result, ScoreResult) else {}
-        entry = Entry(id_, result.source, shown, folder, captured, is_file_time, result, scores)
+        shot = self.shots[id_]
+        entry = Entry(id_, shot, shown, folder, captured, is_file_time, result, scores)
         with self._lock:
             before = self._entries.get(id_)
             if before is not None and before.sha256 == entry.sha256:
@@ -279,7 +286,8 @@ class Collection:
             found = (None, None, None, [], printable(str(result.error)))
         row = (
             entry.id, entry.shown, entry.folder, entry.captured, *found, rating.stars, rating.flag, entry.version,
-            entry.captured_is_file_time, rating.label,
+            entry.captured_is_file_time, rating.label, entry.shot.formats,
+            [printable(file.name) for file in entry.shot.files],
         )  # fmt: skip
         return json.dumps(row, allow_nan=False, separators=(",", ":")).encode()
 

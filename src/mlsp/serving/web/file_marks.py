@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from mlsp.base.errors import MlspError, SidecarError
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import Folders, read_marks
+from mlsp.culling.shots import Shot
+from mlsp.culling.xmp import Folders, read_shot_marks
 from mlsp.serving.web.rated_photos import RatedPhotos
 
 # A look at 20,000 photos takes a second of one core: it shall be a small part of the time, and a slow drive be left alone.
@@ -61,31 +62,31 @@ class FileMarks:
     def look(self) -> None:
         """Look at every photo's files, and read those that have changed."""
         folders = Folders()
-        for id_, source in enumerate(self._rated.collection.sources):
+        for id_, shot in enumerate(self._rated.collection.shots):
             if self._is_stopping.is_set():
                 return
-            self.look_at(id_, source, folders)
+            self.look_at(id_, shot, folders)
 
-    def look_at(self, id_: int, source: Path, folders: Folders) -> None:
-        """Look at one photo's files.
+    def look_at(self, id_: int, shot: Shot, folders: Folders) -> None:
+        """Look at one shot's files.
 
         Args:
             id_: its number.
-            source: the photo.
+            shot: its files.
             folders: listings to use again.
         """
         with self._lock:
             try:
-                names = folders.sidecars(source)
+                sidecars = [folders.sidecars(photo) for photo in shot.photos]
             except SidecarError:
                 # Moved or removed: what was found stays.
                 return
-            files = [source, names.full, *([names.short] if names.short else [])]
-            signature = tuple(map(_signature, files))
+            named = [name for one in sidecars for name in (one.full, one.short) if name is not None]
+            signature = tuple(map(_signature, (*shot.photos, *named)))
             is_scored = self._rated.collection.entry(id_) is not None
             seen = self._seen.get(id_)
             if seen is None or seen[0] != signature:
-                found = _read(source, folders)
+                found = _read(shot, folders)
             elif seen[2] or not is_scored:
                 return
             else:
@@ -95,7 +96,7 @@ class FileMarks:
                 if found is not None:
                     self._rated.find(id_, found)
             except MlspError as error:
-                _log.warning("what %s says is not noted: %s", source, error)
+                _log.warning("what %s says is not noted: %s", shot.photo, error)
             self._seen[id_] = signature, found, is_scored
 
     def _run(self) -> None:
@@ -107,12 +108,12 @@ class FileMarks:
             self._is_stopping.wait(max(self._seconds_between_looks, took / _SHARE_OF_TIME))
 
 
-def _read(source: Path, folders: Folders) -> Marks | None:
-    """Return a photo's marks; None where a sidecar is damaged, so that nobody knows what it said."""
+def _read(shot: Shot, folders: Folders) -> Marks | None:
+    """Return a shot's marks; None where a sidecar is damaged, so that nobody knows what it said."""
     try:
-        return read_marks(source, folders=folders)
+        return read_shot_marks(shot.photos, folders=folders)
     except SidecarError as error:
-        _log.debug("%s: the marks in its files are not shown: %s", source, error)
+        _log.debug("%s: the marks in its files are not shown: %s", shot.photo, error)
         return None
 
 

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 from mlsp.base.errors import MlspError, PhotoError, SettingsError, unknown_name
 from mlsp.base.text import printable
-from mlsp.culling.xmp import Convention, Folders, rate
+from mlsp.culling.shots import Shot
+from mlsp.culling.xmp import Convention, Folders, rate_shot
 from mlsp.explaining import Explainer, heat_map_png
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import DecodeSettings, read_photo
@@ -48,18 +49,18 @@ class PageController:
     """Controller of a page: its photos, their scores, ratings, explanations and sidecars. Safe for several threads.
 
     Args:
-        sources: the photos.
+        shots: what the page shows.
         ratings: file of the user's ratings.
         load: loads a model by name or folder; called in a thread.
         model: name or folder of the model that scores the photos.
     """
 
     def __init__(
-        self, sources: Sequence[Path], ratings: UserRatings, load: Load, *, model: str = "default"
+        self, shots: Sequence[Shot], ratings: UserRatings, load: Load, *, model: str = "default"
     ) -> None:
         self.model = printable(model)
         earlier = {rating.content_sha256: rating.marks for rating in ratings.ratings()}
-        self.collection = Collection(sources, earlier, ratings.found())
+        self.collection = Collection(shots, earlier, ratings.found())
         self.rated = RatedPhotos(self.collection, ratings)
         self.files = FileMarks(self.rated)
         self.scoring = LiveScoring(self.collection, lambda: load(model))
@@ -157,8 +158,8 @@ class PageController:
             # The user saw what the files say, and rated otherwise.
             is_seen = self.collection.known(entry) == self.collection.found(entry.id)
             try:
-                outcome = rate(
-                    entry.source,
+                outcome = rate_shot(
+                    entry.shot.photos,
                     rating,
                     overwrite=overwrite or is_seen,
                     convention=convention,

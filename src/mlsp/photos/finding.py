@@ -1,0 +1,233 @@
+"""Folders -> the photos in them, and what is left out: other files, and the folders of systems and programs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from mlsp.photos.files import PHOTO_SUFFIXES
+
+# Caches, previews and bins of NAS systems, macOS, Syncthing, digiKam, desktops, Lightroom, Capture One and Aperture.
+PROGRAM_FOLDERS = (
+    "@eaDir", "@Recycle", "@Recently-Snapshot", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information",
+    "lost+found", "__MACOSX", "*.lrdata", "*.lrcat-data", "*.cocatalog", "*.cosessiondb", "CaptureOne", "*.aplibrary",
+    ".stversions", ".dtrash", ".thumbnails", ".Trash", ".Trash-*", ".Trashes",
+)  # fmt: skip
+# Photos.app keeps the originals in the first, in older libraries in the second; all else are its previews and faces.
+_LIBRARY = "*.photoslibrary"
+_ORIGINALS = ("originals", "masters")
+
+_Key = TypeVar("_Key")
+
+_DIGITS = re.compile("([0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file or folder that a search came across.
+
+    Attributes:
+        path: below a given path, or a given path itself.
+        kind: `photo`; `other`: a file in a folder that is no photo by its name; `folder`: left out, as one of a system or program;
+            `excluded`: left out by a pattern of the user.
+        is_given: whether it is one of the given paths.
+    """
+
+    path: Path
+    kind: Literal["photo", "other", "folder", "excluded"]
+    is_given: bool = False
+
+
+def find_photos(
+    paths: Iterable[str | Path], *, recursive: bool = True, exclude: Sequence[str] = ()
+) -> Iterator[Path]:
+    """Find the photos among files and folders, lazily.
+
+    A path that is not a folder is always a photo, whatever its name and even if it is missing: reading it reports what is
+    wrong. In a folder the photos are the files with a suffix in `PHOTO_SUFFIXES`, in any case; names that begin with a
+    dot and `PROGRAM_FOLDERS` are left out. A folder that cannot be listed comes out itself, so that reading it reports it.
+
+    Args:
+        paths: files and folders.
+        recursive: look into the folders of folders too.
+        exclude: as for `find_files`.
+
+    Yields:
+        The given paths in their order, and of each folder first its photos and then its folders, both in natural order
+        (`img2` before `img10`). Each real file and folder once, whatever links lead to it.
+    """
+    for found in find_files(paths, recursive=recursive, exclude=exclude):
+        if found.kind == "photo":
+            yield found.path
+
+
+def find_files(
+    paths: Iterable[str | Path], *, recursive: bool = True, exclude: Sequence[str] = ()
+) -> Iterator[Found]:
+    """Find the photos among files and folders, and what else is there, lazily.
+
+    Args:
+        paths: files and folders.
+        recursive: look into the folders of folders too.
+        exclude: patterns of names to leave out, such as `*-edit.jpg`; one with `/` is matched to the path below the given folder.
+            Case does not count.
+
+    Yields:
+        Photos as `find_photos` orders them. What is left out of a folder comes before the folder's photos. Hidden files are not named.
+    """
+    search = _Search(recursive, [pattern.rstrip("/").casefold() for pattern in exclude])
+    for path in map(Path, paths):
+        # Unlike `Path.is_dir` this is false, and not an error, for a path that may not be looked at.
+        if os.path.isdir(path):
+            yield from search.below(path)
+        elif search.is_new_file(_real_path(path)):
+            yield Found(path, "photo", is_given=True)
+
+
+class _Search:
+    """A search through folders, which yields each real file and folder once."""
+
+    def __init__(self, recursive: bool, exclude: Sequence[str]) -> None:
+        self._recursive = recursive
+        self._exclude = exclude
+        self._files: set[str] = set()
+        self._folders: set[tuple[int, int]] = set()
+
+    def is_new_file(self, real_path: str) -> bool:
+        return _is_new(real_path, self._files)
+
+    def below(self, root: Path) -> Iterator[Found]:
+        # A list and not recursion: folders may be nested deeper than calls.
+        waiting = [(root, _real_path(root))]
+        while waiting:
+            folder, real_folder = waiting.pop()
+            try:
+                status = folder.stat()
+                if not _is_new((status.st_dev, status.st_ino), self._folders):
+                    continue
+                listing = _list_folder(folder)
+            except OSError:
+                yield Found(folder, "photo")
+                continue
+            yield from self._files_in(folder, real_folder, listing, root)
+            if self._recursive:
+                below, left_out = self._folders_in(folder, listing, root)
+                yield from left_out
+                waiting += [
+                    (path, _real_below(path, real_folder, path.name in listing.links))
+                    for path in reversed(below)
+                ]
+
+    def _files_in(
+        self, folder: Path, real_folder: str, listing: _Listing, root: Path
+    ) -> Iterator[Found]:
+        photos = []
+        for name in sorted(listing.others, key=_natural):
+            yield Found(folder / name, "other")
+        for name in sorted(listing.photos, key=_natural):
+            path = folder / name
+            if self._is_excluded(path, root):
+                yield Found(path, "excluded")
+            else:
+                photos.append(path)
+        for path in photos:
+            if self.is_new_file(_real_below(path, real_folder, path.name in listing.links)):
+                yield Found(path, "photo")
+
+    def _folders_in(
+        self, folder: Path, listing: _Listing, root: Path
+    ) -> tuple[list[Path], list[Found]]:
+        """Return the folders to look into, and those that are left out."""
+        below, left_out = [], []
+        is_library = _matches(folder.name, (_LIBRARY,))
+        for name in sorted(listing.folders, key=_natural):
+            path = folder / name
+            if self._is_excluded(path, root):
+                left_out.append(Found(path, "excluded"))
+            elif is_library and name.casefold() not in _ORIGINALS:
+                continue
+            elif _matches(name, PROGRAM_FOLDERS):
+                left_out.append(Found(path, "folder"))
+            elif not name.startswith("."):
+                below.append(path)
+        return below, left_out
+
+    def _is_excluded(self, path: Path, root: Path) -> bool:
+        if not self._exclude:
+            return False
+        name, relative = path.name.casefold(), path.relative_to(root).as_posix().casefold()
+        return any(
+            fnmatchcase(relative if "/" in pattern else name, pattern) for pattern in self._exclude
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """Names in a folder: of photos, of other files that are not hidden, of folders, and which of all these are links."""
+
+    photos: list[str]
+    others: list[str]
+    folders: list[str]
+    links: set[str]
+
+
+def _list_folder(folder: Path) -> _Listing:
+    listing = _Listing([], [], [], set())
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if _is_folder(entry):
+                listing.folders.append(name)
+            elif name.startswith("."):
+                continue
+            elif os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES:
+                listing.photos.append(name)
+            else:
+                listing.others.append(name)
+            if entry.is_symlink():
+                listing.links.add(name)
+    return listing
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link to itself or into a forbidden folder; with a photo's suffix it is a photo that reading reports.
+        return False
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name.casefold(), pattern.casefold()) for pattern in patterns)
+
+
+def _real_below(path: Path, real_folder: str, is_link: bool) -> str:
+    # What is no link lies where its folder lies; asking the file system for each of 100,000 files takes seconds.
+    return _real_path(path) if is_link else os.path.join(real_folder, path.name)
+
+
+def _real_path(path: Path) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        # No file system has such a name (a zero byte); reading reports it.
+        return os.fspath(path)
+
+
+def _is_new(key: _Key, seen: set[_Key]) -> bool:
+    if key in seen:
+        return False
+    seen.add(key)
+    return True
+
+
+def _natural(name: str) -> tuple[list[str | int], str]:
+    parts: list[str | int] = list(_DIGITS.split(name.casefold()))
+    # Text and digits alternate, so numbers are only ever compared to numbers.
+    parts[1::2] = map(int, parts[1::2])
+    return parts, name
