@@ -168,8 +168,8 @@ for action in (build_network, load_weights):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     building, reading = run.stdout.splitlines()
-    assert building.startswith("Building a network needs an extra: pip install 'mlsp[train]'")
-    assert reading.startswith("Reading weights needs an extra: pip install 'mlsp[train]'")
+    assert building.startswith("Building a network needs an extra: pip install '.[train]'")
+    assert reading.startswith("Reading weights needs an extra: pip install '.[train]'")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from mlsp.features.store.store import FeatureStore
 from mlsp.models.model import load_model
 from mlsp.photos.listing import NamedPhoto, list_photos
 
-ray = pytest.importorskip("ray", reason="the cluster is an extra: pip install 'mlsp[ray]'")
+ray = pytest.importorskip("ray", reason="the cluster is an extra: pip install '.[ray]'")
 pytestmark = [
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes as on Linux"),
 ]

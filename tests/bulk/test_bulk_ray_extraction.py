@@ -158,7 +158,7 @@ def test_what_cluster_is_meant() -> None:
 
 
 def test_nobody_at_an_address_is_said_at_once() -> None:
-    pytest.importorskip("ray", reason="the cluster is an extra: pip install 'mlsp[ray]'")
+    pytest.importorskip("ray", reason="the cluster is an extra: pip install '.[ray]'")
     with socket.socket() as taken:
         # Bound and not listening: nobody answers there, and nobody else gets the port.
         taken.bind(("127.0.0.1", 0))

@@ -121,7 +121,7 @@ def test_stopped_it_goes_on_to_the_same_file(
     tmp_path: Path, stop: signal.Signals, on: tuple[str, ...]
 ) -> None:
     if on:
-        pytest.importorskip("ray", reason="the cluster is an extra: pip install 'mlsp[ray]'")
+        pytest.importorskip("ray", reason="the cluster is an extra: pip install '.[ray]'")
     folder = many_photos(tmp_path / "many", 400)
     undisturbed, output = tmp_path / "undisturbed.h5", tmp_path / "stopped.h5"
     arguments = ("extract", folder, *LITE, "--grid", "both", "--output")

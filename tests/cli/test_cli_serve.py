@@ -154,4 +154,4 @@ def test_without_the_extra_it_says_what_to_install(examples: Path) -> None:
         [sys.executable, "-c", script, str(examples)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("mlsp: The page needs an extra: pip install 'mlsp[web]'")
+    assert done.stderr.startswith("mlsp: The page needs an extra: pip install '.[web]'")

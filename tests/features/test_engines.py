@@ -244,7 +244,7 @@ except MissingExtraError as error:
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert run.stdout.startswith("Device 'cuda' needs an extra: pip install 'mlsp[train]'")
+    assert run.stdout.startswith("Device 'cuda' needs an extra: pip install '.[train]'")
 
 
 def test_a_subset_of_levels(network: torch.nn.Module, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_cached_graph_needs_no_torch(filled: tuple[Path, Path]) -> None:
 
 def test_an_export_needs_torch(tmp_path: Path) -> None:
     message = output(child(tmp_path, "no-torch"))
-    assert message.startswith("Exporting a network needs an extra: pip install 'mlsp[train]'")
+    assert message.startswith("Exporting a network needs an extra: pip install '.[train]'")
 
 
 def test_a_damaged_graph_is_exported_again(filled: tuple[Path, Path], tmp_path: Path) -> None:

@@ -619,7 +619,7 @@ def test_learning_needs_numpy_alone_and_writing_says_what_it_needs(tmp_path: Pat
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.splitlines()[-1].startswith(
-        "mlsp.base.errors.MissingExtraError: Writing a model of your taste needs an extra: pip install 'mlsp[learn]'"
+        "mlsp.base.errors.MissingExtraError: Writing a model of your taste needs an extra: pip install '.[learn]'"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -511,4 +511,4 @@ def test_raw_photos_without_the_extra_say_what_to_install() -> None:
         "except UnsupportedPhotoError as error: print(error)"
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert run.stdout.startswith("Reading raw photos needs an extra: pip install 'mlsp[raw]'")
+    assert run.stdout.startswith("Reading raw photos needs an extra: pip install '.[raw]'")

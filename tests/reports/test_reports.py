@@ -565,6 +565,23 @@ def test_a_table_is_printed_where_there_is_a_terminal(monkeypatch: pytest.Monkey
     assert pipe.getvalue() == "".join(f"{line}\n" for line in lines_of(HOSTILE))
 
 
+def test_a_terminal_shows_the_first_and_how_many_more_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    many = [RANKED[0]] * 234
+    terminal, pipe, few = Terminal(), io.StringIO(), Terminal()
+    print_table(many, model_name="default", heads=HEADS, stream=terminal, limit=30)
+    lines = terminal.getvalue().splitlines()
+    # A heading, a rule, the rows, and the rest.
+    assert len(lines) == 33
+    assert "… 204 more (--top 234 shows all, --output FILE writes them)" in lines[-1]
+    print_table(many, model_name="default", heads=HEADS, stream=pipe, limit=30)
+    assert len(pipe.getvalue().splitlines()) == 235
+    print_table(many[:30], model_name="default", heads=HEADS, stream=few, limit=30)
+    assert "more" not in few.getvalue()
+
+
 def test_neither_rich_nor_pyarrow_is_loaded_before_it_is_needed() -> None:
     program = "import mlsp.reports.table, sys; sys.exit(str([m for m in sys.modules if m in ('rich', 'pyarrow')]))"
     run = subprocess.run(

@@ -110,8 +110,7 @@ class MissingExtraError(MlspError, ImportError):
         self.purpose = purpose
         self.extra = extra
         super().__init__(
-            f"{purpose} needs an extra: pip install 'mlsp[{extra}]'"
-            f" or, in a checkout, pip install '.[{extra}]'"
+            f"{purpose} needs an extra: pip install '.[{extra}]' in the folder of mlsp's source"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

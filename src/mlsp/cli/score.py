@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from mlsp.culling.xmp.report import XmpSettings
     from mlsp.scoring.results import ScoreResult
 
+# What a terminal shows at once, with the summary below it.
+_MAX_ROWS = 30
+
 _star = functools.partial(typer.Option, rich_help_panel="Stars")
 
 
@@ -98,8 +101,8 @@ def score(
     """Score photos and rank them.
 
     Each photo gets a quality (technical, 0 to 1) and a beauty (1 to 7), each with its percentile among the photos that people
-    rated, and overall, the mean of the percentiles. Scores go to stdout, everything else to stderr. A second run, or one after an
-    interruption, scores only what is new.
+    rated, and overall, the mean of the percentiles. A raw photo and its JPEG are one shot. Scores go to stdout, of which a terminal
+    shows the best 30, everything else to stderr. A second run, or one after an interruption, scores only what is new.
 
     Examples:
         mlsp score holiday/ --top 20
@@ -164,7 +167,13 @@ def score(
                 on_picture=pictures.advance,
             )
     elif ranked:
-        print_table(ranked, model_name=scorer.model.name, heads=heads, stream=sys.stdout)
+        print_table(
+            ranked,
+            model_name=scorer.model.name,
+            heads=heads,
+            stream=sys.stdout,
+            limit=_MAX_ROWS if top is None else None,
+        )
     progress.summarise(len(scored), len(failed), outputs)
     if stars is not None:
         failed += _give_stars(ranked, stars, by=sort, quiet=quiet)

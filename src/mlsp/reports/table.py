@@ -150,7 +150,12 @@ def print_lines(table: rows.Table, *, stream: TextIO) -> None:
 
 
 def print_table(
-    scored: Iterable[ScoreResult], *, model_name: str, heads: Sequence[str], stream: TextIO
+    scored: Sequence[ScoreResult],
+    *,
+    model_name: str,
+    heads: Sequence[str],
+    stream: TextIO,
+    limit: int | None = None,
 ) -> None:
     """Show results: as a table where there is a terminal, else as tab-separated lines.
 
@@ -159,12 +164,18 @@ def print_table(
         model_name: of the model that scored them.
         heads: names of the model's heads, in the model's order.
         stream: stdout, for example.
+        limit: rows of the table, which then ends with how many more there are; None for all. Programs always get all lines.
     """
     if stream.isatty():
         from rich.console import Console
 
         console = Console(file=stream, highlight=False)
-        console.print(render_table(scored, heads=heads, console=console))
+        console.print(render_table(scored[:limit], heads=heads, console=console))
+        more = 0 if limit is None else len(scored) - limit
+        if more > 0:
+            ellipsis = "..." if console.options.ascii_only else "…"
+            hint = f"--top {len(scored)} shows all, --output FILE writes them"
+            console.print(f"{ellipsis} {more:,} more ({hint})", style="dim", soft_wrap=True)
     else:
         table = rows.report_table(scored, model_name=model_name, heads=heads)
         print_lines(table, stream=stream)
