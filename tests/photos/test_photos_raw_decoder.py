@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,6 @@ from photo_samples import dng, encode
 def scene(left: tuple[int, int, int], right: tuple[int, int, int]) -> bytes:
     pixels = np.zeros((64, 96, 3), np.uint16)
     pixels[:, :48], pixels[:, 48:] = left, right
-    # Automatic brightness makes the brightest hundredth white.
-    pixels[:4] = 65535
     return dng(pixels)
 
 
@@ -34,6 +33,87 @@ def test_a_raw_photo_is_developed_to_srgb() -> None:
     left, right = (photo.pixels[30:40, x : x + 10].mean(axis=(0, 1)) for x in (20, 70))
     np.testing.assert_allclose(left, (bright, 0, dark), atol=3)
     np.testing.assert_allclose(right, (bright, bright, dark), atol=3)
+
+
+def test_an_underexposed_raw_photo_stays_dark() -> None:
+    pytest.importorskip("rawpy")
+    well, dark = (
+        read_photo(dng(np.full((64, 96, 3), value, np.uint16))).pixels.mean()
+        for value in (40_000, 2_500)
+    )
+    # Four stops less light; what LibRaw would have brightened to the same picture.
+    assert well > 190
+    assert dark < 60
+
+
+def with_preview(size: tuple[int, int], orientation: int = 1, **options: Any) -> bytes:
+    """A raw photo that is dark, 1200 × 900, with a light preview whose first quarter is green."""
+    preview = Image.new("RGB", size, (200, 200, 200))
+    preview.paste((0, 220, 0), (0, 0, size[0] // 2, size[1] // 2))
+    return dng(
+        np.full((900, 1200, 3), 2_000, np.uint16),
+        orientation,
+        preview=encode(preview, "JPEG", quality=95, **options),
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "longest_side", "is_preview"),
+    [
+        ((1200, 900), 512, True),
+        ((1200, 900), None, True),
+        ((1000, 750), 512, True),
+        ((1000, 750), 1000, True),
+        ((1000, 750), 1100, False),  # smaller than what is wanted
+        ((1000, 750), None, False),
+        ((990, 742), 512, False),
+        ((160, 120), 100, False),
+    ],
+)
+def test_a_preview_that_is_large_enough_is_the_photo(
+    size: tuple[int, int], longest_side: int | None, is_preview: bool
+) -> None:
+    pytest.importorskip("rawpy")
+    settings = DecodeSettings(longest_side=longest_side)
+    photo = read_photo(with_preview(size), settings=settings)
+    assert (photo.width, photo.height) == (1200, 900)
+    assert max(photo.pixels.shape) == (1200 if longest_side is None else longest_side)
+    assert (photo.pixels[-20:, -20:].mean() > 150) == is_preview
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("has_own", [False, True])
+def test_previews_are_upright(orientation: int, has_own: bool) -> None:
+    pytest.importorskip("rawpy")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = with_preview((1200, 900), orientation, **({"exif": exif} if has_own else {}))
+    photo = read_photo(content, settings=DecodeSettings(longest_side=400))
+    assert photo.pixels.shape[:2] == ((400, 300) if orientation in (6, 8) else (300, 400))
+    assert (photo.height > photo.width) == (orientation in (6, 8))
+    corners = [photo.pixels[y, x].tolist() for y, x in ((9, 9), (-9, -9), (9, -9), (-9, 9))]
+    is_green = [red < 100 < green for red, green, _ in corners]
+    assert is_green == [orientation == one for one in (1, 3, 6, 8)]
+
+
+def test_a_preview_that_is_turned_already_is_not_turned_again() -> None:
+    pytest.importorskip("rawpy")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = with_preview((900, 1200), 6, exif=exif)
+    photo = read_photo(content, settings=DecodeSettings(longest_side=400))
+    assert photo.pixels.shape[:2] == (400, 300)
+    red, green, _ = photo.pixels[9, 9].tolist()
+    assert red < 100 < green
+
+
+def test_a_damaged_preview_leaves_the_sensor() -> None:
+    pytest.importorskip("rawpy")
+    content = with_preview((1200, 900))
+    start = content.rindex(b"\xff\xd8\xff")
+    damaged = content[: start + 400] + bytes(len(content) - start - 400)
+    photo = read_photo(damaged, settings=DecodeSettings(longest_side=512))
+    assert photo.pixels.mean() < 100
 
 
 @pytest.mark.parametrize("longest_side", [None, 40, 20])

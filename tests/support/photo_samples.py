@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,13 @@ def heic(image: Image.Image, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def dng(linear: NDArray[np.uint16], orientation: int = 1) -> bytes:
+def dng(linear: NDArray[np.uint16], orientation: int = 1, *, preview: bytes | None = None) -> bytes:
     """A raw photo of a camera whose colours are linear sRGB.
 
     Args:
         linear: (H, W, 3), 65535 is white; of each pixel one channel is kept (RGGB).
         orientation: EXIF's.
+        preview: a JPEG, which stands before the sensor's data as cameras write it; None for none.
     """
     sensor = linear[..., 1].copy()
     sensor[0::2, 0::2] = linear[0::2, 0::2, 0]
@@ -69,5 +71,36 @@ def dng(linear: NDArray[np.uint16], orientation: int = 1) -> bytes:
         (50778, "H", 1, 21, True),
     ]
     file = io.BytesIO()
-    tifffile.imwrite(file, sensor, photometric="cfa", extratags=tags, metadata=None, software=None)
-    return file.getvalue()
+    written: dict[str, Any] = {
+        "photometric": "cfa",
+        "extratags": tags,
+        "metadata": None,
+        "software": None,
+    }
+    if preview is None:
+        tifffile.imwrite(file, sensor, **written)
+        return file.getvalue()
+    with Image.open(io.BytesIO(preview)) as image:
+        empty = np.zeros((image.height, image.width, 3), np.uint8)
+    with tifffile.TiffWriter(file) as tiff:
+        # The tags of the camera stand in the first directory, the sensor's data below it.
+        tiff.write(
+            empty,
+            photometric="rgb",
+            rowsperstrip=len(empty),
+            subifds=1,
+            subfiletype=1,
+            extratags=[tag for tag in tags if tag[0] not in (33421, 33422, 50714, 50717)],
+            metadata=None,
+            software=None,
+        )
+        tiff.write(sensor, subfiletype=0, **written)
+    # tifffile alone writes no JPEG, so it is put behind the file, and the first directory points there.
+    with tifffile.TiffFile(io.BytesIO(file.getvalue())) as tiff:
+        places = {name: tiff.pages.first.tags[name].valueoffset for name in (259, 262, 273, 279)}
+    content = bytearray(file.getvalue())
+    struct.pack_into("<H", content, places[259], 7)
+    struct.pack_into("<H", content, places[262], 6)
+    struct.pack_into("<I", content, places[273], len(content))
+    struct.pack_into("<I", content, places[279], len(preview))
+    return bytes(content) + preview

@@ -3,7 +3,7 @@
 `read_photo` decodes one and `find_photos` finds them. It knows no network; every package above uses it.
 
 path ─ read_bytes ─ photo_format ─┬ pillow_decoder: header ─ pixel limit ─ decode ─ rows ─ reduce ─ sRGB ─ upright ─┬ Photo
-                                  └ raw_decoder: header ─ pixel limit ─ develop ─ reduce ───────────────────────────┘
+                                  └ raw_decoder: header ─ pixel limit ─ preview, or develop ─ reduce ───────────────┘
 """
 
 from __future__ import annotations
