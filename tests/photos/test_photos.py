@@ -512,3 +512,44 @@ def test_raw_photos_without_the_extra_say_what_to_install() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert run.stdout.startswith("Reading raw photos needs an extra: pip install '.[raw]'")
+
+
+def psd(pixels: UInt8Array, *, layers: int, bits: int = 8) -> bytes:
+    """A Photoshop file without layers' data; a negative number of layers says that a fourth channel is transparency."""
+    height, width, channels = pixels.shape
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, bits, 3)
+    layer_info = struct.pack(">IIh2x", 8, 4, layers)
+    return head + bytes(4) + bytes(4) + layer_info + bytes(2) + pixels.transpose(2, 0, 1).tobytes()
+
+
+def test_the_flat_picture_of_a_photoshop_file() -> None:
+    pixels = np.zeros((6, 8, 4), np.uint8)
+    pixels[..., 0], pixels[:3, :, 3] = 200, 255
+    plain = read_photo(psd(pixels[..., :3], layers=1))
+    assert (plain.width, plain.height) == (8, 6)
+    assert plain.pixels[5, 7].tolist() == [200, 0, 0]
+    # The fourth channel is transparency, or a selection that somebody saved.
+    assert read_photo(psd(pixels, layers=-1)).pixels[5, 7].tolist() == [255, 255, 255]
+    assert read_photo(psd(pixels, layers=1)).pixels[5, 7].tolist() == [200, 0, 0]
+    with pytest.raises(UnsupportedPhotoError, match=r"^it is a PSD of 16 bits per channel"):
+        read_photo(psd(pixels, layers=1, bits=16))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\0\0\0\x1cftypmp42" + bytes(20), "it is a video (MP4)"),
+        (b"\0\0\0\x14ftypqt  " + bytes(20), "it is a video (QuickTime)"),
+        (b"\0\0\x0f\x17moov" + bytes(20), "it is a video (QuickTime)"),
+        (b"RIFF\0\0\0\0AVI LIST", "it is a video (AVI)"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "it is a sound (WAV)"),
+        ((b"G" + bytes(187)) * 4, "it is a video (MPEG transport stream)"),
+        ((bytes(4) + b"G" + bytes(187)) * 4, "it is a video (MPEG transport stream)"),
+        (b"\x1aE\xdf\xa3" + bytes(20), "it is a video (Matroska or WebM)"),
+        (b"\xff\n" + bytes(20), "it is a JPEG XL, which is not read"),
+        (b"<?xpacket begin=", "it is an XMP sidecar"),
+    ],
+)
+def test_what_is_no_photo_is_named(content: bytes, message: str) -> None:
+    with pytest.raises(UnsupportedPhotoError, match=f"^{re.escape(message)}$"):
+        read_photo(content)

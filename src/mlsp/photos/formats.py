@@ -7,7 +7,7 @@ from typing import Literal
 
 from mlsp.base.errors import UnsupportedPhotoError
 
-PhotoFormat = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIC", "AVIF", "BMP", "GIF", "RAW"]
+PhotoFormat = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIC", "AVIF", "BMP", "GIF", "PSD", "RAW"]
 
 _MAGIC: tuple[tuple[bytes, PhotoFormat], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -15,6 +15,7 @@ _MAGIC: tuple[tuple[bytes, PhotoFormat], ...] = (
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
     (b"BM", "BMP"),
+    (b"8BPS\0\1", "PSD"),
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
     (b"FUJIFILMCCD-RAW", "RAW"),
@@ -30,6 +31,22 @@ _HEIF_BRANDS = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 )
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
+# What people keep beside photos, by its first bytes; said instead of these.
+_NO_PHOTOS: tuple[tuple[bytes, str], ...] = (
+    (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
+    (b"\0\0\1\xba", "a video (MPEG)"),
+    (b"FLV\1", "a video (Flash)"),
+    (b"0&\xb2u\x8ef\xcf\x11", "a video (Windows Media)"),
+    (b"\xff\n", "a JPEG XL, which is not read"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL, which is not read"),
+    (b"8BPS\0\2", "a large Photoshop file (PSB), which is not read"),
+    (b"%PDF", "a PDF"),
+    (b"<?xpacket", "an XMP sidecar"),
+    (b"<x:xmpmeta", "an XMP sidecar"),
+)
+# Boxes that a QuickTime file without a brand begins with.
+_QUICKTIME_BOXES = frozenset((b"moov", b"mdat", b"wide"))
+_TRANSPORT_STREAM_PACKET = 188
 
 # TIFF tags and values.
 _PHOTOMETRIC = 262
@@ -74,10 +91,30 @@ def photo_format(content: bytes) -> PhotoFormat:
             return "AVIF"
         if not _HEIF_BRANDS.isdisjoint(brands):
             return "HEIC"
+    known = _no_photo(content)
     raise UnsupportedPhotoError(
-        f"it is not in a format that is read; its first bytes are {content[:12]!r}."
-        " Expected JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF or a camera's raw format: convert it"
+        f"it is {known}"
+        if known
+        else f"it is not in a format that is read; its first bytes are {content[:12]!r}."
+        " Expected JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PSD or a camera's raw format: convert it"
     )
+
+
+def _no_photo(content: bytes) -> str | None:
+    """Return what a file is that is no photo, in people's words; None where that is not known."""
+    if content[4:8] == b"ftyp":
+        return "a video (QuickTime)" if content[8:10] == b"qt" else "a video (MP4)"
+    if content[4:8] in _QUICKTIME_BOXES:
+        return "a video (QuickTime)"
+    if content[:4] == b"RIFF" and content[8:12] == b"AVI ":
+        return "a video (AVI)"
+    if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
+        return "a sound (WAV)"
+    # Packets of 188 bytes; those of cameras have a time of 4 bytes before each.
+    for start, step in ((0, _TRANSPORT_STREAM_PACKET), (4, _TRANSPORT_STREAM_PACKET + 4)):
+        if content[start : start + 4 * step : step] == b"GGGG":
+            return "a video (MPEG transport stream)"
+    return next((name for magic, name in _NO_PHOTOS if content.startswith(magic)), None)
 
 
 def exif_orientation(exif: bytes) -> int | None:

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from importlib import import_module
 from typing import BinaryIO
 
 import numpy as np
@@ -19,6 +20,7 @@ from mlsp.photos.heif_checks import check_items
 from mlsp.photos.jpeg_file import JpegFile
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import pixels_only, png_metadata
+from mlsp.photos.psd import open_psd
 from mlsp.photos.sizes import ReadRows, Reduction, check_pixels, reduce_rows, reduced_size
 from mlsp.photos.tiff_directories import libtiff, photo_first
 
@@ -133,6 +135,15 @@ def upright(pixels: UInt8Array, orientation: int) -> UInt8Array:
     return np.ascontiguousarray(pixels)
 
 
+# Loaded when they are needed.
+_PLUGINS = {
+    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+}
+
+
 def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFile:
     """Open a photo, which reads its header; pixels are decoded when they are asked for.
 
@@ -151,10 +162,6 @@ def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFil
             found["xmp"] = next(iter(metadata.xmp), None)
             image.info |= {name: value for name, value in found.items() if value is not None}
             return image
-        case "WebP":
-            from PIL.WebPImagePlugin import WebPImageFile
-
-            return WebPImageFile(file)
         case "TIFF":
             from PIL.TiffImagePlugin import TiffImageFile
 
@@ -166,18 +173,12 @@ def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFil
 
             heif: ImageFile.ImageFile = HeifImageFile(file)  # type: ignore[no-untyped-call]
             return heif
-        case "AVIF":
-            from PIL.AvifImagePlugin import AvifImageFile
-
-            return AvifImageFile(file)
-        case "BMP":
-            from PIL.BmpImagePlugin import BmpImageFile
-
-            return BmpImageFile(file)
-        case "GIF":
-            from PIL.GifImagePlugin import GifImageFile
-
-            return GifImageFile(file)
+        case "PSD":
+            return open_psd(file)
+        case "WebP" | "AVIF" | "BMP" | "GIF":
+            module, name = _PLUGINS[photo_format]
+            opened: ImageFile.ImageFile = getattr(import_module(module), name)(file)
+            return opened
         case "RAW":
             raise ValueError("raw photos are decoded by mlsp.photos.raw_decoder")
 
