@@ -26,8 +26,8 @@ class EyeLimits:
         presence: of the face, 0…1; below it cannot be told.
     """
 
-    closed: float = 0.125
-    open: float = 0.16
+    closed: float = 0.14
+    open: float = 0.17
     width: float = 7.0
     presence: float = 0.9
 

@@ -1,0 +1,131 @@
+"""What a photo shows at full size: its faces, and how sharp its subject is.
+
+photo ─ decode at full size ─┬ faces, the prominent ones ─ blur of their eyes ─┬ CloseUp
+                             └ no face: the sharpest pieces ─ their blur ──────┘
+
+Scores come from 512 pixels, where slight blur and closed eyes do not show. Only photos that compete are looked at like this: those of
+one burst.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from mlsp.base.arrays import UInt8Array
+from mlsp.culling.faces import Face, face_finder
+from mlsp.culling.sharpness import blur_of
+from mlsp.photos import DecodeSettings, read_photo
+
+Subject = Literal["eyes", "photo"]
+
+# Second differences find what is in focus; clipped, so that a few lights do not hide the rest.
+_DETAIL = ImageFilter.Kernel((3, 3), (0, -1, 0, -1, 4, -1, 0, -1, 0), scale=0.5)
+_TILE = 128
+# Pieces that are measured, and those of them that count: the sharpest but for the very sharpest, which may be noise.
+_PIECES, _COUNTED = 8, slice(1, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class CloseUp:
+    """What a photo shows at full size.
+
+    Attributes:
+        faces: the most prominent first.
+        subject: what `blur` was measured on: the eyes of its prominent faces, or its sharpest pieces where there is no face.
+        blur: as the standard deviation of a Gaussian, in thousandths of the photo's longest side, so that copies of other sizes
+            can be compared; None where there are no edges.
+    """
+
+    faces: tuple[Face, ...]
+    subject: Subject
+    blur: float | None
+
+    @property
+    def prominent_faces(self) -> tuple[Face, ...]:
+        """The faces that matter."""
+        return tuple(face for face in self.faces if face.is_prominent)
+
+    @property
+    def closed_eyes(self) -> int:
+        """Number of prominent faces whose eyes are closed."""
+        return sum(face.eyes_state == "closed" for face in self.prominent_faces)
+
+    @property
+    def faces_cut_off(self) -> int:
+        """Number of prominent faces that the photo's border cuts off."""
+        return sum(face.is_cut_off for face in self.prominent_faces)
+
+
+def look_closely(photo: Path, *, faces: bool = True, max_pixels: int | None = None) -> CloseUp:
+    """Decode a photo at full size and measure it. Several threads may call it at once.
+
+    Args:
+        photo: the file.
+        faces: whether to look for faces.
+        max_pixels: photos with more are refused; 250 million by default.
+
+    Raises:
+        PhotoError: the photo cannot be read.
+        ModelError: a network of faces is damaged.
+    """
+    pixels = read_photo(photo, settings=DecodeSettings.of(None, max_pixels)).pixels
+    return close_up_of(pixels, faces=faces)
+
+
+def close_up_of(pixels: UInt8Array, *, faces: bool = True) -> CloseUp:
+    """Measure pixels (H, W, 3) at full size; see `look_closely`."""
+    found = face_finder().find(pixels) if faces else ()
+    subject: Subject = "eyes"
+    blur = _blur_of_faces(found)
+    if blur is None:
+        subject, blur = "photo", _blur_of_pieces(pixels)
+    relative = None if blur is None else blur * 1000 / max(pixels.shape[:2])
+    return CloseUp(found, subject, relative)
+
+
+def _blur_of_faces(faces: Sequence[Face]) -> float | None:
+    """Return the mean blur of the prominent faces, in pixels, by prominence; None where none can be measured."""
+    measured = [
+        (face.prominence, face.sharpest_blur)
+        for face in faces
+        if face.is_prominent and face.sharpest_blur is not None
+    ]
+    if not measured:
+        return None
+    total = sum(weight for weight, _ in measured)
+    return math.exp(sum(weight * math.log(blur) for weight, blur in measured) / total)
+
+
+def _blur_of_pieces(pixels: UInt8Array) -> float | None:
+    """Return the blur of the sharpest pieces of a photo, in pixels; None where it has no edges."""
+    height, width = pixels.shape[:2]
+    rows, columns = height // _TILE, width // _TILE
+    if not rows or not columns:
+        return blur_of(pixels)
+    detail = np.asarray(Image.fromarray(pixels).convert("L").filter(_DETAIL))
+    tiles = (
+        detail[: rows * _TILE, : columns * _TILE]
+        .reshape(rows, _TILE, columns, _TILE)
+        .mean((1, 3), dtype=np.float32)
+    )
+    blurs = []
+    for _ in range(_PIECES):
+        row, column = np.unravel_index(int(tiles.argmax()), tiles.shape)
+        if tiles[row, column] <= 0:
+            break
+        # A tile and half of those around it, which are then not measured again.
+        top, left = max(0, int(row) * _TILE - _TILE // 2), max(0, int(column) * _TILE - _TILE // 2)
+        blur = blur_of(pixels[top : top + 2 * _TILE, left : left + 2 * _TILE])
+        if blur is not None:
+            blurs.append(blur)
+        tiles[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = 0
+    blurs.sort()
+    counted = blurs[_COUNTED] or blurs
+    return float(np.mean(counted)) if counted else None
