@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from children import run_mlsp
+from face_samples import portrait, with_shut_eyes
 
 
 def mlsp(*arguments: str | Path, cache: Path) -> subprocess.CompletedProcess[str]:
@@ -63,6 +64,13 @@ def test_lists_the_best_and_reports(shoot: Path, cache: Path, tmp_path: Path) ->
     assert [row["picked"] for row in rows] == ["yes", "yes", "no", "no", "yes", "no", "no"]
     assert (rows[0]["captured"], rows[1]["captured"]) == ("", "2024-05-01T12:00:06")
     assert float(rows[1]["quality"]) > float(rows[2]["quality"]) > 0
+    # The astronaut's face, and the cat, which has none.
+    assert [row["faces"] for row in rows] == ["", *"111", *"000"]
+    assert [row["closed_eyes"] for row in rows] == ["", *"000", *"000"]
+    assert (rows[0]["blur"], rows[0]["reason"]) == ("", "")
+    assert float(rows[1]["blur"]) > 0
+    assert rows[1]["reason"].endswith(f" {Path(rows[2]['photo']).stem}")
+    assert rows[2]["reason"].endswith(" IMG_02")
     with (tmp_path / "picks.errors.csv").open(encoding="utf-8", newline="") as stream:
         assert [Path(row["photo"]).name for row in csv.DictReader(stream)] == ["broken.jpg"]
 
@@ -84,6 +92,25 @@ def test_copies_and_goes_on(shoot: Path, cache: Path, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in shoot.rglob("*")} == before
 
 
+def test_a_shot_with_shut_eyes_is_not_picked(cache: Path, tmp_path: Path) -> None:
+    """By its score alone it would be: 512 pixels show no blink."""
+    for number, pixels in enumerate((with_shut_eyes(portrait()), portrait()[4:, 3:])):
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x9003] = f"2024:05:01 12:00:0{number}"
+        Image.fromarray(pixels).save(tmp_path / f"{number}.jpg", exif=exif, quality=95)
+    done = mlsp("pick", tmp_path, "--list", cache=cache)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(tmp_path / "1.jpg")]
+    table = mlsp("pick", tmp_path, "-q", cache=cache)
+    rows = [line.split("\t") for line in table.stdout.splitlines()]
+    assert [row[-1] for row in rows[1:]] == ["eyes open, closed in 0", "eyes closed, open in 1"]
+    assert rows[1][rows[0].index("closed_eyes")] == "0"
+    assert rows[2][rows[0].index("closed_eyes")] == "1"
+    off = mlsp("pick", tmp_path, "-q", "--by", "quality", cache=cache)
+    rows = [line.split("\t") for line in off.stdout.splitlines()]
+    assert [row[-1] for row in rows[1:]] == ["", ""]
+
+
 def test_stdout_is_a_table_for_programs(shoot: Path, cache: Path) -> None:
     done = mlsp("pick", shoot / "day [1]", "--by", "beauty", "-q", cache=cache)
     assert (done.returncode, done.stderr) == (0, "")
@@ -99,6 +126,7 @@ def test_stdout_is_a_table_for_programs(shoot: Path, cache: Path) -> None:
     [
         (["--list", "--copy-to", "x"], "--copy-to, --link-to and --list: choose one"),
         (["--similarity", "2"], "mlsp: similarity must be above 0 and at most 1, got 2.0"),
+        (["--faces", "no"], "mlsp: --faces is on or off, got 'no'"),
         (["--by", "qualty"], "mlsp: unknown score 'qualty': did you mean 'quality'?"),
         (["--output", "picks.html"], "its ending must be one of .csv, got '.html'"),
     ],

@@ -43,6 +43,15 @@ MaxMegapixels = Annotated[
     ),
 ]
 
+Faces = Annotated[
+    str,
+    typer.Option(
+        "--faces",
+        metavar="on|off",
+        help="on: shots of a burst in which a prominent face has its eyes closed come last. off: faces are not looked for.",
+    ),
+]
+
 # Models and how they run
 
 Model = Annotated[

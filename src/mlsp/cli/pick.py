@@ -13,6 +13,7 @@ import typer
 from mlsp.cli.options import (
     Cache,
     Exclude,
+    Faces,
     MaxMegapixels,
     Model,
     Pairs,
@@ -25,7 +26,7 @@ from mlsp.cli.options import (
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
     from mlsp.cli.progress import RunProgress
-    from mlsp.culling.bursts import ScoredShot
+    from mlsp.culling.bursts import Burst, ScoredShot
     from mlsp.culling.shots import Shot
     from mlsp.scoring.scorer import Scorer
 
@@ -91,13 +92,14 @@ def pick(
         typer.Option(
             "--by",
             metavar="COLUMN",
-            help="Rank by overall or a score such as beauty; by default quality, or overall where the model has no quality.",
+            help="Rank by overall or a score such as beauty alone; by default by quality, sharpness at full size and open eyes.",
         ),
     ] = None,
     model: Model = "default",
     recursive: Recursive = True,
     exclude: Exclude = None,
     pairs: Pairs = "on",
+    faces: Faces = "on",
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
     use_cache: Cache = True,
@@ -105,7 +107,8 @@ def pick(
 ) -> None:
     """Pick the best photo of each burst of shots of one moment.
 
-    Bursts are found by capture time and by what the photos show. Photos that stand alone are picked too. A raw photo and its JPEG are
+    Bursts are found by capture time and by what the photos show. Shots of a burst are looked at in full size: the sharpest with open
+    eyes comes first, unless its quality is lower. Photos that stand alone are picked too. A raw photo and its JPEG are
     one shot, which is picked with all its files, sidecars too. No photo is moved, changed or deleted, and no file is overwritten;
     after an interruption the same command continues.
 
@@ -127,6 +130,7 @@ def pick(
     from mlsp.scoring.scorer import Scorer
 
     folder = _folder(copy_to, link_to, list_)
+    look_for_faces = switch("--faces", faces)
     settings = BurstSettings(within_seconds, similarity, similarity_without_time)
     if output is not None:
         check_output(output, suffixes=(".csv",))
@@ -138,17 +142,22 @@ def pick(
         pairs=switch("--pairs", pairs),
     )
     shots = found_shots(listed, paths, quiet=quiet).shots
+    max_pixels = round(max_megapixels * 1e6)
     with open_caches(enabled=use_cache) as caches:
         scorer = Scorer(
             model,
             workers=workers,
             cache=caches,
-            max_pixels=round(max_megapixels * 1e6),
+            max_pixels=max_pixels,
         )
         heads = tuple(head.name for head in scorer.model.heads)
         check_ranking(by, heads)
         scored, failed, progress = _take(scorer, shots, quiet=quiet, goes_on=use_cache)
     bursts = group_bursts(scored, settings, by=by)
+    if by is None:
+        bursts = _choose(
+            bursts, faces=look_for_faces, workers=workers, max_pixels=max_pixels, quiet=quiet
+        )
     if bursts_only:
         bursts = [burst for burst in bursts if not burst.is_alone]
     best_shots = [found.shot for burst in bursts for found in burst.best(best)]
@@ -208,6 +217,27 @@ def _take(
                 failed.append(result)
                 progress.advance(result)
     return scored, failed, progress
+
+
+def _choose(
+    bursts: list[Burst], *, faces: bool, workers: int | None, max_pixels: int, quiet: bool
+) -> list[Burst]:
+    from mlsp.cli.progress import RunProgress
+    from mlsp.culling.choosing import choose
+
+    competing = sum(len(burst.shots) for burst in bursts if not burst.is_alone)
+    chosen: list[Burst] = []
+    with (
+        RunProgress(competing, done_word="looked at", quiet=quiet) as progress,
+        contextlib.closing(
+            choose(bursts, faces=faces, workers=workers, max_pixels=max_pixels)
+        ) as results,
+    ):
+        for burst in results:
+            chosen.append(burst)
+            for shot in burst.shots if not burst.is_alone else ():
+                progress.advance(shot.scored)
+    return chosen
 
 
 def _place(

@@ -23,6 +23,7 @@ from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.burst_pairs import similar_pairs
+from mlsp.culling.close_ups import CloseUp
 from mlsp.culling.shots import Shot
 from mlsp.features.spec import FeatureSpec
 from mlsp.photos.capture_time import capture_time
@@ -32,7 +33,7 @@ from mlsp.scoring.scorer import Scorer
 # The thresholds are calibrated on the default model's network; others' features lie nearer together, or further apart.
 CALIBRATED_BACKBONE = "efficientnet_lite0"
 # What people look at first in shots of one moment.
-_RANKING_HEAD = "quality"
+RANKING_HEAD = "quality"
 # Cameras that shoot faster write fractions of a second. So many photos of one second are an album whose date was set by hand.
 _MAX_OF_ONE_MOMENT = 40
 
@@ -75,12 +76,17 @@ class ScoredShot:
         scored: its first photo and the scores of that.
         captured: when it was taken, by its camera's clock; None where the file has no time.
         embedding: (C,) of length 1; the scalar product of two is how similar the photos are, 0…1.
+        close_up: what it shows at full size; None where it was not looked at.
+        reason: why it is the best of its burst, or what the best has more of, such as `sharper eyes than IMG_7`; empty where it
+            was not looked at.
     """
 
     shot: Shot
     scored: ScoreResult
     captured: datetime | None
     embedding: Float32Array
+    close_up: CloseUp | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +286,7 @@ def _seconds(captured: Sequence[datetime | None]) -> NDArray[np.float64]:
 def _ranking(example: ScoreResult, by: str | None) -> Callable[[ScoreResult], float]:
     heads = tuple(example.scores)
     if by is None:
-        by = _RANKING_HEAD if _RANKING_HEAD in heads else "overall"
+        by = RANKING_HEAD if RANKING_HEAD in heads else "overall"
     if by == "overall":
         return lambda scored: scored.overall
     check_ranking(by, heads)

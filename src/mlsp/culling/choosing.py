@@ -8,7 +8,7 @@ Weights are those of docs/decisions/030.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -25,8 +25,9 @@ _CLOSED_EYES = 20.0
 _BLUR_DOUBLED = 10.0
 # More than four times the least blur is spoilt, however much more it is.
 _MAX_DOUBLINGS = 2.0
+_MAX_WORKERS = 4
 # Differences in words: what is seen at a glance.
-_SHARPER = math.log2(1.08)
+_SHARPER = math.log2(1.05)
 _MIN_SCORE = 0.5
 
 
@@ -61,7 +62,7 @@ def choose(
     Args:
         bursts: a shot that stands alone is not looked at.
         faces: whether to look for faces.
-        workers: photos decoded at the same time; by default one per core.
+        workers: photos decoded at the same time; by default one per core, at most four, each of which may take some hundred MB.
         max_pixels: photos with more are not looked at.
 
     Yields:
@@ -79,7 +80,9 @@ def choose(
             return None
 
     photos = (shot.scored.source for burst in bursts if not burst.is_alone for shot in burst.shots)
-    with closing(map_in_order(look, photos, workers=workers or usable_cores())) as found:
+    with closing(
+        map_in_order(look, photos, workers=workers or min(usable_cores(), _MAX_WORKERS))
+    ) as found:
         for burst in bursts:
             if burst.is_alone:
                 yield burst
@@ -100,21 +103,16 @@ def rank_closely(burst: Burst, close_ups: Sequence[CloseUp | None]) -> Burst:
     points = _points(burst.shots, close_ups)
     order = sorted(range(len(points)), key=lambda index: points[index].total, reverse=True)
     first, second = order[:2]
-    reasons = {
-        index: _reason(points, close_ups, index, first if index != first else second)
-        for index in order
-    }
-    names = [shot.scored.source.stem for shot in burst.shots]
-    return Burst(
-        tuple(
-            replace(
-                burst.shots[index],
-                close_up=close_ups[index],
-                reason=reasons[index].format(names[second if index == first else first]),
-            )
-            for index in order
+    chosen = []
+    for index in order:
+        # The best is told from the next best, the others from the best.
+        other = second if index == first else first
+        reason = _reason(points, close_ups, index, other, is_better=index == first)
+        name = burst.shots[other].scored.source.stem
+        chosen.append(
+            replace(burst.shots[index], close_up=close_ups[index], reason=f"{reason} {name}")
         )
-    )
+    return Burst(tuple(chosen))
 
 
 def _points(shots: Sequence[ScoredShot], close_ups: Sequence[CloseUp | None]) -> list[_Points]:
@@ -139,21 +137,28 @@ def _position(scored: ScoreResult) -> float:
 
 
 def _reason(
-    points: Sequence[_Points], close_ups: Sequence[CloseUp | None], index: int, other: int
+    points: Sequence[_Points],
+    close_ups: Sequence[CloseUp | None],
+    index: int,
+    other: int,
+    *,
+    is_better: bool,
 ) -> str:
-    """Say in what a shot differs most from another, `{}` for the other's name; empty where in nothing to speak of."""
+    """Say why a shot comes before or after another, whose name follows.
+
+    Eyes first, then sharpness, which people see at once; the score is named where neither speaks for the order.
+    """
+    sign = 1 if is_better else -1
     eyes, blur, score = (
-        getattr(points[index], name) - getattr(points[other], name)
+        sign * (getattr(points[index], name) - getattr(points[other], name))
         for name in ("eyes", "blur", "score")
     )
-    most = max(eyes, blur, score, key=abs)
-    if most == eyes and eyes:
-        return "eyes open, closed in {}" if eyes > 0 else "eyes closed, open in {}"
-    if most == blur and abs(blur) >= _BLUR_DOUBLED * _SHARPER:
-        on_eyes = all(
-            found and found.subject == "eyes" for found in (close_ups[index], close_ups[other])
-        )
-        return ("sharper" if blur > 0 else "softer") + (" eyes" if on_eyes else "") + " than {}"
-    if abs(score) >= _MIN_SCORE:
-        return ("higher" if score > 0 else "lower") + " score than {}"
-    return "much like {}"
+    if eyes > 0:
+        return "eyes open, closed in" if is_better else "eyes closed, open in"
+    if blur >= _BLUR_DOUBLED * _SHARPER:
+        both = close_ups[index], close_ups[other]
+        of_eyes = " eyes" if all(found and found.subject == "eyes" for found in both) else ""
+        return f"{'sharper' if is_better else 'softer'}{of_eyes} than"
+    if score >= _MIN_SCORE:
+        return f"{'higher' if is_better else 'lower'} score than"
+    return "much like"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from mlsp.base.text import printable
 from mlsp.reports.csv_report import write_csv
 from mlsp.reports.formats import write_failures, writing
-from mlsp.reports.rows import Column, Table, report_columns, report_row, rounded
+from mlsp.reports.rows import Cell, Column, Table, report_columns, report_row, rounded
 from mlsp.reports.table import GAP, plain_table, print_lines, shorten
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from mlsp.base.results import ScoreFailure
-    from mlsp.culling.bursts import Burst
+    from mlsp.culling.bursts import Burst, ScoredShot
 
 _MIN_NAME_WIDTH = 16
 
@@ -36,7 +38,9 @@ def burst_table(
 
     Returns:
         One row per photo: its path, the burst's number from 1, the photo's rank in it from 1, whether it is picked, when it was
-        taken, and the rest of `report_columns`.
+        taken, the rest of `report_columns`, and what was seen at full size, empty where it was not looked at: the number of
+        prominent faces, of those with closed eyes, of those that the border cuts off, the blur of the subject
+        (`mlsp.culling.close_ups.CloseUp`), and why the photo has its rank.
     """
     photo, *scores = report_columns(heads)
     columns = (
@@ -46,6 +50,11 @@ def burst_table(
         Column("picked"),
         Column("captured"),
         *scores,
+        Column("faces"),
+        Column("closed_eyes"),
+        Column("faces_cut_off"),
+        Column("blur", "double", partial(rounded, decimals=3)),
+        Column("reason"),
     )
     rows = (
         (
@@ -55,12 +64,23 @@ def burst_table(
             "yes" if shot.scored.source in picked else "no",
             shot.captured.isoformat() if shot.captured else "",
             *cells,
+            *_seen(shot),
         )
         for number, burst in enumerate(bursts, start=1)
         for rank, shot in enumerate(burst.shots, start=1)
         for name, *cells in [report_row(shot.scored, model_name=model_name, heads=heads)]
     )
     return Table(columns, rows)
+
+
+def _seen(shot: ScoredShot) -> tuple[Cell, ...]:
+    """Return what was seen of a shot at full size."""
+    found = shot.close_up
+    if found is None:
+        return ("", "", "", math.nan, shot.reason)
+    counts = (len(found.prominent_faces), found.closed_eyes, found.faces_cut_off)
+    blur = math.nan if found.blur is None else found.blur
+    return (*map(str, counts), blur, shot.reason)
 
 
 def write_burst_report(
@@ -179,7 +199,7 @@ def render_bursts(
         console: where the table will be shown.
 
     Returns:
-        The burst's number, whether it is picked, photo, time, and each head's score.
+        The burst's number, whether it is picked, photo, time, each head's score, and the reason of its rank where there is room.
     """
     from rich.cells import cell_len
     from rich.text import Text
@@ -191,6 +211,12 @@ def render_bursts(
     # A time has 19 characters, a score 5.
     taken = number_width + GAP + 1 + GAP + 19 + GAP
     taken += sum(max(cell_len(head), 5) + GAP for head in shown_heads)
+    reason_width = max(
+        (cell_len(shot.reason) for burst in bursts for shot in burst.shots), default=0
+    )
+    has_reasons = 0 < reason_width + GAP <= console.width - taken - _MIN_NAME_WIDTH
+    if has_reasons:
+        taken += reason_width + GAP
     name_width = max(console.width - taken, _MIN_NAME_WIDTH)
     table.add_column("", justify="right", style="dim", no_wrap=True, min_width=number_width)
     table.add_column("", no_wrap=True, style="green")
@@ -198,6 +224,8 @@ def render_bursts(
     table.add_column("taken", no_wrap=True, style="dim")
     for head in shown_heads:
         table.add_column(Text(head), justify="right", no_wrap=True)
+    if has_reasons:
+        table.add_column("", no_wrap=True, style="dim")
     mark, ellipsis = ("*", "...") if is_ascii else ("✓", "…")
     for number, burst in enumerate(bursts, start=1):
         for rank, shot in enumerate(burst.shots):
@@ -210,6 +238,7 @@ def render_bursts(
                 Text(shorten(name, name_width, ellipsis=ellipsis)),
                 f"{shot.captured:%Y-%m-%d %H:%M:%S}" if shot.captured else "",
                 *(rounded(shot.scored.scores[head].value, 3) for head in heads),
+                *([Text(printable(shot.reason, encoding=console.encoding))] if has_reasons else []),
                 style="bold" if is_picked else "",
                 end_section=rank == len(burst.shots) - 1,
             )

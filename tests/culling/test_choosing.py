@@ -1,0 +1,111 @@
+"""The best of a burst: real photos whose differences show at full size only, and points that are put together."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from face_samples import portrait, with_shut_eyes
+from mlsp.culling.bursts import Burst, ScoredShot
+from mlsp.culling.choosing import choose, rank_closely
+from mlsp.culling.close_ups import CloseUp, close_up_of, look_closely
+from mlsp.culling.shots import Shot
+from mlsp.scoring.results import Score, ScoreResult
+
+
+def shot(photo: Path, quality: float) -> ScoredShot:
+    score = Score(quality / 100, quality, position=quality)
+    scored = ScoreResult(photo, {"quality": score}, 100, 100)
+    return ScoredShot(Shot(photo), scored, datetime(2024, 5, 1), np.ones(1, np.float32))
+
+
+def names(burst: Burst) -> list[str]:
+    return [found.scored.source.stem for found in burst.shots]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A portrait of 1,200 pixels: as it is, eyes shut, softer by a pixel; a landscape of the example rocket, and softer."""
+    folder = tmp_path_factory.mktemp("photos")
+    pixels = portrait()
+    large = {
+        name: Image.fromarray(shown).crop((40, 0, 440, 400)).resize((1200, 1200))
+        for name, shown in (("open", pixels), ("shut", with_shut_eyes(pixels)))
+    }
+    large["soft"] = large["open"].filter(ImageFilter.GaussianBlur(1.5))
+    rocket = Image.open(Path(__file__).parents[2] / "examples" / "rocket.jpg").convert("RGB")
+    large["rocket"] = rocket
+    large["soft_rocket"] = rocket.filter(ImageFilter.GaussianBlur(0.7))
+    for name, image in large.items():
+        image.save(folder / f"{name}.jpg", quality=93)
+    return {name: folder / f"{name}.jpg" for name in large}
+
+
+def test_eyes_and_sharpness_outweigh_a_little_quality(photos: dict[str, Path]) -> None:
+    burst = Burst((shot(photos["shut"], 60), shot(photos["soft"], 59), shot(photos["open"], 58)))
+    alone = Burst((shot(photos["rocket"], 50),))
+    first, second = choose([burst, alone], workers=2)
+    assert second is alone
+    assert names(first) == ["open", "soft", "shut"]
+    best, soft, shut = first.shots
+    assert best.reason == "sharper eyes than soft"
+    assert soft.reason == "softer eyes than open"
+    assert shut.reason == "eyes closed, open in open"
+    assert best.close_up is not None
+    assert shut.close_up is not None
+    assert (best.close_up.subject, best.close_up.closed_eyes) == ("eyes", 0)
+    assert shut.close_up.closed_eyes == 1
+
+
+def test_without_faces_the_sharpest_pieces_count(photos: dict[str, Path]) -> None:
+    burst = Burst((shot(photos["soft_rocket"], 51), shot(photos["rocket"], 50)))
+    (found,) = choose([burst])
+    assert names(found) == ["rocket", "soft_rocket"]
+    assert [one.reason for one in found.shots] == [
+        "sharper than soft_rocket",
+        "softer than rocket",
+    ]
+    (off,) = choose([Burst((shot(photos["shut"], 60), shot(photos["open"], 58)))], faces=False)
+    assert names(off) == ["shut", "open"]
+    assert all(one.close_up is not None and one.close_up.faces == () for one in off.shots)
+
+
+def test_a_much_higher_score_wins_and_what_has_gone_keeps_its_rank(
+    photos: dict[str, Path], tmp_path: Path
+) -> None:
+    gone = shot(tmp_path / "gone.jpg", 70)
+    burst = Burst((shot(photos["soft"], 90), gone, shot(photos["open"], 54)))
+    (found,) = choose([burst])
+    assert names(found) == ["soft", "gone", "open"]
+    assert found.shots[0].reason == "higher score than gone"
+    assert found.shots[1].close_up is None
+    assert found.shots[1].reason == "lower score than soft"
+
+
+def test_copies_of_other_sizes_are_compared(photos: dict[str, Path]) -> None:
+    """The same picture at half the size has the same blur in shares of its sides, but for its coarser pixels."""
+    large = look_closely(photos["soft"])
+    half = np.asarray(Image.open(photos["soft"]).reduce(2))
+    small = close_up_of(half)
+    assert large.blur is not None
+    assert small.blur is not None
+    # In pixels it would be half.
+    assert large.blur < small.blur < 1.6 * large.blur
+
+
+def test_nothing_to_tell_apart(photos: dict[str, Path]) -> None:
+    flat = close_up_of(np.full((300, 300, 3), 90, np.uint8))
+    assert flat == CloseUp((), "photo", None)
+    one, other = shot(Path("a.jpg"), 50), shot(Path("b.jpg"), 50.2)
+    found = rank_closely(Burst((other, one)), [flat, flat])
+    assert names(found) == ["b", "a"]
+    assert [each.reason for each in found.shots] == ["much like a", "much like b"]
+
+
+def test_tiny_photos_are_measured_whole() -> None:
+    close_up = close_up_of(portrait()[40:140, 160:280])
+    assert close_up.blur is not None
