@@ -44,6 +44,7 @@ from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.service import ServiceSettings
 from mlsp.serving.service.app import Service
+from mlsp.serving.service.connections import Once, connection_limit, limited_protocol
 from mlsp.serving.service.serving import check_access, serve_http
 from mlsp.serving.service.telemetry import JsonLines
 
@@ -93,9 +94,14 @@ class SlowScorer:
 
 
 @contextmanager
-def serving(scorer: Any, *, workers: int = 2, **settings: Any) -> Iterator[tuple[str, Service]]:
+def serving(
+    scorer: Any, *, workers: int = 2, connections: int = 100, **settings: Any
+) -> Iterator[tuple[str, Service]]:
     service = Service(scorer, workers=workers, settings=ServiceSettings(**settings))
-    config = uvicorn.Config(service.application, port=0, log_config=None, access_log=False)
+    protocol = limited_protocol(connections, ServiceSettings(**settings).header_timeout_s)
+    config = uvicorn.Config(
+        service.application, port=0, log_config=None, access_log=False, http=protocol
+    )
     server = uvicorn.Server(config)
     listener = config.bind_socket()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -214,6 +220,111 @@ def test_forms_that_are_none(address: str) -> None:
         "malformed_form",
         "the form cannot be read: Missing boundary in multipart.",
     )
+
+
+def test_a_form_that_is_cut_short_is_refused_whole(address: str, examples: Path) -> None:
+    photo = (examples / "clock_motion.png").read_bytes()
+    head = b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.png"\r\n\r\n'
+    whole = head + photo + b"\r\n" + head + photo + b"\r\n--b--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    url = f"{address}/v1/scores"
+    for end in (len(whole) - 6, len(head + photo) + 20, len(head) + 100):
+        cut = error_of(httpx.post(url, content=whole[:end], headers=headers))
+        assert cut[:2] == (400, "malformed_form")
+        assert "cut short" in cut[2]
+    assert len(httpx.post(url, content=whole, headers=headers).json()["results"]) == 2
+
+
+def test_a_part_with_an_extended_file_name_alone_is_a_photo(address: str, examples: Path) -> None:
+    photo = (examples / "clock_motion.png").read_bytes()
+    name = b"filename*=UTF-8''caf%C3%A9%22.png"
+    body = b'--b\r\nContent-Disposition: form-data; name="photos"; ' + name + b"\r\n\r\n" + photo
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = httpx.post(f"{address}/v1/scores", content=body + b"\r\n--b--\r\n", headers=headers)
+    (result,) = answer.json()["results"]
+    assert result["photo"] == "café_.png"
+    assert "scores" in result
+
+
+def exchange(address: str, sent: bytes) -> bytes:
+    """Send bytes, and return what comes until the other side closes."""
+    port = int(address.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(sent)
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+    return received
+
+
+def test_two_lengths_of_one_body_are_refused_and_the_connection_is_closed(address: str) -> None:
+    both = b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"
+    smuggled = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+    sent = b"POST /v1/scores HTTP/1.1\r\nHost: x\r\n" + both + b"\r\n0\r\n\r\n" + smuggled
+    received = exchange(address, sent)
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
+def test_headers_that_never_end_are_let_go(scorer: Scorer) -> None:
+    with serving(scorer, header_timeout_s=0.3) as (address, _):
+        assert exchange(address, b"") == b""
+        assert exchange(address, b"GET /health HTTP/1.1\r\nHost: x\r\n") == b""
+        # The same behind a request that was answered.
+        again = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET /he"
+        assert exchange(address, again).endswith(b"ok")
+        assert httpx.get(f"{address}/health").text == "ok"
+
+
+def test_connections_beyond_the_limit_are_closed(scorer: Scorer) -> None:
+    with serving(scorer, connections=2) as (address, _):
+        port = int(address.rpartition(":")[2])
+        held = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(2)]
+        for _ in range(5):
+            with pytest.raises(httpx.TransportError):
+                httpx.get(f"{address}/health")
+        for connection in held:
+            connection.close()
+        until(lambda: _is_healthy(address))
+
+
+def _is_healthy(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health").text == "ok"
+    except httpx.TransportError:
+        return False
+
+
+def test_connections_leave_descriptors_for_the_rest() -> None:
+    limit = connection_limit()
+    assert limit > 0
+    if sys.platform != "win32":
+        import resource
+
+        assert limit < resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def test_a_flood_of_one_line_is_one_line() -> None:
+    once = Once()
+    lines = [logging.makeLogRecord({"msg": text}) for text in ("a", "a", "b", "a")]
+    assert [once.filter(line) for line in lines] == [True, False, True, False]
+
+
+def test_a_service_whose_threads_are_all_stuck_is_not_ready_and_still_ends(
+    scorer: Scorer, examples: Path
+) -> None:
+    content = (examples / "clock_motion.png").read_bytes()
+    slow = SlowScorer(scorer)
+    with serving(slow, workers=2, timeout_s=0.2) as (address, _):
+        with ThreadPoolExecutor(2) as pool:
+            post = partial(httpx.post, f"{address}/v1/scores", content=content)
+            assert [a.status_code for a in pool.map(lambda _: post(), range(2))] == [504, 504]
+        stuck = httpx.get(f"{address}/ready")
+        assert (stuck.status_code, stuck.text) == (503, "stuck")
+        assert httpx.get(f"{address}/health").text == "ok"
+        ends = time.monotonic()
+    assert time.monotonic() - ends < 8
+    slow.let.release(2)
 
 
 def test_other_paths_and_methods(address: str) -> None:

@@ -33,9 +33,9 @@ def run_local(
         OutputError: results may not be written.
         ModelError: the model is damaged.
     """
-    scorer = job.settings.scorer.load()
-    for shard in job.shards_to_do():
-        yield score_and_write(scorer, job.source, job.dataset, shard, on_row=on_row)
+    with job.settings.scorer.load() as scorer:
+        for shard in job.shards_to_do():
+            yield score_and_write(scorer, job.source, job.dataset, shard, on_row=on_row)
 
 
 def score_and_write(

@@ -12,6 +12,9 @@ from mlsp.bulk.records import Shard, SourcePhoto
 from mlsp.bulk.sources import Source
 from mlsp.scoring.scorer import Scorer
 
+# Of the slowest photos that pass the limit of pixels, on a busy machine, many times over.
+_DECODE_SECONDS = 120
+
 Cell: TypeAlias = str | float | int | None
 
 
@@ -46,6 +49,7 @@ class ScorerSettings:
             precision=self.precision,
             workers=self.workers,
             max_pixels=self.max_pixels,
+            decode_seconds=_DECODE_SECONDS,
         )
 
 

@@ -114,19 +114,21 @@ def service(
     check_access(host, settings, is_open=no_token)
     with open_caches(enabled=use_cache) as caches:
         count = usable_cores() + 1 if workers is None else workers
-        scorer = Scorer(
+        with Scorer(
             model,
             device=device,
             precision=precision,
             workers=count,
             cache=Caches(caches.scores),
             max_pixels=round(max_megapixels * 1e6),
-        )
-        serve_http(
-            scorer,
-            host=host,
-            port=port,
-            workers=count,
-            settings=settings,
-            started=lambda address: typer.echo(address),
-        )
+            # Nobody waits for it any longer.
+            decode_seconds=timeout_s,
+        ) as scorer:
+            serve_http(
+                scorer,
+                host=host,
+                port=port,
+                workers=count,
+                settings=settings,
+                started=lambda address: typer.echo(address),
+            )

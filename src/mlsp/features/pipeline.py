@@ -81,11 +81,13 @@ class FeaturePipeline:
         workers: photos decoded at the same time, and computed, if the engine does not join them; by default one more than the
             cores, so that one is decoded while the others are computed.
         max_pixels: photos with more are refused before they are decoded; 250 million by default.
+        read: decodes a photo, as `mlsp.photos.read_photo` does.
 
     Attributes:
         engine: computes the features.
         feature_spec: of the features.
         decode: how photos are decoded.
+        read: decodes a photo.
         limiter: bounds the photos in memory.
         min_side: smallest side of a photo, in pixels.
 
@@ -100,8 +102,10 @@ class FeaturePipeline:
         min_side: int = 1,
         workers: int | None = None,
         max_pixels: int | None = None,
+        read: Callable[..., Photo] = read_photo,
     ) -> None:
         self.engine = engine
+        self.read = read
         self.feature_spec = engine.feature_spec
         self.min_side = min_side
         self.limiter = DecodeLimiter(engine, usable_cores() + 1 if workers is None else workers)
@@ -169,7 +173,7 @@ class FeaturePipeline:
             nonlocal sha256
             content = read_bytes(source)
             sha256 = hashlib.sha256(content).hexdigest()
-            return read_photo(content, settings=self.decode, source_path=source)
+            return self.read(content, settings=self.decode, source_path=source)
 
         def extract() -> PhotoFeatures:
             features, width, height = self.compute(load)

@@ -25,7 +25,8 @@ from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures, several
 from mlsp.features.spec import spec_record
 from mlsp.models.model import Model, load_model
-from mlsp.photos import Photo, check_pixels, photo_of_pixels, read_bytes, read_photo
+from mlsp.photos import Photo, check_pixels, photo_of_pixels, read_bytes
+from mlsp.photos.decoding_processes import DecodingProcesses
 from mlsp.scoring.cache import CachedFeatures, CachedScores, Caches, NullCache, open_caches
 from mlsp.scoring.heads import Head, Heads, Outputs
 from mlsp.scoring.results import Score, ScoreResult
@@ -47,6 +48,8 @@ class Scorer(Closing):
         workers: photos decoded and scored at the same time; by default one more than the cores, to decode one meanwhile.
         cache: True for the user's caches of scores and features, which `close` closes; or caches that stay open.
         max_pixels: photos with more are refused before they are decoded; 250 million by default.
+        decode_seconds: photos are decoded in processes of their own, and one that takes longer is a failure; by default they
+            are decoded in this process, which nothing can interrupt. A script that sets it must have `if __name__ == "__main__"`.
         weights: file of the network's weights, read for `cuda` only; by default the published ones, found or downloaded.
         on_download: called during a download of weights with the bytes so far and in all (0 while unknown).
 
@@ -74,6 +77,7 @@ class Scorer(Closing):
         workers: int | None = None,
         cache: bool | Caches = False,
         max_pixels: int | None = None,
+        decode_seconds: float | None = None,
         weights: str | Path | None = None,
         on_download: Progress | None = None,
     ) -> None:
@@ -96,7 +100,7 @@ class Scorer(Closing):
         if device == "cuda":
             engine = BatchingEngine(engine, CUDA_BATCH, streams=1)
         runtime = "torch" if device == "cuda" else "openvino"
-        self._set_up(record, engine, heads, workers, cache, max_pixels, runtime)
+        self._set_up(record, engine, heads, workers, cache, max_pixels, runtime, decode_seconds)
 
     @classmethod
     def of(
@@ -109,6 +113,7 @@ class Scorer(Closing):
         workers: int | None = None,
         cache: bool | Caches = False,
         max_pixels: int | None = None,
+        decode_seconds: float | None = None,
         runtime: str = "openvino",
     ) -> Self:
         """Assemble a scorer from parts that are open.
@@ -121,6 +126,7 @@ class Scorer(Closing):
             workers: see the class.
             cache: see the class.
             max_pixels: see the class.
+            decode_seconds: see the class.
             runtime: package that the engine computes by; cached scores and features belong to its version.
 
         Raises:
@@ -128,7 +134,7 @@ class Scorer(Closing):
         """
         scorer = cls.__new__(cls)
         opened = Heads(model, heads, classifiers)
-        scorer._set_up(model, engine, opened, workers, cache, max_pixels, runtime)
+        scorer._set_up(model, engine, opened, workers, cache, max_pixels, runtime, decode_seconds)
         return scorer
 
     def _set_up(
@@ -140,6 +146,7 @@ class Scorer(Closing):
         cache: bool | Caches,
         max_pixels: int | None,
         runtime: str,
+        decode_seconds: float | None,
     ) -> None:
         spec = model.feature_spec
         if engine.feature_spec != spec:
@@ -152,11 +159,14 @@ class Scorer(Closing):
         )
         self._heads = heads
         # Precision, decoder and runtime move scores a little, so cached scores belong to them too.
-        versions = map(version, ("mlsp", "Pillow", "pillow-heif", runtime))
+        versions = map(version, ("mlsp", "Pillow", "pillow-heif", "simplejpeg", runtime))
         how = " ".join([engine.precision, *versions])
         self._score_key = f"{model.fingerprint} {how}"
         self._feature_key = f"{json.dumps(spec_record(spec), sort_keys=True)} {how}"
         self._opened = ExitStack()
+        if decode_seconds is not None:
+            processes = DecodingProcesses(self.limiter.workers, seconds=decode_seconds)
+            self._pipeline.read = self._opened.enter_context(processes).read
         if isinstance(cache, bool):
             cache = self._opened.enter_context(open_caches(enabled=cache))
         self._scores = cache.scores
@@ -287,7 +297,7 @@ class Scorer(Closing):
 
     def read(self, photo: str | Path) -> Photo:
         """Decode a photo to the pixels that crops are cut from; raises PhotoError where it cannot be read."""
-        return read_photo(Path(photo), settings=self._pipeline.decode)
+        return self._pipeline.read(Path(photo), settings=self._pipeline.decode)
 
     def close(self) -> None:
         """Close the caches that `cache=True` opened; the scorer still scores, without them."""
@@ -339,7 +349,9 @@ class Scorer(Closing):
         if (known := self._features.get(sha256, self._feature_key)) is not None:
             check_pixels(known.width, known.height, decode.max_pixels)
             return known
-        found = self._compute(lambda: read_photo(content, settings=decode, source_path=source))
+        found = self._compute(
+            lambda: self._pipeline.read(content, settings=decode, source_path=source)
+        )
         self._features.put(sha256, self._feature_key, found)
         return found
 

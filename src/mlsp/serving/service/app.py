@@ -44,11 +44,13 @@ from mlsp.serving.service.answers import (
     photo_scores,
     problem,
 )
+from mlsp.serving.service.forms import WholeFormParser
 from mlsp.serving.service.limits import Limits, Refusal
 from mlsp.serving.service.scoring_queue import QueueFullError, ScoringQueue
 from mlsp.serving.service.settings import ServiceSettings
 from mlsp.serving.service.telemetry import LOGGER, Metrics
 
+_LAST_SECONDS = 1
 _FORM = "multipart/form-data"
 _FIELD = "photos"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -141,7 +143,9 @@ class Service:
         app.get("/v1/model", responses=_GUARDED)(self._model_card)
         app.get("/health", response_class=PlainTextResponse)(self._health)
         app.get(
-            "/ready", response_class=PlainTextResponse, responses={503: {"description": "stopping"}}
+            "/ready",
+            response_class=PlainTextResponse,
+            responses={503: {"description": "stopping, or stuck"}},
         )(self._ready)
         app.get("/metrics", response_class=PlainTextResponse, responses=_GUARDED)(self._metrics)
         return app
@@ -151,7 +155,8 @@ class Service:
         LOGGER.info("ready", extra={"fields": {"model": self._model.name}})
         yield
         self.is_draining = True
-        await asyncio.to_thread(self._queue.close)
+        # Whoever waits for a photo has waited its time by now.
+        await asyncio.to_thread(self._queue.close, _LAST_SECONDS)
         LOGGER.info("stopped")
 
     async def _health(self) -> PlainTextResponse:
@@ -162,6 +167,8 @@ class Service:
         """Report that photos are taken."""
         if self.is_draining:
             return PlainTextResponse("stopping", HTTPStatus.SERVICE_UNAVAILABLE)
+        if self._queue.is_stuck(self._settings.timeout_s):
+            return PlainTextResponse("stuck", HTTPStatus.SERVICE_UNAVAILABLE)
         return PlainTextResponse("ok")
 
     async def _metrics(self) -> Response:
@@ -201,9 +208,22 @@ class Service:
         """Return names and contents of a form's photos."""
         most = self._settings.max_photos
         # One more, so that too many are told from a form that is malformed.
-        async with request.form(
-            max_files=most + 1, max_fields=8, max_part_size=self._settings.max_bytes
-        ) as form:
+        parser = WholeFormParser(
+            request.headers,
+            request.stream(),
+            max_files=most + 1,
+            max_fields=8,
+            max_part_size=self._settings.max_bytes,
+        )
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise Refusal(
+                HTTPStatus.BAD_REQUEST,
+                "malformed_form",
+                f"the form cannot be read: {error.message}",
+            ) from error
+        try:
             parts = form.getlist(_FIELD)
             files = [part for part in parts if not isinstance(part, str)]
             if not files or len(files) < len(parts):
@@ -219,6 +239,8 @@ class Service:
                     f"a request may have at most {most} photos: send several requests",
                 )
             return [(file.filename or "", await file.read()) for file in files]
+        finally:
+            await form.close()
 
     async def _score(self, contents: Sequence[bytes]) -> list[ScoreResult | ScoreFailure]:
         try:
@@ -268,10 +290,6 @@ async def _answer_refusal(_: Request, error: Exception) -> JSONResponse:
 
 async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    if isinstance(error.__context__, MultiPartException):
-        return _error(
-            error.status_code, "malformed_form", f"the form cannot be read: {error.detail}"
-        )
     kind = HTTPStatus(error.status_code).name.lower()
     message = f"{request.method} {request.url.path}: {error.detail}; see /openapi.json"
     return _error(error.status_code, kind, message, dict(error.headers or {}))

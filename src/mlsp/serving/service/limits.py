@@ -91,6 +91,7 @@ class Limits:
         }
         held = _Held()
         try:
+            _check_framing(headers)
             self._check_token(scope["path"], headers)
             pieces = await self._body(headers, receive, held)
             await self._application(scope, replay(pieces, receive), note)
@@ -156,6 +157,16 @@ class Limits:
             "client": (scope.get("client") or ("",))[0],
         }
         LOGGER.info("answered", extra={"fields": fields})
+
+
+def _check_framing(headers: dict[str, str]) -> None:
+    """Refuse two statements of a body's length, of which a proxy may believe the other; the connection is closed, too."""
+    if "content-length" in headers and "transfer-encoding" in headers:
+        raise Refusal(
+            400,
+            "bad_request",
+            "the request has both Content-Length and Transfer-Encoding: send one",
+        )
 
 
 async def _answer(send: Send, refusal: Refusal) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,8 +34,12 @@ class ScoringQueue:
         self._scorer = scorer
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="mlsp-service")
         self._limit = threads + size
+        self._threads = threads
         self._lock = threading.Lock()
         self._held = 0
+        # When each photo that is being scored was begun.
+        self._begun: dict[int, float] = {}
+        self._done = threading.Condition()
 
     @property
     def held(self) -> int:
@@ -62,10 +67,28 @@ class ScoringQueue:
 
         A caller that stops waiting does not stop a photo that has begun, which still holds its slot; one that has not begun is dropped.
         """
-        future = self._pool.submit(self._scorer.score_content, content, source=source)
+        future = self._pool.submit(self._score, content, source)
         future.add_done_callback(lambda _: self.release(1))
         return await asyncio.wrap_future(future)
 
-    def close(self) -> None:
-        """Drop what has not begun, and wait for the rest."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def is_stuck(self, seconds: float) -> bool:
+        """Return whether every thread has been at one photo for longer than so many seconds, so that no other is scored."""
+        begun = list(self._begun.values())
+        now = time.monotonic()
+        return len(begun) >= self._threads and all(now - start > seconds for start in begun)
+
+    def close(self, seconds: float) -> None:
+        """Drop what has not begun, and wait for the rest, for so many seconds at most."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._done:
+            self._done.wait_for(lambda: not self._begun, seconds)
+
+    def _score(self, content: bytes, source: Path) -> ScoreResult | ScoreFailure:
+        thread = threading.get_ident()
+        self._begun[thread] = time.monotonic()
+        try:
+            return self._scorer.score_content(content, source=source)
+        finally:
+            with self._done:
+                del self._begun[thread]
+                self._done.notify_all()

@@ -11,6 +11,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.asgi import listen, run_until_signal
 from mlsp.serving.service.app import Service
+from mlsp.serving.service.connections import connection_limit, limited_protocol
 from mlsp.serving.service.settings import ServiceSettings
 from mlsp.serving.service.telemetry import log_to
 
@@ -63,6 +64,9 @@ def serve_http(
         log_config=None,
         access_log=False,
         server_header=False,
+        # Not httptools, which uvicorn would take where it happens to be installed: the limits are checked with this one.
+        http=limited_protocol(connection_limit(), settings.header_timeout_s),
+        ws="none",
         timeout_graceful_shutdown=max(1, round(settings.drain_s)),
         h11_max_incomplete_event_size=64 * 1024,
     )

@@ -21,6 +21,7 @@ class ServiceSettings:
             as the scorer has it: 16 on a CUDA device, none on the processor.
         batch_wait_ms: milliseconds that a photo may be held back for others to join it; 0 joins only what waits anyway.
         timeout_s: seconds until a photo's scores must be there, waiting included; else 504.
+        header_timeout_s: seconds a caller may take to send a request's headers.
         upload_timeout_s: seconds a caller may take to send a request.
         drain_s: seconds that requests in progress may still take once the service is to stop.
 
@@ -36,6 +37,7 @@ class ServiceSettings:
     batch_photos: int | None = None
     batch_wait_ms: float = 0
     timeout_s: float = 30
+    header_timeout_s: float = 10
     upload_timeout_s: float = 60
     drain_s: float = 30
 
@@ -47,6 +49,7 @@ class ServiceSettings:
             "queue_size",
             "batch_photos",
             "timeout_s",
+            "header_timeout_s",
             "upload_timeout_s",
             "drain_s",
         ):

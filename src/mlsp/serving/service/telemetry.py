@@ -9,6 +9,8 @@ from typing import Any, TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from mlsp.serving.service.connections import Once
+
 # Users filter by this name; it stays what it was in version 0.1, wherever the package lies.
 _LOGGER_NAME = "mlsp.service"
 LOGGER = logging.getLogger(_LOGGER_NAME)
@@ -70,8 +72,10 @@ def log_to(stream: TextIO) -> None:
     """Send the service's and the server's log lines to a stream."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
-    for name in (_LOGGER_NAME, "uvicorn.error"):
+    for name in (_LOGGER_NAME, "uvicorn.error", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
+        if name != _LOGGER_NAME:
+            logger.filters = [Once()]
         logger.propagate = False
         logger.setLevel(logging.INFO)
