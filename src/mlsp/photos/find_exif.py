@@ -28,11 +28,11 @@ from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import SIGNATURE, png_metadata
 
 # TIFF, BigTIFF, and the raw photos of Olympus and Panasonic, which differ in the number only.
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
 _BIG_TIFF_STARTS = (b"II+\0", b"MM\0+")
 _CANON_UUID = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 # All that stands before the pixels of a JPEG in a raw photo; its EXIF data have at most 64 kB.
-_RAF_JPEG_BYTES = 1_000_000
+RAF_JPEG_BYTES = 1_000_000
 
 
 def exif_values(source: Path) -> Iterator[dict[int, Any]]:
@@ -68,14 +68,14 @@ def find_exif(file: BinaryIO) -> Iterator[Image.Exif]:
         Exception: whatever Pillow meets in damaged data.
     """
     start = read(file, 0, 16)
-    if start[:4] in _TIFF_STARTS:
-        yield _tiff_exif(file, start)
+    if start[:4] in TIFF_STARTS:
+        yield tiff_exif(file, start)
     elif start[4:8] == b"ftyp":
         for exif in _in_boxes(file):
             yield _parsed(exif)
     elif start == b"FUJIFILMCCD-RAW ":
         (offset,) = struct.unpack(">I", read(file, 84, 4))
-        yield _photo_exif(io.BytesIO(read(file, offset, _RAF_JPEG_BYTES)))
+        yield _photo_exif(io.BytesIO(read(file, offset, RAF_JPEG_BYTES)))
     elif start.startswith(SIGNATURE):
         content = png_metadata(file).exif
         if content is not None:
@@ -92,7 +92,8 @@ def _open(source: Path) -> BinaryIO:
     return open(os.open(source, flags), "rb")
 
 
-def _tiff_exif(file: BinaryIO, start: bytes) -> Image.Exif:
+def tiff_exif(file: BinaryIO, start: bytes) -> Image.Exif:
+    """Return the tags of the first directory of a TIFF, or of a raw photo like it, whose first bytes are `start`."""
     exif = Image.Exif()
     # Told what it would read from the first bytes, because it knows neither BigTIFF's nor the cameras' there.
     exif.endian = "<" if start[:2] == b"II" else ">"

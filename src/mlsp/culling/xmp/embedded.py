@@ -1,4 +1,4 @@
-"""The rating inside a photo, which other programs may have written. Read only: photos are never changed."""
+"""The XMP inside a photo, which other programs may have written. Read only: photos are never changed."""
 
 from __future__ import annotations
 
@@ -7,33 +7,42 @@ from pathlib import Path
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.xmp.packet import Packet, parse_packet
+from mlsp.photos.find_xmp import find_xmp
+from mlsp.photos.pillow_warnings import pillow_is_quiet
 
+_DESCRIPTION = b"Description"
 _log = logging.getLogger(__name__)
-
-# XMP is made to be found by its tags, whatever the format around it. Further inside a large file it is not looked for:
-# reading all of a collection again would take longer than scoring it.
-_HEAD_BYTES = 4 * 1024**2
-_START, _END = b"<x:xmpmeta", b"</x:xmpmeta>"
 
 
 def embedded_packet(photo: Path) -> Packet | None:
-    """Find the XMP in a photo's first four megabytes.
+    """Find the XMP in a photo, where its format keeps it.
+
+    Args:
+        photo: of any format.
 
     Returns:
-        Its content; None where there is none, or it cannot be read.
+        Its content; None where there is none, or the file cannot be read. Of several packets the first that has a rating by hand,
+        else the first.
+
+    Raises:
+        SidecarError: a packet is damaged, so that it may hold a rating that is not seen.
     """
+    found: list[bytes] = []
     try:
-        with photo.open("rb") as stream:
-            head = stream.read(_HEAD_BYTES)
-    except OSError as error:
+        with photo.open("rb") as stream, pillow_is_quiet():
+            found.extend(find_xmp(stream))
+    except Exception as error:
+        # On damaged headers readers raise what they happen to run into; what was found before counts.
         _log.debug("%s: its XMP cannot be read: %s", photo, error)
-        return None
-    start = head.find(_START)
-    end = head.find(_END, start)
-    if start < 0 or end < 0:
-        return None
-    try:
-        return parse_packet(head[start : end + len(_END)])
-    except SidecarError as error:
-        _log.debug("%s: the XMP in it is not used: %s", photo, error)
-        return None
+    packets = []
+    for content in found:
+        # In UTF-16, too.
+        if _DESCRIPTION not in content.replace(b"\0", b""):
+            continue  # it describes nothing
+        try:
+            packets.append(parse_packet(content))
+        except SidecarError as error:
+            raise SidecarError(f"the XMP in {str(photo)!r} is left alone: {error}") from error
+    return next(
+        (packet for packet in packets if packet.is_by_hand), packets[0] if packets else None
+    )

@@ -1,0 +1,149 @@
+"""XMP packets of a photo's file, from where its format keeps them; no pixels are read.
+
+JPEG, RAF     APP1 segments
+PNG           its texts, also ImageMagick's hexadecimal ones
+WebP          the chunk `XMP `
+GIF           the application extension `XMP DataXMP`
+TIFF, raw     tag 700
+HEIC, AVIF    items of the kind `mime`
+CR3           a box
+PSD           a resource
+
+Where each may stand: XMP Specification Part 3, https://github.com/adobe/XMP-Toolkit-SDK/tree/main/docs
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from mlsp.photos.find_exif import RAF_JPEG_BYTES, TIFF_STARTS, tiff_exif
+from mlsp.photos.heif_boxes import boxes, content, find_items, read
+from mlsp.photos.png_chunks import SIGNATURE, png_metadata
+
+_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
+_IN_GIF = b"\x21\xff\x0bXMP DataXMP"
+_CR3_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_TIFF_TAG = 700
+_PSD_RESOURCE = 1060
+
+_MAX_BYTES = 16 * 1024**2
+_MAX_PARTS = 10_000
+
+
+def find_xmp(file: BinaryIO) -> Iterator[bytes]:
+    """Find a photo's XMP packets.
+
+    Args:
+        file: of any format, seekable.
+
+    Yields:
+        Each packet, as it is stored, without spaces and zeros around it: perhaps damaged, perhaps UTF-16.
+
+    Raises:
+        Exception: whatever damaged headers lead to.
+    """
+    for packet in _packets(file):
+        trimmed = (
+            packet.strip(b"\0 \t\r\n") if packet[:2] not in (b"\xff\xfe", b"\xfe\xff") else packet
+        )
+        if trimmed:
+            yield trimmed
+
+
+def _packets(file: BinaryIO) -> Iterator[bytes]:
+    start = read(file, 0, 16)
+    if start.startswith(b"\xff\xd8\xff"):
+        yield from _in_jpeg(file)
+    elif start.startswith(SIGNATURE):
+        yield from png_metadata(file).xmp
+    elif start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        yield from _in_webp(file)
+    elif start.startswith(b"GIF8"):
+        yield from _in_gif(file)
+    elif start.startswith(b"8BPS"):
+        yield from _in_psd(file)
+    elif start[:4] in TIFF_STARTS:
+        value = tiff_exif(file, start).get(_TIFF_TAG)
+        if isinstance(value, bytes | tuple):
+            yield bytes(value)
+    elif start == b"FUJIFILMCCD-RAW ":
+        (offset,) = struct.unpack(">I", read(file, 84, 4))
+        yield from _in_jpeg(io.BytesIO(read(file, offset, RAF_JPEG_BYTES)))
+    elif start[4:8] == b"ftyp":
+        yield from _in_boxes(file)
+
+
+def _in_jpeg(file: BinaryIO) -> Iterator[bytes]:
+    at = 2
+    for _ in range(_MAX_PARTS):
+        head = read(file, at, 4)
+        if head[:2] == b"\xff\xff":
+            at += 1  # filling
+            continue
+        # The pixels begin with a scan.
+        if len(head) < 4 or head[0] != 0xFF or head[1] in (0xDA, 0xD9):
+            return
+        size = int.from_bytes(head[2:], "big")
+        if head[1] == 0xE1:
+            segment = file.read(max(0, size - 2))
+            if segment.startswith(_IN_JPEG):
+                yield segment[len(_IN_JPEG) :]
+        at += 2 + max(2, size)
+
+
+def _in_webp(file: BinaryIO) -> Iterator[bytes]:
+    at = 12
+    for _ in range(_MAX_PARTS):
+        head = read(file, at, 8)
+        if len(head) < 8:
+            return
+        size = int.from_bytes(head[4:], "little")
+        if head[:4] == b"XMP ":
+            yield file.read(min(size, _MAX_BYTES))
+        at += 8 + size + size % 2
+
+
+def _in_gif(file: BinaryIO) -> Iterator[bytes]:
+    data = read(file, 0, _MAX_BYTES)
+    start = data.find(_IN_GIF)
+    if start >= 0:
+        # Its 257 trailing bytes end it for programs that read it in sub-blocks: 1, FF, FE, … 0.
+        start += len(_IN_GIF)
+        end = data.find(b"\x01\xff\xfe\xfd", start)
+        yield data[start:end] if end >= 0 else data[start:]
+
+
+def _in_psd(file: BinaryIO) -> Iterator[bytes]:
+    at = 26
+    (colours,) = struct.unpack(">I", read(file, at, 4))
+    at += 4 + colours
+    (size,) = struct.unpack(">I", read(file, at, 4))
+    at += 4
+    end = at + size
+    while at + 12 <= end:
+        kind, number, name = struct.unpack(">4sHB", read(file, at, 7))
+        if kind != b"8BIM":
+            return
+        at += 6 + (name + 2) // 2 * 2
+        (length,) = struct.unpack(">I", read(file, at, 4))
+        if number == _PSD_RESOURCE:
+            yield file.read(min(length, _MAX_BYTES))
+        at += 4 + length + length % 2
+
+
+def _in_boxes(file: BinaryIO) -> Iterator[bytes]:
+    items = find_items(file)
+    for item, kind in items.kinds.items() if items is not None else ():
+        place = items.places.get(item) if items is not None else None
+        if kind == b"mime" and place is not None and place.method == 0:
+            packet = b"".join(content(file, offset, offset + size) for offset, size in place.pieces)
+            # Others are depth data of phones and the like.
+            if b"rdf" in packet[:4096].replace(b"\0", b""):
+                yield packet
+    end = file.seek(0, io.SEEK_END)
+    for kind, start, stop in boxes(file, 0, end):
+        if kind == b"uuid" and read(file, start, 16) == _CR3_UUID:
+            yield content(file, start + 16, stop)
