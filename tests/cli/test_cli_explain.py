@@ -36,15 +36,20 @@ def test_writes_a_picture_a_score_and_says_what_mattered(photo: Path, tmp_path: 
     shutil.copy(photo, tmp_path / "bad.jpg")
     (tmp_path / "bad.jpg").write_bytes(b"")
     before = photo.read_bytes()
-    done = explain(photo, tmp_path / "bad.jpg", "-o", tmp_path / "maps", "--check")
+    done = explain(photo, tmp_path / "bad.jpg", "-o", tmp_path / "maps", "--check", "--levels")
     assert done.returncode == 1, done.stderr
     assert photo.read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == [
         "cat.beauty.png",
         "cat.quality.png",
     ]
-    lines = done.stdout.splitlines()
-    assert lines[0] == str(photo)
+    shown = done.stdout.splitlines()
+    assert shown[0] == str(photo)
+    # Kind and faults, where the model finds them.
+    lines = [
+        shown[0],
+        *(line for line in shown if line.startswith(("  quality", "  beauty", "    l", "    r"))),
+    ]
     assert lines[1].startswith("  quality 0.")
     assert lines[1].endswith(f" % of rated photos: {tmp_path / 'maps' / 'cat.quality.png'}")
     assert lines[2].startswith("    levels: block")
@@ -59,7 +64,9 @@ def test_one_head_into_one_file(photo: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     with Image.open(tmp_path / "why.png") as picture:
         assert picture.width >= 400
-    assert len(done.stdout.splitlines()) == 3
+    lines = done.stdout.splitlines()
+    assert lines[-1].startswith("  beauty ")
+    assert not any("levels" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from mlsp.bulk.shard_scoring import ScorerSettings
 from mlsp.bulk.sources import Source, SourceSpec, open_source
 from mlsp.bulk.survey import Fingerprint, Survey, survey
 from mlsp.models.model import Model, load_model
+from mlsp.reports.rows import label_columns
 
 DEFAULT_SHARD_SIZE = 1000
 
@@ -113,7 +114,10 @@ def prepare(settings: BulkSettings, *, on_photos: Callable[[int], object] | None
     check_folder(settings.dataset)
     model = load_model(settings.scorer.model)
     dataset = ResultDataset.at(
-        settings.dataset, heads=(head.name for head in model.heads), model=model.name
+        settings.dataset,
+        heads=(head.name for head in model.heads),
+        model=model.name,
+        labels=label_columns(model.classifiers),
     )
     source = open_source(settings.spec)
     found = survey(source, settings.shard_size, on_photos)

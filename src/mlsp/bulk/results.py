@@ -38,12 +38,15 @@ _FAILED_KEY = b"mlsp.failed"
 _FOOTER_READERS = 16
 
 
-def columns(heads: Iterable[str], format_: int = FORMAT) -> tuple[str, ...]:
+def columns(
+    heads: Iterable[str], format_: int = FORMAT, labels: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Return the names of the columns: those of the reports of `mlsp score`, and the error.
 
     Args:
         heads: names of the model's heads, in the model's order.
         format_: of the data set, from its manifest; one that version 0.1 began is continued with its columns.
+        labels: `kind` and `faults`, of those two what the model finds.
 
     Examples:
         >>> columns(["quality"])
@@ -53,7 +56,7 @@ def columns(heads: Iterable[str], format_: int = FORMAT) -> tuple[str, ...]:
     """
     scores = tuple(column for head in heads for column in (head, f"{head}_percentile"))
     first = ("id", *scores, "overall") if format_ == 1 else ("photo", "overall", *scores)
-    return (*first, "width", "height", "model", "error")
+    return (*first, *labels, "width", "height", "model", "error")
 
 
 def check_folder(dataset: str) -> None:
@@ -86,15 +89,19 @@ class ResultDataset:
         heads: names of the model's heads, in the model's order.
         model: name of the model.
         format: see `columns`.
+        labels: see `columns`.
     """
 
     location: str
     heads: tuple[str, ...]
     model: str
     format: int = FORMAT
+    labels: tuple[str, ...] = ()
 
     @classmethod
-    def at(cls, location: str, *, heads: Iterable[str], model: str) -> ResultDataset:
+    def at(
+        cls, location: str, *, heads: Iterable[str], model: str, labels: Iterable[str] = ()
+    ) -> ResultDataset:
         """Make a data set object; nothing is read or written.
 
         Raises:
@@ -105,11 +112,11 @@ class ResultDataset:
             import pyarrow as pa  # noqa: F401
         except ImportError as error:
             raise MissingExtraError("A data set of results", "bulk") from error
-        names = tuple(heads)
-        known = columns(names)
+        names, found = tuple(heads), tuple(labels)
+        known = columns(names, labels=found)
         if len(set(known)) < len(known):
             raise SettingsError(f"heads {list(names)} make two columns of one name: rename a head")
-        return cls(absolute(local(location)), names, model)
+        return cls(absolute(local(location)), names, model, labels=found)
 
     def begin(self, manifest: Manifest) -> ResultDataset:
         """Make sure that results of a run belong here: write the manifest, or compare it with the one that is there.
@@ -174,8 +181,9 @@ class ResultDataset:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        cells = [row.cells(len(self.heads)) for row in rows]
-        *numbers, errors = list(zip(*cells, strict=True)) or [()] * (6 + 2 * len(self.heads) - 1)
+        names = columns(self.heads, labels=self.labels)
+        cells = [row.cells(len(self.heads), len(self.labels)) for row in rows]
+        *numbers, errors = list(zip(*cells, strict=True)) or [()] * (len(names) - 1)
         failed = sum(error is not None for error in errors)
         metadata = {
             _FAILED_KEY: str(failed).encode(),
@@ -184,7 +192,7 @@ class ResultDataset:
         }
         schema = self._schema().with_metadata(metadata)
         values = [*numbers, (self.model,) * len(cells), errors]
-        by_name = dict(zip(columns(self.heads), values, strict=True))
+        by_name = dict(zip(names, values, strict=True))
         if self.format == 1:
             by_name["id"] = by_name.pop("photo")
         arrays = [pa.array(by_name[field.name], field.type) for field in schema]
@@ -196,8 +204,8 @@ class ResultDataset:
     def _schema(self) -> Any:
         import pyarrow as pa
 
-        types = {"width": pa.int32(), "height": pa.int32()}
-        texts = {"photo", "id", "model", "error"}
+        types = {"width": pa.int32(), "height": pa.int32(), "faults": pa.list_(pa.string())}
+        texts = {"photo", "id", "model", "error", "kind"}
         return pa.schema(
             [
                 pa.field(
@@ -205,7 +213,7 @@ class ResultDataset:
                     pa.string() if name in texts else types.get(name, pa.float64()),
                     nullable=name not in {"photo", "id", "model"},
                 )
-                for name in columns(self.heads, self.format)
+                for name in columns(self.heads, self.format, self.labels)
             ]
         )
 

@@ -10,12 +10,13 @@ from typing import TypeAlias
 from mlsp.base.results import ScoreFailure
 from mlsp.bulk.records import Shard, SourcePhoto
 from mlsp.bulk.sources import Source
+from mlsp.reports.rows import label_columns
 from mlsp.scoring.scorer import Scorer
 
 # Of the slowest photos that pass the limit of pixels, on a busy machine, many times over.
 _DECODE_SECONDS = 120
 
-Cell: TypeAlias = str | float | int | None
+Cell: TypeAlias = str | float | int | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class ResultRow:
         width: of the upright photo, in pixels; None where it failed.
         height: of the upright photo, in pixels.
         error: why it failed; None where it did not.
+        labels: its kind and faults, of those two what the model finds; None where it failed.
     """
 
     id: str
@@ -72,20 +74,24 @@ class ResultRow:
     width: int | None
     height: int | None
     error: str | None
+    labels: tuple[str | tuple[str, ...] | None, ...] | None = ()
 
-    def cells(self, heads: int) -> tuple[Cell, ...]:
-        """Return the values in the order of `mlsp.bulk.results.columns`, without the model; a NaN percentile is None.
+    def cells(self, heads: int, labels: int = 0) -> tuple[Cell, ...]:
+        """Return the values in the order of `mlsp.bulk.results.columns`, without the model; what is NaN is None.
 
         Args:
             heads: how many the model has.
+            labels: how many of kind and faults it finds.
         """
         pairs = self.scores or ((None, None),) * heads
-        numbers: list[Cell] = [
-            None if isinstance(cell, float) and math.isnan(cell) else cell
-            for pair in pairs
-            for cell in pair
-        ]
-        return (self.id, self.overall, *numbers, self.width, self.height, self.error)
+        numbers = [_known(cell) for pair in pairs for cell in pair]
+        found = (None,) * labels if self.labels is None else self.labels
+        size = self.width, self.height
+        return (self.id, _known(self.overall), *numbers, *found, *size, self.error)
+
+
+def _known(cell: float | None) -> float | None:
+    return None if cell is None or math.isnan(cell) else cell
 
 
 def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[ResultRow, None, None]:
@@ -102,14 +108,19 @@ def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[Resul
     Raises:
         ShardError: what holds the photos cannot be reached.
     """
+    finds = label_columns(scorer.model.classifiers)
 
     def row(photo: SourcePhoto) -> ResultRow:
         if photo.content is None:
-            return ResultRow(photo.id, None, None, None, None, photo.error)
+            return ResultRow(photo.id, None, None, None, None, photo.error, None)
         result = scorer.score_content(photo.content)
         if isinstance(result, ScoreFailure):
-            return ResultRow(photo.id, None, None, None, None, str(result.error))
-        scores = tuple((score.value, score.percentile) for score in result.scores.values())
-        return ResultRow(photo.id, scores, result.overall, result.width, result.height, None)
+            return ResultRow(photo.id, None, None, None, None, str(result.error), None)
+        scores = tuple(
+            (score.value, result.percentile(head)) for head, score in result.scores.items()
+        )
+        labels = tuple(getattr(result, name) for name in finds)
+        size = result.width, result.height
+        return ResultRow(photo.id, scores, result.overall, *size, None, labels)
 
     return scorer.limiter.map(row, source.read(shard))

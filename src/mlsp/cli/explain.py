@@ -45,6 +45,13 @@ def explain(
             help="Also cover each part of the photo, score it again, and report how well the map agrees; takes seconds per photo.",
         ),
     ] = False,
+    levels: Annotated[
+        bool,
+        typer.Option(
+            "--levels",
+            help="Also list the levels of the network that contributed most to each score.",
+        ),
+    ] = False,
     recursive: Recursive = True,
     max_megapixels: MaxMegapixels = 250,
     use_cache: Cache = True,
@@ -53,7 +60,7 @@ def explain(
     """Show what in a photo raised and lowered its scores.
 
     Writes a picture for each photo and score, PHOTO.SCORE.png: the photo in grey, orange where it raised the score, blue where it
-    lowered it. Scores and the levels of the network that contributed most go to stdout. A map shows where to look, not what to do; its
+    lowered it. Scores go to stdout, with the kind and the faults that the model finds, in words. A map shows where to look, not what to do; its
     documentation reports how far it can be trusted.
 
     Examples:
@@ -84,7 +91,7 @@ def explain(
                     failed += 1
                     continue
                 done += result.pictures.values()
-                for line in explanation_lines(result):
+                for line in explanation_lines(result, with_levels=levels):
                     typer.echo(line)
     progress.summarise(len(photos) - failed, failed, done[:1] if len(done) == 1 else ())
     if failed:

@@ -6,32 +6,38 @@ import math
 from collections.abc import Iterator
 
 from mlsp.base.text import printable
-from mlsp.explaining import Explained
+from mlsp.explaining import Explained, Explanation
+from mlsp.models.records import NOT_PHOTO
+from mlsp.reports.table import words
 
 # The others are below what these have.
 _LEVELS = 5
 
 
-def explanation_lines(explained: Explained) -> Iterator[str]:
-    """Lay out a photo's explanations as lines.
+def explanation_lines(explained: Explained, *, with_levels: bool = False) -> Iterator[str]:
+    """Lay out a photo's explanations as lines: what is wrong with it, then each score.
 
     Args:
         explained: the photo and its explanations.
+        with_levels: also the levels of the network that contributed most to each score.
 
     Yields:
         Lines without line ends.
     """
     yield printable(str(explained.source))
+    some = next(iter(explained.explanations.values()))
+    if some.kind is not None:
+        yield f"  kind: {words(some.kind)}"
+    if some.reasons is not None:
+        yield "  faults:" if some.reasons else "  faults: none found"
+        for reason in some.reasons:
+            yield f"    {words(reason.fault)}: {reason.meaning} ({100 * reason.probability:.0f} % sure)"
     for head, explanation in explained.explanations.items():
+        above = _above(explanation)
         score = explanation.score
-        above = (
-            ""
-            if math.isnan(score.percentile)
-            else f", above {score.percentile:.0f} % of rated photos"
-        )
         yield f"  {head} {score.value:.3g} (average {explanation.average:.3g}){above}: {printable(str(explained.pictures[head]))}"
         total = sum(level.raised for level in explanation.levels)
-        if total:
+        if total and with_levels:
             most = sorted(explanation.levels, key=lambda level: level.raised, reverse=True)
             shares = ", ".join(
                 f"{level.name} {100 * level.raised / total:.0f} %" for level in most[:_LEVELS]
@@ -41,3 +47,11 @@ def explanation_lines(explained: Explained) -> Iterator[str]:
             agreement = explained.checks[head].agreement
             shown = "all parts alike" if math.isnan(agreement) else f"{agreement:+.2f}"
             yield f"    rank correlation with covering each part: {shown} (0 for a map drawn by chance, 1 at best)"
+
+
+def _above(explanation: Explanation) -> str:
+    score = explanation.score
+    if explanation.kind == NOT_PHOTO or math.isnan(score.percentile):
+        return ""
+    of_kind = " of its kind" if score.percentile != score.percentile_all else ""
+    return f", above {score.percentile:.0f} % of rated photos{of_kind}"

@@ -49,7 +49,13 @@ def score(
         ),
     ] = None,
     top: Annotated[
-        int | None, typer.Option("--top", "-n", metavar="N", min=1, help="Show only the first N.")
+        str | None,
+        typer.Option(
+            "--top",
+            "-n",
+            metavar="N|P%",
+            help="Show only the first N, or the best P % of the photos.",
+        ),
     ] = None,
     sort: Annotated[
         str,
@@ -57,6 +63,20 @@ def score(
             "--sort", metavar="COLUMN", help="Sort by overall, a score such as quality, or photo."
         ),
     ] = "overall",
+    relative: Annotated[
+        bool,
+        typer.Option(
+            "--relative",
+            help="Percentiles among the photos of this run instead of among rated photos.",
+        ),
+    ] = False,
+    all_columns: Annotated[
+        bool,
+        typer.Option(
+            "--all-columns",
+            help="Also the percentiles among rated photos of all kinds, and the probability of each fault and kind.",
+        ),
+    ] = False,
     model: Model = "default",
     recursive: Recursive = True,
     exclude: Exclude = None,
@@ -82,6 +102,14 @@ def score(
             help="Percentiles from which a photo gets 2, 3, 4 and 5 stars; by default 20,45,70,90.",
         ),
     ] = None,
+    stars_of: Annotated[
+        str | None,
+        _star(
+            "--stars-of",
+            metavar="NAME",
+            help="rated: stars by percentiles among rated photos, the default; own: among the photos of this run.",
+        ),
+    ] = None,
     xmp_names: Annotated[
         str | None,
         _star(
@@ -101,8 +129,9 @@ def score(
     """Score photos and rank them.
 
     Each photo gets a quality (technical, 0 to 1) and a beauty (1 to 7), each with its percentile among the photos that people
-    rated, and overall, the mean of the percentiles. A raw photo and its JPEG are one shot. Scores go to stdout, of which a terminal
-    shows the best 30, everything else to stderr. A second run, or one after an interruption, scores only what is new.
+    rated, and overall, the mean of the percentiles; where the model finds them, its faults, and whether it is a photo at all. A raw
+    photo and its JPEG are one shot. Scores go to stdout, of which a terminal shows the best 30, everything else to stderr. A second
+    run, or one after an interruption, scores only what is new.
 
     Examples:
         mlsp score holiday/ --top 20
@@ -113,14 +142,21 @@ def score(
     from mlsp.culling.shots import find_shots, score_shots
     from mlsp.culling.xmp.report import xmp_settings
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
-    from mlsp.reports.table import print_table
+    from mlsp.reports.ranking import Top
+    from mlsp.reports.table import print_table, unranked_line
     from mlsp.scoring.cache import open_caches
+    from mlsp.scoring.relative import relative_percentiles
     from mlsp.scoring.results import ScoreResult
     from mlsp.scoring.scorer import Scorer
 
     stars = xmp_settings(
-        xmp, thresholds=star_thresholds, names=xmp_names, overwrite=overwrite_ratings
+        xmp,
+        thresholds=star_thresholds,
+        names=xmp_names,
+        overwrite=overwrite_ratings,
+        stars_of=stars_of,
     )
+    wanted = None if top is None else Top.of(top)
     if output is not None:
         check_output(output)
     check_local(paths)
@@ -151,7 +187,8 @@ def score(
             for result in results:
                 (scored if isinstance(result, ScoreResult) else failed).append(result)  # type: ignore[arg-type]
                 progress.advance(result)
-    ranked = sort_results(scored, sort, heads=heads, top=top)
+    own = relative_percentiles(scored)
+    ranked = sort_results(own if relative else scored, sort, heads=heads, top=wanted)
     outputs: list[Path] = []
     if output is not None:
         outputs = [output, errors_path(output)] if failed else [output]
@@ -164,6 +201,9 @@ def score(
                 failed,
                 model_name=scorer.model.name,
                 heads=heads,
+                classifiers=scorer.model.classifiers,
+                every=all_columns,
+                is_relative=relative,
                 on_picture=pictures.advance,
             )
     elif ranked:
@@ -173,9 +213,16 @@ def score(
             heads=heads,
             stream=sys.stdout,
             limit=_MAX_ROWS if top is None else None,
+            classifiers=scorer.model.classifiers,
+            every=all_columns,
         )
     progress.summarise(len(scored), len(failed), outputs)
+    unranked = [result for result in scored if not result.is_photo]
+    if unranked and not quiet and (output is not None or wanted is not None):
+        typer.echo(unranked_line(unranked), err=True)
     if stars is not None:
+        if stars.of_own:
+            ranked = sort_results(own, sort, heads=heads, top=wanted)
         failed += _give_stars(ranked, stars, by=sort, quiet=quiet)
     if failed:
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ Explanation ─┬ heat_map_png ─ explain_files
 from __future__ import annotations
 
 from mlsp.explaining.explainer import Explainer, explain
-from mlsp.explaining.explanation import Explanation, LevelShare
+from mlsp.explaining.explanation import Explanation, LevelShare, Reason
 from mlsp.explaining.files import Explained, explain_files
 from mlsp.explaining.occlusion import OcclusionCheck, check_by_occlusion
 from mlsp.explaining.picture import heat_map_png
@@ -20,6 +20,7 @@ __all__ = [
     "Explanation",
     "LevelShare",
     "OcclusionCheck",
+    "Reason",
     "check_by_occlusion",
     "explain",
     "explain_files",

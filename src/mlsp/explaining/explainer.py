@@ -13,13 +13,14 @@ from mlsp.base.errors import EngineError, PhotoError, SettingsError, unknown_nam
 from mlsp.base.results import ScoreFailure
 from mlsp.explaining.contents import without_content
 from mlsp.explaining.contributions import View, by_cell, by_position
-from mlsp.explaining.explanation import Explanation, LevelShare
+from mlsp.explaining.explanation import Explanation, LevelShare, Reason
 from mlsp.explaining.level_maps import LevelMaps
 from mlsp.explaining.regions import Region, level_region, view_regions
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.models.linear_form import LinearForm, linear_form
 from mlsp.models.records import HeadRecord
 from mlsp.photos.crops import cut_views
+from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
 # Pixels of the network's input per position of the result: as fine as the second of five strides of most networks.
@@ -92,7 +93,10 @@ class Explainer:
         (found,) = self.scorer.features([source])
         if isinstance(found, ScoreFailure):
             raise found.error
-        scores = self.scorer.scores_of(found.features)
+        result = self.scorer.result_of(found)
+        if isinstance(result, ScoreFailure):
+            raise result.error
+        reasons = self._reasons(result)
         pixels = self.scorer.read(source).pixels
         try:
             views, bases = self._views(pixels)
@@ -115,7 +119,7 @@ class Explainer:
                 source=source,
                 head=head.record.name,
                 meaning=head.record.meaning,
-                score=scores[head.record.name],
+                score=result.scores[head.record.name],
                 value=value,
                 average=head.average,
                 contributions=contributions.astype(np.float32),
@@ -123,8 +127,19 @@ class Explainer:
                 is_linear=head.form is not None,
                 width=found.width,
                 height=found.height,
+                reasons=reasons,
+                kind=result.kind,
             )
         return explanations
+
+    def _reasons(self, result: ScoreResult) -> tuple[Reason, ...] | None:
+        classifier = self.scorer.model.classifier("faults")
+        if classifier is None:
+            return None
+        return tuple(
+            Reason(name, classifier.label(name).meaning, result.fault_probabilities[name])
+            for name in result.faults
+        )
 
     def _views(self, pixels: UInt8Array) -> tuple[list[View], list[list[View]]]:
         """Return the views of a photo, and those of each of its baselines."""

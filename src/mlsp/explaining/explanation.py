@@ -27,6 +27,21 @@ class LevelShare:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """A fault of a photo, in words.
+
+    Attributes:
+        fault: its name.
+        meaning: "the subject is out of focus".
+        probability: that the photo has it, 0…1.
+    """
+
+    fault: str
+    meaning: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Contributions that raised and lowered one score of a photo.
 
@@ -44,6 +59,9 @@ class Explanation:
             resolution; else they were computed cell by cell.
         width: of the upright photo, in pixels.
         height: of the upright photo, in pixels.
+        reasons: faults of the photo that are probable enough to be shown, the most probable first, the same for each head; empty where
+            it has none, None where the model finds no faults.
+        kind: of the photo; None where the model tells no kinds apart.
     """
 
     source: Path
@@ -57,3 +75,5 @@ class Explanation:
     is_linear: bool
     width: int
     height: int
+    reasons: tuple[Reason, ...] | None = None
+    kind: str | None = None

@@ -17,6 +17,7 @@ from mlsp.reports.rows import Table, report_table
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
+    from mlsp.models.records import ClassifierRecord
     from mlsp.scoring.results import ScoreResult
 
 
@@ -130,6 +131,9 @@ def write_report(
     *,
     model_name: str,
     heads: Sequence[str],
+    classifiers: Sequence[ClassifierRecord] = (),
+    every: bool = False,
+    is_relative: bool = False,
     on_picture: Callable[[ScoreResult], object] | None = None,
 ) -> None:
     """Write a report, and beside it the list of failed photos.
@@ -143,6 +147,9 @@ def write_report(
         failed: photos that could not be scored.
         model_name: name of the model that scored them.
         heads: names of the model's heads, in the model's order.
+        classifiers: of the model; its faults and kinds are then in the report.
+        every: all columns of `mlsp.reports.rows.report_columns`; an HTML report is the same.
+        is_relative: percentiles are among the photos of the report, as an HTML report then says.
         on_picture: called for each result whose picture is in an HTML report, the only format that takes its time.
 
     Raises:
@@ -157,10 +164,24 @@ def write_report(
             from mlsp.reports.html_report import write_html
 
             write_html(
-                path, results, failures, model_name=model_name, heads=heads, on_picture=on_picture
+                path,
+                results,
+                failures,
+                model_name=model_name,
+                heads=heads,
+                classifiers=classifiers,
+                is_relative=is_relative,
+                on_picture=on_picture,
             )
         else:
-            write_table(path, report_table(results, model_name=model_name, heads=heads))
+            table = report_table(
+                results,
+                model_name=model_name,
+                heads=heads,
+                classifiers=classifiers,
+                every=every,
+            )
+            write_table(path, table)
         write_failures(path, failures)
 
 

@@ -35,6 +35,7 @@ from mlsp.reports.rows import json_number
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
+    from mlsp.models.records import ClassifierRecord
     from mlsp.scoring.results import ScoreResult
 
 Json: TypeAlias = "str | float | bool | Sequence[Json] | dict[str, Json] | None"
@@ -89,6 +90,8 @@ def write_html(
     *,
     model_name: str,
     heads: Sequence[str],
+    classifiers: Sequence[ClassifierRecord] = (),
+    is_relative: bool = False,
     on_picture: Callable[[ScoreResult], object] | None = None,
 ) -> None:
     """Write the report.
@@ -99,6 +102,8 @@ def write_html(
         failed: photos that could not be scored.
         model_name: of the model that scored them.
         heads: names of the model's heads, in the model's order.
+        classifiers: of the model; they say what its labels mean.
+        is_relative: percentiles are among the photos of the report.
         on_picture: called with each result after its picture is in the file.
 
     Raises:
@@ -119,9 +124,13 @@ def write_html(
         return base64.b64encode(content).decode("ascii")
 
     with atomic_write_text(path) as stream:
-        stream.write(
-            _page(path, scored, failures, model_name=model_name, heads=heads, workers=workers)
-        )
+        about: dict[str, Json] = {
+            "model": printable(model_name),
+            "heads": list(heads),
+            "meanings": label_meanings(classifiers),
+            "among": "photos here" if is_relative else "rated photos",
+        }
+        stream.write(_page(path, scored, failures, about=about, heads=heads, workers=workers))
         for index, encoded in enumerate(map_in_order(picture, scored, workers=workers)):
             if index % _PIECE_SIZE == 0:
                 end = "" if index == 0 else _PIECE_END
@@ -139,7 +148,7 @@ def _page(
     scored: Sequence[ScoreResult],
     failed: Sequence[ScoreFailure],
     *,
-    model_name: str,
+    about: dict[str, Json],
     heads: Sequence[str],
     workers: int,
 ) -> str:
@@ -168,10 +177,12 @@ def _page(
             "scores": {
                 head: [
                     json_number(result.scores[head].value, 4),
-                    json_number(result.scores[head].percentile, 1),
+                    json_number(result.percentile(head), 1),
                 ]
                 for head in heads
             },
+            "kind": result.kind,
+            "faults": list(result.faults),
             "original": link(result.source, page_folder),
         }
         for index, (result, (captured, is_file_time, marks)) in enumerate(
@@ -188,8 +199,7 @@ def _page(
     ]
     data: Json = {
         "title": title,
-        "model": printable(model_name),
-        "heads": list(heads),
+        **about,
         "piece_size": _PIECE_SIZE,
         "media_type": THUMBNAIL_MEDIA_TYPE,
         "records": records,
@@ -208,6 +218,11 @@ def _page(
         script_hash=_hash(script),
         data=embed(data),
     )
+
+
+def label_meanings(classifiers: Iterable[ClassifierRecord]) -> dict[str, Json]:
+    """Return what labels mean, by their names, for a page."""
+    return {label.name: label.meaning for one in classifiers for label in one.labels}
 
 
 def embed(data: Json) -> str:

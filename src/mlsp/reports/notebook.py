@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from mlsp.base.errors import MissingExtraError
+from mlsp.models.records import ClassifierRecord
 from mlsp.reports.rows import columns, report_row
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ def to_dataframe(results: Iterable[ScoreResult | ScoreFailure]) -> DataFrame:
         results: what `Scorer.score` yields, of one model.
 
     Returns:
-        The columns of a CSV report, unrounded, but for `files` and `model`: `photo`, `overall`, each head's score and its percentile, `width`
-        and `height`. The last column, `error`, has the message of a photo that could not be scored, whose other columns but
+        The columns of a CSV report, unrounded, but for `files` and `model`: `photo`, `overall`, each head's score and its percentile, `kind` and
+        `faults` (a tuple) where the model finds them, `width` and `height`. The last column, `error`, has the message of a photo that could not
+        be scored, whose other columns but
         `photo` are empty; else None.
 
     Raises:
@@ -37,14 +39,26 @@ def to_dataframe(results: Iterable[ScoreResult | ScoreFailure]) -> DataFrame:
         raise MissingExtraError("A data frame", "research") from error
     found = list(results)
     heads = list(dict.fromkeys(head for one in found if one.ok for head in one.scores))
-    names = columns(heads)[:-2]
+    classifiers = _classifiers(one for one in found if one.ok)
+    names = columns(heads, classifiers)[:-2]
+
+    def row(one: ScoreResult) -> dict[str, Any]:
+        cells = report_row(one, model_name="", heads=heads, classifiers=classifiers)
+        return dict(zip(names, cells[:-2], strict=True))
+
     rows: list[dict[str, Any]] = [
-        dict(zip(names, report_row(one, model_name="", heads=heads)[:-2], strict=True))
-        if one.ok
-        else {"photo": os.fspath(one.source)}
-        for one in found
+        row(one) if one.ok else {"photo": os.fspath(one.source)} for one in found
     ]
     # Nullable integers, because whole numbers beside missing ones would become floats.
     frame = pd.DataFrame(rows, columns=names).astype({"width": "Int64", "height": "Int64"})
     errors = [None if one.ok else str(one.error) for one in found]
     return frame.assign(error=pd.Series(errors, dtype=object))
+
+
+def _classifiers(results: Iterable[ScoreResult]) -> list[ClassifierRecord]:
+    """Return what classifiers the results' model has, whose labels nobody asks for here."""
+    found = list(results)
+    has_kinds = any(one.kind_probabilities for one in found)
+    has_faults = any(one.fault_probabilities for one in found)
+    kinds, faults = (ClassifierRecord(name, "", "", ()) for name in ("kinds", "faults"))
+    return [kinds] * has_kinds + [faults] * has_faults

@@ -42,7 +42,10 @@ def write_parquet(path: Path, table: Table) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = [pa.type_for_alias(column.type) for column in table.columns]
+    types = [
+        pa.list_(pa.string()) if column.type == "strings" else pa.type_for_alias(column.type)
+        for column in table.columns
+    ]
     by_column = list(zip(*table.rows, strict=True)) or [()] * len(types)
     arrays = [
         pa.array(map(_valid, cells) if pa.types.is_string(kind) else cells, kind)

@@ -33,6 +33,8 @@ const report = JSON.parse(document.getElementById("report").textContent);
 const gallery = new Gallery(document.querySelector("main"), {
   columns: report.heads,
   title: report.title,
+  meanings: report.meanings,
+  among: report.among,
   load: (record) => picture(record, report), badge: marksBadge, badgeText: marksWords,
   sorts: [{ name: "stars", label: "stars", value: (record) => record.stars, isDescending: true }],
 });

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from mlsp.base.errors import SettingsError
 
 if TYPE_CHECKING:
+    from mlsp.models.records import ClassifierRecord
     from mlsp.scoring.results import ScoreResult
 
-Cell: TypeAlias = str | float | int
+Cell: TypeAlias = str | float | int | tuple[str, ...]
 
 
 def rounded(value: float, decimals: int) -> str:
@@ -38,13 +39,13 @@ class Column:
 
     Attributes:
         name: its heading.
-        type: type of its cells in Arrow.
+        type: type of its cells in Arrow; `strings` for a list of them.
         text: cell -> text, as CSV and the terminal show it.
         is_name: whether its cells are names of files.
     """
 
     name: str
-    type: Literal["string", "int32", "int64", "double"] = "string"
+    type: Literal["string", "int32", "int64", "double", "strings"] = "string"
     text: Callable[[Any], str] = str
     is_name: bool = False
 
@@ -81,74 +82,131 @@ _PERCENT = partial(rounded, decimals=1)
 _SCORE = partial(rounded, decimals=4)
 
 
-def report_columns(heads: Sequence[str]) -> tuple[Column, ...]:
+_PROBABILITY = partial(rounded, decimals=3)
+
+
+_LABEL_COLUMNS = {"kind": Column("kind"), "faults": Column("faults", "strings", " ".join)}
+
+
+def label_columns(classifiers: Sequence[ClassifierRecord]) -> tuple[str, ...]:
+    """Return which of `kind` and `faults` a model finds: names of columns, and attributes of results."""
+    names = {classifier.name for classifier in classifiers}
+    columns = {"kinds": "kind", "faults": "faults"}
+    return tuple(column for name, column in columns.items() if name in names)
+
+
+def report_columns(
+    heads: Sequence[str], classifiers: Sequence[ClassifierRecord] = (), *, every: bool = False
+) -> tuple[Column, ...]:
     """Return the columns of a report.
 
     Args:
         heads: names of the model's heads, in the model's order.
+        classifiers: of the model.
+        every: also each head's percentile among rated photos of all kinds, and the probability of each fault and kind.
 
     Returns:
-        Photo; overall, the mean of the percentiles, 0…100; each head's score and its percentile; width and height of the upright
-        photo in pixels; the names of all files of its shot, itself first, with `|` between them; the model's name.
+        Photo; overall, the mean of the percentiles, 0…100; each head's score and its percentile; kind and faults, where the model has such
+        classifiers; width and height of the upright photo in pixels; the names of all files of its shot, itself first, with `|` between
+        them; the model's name.
 
     Raises:
         SettingsError: a head's name makes a column that there is already.
     """
-    scores = (
-        column
-        for head in heads
-        for column in (
-            Column(head, "double", _SCORE),
-            Column(f"{head}_percentile", "double", _PERCENT),
-        )
-    )
+    scores: list[Column] = []
+    for head in heads:
+        scores += [Column(head, "double", _SCORE), Column(f"{head}_percentile", "double", _PERCENT)]
+        if every:
+            scores.append(Column(f"{head}_percentile_all", "double", _PERCENT))
+    found_labels = label_columns(classifiers)
+    labels = [
+        Column(label.name, "double", _PROBABILITY)
+        for classifier in classifiers
+        for label in classifier.labels
+    ]
     found = (
         Column("photo", is_name=True),
         Column("overall", "double", _PERCENT),
         *scores,
+        *(_LABEL_COLUMNS[name] for name in found_labels),
+        *(labels if every else ()),
         Column("width", "int32"),
         Column("height", "int32"),
         Column("files", is_name=True),
         Column("model"),
     )
-    names = [column.name for column in found]
-    for name in names:
-        if names.count(name) > 1:
+    columns = [column.name for column in found]
+    for name in columns:
+        if columns.count(name) > 1:
             raise SettingsError(
                 f"heads {list(heads)} make two report columns {name!r}: rename a head"
             )
     return found
 
 
-def columns(heads: Sequence[str]) -> tuple[str, ...]:
+def columns(heads: Sequence[str], classifiers: Sequence[ClassifierRecord] = ()) -> tuple[str, ...]:
     """Return the names of `report_columns`; see there for arguments and errors.
 
     Examples:
         >>> columns(["quality"])
         ('photo', 'overall', 'quality', 'quality_percentile', 'width', 'height', 'files', 'model')
     """
-    return tuple(column.name for column in report_columns(heads))
+    return tuple(column.name for column in report_columns(heads, classifiers))
 
 
-def report_row(result: ScoreResult, *, model_name: str, heads: Sequence[str]) -> tuple[Cell, ...]:
+def report_row(
+    result: ScoreResult,
+    *,
+    model_name: str,
+    heads: Sequence[str],
+    classifiers: Sequence[ClassifierRecord] = (),
+    every: bool = False,
+) -> tuple[Cell, ...]:
     """Return a result's cells, in the order of `report_columns`."""
-    scores = (result.scores[head] for head in heads)
-    cells = (cell for score in scores for cell in (score.value, score.percentile))
-    photo = os.fspath(result.source)
+    cells: list[Cell] = [os.fspath(result.source), result.overall]
+    for head in heads:
+        score = result.scores[head]
+        cells += [score.value, result.percentile(head)]
+        if every:
+            cells.append(score.percentile_all)
+    cells += [
+        result.faults if name == "faults" else result.kind or ""
+        for name in label_columns(classifiers)
+    ]
+    if every:
+        probabilities = {**result.fault_probabilities, **result.kind_probabilities}
+        cells += [
+            probabilities.get(label.name, math.nan)
+            for classifier in classifiers
+            for label in classifier.labels
+        ]
     files = _BETWEEN_FILES.join(file.name for file in result.files or (result.source,))
-    return (photo, result.overall, *cells, result.width, result.height, files, model_name)
+    return (*cells, result.width, result.height, files, model_name)
 
 
-def report_table(scored: Iterable[ScoreResult], *, model_name: str, heads: Sequence[str]) -> Table:
+def report_table(
+    scored: Iterable[ScoreResult],
+    *,
+    model_name: str,
+    heads: Sequence[str],
+    classifiers: Sequence[ClassifierRecord] = (),
+    every: bool = False,
+) -> Table:
     """Return results as a table.
 
     Args:
         scored: results, in the order of the report.
         model_name: name of the model that scored them.
         heads: names of the model's heads, in the model's order.
+        classifiers: as for `report_columns`.
+        every: as for `report_columns`.
 
     Raises:
         SettingsError: see `report_columns`.
     """
-    rows = (report_row(result, model_name=model_name, heads=heads) for result in scored)
-    return Table(report_columns(heads), rows, {"mlsp.model": model_name})
+    rows = (
+        report_row(result, model_name=model_name, heads=heads, classifiers=classifiers, every=every)
+        for result in scored
+    )
+    columns = report_columns(heads, classifiers, every=every)
+    return Table(columns, rows, {"mlsp.model": model_name})

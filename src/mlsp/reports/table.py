@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from mlsp.base.text import printable
+from mlsp.models.records import NOT_PHOTO
 from mlsp.reports import rows
 from mlsp.reports.rows import rounded
 
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from mlsp.models.records import ClassifierRecord
     from mlsp.scoring.results import ScoreResult
 
 
 _BAR_CELLS = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MIN_NAME_WIDTH = 12
+_NAMED_UNRANKED = 5
 GAP = 2  # a cell of padding and one of the box between two columns
 
 
@@ -60,12 +63,12 @@ def render_table(scored: Iterable[ScoreResult], *, heads: Sequence[str], console
     Where there is little room the bar goes first, then the heads' percentiles; names are shortened in their middle.
 
     Args:
-        scored: results, ranked.
+        scored: results of photos, ranked.
         heads: names of the model's heads, in the model's order.
         console: where the table will be shown.
 
     Returns:
-        Rank, photo, overall (0…100, with a bar), and each head's score with its percentile.
+        Rank, photo, overall (0…100, with a bar), each head's score with its percentile, and the faults where a photo has any.
     """
     from rich.cells import cell_len
     from rich.text import Text
@@ -90,7 +93,14 @@ def render_table(scored: Iterable[ScoreResult], *, heads: Sequence[str], console
         for head in heads
     ]
     pairs = [column for pair in zip(values, percentiles, strict=True) for column in pair]
-    for right in ([overall, bar, *pairs], [overall, *pairs], [overall, *values]):
+    faults = ("faults", [", ".join(map(words, one.faults)) for one in results], "yellow")
+    last = [faults] if any(faults[1]) else []
+    for right in (
+        [overall, bar, *pairs, *last],
+        [overall, *pairs, *last],
+        [overall, *values, *last],
+        [overall, *values],
+    ):
         taken = sum(
             max(map(cell_len, [heading, *cells])) + GAP for heading, cells, _ in [rank, *right]
         )
@@ -105,7 +115,7 @@ def render_table(scored: Iterable[ScoreResult], *, heads: Sequence[str], console
     for column in right:
         table.add_column(
             Text(column[0]),
-            justify="left" if column is bar else "right",
+            justify="left" if column is bar or column is faults else "right",
             style=column[2],
             no_wrap=True,
         )
@@ -149,6 +159,32 @@ def print_lines(table: rows.Table, *, stream: TextIO) -> None:
         stream.write(f"{line}\n")
 
 
+def words(name: str) -> str:
+    """Return the name of a fault or kind as people read it.
+
+    Examples:
+        >>> words("not_photo"), words("subject_soft")
+        ('not a photo', 'subject soft')
+    """
+    return "not a photo" if name == NOT_PHOTO else name.replace("_", " ")
+
+
+def unranked_line(others: Sequence[ScoreResult], *, encoding: str | None = None) -> str:
+    """Return a line that names what is no photo.
+
+    Args:
+        others: at least one.
+        encoding: of the terminal.
+    """
+    names = [
+        printable(one.source.name, encoding=encoding or "utf-8") for one in others[:_NAMED_UNRANKED]
+    ]
+    rest = len(others) - len(names)
+    more = f" and {rest} more" if rest else ""
+    count = "1 is no photo" if len(others) == 1 else f"{len(others)} are no photos"
+    return f"{count}, and not ranked: {', '.join(names)}{more}"
+
+
 def print_table(
     scored: Sequence[ScoreResult],
     *,
@@ -156,29 +192,40 @@ def print_table(
     heads: Sequence[str],
     stream: TextIO,
     limit: int | None = None,
+    classifiers: Sequence[ClassifierRecord] = (),
+    every: bool = False,
 ) -> None:
     """Show results: as a table where there is a terminal, else as tab-separated lines.
 
     Args:
-        scored: results, ranked.
+        scored: results, ranked; what is no photo is named below the table, and has the last of the lines.
         model_name: of the model that scored them.
         heads: names of the model's heads, in the model's order.
         stream: stdout, for example.
         limit: rows of the table, which then ends with how many more there are; None for all. Programs always get all lines.
+        classifiers: of the model; for lines, as the next.
+        every: all columns of `mlsp.reports.rows.report_columns`.
     """
-    if stream.isatty():
-        from rich.console import Console
-
-        console = Console(file=stream, highlight=False)
-        console.print(render_table(scored[:limit], heads=heads, console=console))
-        more = 0 if limit is None else len(scored) - limit
-        if more > 0:
-            ellipsis = "..." if console.options.ascii_only else "…"
-            hint = f"--top {len(scored)} shows all, --output FILE writes them"
-            console.print(f"{ellipsis} {more:,} more ({hint})", style="dim", soft_wrap=True)
-    else:
-        table = rows.report_table(scored, model_name=model_name, heads=heads)
+    if not stream.isatty():
+        table = rows.report_table(
+            scored, model_name=model_name, heads=heads, classifiers=classifiers, every=every
+        )
         print_lines(table, stream=stream)
+        return
+    from rich.console import Console
+
+    console = Console(file=stream, highlight=False)
+    photos = [one for one in scored if one.is_photo]
+    others = [one for one in scored if not one.is_photo]
+    if photos:
+        console.print(render_table(photos[:limit], heads=heads, console=console))
+    more = 0 if limit is None else len(photos) - limit
+    if more > 0:
+        ellipsis = "..." if console.options.ascii_only else "…"
+        hint = f"--top {len(photos)} shows all, --output FILE writes them"
+        console.print(f"{ellipsis} {more:,} more ({hint})", style="dim", soft_wrap=True)
+    if others:
+        console.print(unranked_line(others, encoding=console.encoding), markup=False)
 
 
 def _fitting(text: str, width: int) -> str:

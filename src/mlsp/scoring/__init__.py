@@ -1,8 +1,9 @@
 """Photos -> scores. `scorer.Scorer` is the way in.
 
     scorer     Scorer: photos -> results, in order, failures as values
-    heads      Heads: features -> values -> scores
+    heads      Heads: features -> outputs -> scores, faults and kinds
     results    the scores of a photo
+    relative   percentiles among the photos of one run
     predictor  stored features -> values
     cache/     scores and features, cached between runs
     parity     an exported file compared with the scorer

@@ -55,6 +55,7 @@ class ScoreResult:
         kind: name of the most probable kind, such as `people`; None where the model tells no kinds apart.
         kind_probabilities: by the kind's name; they add up to 1.
         files: all files of the shot that the photo is of, itself first; empty where no shots were looked for.
+        relative_overall: `overall` where percentiles are among the photos of one run; see `mlsp.scoring.relative`.
     """
 
     ok: ClassVar[Literal[True]] = True
@@ -70,6 +71,7 @@ class ScoreResult:
     kind: str | None = None
     kind_probabilities: Mapping[str, float] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    relative_overall: float | None = None
 
     @property
     def is_photo(self) -> bool:
@@ -81,6 +83,8 @@ class ScoreResult:
         """Mean of the heads' percentiles, 0…100; a head without percentiles counts by its position on the scale. NaN of what is no photo."""
         if not self.is_photo:
             return math.nan
+        if self.relative_overall is not None:
+            return self.relative_overall
         return sum(score.standing for score in self.scores.values()) / len(self.scores)
 
     def percentile(self, head: str) -> float:

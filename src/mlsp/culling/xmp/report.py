@@ -21,6 +21,7 @@ XMP_NAMES: dict[str, Convention] = {
     "darktable": "photo.jpg.xmp",
     "lightroom": "photo.xmp",
 }
+STARS_OF = ("rated", "own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,22 @@ class XmpSettings:
         stars: the percentile from which each number of stars is given.
         convention: which sidecars are written.
         overwrite: also replace ratings that are not ours.
+        of_own: percentiles are those among the photos that get stars, instead of among rated photos.
     """
 
     stars: StarSettings = field(default_factory=StarSettings)
     convention: Convention = "both"
     overwrite: bool = False
+    of_own: bool = False
 
 
 def xmp_settings(
-    wanted: bool, *, thresholds: str | None, names: str | None, overwrite: bool
+    wanted: bool,
+    *,
+    thresholds: str | None,
+    names: str | None,
+    overwrite: bool,
+    stars_of: str | None = None,
 ) -> XmpSettings | None:
     """Read settings as they come from a command line.
 
@@ -48,6 +56,7 @@ def xmp_settings(
         thresholds: four percentiles, separated by commas; None for the default ones.
         names: a key of `XMP_NAMES`; None for both.
         overwrite: also replace ratings that are not ours.
+        stars_of: `rated` for percentiles among rated photos, or `own` for those among the user's; None for the first.
 
     Returns:
         The settings; None if no sidecars are wanted.
@@ -56,16 +65,18 @@ def xmp_settings(
         SettingsError: one cannot be used, or is given though no sidecars are wanted.
     """
     if not wanted:
-        if thresholds is not None or names is not None or overwrite:
+        if (thresholds, names, stars_of) != (None, None, None) or overwrite:
             raise SettingsError(
-                "--star-thresholds, --xmp-names and --overwrite-ratings need --xmp, which writes sidecars: add it"
+                "--star-thresholds, --stars-of, --xmp-names and --overwrite-ratings need --xmp, which writes sidecars: add it"
             )
         return None
+    if stars_of not in (None, *STARS_OF):
+        raise SettingsError(unknown_name("comparison of stars", stars_of, STARS_OF))
     names = "both" if names is None else names
     if names not in XMP_NAMES:
         raise SettingsError(unknown_name("naming of sidecars", names, XMP_NAMES))
     stars = StarSettings() if thresholds is None else StarSettings(_numbers(thresholds))
-    return XmpSettings(stars, XMP_NAMES[names], overwrite)
+    return XmpSettings(stars, XMP_NAMES[names], overwrite, stars_of == "own")
 
 
 @dataclass(slots=True)
@@ -116,7 +127,7 @@ def write_stars(
     """Give photos stars in their sidecars. A photo whose sidecar cannot be used does not keep the others from theirs.
 
     Args:
-        scored: results.
+        scored: results; what is no photo gets no stars.
         by: the column that results are sorted by; its percentile counts, and that of `overall` for `photo`.
         settings: thresholds and names of sidecars.
         on_result: called for each photo.
@@ -127,7 +138,7 @@ def write_stars(
     Raises:
         SettingsError: the column has no percentiles; nothing is written then.
     """
-    results = list(scored)
+    results = [result for result in scored if result.is_photo]
     ratings = [stars(_percentile(result, by), settings.stars) for result in results]
     summary, folders = XmpSummary(), Folders()
 

@@ -1,16 +1,18 @@
 // A photo's card in the grid.
 
 import { element, icon } from "./dom.js";
-import { amount, describe, nameOf, percent, shortNumber } from "./records.js";
+import { amount, describe, isPhoto, nameOf, percent, shortNumber, words } from "./records.js";
 
 const TICK = "M5 12.5 10 17.5 19 7";
+// Of a card; all of them are in the full-screen view.
+const MOST_FAULTS = 2;
 
 /**
  * @param {import("./records.js").PhotoRecord} record
  * @param {import("./gallery.js").GalleryOptions} options
  * @returns {HTMLElement} the parts of a card that do not change
  */
-export function drawCard(record, { columns, load }) {
+export function drawCard(record, { columns, load, meanings, among }) {
   const picture = element("img", { class: "g-thumbnail", alt: "", decoding: "async", draggable: "false" });
   const frame = element("div", { class: "g-picture" }, picture);
   const show = (url) => {
@@ -24,15 +26,31 @@ export function drawCard(record, { columns, load }) {
   const bars = columns.map((head, place) =>
     element(
       "div", { class: "g-score" },
-      element("span", { class: "g-head", text: head }), meter(record, head, place), element("span", { class: "g-value", text: shortNumber(record.scores[head]?.[0]) }),
+      element("span", { class: "g-head", text: head }), meter(record, head, place, among), element("span", { class: "g-value", text: shortNumber(record.scores[head]?.[0]) }),
     ),
   );
   const file = element("div", { class: "g-file" }, element("span", { class: "g-rank" }), element("span", { class: "g-name", text: nameOf(record), title: record.photo }));
   if (record.formats) file.append(element("span", { class: "g-formats", text: record.formats, title: record.files.join(", ") }));
   return element(
     "div", { class: "g-card" },
-    frame, element("span", { class: "g-overall", text: percent(record.overall) }), element("span", { class: "g-tick" }, icon(TICK)),
+    frame, faultList(record, meanings, MOST_FAULTS), element("span", { class: "g-overall", text: percent(record.overall) }), element("span", { class: "g-tick" }, icon(TICK)),
     element("span", { class: "g-badge" }), element("div", { class: "g-under" }, file, ...bars),
+  );
+}
+
+/**
+ * What is wrong with a photo, as small badges; or that it is none.
+ * @param {import("./records.js").PhotoRecord} record
+ * @param {Object<string, string>} meanings what each means
+ * @param {number} [most] of them; the rest is counted
+ */
+export function faultList(record, meanings, most = Infinity) {
+  const names = isPhoto(record) ? record.faults ?? [] : [record.kind];
+  const rest = names.slice(most);
+  return element(
+    "span", { class: "g-faults" },
+    ...names.slice(0, most).map((name) => element("span", { class: "g-fault", text: words(name), title: meanings[name] })),
+    rest.length > 0 ? element("span", { class: "g-fault", text: `+${rest.length}`, title: rest.map(words).join(", ") }) : null,
   );
 }
 
@@ -41,10 +59,11 @@ export function drawCard(record, { columns, load }) {
  * @param {import("./records.js").PhotoRecord} record
  * @param {string} head
  * @param {number} index of the head among the columns, for the bar's colour
+ * @param {string} among which photos the percentile is
  */
-export function meter(record, head, place) {
+export function meter(record, head, place, among) {
   const percentile = record.scores[head]?.[1] ?? null;
-  const words = percentile === null ? null : `better than ${percent(percentile)} of 100 rated photos`;
+  const words = percentile === null ? null : `better than ${percent(percentile)} of 100 ${among}`;
   const bar = element("span", { class: "g-meter", "data-hue": place % 4, title: words }, element("span"));
   bar.firstChild.style.width = `${percentile ?? 0}%`;
   bar.classList.toggle("g-no-percentile", percentile === null);
@@ -62,7 +81,7 @@ export function meter(record, head, place) {
 export function markCard(card, record, { columns, badge, badgeText }, rank, isChosen) {
   card.setAttribute("aria-selected", isChosen);
   card.classList.toggle("g-chosen", isChosen);
-  card.querySelector(".g-rank").textContent = amount(rank);
+  card.querySelector(".g-rank").textContent = isPhoto(record) ? amount(rank) : "–";
   card.querySelector(".g-badge").replaceChildren(...[badge(record)].filter(Boolean));
   card.setAttribute("aria-label", [describe(record, columns, rank), badgeText(record)].filter(Boolean).join("; "));
 }

@@ -1,7 +1,7 @@
 // Filters by text, folder, score and date, with a histogram of the collection.
 
 import { element } from "./dom.js";
-import { amount, everything, foldersOf, histogram, photos, scaleOf, scoreOf, shortNumber } from "./records.js";
+import { amount, countsOf, everything, foldersOf, histogram, photos, scaleOf, scoreOf, shortNumber, words } from "./records.js";
 
 const BINS = 25;
 // Steps of the two sliders of the score.
@@ -37,6 +37,10 @@ export class Filters {
     this._dateNote = element("p", { class: "g-note" });
     this._folderPart = part("Folder", this._folder);
     this._datePart = part("Taken", element("div", { class: "g-days" }, label("from", this._from), label("to", this._to)), this._dateNote);
+    this._kind = element("select", { class: "g-input", "aria-label": "Kind of photo", onchange: () => this._change({ kind: this._kind.value || null }) });
+    this._fault = element("select", { class: "g-input", "aria-label": "Fault", onchange: () => this._change({ fault: { all: null, none: "" }[this._fault.value] ?? this._fault.value }) });
+    this._kindPart = part("Kind", this._kind);
+    this._faultPart = part("Faults", this._fault);
     this._reset = element("button", { type: "reset", class: "g-button", text: "Show all" });
     this.element = element(
       "form",
@@ -46,7 +50,7 @@ export class Filters {
         onreset: (event) => { event.preventDefault(); this.reset(); },
       },
       part("Score", this._score, this._chart, element("div", { class: "g-sliders" }, this._low, this._high), this._range),
-      part("Find", this._text), this._folderPart, this._datePart, this._reset,
+      part("Find", this._text), this._kindPart, this._faultPart, this._folderPart, this._datePart, this._reset,
     );
   }
 
@@ -63,6 +67,7 @@ export class Filters {
     this._records = records;
     this._scale = scaleOf(records, this.wanted.score);
     this._offerFolders(foldersOf(records));
+    this._offerLabels();
     const days = records.filter((record) => record.captured).map((record) => record.captured.slice(0, 10)).sort();
     this._datePart.hidden = days.length === 0;
     for (const input of [this._from, this._to]) {
@@ -107,7 +112,8 @@ export class Filters {
   /** Reset the filter: show every photo. */
   reset() {
     this.wanted = { ...everything(), score: this.wanted.score };
-    this._text.value = this._folder.value = this._from.value = this._to.value = "";
+    this._text.value = this._folder.value = this._from.value = this._to.value = this._kind.value = "";
+    this._fault.value = "all";
     this._low.value = 0;
     this._high.value = STEPS;
     for (const filter of this._more) filter.reset();
@@ -163,6 +169,23 @@ export class Filters {
 
   _day(name, key) {
     return element("input", { type: "date", class: "g-input", "aria-label": `${name} this day`, oninput: (event) => this._change({ [key]: event.target.value }) });
+  }
+
+  /** Offer the kinds and faults that there are; what is chosen stays, also where no photo has it any more. */
+  _offerLabels() {
+    const option = (value, text) => element("option", { value, text });
+    const { kind, fault } = this.wanted;
+    const kinds = countsOf(this._records, (record) => (record.kind ? [record.kind] : []));
+    this._kindPart.hidden = kinds.length < 2 && kind === null;
+    this._kind.replaceChildren(option("", "All kinds"), ...kinds.map(([name, count]) => option(name, `${words(name)} (${amount(count)})`)));
+    if (kind !== null && !kinds.some(([name]) => name === kind)) this._kind.append(option(kind, words(kind)));
+    this._kind.value = kind ?? "";
+    const faults = countsOf(this._records, (record) => record.faults ?? []);
+    const without = this._records.filter((record) => !record.faults?.length).length;
+    this._faultPart.hidden = faults.length === 0 && fault === null;
+    this._fault.replaceChildren(option("all", "With and without"), option("none", `none (${amount(without)})`), ...faults.map(([name, count]) => option(name, `${words(name)} (${amount(count)})`)));
+    if (fault && !faults.some(([name]) => name === fault)) this._fault.append(option(fault, words(fault)));
+    this._fault.value = fault === null ? "all" : fault === "" ? "none" : fault;
   }
 
   _offerFolders(folders) {

@@ -12,7 +12,7 @@ import { showFailed } from "./failed.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { keyList } from "./keys.js";
-import { amount, filterRecords, pathRanks, photos, sortRecords } from "./records.js";
+import { amount, filterRecords, isPhoto, pathRanks, photos, sortRecords } from "./records.js";
 import { Sorting } from "./sorting.js";
 import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
 
@@ -38,6 +38,8 @@ import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
  *     undefined in the grid); true where the host has used the key. The gallery itself uses arrows, Home, End, Page, Enter, Space, Escape, C, Z, +, −, / and ?
  * @property {Array<[string, string]>} [keys] the host's keys and what they do, for the list of keys
  * @property {Sort[]} [sorts] further orders
+ * @property {Object<string, string>} [meanings] what kinds and faults mean, by their names
+ * @property {string} [among] which photos percentiles are among: "rated photos"
  * @property {Node[]} [tools] the host's buttons, for the bar above the grid
  * @property {string} [title] heading, shown in the bar
  */
@@ -60,7 +62,7 @@ export class Gallery extends EventTarget {
     super();
     this._options = {
       columns: [], load: (record) => record.thumbnail ?? "", original: (record) => record.original ?? null,
-      badge: () => null, badgeText: () => "", details: () => null, onkey: () => false, keys: [], sorts: [], tools: [], title: "Photos", ...options,
+      badge: () => null, badgeText: () => "", details: () => null, onkey: () => false, keys: [], sorts: [], tools: [], meanings: {}, among: "rated photos", title: "Photos", ...options,
     };
     this._records = [];
     this._byId = new Map();
@@ -75,7 +77,7 @@ export class Gallery extends EventTarget {
     this._sorting = new Sorting({ columns, sorts: this._options.sorts, pathRank: (record) => this._pathRanks().get(record), onchange: () => this._later() });
     this.filters = new Filters({ columns, onchange: () => this._later() });
     this.viewer = new Viewer({
-      columns, load: this._options.load, original: this._options.original, details: this._options.details, onkey: this._options.onkey,
+      columns, meanings: this._options.meanings, among: this._options.among, load: this._options.load, original: this._options.original, details: this._options.details, onkey: this._options.onkey,
       onactive: (record) => this._emit("activechange", { record }), onclose: () => this._closed(),
     });
     this._build(root);
@@ -289,7 +291,7 @@ export class Gallery extends EventTarget {
     this._records = all.filter((record) => !record.failed);
     this._paths = null;
     if (!isUpdate) setTimeout(() => this._pathRanks(), UPDATE_MS);
-    this._ranks = new Map(sortRecords(this._records, (record) => record.overall, true).map((record, place) => [record.id, place + 1]));
+    this._ranks = new Map(sortRecords(this._records.filter(isPhoto), (record) => record.overall, true).map((record, place) => [record.id, place + 1]));
     showFailed(this._failed, all.filter((record) => record.failed));
     this.filters.setRecords(this._records);
     this._arrange(isUpdate);
@@ -304,7 +306,8 @@ export class Gallery extends EventTarget {
     this.grid.setItems(this._shown, isUpdate);
     this.filters.setShown(this._shown);
     if (this.viewer.isOpen) this.viewer.setList(this._shown);
-    const all = photos(this._records.length);
+    const others = this._records.filter((record) => !isPhoto(record)).length;
+    const all = others === 0 ? photos(this._records.length) : `${photos(this._records.length - others)}, ${amount(others)} not photos`;
     this._count.textContent = this._shown.length === this._records.length ? all : `${amount(this._shown.length)} of ${all}`;
     this._empty.hidden = this._shown.length > 0;
     this.grid.element.hidden = this._shown.length === 0;

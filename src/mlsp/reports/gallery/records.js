@@ -14,6 +14,8 @@
  * @property {string[]} [files] their names, that of the photo first
  * @property {?number} overall 0…100
  * @property {Object<string, [?number, ?number]>} scores a head's value and percentile (0…100)
+ * @property {?string} [kind] what it shows, such as "people"; "not_photo" for what is none, which has no rank
+ * @property {string[]} [faults] what is wrong with it, the most probable first
  * @property {string} [thumbnail] URL of a small picture
  * @property {string} [original] URL of the photo itself, for the full-screen view
  * @property {?number} [stars] 1…5, by a person, and with flag (pick, reject) and colour label from any program
@@ -22,11 +24,21 @@
  * @property {string} [failed] why it could not be scored; such a photo is listed apart
  */
 
-/** @typedef {{text: string, folder: ?string, score: string, low: ?number, high: ?number, from: string, to: string}} Wanted */
+/** @typedef {{text: string, folder: ?string, score: string, low: ?number, high: ?number, from: string, to: string, kind: ?string, fault: ?string}} Wanted `fault` is "" for photos without one */
 
 /** @returns {Wanted} the filter that shows every photo */
 export function everything() {
-  return { text: "", folder: null, score: "overall", low: null, high: null, from: "", to: "" };
+  return { text: "", folder: null, score: "overall", low: null, high: null, from: "", to: "", kind: null, fault: null };
+}
+
+/** Whether a record is a photo at all: a screenshot or a chart is none, comes last, and has no rank. */
+export function isPhoto(record) {
+  return record.kind !== "not_photo";
+}
+
+/** The name of a kind or fault in words: "subject soft". */
+export function words(name) {
+  return name === "not_photo" ? "not a photo" : name.replaceAll("_", " ");
 }
 
 /** The last part of a path. */
@@ -85,6 +97,8 @@ export function filterRecords(records, wanted, more = []) {
       const day = record.captured?.slice(0, 10);
       if (!day || (wanted.from && day < wanted.from) || (wanted.to && day > wanted.to)) return false;
     }
+    if (wanted.kind !== null && record.kind !== wanted.kind) return false;
+    if (wanted.fault !== null && !(wanted.fault === "" ? (record.faults ?? []).length === 0 : record.faults?.includes(wanted.fault))) return false;
     return conditions.every((condition) => condition(record));
   });
 }
@@ -194,11 +208,24 @@ export function dateOf(record) {
   return record.captured_is_file_time ? `file of ${text}` : text;
 }
 
+/**
+ * Names with how many records have each, the most frequent first.
+ * @param {PhotoRecord[]} records
+ * @param {function(PhotoRecord): string[]} names of a record
+ * @returns {Array<[string, number]>}
+ */
+export function countsOf(records, names) {
+  const counts = new Map();
+  for (const record of records) for (const name of names(record)) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].sort(([one, many], [other, few]) => few - many || collator.compare(one, other));
+}
+
 /** A record in one sentence, for screen readers. */
 export function describe(record, columns, rank) {
   const scores = columns.map((head) => {
     const [value, percentile] = record.scores[head] ?? [null, null];
     return percentile === null ? `${head} ${shortNumber(value)}` : `${head} ${shortNumber(value)}, percentile ${percent(percentile)}`;
   });
-  return [`${rank}. ${nameOf(record)}`, ...(record.formats ? [record.formats] : []), `overall ${percent(record.overall)}`, ...scores].join("; ");
+  if (!isPhoto(record)) return `${nameOf(record)}; not a photo, not ranked`;
+  return [`${rank}. ${nameOf(record)}`, ...(record.formats ? [record.formats] : []), `overall ${percent(record.overall)}`, ...scores, ...(record.faults ?? []).map(words)].join("; ");
 }

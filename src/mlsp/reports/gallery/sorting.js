@@ -1,7 +1,7 @@
 // Order of the photos.
 
 import { element, icon } from "./dom.js";
-import { sortRecords, timeOf } from "./records.js";
+import { isPhoto, sortRecords, timeOf } from "./records.js";
 
 const TURN = "M8 4V20M8 20 4 16M16 20V4M16 4 20 8";
 
@@ -39,9 +39,10 @@ export class Sorting {
     this._show();
   }
 
-  /** Return the records in the current order, as a new array. */
+  /** Return the records in the current order, as a new array; what is no photo comes last. */
   sorted(records) {
-    return sortRecords(records, this._sort.value, this._sort.isDescending);
+    const sorted = sortRecords(records, this._sort.value, this._sort.isDescending);
+    return [...sorted.filter(isPhoto), ...sorted.filter((record) => !isPhoto(record))];
   }
 
   _sortBy(name) {

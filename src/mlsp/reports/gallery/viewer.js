@@ -1,6 +1,6 @@
 // Photos full-screen: one, or two to four side by side, by keyboard, mouse and touch.
 
-import { meter } from "./card.js";
+import { faultList, meter } from "./card.js";
 import { element, icon } from "./dom.js";
 import { amount, dateOf, nameOf, percent, shortNumber } from "./records.js";
 
@@ -20,6 +20,8 @@ export class Viewer {
   /**
    * @param {object} options
    * @param {string[]} options.columns
+   * @param {Object<string, string>} options.meanings what faults mean
+   * @param {string} options.among which photos percentiles are among
    * @param {function(any): (string|Promise<string>)} options.load URL of a record's small picture
    * @param {function(any): ?string} options.original URL of the photo itself
    * @param {function(any): ?Node} options.details what the host adds to a photo's caption
@@ -27,8 +29,8 @@ export class Viewer {
    * @param {function(any): void} options.onactive the active pane shows another record
    * @param {function(): void} options.onclose
    */
-  constructor({ columns, load, original, details, onkey, onactive, onclose }) {
-    Object.assign(this, { _columns: columns, _load: load, _original: original, _details: details, _onkey: onkey, _onactive: onactive });
+  constructor({ columns, meanings, among, load, original, details, onkey, onactive, onclose }) {
+    Object.assign(this, { _columns: columns, _meanings: meanings, _among: among, _load: load, _original: original, _details: details, _onkey: onkey, _onactive: onactive });
     this._list = [];
     this._shown = [];
     this._active = 0;
@@ -191,7 +193,7 @@ export class Viewer {
   }
 
   _caption(record) {
-    const scores = this._columns.map((head, place) => element("li", {}, head, meter(record, head, place), element("b", { text: shortNumber(record.scores[head]?.[0]) })));
+    const scores = this._columns.map((head, place) => element("li", {}, head, meter(record, head, place, this._among), element("b", { text: shortNumber(record.scores[head]?.[0]) })));
     const facts = [record.folder, record.formats, dateOf(record), `${record.width} × ${record.height}`].filter(Boolean).join(" · ");
     const original = this._original(record);
     return element(
@@ -200,7 +202,7 @@ export class Viewer {
       element(
         "div", { class: "g-caption-text" },
         original ? element("a", { class: "g-name", href: original, target: "_blank", rel: "noopener noreferrer", text: nameOf(record) }) : element("span", { class: "g-name", text: nameOf(record) }),
-        element("ul", { class: "g-scores" }, ...scores), element("span", { class: "g-facts", text: facts }),
+        element("ul", { class: "g-scores" }, ...scores), faultList(record, this._meanings), element("span", { class: "g-facts", text: facts }),
       ),
       this._details(record),
     );

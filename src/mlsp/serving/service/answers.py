@@ -17,6 +17,7 @@ from mlsp.base.errors import (
 )
 from mlsp.base.results import ScoreFailure
 from mlsp.models.model import Model
+from mlsp.models.records import ClassifierRecord
 from mlsp.scoring.results import ScoreResult
 
 
@@ -25,7 +26,8 @@ class HeadScore(BaseModel):
 
     value: float = Field(description="On the scale of the ratings that the head learned from.")
     percentile: float | None = Field(
-        description="Share of the rated photos that score lower, 0 to 100; null where the model has no percentiles."
+        description="Share of the rated photos that score lower, 0 to 100, of those of the same kind where the model tells kinds"
+        " apart; null where the model has no percentiles, and of what is no photo."
     )
 
 
@@ -46,11 +48,21 @@ class PhotoScores(BaseModel):
     """Scores of a photo."""
 
     photo: str | None = Field(description="The name that was sent with it, if any.")
-    overall: float = Field(description="Mean of the percentiles, 0 to 100.")
+    overall: float | None = Field(
+        description="Mean of the percentiles, 0 to 100; null of what is no photo."
+    )
     scores: dict[str, HeadScore] = Field(description="By the head's name.")
     width: int = Field(description="Of the upright photo, in pixels.")
     height: int
     model: str
+    kind: str | None = Field(
+        description="The most probable kind; not_photo is never ranked. Null where the model tells no kinds apart."
+    )
+    kind_probabilities: dict[str, float] = Field(description="By kind; they add up to 1.")
+    faults: list[str] = Field(
+        description="Those that are probable enough to be shown, the most probable first."
+    )
+    fault_probabilities: dict[str, float] = Field(description="Of each fault, 0 to 1.")
 
 
 class FailedPhoto(BaseModel):
@@ -75,6 +87,17 @@ class HeadAnswer(BaseModel):
     ratings: str
 
 
+class LabelAnswer(BaseModel):
+    """A fault or kind that the model finds."""
+
+    meaning: str
+    threshold: float | None = Field(
+        description="Probability from which it is shown; null for a fault that never is."
+    )
+    precision: float | None
+    measured_on: str
+
+
 class ModelAnswer(BaseModel):
     """The model that scores."""
 
@@ -85,6 +108,8 @@ class ModelAnswer(BaseModel):
     license: str
     limits: list[str]
     heads: dict[str, HeadAnswer]
+    faults: dict[str, LabelAnswer]
+    kinds: dict[str, LabelAnswer]
 
 
 # Most special first.
@@ -110,18 +135,26 @@ def photo_scores(scored: ScoreResult, name: str | None, model: str) -> PhotoScor
     scores: Mapping[str, HeadScore] = {
         head: HeadScore(
             value=score.value,
-            percentile=None if math.isnan(score.percentile) else score.percentile,
+            percentile=_number(scored.percentile(head)),
         )
         for head, score in scored.scores.items()
     }
     return PhotoScores(
         photo=name,
-        overall=scored.overall,
+        overall=_number(scored.overall),
         scores=dict(scores),
         width=scored.width,
         height=scored.height,
         model=model,
+        kind=scored.kind,
+        kind_probabilities=dict(scored.kind_probabilities),
+        faults=list(scored.faults),
+        fault_probabilities=dict(scored.fault_probabilities),
     )
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def model_answer(model: Model) -> ModelAnswer:
@@ -139,4 +172,18 @@ def model_answer(model: Model) -> ModelAnswer:
             )
             for head in model.heads
         },
+        faults=_labels(model.classifier("faults")),
+        kinds=_labels(model.classifier("kinds")),
     )
+
+
+def _labels(classifier: ClassifierRecord | None) -> dict[str, LabelAnswer]:
+    return {
+        label.name: LabelAnswer(
+            meaning=label.meaning,
+            threshold=label.threshold,
+            precision=label.precision,
+            measured_on=label.measured_on,
+        )
+        for label in (classifier.labels if classifier is not None else ())
+    }

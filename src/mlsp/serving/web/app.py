@@ -139,6 +139,7 @@ def _add_photos(app: FastAPI, controller: PageController) -> None:
             **about,
             "columns": controller.collection.columns,
             "heads": controller.heads(),
+            "meanings": controller.meanings(),
             "scoring": asdict(controller.scoring.progress()),
             "revision": controller.collection.revision,
             "ratings": {

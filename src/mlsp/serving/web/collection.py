@@ -25,7 +25,7 @@ from mlsp.scoring.results import Score, ScoreResult
 
 FIELDS = (
     "id", "photo", "folder", "captured", "width", "height", "overall", "scores", "failed", "stars", "flag", "version",
-    "captured_is_file_time", "label", "formats", "files",
+    "captured_is_file_time", "label", "formats", "files", "kind", "faults",
 )  # fmt: skip
 # Enough of the SHA-256 to tell the versions of a photo apart.
 _VERSION_DIGITS = 16
@@ -279,20 +279,22 @@ class Collection:
         rating = self.rating_of(entry)
         result = entry.result
         if isinstance(result, ScoreResult):
-            scores = [_pair(entry.scores.get(column)) for column in self._columns]
+            is_photo = result.is_photo
+            scores = [_pair(entry.scores.get(name), is_photo=is_photo) for name in self._columns]
             size = result.width, result.height
             found: tuple[object, ...] = (*size, json_number(result.overall, 1), scores, None)
         else:
             found = (None, None, None, [], printable(str(result.error)))
+        labels = (result.kind, result.faults) if isinstance(result, ScoreResult) else (None, ())
         row = (
             entry.id, entry.shown, entry.folder, entry.captured, *found, rating.stars, rating.flag, entry.version,
             entry.captured_is_file_time, rating.label, entry.shot.formats,
-            [printable(file.name) for file in entry.shot.files],
+            [printable(file.name) for file in entry.shot.files], *labels,
         )  # fmt: skip
         return json.dumps(row, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _pair(score: Score | None) -> tuple[float | None, float | None]:
+def _pair(score: Score | None, *, is_photo: bool) -> tuple[float | None, float | None]:
     if score is None:
         return None, None
-    return json_number(score.value, 4), json_number(score.percentile, 1)
+    return json_number(score.value, 4), json_number(score.percentile, 1) if is_photo else None

@@ -103,6 +103,12 @@ class PageController:
         heads = () if scorer is None else scorer.model.heads
         return {head.name: {"lowest": head.lowest, "highest": head.highest} for head in heads}
 
+    def meanings(self) -> dict[str, str]:
+        """Return what kinds and faults mean, by name; empty while the model is loaded."""
+        scorer = self.scoring.scorer
+        found = () if scorer is None else scorer.model.classifiers
+        return {label.name: label.meaning for one in found for label in one.labels}
+
     def question(self) -> tuple[tuple[Entry, Entry] | None, str | None, str | None]:
         """Return two photos to compare, why these, and where there are none, why not."""
         head = TASTE if self.learner.is_shown else None

@@ -1,0 +1,173 @@
+"""Faults and kinds in every report, by a real model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+import mlsp
+from labelled_models import NOT_PHOTOS, LabelledModel
+from mlsp.reports import columns, sort_results, write_report
+from mlsp.reports.ranking import Top
+from mlsp.reports.rows import report_table
+from mlsp.reports.table import plain_lines, print_table, render_table, unranked_line
+from mlsp.scoring.relative import relative_percentiles
+from mlsp.scoring.results import ScoreResult
+
+HEADS = ("quality", "beauty")
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(scope="module")
+def results(labelled: LabelledModel) -> list[ScoreResult]:
+    scorer = mlsp.Scorer(labelled.model.folder, precision="float32")
+    found = scorer.score(sorted(labelled.photos.iterdir()))
+    return [result for result in found if isinstance(result, ScoreResult)]
+
+
+def test_columns_of_kind_and_faults(labelled: LabelledModel, results: list[ScoreResult]) -> None:
+    classifiers = labelled.model.classifiers
+    names = columns(HEADS, classifiers)
+    assert names[-5:] == ("kind", "faults", "width", "height", "model")
+    every = report_table(
+        results, model_name="labelled", heads=HEADS, classifiers=classifiers, every=True
+    )
+    assert {"beauty_percentile_all", "soft", "hazy", "people", "not_photo"} < {*every.names}
+    for cells, result in zip(every.rows, results, strict=True):
+        row = dict(zip(every.names, cells, strict=True))
+        assert row["faults"] == result.faults
+        assert row["soft"] == result.fault_probabilities["soft"]
+        assert row["beauty_percentile_all"] == result.scores["beauty"].percentile_all
+        assert math.isnan(row["beauty_percentile"]) == (not result.is_photo)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_files_have_kind_and_faults(
+    labelled: LabelledModel, results: list[ScoreResult], tmp_path: Path, suffix: str
+) -> None:
+    file = tmp_path / f"scores{suffix}"
+    ranked = sort_results(results, heads=HEADS)
+    write_report(
+        file,
+        ranked,
+        [],
+        model_name="labelled",
+        heads=HEADS,
+        classifiers=labelled.model.classifiers,
+    )
+    if suffix == ".csv":
+        with file.open(newline="", encoding="utf-8") as stream:
+            rows = [{**row, "faults": row["faults"].split()} for row in csv.DictReader(stream)]
+    elif suffix == ".jsonl":
+        rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    else:
+        rows = pq.read_table(file).to_pylist()
+    for row, result in zip(rows, ranked, strict=True):
+        assert row["photo"] == str(result.source)
+        assert (row["kind"], tuple(row["faults"])) == (result.kind, result.faults)
+    # A program that sorts by any percentile puts what is no photo last.
+    for row in rows[-2:]:
+        assert Path(row["photo"]).name in NOT_PHOTOS
+        for name in ("overall", "quality_percentile", "beauty_percentile"):
+            assert row[name] in ("", None) or math.isnan(row[name])
+    assert any(row["faults"] for row in rows)
+
+
+@pytest.mark.parametrize("by", ["overall", "quality", "beauty_percentile", "photo"])
+def test_what_is_no_photo_comes_last(results: list[ScoreResult], by: str) -> None:
+    ranked = sort_results(results, by, heads=HEADS)
+    assert {result.source.name for result in ranked[-2:]} == {*NOT_PHOTOS}
+    assert len(sort_results(results, by, heads=HEADS, top=99)) == 15
+
+
+def test_the_best_tenth(results: list[ScoreResult]) -> None:
+    ranked = sort_results(results, heads=HEADS)
+    for text, count in (("10%", 2), ("1 %", 1), ("100%", 15), ("3", 3)):
+        assert sort_results(results, heads=HEADS, top=Top.of(text)) == ranked[:count]
+    for text in ("0", "0%", "101%", "2.5", "-3", "ten", "10%%", ""):
+        with pytest.raises(mlsp.SettingsError, match="such as 20, or a share such as 10%, got"):
+            Top.of(text)
+
+
+def test_percentiles_among_the_photos_of_a_run(results: list[ScoreResult]) -> None:
+    found = relative_percentiles(results)
+    assert [result.source for result in found] == [result.source for result in results]
+    photos = sort_results((result for result in found if result.is_photo), heads=HEADS)
+    assert [result.overall for result in photos] == pytest.approx(
+        [100 * (14 - place) / 14 for place in range(15)]
+    )
+    assert [result.source for result in photos] == [
+        result.source for result in sort_results(results, heads=HEADS)[:15]
+    ]
+    for head in HEADS:
+        percentiles = sorted(result.scores[head].percentile for result in photos)
+        assert percentiles == pytest.approx([100 * place / 14 for place in range(15)])
+    assert [one for one in found if not one.is_photo] == [
+        one for one in results if not one.is_photo
+    ]
+    (alone,) = relative_percentiles(results[:1])
+    assert (alone.overall, alone.scores["quality"].percentile) == (50, 50)
+    twins = relative_percentiles([results[0], results[0], results[2]])
+    assert twins[0].overall == twins[1].overall
+    assert {twins[0].overall, twins[2].overall} in ({25, 100}, {75, 0})
+
+
+def test_the_table_names_faults_and_what_is_no_photo(
+    labelled: LabelledModel, results: list[ScoreResult]
+) -> None:
+    terminal = Terminal()
+    ranked = sort_results(results, heads=HEADS)
+    print_table(ranked, model_name="labelled", heads=HEADS, stream=terminal)
+    *table, last = terminal.getvalue().splitlines()
+    assert "faults" in table[0]
+    assert sum(line.rstrip().endswith("dark") for line in table) == 5
+    assert sum(line.rstrip().endswith("soft") for line in table) == 5
+    assert not any(name in line for line in table for name in NOT_PHOTOS)
+    assert last == "2 are no photos, and not ranked: chart.png, screenshot.png"
+    good = [result for result in ranked if not result.faults and result.is_photo]
+    console = Console(width=100, file=io.StringIO())
+    console.print(render_table(good, heads=HEADS, console=console))
+    assert "faults" not in console.file.getvalue()  # type: ignore[attr-defined]
+    others = [result for result in results if not result.is_photo]
+    assert unranked_line(others[:1]) == "1 is no photo, and not ranked: chart.png"
+    assert unranked_line(others * 4).endswith("chart.png and 3 more")
+    lines = list(
+        plain_lines(
+            report_table(
+                ranked,
+                model_name="labelled",
+                heads=HEADS,
+                classifiers=labelled.model.classifiers,
+            )
+        )
+    )
+    assert lines[-1].split("\t")[1] == ""
+    assert lines[-1].split("\t")[6] == "not_photo"
+
+
+def test_a_data_frame_has_kind_and_faults(results: list[ScoreResult]) -> None:
+    frame = mlsp.to_dataframe(results)
+    assert list(frame["kind"]) == [result.kind for result in results]
+    assert list(frame["faults"]) == [result.faults for result in results]
+    assert frame.sort_values("overall")["kind"].tail(2).tolist() == ["not_photo", "not_photo"]
+
+
+def test_a_notebook_shows_them(results: list[ScoreResult]) -> None:
+    dark = next(result for result in results if result.source.name == "dark_chelsea.png")
+    assert repr(dark).endswith("kind=animals, faults=dark)")
+    assert "<td>faults</td><td>dark</td>" in dark._repr_html_()
