@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from mlsp.ratings.datasets.registry import load_ratings
     from mlsp.ratings.splits import split_ratings
     from mlsp.reports.notebook import to_dataframe
+    from mlsp.scoring.relative import relative_percentiles
     from mlsp.scoring.results import Score, ScoreResult
     from mlsp.scoring.scorer import Scorer
     from mlsp.training import HeadTrainer
@@ -101,6 +102,7 @@ __all__ = [
     "load_ratings",
     "register_backbone",
     "register_head",
+    "relative_percentiles",
     "split_ratings",
     "to_dataframe",
 ]
@@ -125,6 +127,7 @@ _MODULES = {
     "load_ratings": "mlsp.ratings.datasets.registry",
     "register_backbone": "mlsp.backbones",
     "register_head": "mlsp.models.heads",
+    "relative_percentiles": "mlsp.scoring.relative",
     "split_ratings": "mlsp.ratings.splits",
     "to_dataframe": "mlsp.reports.notebook",
 }

@@ -6,7 +6,10 @@ import csv
 import io
 import json
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +23,9 @@ from mlsp.reports.rows import report_table
 from mlsp.reports.table import plain_lines, print_table, render_table, unranked_line
 from mlsp.scoring.relative import relative_percentiles
 from mlsp.scoring.results import ScoreResult
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 HEADS = ("quality", "beauty")
 
@@ -70,6 +76,7 @@ def test_files_have_kind_and_faults(
         heads=HEADS,
         classifiers=labelled.model.classifiers,
     )
+    rows: list[dict[str, Any]]
     if suffix == ".csv":
         with file.open(newline="", encoding="utf-8") as stream:
             rows = [{**row, "faults": row["faults"].split()} for row in csv.DictReader(stream)]
@@ -128,21 +135,23 @@ def test_percentiles_among_the_photos_of_a_run(results: list[ScoreResult]) -> No
 
 
 def test_the_table_names_faults_and_what_is_no_photo(
-    labelled: LabelledModel, results: list[ScoreResult]
+    labelled: LabelledModel, results: list[ScoreResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     terminal = Terminal()
     ranked = sort_results(results, heads=HEADS)
     print_table(ranked, model_name="labelled", heads=HEADS, stream=terminal)
-    *table, last = terminal.getvalue().splitlines()
-    assert "faults" in table[0]
-    assert sum(line.rstrip().endswith("dark") for line in table) == 5
-    assert sum(line.rstrip().endswith("soft") for line in table) == 5
+    *table, last = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue()).splitlines()
+    for fault in ("dark", "soft"):
+        assert sum(bool(re.search(rf"\d\s+{fault}\b", line)) for line in table) == 5
     assert not any(name in line for line in table for name in NOT_PHOTOS)
     assert last == "2 are no photos, and not ranked: chart.png, screenshot.png"
     good = [result for result in ranked if not result.faults and result.is_photo]
     console = Console(width=100, file=io.StringIO())
-    console.print(render_table(good, heads=HEADS, console=console))
-    assert "faults" not in console.file.getvalue()  # type: ignore[attr-defined]
+    names = [
+        str(column.header) for column in render_table(good, heads=HEADS, console=console).columns
+    ]
+    assert "faults" not in names
     others = [result for result in results if not result.is_photo]
     assert unranked_line(others[:1]) == "1 is no photo, and not ranked: chart.png"
     assert unranked_line(others * 4).endswith("chart.png and 3 more")
@@ -171,3 +180,72 @@ def test_a_notebook_shows_them(results: list[ScoreResult]) -> None:
     dark = next(result for result in results if result.source.name == "dark_chelsea.png")
     assert repr(dark).endswith("kind=animals, faults=dark)")
     assert "<td>faults</td><td>dark</td>" in dark._repr_html_()
+
+
+def _names(page: Page) -> list[str]:
+    page.wait_for_timeout(100)
+    script = "all => all.sort((a, b) => a.dataset.place - b.dataset.place).map(card => card.querySelector('.g-name').textContent)"
+    return list(page.eval_on_selector_all(".g-card", script))
+
+
+def test_a_page_shows_and_filters_faults_and_kinds(
+    page: Page, labelled: LabelledModel, results: list[ScoreResult], tmp_path: Path
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 2000})
+    ranked = sort_results(results, heads=HEADS)
+    write_report(
+        tmp_path / "r.html",
+        ranked,
+        [],
+        model_name="labelled",
+        heads=HEADS,
+        classifiers=labelled.model.classifiers,
+        is_relative=True,
+    )
+    page.goto((tmp_path / "r.html").as_uri())
+    page.wait_for_selector(".g-card")
+    assert page.text_content(".g-count") == "15 photos, 2 not photos"
+    assert _names(page) == [result.source.name for result in ranked]
+    dark = page.locator(".g-card", has_text="dark_coffee.png")
+    assert dark.locator(".g-fault").all_text_contents() == ["dark"]
+    assert dark.locator(".g-fault").get_attribute("title") == "too dark"
+    assert "; dark" in (dark.get_attribute("aria-label") or "")
+    chart = page.locator(".g-card", has_text="chart.png")
+    assert chart.locator(".g-fault").all_text_contents() == ["not a photo"]
+    assert chart.locator(".g-rank").text_content() == "–"
+    assert (chart.get_attribute("aria-label") or "").startswith("chart.png; not a photo")
+    assert "photos here" in (dark.locator(".g-meter").first.get_attribute("title") or "")
+    # Turned round, what is no photo still comes last.
+    page.click(".g-sort .g-button")
+    assert set(_names(page)[-2:]) == {*NOT_PHOTOS}
+    page.click(".g-sort .g-button")
+
+    page.select_option("[aria-label=Fault]", label="soft (5)")
+    assert all(name.startswith("soft_") for name in _names(page))
+    page.select_option("[aria-label='Kind of photo']", label="people (3)")
+    assert _names(page) == ["soft_astronaut.png"]
+    page.click("text=Show all")
+    assert len(_names(page)) == 17
+    page.select_option("[aria-label=Fault]", label="none (7)")
+    page.select_option("[aria-label='Kind of photo']", label="animals (3)")
+    assert _names(page) == ["chelsea.png"]
+    page.click(".g-card")
+    caption = page.locator(".g-caption")
+    assert caption.locator(".g-fault").count() == 0
+    assert "photos here" in (caption.locator(".g-meter").first.get_attribute("title") or "")
+
+
+def test_a_page_of_a_model_without_classifiers_has_no_filter_of_them(
+    page: Page, results: list[ScoreResult], tmp_path: Path
+) -> None:
+    plain = [
+        replace(result, kind=None, faults=(), kind_probabilities={}, fault_probabilities={})
+        for result in results
+    ]
+    write_report(tmp_path / "r.html", plain, [], model_name="plain", heads=HEADS)
+    page.goto((tmp_path / "r.html").as_uri())
+    page.wait_for_selector(".g-card")
+    assert page.text_content(".g-count") == "17 photos"
+    for label in ("Fault", "Kind of photo"):
+        assert page.locator(f"[aria-label='{label}']").is_hidden()
+    assert page.locator(".g-fault").count() == 0

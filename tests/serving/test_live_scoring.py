@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 import waiting
+from labelled_models import LabelledModel
 from mlsp.culling.shots import Shot
 from mlsp.models.model import MODEL_FILE, load_model
 from mlsp.scoring.results import Score
 from mlsp.scoring.scorer import Scorer
-from mlsp.serving.web.collection import Collection
+from mlsp.serving.web.collection import FIELDS, Collection
 from mlsp.serving.web.live_scoring import LiveScoring
 from served_page import RednessEngine, RednessHead
 
@@ -127,3 +128,20 @@ def test_scores_that_another_model_does_not_give_go() -> None:
     collection.extend("taste", {})
     collection.begin(["charm"], instead_of=["quality", "beauty"])
     assert collection.columns == ("charm", "taste")
+
+
+def test_rows_have_kind_and_faults(labelled: LabelledModel) -> None:
+    photos = [labelled.photo(name) for name in ("dark_rocket.png", "chart.png")]
+    collection = Collection([Shot((photo,)) for photo in photos], {})
+    with Scorer(labelled.model.folder) as found:
+        collection.begin([head.name for head in found.model.heads])
+        for id_, result in enumerate(found.score(photos)):
+            collection.add(id_, result)
+    dark, chart = (
+        dict(zip(FIELDS, json.loads(row), strict=True)) for row in collection.changes(0, 9).rows
+    )
+    assert (dark["kind"], dark["faults"]) == ("architecture", ["dark"])
+    assert dark["overall"] > 0
+    # Not compared with photos.
+    assert (chart["kind"], chart["faults"], chart["overall"]) == ("not_photo", [], None)
+    assert [pair[1] for pair in chart["scores"]] == [None, None]

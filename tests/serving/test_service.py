@@ -36,6 +36,7 @@ from schemathesis.specs.openapi.checks import (
 
 import waiting
 from children import start_child
+from labelled_models import LabelledModel
 from mlsp.base.errors import SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import ConstantEngine
@@ -143,13 +144,39 @@ def test_a_photo_gets_the_scorers_scores(address: str, scorer: Scorer, examples:
         "photo": None,
         "overall": expected.overall,
         "scores": {
-            name: {"value": score.value, "percentile": score.percentile}
+            name: {"value": score.value, "percentile": expected.percentile(name)}
             for name, score in expected.scores.items()
         },
         "width": 600,
         "height": 400,
         "model": "default",
+        "kind": expected.kind,
+        "kind_probabilities": expected.kind_probabilities,
+        "faults": list(expected.faults),
+        "fault_probabilities": expected.fault_probabilities,
     }
+
+
+def test_faults_kinds_and_what_is_no_photo(labelled: LabelledModel) -> None:
+    scorer = Scorer(labelled.model.folder, workers=2)
+    with serving(scorer) as (address, _):
+        dark, chart = (
+            httpx.post(f"{address}/v1/scores", content=labelled.photo(name).read_bytes()).json()
+            for name in ("dark_chelsea.png", "chart.png")
+        )
+        card = httpx.get(f"{address}/v1/model").json()
+    assert (dark["kind"], dark["faults"]) == ("animals", ["dark"])
+    assert dark["fault_probabilities"]["dark"] > 0.9
+    assert sum(dark["kind_probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert (chart["kind"], chart["overall"]) == ("not_photo", None)
+    assert [score["percentile"] for score in chart["scores"].values()] == [None, None]
+    assert card["faults"]["soft"] == {
+        "meaning": "the whole photo is out of focus",
+        "threshold": 0.8,
+        "precision": 0.95,
+        "measured_on": "copies out of focus",
+    }
+    assert list(card["kinds"])[-1] == "not_photo"
 
 
 def test_several_photos_have_a_result_each_in_order(address: str, examples: Path) -> None:

@@ -136,7 +136,9 @@ def check_exported(
             continue
         values = {"overall": scored.overall}
         for name, score in scored.scores.items():
-            values |= {name: score.value, f"{name}_percentile": score.percentile}
+            values |= {name: score.value, f"{name}_percentile": scored.percentile(name)}
+        values |= scored.fault_probabilities
+        values |= scored.kind_probabilities
         ours.append(values)
         for found, runtime in zip(theirs, runtimes, strict=True):
             found.append(runtime(photo.pixels))
@@ -154,12 +156,15 @@ def _parity(
     runtime: str, output: str, ours: list[dict[str, float]], theirs: list[dict[str, float]]
 ) -> Parity:
     expected = np.array([values[output] for values in ours])
-    differences = np.abs(np.array([values[output] for values in theirs]) - expected)
+    found = np.array([values[output] for values in theirs])
+    # Of what is no photo neither has a percentile.
+    is_none = np.isnan(expected) & np.isnan(found)
+    differences = np.where(is_none, 0.0, np.abs(found - expected))
     return Parity(
         runtime,
         output,
         len(expected),
         float(differences.max()),
         float(differences.mean()),
-        float(expected.std()),
+        float(expected[~is_none].std()) if not is_none.all() else 0.0,
     )

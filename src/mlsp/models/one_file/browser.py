@@ -111,6 +111,21 @@ def _write_page(page: Path, model: Model, content: bytes) -> None:
             }
             for head in model.heads
         ],
+        "classifiers": [
+            {
+                "name": classifier.name,
+                "labels": [
+                    {
+                        "name": label.name,
+                        "words": label.words,
+                        "meaning": label.meaning,
+                        "threshold": label.threshold,
+                    }
+                    for label in classifier.labels
+                ],
+            }
+            for classifier in model.classifiers
+        ],
     }
     (page / "model.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
     source = resources.files("mlsp.models.one_file") / "page"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, compose, helper, numpy_helper, parser
+from onnx import ModelProto, TensorProto, helper, parser
 
 from mlsp.base.errors import SettingsError
 from mlsp.models.model import Model
-from mlsp.models.one_file.percentiles import percentile_pieces
+from mlsp.models.one_file.outputs import LabelOutputs, position
+from mlsp.models.one_file.parts import Parts
 from mlsp.models.records import HeadRecord
 from mlsp.photos.crops import CROP, VIEW_COUNTS, ViewsName
 from mlsp.photos.sizes import Reduction
@@ -151,7 +149,8 @@ def one_file_graph(model: Model) -> ModelProto:
     """Join a model's network and heads with the steps of `Scorer` before, between and after them.
 
     The input `pixels` is uint8 (N, H, W, 3), RGB, upright, sRGB, of any size. The outputs are float32 (N,): for each head its score,
-    named as the head, and `<head>_percentile` where the model knows of percentiles; and `overall`, 0…100.
+    named as the head, and `<head>_percentile` where the model knows of percentiles; `overall`, 0…100; and the probability of each fault and
+    kind, named as the label, 0…1. Percentiles and `overall` are NaN of what is no photo.
 
     Args:
         model: verified, with its network.
@@ -166,7 +165,7 @@ def one_file_graph(model: Model) -> ModelProto:
             f"model {model.name!r} resizes every photo to {feature_spec.resize[0]}×{feature_spec.resize[1]}, which a single graph cannot do:"
             " export a model that takes photos in their own proportions"
         )
-    parts = _Parts()
+    parts = Parts()
     photos = "pixels"
     if feature_spec.longest_side is not None:
         reduction = _reduction(feature_spec.longest_side, feature_spec.reduction)
@@ -174,21 +173,25 @@ def one_file_graph(model: Model) -> ModelProto:
     views = _cut_views(parts, photos, feature_spec.views)
     features = parts.add(onnx.load(model.backbone), "network", views)
     stored = _in_16_bits(parts, features)
+    view_count = VIEW_COUNTS[feature_spec.views]
+    labels = LabelOutputs(parts, model, stored, view_count)
     outputs: list[str] = []
     overall: list[str] = []
     for record in model.heads:
         raw = parts.add(onnx.load(model.folder / record.file), record.name, stored)
-        _mean_over_views(parts, raw, record, VIEW_COUNTS[feature_spec.views])
+        _mean_over_views(parts, raw, record, view_count)
         outputs.append(record.name)
         if record.quantiles:
-            _percentile(parts, record)
+            percentile = labels.percentile(record)
+            labels.without_not_photos(percentile, f"{record.name}_percentile")
             outputs.append(f"{record.name}_percentile")
-            overall.append(f"{record.name}_percentile")
+            overall.append(percentile)
         else:
-            overall.append(_position(parts, record))
+            overall.append(position(parts, record))
     total = parts.node("Sum", overall)
-    parts.node("Div", [total, parts.constant(np.float32(len(overall)))], "overall")
-    outputs.append("overall")
+    mean = parts.node("Div", [total, parts.constant(np.float32(len(overall)))])
+    labels.without_not_photos(mean, "overall")
+    outputs += ["overall", *labels.names]
     graph = helper.make_graph(
         parts.nodes,
         f"mlsp_{model.name}",
@@ -210,34 +213,6 @@ def one_file_graph(model: Model) -> ModelProto:
     return joined
 
 
-@dataclass(slots=True)
-class _Parts:
-    """Nodes and constants of the graph under construction."""
-
-    nodes: list[NodeProto] = field(default_factory=list)
-    initializers: list[TensorProto] = field(default_factory=list)
-
-    def constant(self, value: np.ndarray | np.generic) -> str:
-        name = f"constant_{len(self.initializers)}"
-        self.initializers.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def node(
-        self, operator: str, inputs: list[str], output: str | None = None, **attributes: Any
-    ) -> str:
-        output = output or f"value_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
-        return output
-
-    def add(self, part: ModelProto, prefix: str, value: str) -> str:
-        """Append a graph of one input and one output; its input is `value`, its output is returned."""
-        part = compose.add_prefix(part, f"{prefix}/")
-        self.node("Identity", [value], part.graph.input[0].name)
-        self.nodes.extend(part.graph.node)
-        self.initializers.extend(part.graph.initializer)
-        return str(part.graph.output[0].name)
-
-
 def _reduction(longest_side: int, reduction: Reduction) -> ModelProto:
     weights = "".join(
         _WEIGHTS[reduction].replace("AXIS", axis).replace("INDEX", index)
@@ -250,7 +225,7 @@ def _reduction(longest_side: int, reduction: Reduction) -> ModelProto:
     )
 
 
-def _cut_views(parts: _Parts, photos: str, views: ViewsName) -> str:
+def _cut_views(parts: Parts, photos: str, views: ViewsName) -> str:
     """Cut views as `mlsp.photos.crops.cut_views` does, of all photos, view by view: (V · N, h, w, 3)."""
     if views == "whole":
         return photos
@@ -264,7 +239,7 @@ def _cut_views(parts: _Parts, photos: str, views: ViewsName) -> str:
     return parts.node("Concat", cut, axis=0)
 
 
-def _corners(parts: _Parts, photos: str) -> list[str]:
+def _corners(parts: Parts, photos: str) -> list[str]:
     numerator, denominator = (parts.constant(np.array([side], np.int64)) for side in CROP)
     zero, one, axes, end = (
         parts.constant(np.array(values, np.int64))
@@ -284,7 +259,7 @@ def _corners(parts: _Parts, photos: str) -> list[str]:
     return corners
 
 
-def _in_16_bits(parts: _Parts, features: str) -> str:
+def _in_16_bits(parts: Parts, features: str) -> str:
     """Round features to float16, as the heads of a `Scorer` read them."""
     bounds = [parts.constant(-_MAX_HALF), parts.constant(_MAX_HALF)]
     bounded = parts.node("Clip", [features, *bounds])
@@ -292,35 +267,10 @@ def _in_16_bits(parts: _Parts, features: str) -> str:
     return parts.node("Cast", [half], to=TensorProto.FLOAT)
 
 
-def _mean_over_views(parts: _Parts, raw: str, record: HeadRecord, views: int) -> None:
+def _mean_over_views(parts: Parts, raw: str, record: HeadRecord, views: int) -> None:
     if views > 1:
         by_view = parts.node("Reshape", [raw, parts.constant(np.array([views, -1], np.int64))])
         axis = parts.constant(np.array([0], np.int64))
         raw = parts.node("ReduceMean", [by_view, axis], keepdims=0)
     ends = [parts.constant(np.float32(end)) for end in (record.lowest, record.highest)]
     parts.node("Clip", [raw, *ends], record.name)
-
-
-def _percentile(parts: _Parts, record: HeadRecord) -> None:
-    """Compute `HeadRecord.percentile` as a sum of ramps and steps."""
-    pieces = percentile_pieces(record.quantiles)
-    value = parts.node("Unsqueeze", [record.name, parts.constant(np.array([1], np.int64))])
-    last = parts.constant(np.array([1], np.int64))
-    bounds = [parts.constant(np.float32(0)), parts.constant(np.float32(1))]
-    over = parts.node("Sub", [value, parts.constant(pieces.begins)])
-    ramps = parts.node("Clip", [parts.node("Div", [over, parts.constant(pieces.widths)]), *bounds])
-    total = parts.node("ReduceSum", [ramps, last], keepdims=0)
-    if len(pieces.jumps):
-        is_over = parts.node("GreaterOrEqual", [value, parts.constant(pieces.jumps)])
-        heights = parts.node("Cast", [is_over], to=TensorProto.FLOAT)
-        steps = parts.node("Mul", [heights, parts.constant(pieces.heights)])
-        total = parts.node("Add", [total, parts.node("ReduceSum", [steps, last], keepdims=0)])
-    scale = parts.constant(np.float32(100 / (len(record.quantiles) - 1)))
-    parts.node("Mul", [total, scale], f"{record.name}_percentile")
-
-
-def _position(parts: _Parts, record: HeadRecord) -> str:
-    """Compute `HeadRecord.position`."""
-    above = parts.node("Sub", [record.name, parts.constant(np.float32(record.lowest))])
-    scale = parts.constant(np.float32(100 / (record.highest - record.lowest)))
-    return parts.node("Mul", [above, scale])
