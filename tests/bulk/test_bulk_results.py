@@ -37,6 +37,7 @@ from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import load_model
+from mlsp.reports.rows import label_columns
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
@@ -47,6 +48,7 @@ COLUMNS = [
     "quality_percentile",
     "beauty",
     "beauty_percentile",
+    *label_columns(load_model().classifiers),
     "width",
     "height",
     "model",

@@ -53,7 +53,7 @@ def test_options_that_cannot_be_used(labelled: LabelledModel, photos: Path) -> N
     done = expect_mlsp("score", photos, "--stars-of", "own", code=2)
     assert "--stars-of, --xmp-names and --overwrite-ratings need --xmp" in done.stderr
     done = expect_mlsp("score", photos, "--xmp", "--stars-of", "mine", code=2)
-    assert "unknown comparison of stars 'mine': choose rated or own" in done.stderr
+    assert "unknown comparison of stars 'mine': Known: 'own', 'rated'" in done.stderr
 
 
 def test_explain_gives_reasons_in_words(labelled: LabelledModel, photos: Path) -> None:

@@ -20,6 +20,8 @@ from PIL import Image
 
 from children import run_mlsp as mlsp
 from children import start_child
+from mlsp.models.model import load_model
+from mlsp.reports.rows import label_columns
 
 COLUMNS = [
     "photo",
@@ -28,6 +30,7 @@ COLUMNS = [
     "quality_percentile",
     "beauty",
     "beauty_percentile",
+    *label_columns(load_model().classifiers),
     "width",
     "height",
     "files",

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from labelled_models import LabelledModel
 from mlsp.base.errors import MlspError, OutputError, SettingsError
 from mlsp.cli import app
 from mlsp.features.engines.openvino_engine import OpenVinoHead
@@ -55,8 +56,9 @@ def scorer() -> Scorer:
 
 def outputs(scorer: Scorer, pixels: np.ndarray) -> dict[str, float]:
     values: dict[str, float] = {}
-    for name, score in scorer.score_one(pixels).scores.items():
-        values |= {name: score.value, f"{name}_percentile": score.percentile}
+    result = scorer.score_one(pixels)
+    for name, score in result.scores.items():
+        values |= {name: score.value, f"{name}_percentile": result.percentile(name)}
     return values
 
 
@@ -94,6 +96,26 @@ def test_a_batch_is_its_photos(exported: Path, runtime: OnnxRuntime) -> None:
     alone = [runtime(np.ascontiguousarray(photo))["quality"] for photo in batch]
     np.testing.assert_allclose(quality, alone, atol=1e-4)
     assert alone[0] != alone[1]
+
+
+def test_faults_and_kinds_are_outputs(labelled: LabelledModel, tmp_path: Path) -> None:
+    """Percentiles are among photos of the same kind; what is no photo has none."""
+    (file,) = export_model(labelled.model, tmp_path / "model.onnx", "onnx")
+    names = ("soft_rocket.png", "astronaut.png", "chart.png")
+    rows, failed = check_exported(labelled.model, file, map(labelled.photo, names))
+    assert not failed
+    by_output = {row.output: row for row in rows if row.runtime.startswith("ONNX")}
+    assert set(by_output) == {
+        *("quality", "quality_percentile", "beauty", "beauty_percentile", "overall"),
+        *("soft", "dark", "hazy", "people", "animals", "scenery", "architecture"),
+        *("food_and_objects", "not_photo"),
+    }
+    for output, row in by_output.items():
+        assert row.largest < (0.1 if output.endswith(("percentile", "overall")) else 2e-3), output
+    found = OnnxRuntime(file)(read_photo(labelled.photo("chart.png")).pixels)
+    assert math.isnan(found["overall"])
+    assert math.isnan(found["beauty_percentile"])
+    assert found["not_photo"] > 0.6 > found["people"]
 
 
 def test_views_are_cut_and_averaged(scorer: Scorer, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def results(labelled: LabelledModel) -> list[ScoreResult]:
 def test_columns_of_kind_and_faults(labelled: LabelledModel, results: list[ScoreResult]) -> None:
     classifiers = labelled.model.classifiers
     names = columns(HEADS, classifiers)
-    assert names[-5:] == ("kind", "faults", "width", "height", "model")
+    assert names[-6:] == ("kind", "faults", "width", "height", "files", "model")
     every = report_table(
         results, model_name="labelled", heads=HEADS, classifiers=classifiers, every=True
     )

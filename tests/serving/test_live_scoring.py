@@ -132,7 +132,7 @@ def test_scores_that_another_model_does_not_give_go() -> None:
 
 def test_rows_have_kind_and_faults(labelled: LabelledModel) -> None:
     photos = [labelled.photo(name) for name in ("dark_rocket.png", "chart.png")]
-    collection = Collection([Shot((photo,)) for photo in photos], {})
+    collection = Collection([Shot(photo) for photo in photos], {})
     with Scorer(labelled.model.folder) as found:
         collection.begin([head.name for head in found.model.heads])
         for id_, result in enumerate(found.score(photos)):

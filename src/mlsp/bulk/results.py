@@ -55,8 +55,8 @@ def columns(
         ('id', 'quality', 'quality_percentile', 'overall', 'width', 'height', 'model', 'error')
     """
     scores = tuple(column for head in heads for column in (head, f"{head}_percentile"))
-    first = ("id", *scores, "overall") if format_ == 1 else ("photo", "overall", *scores)
-    return (*first, *labels, "width", "height", "model", "error")
+    first = ("id", *scores, "overall") if format_ == 1 else ("photo", "overall", *scores, *labels)
+    return (*first, "width", "height", "model", "error")
 
 
 def check_folder(dataset: str) -> None:

@@ -124,7 +124,8 @@ def _write_page(page: Path, model: Model, content: bytes) -> None:
                     for label in classifier.labels
                 ],
             }
-            for classifier in model.classifiers
+            # In the order of a report's columns.
+            for classifier in sorted(model.classifiers, key=lambda one: one.name != "kinds")
         ],
     }
     (page / "model.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")

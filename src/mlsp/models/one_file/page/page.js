@@ -37,6 +37,7 @@ async function start() {
     element("th", { scope: "col", className: "photo", textContent: "photo" }),
     element("th", { scope: "col", textContent: "overall" }),
     ...model.heads.map((head) => element("th", { scope: "col", textContent: head.name })),
+    ...model.classifiers.map(({ name }) => element("th", { scope: "col", textContent: name === "kinds" ? "kind" : name })),
   );
   worker = new Worker("worker.js", { type: "module" });
   worker.addEventListener("message", ({ data }) => receive(data));
@@ -67,9 +68,21 @@ function add(files) {
   if (waiting) status.textContent = `${waiting} to go`;
 }
 
+/** The labels that a photo gets: faults that reach their thresholds, of kinds the most probable one that does. */
+function labels({ name, labels: all }, scores) {
+  const isFault = name === "faults";
+  const found = all.filter((label) => (label.threshold === null ? !isFault : scores[label.name] >= label.threshold))
+    .sort((one, other) => scores[other.name] - scores[one.name]);
+  return isFault ? found : found.slice(0, 1);
+}
+
+// What is no photo has neither an overall nor percentiles.
+const number = (value, decimals, none) => (Number.isFinite(value) ? value.toFixed(decimals) : none);
+const byOverall = (one, other) => (other.scores?.overall || -1) - (one.scores?.overall || -1);
+
 function scoreCell(value, percentile, head) {
   const cell = element("td", {}, value.toFixed(3));
-  if (percentile !== undefined) {
+  if (Number.isFinite(percentile)) {
     cell.append(element("meter", { min: 0, max: 100, value: percentile, title: `better than ${Math.round(percentile)} % of the rated photos`, ariaLabel: `${head} percentile ${Math.round(percentile)}` }));
   }
   return cell;
@@ -77,14 +90,18 @@ function scoreCell(value, percentile, head) {
 
 function show() {
   const ranked = rows.filter((row) => row.scores || row.error)
-    .sort((one, other) => (other.scores?.overall ?? -1) - (one.scores?.overall ?? -1));
+    .sort(byOverall);
   find("rows").replaceChildren(...ranked.map((row) => {
     row.image ??= element("img", { src: row.url, alt: "", loading: "lazy" });
     const photo = element("td", { className: "photo" }, element("div", {}, row.image, row.name));
-    if (row.error) return element("tr", {}, photo, element("td", { className: "error", colSpan: 1 + model.heads.length, textContent: row.error }));
+    if (row.error) return element("tr", {}, photo, element("td", { className: "error", colSpan: 1 + model.heads.length + model.classifiers.length, textContent: row.error }));
     return element("tr", {}, photo,
-      element("td", {}, element("strong", { textContent: row.scores.overall.toFixed(1) })),
-      ...model.heads.map(({ name }) => scoreCell(row.scores[name], row.scores[`${name}_percentile`], name)));
+      element("td", {}, element("strong", { textContent: number(row.scores.overall, 1, "–") })),
+      ...model.heads.map(({ name }) => scoreCell(row.scores[name], row.scores[`${name}_percentile`], name)),
+      ...model.classifiers.map((one) => {
+        const found = labels(one, row.scores);
+        return element("td", { textContent: found.map(({ words }) => words).join(", "), title: found.map(({ meaning }) => meaning).join("; ") });
+      }));
   }));
   find("results").hidden = find("save").hidden = !ranked.length;
 }
@@ -93,9 +110,12 @@ function csv() {
   const heads = model.heads.flatMap(({ name, has_percentile: percentile }) => percentile ? [name, `${name}_percentile`] : [name]);
   // Spreadsheets would take a name that begins like this for a formula.
   const quoted = (text) => `"${(/^[=+\-@\t\r]/.test(text) ? `./${text}` : text).replaceAll('"', '""')}"`;
-  const lines = rows.filter((row) => row.scores).sort((one, other) => other.scores.overall - one.scores.overall)
-    .map((row) => [quoted(row.name), row.scores.overall.toFixed(1), ...heads.map((name) => row.scores[name].toFixed(4)), row.width, row.height, model.name].join(","));
-  return [["photo", "overall", ...heads, "width", "height", "model"].join(","), ...lines, ""].join("\r\n");
+  const lines = rows.filter((row) => row.scores).sort(byOverall)
+    .map((row) => [
+      quoted(row.name), number(row.scores.overall, 1, ""), ...heads.map((name) => number(row.scores[name], 4, "")),
+      ...model.classifiers.map((one) => labels(one, row.scores).map(({ name }) => name).join(" ")), row.width, row.height, model.name,
+    ].join(","));
+  return [["photo", "overall", ...heads, ...model.classifiers.map(({ name }) => (name === "kinds" ? "kind" : name)), "width", "height", "model"].join(","), ...lines, ""].join("\r\n");
 }
 
 find("files").addEventListener("change", (event) => { add(event.target.files); event.target.value = ""; });
