@@ -30,7 +30,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mlsp.backbones import backbone, build_network
 from mlsp.base.arrays import Float32Array, UInt8Array
-from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.base.machine import usable_cores
+from mlsp.base.parallel import map_in_order
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import Engine
 from mlsp.features.extraction.plan import ExtractionNetwork

@@ -22,7 +22,7 @@ import numpy as np
 
 from mlsp.backbones import backbone
 from mlsp.base.arrays import Float32Array, UInt8Array
-from mlsp.base.parallel import usable_cores
+from mlsp.base.machine import usable_cores
 from mlsp.evaluation.metrics import srcc
 from mlsp.features.engines import Engine
 from mlsp.features.opening import open_backbone

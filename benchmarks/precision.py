@@ -20,7 +20,7 @@ import numpy as np
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.arrays import Float32Array, Float64Array
-from mlsp.base.parallel import usable_cores
+from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.evaluation.metrics import plcc, srcc
 from mlsp.features.opening import open_backbone

@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.base.machine import usable_cores
+from mlsp.base.parallel import map_in_order
 from mlsp.base.results import ScoreFailure
 from mlsp.features.opening import open_backbone
 from mlsp.models.model import load_model

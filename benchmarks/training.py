@@ -24,7 +24,7 @@ from extraction import matrix_peak  # type: ignore[import-not-found]  # beside t
 from torch.utils.flop_counter import FlopCounterMode
 
 from mlsp.backbones import Level, backbone
-from mlsp.base.parallel import usable_cores
+from mlsp.base.machine import usable_cores
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore

@@ -37,7 +37,7 @@ from mlsp.backbones import backbone
 from mlsp.backbones.weights.loading import load_network
 from mlsp.base.arrays import Float32Array, Float64Array, UInt8Array
 from mlsp.base.atomic_file import atomic_write
-from mlsp.base.parallel import usable_cores
+from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.evaluation.metrics import plcc, srcc
 from mlsp.features.onnx_export import export_backbone

@@ -16,7 +16,7 @@ import pytest
 
 from mlsp.backbones import backbone
 from mlsp.base.errors import FeatureValueError, MlspError, SettingsError
-from mlsp.base.parallel import usable_cores
+from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.bulk.ray_cluster import RaySettings, connected
 from mlsp.bulk.ray_extraction import check_versions, encode_photo

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlsp.base.errors import MissingExtraError, SettingsError
-from mlsp.base.parallel import usable_cores
+from mlsp.base.machine import usable_cores
 
 DEFAULT_CPUS = 2
 LOCAL = "local"

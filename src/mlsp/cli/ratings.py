@@ -50,7 +50,7 @@ def ratings(
     from rich.console import Console
     from rich.progress import track
 
-    from mlsp.base.parallel import usable_cores
+    from mlsp.base.machine import usable_cores
     from mlsp.cli.ratings_card import check_lines, split_of, table_lines, verdict
     from mlsp.ratings.datasets import load_ratings
     from mlsp.ratings.photo_checks import check_photos

@@ -91,7 +91,7 @@ def service(
         mlsp service --port 8080 --max-photos 100 --queue 1000
     """
     from mlsp.base.errors import MissingExtraError
-    from mlsp.base.parallel import usable_cores
+    from mlsp.base.machine import usable_cores
     from mlsp.scoring.cache import Caches, open_caches
     from mlsp.scoring.scorer import Scorer
     from mlsp.serving.service import ServiceSettings

@@ -15,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 
 from mlsp.base.errors import PhotoError
-from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.base.machine import usable_cores
+from mlsp.base.parallel import map_in_order
 from mlsp.culling.bursts import RANKING_HEAD, Burst, ScoredShot
 from mlsp.culling.close_ups import CloseUp, look_closely
 from mlsp.scoring.results import ScoreResult

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsp.base.arrays import Float64Array, UInt8Array
-from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.base.machine import usable_cores
+from mlsp.base.parallel import map_in_order
 from mlsp.base.ranks import rank_correlation
 from mlsp.explaining.contents import without_content
 from mlsp.explaining.explanation import Explanation

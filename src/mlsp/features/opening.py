@@ -20,7 +20,7 @@ from mlsp.backbones import backbone
 from mlsp.backbones.weights.downloads import Progress
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.errors import MissingExtraError, ModelError, needs_extra
-from mlsp.base.parallel import usable_cores
+from mlsp.base.machine import usable_cores
 from mlsp.features.engines import Engine, Precision, check_choices
 from mlsp.features.graph_cache import cached_graph
 from mlsp.features.spec import FeatureSpec

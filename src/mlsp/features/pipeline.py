@@ -14,7 +14,7 @@ from typing import ClassVar, Literal, Self
 
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import PhotoTooSmallError, SettingsError
-from mlsp.base.parallel import usable_cores
+from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.engines import Engine
 from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings

@@ -25,6 +25,7 @@ from mlsp.base.errors import (
     UnsupportedPhotoError,
 )
 from mlsp.base.parallel import check_workers
+from mlsp.photos.memory import ask_elsewhere, process_budget
 from mlsp.photos.photo import DecodeSettings, Photo, read_photo
 
 # Importing the decoders takes a fraction of it, also on a busy machine.
@@ -151,20 +152,35 @@ class _Decoder:
         source_path: Path | None,
         seconds: float,
     ) -> Photo | PhotoError:
+        budget = process_budget()
+        taken = 0
         try:
             self._connection.send((source, settings, source_path))
-            if not self._connection.poll(seconds):
-                raise UnsupportedPhotoError(
-                    f"decoding it takes more than {seconds:g} s: save it anew, or smaller"
-                )
-            found: Photo | PhotoError = self._connection.recv()
+            while True:
+                if not self._connection.poll(seconds):
+                    raise UnsupportedPhotoError(
+                        f"decoding it takes more than {seconds:g} s: save it anew, or smaller"
+                    )
+                found = self._connection.recv()
+                if not isinstance(found, int):
+                    answer: Photo | PhotoError = found
+                    return answer
+                # So much memory is asked for; waiting for it is not decoding.
+                refusal = None
+                try:
+                    budget.take(found)
+                    taken += found
+                except PhotoError as error:
+                    refusal = error
+                self._connection.send(refusal)
         except (EOFError, OSError) as error:
             self._process.join(timeout=1)
             raise UnreadablePhotoError(
                 f"its decoder ended (exit code {self._process.exitcode}): the photo made it crash,"
                 " or there was not enough memory"
             ) from error
-        return found
+        finally:
+            budget.give_back(taken)
 
     def end(self) -> None:
         """End the process, whatever it is at; a thread that waits for it gets an error."""
@@ -173,11 +189,28 @@ class _Decoder:
         self._connection.close()
 
 
+class _BudgetOfParent:
+    """Asks for memory where that of all processes is counted; it is given back there, when the photo is done."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def take(self, size: int) -> None:
+        self._connection.send(size)
+        refusal = self._connection.recv()
+        if refusal is not None:
+            raise refusal
+
+    def give_back(self, size: int) -> None:
+        return
+
+
 def _decode(connection: Connection) -> None:
     """Decode what comes, until nobody is left to send it."""
     # Ctrl-C goes to all processes of a terminal; the one in front says when these end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    ask_elsewhere(_BudgetOfParent(connection))
     connection.send("ready")
     while True:
         try:

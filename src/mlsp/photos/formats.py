@@ -117,6 +117,25 @@ def _no_photo(content: bytes) -> str | None:
     return next((name for magic, name in _NO_PHOTOS if content.startswith(magic)), None)
 
 
+def webp_size(content: bytes) -> tuple[int, int]:
+    """Read width and height of a WebP, without its decoder.
+
+    Raises:
+        OSError: its first chunk is none of the three that there are.
+    """
+    kind = content[12:16]
+    if kind == b"VP8X" and len(content) >= 30:
+        sides = (content[24:27], content[27:30])
+        return int.from_bytes(sides[0], "little") + 1, int.from_bytes(sides[1], "little") + 1
+    if kind == b"VP8L" and len(content) >= 25:
+        bits = int.from_bytes(content[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 " and len(content) >= 30:
+        width, height = struct.unpack_from("<HH", content, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    raise OSError("its first chunk is not whole")
+
+
 def exif_orientation(exif: bytes) -> int | None:
     """Read the orientation from EXIF data.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from importlib import import_module
 from typing import BinaryIO
 
@@ -15,9 +15,10 @@ from PIL import ExifTags, Image, ImageFile
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import UnsupportedPhotoError
 from mlsp.photos.colour import ColourMode, lab_to_srgb, to_srgb
-from mlsp.photos.formats import PhotoFormat, exif_orientation
+from mlsp.photos.formats import PhotoFormat, exif_orientation, webp_size
 from mlsp.photos.heif_checks import check_items
 from mlsp.photos.jpeg_file import JpegFile
+from mlsp.photos.memory import bytes_needed, memory_for
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import pixels_only, png_metadata
 from mlsp.photos.psd import open_psd
@@ -70,13 +71,31 @@ def decode(
     elif photo_format in ("HEIC", "AVIF"):
         check_items(content, photo_format, max_pixels)
     quiet = pillow_is_quiet() if _may_warn(photo_format) else nullcontext()
-    with quiet, open_header(photo_format, io.BytesIO(content)) as image:
+    with ExitStack() as opened:
+        if photo_format == "WebP":
+            # Its decoder takes the memory when it is opened.
+            width, height = webp_size(content)
+            check_pixels(width, height, max_pixels)
+            needed = bytes_needed("WebP", width * height, is_whole=longest_side is None)
+            opened.enter_context(memory_for(needed))
+        opened.enter_context(quiet)
+        image = opened.enter_context(open_header(photo_format, io.BytesIO(content)))
         width, height = image.size
         check_pixels(width, height, max_pixels)
         size = reduced_size(width, height, longest_side)
         margin = LANCZOS_MARGIN if reduction == "lanczos" else DRAFT_MARGIN
         block = _draft(image, size, _PREVIEW_MARGIN if is_preview else margin)
         covered = image.tile[0].extents if photo_format == "GIF" and image.tile else None
+        if photo_format != "WebP":
+            needed = bytes_needed(
+                photo_format,
+                width * height,
+                decoded=image.width * image.height,
+                is_progressive="progressive" in image.info,
+                is_whole=size == (width, height),
+                mode=image.mode,
+            )
+            opened.enter_context(memory_for(needed))
         deep_colours = "RGB;16" in str(image.tile[:1])
         image.load()
         if deep_colours:

@@ -16,6 +16,7 @@ from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import MissingExtraError, UnreadablePhotoError, UnsupportedPhotoError
 from mlsp.photos import pillow_decoder
 from mlsp.photos.formats import exif_orientation
+from mlsp.photos.memory import bytes_needed, memory_for
 from mlsp.photos.sizes import Reduction, check_pixels, reduce_pixels
 
 if TYPE_CHECKING:
@@ -65,14 +66,15 @@ def decode(
                 return preview, width, height
             # Half the size needs no interpolation of the missing colours, and is enough if twice what is wanted.
             half_size = longest_side is not None and max(width, height) >= 4 * longest_side
-            pixels: UInt8Array = raw.postprocess(
-                use_camera_wb=True,
-                half_size=half_size,
-                output_color=rawpy.ColorSpace.sRGB,
-                output_bps=8,
-                gamma=_SRGB_GAMMA,
-                no_auto_bright=True,
-            )
+            with memory_for(bytes_needed("RAW", raw.sizes.raw_width * raw.sizes.raw_height)):
+                pixels: UInt8Array = raw.postprocess(
+                    use_camera_wb=True,
+                    half_size=half_size,
+                    output_color=rawpy.ColorSpace.sRGB,
+                    output_bps=8,
+                    gamma=_SRGB_GAMMA,
+                    no_auto_bright=True,
+                )
     except (rawpy.LibRawFileUnsupportedError, rawpy.NotSupportedError) as error:
         raise UnsupportedPhotoError(
             f"LibRaw does not read this raw photo ({_text(error)}): convert it to DNG or TIFF"

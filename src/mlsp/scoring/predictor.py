@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlsp.base.arrays import Float32Array
 from mlsp.base.closing import Closing
 from mlsp.base.errors import EngineError, FeatureStoreError, PhotoError, SettingsError
-from mlsp.base.parallel import usable_cores
+from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.features.store.npz import FeatureArray
 from mlsp.features.store.store import FeatureStore

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import SettingsError
-from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.base.machine import usable_cores
+from mlsp.base.parallel import map_in_order
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
 from mlsp.features.store.store import FeatureStore

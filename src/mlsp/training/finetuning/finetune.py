@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mlsp.base.errors import SettingsError
-from mlsp.base.parallel import usable_cores
+from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.models.heads import HeadSpec, ScoreHead, build_head
 from mlsp.ratings.splits import Split

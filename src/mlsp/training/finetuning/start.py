@@ -14,7 +14,8 @@ from mlsp.backbones.weights.downloads import Progress
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import PhotoError, SettingsError
-from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.base.machine import usable_cores
+from mlsp.base.parallel import map_in_order
 from mlsp.models.heads import HeadSpec
 from mlsp.photos import read_bytes
 from mlsp.ratings.splits import Split, check_overlap
