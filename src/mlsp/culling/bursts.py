@@ -288,7 +288,8 @@ def _ranking(example: ScoreResult, by: str | None) -> Callable[[ScoreResult], fl
     if by is None:
         by = RANKING_HEAD if RANKING_HEAD in heads else "overall"
     if by == "overall":
-        return lambda scored: scored.overall
+        # What is no photo has none, and comes last.
+        return lambda scored: scored.overall if scored.is_photo else -1.0
     check_ranking(by, heads)
     return lambda scored: scored.scores[by].value
 
