@@ -36,3 +36,27 @@ def test_parquet_reads_the_columns_that_are_needed(tmp_path: Path) -> None:
     assert some.rows == [("row 1", [None, "x", None]), ("row 2", [None, None, None])]
     none = read_table(file, "A table", ())
     assert none.rows == [("row 1", [None] * 3), ("row 2", [None] * 3)]
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        # As Excel writes "CSV", "CSV UTF-8" and "Unicode text", where a comma is that of numbers and elsewhere.
+        ("photo;mos\r\nmüde.jpg;3,5\r\n".encode("cp1252"), ["müde.jpg", "3.5"]),
+        ("photo,mos\r\nmüde.jpg,3.5\r\n".encode("cp1252"), ["müde.jpg", "3.5"]),
+        ("photo;mos\r\nmüde.jpg;3,5\r\n".encode("utf-8-sig"), ["müde.jpg", "3.5"]),
+        ("photo\tmos\r\nmüde.jpg\t3.5\r\n".encode("utf-16"), ["müde.jpg", "3.5"]),
+        ("\ufeffphoto\tmos\r\nmüde.jpg\t3.5\r\n".encode("utf-16-be"), ["müde.jpg", "3.5"]),
+        (b"photo;mos\na,b;c.jpg;4\n", ["a,b", "c.jpg", "4"]),
+    ],
+)
+def test_csv_of_excel(tmp_path: Path, content: bytes, rows: list[str]) -> None:
+    file = tmp_path / "t.csv"
+    file.write_bytes(content)
+    assert read_table(file, "A table") == (["photo", "mos"], [("line 2", rows)])
+
+
+def test_cells_may_be_long(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text(f"photo,text\na.jpg,{'x' * 200_000}\n")
+    assert read_table(file, "A table").rows[0][1][1] == "x" * 200_000

@@ -244,6 +244,8 @@ class Web(BaseHTTPRequestHandler):
         if self.path == "/restarting.jpg" and asked[self.path] == 1:
             status = 503
         body = jpeg(3) if status == 200 else b"no"
+        if self.path == "/large.jpg":
+            body = bytes(200_000)
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -269,12 +271,14 @@ def test_a_table_of_urls_and_what_servers_answer(
 ) -> None:
     # The clock: seconds between tries.
     monkeypatch.setattr("mlsp.bulk.stores._WAITS", (0.01, 0.01))
-    names = ["1.jpg?w=5", "gone.jpg", "forbidden.jpg", "down.jpg", "restarting.jpg"]
+    monkeypatch.setattr("mlsp.bulk.stores._MAX_FETCHED_BYTES", 100_000)
+    names = ["1.jpg?w=5", "large.jpg", "gone.jpg", "forbidden.jpg", "down.jpg", "restarting.jpg"]
     rows: list[tuple[str, object]] = [(name, f"{web}/{name}") for name in names]
     rows.append(("odd", "gopher://somewhere/1.jpg"))
     table = write_table(tmp_path / "table.csv", ("id", "link"), rows)
     found = contents(read_all(table, columns=TableColumns(url="link")))
     assert found["1.jpg?w=5"] == found["restarting.jpg"] == jpeg(3)
+    assert found["large.jpg"] == "the file has more than the 100,000 bytes that are fetched"
     assert found["gone.jpg"] == "it cannot be fetched: there is no such file"
     assert str(found["forbidden.jpg"]).startswith("it cannot be fetched: ClientResponseError: 403")
     assert str(found["down.jpg"]).startswith("it cannot be fetched: ClientResponseError: 503")
@@ -282,7 +286,7 @@ def test_a_table_of_urls_and_what_servers_answer(
         "gopher://somewhere/1.jpg cannot be reached: Protocol not known"
     )
     tries = {name: Web.asked[f"/{name}"] for name in names}
-    assert tries == dict(zip(names, (1, 1, 1, 3, 2), strict=True))
+    assert tries == dict(zip(names, (1, 1, 1, 1, 3, 2), strict=True))
 
 
 def test_a_photo_that_is_named_twice_is_refused(tmp_path: Path) -> None:

@@ -324,14 +324,13 @@ def test_truncated_photos_are_unreadable_after_a_reduction_too() -> None:
         b"GIF88a..........",
         b"<!DOCTYPE html>",
         b"\0",
-        b"\0\0\0\x18ftypisom\0\0\0\0mp41",
-        b"8BPS\0\x01",
+        b"PK\x03\x04",
     ],
 )
 def test_what_is_no_photo_is_unsupported(content: bytes) -> None:
     message = (
-        f"it is not in a format that is read; its first bytes are {content[:12]!r}."
-        " Expected JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF or a camera's raw format: convert it"
+        "it is not in a format that is read."
+        " Expected JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PSD or a camera's raw format: convert it"
     )
     with pytest.raises(UnsupportedPhotoError, match=f"^{re.escape(message)}$"):
         read_photo(content)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlsp.base.errors import MissingExtraError, MlspError
+
+# What fits into a C long everywhere.
+_MAX_CELL = 2**31 - 1
+_DECIMAL_COMMA = re.compile(r"^(\s*[+-]?\d+),(\d+\s*)$")
 
 
 class Table(NamedTuple):
@@ -47,7 +53,8 @@ def read_table(path: Path, purpose: str, columns: Collection[str] | None = None)
     """Read a table.
 
     Args:
-        path: a parquet file, by its ending, else CSV: UTF-8, commas, a header.
+        path: a parquet file, by its ending, else CSV with a header: UTF-8, UTF-16 or (with the line ends of Windows) cp1252;
+            commas, semicolons (then numbers may have a decimal comma) or tabs.
         purpose: what it is, as the start of a sentence about the library that parquet needs.
         columns: those that are needed; None for all. A parquet file has None in the cells of others.
 
@@ -60,11 +67,33 @@ def read_table(path: Path, purpose: str, columns: Collection[str] | None = None)
     """
     if path.suffix.lower() == ".parquet":
         return _read_parquet(path, purpose, columns)
-    # Names of files need not be UTF-8; a byte-order mark is no part of the first column's name.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        lines = csv.reader(stream)
-        names = [name.strip() for name in next(lines, [])]
-        return Table(names, [(f"line {lines.line_num}", cells) for cells in lines if cells])
+    with path.open("rb") as stream:
+        text = _text(stream.read())
+    # Descriptions may be long, and the module's own limit is for the whole process.
+    csv.field_size_limit(_MAX_CELL)
+    header = text[: text.find("\n")] if "\n" in text else text
+    separator = max(",;\t", key=header.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    names = [name.strip() for name in next(lines, [])]
+    rows = [(f"line {lines.line_num}", list(cells)) for cells in lines if cells]
+    if separator == ";":
+        # So Excel writes tables where the comma is that of numbers.
+        rows = [(at, [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in cells]) for at, cells in rows]
+    return Table(names, rows)
+
+
+def _text(content: bytes) -> str:
+    """Decode a table as programs write it: UTF-8, Excel's UTF-16, or Windows' own code."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Names of files need not be UTF-8, but what has the line ends of Windows was written there.
+        is_windows = b"\r\n" in content
+        return content.decode(
+            *(("cp1252", "replace") if is_windows else ("utf-8-sig", "surrogateescape"))
+        )
 
 
 def _read_parquet(path: Path, purpose: str, columns: Collection[str] | None) -> Table:

@@ -16,6 +16,7 @@ from mlsp.base.errors import (
     MissingExtraError,
     MlspError,
     OutputError,
+    PhotoTooLargeError,
     SettingsError,
     UnreadablePhotoError,
 )
@@ -26,6 +27,8 @@ from mlsp.photos import read_bytes
 _WAITS = (0.5, 4.5)
 # HTTP statuses below 500 that may succeed later: timeout, too early, too many requests.
 _TEMPORARY_STATUSES = frozenset({408, 425, 429})
+# Larger than nearly all photos; what a URL gives is somebody else's choice.
+_MAX_FETCHED_BYTES = 1024**3
 _BUFFER_BYTES = 4 * 1024**2
 
 
@@ -132,7 +135,9 @@ def read_photo_content(location: str) -> bytes:
     for wait in (*_WAITS, None):
         try:
             file_system, path = _file_system(location)
-            return bytes(file_system.cat_file(path))
+            return _fetched(file_system, path, location)
+        except PhotoTooLargeError:
+            raise
         except (SettingsError, MissingExtraError) as error:
             raise UnreadablePhotoError(str(error)) from error
         except Exception as error:
@@ -141,6 +146,25 @@ def read_photo_content(location: str) -> bytes:
                 raise UnreadablePhotoError(f"it cannot be fetched: {_reason(error)}") from error
             time.sleep(wait)
     raise AssertionError
+
+
+def _fetched(file_system: Any, path: str, location: str) -> bytes:
+    """Fetch a file, of which never more than one byte beyond the limit is read."""
+    if location.startswith(("http://", "https://")):
+        # Servers need not know ranges, and an answer need not end. A size that is given is not asked for.
+        pieces, size = [], 0
+        with file_system.open(path, "rb", block_size=0, size=1) as stream:
+            while size <= _MAX_FETCHED_BYTES and (piece := stream.read(_BUFFER_BYTES)):
+                pieces.append(piece)
+                size += len(piece)
+        content = b"".join(pieces)
+    else:
+        content = bytes(file_system.cat_file(path, start=0, end=_MAX_FETCHED_BYTES + 1))
+    if len(content) > _MAX_FETCHED_BYTES:
+        raise PhotoTooLargeError(
+            f"the file has more than the {_MAX_FETCHED_BYTES:,} bytes that are fetched"
+        )
+    return content
 
 
 def open_file(location: str) -> BinaryIO:

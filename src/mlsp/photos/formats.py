@@ -95,7 +95,8 @@ def photo_format(content: bytes) -> PhotoFormat:
     raise UnsupportedPhotoError(
         f"it is {known}"
         if known
-        else f"it is not in a format that is read; its first bytes are {content[:12]!r}."
+        # What is in it is not quoted: a list of photos may name a file whose content its writer may not see.
+        else "it is not in a format that is read."
         " Expected JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PSD or a camera's raw format: convert it"
     )
 

@@ -60,7 +60,7 @@ def read_ratings(
     optional `group`. Further columns are kept as texts.
 
     Args:
-        path: ends in `.csv` (UTF-8, commas, a header) or `.parquet`.
+        path: ends in `.csv` (with a header) or `.parquet`.
         photos: folder of the photos; None: the table's. They may be missing.
         lowest: end of the scale; None: the first bin of the votes, or the lowest rating rounded down, which is logged.
         highest: other end; None: the last bin, or the highest rating rounded up, which is logged.
