@@ -40,6 +40,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("MLSP_CACHE_DIR", str(folder / "cache"))
     monkeypatch.setenv("MLSP_MODELS_DIR", str(folder / "models"))
     monkeypatch.setenv("MLSP_RATINGS", str(folder / "ratings.sqlite"))
+    monkeypatch.setenv("MLSP_STARS", str(folder / "stars"))
 
 
 @pytest.fixture(scope="session")

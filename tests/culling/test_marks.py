@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlsp.culling.marks import NO_MARKS, Marks
-from mlsp.culling.xmp import rate, read_marks
+from mlsp.culling.xmp import rate, read_marks, write_marks
 from xmp_samples import DARKTABLE, DIGIKAM, LIGHTROOM
 
 
@@ -90,5 +90,5 @@ def test_a_sidecar_counts_more_than_the_photo(photo: Path) -> None:
 def test_our_own_stars_are_nobodys(photo: Path) -> None:
     rate(photo, 4)
     assert read_marks(photo) == NO_MARKS
-    rate(photo, 3, by_hand=True)
+    write_marks(photo, Marks(3))
     assert read_marks(photo) == Marks(3)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from children import start_child
 from mlsp.base.errors import SettingsError, SidecarError
+from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import (
     Convention,
     Folders,
@@ -27,6 +28,7 @@ from mlsp.culling.xmp import (
     read_rating,
     remove_rating,
     stars,
+    write_marks,
 )
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR, with_rating
 from mlsp.culling.xmp.packet import parse_packet
@@ -102,12 +104,12 @@ def test_what_the_user_changes_later_is_kept(photo: Path) -> None:
 
 def test_a_rating_by_hand_of_our_own_is_kept_until_the_next_by_hand(photo: Path) -> None:
     write_rating(photo, 2)
-    assert len(write_rating(photo, 4, by_hand=True)) == 2
+    assert len(write_marks(photo, Marks(4)).files) == 2
     assert rate(photo, 1) == Outcome("kept")
-    assert len(write_rating(photo, -1, by_hand=True)) == 2
+    assert len(write_marks(photo, Marks(flag="reject")).files) == 2
     assert read_rating(photo) == -1
     photo.with_name("photo.xmp").write_bytes(DIGIKAM)
-    assert rate(photo, 5, by_hand=True) == Outcome("kept")
+    assert write_marks(photo, Marks(5)) == Outcome("kept")
 
 
 def test_a_rating_inside_the_photo_is_kept(photo: Path) -> None:
@@ -278,7 +280,7 @@ def test_a_sidecar_that_cannot_be_made(photo: Path) -> None:
 
 
 def test_what_another_program_changes_meanwhile_wins(photo: Path) -> None:
-    from mlsp.culling.xmp.files import read_sidecar, write_sidecar
+    from mlsp.culling.xmp.files import change_sidecar, read_sidecar
 
     sidecar = photo.with_suffix(".xmp")
     for before, meanwhile in ((DARKTABLE, DIGIKAM), (None, EMPTY_SIDECAR)):
@@ -289,7 +291,7 @@ def test_what_another_program_changes_meanwhile_wins(photo: Path) -> None:
         sidecar.write_bytes(meanwhile)
         message = f"the sidecar {str(sidecar)!r} is left alone: another program changed it meanwhile; run the command again"
         with pytest.raises(SidecarError, match=f"^{re.escape(message)}$"):
-            write_sidecar(read, 3, by_hand=False)
+            change_sidecar(read, lambda content: with_rating(content, 3), empty=EMPTY_SIDECAR)
         assert sidecar.read_bytes() == meanwhile
     assert len(list(photo.parent.iterdir())) == 2
 

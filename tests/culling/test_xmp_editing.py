@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlsp.base.errors import SidecarError
-from mlsp.culling.xmp.editing import EMPTY_SIDECAR, with_rating, without_rating
+from mlsp.culling.marks import Marks
+from mlsp.culling.xmp.editing import EMPTY_SIDECAR, with_marks, with_rating, without_rating
 from mlsp.culling.xmp.packet import parse_packet
 from xmp_samples import (
     DARKTABLE,
@@ -117,7 +118,7 @@ def test_whose_rating_it_is(attribute: str, rating: int | None, is_by_hand: bool
 
 
 def test_a_rating_by_hand_is_marked_as_such() -> None:
-    by_hand = with_rating(with_rating(DARKTABLE, 4), 4, by_hand=True)
+    by_hand = with_marks(with_rating(DARKTABLE, 4), Marks(4))
     packet = parse_packet(by_hand)
     assert (packet.rating, packet.is_by_hand, packet.is_ours_by_hand) == (4, True, True)
     assert with_rating(by_hand, 4) == by_hand

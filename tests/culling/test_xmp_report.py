@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from mlsp.base.errors import SettingsError
 from mlsp.base.results import ScoreFailure
+from mlsp.cli.app import app
 from mlsp.culling.xmp import StarSettings, read_rating
 from mlsp.culling.xmp.report import XmpSettings, write_stars, xmp_settings
 from mlsp.scoring.results import Score, ScoreResult
@@ -146,7 +148,9 @@ def test_score_with_xmp(examples: Path, tmp_path: Path) -> None:
         f"{photos / 'rocket.jpg'}: the sidecar {str(photos / 'rocket.jpg.xmp')!r} is left alone:"
         " it is damaged or not XML: syntax error: line 1, column 0"
     )
-    assert summary == "stars: 1 written, 1 kept, 0 unchanged, 1 failed"
+    assert summary == (
+        "stars: 1 written, 1 kept, 0 unchanged, 1 failed; `mlsp stars undo` takes them back"
+    )
     assert len(done.stdout.splitlines()) == 4
     assert (photos / "chelsea.xmp").read_bytes() == DIGIKAM
     assert (photos / "rocket.jpg.xmp").read_text() == "notes"
@@ -155,7 +159,15 @@ def test_score_with_xmp(examples: Path, tmp_path: Path) -> None:
         "--overwrite-ratings", "--star-thresholds", "0.1,0.2,0.3,0.4", "--xmp-names", "lightroom"
     )
     assert again.returncode == 0, again.stderr
-    assert again.stderr.splitlines()[-1] == "stars: 3 written, 0 kept, 0 unchanged"
+    assert again.stderr.splitlines()[-1] == (
+        "stars: 3 written, 0 kept, 0 unchanged; `mlsp stars undo` takes them back"
+    )
     sidecars = [photos / f"{name}.xmp" for name in ("chelsea", "clock_motion", "rocket")]
     assert [found["XMP-xmp:Rating"] for found in read_by_exiftool(sidecars)] == [5, 5, 5]
+    for said in ("2 sidecars restored, 1 removed", "0 sidecars restored, 2 removed"):
+        undone = CliRunner().invoke(app, ["stars", "undo"])
+        assert undone.exit_code == 0, undone.output
+        assert undone.stdout.rstrip().endswith(f": {said}")
+    assert (photos / "chelsea.xmp").read_bytes() == DIGIKAM
+    assert sorted(photos.glob("*.xmp")) == [photos / "chelsea.xmp"]
     assert {file: file.read_bytes() for file in before} == before

@@ -25,7 +25,8 @@ from PIL import Image
 import mlsp.reports
 from mlsp.base.errors import UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
-from mlsp.culling.xmp import rate
+from mlsp.culling.marks import Marks
+from mlsp.culling.xmp import rate, write_marks
 from mlsp.photos.thumbnails import MIN_BYTES
 from mlsp.reports import write_report
 from mlsp.reports.html_report import link, picture_size, write_html
@@ -317,8 +318,8 @@ def test_sort(page: Page, collection: Path, label: str, order: list[str]) -> Non
 
 def test_what_other_programs_say_is_shown(page: Page, tmp_path: Path) -> None:
     photos = [draw(tmp_path / f"{name}.jpg", "teal") for name in "abc"]
-    rate(photos[0], 4, by_hand=True)
-    rate(photos[1], -1, by_hand=True)
+    write_marks(photos[0], Marks(4))
+    write_marks(photos[1], Marks(flag="reject"))
     # Our own stars are nobody's.
     rate(photos[2], 5)
     write(tmp_path / "r.html", [scored(photo, 50, 50) for photo in photos])

@@ -17,9 +17,12 @@ import pytest
 from PIL import Image
 
 from mlsp.base.errors import ModelError
+from mlsp.culling.marks import Marks
 from mlsp.culling.shots import Shot
-from mlsp.culling.xmp import read_rating
+from mlsp.culling.xmp import read_marks, read_rating
+from mlsp.culling.xmp.journal import runs
 from mlsp.models.model import load_model
+from mlsp.personal.taking_back import take_back
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import read_photo
 from mlsp.scoring.scorer import Scorer
@@ -323,6 +326,33 @@ def test_a_change_while_the_page_is_closed_is_followed(tmp_path: Path) -> None:
         answer = served.post("export/xmp", {"convention": "photo.jpg.xmp", "overwrite": True})
         assert answer["files"] == 1
     assert read_rating(folder / "06.png") == 1
+    # Taken back by the command line while the page is closed, the ratings stay.
+    assert str(take_back(runs()[0])) == "1 sidecars restored, 0 removed"
+    assert read_rating(folder / "06.png") == 5
+    with serving(folder, file) as served:
+        assert marks(served, "06.png") == [1, None, None]
+
+
+def test_an_export_is_taken_back_and_the_ratings_stay(served: Served) -> None:
+    mine = served.folder / "06.png.xmp"
+    mine.write_text(SIDECAR.format(5, "Red"))
+    before = mine.read_bytes()
+    served.controller.files.look()
+    served.post("ratings", {"id": served.ids()["06.png"], "stars": 1, "flag": "pick"})
+    served.post("ratings", {"id": served.ids()["05.png"], "label": "blue"})
+    assert served.post("export/xmp", {"convention": "photo.jpg.xmp"})["files"] == 2
+    assert read_marks(served.folder / "05.png") == Marks(label="blue")
+    assert read_marks(served.folder / "06.png") == Marks(1, "pick", "red")
+    undone = served.post("export/undo", {})
+    assert undone == {"restored": 1, "removed": 1, "left": []}
+    assert mine.read_bytes() == before
+    assert marks(served, "06.png") == [1, "pick", "red"]
+    assert marks(served, "05.png") == [None, None, "blue"]
+    assert served.post("export/undo", {}) == {"restored": 0, "removed": 0, "left": []}
+    # From the command line, with the page closed or open.
+    served.post("export/xmp", {"convention": "photo.jpg.xmp"})
+    take_back(runs()[0])
+    assert mine.read_bytes() == before
 
 
 def test_sidecars(served: Served) -> None:
@@ -339,14 +369,14 @@ def test_sidecars(served: Served) -> None:
     mine.write_text(SIDECAR.format(5, ""))
     before = mine.read_bytes()
     answer = served.post("export/xmp", {"convention": "photo.jpg.xmp"})
-    assert answer == {"written": 2, "files": 2, "kept": [], "failed": []}
+    assert answer == {"written": 3, "files": 3, "kept": [], "failed": []}
     assert read_rating(served.folder / "01.png") == 4
     assert read_rating(served.folder / "02.png") == -1
     assert mine.read_bytes() == before
     # Rated again, it is the user who knows what is there.
     served.post("ratings", {"id": names["06.png"], "stars": 1})
     again = served.post("export/xmp", {"convention": "photo.jpg.xmp"})
-    assert (again["written"], again["files"], again["kept"]) == (3, 1, [])
+    assert (again["written"], again["files"], again["kept"]) == (4, 1, [])
     assert read_rating(served.folder / "06.png") == 1
     mine.write_text("no XML")
     failed = served.post("export/xmp", {})["failed"]

@@ -18,8 +18,9 @@ import uvicorn
 from PIL import Image, ImageOps
 
 from mlsp.base.results import ScoreFailure
+from mlsp.culling.marks import Marks
 from mlsp.culling.shots import Shot
-from mlsp.culling.xmp import rate
+from mlsp.culling.xmp import write_marks
 from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.scoring.results import ScoreResult
@@ -459,12 +460,12 @@ def test_what_other_programs_say_is_shown_and_followed(opened: Page, served: Ser
     first = path_of(page, 0)
     id_ = next(id_ for id_, e in served.controller.collection._entries.items() if e.shown == first)
     source = served.controller.entry(id_).source
-    rate(source, 5, by_hand=True)
+    write_marks(source, Marks(5))
     served.controller.files.look()
     badge = card(page, first).locator(".g-marks")
     badge.wait_for(timeout=10_000)
     assert badge.inner_text() == "★★★★★"
-    rate(source, -1, by_hand=True)
+    write_marks(source, Marks(flag="reject"))
     served.controller.files.look()
     card(page, first).locator(".g-marks.g-reject").wait_for(timeout=10_000)
 
@@ -614,7 +615,7 @@ def test_heat_map(opened: Page) -> None:
     assert heat.count() == 0
 
 
-def test_export(opened: Page) -> None:
+def test_export(opened: Page, collection: Path) -> None:
     page = opened
     first = path_of(page, 0)
     page.keyboard.press("Home")
@@ -628,6 +629,11 @@ def test_export(opened: Page) -> None:
     assert Path(first).name in lines[1]
     page.click("text=Write sidecars")
     page.wait_for_selector("text=Wrote the rating of 1 photo into 2 files")
+    assert len(list(collection.rglob("*.xmp"))) == 2
+    page.get_by_role("button", name="Take back").click()
+    page.wait_for_selector("text=Taken back: 0 sidecars are as they were, 2 removed")
+    assert list(collection.rglob("*.xmp")) == []
+    assert rated(page) == {first: (4, None)}
     page.keyboard.press("Escape")
     assert not page.is_visible("text=Write sidecars")
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from mlsp.base.errors import MlspError
-from mlsp.cli import features
+from mlsp.cli import features, stars
 from mlsp.cli.backbones import backbones
 from mlsp.cli.bulk import bulk, from_score
 from mlsp.cli.evaluate import evaluate
@@ -76,9 +76,16 @@ _of_features = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+_of_stars = typer.Typer(
+    help="Take back what was written into sidecars.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 _add(_of_features, features.check, features.info, features.merge, features.export)
 
 _add(app, score, pick, explain, serve, learn, models, panel="Photos")
+_add(_of_stars, stars.runs, stars.undo, stars.remove)
+app.add_typer(_of_stars, name="stars", rich_help_panel="Photos")
 _add(app, backbones, extract, panel="Research")
 app.add_typer(_of_features, name="features", rich_help_panel="Research")
 _add(app, ratings, train, finetune, predict, evaluate, panel="Research")

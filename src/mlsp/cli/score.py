@@ -233,10 +233,17 @@ def _give_stars(
 ) -> Sequence[ScoreFailure]:
     """Write sidecars with a progress bar and a summary; return the photos whose sidecar was left alone."""
     from mlsp.cli.progress import RunProgress
+    from mlsp.culling.xmp.journal import Journal
     from mlsp.culling.xmp.report import write_stars
 
-    with RunProgress(len(ranked), done_word="rated", quiet=quiet) as progress:
-        summary = write_stars(ranked, by=by, settings=settings, on_result=progress.advance)
+    with (
+        RunProgress(len(ranked), done_word="rated", quiet=quiet) as progress,
+        Journal("mlsp score --xmp") as journal,
+    ):
+        summary = write_stars(
+            ranked, by=by, settings=settings, on_result=progress.advance, note=journal.note
+        )
     if not quiet:
-        typer.echo(str(summary), err=True)
+        undo = "; `mlsp stars undo` takes them back" if journal.path is not None else ""
+        typer.echo(f"{summary}{undo}", err=True)
     return summary.failed

@@ -6,6 +6,7 @@ percentile ─ stars ─ rating
 
 from __future__ import annotations
 
+from mlsp.culling.xmp.marking import write_marks, write_shot_marks
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.rating import Outcome, rate, rate_shot, read_rating, remove_rating
 from mlsp.culling.xmp.reading import read_marks, read_shot_marks
@@ -24,4 +25,6 @@ __all__ = [
     "read_shot_marks",
     "remove_rating",
     "stars",
+    "write_marks",
+    "write_shot_marks",
 ]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from mlsp.base.atomic_file import atomic_write
 from mlsp.base.errors import PhotoError, SidecarError
-from mlsp.culling.xmp.editing import EMPTY_SIDECAR, with_rating
 from mlsp.culling.xmp.packet import Packet, parse_packet
 from mlsp.photos.files import read_bytes
 
+# Is told a sidecar that is about to be written: its path, its content before, None where it is not there, and after.
+Note: TypeAlias = Callable[[Path, bytes | None, bytes], object]
 # Edits of masks take some megabytes; more than this is no sidecar, and would only cost time and memory.
 _MAX_BYTES = 32 * 1024**2
 
@@ -55,13 +58,16 @@ def read_sidecar(path: Path) -> SidecarFile:
         raise _left_alone(path, str(error)) from error
 
 
-def write_sidecar(file: SidecarFile, rating: int, *, by_hand: bool) -> bool:
-    """Write a rating into a sidecar, or into a new one.
+def change_sidecar(
+    file: SidecarFile, change: Callable[[bytes], bytes], *, empty: bytes, note: Note | None = None
+) -> bool:
+    """Change a sidecar, or make one.
 
     Args:
         file: as it was read.
-        rating: -1 or 1…5.
-        by_hand: the rating is the user's own.
+        change: content -> content.
+        empty: what a new one is made from.
+        note: told before it is written.
 
     Returns:
         Whether it had to be written.
@@ -69,25 +75,32 @@ def write_sidecar(file: SidecarFile, rating: int, *, by_hand: bool) -> bool:
     Raises:
         SidecarError: it cannot be written, or another program changed it since it was read; it is as it was then.
     """
-    old = EMPTY_SIDECAR if file.content is None else file.content
+    old = empty if file.content is None else file.content
     try:
-        content = with_rating(old, rating, by_hand=by_hand)
+        content = change(old)
     except SidecarError as error:
         raise _left_alone(file.path, str(error)) from error
-    if content == file.content:
+    if content == old:
         return False
-    replace_sidecar(file, content)
+    replace_sidecar(file, content, note=note)
     return True
 
 
-def replace_sidecar(file: SidecarFile, content: bytes) -> None:
+def replace_sidecar(file: SidecarFile, content: bytes, *, note: Note | None = None) -> None:
     """Write a sidecar whole; permissions, owner and symbolic links stay.
+
+    Args:
+        file: as it was read.
+        content: what it shall have.
+        note: told before it is written.
 
     Raises:
         SidecarError: it cannot be written, or another program changed it since it was read; it is as it was then.
     """
     if file.status is not None and not os.access(file.path, os.W_OK):
         raise _left_alone(file.path, "it is write-protected")
+    if note is not None:
+        note(file.path, file.content, content)
     try:
         with atomic_write(file.path) as stream:
             stream.write(content)
@@ -102,6 +115,45 @@ def replace_sidecar(file: SidecarFile, content: bytes) -> None:
     except OSError as error:
         raise SidecarError(
             f"cannot write the sidecar {str(file.path)!r}: {error.strerror or error}"
+        ) from error
+
+
+def read_content(path: Path) -> bytes | None:
+    """Return what is in a sidecar, whatever it is; None where there is no file.
+
+    Raises:
+        SidecarError: it cannot be read; names it.
+    """
+    if _status(path) is None:
+        return None
+    try:
+        return read_bytes(path)
+    except PhotoError as error:
+        raise _left_alone(path, str(error)) from error
+
+
+def restore_sidecar(path: Path, now: bytes, before: bytes) -> None:
+    """Give a sidecar its earlier content, unless it has another than `now`.
+
+    Raises:
+        SidecarError: it cannot be written, or another program changed it; it is as it was then.
+    """
+    replace_sidecar(SidecarFile(path, now, None, _status(path)), before)
+
+
+def remove_sidecar(path: Path, now: bytes) -> None:
+    """Remove a sidecar, unless it has another content than `now`.
+
+    Raises:
+        SidecarError: it cannot be removed, or another program changed it.
+    """
+    if read_content(path) != now:
+        raise _left_alone(path, "another program changed it meanwhile; run the command again")
+    try:
+        path.unlink()
+    except OSError as error:
+        raise SidecarError(
+            f"cannot remove the sidecar {str(path)!r}: {error.strerror or error}"
         ) from error
 
 

@@ -71,12 +71,14 @@ class Value:
         start: of this text, in code units.
         end: of this text, in code units.
         whole_start: of the attribute, with the spaces before it; None for an element.
+        is_plain: whether it is a text without markup, which can be replaced where it stands.
     """
 
     text: str
     start: int
     end: int
     whole_start: int | None
+    is_plain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,19 +271,20 @@ class _Reader:
     ) -> None:
         raw = self.units.text[start:end]
         text = raw.strip(_SPACE)
+        is_plain = not (is_empty_tag or "<" in raw or "&" in raw)
         if name in _OURS_TO_WRITE:
             if name in self._values:
                 raise SidecarError(
                     f"it has more than one {name[1]}, so it is not clear which one counts"
                 )
-            if is_empty_tag or "<" in raw or "&" in raw:
+            if not is_plain:
                 raise SidecarError(
                     f"its {name[1]} is written in a way that is not read: {raw[:40]!r}"
                 )
             if name == RATING and text and not _is_rating(text):
                 raise SidecarError(f"its Rating must be -1 or 0 to 5, got {text[:40]!r}")
         start += len(raw) - len(raw.lstrip(_SPACE))
-        self._values[name] = Value(text, start, start + len(text), whole_start)
+        self._values[name] = Value(text, start, start + len(text), whole_start, is_plain)
 
 
 @dataclass(frozen=True, slots=True)

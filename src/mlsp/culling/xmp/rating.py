@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mlsp.base.errors import SettingsError, SidecarError
-from mlsp.culling.xmp.editing import without_rating
-from mlsp.culling.xmp.files import SidecarFile, replace_sidecar, write_sidecar
+from mlsp.culling.xmp.editing import EMPTY_SIDECAR, with_rating, without_rating
+from mlsp.culling.xmp.files import Note, SidecarFile, change_sidecar, replace_sidecar
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.packet import Packet
 from mlsp.culling.xmp.reading import rating_inside
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 from mlsp.culling.xmp.stars import MAX_STARS
@@ -62,18 +61,18 @@ def rate(
     *,
     overwrite: bool = False,
     convention: Convention = "both",
-    by_hand: bool = False,
     folders: Folders | None = None,
+    note: Note | None = None,
 ) -> Outcome:
-    """Write a rating into a photo's sidecars; what else is in them stays as it is, byte for byte.
+    """Write a rating of ours into a photo's sidecars; what else is in them stays as it is, byte for byte.
 
     Args:
         photo: must exist; never changed itself.
         rating: -1 for rejected, or 1…5 stars.
         overwrite: also replace a rating that is not ours.
         convention: which sidecars are written.
-        by_hand: the rating is the user's own: `mlsp score --xmp` will keep it, another one by hand replaces it.
         folders: listings to use again.
+        note: told of each sidecar before it is written.
 
     Returns:
         The outcome.
@@ -88,13 +87,11 @@ def rate(
     folders = folders or Folders()
     # A rating by hand counts wherever it is, also where it would not be written.
     files = read_sidecars(photo, convention if overwrite else "both", folders)
-    if not overwrite and _has_others_rating(photo, files, by_hand):
+    if not overwrite and _is_rated_by_hand(photo, files):
         return Outcome("kept")
-    targets = [file for file in files if _is_target(file, photo, convention)]
-    if not targets:
-        return Outcome("shared")
-    written = [file.path for file in targets if write_sidecar(file, rating, by_hand=by_hand)]
-    return Outcome("written" if written else "unchanged", tuple(written))
+    return write_into(
+        photo, files, lambda content: with_rating(content, rating), convention=convention, note=note
+    )
 
 
 def rate_shot(
@@ -103,18 +100,18 @@ def rate_shot(
     *,
     overwrite: bool = False,
     convention: Convention = "both",
-    by_hand: bool = False,
     folders: Folders | None = None,
+    note: Note | None = None,
 ) -> Outcome:
-    """Write one rating into the sidecars of all photos of a shot.
+    """Write one rating of ours into the sidecars of all photos of a shot.
 
     Args:
         photos: of the shot: a raw photo and its JPEG, say; at least one.
         rating: as for `rate`, like the rest.
         overwrite: also replace ratings that are not ours; else one of them, of whichever photo, keeps the shot as it is.
         convention: which sidecars are written.
-        by_hand: the rating is the user's own.
         folders: listings to use again.
+        note: told of each sidecar before it is written.
 
     Returns:
         The outcome for the shot. It is `shared` only if no photo of it has a sidecar of its own.
@@ -126,31 +123,69 @@ def rate_shot(
     folders = folders or Folders()
     # Asked of all before one is written: a shot has one rating.
     if not overwrite and any(
-        _has_others_rating(photo, read_sidecars(photo, "both", folders), by_hand)
-        for photo in photos
+        _is_rated_by_hand(photo, read_sidecars(photo, "both", folders)) for photo in photos
     ):
         return Outcome("kept")
-    outcomes = [
+    return outcome_of_shot(
         rate(
             photo,
             rating,
             overwrite=overwrite,
             convention=convention,
-            by_hand=by_hand,
             folders=folders,
+            note=note,
         )
         for photo in photos
-    ]
-    found = {outcome.status for outcome in outcomes}
-    status = next(one for one in _BY_WEIGHT if one in found)
-    return Outcome(status, tuple(file for outcome in outcomes for file in outcome.files))
+    )
 
 
-def remove_rating(photo: Path) -> list[Path]:
+def outcome_of_shot(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the outcome for a shot, of those of its photos."""
+    found = list(outcomes)
+    status = next(one for one in _BY_WEIGHT if any(outcome.status == one for outcome in found))
+    return Outcome(status, tuple(file for outcome in found for file in outcome.files))
+
+
+def write_into(
+    photo: Path,
+    files: Sequence[SidecarFile],
+    change: Callable[[bytes], bytes],
+    *,
+    convention: Convention,
+    note: Note | None,
+) -> Outcome:
+    """Change those of a photo's sidecars that are of a convention.
+
+    Args:
+        photo: the photo.
+        files: its sidecars, as they were read.
+        change: content -> content.
+        convention: which of them.
+        note: told of each sidecar before it is written.
+
+    Raises:
+        SidecarError: one cannot be written.
+    """
+    targets = [file for file in files if _is_target(file, photo, convention)]
+    if not targets:
+        return Outcome("shared")
+    written = tuple(
+        file.path
+        for file in targets
+        if change_sidecar(file, change, empty=EMPTY_SIDECAR, note=note)
+    )
+    return Outcome("written" if written else "unchanged", written)
+
+
+def remove_rating(
+    photo: Path, *, folders: Folders | None = None, note: Note | None = None
+) -> list[Path]:
     """Remove our rating from a photo's sidecars, and restore the one that it replaced.
 
     Args:
         photo: never changed itself.
+        folders: listings to use again.
+        note: told of each sidecar before it is written.
 
     Returns:
         The files that were written. They are as they were before the rating, byte for byte; one that `mlsp` made stays, empty.
@@ -159,7 +194,7 @@ def remove_rating(photo: Path) -> list[Path]:
         SidecarError: a sidecar is damaged, or another program has rewritten it since; it is left as it was.
     """
     written = []
-    for file in read_sidecars(photo, "both", None):
+    for file in read_sidecars(photo, "both", folders):
         packet = file.packet
         if file.content is None or packet is None or packet.is_by_hand or not packet.rating:
             continue
@@ -167,21 +202,16 @@ def remove_rating(photo: Path) -> list[Path]:
             content = without_rating(file.content)
         except SidecarError as error:
             raise SidecarError(f"the sidecar {str(file.path)!r} is left alone: {error}") from error
-        replace_sidecar(file, content)
+        replace_sidecar(file, content, note=note)
         written.append(file.path)
     return written
 
 
-def _has_others_rating(photo: Path, files: Iterable[SidecarFile], by_hand: bool) -> bool:
-    """Return whether a photo or one of its sidecars has a rating that may not be replaced."""
-    return any(_is_others(file.packet, by_hand) for file in files) or (
+def _is_rated_by_hand(photo: Path, files: Iterable[SidecarFile]) -> bool:
+    """Return whether a person has rated a photo, in one of its sidecars or in itself."""
+    return any(file.packet is not None and file.packet.is_by_hand for file in files) or (
         rating_inside(photo) is not None
     )
-
-
-def _is_others(packet: Packet | None, by_hand: bool) -> bool:
-    """Return whether a sidecar has a rating that may not be replaced. Users may change one that they gave in `mlsp`."""
-    return packet is not None and packet.is_by_hand and not (by_hand and packet.is_ours_by_hand)
 
 
 def _is_target(file: SidecarFile, photo: Path, convention: Convention) -> bool:

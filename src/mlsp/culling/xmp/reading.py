@@ -7,23 +7,15 @@ For each of stars, flag and label the first of these that has it decides. Stars 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mlsp.culling.marks import Flag, Label, Marks
+from mlsp.culling.marks import Marks
 from mlsp.culling.xmp.embedded import embedded_packet
+from mlsp.culling.xmp.labels import flag_in, has_label, label_in
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.packet import (
-    COLOR_LABEL,
-    DARKTABLE_LABELS,
-    LABEL,
-    MICROSOFT_RATING,
-    PICK_LABEL,
-    RATING,
-    Packet,
-)
+from mlsp.culling.xmp.packet import MICROSOFT_RATING, PICK_LABEL, RATING, Packet
 from mlsp.culling.xmp.sidecars import read_sidecars
 from mlsp.photos.find_exif import find_exif
 from mlsp.photos.pillow_warnings import pillow_is_quiet
@@ -32,26 +24,6 @@ _EXIF_RATING, _EXIF_RATING_PERCENT = 0x4746, 0x4749
 # https://learn.microsoft.com/windows/win32/properties/props-system-rating: 1, 25, 50, 75 and 99 are 1 to 5 stars.
 _PERCENTS = (1, 13, 38, 63, 88)
 _MAX_STARS = 5
-# digiKam's numbers: https://invent.kde.org/graphics/digikam, digikam_globals.h
-_PICK_LABELS: dict[str, Flag | None] = {"0": None, "1": "reject", "2": None, "3": "pick"}
-_COLOR_LABELS: dict[str, Label | None] = {
-    "1": "red",
-    "3": "yellow",
-    "4": "green",
-    "5": "blue",
-    "6": "purple",
-}
-# As Lightroom and darktable call them; digiKam writes Magenta.
-_LABELS: dict[str, Label] = {
-    "red": "red",
-    "yellow": "yellow",
-    "green": "green",
-    "blue": "blue",
-    "purple": "purple",
-    "magenta": "purple",
-}
-_DARKTABLE_LABELS: tuple[Label, ...] = ("red", "yellow", "green", "blue", "purple")
-_DARKTABLE_ITEM = re.compile(r">\s*([0-4])\s*<")
 
 
 def read_marks(photo: Path, *, folders: Folders | None = None) -> Marks:
@@ -68,8 +40,8 @@ def read_marks(photo: Path, *, folders: Folders | None = None) -> Marks:
     inside = embedded_packet(photo)
     packets = [*sidecars, *([inside] if inside else [])]
     rating = _rating(sidecars, inside, photo)
-    flag = next((_flag(packet) for packet in packets if PICK_LABEL in packet.values), None)
-    label = next((_label(packet) for packet in packets if _has_label(packet)), None)
+    flag = next((flag_in(packet) for packet in packets if PICK_LABEL in packet.values), None)
+    label = next((label_in(packet) for packet in packets if has_label(packet)), None)
     if rating == -1:
         return Marks(None, "reject", label)
     return Marks(rating or None, flag, label)
@@ -137,23 +109,3 @@ def _of_percent(text: str) -> int | None:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) <= 100:
         return None
     return sum(int(text) >= percent for percent in _PERCENTS)
-
-
-def _flag(packet: Packet) -> Flag | None:
-    return _PICK_LABELS.get(packet.values[PICK_LABEL].text)
-
-
-def _has_label(packet: Packet) -> bool:
-    return any(name in packet.values for name in (LABEL, COLOR_LABEL, DARKTABLE_LABELS))
-
-
-def _label(packet: Packet) -> Label | None:
-    """Return a packet's label: darktable may give several, of which the first counts."""
-    values = packet.values
-    if COLOR_LABEL in values and values[COLOR_LABEL].text != "0":
-        return _COLOR_LABELS.get(values[COLOR_LABEL].text)
-    if DARKTABLE_LABELS in values:
-        items = _DARKTABLE_ITEM.findall(values[DARKTABLE_LABELS].text)
-        if items:
-            return _DARKTABLE_LABELS[int(items[0])]
-    return _LABELS.get(values[LABEL].text.lower()) if LABEL in values else None

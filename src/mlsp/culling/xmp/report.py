@@ -12,6 +12,7 @@ from mlsp.base.parallel import map_in_order
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.shots import shot_photos
 from mlsp.culling.xmp import Convention, Folders, Outcome, StarSettings, rate_shot, stars
+from mlsp.culling.xmp.files import Note
 from mlsp.scoring.results import ScoreResult
 
 # Each file is flushed to the disk, which takes several at a time.
@@ -123,6 +124,7 @@ def write_stars(
     by: str = "overall",
     settings: XmpSettings = XmpSettings(),
     on_result: Callable[[ScoreResult | ScoreFailure], object] | None = None,
+    note: Note | None = None,
 ) -> XmpSummary:
     """Give photos stars in their sidecars. A photo whose sidecar cannot be used does not keep the others from theirs.
 
@@ -131,6 +133,7 @@ def write_stars(
         by: the column that results are sorted by; its percentile counts, and that of `overall` for `photo`.
         settings: thresholds and names of sidecars.
         on_result: called for each photo.
+        note: told of each sidecar before it is written, as `Journal.note` is.
 
     Returns:
         Counts of what became of them.
@@ -151,6 +154,7 @@ def write_stars(
                 overwrite=settings.overwrite,
                 convention=settings.convention,
                 folders=folders,
+                note=note,
             )
         except SidecarError as error:
             return result, error

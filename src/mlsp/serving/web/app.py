@@ -14,7 +14,8 @@
     POST /api/learn/save                  {name}: keeps it as a model, and shows its scores
     GET  /api/export.csv?all=             ratings and scores
     GET  /api/comparisons.csv             comparisons
-    POST /api/export/xmp                  {overwrite, convention}: stars and rejects into sidecars
+    POST /api/export/xmp                  {overwrite, convention}: stars, flags and labels into sidecars
+    POST /api/export/undo                 {}: sidecars as they were before the last such export
 
 A row is an array of `mlsp.serving.web.collection.FIELDS`. Errors are `{"error": message}`, to be shown as they are. Photos are named
 by numbers only; `mlsp.serving.web.security` decides which requests come here at all.
@@ -37,6 +38,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from mlsp.base.errors import MlspError, ModelError, OutputError, PhotoError, SettingsError
+from mlsp.base.text import printable
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
 from mlsp.serving.asgi import Application
 from mlsp.serving.web.bodies import ComparisonBody, Nothing, RatingBody, SaveBody, XmpBody
@@ -285,8 +287,16 @@ def _add_exports(app: FastAPI, controller: PageController) -> None:
 
     @app.post("/api/export/xmp")
     def xmp(body: XmpBody) -> dict[str, Any]:
-        written = controller.write_sidecars(overwrite=body.overwrite, convention=body.convention)
+        written = controller.sidecars.write(overwrite=body.overwrite, convention=body.convention)
         return asdict(written)
+
+    @app.post("/api/export/undo")
+    def take_back(_: Nothing) -> dict[str, Any]:
+        done = controller.sidecars.take_back()
+        if done is None:
+            return {"restored": 0, "removed": 0, "left": []}
+        left = [printable(str(error)) for error in done.left]
+        return {"restored": len(done.restored), "removed": len(done.removed), "left": left}
 
 
 def _add_learning(app: FastAPI, controller: PageController) -> None:

@@ -216,14 +216,18 @@ class Collection:
             if id_ in self._entries:
                 self._change(self._entries[id_])
 
-    def note(self, known: Mapping[str, Marks]) -> None:
+    def note(self, known: Mapping[int, Marks]) -> None:
         """Take what files say as known: a change since is another program's, and counts more than an earlier rating here.
 
         Args:
-            known: by the photos' paths.
+            known: by the photos' numbers.
         """
         with self._lock:
-            self._known.update(known)
+            for id_, marks in known.items():
+                before = self.rating_of(self._entries[id_])
+                self._known[str(self.sources[id_])] = marks
+                if self.rating_of(self._entries[id_]) != before:
+                    self._change(self._entries[id_])
 
     def found(self, id_: int) -> Marks:
         """Return what the files of a photo say of it."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from mlsp.base.errors import MlspError, PhotoError, SettingsError, unknown_name
+from mlsp.base.errors import PhotoError, SettingsError, unknown_name
 from mlsp.base.text import printable
 from mlsp.culling.shots import Shot
-from mlsp.culling.xmp import Convention, Folders, rate_shot
 from mlsp.explaining import Explainer, heat_map_png
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import DecodeSettings, read_photo
@@ -22,27 +20,10 @@ from mlsp.serving.web.file_marks import FileMarks
 from mlsp.serving.web.learning import TASTE, TasteLearner
 from mlsp.serving.web.live_scoring import LiveScoring
 from mlsp.serving.web.rated_photos import RatedPhotos
+from mlsp.serving.web.sidecar_export import SidecarExport
 
 Load: TypeAlias = Callable[[Path | str], Scorer]
 _HEAT_MAP_SIDE = 1600
-_SHARED = "photo.xmp would be its only sidecar, and belongs to another photo of that name: write photo.jpg.xmp"
-
-
-@dataclass(slots=True)
-class Written:
-    """Result of writing sidecars.
-
-    Attributes:
-        written: photos whose sidecars have the rating now.
-        files: sidecars that were written.
-        kept: photos that kept another rating, which someone gave them by hand.
-        failed: photos whose sidecars could not be written, and why.
-    """
-
-    written: int = 0
-    files: int = 0
-    kept: list[str] = field(default_factory=list)
-    failed: list[dict[str, str]] = field(default_factory=list)
 
 
 class PageController:
@@ -63,6 +44,7 @@ class PageController:
         self.collection = Collection(shots, earlier, ratings.found())
         self.rated = RatedPhotos(self.collection, ratings)
         self.files = FileMarks(self.rated)
+        self.sidecars = SidecarExport(self.rated, self.files)
         self.scoring = LiveScoring(self.collection, lambda: load(model))
         self.learner = TasteLearner(self.rated, self.scoring, load)
         # By the score; a taste that is learned again has another scorer.
@@ -144,46 +126,3 @@ class PageController:
         settings = DecodeSettings(longest_side=_HEAT_MAP_SIDE)
         pixels = read_photo(entry.source, settings=settings).pixels
         return heat_map_png(pixels, explanation, longest_side=_HEAT_MAP_SIDE)
-
-    def write_sidecars(self, *, overwrite: bool, convention: Convention) -> Written:
-        """Write stars, and rejects as -1, into the sidecars of the photos that have some.
-
-        Args:
-            overwrite: also replace a rating by hand of which nobody knows whether it is older than the one here.
-            convention: which sidecars.
-        """
-        # What another program wrote a moment ago counts.
-        self.files.look()
-        found, written = Written(), []
-        folders = Folders()
-        for entry in self.collection.entries():
-            marks = self.collection.own(entry)
-            if marks is None or marks.rating is None or self.collection.rating_of(entry) != marks:
-                continue
-            rating = marks.rating
-            # The user saw what the files say, and rated otherwise.
-            is_seen = self.collection.known(entry) == self.collection.found(entry.id)
-            try:
-                outcome = rate_shot(
-                    entry.shot.photos,
-                    rating,
-                    overwrite=overwrite or is_seen,
-                    convention=convention,
-                    by_hand=True,
-                    folders=folders,
-                )
-            except MlspError as error:
-                found.failed.append({"photo": entry.shown, "error": printable(str(error))})
-                continue
-            found.files += len(outcome.files)
-            if outcome.status == "kept":
-                found.kept.append(entry.shown)
-            elif outcome.status == "shared":
-                found.failed.append({"photo": entry.shown, "error": _SHARED})
-            else:
-                found.written += 1
-                written.append(entry)
-        self.files.look()
-        for entry in written:
-            self.rated.note_written(entry)
-        return found

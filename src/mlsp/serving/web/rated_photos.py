@@ -65,8 +65,8 @@ class RatedPhotos:
         with self._lock:
             shown = self.collection.rating_of(entry)
             rating = replace(shown, **given)
-            copies = [self.collection.entry(id_) for id_ in self.collection.ids(entry.sha256)]
-            found = {str(one.source): self.collection.found(one.id) for one in copies if one}
+            copies = self.collection.ids(entry.sha256)
+            found = {id_: self.collection.found(id_) for id_ in copies}
             self._note(found)
             self.ratings.rate(
                 entry.sha256,
@@ -99,7 +99,7 @@ class RatedPhotos:
             # Where they differ when they are first seen nobody knows which is newer: the user's is shown, the files stay.
             is_clear = found == own or (known is None and found == NO_MARKS)
             if own is not None and found != known and is_clear:
-                self._note({str(entry.source): found})
+                self._note({id_: found})
 
     def note_written(self, entry: Entry) -> None:
         """Note that a photo's files say what was written here; XMP cannot say all, such as the stars of a reject.
@@ -108,10 +108,11 @@ class RatedPhotos:
             RatingsError: it could not be noted.
         """
         with self._lock:
-            self._note({str(entry.source): self.collection.found(entry.id)})
+            self._note({entry.id: self.collection.found(entry.id)})
 
-    def _note(self, found: Mapping[str, Marks]) -> None:
-        self.ratings.note_found(found)
+    def _note(self, found: Mapping[int, Marks]) -> None:
+        sources = self.collection.sources
+        self.ratings.note_found({str(sources[id_]): marks for id_, marks in found.items()})
         self.collection.note(found)
 
     def compare(self, better: Entry, worse: Entry) -> None:

@@ -1,4 +1,4 @@
-// Export of ratings: tables to save, and stars in sidecar files beside the photos.
+// Export of ratings: tables to save, and marks in sidecar files beside the photos.
 
 import { element } from "./dom.js";
 import { photos } from "./records.js";
@@ -39,13 +39,15 @@ export class Export {
 
   _sidecars() {
     this._convention = element("select", { class: "g-input", id: "p-convention" }, ...CONVENTIONS.map(([value, text]) => element("option", { value, text })));
+    this._takeBack = element("button", { type: "button", class: "g-button", text: "Take back", hidden: true, onclick: () => this._undo() });
     this._overwrite = element("input", { type: "checkbox", id: "p-overwrite" });
     return [
-      element("h3", { text: "Stars for Lightroom and darktable" }),
-      element("p", { class: "g-note", text: "Writes your stars, and −1 for rejected, into XMP sidecar files beside the photos. The photos are not changed, and everything else in a sidecar stays." }),
+      element("h3", { text: "Ratings for other programs" }),
+      element("p", { class: "g-note", text: "Writes your stars, −1 for rejected, picks and colour labels into XMP sidecar files beside the photos. The photos are not changed, and everything else in a sidecar stays. “Take back” undoes it." }),
+      element("p", { class: "g-note", text: "darktable and Immich read photo.jpg.xmp; digiKam too, where Settings › Metadata › Sidecars › “Read from sidecar files” is on. Lightroom and Camera Raw read photo.xmp, of RAW photos only." }),
       element("p", { class: "p-row" }, element("label", { for: "p-convention", text: "Files" }), this._convention),
-      element("p", { class: "p-tick" }, this._overwrite, element("label", { for: "p-overwrite", text: "also where a sidecar has another rating" })),
-      element("p", { class: "p-row" }, element("button", { type: "button", class: "g-button", text: "Write sidecars", onclick: () => this._write() })),
+      element("p", { class: "p-tick" }, this._overwrite, element("label", { for: "p-overwrite", text: "also where a sidecar has another rating, and nobody knows which is newer" })),
+      element("p", { class: "p-row" }, element("button", { type: "button", class: "g-button", text: "Write sidecars", onclick: () => this._write() }), this._takeBack),
     ];
   }
 
@@ -61,6 +63,18 @@ export class Export {
       const parts = [`Wrote the rating of ${photos(written)} into ${files === 1 ? "1 file" : `${files} files`}`];
       if (kept.length > 0) parts.push(`${kept.length} kept another rating`);
       if (failed.length > 0) parts.push(`${failed.length} failed`);
+      if (files > 0) this._takeBack.hidden = false;
+      return parts.join("; ");
+    });
+  }
+
+  async _undo() {
+    await this._try(async () => {
+      const { restored, removed, left } = await post("export/undo");
+      this._list.replaceChildren(...left.map((text) => element("li", { text })));
+      this._takeBack.hidden = true;
+      const parts = [`Taken back: ${restored} sidecars are as they were, ${removed} removed`];
+      if (left.length > 0) parts.push(`${left.length} left as they are`);
       return parts.join("; ");
     });
   }

@@ -1,0 +1,90 @@
+"""`mlsp stars`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mlsp.cli.options import Photos, Recursive
+
+
+def runs(
+    files: Annotated[
+        bool, typer.Option("--files", help="Show the sidecars of each run, too.")
+    ] = False,
+) -> None:
+    """Show the runs that wrote sidecars and can be taken back, newest first, with their numbers.
+
+    Examples:
+        mlsp stars runs
+        mlsp stars runs --files
+    """
+    from mlsp.culling.xmp.journal import runs as known_runs
+    from mlsp.reports.burst_report import print_names
+
+    found = known_runs()
+    if not found:
+        typer.echo("no run has written sidecars")
+    for number, run in enumerate(found, start=1):
+        began = f"{run.began.astimezone():%Y-%m-%d %H:%M}"
+        typer.echo(f"{number}\t{began}\t{run.what}\t{len(run.sidecars)} sidecars")
+        if files:
+            print_names(run.sidecars, stream=sys.stdout)
+
+
+def undo(
+    run: Annotated[
+        int,
+        typer.Option(
+            "--run", metavar="N", min=1, help="Number of the run, as in `mlsp stars runs`."
+        ),
+    ] = 1,
+) -> None:
+    """Take back what the last run wrote into sidecars.
+
+    Sidecars are as they were before the run, byte for byte; those that it made are removed. A sidecar that another program has
+    changed since is left alone and named. Said again, the run before that is taken back.
+
+    Examples:
+        mlsp stars undo
+        mlsp stars undo --run 2
+    """
+    from mlsp.base.errors import SettingsError
+    from mlsp.culling.xmp.journal import runs as known_runs
+    from mlsp.personal.taking_back import take_back
+
+    found = known_runs()
+    if len(found) < run:
+        raise SettingsError(
+            f"there is no run {run} to take back: {len(found)} runs have written sidecars"
+        )
+    chosen = found[run - 1]
+    done = take_back(chosen)
+    for error in done.left:
+        typer.echo(f"mlsp: {error}", err=True)
+    typer.echo(f"{chosen.what} of {chosen.began.astimezone():%Y-%m-%d %H:%M}: {done}")
+    if done.left:
+        raise typer.Exit(1)
+
+
+def remove(paths: Photos, recursive: Recursive = True) -> None:
+    """Take the stars that mlsp gave by itself out of sidecars, whenever and wherever that was.
+
+    What they replaced is back, byte for byte. Ratings by hand stay, and so do empty sidecars. It can be taken back too.
+
+    Examples:
+        mlsp stars remove holiday/
+        mlsp stars remove holiday/cat.jpg
+    """
+    from mlsp.cli.inputs import found
+    from mlsp.culling.xmp.removing import remove_stars
+    from mlsp.photos import find_photos
+
+    removed = remove_stars(found(find_photos(paths, recursive=recursive), paths))
+    for failure in removed.failed:
+        typer.echo(f"mlsp: {failure}", err=True)
+    typer.echo(str(removed))
+    if removed.failed:
+        raise typer.Exit(1)

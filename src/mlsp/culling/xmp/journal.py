@@ -1,0 +1,247 @@
+"""What each run wrote into sidecars, so that it can be taken back byte for byte.
+
+A run is a file of JSON lines in the user's data folder: what wrote it and when, then for each sidecar its path, all of its bytes
+before, or none where it was not there, and the digest of those after. A line is in the file before the sidecar is written, so a
+kill at any moment leaves nothing that cannot be taken back. The newest `KEPT_RUNS` runs are kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import secrets
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlsp.base.closing import Closing
+from mlsp.base.errors import OutputError, SettingsError, SidecarError
+from mlsp.culling.xmp.files import read_content, remove_sidecar, restore_sidecar
+
+KEPT_RUNS = 100
+_ENDING = ".jsonl"
+
+_log = logging.getLogger(__name__)
+
+
+def default_journal_folder() -> Path:
+    """Return the folder of runs: MLSP_STARS if it is set, else one in the user's data folder."""
+    folder = os.environ.get("MLSP_STARS")
+    if folder:
+        return Path(folder).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("mlsp", appauthor=False) / "stars"
+
+
+class Journal(Closing):
+    """The journal of a run that writes sidecars. Its file is made with the first of them. Several threads may use it at once.
+
+    Args:
+        what: wrote them, as a user calls it: `mlsp score --xmp`.
+        ratings: file of the ratings that were written, where they are the user's.
+        folder: of all runs.
+    """
+
+    def __init__(
+        self, what: str, *, ratings: Path | None = None, folder: Path | None = None
+    ) -> None:
+        self._what = what
+        self._ratings = ratings
+        self._folder = default_journal_folder() if folder is None else folder
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self.path: Path | None = None
+
+    def note(self, file: Path, before: bytes | None, after: bytes) -> None:
+        """Note a sidecar that is about to be written.
+
+        Args:
+            file: the sidecar.
+            before: what is in it; None where it is not there.
+            after: what will be in it.
+
+        Raises:
+            OutputError: it cannot be noted: the disk is full, or the folder cannot be written to.
+        """
+        line = {
+            "file": os.path.abspath(file),
+            "before": None if before is None else base64.b64encode(zlib.compress(before)).decode(),
+            "after": _digest(after),
+        }
+        with self._lock:
+            try:
+                if self._descriptor is None:
+                    self._descriptor = self._begin()
+                _write(self._descriptor, line)
+            except OSError as error:
+                raise OutputError(
+                    f"cannot note in {str(self._folder)!r} what sidecars had before ({error.strerror or error}), so none is written:"
+                    " free some space, or name another folder in the variable MLSP_STARS"
+                ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+            self._descriptor = None
+
+    def _begin(self) -> int:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(UTC)
+        self.path = self._folder / f"{now:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}{_ENDING}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        # It has what is in sidecars: keywords and names of people.
+        descriptor = os.open(self.path, flags, 0o600)
+        ratings = None if self._ratings is None else os.fspath(self._ratings)
+        began = now.isoformat(timespec="seconds")
+        _write(descriptor, {"what": self._what, "began": began, "ratings": ratings})
+        for old in _files(self._folder)[:-KEPT_RUNS]:
+            with contextlib.suppress(OSError):
+                old.unlink()
+        return descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that wrote sidecars.
+
+    Attributes:
+        path: of its file.
+        what: wrote them.
+        began: when, UTC.
+        ratings: file of the ratings that were written; None where they are not a user's.
+        sidecars: that it wrote, in their order.
+    """
+
+    path: Path
+    what: str
+    began: datetime
+    ratings: Path | None
+    sidecars: tuple[Path, ...]
+
+
+@dataclass(slots=True)
+class Undone:
+    """What became of the sidecars of a run.
+
+    Attributes:
+        restored: they are as they were before.
+        removed: the run had made them.
+        unchanged: they were as before already.
+        left: those that were changed since, or cannot be written, and why.
+    """
+
+    restored: list[Path] = field(default_factory=list)
+    removed: list[Path] = field(default_factory=list)
+    unchanged: list[Path] = field(default_factory=list)
+    left: list[SidecarError] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.restored)} sidecars restored", f"{len(self.removed)} removed"]
+        if self.unchanged:
+            parts.append(f"{len(self.unchanged)} as before already")
+        if self.left:
+            parts.append(f"{len(self.left)} left as they are")
+        return ", ".join(parts)
+
+
+def runs(folder: Path | None = None) -> list[Run]:
+    """Return the runs that can be taken back, newest first.
+
+    Args:
+        folder: of all runs; None: the user's.
+    """
+    found = []
+    for path in reversed(_files(default_journal_folder() if folder is None else folder)):
+        try:
+            first, *lines = _lines(path)
+            ratings = Path(first["ratings"]) if first["ratings"] else None
+            began = datetime.fromisoformat(first["began"])
+            sidecars = tuple(Path(line["file"]) for line in lines)
+            found.append(Run(path, str(first["what"]), began, ratings, sidecars))
+        except (OSError, ValueError, KeyError) as error:
+            _log.debug("%s is no run: %s", path, error)
+    return found
+
+
+def undo(run: Run) -> Undone:
+    """Take back what a run wrote: sidecars are as they were before it, byte for byte, and those that it made are removed.
+
+    A sidecar that was changed since is left alone; the run can be taken back again for those.
+
+    Args:
+        run: one of `runs`.
+
+    Raises:
+        SettingsError: its file is gone.
+    """
+    try:
+        _, *lines = _lines(run.path)
+    except OSError as error:
+        raise SettingsError(
+            f"this run of {run.what} was taken back already: see `mlsp stars runs`"
+        ) from error
+    done = Undone()
+    kept = []
+    # A sidecar may have been written twice.
+    for line in reversed(lines):
+        file = Path(line["file"])
+        try:
+            _undo(file, line, done)
+        except SidecarError as error:
+            done.left.append(error)
+            kept.append(line)
+    if not kept:
+        run.path.unlink(missing_ok=True)
+    return done
+
+
+def _undo(file: Path, line: dict[str, str], done: Undone) -> None:
+    before = zlib.decompress(base64.b64decode(line["before"])) if line["before"] else None
+    now = read_content(file)
+    if now == before:
+        done.unchanged.append(file)
+    elif now is None:
+        raise SidecarError(
+            f"the sidecar {str(file)!r} is left alone: it was moved or removed since; it had been there before"
+        )
+    elif _digest(now) != line["after"]:
+        raise SidecarError(
+            f"the sidecar {str(file)!r} is left alone: it was changed since. Take the stars away in the program that changed it"
+        )
+    elif before is None:
+        remove_sidecar(file, now)
+        done.removed.append(file)
+    else:
+        restore_sidecar(file, now, before)
+        done.restored.append(file)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{_ENDING}"))
+
+
+def _lines(path: Path) -> Iterator[dict[str, str]]:
+    """Yield the lines of a run; one that a kill cut short was never acted upon."""
+    for line in path.read_bytes().splitlines(keepends=True):
+        if line.endswith(b"\n"):
+            yield json.loads(line)
+
+
+def _write(descriptor: int, line: dict[str, str | None]) -> None:
+    content = json.dumps(line).encode() + b"\n"
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,113 @@
+"""Write the marks that the user gave in `mlsp` into sidecars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mlsp.culling.marks import NO_MARKS, Marks
+from mlsp.culling.xmp.editing import with_marks
+from mlsp.culling.xmp.files import Note, SidecarFile
+from mlsp.culling.xmp.names import Folders
+from mlsp.culling.xmp.rating import Outcome, outcome_of_shot, write_into
+from mlsp.culling.xmp.reading import rating_inside, read_marks
+from mlsp.culling.xmp.sidecars import Convention, read_sidecars
+
+
+def write_marks(
+    photo: Path,
+    marks: Marks,
+    *,
+    overwrite: bool = False,
+    convention: Convention = "both",
+    folders: Folders | None = None,
+    note: Note | None = None,
+) -> Outcome:
+    """Write the user's own marks into a photo's sidecars: `mlsp score --xmp` keeps them. Stars of a reject have no place in XMP.
+
+    Args:
+        photo: must exist; never changed itself.
+        marks: what it shall have; other stars, flags and labels in these sidecars are taken away.
+        overwrite: also replace marks of another program.
+        convention: as for `rate`, like the rest.
+        folders: listings to use again.
+        note: told of each sidecar before it is written.
+
+    Returns:
+        The outcome.
+
+    Raises:
+        SidecarError: as for `rate`.
+    """
+    folders = folders or Folders()
+    files = read_sidecars(photo, convention if overwrite else "both", folders)
+    inside = rating_inside(photo)
+    if not overwrite and _has_others_marks(photo, marks, files, folders):
+        return Outcome("kept")
+
+    def change(content: bytes) -> bytes:
+        return with_marks(content, marks, is_rated_elsewhere=inside is not None)
+
+    if marks == NO_MARKS and inside is None:
+        # Nothing to say is no reason to make a file.
+        files = [file for file in files if file.content is not None]
+        if not files:
+            return Outcome("unchanged")
+    return write_into(photo, files, change, convention=convention, note=note)
+
+
+def write_shot_marks(
+    photos: Sequence[Path],
+    marks: Marks,
+    *,
+    overwrite: bool = False,
+    convention: Convention = "both",
+    folders: Folders | None = None,
+    note: Note | None = None,
+) -> Outcome:
+    """Write the user's own marks into the sidecars of all photos of a shot.
+
+    Args:
+        photos: of the shot: a raw photo and its JPEG, say; at least one.
+        marks: as for `write_marks`, like the rest.
+        overwrite: also replace marks of another program; else those of one photo, whichever, keep the shot as it is.
+        convention: which sidecars are written.
+        folders: listings to use again.
+        note: told of each sidecar before it is written.
+
+    Returns:
+        The outcome for the shot. It is `shared` only if no photo of it has a sidecar of its own.
+
+    Raises:
+        SidecarError: as for `rate`. Without `overwrite` nothing is written then.
+    """
+    folders = folders or Folders()
+    # Asked of all before one is written: a shot has one rating.
+    if not overwrite and any(
+        _has_others_marks(photo, marks, read_sidecars(photo, "both", folders), folders)
+        for photo in photos
+    ):
+        return Outcome("kept")
+    return outcome_of_shot(
+        write_marks(
+            photo,
+            marks,
+            overwrite=overwrite,
+            convention=convention,
+            folders=folders,
+            note=note,
+        )
+        for photo in photos
+    )
+
+
+def _has_others_marks(
+    photo: Path, marks: Marks, files: Iterable[SidecarFile], folders: Folders
+) -> bool:
+    """Return whether another program gave a photo a rating or another label. Users may change what they gave in `mlsp`."""
+    by_hand = [file.packet for file in files if file.packet and file.packet.is_by_hand]
+    return (
+        any(not packet.is_ours_by_hand for packet in by_hand)
+        or rating_inside(photo) is not None
+        or read_marks(photo, folders=folders).label not in (None, marks.label)
+    )
