@@ -31,6 +31,7 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.burst_pairs import similar_pairs
 from mlsp.culling.bursts import BurstSettings, embedding_channels, embedding_of, group_embeddings
+from mlsp.culling.close_ups import close_up_of
 from mlsp.photos import read_photo
 from mlsp.photos.near_duplicates import difference_hash, duplicate_groups
 from mlsp.ratings.datasets.biq2021 import load_biq2021
@@ -45,6 +46,8 @@ SIBLINGS = 0.86
 # Of 0…1: what 30 raters tell apart.
 CLEAR = 0.05
 HASH_BITS = 4
+# Of quality's 0…1, for each doubling of blur: as `mlsp pick` ranks.
+BLUR_DOUBLED = 0.1
 RESHOT = 40
 SYNTHETIC = 20_000
 
@@ -247,6 +250,7 @@ def agreement(scorer: Scorer, rated: Rated) -> list[dict[str, Any]]:
         "beauty": beauty,
         "overall": overall,
         "quality + beauty/4": quality / quality.std() + beauty / beauty.std() / 4,
+        "quality, sharpness": quality - BLUR_DOUBLED * np.log2(blurs(rated)),
     }
     no_times: list[datetime | None] = [None] * len(beauty)
     found = []
@@ -282,6 +286,17 @@ def agreement(scorer: Scorer, rated: Rated) -> list[dict[str, Any]]:
             )
         )
     return found
+
+
+def blurs(rated: Rated) -> Float64Array:
+    """Blur of each photo that is in a series, in thousandths of its longest side; 1 of others and of those without edges."""
+    loosest = BurstSettings(similarity_without_time=BurstSettings().similarity)
+    groups = members(group_embeddings(rated.embeddings, [None] * len(rated.photos), loosest))
+    blur = np.ones(len(rated.photos))
+    for row in np.concatenate(groups).tolist():
+        close_up = close_up_of(read_photo(rated.photos[row]).pixels, faces=False)
+        blur[row] = close_up.blur or 1
+    return blur
 
 
 def judge(
