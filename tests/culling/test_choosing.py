@@ -14,6 +14,7 @@ from mlsp.culling.bursts import Burst, ScoredShot
 from mlsp.culling.choosing import choose, rank_closely
 from mlsp.culling.close_ups import CloseUp, close_up_of, look_closely
 from mlsp.culling.shots import Shot
+from mlsp.models.records import NOT_PHOTO
 from mlsp.scoring.results import Score, ScoreResult
 
 
@@ -104,6 +105,18 @@ def test_nothing_to_tell_apart(photos: dict[str, Path]) -> None:
     found = rank_closely(Burst((other, one)), [flat, flat])
     assert names(found) == ["b", "a"]
     assert [each.reason for each in found.shots] == ["much like a", "much like b"]
+
+
+def test_a_model_without_quality_ranks_by_overall_and_what_is_no_photo_comes_last() -> None:
+    def scored(name: str, beauty: float, kind: str) -> ScoredShot:
+        score = Score(beauty, beauty, position=beauty)
+        result = ScoreResult(Path(name), {"beauty": score}, 100, 100, kind=kind)
+        return ScoredShot(Shot(Path(name)), result, None, np.ones(1, np.float32))
+
+    shots = (scored("chart.png", 90, NOT_PHOTO), scored("a.jpg", 40, "people"))
+    better = scored("b.jpg", 60, "people")
+    found = rank_closely(Burst((*shots, better)), [None, None, None])
+    assert names(found) == ["b", "a", "chart"]
 
 
 def test_tiny_photos_are_measured_whole() -> None:

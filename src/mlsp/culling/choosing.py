@@ -134,7 +134,10 @@ def _points(shots: Sequence[ScoredShot], close_ups: Sequence[CloseUp | None]) ->
 def _position(scored: ScoreResult) -> float:
     """Return the score that ranks bursts, 0…100."""
     score = scored.scores.get(RANKING_HEAD)
-    return scored.overall if score is None else score.position
+    if score is not None:
+        return score.position
+    # What is no photo has no overall score, and comes last.
+    return scored.overall if scored.is_photo else -100.0
 
 
 def _reason(
