@@ -115,7 +115,7 @@ def test_stdout_is_a_table_for_programs(shoot: Path, cache: Path) -> None:
     done = mlsp("pick", shoot / "day [1]", "--by", "beauty", "-q", cache=cache)
     assert (done.returncode, done.stderr) == (0, "")
     header, *lines = (line.split("\t") for line in done.stdout.splitlines())
-    assert header[:6] == ["photo", "burst", "rank", "picked", "captured", "overall"]
+    assert header[:7] == ["photo", "burst", "set", "rank", "picked", "captured", "overall"]
     beauty = [float(line[header.index("beauty")]) for line in lines[:3]]
     assert len(lines) == 6
     assert beauty == sorted(beauty, reverse=True)
@@ -186,3 +186,22 @@ def test_without_pairs_each_file_is_read(card: Path, cache: Path) -> None:
     assert "IMG_1.CR3: it is not in a format that is read" in done.stderr
     wrong = mlsp("pick", card, "--pairs", "maybe", cache=cache)
     assert (wrong.returncode, wrong.stderr) == (2, "mlsp: --pairs is on or off, got 'maybe'\n")
+
+
+def test_a_bracket_is_picked_whole(cache: Path, tmp_path: Path) -> None:
+    image = Image.open(Path(__file__).parents[2] / "examples" / "chelsea.png").convert("RGB")
+    image.thumbnail((300, 300))
+    for number, bias in enumerate((0, -1, 1)):
+        exif = Image.Exif()
+        inner = exif.get_ifd(0x8769)
+        inner[0x9003], inner[0x829A] = f"2024:05:01 12:00:0{number}", 2.0**bias / 250
+        inner[0x9204], inner[0xA402] = float(bias), 2
+        exposed = ImageEnhance.Brightness(image).enhance(2.0**bias)
+        exposed.save(tmp_path / f"{number}.jpg", exif=exif)
+    done = mlsp("pick", tmp_path, "-o", tmp_path / "p.csv", cache=cache)
+    assert done.stderr.endswith("0 bursts and 0 alone, 1 bracket, 3 picked\n"), done.stderr
+    with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as stream:
+        assert [row["set"] for row in csv.DictReader(stream)] == ["bracket"] * 3
+    split = mlsp("pick", tmp_path, "--list", "--split-sets", cache=cache)
+    assert split.stderr.endswith("1 burst and 0 alone, 1 picked\n"), split.stderr
+    assert len(split.stdout.splitlines()) == 1

@@ -65,6 +65,13 @@ def pick(
     bursts_only: Annotated[
         bool, typer.Option("--bursts-only", help="Leave out photos that stand alone.")
     ] = False,
+    split_sets: Annotated[
+        bool,
+        typer.Option(
+            "--split-sets",
+            help="Take exposure brackets, panoramas and focus stacks for bursts; otherwise all their shots are picked.",
+        ),
+    ] = False,
     within_seconds: Annotated[
         float,
         typer.Option(
@@ -117,7 +124,7 @@ def pick(
         mlsp pick holiday/ --best 2 --output bursts.csv
     """
     from mlsp.cli.inputs import found_shots, switch
-    from mlsp.culling.bursts import BurstSettings, check_ranking, group_bursts
+    from mlsp.culling.bursts import BurstSettings, check_ranking, find_shot_sets, group_bursts
     from mlsp.culling.copies import find_for
     from mlsp.reports import check_output
     from mlsp.reports.burst_report import (
@@ -153,7 +160,8 @@ def pick(
         heads = tuple(head.name for head in scorer.model.heads)
         check_ranking(by, heads)
         scored, failed, progress = _take(scorer, shots, quiet=quiet, goes_on=use_cache)
-    bursts = group_bursts(scored, settings, by=by)
+    sets = [] if split_sets else find_shot_sets(scored)
+    bursts = group_bursts(scored, settings, by=by, sets=sets)
     if by is None:
         bursts = _choose(
             bursts, faces=look_for_faces, workers=workers, max_pixels=max_pixels, quiet=quiet
@@ -225,7 +233,7 @@ def _choose(
     from mlsp.cli.progress import RunProgress
     from mlsp.culling.choosing import choose
 
-    competing = sum(len(burst.shots) for burst in bursts if not burst.is_alone)
+    competing = sum(len(burst.shots) for burst in bursts if burst.competes)
     chosen: list[Burst] = []
     with (
         RunProgress(competing, done_word="looked at", quiet=quiet) as progress,
@@ -235,7 +243,7 @@ def _choose(
     ):
         for burst in results:
             chosen.append(burst)
-            for shot in burst.shots if not burst.is_alone else ():
+            for shot in burst.shots if burst.competes else ():
                 progress.advance(shot.scored)
     return chosen
 

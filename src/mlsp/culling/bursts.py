@@ -24,6 +24,7 @@ from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.burst_pairs import similar_pairs
 from mlsp.culling.close_ups import CloseUp
+from mlsp.culling.sets import Frame, SetKind, ShotSet, find_sets
 from mlsp.culling.shots import Shot
 from mlsp.features.spec import FeatureSpec
 from mlsp.photos.capture_time import capture_time
@@ -94,10 +95,12 @@ class Burst:
     """Shots of the same moment.
 
     Attributes:
-        shots: at least one, the best first.
+        shots: at least one, the best first; those of a set in the order in which they were taken.
+        kind: kind of the set that they are; None for shots that compete with each other.
     """
 
     shots: tuple[ScoredShot, ...]
+    kind: SetKind | None = None
 
     @property
     def is_alone(self) -> bool:
@@ -105,8 +108,13 @@ class Burst:
         return len(self.shots) == 1
 
     def best(self, count: int) -> tuple[ScoredShot, ...]:
-        """Return the best shots, in rank order."""
-        return self.shots[:count]
+        """Return the best shots, in rank order; all of a set."""
+        return self.shots if self.kind else self.shots[:count]
+
+    @property
+    def competes(self) -> bool:
+        """Whether some of its shots may be left: it is neither one shot nor a set."""
+        return not self.is_alone and self.kind is None
 
 
 def embedding_channels(feature_spec: FeatureSpec) -> int | None:
@@ -164,7 +172,11 @@ def take_shots(
 
 
 def group_bursts(
-    shots: Sequence[ScoredShot], settings: BurstSettings = BurstSettings(), *, by: str | None = None
+    shots: Sequence[ScoredShot],
+    settings: BurstSettings = BurstSettings(),
+    *,
+    by: str | None = None,
+    sets: Sequence[ShotSet] = (),
 ) -> list[Burst]:
     """Group shots of the same moment, and rank each group.
 
@@ -172,6 +184,7 @@ def group_bursts(
         shots: of one model.
         settings: thresholds.
         by: head to rank by, or `overall`; by default quality, and overall for a model without it.
+        sets: as `find_shot_sets` finds them; their shots are kept together, and in no other burst.
 
     Returns:
         Each shot in one burst, many in one of their own; in the order of their first shots.
@@ -182,16 +195,29 @@ def group_bursts(
     if not shots:
         return []
     value = _ranking(shots[0].scored, by)
-    embeddings = np.stack([shot.embedding for shot in shots])
-    numbers = group_embeddings(embeddings, [shot.captured for shot in shots], settings)
-    groups: dict[int, list[ScoredShot]] = {}
-    for number, shot in zip(numbers.tolist(), shots, strict=True):
-        groups.setdefault(number, []).append(shot)
-    return [
-        # Stable: among equals the one that came first.
-        Burst(tuple(sorted(group, key=lambda shot: value(shot.scored), reverse=True)))
-        for group in groups.values()
-    ]
+    in_sets = {index for found in sets for index in found.members}
+    others = [index for index in range(len(shots)) if index not in in_sets]
+    bursts = {
+        min(found.members): Burst(tuple(shots[index] for index in found.members), found.kind)
+        for found in sets
+    }
+    if others:
+        embeddings = np.stack([shots[index].embedding for index in others])
+        captured = [shots[index].captured for index in others]
+        numbers = group_embeddings(embeddings, captured, settings)
+        groups: dict[int, list[ScoredShot]] = {}
+        for number, index in zip(numbers.tolist(), others, strict=True):
+            groups.setdefault(others[number], []).append(shots[index])
+        for first, group in groups.items():
+            # Stable: among equals the one that came first.
+            ranked = sorted(group, key=lambda shot: value(shot.scored), reverse=True)
+            bursts[first] = Burst(tuple(ranked))
+    return [bursts[first] for first in sorted(bursts)]
+
+
+def find_shot_sets(shots: Sequence[ScoredShot]) -> list[ShotSet]:
+    """Find the brackets, panoramas and focus stacks among shots; see `mlsp.culling.sets`."""
+    return find_sets([Frame(shot.shot.photo, shot.captured) for shot in shots])
 
 
 def group_embeddings(

@@ -61,7 +61,7 @@ def choose(
     """Look at the shots of bursts at full size, and rank each burst by score, sharpness and eyes.
 
     Args:
-        bursts: a shot that stands alone is not looked at.
+        bursts: a shot that stands alone and those of a set are not looked at.
         faces: whether to look for faces.
         workers: photos decoded at the same time; by default one per core, at most four, each of which may take some hundred MB.
         max_pixels: photos with more are not looked at.
@@ -80,15 +80,15 @@ def choose(
             # It was scored: the file has gone or changed since. It keeps its rank by score.
             return None
 
-    photos = (shot.scored.source for burst in bursts if not burst.is_alone for shot in burst.shots)
+    photos = (shot.scored.source for burst in bursts if burst.competes for shot in burst.shots)
     with closing(
         map_in_order(look, photos, workers=workers or min(usable_cores(), _MAX_WORKERS))
     ) as found:
         for burst in bursts:
-            if burst.is_alone:
-                yield burst
-            else:
+            if burst.competes:
                 yield rank_closely(burst, list(islice(found, len(burst.shots))))
+            else:
+                yield burst
 
 
 def rank_closely(burst: Burst, close_ups: Sequence[CloseUp | None]) -> Burst:

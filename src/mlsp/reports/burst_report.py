@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ def burst_table(
         heads: names of the model's heads, in the model's order.
 
     Returns:
-        One row per photo: its path, the burst's number from 1, the photo's rank in it from 1, whether it is picked, when it was
+        One row per photo: its path, the burst's number from 1, what set it is, if it is one, the photo's rank in it from 1, whether it is picked, when it was
         taken, the rest of `report_columns`, and what was seen at full size, empty where it was not looked at: the number of
         prominent faces, of those with closed eyes, of those that the border cuts off, the blur of the subject
         (`mlsp.culling.close_ups.CloseUp`), and why the photo has its rank.
@@ -46,6 +47,7 @@ def burst_table(
     columns = (
         photo,
         Column("burst", "int32"),
+        Column("set"),
         Column("rank", "int32"),
         Column("picked"),
         Column("captured"),
@@ -60,6 +62,7 @@ def burst_table(
         (
             name,
             number,
+            burst.kind or "",
             rank,
             "yes" if shot.scored.source in picked else "no",
             shot.captured.isoformat() if shot.captured else "",
@@ -71,6 +74,11 @@ def burst_table(
         for name, *cells in [report_row(shot.scored, model_name=model_name, heads=heads)]
     )
     return Table(columns, rows)
+
+
+def _heading(number: int, burst: Burst) -> str:
+    """Return what stands before the first shot of a burst."""
+    return f"{number} {burst.kind}" if burst.kind else str(number)
 
 
 def _seen(shot: ScoredShot) -> tuple[Cell, ...]:
@@ -174,9 +182,12 @@ def describe_pick(
         >>> describe_pick([], 3, are_new=[True, True, False])
         '0 bursts and 0 alone, 3 picked, 2 copied, 1 was there already'
     """
-    several = sum(not burst.is_alone for burst in bursts)
-    parts = [
-        f"{several} {'burst' if several == 1 else 'bursts'} and {len(bursts) - several} alone",
+    several = sum(burst.competes for burst in bursts)
+    alone = sum(burst.is_alone for burst in bursts)
+    parts = [f"{several} {'burst' if several == 1 else 'bursts'} and {alone} alone"]
+    sets = Counter(burst.kind for burst in bursts if burst.kind)
+    parts += [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in sorted(sets.items())]
+    parts += [
         f"{picked} picked",
     ]
     if are_new:
@@ -207,7 +218,7 @@ def render_bursts(
     is_ascii = console.options.ascii_only
     table = plain_table(console)
     shown_heads = [printable(head, encoding=console.encoding) for head in heads]
-    number_width = len(str(len(bursts)))
+    number_width = max(len(_heading(number, burst)) for number, burst in enumerate(bursts, 1))
     # A time has 19 characters, a score 5.
     taken = number_width + GAP + 1 + GAP + 19 + GAP
     taken += sum(max(cell_len(head), 5) + GAP for head in shown_heads)
@@ -232,7 +243,7 @@ def render_bursts(
             name = printable(os.fspath(shot.scored.source), encoding=console.encoding)
             is_picked = shot.scored.source in picked
             table.add_row(
-                str(number) if rank == 0 else "",
+                _heading(number, burst) if rank == 0 else "",
                 mark if is_picked else "",
                 # Text, because a plain str would be searched for markup such as [red].
                 Text(shorten(name, name_width, ellipsis=ellipsis)),
