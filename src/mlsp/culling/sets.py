@@ -22,7 +22,8 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import PhotoError
-from mlsp.base.parallel import map_in_order, usable_cores
+from mlsp.base.machine import usable_cores
+from mlsp.base.parallel import map_in_order
 from mlsp.culling.frames import is_focus_moving, read_frame, shift_between
 from mlsp.photos.camera_data import CameraData, camera_data
 
