@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from mlsp.base.errors import PhotoTooLargeError, UnsupportedPhotoError
 from mlsp.photos.formats import PhotoFormat
+from mlsp.photos.hdr import ColourCode
 from mlsp.photos.heif_boxes import Items, find_items
 
 _CODINGS = {"HEIC": (b"hvc1", b"hev1"), "AVIF": (b"av01",)}
@@ -65,6 +66,18 @@ def check_items(content: bytes, photo_format: PhotoFormat, max_pixels: int) -> I
         if photo_format == "HEIC" and not _is_hevc(coded, _length_size(items, tile)):
             raise OSError("a part of the picture is damaged")
     return items
+
+
+def colour_code(items: Items | None) -> ColourCode | None:
+    """Return the colours of the main picture by their numbers; None where it has none."""
+    if items is None or items.primary is None:
+        return None
+    for kind, content in items.properties.get(items.primary, ()):
+        if kind == b"colr" and content[:4] == b"nclx" and len(content) >= 8:
+            return ColourCode(
+                int.from_bytes(content[4:6], "big"), int.from_bytes(content[6:8], "big")
+            )
+    return None
 
 
 def _tiles(items: Items, item: int, depth: int) -> Iterator[int]:

@@ -16,7 +16,8 @@ from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import UnsupportedPhotoError
 from mlsp.photos.colour import ColourMode, lab_to_srgb, to_srgb
 from mlsp.photos.formats import PhotoFormat, exif_orientation, webp_size
-from mlsp.photos.heif_checks import check_items
+from mlsp.photos.hdr import hdr_to_srgb
+from mlsp.photos.heif_checks import check_items, colour_code
 from mlsp.photos.jpeg_file import JpegFile
 from mlsp.photos.memory import bytes_needed, memory_for
 from mlsp.photos.pillow_warnings import pillow_is_quiet
@@ -66,10 +67,13 @@ def decode(
         UnsupportedPhotoError: its pixels have no defined white.
         Exception: whatever the decoder meets in damaged data; `mlsp.photos` translates it.
     """
+    code = None
     if photo_format == "TIFF":
         content = photo_first(content)
     elif photo_format in ("HEIC", "AVIF"):
-        check_items(content, photo_format, max_pixels)
+        code = colour_code(check_items(content, photo_format, max_pixels))
+    elif photo_format == "PNG":
+        code = png_metadata(io.BytesIO(content)).code
     quiet = pillow_is_quiet() if _may_warn(photo_format) else nullcontext()
     with ExitStack() as opened:
         if photo_format == "WebP":
@@ -110,7 +114,11 @@ def decode(
         # Some formats carry it behind the pixels.
         orientation = _orientation(image, photo_format)
     # After the reduction, because there are fewer pixels then.
-    pixels = upright(to_srgb(pixels, mode, profile), orientation)
+    if mode == "RGB" and code is not None and code.is_hdr:
+        pixels = hdr_to_srgb(pixels, code)
+    else:
+        pixels = to_srgb(pixels, mode, profile)
+    pixels = upright(pixels, orientation)
     return (pixels, height, width) if orientation >= 5 else (pixels, width, height)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from mlsp.photos.hdr import ColourCode
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 # Metadata larger than this, packed or unpacked, are no orientation, profile or rating.
@@ -34,11 +36,13 @@ class PngMetadata:
         exif: a TIFF structure, perhaps with `Exif` before it; None where there is none that can be read.
         xmp: packets, in the order of the file.
         profile: ICC profile; None where there is none that can be read.
+        code: colours by their numbers; None where there are none.
     """
 
     exif: bytes | None
     xmp: tuple[bytes, ...]
     profile: bytes | None
+    code: ColourCode | None
 
 
 def pixels_only(content: bytes) -> bytes:
@@ -71,11 +75,13 @@ def png_metadata(file: BinaryIO) -> PngMetadata:
     Args:
         file: seekable.
     """
-    exif = old_exif = profile = None
+    exif = old_exif = profile = code = None
     packets = []
     for kind, content in _metadata_chunks(file):
         if kind == b"eXIf":
             exif = exif or content
+        elif kind == b"cICP":
+            code = ColourCode(*content[:2]) if len(content) == 4 else None
         elif kind == b"iCCP":
             profile = profile or _inflated(content.partition(b"\0")[2][1:])
         else:
@@ -88,7 +94,7 @@ def png_metadata(file: BinaryIO) -> PngMetadata:
                     old_exif = old_exif or raw
                 elif raw is not None:
                     packets.append(raw.removeprefix(_XMP_IN_JPEG))
-    return PngMetadata(exif or old_exif, tuple(packets), profile)
+    return PngMetadata(exif or old_exif, tuple(packets), profile, code)
 
 
 def _metadata_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -100,7 +106,7 @@ def _metadata_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         size, kind = struct.unpack(">I4s", file.read(8))
         if kind == b"IEND":
             return
-        if kind in (b"eXIf", b"iCCP", b"tEXt", b"zTXt", b"iTXt") and size <= _MAX_BYTES:
+        if kind in (b"cICP", b"eXIf", b"iCCP", b"tEXt", b"zTXt", b"iTXt") and size <= _MAX_BYTES:
             rest = file.read(size + 4)
             if len(rest) == size + 4 and _is_whole(kind + rest):
                 yield kind, rest[:-4]
