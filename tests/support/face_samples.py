@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,11 @@ from mlsp.culling.faces.landmarks import LandmarkFinder
 PORTRAIT = Path(__file__).parents[2] / "examples" / "astronaut.png"
 
 
+@functools.cache
+def _finders() -> tuple[FaceDetector, LandmarkFinder]:
+    return FaceDetector(), LandmarkFinder()
+
+
 def portrait() -> UInt8Array:
     """Return the portrait, (512, 512, 3)."""
     return np.array(Image.open(PORTRAIT).convert("RGB"))
@@ -22,9 +28,10 @@ def portrait() -> UInt8Array:
 
 def with_shut_eyes(pixels: UInt8Array) -> UInt8Array:
     """Draw the skin above the eyes of the first face down over them, with a line of lashes."""
-    face = FaceDetector().find(pixels)[0]
+    detector, landmarks = _finders()
+    face = detector.find(pixels)[0]
     shut = pixels.copy()
-    for eye in LandmarkFinder().find(pixels, face).eyes:
+    for eye in landmarks.find(pixels, face).eyes:
         outer, inner = eye.lids[0], eye.lids[8]
         (x, y), width = (outer + inner) / 2, float(np.linalg.norm(inner - outer))
         reach = 0.75 * width
