@@ -16,6 +16,7 @@ from mlsp.base.results import ScoreFailure
 from mlsp.evaluation import FileScores, PhotoScores, ScoringSettings, Unscored, open_source
 from mlsp.features.engines import ConstantEngine
 from mlsp.models.model import load_model
+from mlsp.models.records import ClassifierRecord, Label
 from mlsp.ratings.table import RatingTable
 from mlsp.reports import write_report
 from mlsp.scoring.results import Score, ScoreResult
@@ -77,7 +78,19 @@ def test_every_report_of_mlsp_score_can_be_read(tmp_path: Path, suffix: str) -> 
         ScoreResult(Path(f"photos/00{number}.jpg"), {"beauty": Score(value, 50.0)}, 80, 80, "")
         for number, value in enumerate((5.5, 6.25, math.nan))
     ]
-    write_report(path, scored, [], model_name="default", heads=["beauty"])
+    labels = [
+        ClassifierRecord("faults", "", "", (Label("soft", "out of focus"),)),
+        ClassifierRecord("kinds", "", "", (Label("people", "people"),)),
+    ]
+    write_report(
+        path,
+        scored,
+        [],
+        model_name="default",
+        heads=["beauty"],
+        classifiers=labels,
+        every=True,
+    )
     source = open_source(str(path), head=None, settings=ScoringSettings())
     assert isinstance(source, FileScores)
     found = source.read(rated_table(4))

@@ -53,11 +53,11 @@ def test_columns_of_kind_and_faults(labelled: LabelledModel, results: list[Score
     every = report_table(
         results, model_name="labelled", heads=HEADS, classifiers=classifiers, every=True
     )
-    assert {"beauty_percentile_all", "soft", "hazy", "people", "not_photo"} < {*every.names}
+    assert {"beauty_percentile_all", "soft_probability", "not_photo_probability"} < {*every.names}
     for cells, result in zip(every.rows, results, strict=True):
         row = dict(zip(every.names, cells, strict=True))
         assert row["faults"] == result.faults
-        assert row["soft"] == result.fault_probabilities["soft"]
+        assert row["soft_probability"] == result.fault_probabilities["soft"]
         assert row["beauty_percentile_all"] == result.scores["beauty"].percentile_all
         assert math.isnan(row["beauty_percentile"]) == (not result.is_photo)  # type: ignore[arg-type]
 

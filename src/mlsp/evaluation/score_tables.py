@@ -15,7 +15,11 @@ from mlsp.photos.listing import PHOTO_COLUMNS
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 # Columns of `mlsp score` and `mlsp predict` that are no scores.
-_OTHER_COLUMNS = frozenset({*PHOTO_COLUMNS, "overall", "width", "height", "model"})
+_LABEL_COLUMNS = frozenset({"kind", "faults"})
+_OTHER_COLUMNS = _LABEL_COLUMNS | {
+    *(*PHOTO_COLUMNS, "overall", "width", "height", "files", "model", "error")
+}
+_OTHER_ENDINGS = ("_percentile", "_percentile_all")
 
 _Row = Mapping[str, object]
 
@@ -51,11 +55,17 @@ def read_score_table(path: Path) -> ScoreTable:
             f"table {path} has the columns {', '.join(map(repr, columns)) or 'none'}, expected one of "
             f"{', '.join(map(repr, PHOTO_COLUMNS))} with the photos' names as in the ratings, and one for each head"
         )
+    # Of labels: only a table of ours, which has these columns, has their probabilities.
+    has_labels = not _LABEL_COLUMNS.isdisjoint(columns)
     heads = [
         name
         for name in columns
         if name not in _OTHER_COLUMNS
-        and name.removesuffix("_percentile") not in columns[: columns.index(name)]
+        and not (has_labels and name.endswith("_probability"))
+        and not any(
+            name.endswith(ending) and name.removesuffix(ending) in columns[: columns.index(name)]
+            for ending in _OTHER_ENDINGS
+        )
     ]
     return ScoreTable(photo, heads, rows)
 

@@ -120,7 +120,7 @@ def report_columns(
             scores.append(Column(f"{head}_percentile_all", "double", _PERCENT))
     found_labels = label_columns(classifiers)
     labels = [
-        Column(label.name, "double", _PROBABILITY)
+        Column(f"{label.name}_probability", "double", _PROBABILITY)
         for classifier in classifiers
         for label in classifier.labels
     ]
