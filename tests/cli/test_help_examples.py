@@ -70,6 +70,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
     for name, photo in (("cat.jpg", "chelsea.png"), ("sea.jpg", "rocket.jpg")):
         with Image.open(examples / photo) as opened:
             opened.convert("RGB").resize((160, 120)).save(folder / "holiday" / name)
+    write_marks(folder / "holiday" / "cat.jpg", Marks(flag="pick"))
     (folder / "photos").mkdir()
     rng = np.random.default_rng(0)
     stars, mos = [], []

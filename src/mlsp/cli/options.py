@@ -16,6 +16,15 @@ Photos = Annotated[
     list[Path],
     typer.Argument(metavar="PATH...", readable=False, help="Photos, and folders of photos."),
 ]
+RatingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ratings",
+        readable=False,
+        metavar="FILE",
+        help="File of your ratings; by default the variable MLSP_RATINGS names it, else it is in your data folder.",
+    ),
+]
 Recursive = Annotated[
     bool, typer.Option("--recursive/--no-recursive", help="Look into subfolders too.")
 ]

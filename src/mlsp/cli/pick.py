@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from mlsp.cli.options import (
     Pairs,
     Photos,
     Quiet,
+    RatingsFile,
     Recursive,
     Workers,
 )
@@ -49,6 +51,24 @@ def pick(
             help="Put symbolic links to the picked photos into this folder.",
         ),
     ] = None,
+    hard_link_to: Annotated[
+        Path | None,
+        typer.Option(
+            "--hard-link-to",
+            metavar="DIR",
+            help="Put the picked photos into this folder as hard links, on the same drive; sidecars are copied.",
+        ),
+    ] = None,
+    rated: Annotated[
+        str | None,
+        typer.Option(
+            "--rated",
+            metavar="WHAT",
+            help="Pick by what people gave, here or in other programs, not by scores: picked, rejected, unrated, 4+ or 4 stars, or a"
+            " colour label; several separated by commas.",
+        ),
+    ] = None,
+    ratings: RatingsFile = None,
     list_: Annotated[
         bool, typer.Option("--list", help="Print only the picked photos' names, one per line.")
     ] = False,
@@ -121,12 +141,11 @@ def pick(
 
     Examples:
         mlsp pick holiday/ --copy-to best/
-        mlsp pick holiday/ --best 2 --output bursts.csv
+        mlsp pick holiday/ --rated picked,4+ --list
     """
     from mlsp.cli.inputs import found_shots, switch
     from mlsp.culling.bursts import BurstSettings, check_ranking, find_shot_sets, group_bursts
     from mlsp.culling.copies import find_for
-    from mlsp.reports import check_output
     from mlsp.reports.burst_report import (
         describe_pick,
         print_bursts,
@@ -136,11 +155,14 @@ def pick(
     from mlsp.scoring.cache import open_caches
     from mlsp.scoring.scorer import Scorer
 
-    folder = _folder(copy_to, link_to, list_)
+    folder = _folder(copy_to, link_to, hard_link_to, list_)
+    is_link = folder is not None and copy_to is None
+    place = functools.partial(
+        _place, paths=paths, link=is_link, hard=hard_link_to is not None, quiet=quiet
+    )
     look_for_faces = switch("--faces", faces)
     settings = BurstSettings(within_seconds, similarity, similarity_without_time)
-    if output is not None:
-        check_output(output, suffixes=(".csv",))
+    _check_options(output, rated, is_by_score=bursts_only or by is not None)
     listed = find_for(
         folder,
         paths,
@@ -149,6 +171,9 @@ def pick(
         pairs=switch("--pairs", pairs),
     )
     shots = found_shots(listed, paths, quiet=quiet).shots
+    if rated is not None:
+        _pick_rated(shots, rated, ratings, folder, place, quiet=quiet)
+        return
     max_pixels = round(max_megapixels * 1e6)
     with open_caches(enabled=use_cache) as caches:
         scorer = Scorer(
@@ -180,22 +205,70 @@ def pick(
     new: list[bool] = []
     if folder is not None:
         files = [file for shot in best_shots for file in shot.files]
-        new = _place(files, folder, paths, failed, link=link_to is not None, quiet=quiet)
+        new = place(files, folder, failed)
         outputs.append(folder)
     if output is not None:
         outputs += write_burst_report(output, bursts, picked, failed, model_name=name, heads=heads)
     progress.summarise(len(scored), len(failed), outputs)
     if not quiet:
-        verb = "linked" if link_to is not None else "copied"
+        verb = "linked" if is_link else "copied"
         typer.echo(describe_pick(bursts, len(picked), are_new=new, verb=verb), err=True)
     if failed:
         raise typer.Exit(1)
 
 
-def _folder(copy_to: Path | None, link_to: Path | None, list_: bool) -> Path | None:
-    if (copy_to is not None) + (link_to is not None) + list_ > 1:
-        raise typer.BadParameter("--copy-to, --link-to and --list: choose one")
-    return copy_to or link_to
+def _folder(
+    copy_to: Path | None, link_to: Path | None, hard_link_to: Path | None, list_: bool
+) -> Path | None:
+    folders = [folder for folder in (copy_to, link_to, hard_link_to) if folder is not None]
+    if len(folders) + list_ > 1:
+        raise typer.BadParameter("--copy-to, --link-to, --hard-link-to and --list: choose one")
+    return folders[0] if folders else None
+
+
+def _check_options(output: Path | None, rated: str | None, *, is_by_score: bool) -> None:
+    from mlsp.reports import check_output
+
+    if rated is not None and (is_by_score or output is not None):
+        raise typer.BadParameter(
+            "--rated picks without scores: --output, --bursts-only and --by do not go with it"
+        )
+    if output is not None:
+        check_output(output, suffixes=(".csv",))
+
+
+def _pick_rated(
+    shots: Sequence[Shot],
+    wanted: str,
+    ratings: Path | None,
+    folder: Path | None,
+    place: Callable[..., list[bool]],
+    *,
+    quiet: bool,
+) -> None:
+    from mlsp.personal.rated_shots import rated_condition, rated_shots
+    from mlsp.personal.user_ratings import default_user_ratings_path
+    from mlsp.reports.burst_report import print_names
+
+    found = rated_shots(
+        shots, rated_condition(wanted), ratings=ratings or default_user_ratings_path()
+    )
+    failed = list(found.failed)
+    text = f"{len(found.shots)} of {len(shots)} shots are {wanted}"
+    if folder is None:
+        names = [photo for shot in found.shots for photo in shot.photos]
+        print_names(names, stream=sys.stdout)
+    else:
+        new = place([file for shot in found.shots for file in shot.files], folder, failed)
+        text += f", {sum(new)} files put into {folder}"
+        if len(new) > sum(new):
+            text += f", {len(new) - sum(new)} were there already"
+    for failure in failed:
+        typer.echo(f"mlsp: {failure.source}: {failure.error}", err=True)
+    if not quiet:
+        typer.echo(text, err=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _take(
@@ -251,10 +324,11 @@ def _choose(
 def _place(
     files: list[Path],
     folder: Path,
-    paths: list[Path],
     failed: list[ScoreFailure],
     *,
+    paths: list[Path],
     link: bool,
+    hard: bool,
     quiet: bool,
 ) -> list[bool]:
     from mlsp.cli.progress import RunProgress
@@ -262,7 +336,7 @@ def _place(
 
     new: list[bool] = []
     with RunProgress(len(files), done_word="copied", quiet=quiet) as progress:
-        for result in place_photos(files, folder, paths, link=link):
+        for result in place_photos(files, folder, paths, link=link, hard=hard):
             # Counts whatever is no ScoreFailure.
             progress.advance(result)  # type: ignore[arg-type]
             if isinstance(result, Placed):

@@ -17,6 +17,7 @@ from mlsp.cli.options import (
     Photos,
     Port,
     Quiet,
+    RatingsFile,
     Recursive,
     Workers,
 )
@@ -28,15 +29,7 @@ def serve(
     open_page: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
     ] = True,
-    ratings: Annotated[
-        Path | None,
-        typer.Option(
-            "--ratings",
-            readable=False,
-            metavar="FILE",
-            help="File of your ratings; by default the variable MLSP_RATINGS names it, else it is in your data folder.",
-        ),
-    ] = None,
+    ratings: RatingsFile = None,
     model: Model = "default",
     recursive: Recursive = True,
     exclude: Exclude = None,

@@ -21,6 +21,7 @@ from mlsp.base.atomic_file import make_output_folder
 from mlsp.base.errors import OutputError, SettingsError, UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.shots import ShotList, find_shots
+from mlsp.photos.files import PHOTO_SUFFIXES
 
 _BYTES_AT_ONCE = 1 << 20
 # Error numbers of file systems without hard links, those of memory cards above all.
@@ -99,7 +100,12 @@ def _outside(folder: Path, paths: Sequence[Path]) -> Callable[[Path], bool]:
 
 
 def place_photos(
-    photos: Iterable[Path], folder: Path, paths: Sequence[Path], *, link: bool
+    photos: Iterable[Path],
+    folder: Path,
+    paths: Sequence[Path],
+    *,
+    link: bool,
+    hard: bool = False,
 ) -> Iterator[Placed | ScoreFailure]:
     """Copy photos into a folder, or link to them, in the folders that they have below `paths`.
 
@@ -111,7 +117,8 @@ def place_photos(
         photos: to be copied.
         folder: where to; must exist.
         paths: files and folders that the photos were found in.
-        link: make symbolic links instead of copies.
+        link: make links instead of copies: symbolic ones.
+        hard: or second names of the photos themselves. Other files, as sidecars, are copied: programs write into them.
 
     Yields:
         One result per photo, in their order. A photo that cannot be read is a `ScoreFailure`.
@@ -123,7 +130,8 @@ def place_photos(
         wanted = folder / relative_target(photo, paths)
         try:
             wanted.parent.mkdir(parents=True, exist_ok=True)
-            yield _link(photo, wanted) if link else _copy(photo, wanted)
+            is_copied = not link or (hard and photo.suffix.lower() not in PHOTO_SUFFIXES)
+            yield _copy(photo, wanted) if is_copied else _link(photo, wanted, hard=hard)
         except UnreadablePhotoError as error:
             yield ScoreFailure(photo, error)
         except OSError as error:
@@ -173,7 +181,7 @@ def _copy(photo: Path, wanted: Path) -> Placed:
             temporary.unlink()
 
 
-def _link(photo: Path, wanted: Path) -> Placed:
+def _link(photo: Path, wanted: Path, *, hard: bool) -> Placed:
     content = photo.absolute()
     for target in _names(wanted):
         if os.path.lexists(target):
@@ -181,7 +189,10 @@ def _link(photo: Path, wanted: Path) -> Placed:
                 return Placed(photo, target, is_new=False)
             continue
         with contextlib.suppress(FileExistsError):
-            target.symlink_to(content)
+            if hard:
+                os.link(os.path.realpath(photo), target)
+            else:
+                target.symlink_to(content)
             return Placed(photo, target, is_new=True)
     raise AssertionError("there are always more names")
 

@@ -31,3 +31,20 @@ class Marks:
 
 
 NO_MARKS = Marks()
+
+
+def newer_marks(own: Marks | None, found: Marks, known: Marks | None) -> Marks:
+    """Return the marks that count: the user's own, unless another program has changed what a photo's files say since.
+
+    Args:
+        own: given in `mlsp serve`; None for none.
+        found: what the files say.
+        known: what they said when that was last noted; None if it never was.
+
+    Examples:
+        >>> newer_marks(Marks(4), Marks(2), Marks(2)), newer_marks(Marks(4), Marks(5), Marks(2))
+        (Marks(stars=4, flag=None, label=None), Marks(stars=5, flag=None, label=None))
+    """
+    if own is None:
+        return found
+    return own if found in (own, found if known is None else known) else found

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from mlsp.base.results import ScoreFailure
 from mlsp.base.text import printable
-from mlsp.culling.marks import NO_MARKS, Marks
+from mlsp.culling.marks import NO_MARKS, Marks, newer_marks
 from mlsp.culling.shots import Shot
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
@@ -243,10 +243,8 @@ class Collection:
 
     def rating_of(self, entry: Entry) -> Marks:
         """Return a photo's rating: the user's, unless another program has changed what its files say since."""
-        own, found = self.own(entry), self.found(entry.id)
-        if own is None or not entry.sha256:
-            return found
-        return own if found in (own, self.known(entry) or found) else found
+        own = self.own(entry) if entry.sha256 else None
+        return newer_marks(own, self.found(entry.id), self.known(entry))
 
     def ids(self, sha256: str) -> list[int]:
         """Numbers of the photos with this content, the first to be scored first."""
