@@ -119,6 +119,13 @@ def test_a_model_without_quality_ranks_by_overall_and_what_is_no_photo_comes_las
     assert names(found) == ["b", "a", "chart"]
 
 
+def test_a_shot_without_edges_is_the_softest(photos: dict[str, Path]) -> None:
+    sharp, flat = look_closely(photos["rocket"]), CloseUp((), "photo", None)
+    one, other = shot(Path("a.jpg"), 50), shot(Path("b.jpg"), 55)
+    found = rank_closely(Burst((other, one)), [flat, sharp])
+    assert [each.reason for each in found.shots] == ["sharper than b", "softer than a"]
+
+
 def test_tiny_photos_are_measured_whole() -> None:
     close_up = close_up_of(portrait()[40:140, 160:280])
     assert close_up.blur is not None

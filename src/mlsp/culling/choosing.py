@@ -117,13 +117,13 @@ def rank_closely(burst: Burst, close_ups: Sequence[CloseUp | None]) -> Burst:
 
 
 def _points(shots: Sequence[ScoredShot], close_ups: Sequence[CloseUp | None]) -> list[_Points]:
-    """Return the points of each shot. What is not known of one is neither for nor against it."""
+    """Return the points of each shot. What could not be looked at is neither for nor against a shot; one without edges has none left."""
     blurs = sorted(found.blur for found in close_ups if found and found.blur is not None)
     least, typical = (blurs[0], blurs[len(blurs) // 2]) if blurs else (1.0, 1.0)
     points = []
     for shot, found in zip(shots, close_ups, strict=True):
-        blur = found.blur if found and found.blur is not None else typical
-        doublings = min(math.log2(blur / least), _MAX_DOUBLINGS)
+        blur = typical if found is None else found.blur
+        doublings = _MAX_DOUBLINGS if blur is None else min(math.log2(blur / least), _MAX_DOUBLINGS)
         is_closed = found is not None and found.closed_eyes > 0
         points.append(
             _Points(_position(shot.scored), -_CLOSED_EYES * is_closed, -_BLUR_DOUBLED * doublings)

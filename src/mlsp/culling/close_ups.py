@@ -25,8 +25,10 @@ from mlsp.photos import DecodeSettings, read_photo
 
 Subject = Literal["eyes", "photo"]
 
-# Second differences find what is in focus; clipped, so that a few lights do not hide the rest.
+# Second differences find what is in focus: at half the size, where there is less noise; clipped, so that a few lights do not hide
+# the rest.
 _DETAIL = ImageFilter.Kernel((3, 3), (0, -1, 0, -1, 4, -1, 0, -1, 0), scale=0.5)
+_REDUCED = 2
 _TILE = 128
 # Pieces that are measured, and those of them that count: the sharpest but for the very sharpest, which may be noise.
 _PIECES, _COUNTED = 8, slice(1, 4)
@@ -109,10 +111,11 @@ def _blur_of_pieces(pixels: UInt8Array) -> float | None:
     rows, columns = height // _TILE, width // _TILE
     if not rows or not columns:
         return blur_of(pixels)
-    detail = np.asarray(Image.fromarray(pixels).convert("L").filter(_DETAIL))
+    detail = np.asarray(Image.fromarray(pixels).convert("L").reduce(_REDUCED).filter(_DETAIL))
+    side = _TILE // _REDUCED
     tiles = (
-        detail[: rows * _TILE, : columns * _TILE]
-        .reshape(rows, _TILE, columns, _TILE)
+        detail[: rows * side, : columns * side]
+        .reshape(rows, side, columns, side)
         .mean((1, 3), dtype=np.float32)
     )
     blurs = []
