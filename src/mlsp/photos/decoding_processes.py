@@ -186,7 +186,7 @@ class _Decoder:
         """End the process, whatever it is at; a thread that waits for it gets an error."""
         self._process.kill()
         self._process.join()
-        self._connection.close()
+        # Its connection is closed with it: a thread that waits there would not notice, and meet the next file of that number.
 
 
 class _BudgetOfParent:
