@@ -24,7 +24,9 @@ from mlsp.culling.bursts import (
     group_embeddings,
     take_shots,
 )
+from mlsp.culling.choosing import rank_closely
 from mlsp.culling.shots import Shot
+from mlsp.reports.burst_report import describe_pick
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.scorer import Scorer
 
@@ -128,6 +130,40 @@ def test_the_best_few_of_a_burst() -> None:
     assert len(burst.best(99)) == 3
     assert not burst.is_alone
     assert Burst(burst.shots[:1]).is_alone
+
+
+def test_a_copy_never_beats_its_original() -> None:
+    """The export is sharpened, and the backup is the same file: both are copies, however they score."""
+
+    def of(
+        name: str, quality: float, *, turned: float, is_from_camera: bool, sha: str
+    ) -> ScoredShot:
+        made = shot(name, quality=quality)
+        return replace(
+            made,
+            scored=replace(made.scored, content_sha256=sha),
+            embedding=at([turned])[0],
+            is_from_camera=is_from_camera,
+        )
+
+    camera = of("card/1.jpg", 0.5, turned=0, is_from_camera=True, sha="a")
+    export = of("export/1.png", 0.9, turned=10, is_from_camera=False, sha="b")
+    backup = of("backup/1.jpg", 0.5, turned=0, is_from_camera=True, sha="a")
+    other = of("chat/2.jpg", 0.8, turned=25, is_from_camera=False, sha="c")
+    (alone,) = group_bursts([camera, export, backup])
+    assert [found.scored.source for found in alone.best(9)] == [camera.scored.source]
+    assert (alone.is_alone, alone.competes) == (True, False)
+    assert {found.reason for found in alone.shots[1:]} == {"a copy of 1.jpg"}
+    assert describe_pick([alone], 1) == "0 bursts and 1 alone, 2 copies, 1 picked"
+    # .91 alike is another picture of the moment, with camera's data or without.
+    (burst,) = group_bursts([export, camera, other])
+    assert burst.competes
+    assert [found.scored.source.name for found in burst.shots] == ["2.jpg", "1.jpg", "1.png"]
+    closely = rank_closely(burst, [None] * 3)
+    assert closely.shots[-1].reason == "a copy of 1.jpg"
+    # Without a camera's data in any of them nobody can say which is the original.
+    (scans,) = group_bursts([export, other])
+    assert not any(found.is_copy for found in scans.shots)
 
 
 def at(degrees: Sequence[float]) -> Float32Array:

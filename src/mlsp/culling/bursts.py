@@ -27,7 +27,7 @@ from mlsp.culling.close_ups import CloseUp
 from mlsp.culling.sets import Frame, SetKind, ShotSet, find_sets
 from mlsp.culling.shots import Shot
 from mlsp.features.spec import FeatureSpec
-from mlsp.photos.capture_time import capture_time
+from mlsp.photos.camera_data import camera_data
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
@@ -37,6 +37,8 @@ CALIBRATED_BACKBONE = "efficientnet_lite0"
 RANKING_HEAD = "quality"
 # Cameras that shoot faster write fractions of a second. So many photos of one second are an album whose date was set by hand.
 _MAX_OF_ONE_MOMENT = 40
+# Of an export or a thumbnail to its original.
+_COPY_SIMILARITY = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class ScoredShot:
         close_up: what it shows at full size; None where it was not looked at.
         reason: why it is the best of its burst, or what the best has more of, such as `sharper eyes than IMG_7`; empty where it
             was not looked at.
+        is_from_camera: whether it has a camera's data, which exports, thumbnails and what messengers send have lost.
+        is_copy: whether it is a copy of another shot of its burst: the same file, or the same picture without a camera's data.
     """
 
     shot: Shot
@@ -88,6 +92,8 @@ class ScoredShot:
     embedding: Float32Array
     close_up: CloseUp | None = None
     reason: str = ""
+    is_from_camera: bool = True
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +110,13 @@ class Burst:
 
     @property
     def is_alone(self) -> bool:
-        """Whether it is one shot only."""
-        return len(self.shots) == 1
+        """Whether it is one shot only, perhaps with copies."""
+        return sum(not shot.is_copy for shot in self.shots) == 1
 
     def best(self, count: int) -> tuple[ScoredShot, ...]:
-        """Return the best shots, in rank order; all of a set."""
-        return self.shots if self.kind else self.shots[:count]
+        """Return the best shots, in rank order and without copies; all of a set."""
+        originals = tuple(shot for shot in self.shots if not shot.is_copy)
+        return originals if self.kind else originals[:count]
 
     @property
     def competes(self) -> bool:
@@ -168,7 +175,10 @@ def take_shots(
                 continue
             embedding = embedding_of(result.features, channels)
             scored = replace(scored, files=shot.files)
-            yield ScoredShot(shot, scored, capture_time(result.source), embedding)
+            about = camera_data(result.source)
+            yield ScoredShot(
+                shot, scored, about.captured, embedding, is_from_camera=about.is_from_camera
+            )
 
 
 def group_bursts(
@@ -209,10 +219,31 @@ def group_bursts(
         for number, index in zip(numbers.tolist(), others, strict=True):
             groups.setdefault(others[number], []).append(shots[index])
         for first, group in groups.items():
-            # Stable: among equals the one that came first.
-            ranked = sorted(group, key=lambda shot: value(shot.scored), reverse=True)
+            # Stable: among equals the one that came first. A copy never beats its original.
+            ranked = sorted(
+                _with_copies(group), key=lambda shot: (shot.is_copy, -value(shot.scored))
+            )
             bursts[first] = Burst(tuple(ranked))
     return [bursts[first] for first in sorted(bursts)]
+
+
+def _with_copies(group: Sequence[ScoredShot]) -> list[ScoredShot]:
+    """Mark the copies of a group: files of one content but for the first, and pictures without camera's data that look like one with them."""
+    originals = [shot for shot in group if shot.is_from_camera]
+    contents: dict[str, ScoredShot] = {}
+    found = []
+    for shot in group:
+        content = shot.scored.content_sha256
+        original = contents.get(content) if content else None
+        contents.setdefault(content, shot)
+        if original is None and not shot.is_from_camera and originals:
+            nearest = max(originals, key=lambda one: float(one.embedding @ shot.embedding))
+            is_same = float(nearest.embedding @ shot.embedding) >= _COPY_SIMILARITY
+            original = nearest if is_same else None
+        if original is not None:
+            shot = replace(shot, is_copy=True, reason=f"a copy of {original.scored.source.name}")
+        found.append(shot)
+    return found
 
 
 def find_shot_sets(shots: Sequence[ScoredShot]) -> list[ShotSet]:

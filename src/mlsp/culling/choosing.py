@@ -102,13 +102,18 @@ def rank_closely(burst: Burst, close_ups: Sequence[CloseUp | None]) -> Burst:
         The burst in its new order, with close-ups and reasons.
     """
     points = _points(burst.shots, close_ups)
-    order = sorted(range(len(points)), key=lambda index: points[index].total, reverse=True)
+    order = sorted(
+        range(len(points)), key=lambda index: (burst.shots[index].is_copy, -points[index].total)
+    )
     first, second = order[:2]
     chosen = []
     for index in order:
         # The best is told from the next best, the others from the best.
         other = second if index == first else first
         reason = _reason(points, close_ups, index, other, is_better=index == first)
+        if burst.shots[index].is_copy:
+            chosen.append(replace(burst.shots[index], close_up=close_ups[index]))
+            continue
         name = burst.shots[other].scored.source.stem
         chosen.append(
             replace(burst.shots[index], close_up=close_ups[index], reason=f"{reason} {name}")

@@ -187,9 +187,9 @@ def describe_pick(
     parts = [f"{several} {'burst' if several == 1 else 'bursts'} and {alone} alone"]
     sets = Counter(burst.kind for burst in bursts if burst.kind)
     parts += [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in sorted(sets.items())]
-    parts += [
-        f"{picked} picked",
-    ]
+    copies = sum(shot.is_copy for burst in bursts for shot in burst.shots)
+    parts += [f"{copies} {'copy' if copies == 1 else 'copies'}"] if copies else []
+    parts += [f"{picked} picked"]
     if are_new:
         old = len(are_new) - sum(are_new)
         parts.append(f"{sum(are_new)} {verb}")
