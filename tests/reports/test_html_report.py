@@ -223,6 +223,16 @@ def test_filter_by_name(page: Page, collection: Path) -> None:
     assert names(page) == ALL
 
 
+def test_enter_leaves_the_field_for_the_photos(page: Page, collection: Path) -> None:
+    show(page, collection / "report.html")
+    page.keyboard.press("/")
+    page.keyboard.type("sun")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Home")
+    assert names(page) == ALL[:3]
+    assert page.locator(".g-card.g-active .g-name").inner_text() == "a1.jpg"
+
+
 def test_filter_by_folder_holds_those_below(page: Page, collection: Path) -> None:
     show(page, collection / "report.html")
     choice = page.locator(".g-filters select").nth(1)

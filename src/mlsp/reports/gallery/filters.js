@@ -13,8 +13,9 @@ export class Filters {
    * @param {object} options
    * @param {string[]} options.columns names of the scores
    * @param {function(): void} options.onchange called after `wanted` has changed
+   * @param {function(): void} options.onleave called when the user is done with the text field
    */
-  constructor({ columns, onchange }) {
+  constructor({ columns, onchange, onleave }) {
     this.wanted = everything();
     this._onchange = onchange;
     this._records = [];
@@ -46,7 +47,8 @@ export class Filters {
       "form",
       {
         class: "g-filters", role: "search", "aria-label": "Filter photos",
-        onsubmit: (event) => event.preventDefault(),
+        // Enter in the text field: the keys are for the photos again.
+        onsubmit: (event) => { event.preventDefault(); onleave(); },
         onreset: (event) => { event.preventDefault(); this.reset(); },
       },
       part("Score", this._score, this._chart, element("div", { class: "g-sliders" }, this._low, this._high), this._range),

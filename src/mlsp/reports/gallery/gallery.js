@@ -75,7 +75,7 @@ export class Gallery extends EventTarget {
     this._changedAt = -UPDATE_MS;
     const { columns } = this._options;
     this._sorting = new Sorting({ columns, sorts: this._options.sorts, pathRank: (record) => this._pathRanks().get(record), onchange: () => this._later() });
-    this.filters = new Filters({ columns, onchange: () => this._later() });
+    this.filters = new Filters({ columns, onchange: () => this._later(), onleave: () => this.focus() });
     this.viewer = new Viewer({
       columns, meanings: this._options.meanings, among: this._options.among, load: this._options.load, original: this._options.original, details: this._options.details, onkey: this._options.onkey,
       onactive: (record) => this._emit("activechange", { record }), onclose: () => this._closed(),
