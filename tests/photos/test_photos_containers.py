@@ -29,7 +29,10 @@ needs_cases = pytest.mark.skipif(
 
 
 def tiled_heic(**options: Any) -> bytes:
-    return heic(Image.fromarray(camera_photo()), tile_size=128, **options)
+    content = heic(Image.fromarray(camera_photo()), tile_size=128, **options)
+    if len(places(content)) == 1:
+        pytest.skip("this pillow-heif reads photos of tiles, but writes none")
+    return content
 
 
 def places(content: bytes) -> list[Place]:
