@@ -97,19 +97,21 @@ def test_rows_are_what_the_scorer_says(
         assert list(row) == COLUMNS
         result = scored[name]
         if isinstance(result, ScoreResult):
-            quality, beauty = result.scores["quality"], result.scores["beauty"]
-            numbers = (quality.value, quality.percentile, beauty.value, beauty.percentile)
-            assert tuple(row.values()) == (
-                name,
-                result.overall,
-                *numbers,
-                *(result.width, result.height),
-                "default",
-                None,
-            )
+            expected: dict[str, object] = {
+                "photo": name, "overall": result.overall, "model": "default", "error": None,
+                "width": result.width, "height": result.height,
+                "kind": result.kind, "faults": list(result.faults),
+            }
+            for head, score in result.scores.items():
+                expected |= {head: score.value, f"{head}_percentile": result.percentile(head)}
+            # What is no photo has no percentiles; NaN is no number in a table.
+            expected |= {key: None for key, value in expected.items() if value != value}
+            assert row == {column: expected[column] for column in COLUMNS}
         else:
             assert Path(name).name == "7.jpg"
-            assert tuple(row.values()) == (name, *[None] * 7, "default", "the file is empty")
+            empty = dict.fromkeys(COLUMNS)
+            told = {"photo": name, "model": "default", "error": "the file is empty"}
+            assert row == {**empty, **told}
 
 
 class SlowEngine:
