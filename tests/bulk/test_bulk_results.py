@@ -98,9 +98,14 @@ def test_rows_are_what_the_scorer_says(
         result = scored[name]
         if isinstance(result, ScoreResult):
             expected: dict[str, object] = {
-                "photo": name, "overall": result.overall, "model": "default", "error": None,
-                "width": result.width, "height": result.height,
-                "kind": result.kind, "faults": list(result.faults),
+                "photo": name,
+                "overall": result.overall,
+                "model": "default",
+                "error": None,
+                "width": result.width,
+                "height": result.height,
+                "kind": result.kind,
+                "faults": list(result.faults),
             }
             for head, score in result.scores.items():
                 expected |= {head: score.value, f"{head}_percentile": result.percentile(head)}
