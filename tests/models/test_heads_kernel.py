@@ -15,7 +15,13 @@ from mlsp.base.errors import SettingsError
 from mlsp.evaluation.metrics import srcc
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
-from mlsp.models.heads import KernelHead, RidgeHead, fit_kernels
+from mlsp.models.heads import (
+    Differences,
+    KernelHead,
+    RidgeHead,
+    fit_kernel_with_pairs,
+    fit_kernels,
+)
 from mlsp.models.heads.square_roots import standardised_roots
 
 LEVELS = (5, 3)
@@ -125,3 +131,88 @@ def test_refuses_photos_that_cannot_be_told_apart() -> None:
     with pytest.raises(SettingsError) as caught:
         fit_kernel(np.ones((5, 8), np.float32), np.arange(5.0))
     assert str(caught.value) == "all photos have the same features: there is nothing to learn from"
+
+
+def pairs_of(count: int, weight: float = 1.0) -> Differences:
+    """Pairs of which the worse one has more of the last channel, which ratings say nothing about."""
+    better, _ = rated(count, seed=5)
+    worse = better.copy()
+    worse[:, 7] += 4
+    return Differences(better, worse, np.full(count, 0.5), np.full(count, weight))
+
+
+def fit_with_pairs(pairs: Differences) -> tuple[KernelHead, np.ndarray, np.ndarray]:
+    features, mos = rated(80)
+    head = fit_kernel_with_pairs(
+        clone(SETTINGS), features, mos, pairs, weights=np.ones(80), support=np.arange(80)
+    )
+    return head, features, mos
+
+
+def test_pairs_tell_what_ratings_do_not() -> None:
+    features, mos = rated(80)
+    alone = fit_kernel(features, mos)
+    head, _, _ = fit_with_pairs(pairs_of(60))
+    unseen, _ = rated(40, seed=9)
+    worse = unseen.copy()
+    worse[:, 7] += 4
+    assert (head.predict(unseen) - head.predict(worse)).mean() == pytest.approx(0.5, abs=0.15)
+    assert abs((alone.predict(unseen) - alone.predict(worse)).mean()) < 0.25
+    # And what people said is kept.
+    assert srcc(head.predict(features), mos) > 0.8
+
+
+def test_it_is_the_minimum_of_squares_of_ratings_and_margins() -> None:
+    pairs = pairs_of(30, weight=0.7)
+    head, features, mos = fit_with_pairs(pairs)
+
+    def likeness(photos: np.ndarray) -> np.ndarray:
+        known = head.components_of(np.sqrt(photos))
+        squares = ((known[:, None] - head.support_[None]) ** 2).sum(axis=2)
+        kernel: np.ndarray = np.exp(-SETTINGS.steepness * np.sqrt(squares + 1e-4))
+        return kernel
+
+    def loss(coefficients: np.ndarray) -> float:
+        rated_errors = likeness(features) @ coefficients + head.intercept_ - mos
+        differences = likeness(pairs.better) - likeness(pairs.worse)
+        pair_errors = differences @ coefficients - pairs.margins
+        support = head.support_.astype(np.float64)
+        squares = ((support[:, None] - support[None]) ** 2).sum(axis=2)
+        inner = np.exp(-SETTINGS.steepness * np.sqrt(squares + 1e-4))
+        penalty = SETTINGS.penalty * coefficients @ inner @ coefficients
+        return float((rated_errors**2).sum() + 0.7 * (pair_errors**2).sum() + penalty)
+
+    least = loss(head.coef_)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        assert loss(head.coef_ + 0.01 * rng.standard_normal(len(head.coef_))) > least
+    assert len(head.support_) == 80 + 16
+
+
+def test_pairs_and_weights_are_checked() -> None:
+    features, mos = rated(80)
+    with pytest.raises(SettingsError, match=r"\b80 photos\b.*\(79,\)"):
+        fit_kernel_with_pairs(
+            clone(SETTINGS),
+            features,
+            mos,
+            pairs_of(20),
+            weights=np.ones(79),
+            support=np.arange(80),
+        )
+    with pytest.raises(SettingsError, match=r"\(3, 8\).*\(2, 8\)"):
+        Differences(features[:3], features[:2], np.zeros(3))
+    with pytest.raises(SettingsError, match="finite"):
+        Differences(features[:3], features[3:6], np.array([0, np.nan, 1]))
+
+
+def test_in_8_bits_it_predicts_nearly_the_same(tmp_path: Path) -> None:
+    features, mos = rated(60)
+    head = fit_kernel(features, mos)
+    export_head(head.module(in_8_bits=True), sum(LEVELS), tmp_path / "head.onnx", grid=1)
+    export_head(head.module(), sum(LEVELS), tmp_path / "whole.onnx", grid=1)
+    new, _ = rated(20, seed=1)
+    found = OpenVinoHead(tmp_path / "head.onnx").predict(new[:, None, None])
+    expected = head.predict(new)
+    assert np.abs(found - expected).max() < 0.1 * expected.std()
+    assert found.tolist() != pytest.approx(expected.tolist(), abs=1e-6)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mlsp.base.errors import SettingsError
-from mlsp.models.heads import Differences, RidgeHead, fit_ridges
+from mlsp.models.heads import RidgeHead, fit_ridges
 
 CHANNELS = (3, 5)
 
@@ -34,38 +34,6 @@ def test_without_noise_it_finds_the_rule() -> None:
     head = RidgeHead(1e-9).fit(features, mos)
     unseen, expected = rated(0)
     np.testing.assert_allclose(head.predict(unseen), expected, atol=1e-3)
-
-
-@pytest.mark.parametrize("pairs", [1, 40])
-def test_differences_are_rows_without_a_bias(pairs: int) -> None:
-    """Of more rows than channels and of fewer the same formula."""
-    features, mos = rated()
-    features, mos = features[:6], mos[:6]
-    rng = np.random.default_rng(4)
-    better, worse = (rng.uniform(0, 4, (pairs, 8)).astype(np.float32) for _ in range(2))
-    margins = rng.uniform(0, 1, pairs)
-    differences = Differences(better, worse, margins, weight=2.5)
-    (head,) = fit_ridges(features, mos, None, [0.05], differences=differences)
-    roots = np.sqrt(features.astype(np.float64))
-    scale = 1 / roots.std(0) / np.sqrt(8)
-    z = (roots - roots.mean(0)) * scale
-    d = (np.sqrt(better.astype(np.float64)) - np.sqrt(worse.astype(np.float64))) * scale
-    weight = np.linalg.solve(
-        z.T @ z + 2.5 * d.T @ d + 0.05 * 6 * np.eye(8),
-        z.T @ (mos - mos.mean()) + 2.5 * d.T @ margins,
-    )
-    np.testing.assert_allclose(head.predict(features), z @ weight + mos.mean(), atol=2e-5)
-
-
-def test_differences_are_checked() -> None:
-    features, mos = rated()
-    with pytest.raises(SettingsError, match=r"\(3, 8\).*\(2, 8\)"):
-        Differences(features[:3], features[:2], np.zeros(3))
-    with pytest.raises(SettingsError, match="finite"):
-        Differences(features[:3], features[3:6], np.array([0, np.nan, 1]))
-    narrower = Differences(features[:3, :5], features[3:6, :5], np.zeros(3))
-    with pytest.raises(SettingsError, match=r"\b8 channels\b.*\b5\b"):
-        next(fit_ridges(features, mos, CHANNELS, [0.05], differences=narrower))
 
 
 def test_a_constant_channel_does_no_harm() -> None:

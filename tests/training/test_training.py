@@ -458,6 +458,6 @@ def test_heads_in_closed_form_are_chosen_by_the_validation_photos(
         rf"in closed form on square roots, 2 of 3 levels, {how} on the validation photos, which it then learned from too",
         trained.how,
     )
-    weight = trained.module.weight if name == "ridge" else trained.module.projection
+    weight = trained.module.weight if name == "ridge" else trained.module.axes
     assert (weight[:96] == 0).all()  # type: ignore[index]
     assert (weight[96:] != 0).any()  # type: ignore[index]

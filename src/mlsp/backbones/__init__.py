@@ -15,7 +15,6 @@ network for its features is `mlsp.features.opening.open_backbone`.
 from __future__ import annotations
 
 from mlsp.backbones.records import (
-    DETAIL_SIDE,
     BackboneSpec,
     Level,
     Preprocessing,
@@ -32,7 +31,6 @@ from mlsp.backbones.registry import (
 
 __all__ = [
     "BACKBONES",
-    "DETAIL_SIDE",
     "BackboneSpec",
     "Level",
     "Preprocessing",

@@ -39,8 +39,8 @@ def _efficientnet_lite(
     expanded: tuple[int, ...],
     sha256: str,
     size_bytes: int,
-) -> tuple[BackboneSpec, BackboneSpec]:
-    """Make the records of EfficientNet-Lite and of its two-scale form, which has the same weights.
+) -> tuple[BackboneSpec, ...]:
+    """Make the records of EfficientNet-Lite and of its two-scale forms, which have the same weights.
 
     Levels are the blocks' depthwise activations and the head convolution.
 
@@ -76,18 +76,26 @@ def _efficientnet_lite(
         builder=_builder("efficientnet_lite", width=width, depth=depth),
     )
     regions: tuple[Region, ...] = ("overview", "detail")
+    levels = tuple(
+        Level(f"{region}_{level.name}", level.channels, region)
+        for region in regions
+        for level in spec.levels
+    )
     two_scale = replace(
         spec,
         name=f"{spec.name}_overview_and_detail",
-        levels=tuple(
-            Level(f"{region}_{level.name}", level.channels, region)
-            for region in regions
-            for level in spec.levels
-        ),
+        levels=levels,
         smallest_side=2 * spec.smallest_side,
-        builder=_builder("efficientnet_lite", width=width, depth=depth, two_scale=True),
+        builder=_builder("efficientnet_lite", width=width, depth=depth, detail_side=192),
+        detail_side=192,
     )
-    return spec, two_scale
+    large_detail = replace(
+        two_scale,
+        name=f"{two_scale.name}256",
+        builder=_builder("efficientnet_lite", width=width, depth=depth, detail_side=256),
+        detail_side=256,
+    )
+    return spec, two_scale, large_detail
 
 
 _EFFICIENTNET_LITE = (
@@ -196,8 +204,7 @@ _INCEPTION_RESNET_V2 = BackboneSpec(
 )
 
 CATALOGUE: tuple[BackboneSpec, ...] = (
-    *(spec for spec, _ in _EFFICIENTNET_LITE),
-    *(two_scale for _, two_scale in _EFFICIENTNET_LITE),
+    *(form for forms in zip(*_EFFICIENTNET_LITE, strict=True) for form in forms),
     _INCEPTION_V3,
     _INCEPTION_RESNET_V2,
 )

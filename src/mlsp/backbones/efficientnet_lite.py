@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from mlsp.backbones.convolution import Activation, ConvBatchNorm
 from mlsp.backbones.padding import SameConv2d
-from mlsp.backbones.records import DETAIL_SIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,16 @@ class TwoScaleEfficientNetLite(EfficientNetLite):
 
     Half the size shows what is in the photo, the middle shows how sharp and clean it is; both together have less than half the pixels
     of a photo of 500×400 (docs/results/speed.md).
+
+    Args:
+        width: multiplier of the channels.
+        depth: multiplier of the blocks, in tenths.
+        detail_side: pixels of each side of the middle, where the photo has so many.
     """
+
+    def __init__(self, width: float, depth: float, detail_side: int) -> None:
+        super().__init__(width, depth)
+        self.detail_side = detail_side
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Compute the maps of all levels, those of the overview first.
@@ -139,15 +147,17 @@ class TwoScaleEfficientNetLite(EfficientNetLite):
         """
         # An odd last row or column is left out of the overview.
         overview = functional.avg_pool2d(x, 2)
-        # torch's own maximum: Python's would fix the exported graph to photos above or below DETAIL_SIDE, as the traced one is.
+        # torch's own maximum: Python's would fix the exported graph to photos above or below the middle's side, as the traced one is.
         top, left = (
-            torch.sym_max(side - DETAIL_SIDE, 0) // 2  # type: ignore[no-untyped-call]  # torch has no types here
+            torch.sym_max(side - self.detail_side, 0) // 2  # type: ignore[no-untyped-call]  # torch has no types here
             for side in x.shape[2:]
         )
-        detail = x[:, :, top : top + DETAIL_SIDE, left : left + DETAIL_SIDE]
+        detail = x[:, :, top : top + self.detail_side, left : left + self.detail_side]
         return [*super().forward(overview), *super().forward(detail)]
 
 
-def build(width: float, depth: float, *, two_scale: bool = False) -> EfficientNetLite:
-    """Build a network with random weights."""
-    return (TwoScaleEfficientNetLite if two_scale else EfficientNetLite)(width, depth)
+def build(width: float, depth: float, *, detail_side: int = 0) -> EfficientNetLite:
+    """Build a network with random weights, of two scales where the middle has a side."""
+    if detail_side:
+        return TwoScaleEfficientNetLite(width, depth, detail_side)
+    return EfficientNetLite(width, depth)

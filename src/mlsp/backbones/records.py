@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 # Part of a photo that a level sees: all of it, all of it at half the size, or its middle at full size.
 Region = Literal["whole", "overview", "detail"]
-# Pixels of each side of the middle that a two-scale network sees at full size, where the photo has so many.
-DETAIL_SIDE = 192
 
 # `state_dict`: the network's own names, as torch saves them.
 WeightsLayout = Literal["keras", "timm", "torchvision", "efficientnet_lite", "state_dict"]
@@ -91,6 +89,7 @@ class BackboneSpec:
         export: whether one ONNX graph of it is right for photos of every size. `sure`: yes. `tried`: it is exported and compared with the
             network, and torch runs it if that fails. `never`: torch runs it, on the processor too.
         builder: makes the torch module with random weights; None for a record that nobody registered.
+        detail_side: pixels of each side of the middle that a level of the region `detail` sees, where the photo has so many.
     """
 
     name: str
@@ -102,6 +101,7 @@ class BackboneSpec:
     layouts: tuple[WeightsLayout, ...] = ("state_dict",)
     export: Literal["sure", "tried", "never"] = "tried"
     builder: Callable[[], nn.Module] | None = None
+    detail_side: int = 0
 
     @property
     def channels(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.features.pooling import area_weights
+from mlsp.models.kernel_form import KernelForm
 from mlsp.models.linear_form import Head, LinearForm
 
 # Cells along the longer side, where a head must be evaluated for each of them.
@@ -33,8 +34,8 @@ class View:
         return cls(maps, np.concatenate([_pooled(level, grid) for level in maps], axis=2))
 
 
-def by_position(form: LinearForm, view: View, base: View) -> list[Float64Array]:
-    """Compute how much each position of each map adds to the score of a linear head.
+def by_position(form: LinearForm | KernelForm, view: View, base: View) -> list[Float64Array]:
+    """Compute how much each position of each map adds to the score of a head whose form is known.
 
     Args:
         form: of the head.
@@ -44,7 +45,7 @@ def by_position(form: LinearForm, view: View, base: View) -> list[Float64Array]:
     Returns:
         (h, w), one per level; together they add up to the difference of the two scores.
     """
-    grid = form.weights.shape[0]
+    grid = form.grid
     slopes = form.slopes(view.features, base.features).reshape(grid * grid, -1).astype(np.float32)
     amounts, first = [], 0
     for level, without in zip(view.maps, base.maps, strict=True):

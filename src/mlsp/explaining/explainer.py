@@ -17,6 +17,7 @@ from mlsp.explaining.explanation import Explanation, LevelShare, Reason
 from mlsp.explaining.level_maps import LevelMaps
 from mlsp.explaining.regions import Region, level_region, view_regions
 from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.models.kernel_form import KernelForm
 from mlsp.models.linear_form import LinearForm, linear_form
 from mlsp.models.records import HeadRecord
 from mlsp.photos.crops import cut_views
@@ -32,7 +33,7 @@ _MAX_POSITIONS = 96
 class _Head:
     record: HeadRecord
     reader: OpenVinoHead
-    form: LinearForm | None
+    form: LinearForm | KernelForm | None
     average: float
 
 
@@ -67,7 +68,9 @@ class Explainer:
             _Head(
                 record := records[name],
                 reader,
-                linear_form(reader, shape, record.form),
+                KernelForm.read(reader)
+                if record.form == "kernel"
+                else linear_form(reader, shape, record.form),
                 _average(record),
             )
             for name, reader in readers.items()

@@ -7,7 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from mlsp.backbones import BACKBONES, DETAIL_SIDE
+from mlsp.backbones import BACKBONES
 from mlsp.base.arrays import Float64Array
 from mlsp.photos.crops import CROP, ViewsName
 
@@ -110,6 +110,7 @@ def level_region(backbone: str, level: str, height: int, width: int) -> Region:
     """
     spec = BACKBONES.get(backbone)
     regions = {known.name: known.region for known in spec.levels} if spec else {}
+    side = spec.detail_side if spec else 0
     match regions.get(level, "whole"):
         case "whole":
             return Region()
@@ -117,7 +118,7 @@ def level_region(backbone: str, level: str, height: int, width: int) -> Region:
             # An odd last row or column is left out.
             return Region(0, height // 2 * 2 / height, 0, width // 2 * 2 / width)
         case "detail":
-            high, wide = min(height, DETAIL_SIDE), min(width, DETAIL_SIDE)
+            high, wide = min(height, side), min(width, side)
             top, left = (height - high) // 2, (width - wide) // 2
             return Region(top / height, (top + high) / height, left / width, (left + wide) / width)
         case region:

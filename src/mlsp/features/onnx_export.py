@@ -208,7 +208,10 @@ def export_head(
         outputs: their names, in order.
     """
     example = torch.zeros(2, grid, grid, channels)
-    _write(_export(copy.deepcopy(head).eval(), example, ("features", *outputs), (0,)), output)
+    model = _export(copy.deepcopy(head).eval(), example, ("features", *outputs), (0,))
+    for name in getattr(head, "stored_in_8_bits", ()):
+        _store_in_8_bits(model, name)
+    _write(model, output)
 
 
 def _export(
@@ -298,3 +301,14 @@ def _store_weights_in_16_bits(model: onnx.ModelProto) -> None:
     nodes = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend([*casts, *nodes])
+
+
+def _store_in_8_bits(model: onnx.ModelProto, name: str) -> None:
+    """Change a graph so that one array, of whole numbers, is int8 and cast where it is used."""
+    (array,) = (array for array in model.graph.initializer if array.name == name)
+    values = onnx.numpy_helper.to_array(array).astype(np.int8)
+    array.CopyFrom(onnx.numpy_helper.from_array(values, f"{name}_in_8_bits"))
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    cast = onnx.helper.make_node("Cast", [f"{name}_in_8_bits"], [name], to=onnx.TensorProto.FLOAT)
+    model.graph.node.extend([cast, *nodes])

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.models.kernel_form import KernelForm
 from mlsp.models.records import HeadForm
 
 # A power of 4, so that it and its root are exact; so large that rounding of the score does not matter.
@@ -44,6 +45,11 @@ class LinearForm:
     of: Literal["features", "roots"]
     bias: float
 
+    @property
+    def grid(self) -> int:
+        """G of the features."""
+        return len(self.weights)
+
     def slopes(self, features: Float64Array, base: Float64Array) -> Float64Array:
         """Return the gain of the score per unit of a feature, on the whole way from one photo's features to another's.
 
@@ -77,7 +83,7 @@ def linear_form(
         form: as its record states it.
 
     Returns:
-        None where it is not linear, or where no form is stated and it has too many features to be asked one by one.
+        Of a kernel head the nearest linear one. None where it is not linear, or where no form is stated and it has too many features to be asked one by one.
 
     Raises:
         ModelError: the graph lacks an array that the form promises.
@@ -85,6 +91,9 @@ def linear_form(
     if form == "roots":
         weights = head.array("weight").astype(np.float64).reshape(shape)
         return LinearForm(weights, "roots", float(head.array("bias")))
+    if form == "kernel":
+        weights, bias = KernelForm.read(head).linear()
+        return LinearForm(weights.reshape(shape), "roots", bias)
     return None if form == "other" else _ask(head, shape)
 
 

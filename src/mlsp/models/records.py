@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from mlsp.base.digests import file_sha256
 
-HeadForm = Literal["roots", "other"]
+HeadForm = Literal["roots", "kernel", "other"]
 ClassifierName = Literal["faults", "kinds"]
 
 # Kind of what is no photo: a screenshot, a document, a chart, a drawing, pure colour or noise.
@@ -58,7 +58,8 @@ class HeadRecord:
             seen them. Empty where no rated photos were at hand; then there are no percentiles.
         agreement: with people, measured; empty where it was not.
         form: `roots` where the score is linear in the square roots of features, with the arrays `weight` (C,) and `bias` () of its graph;
-            `other` where it is not linear; None where its model does not state it.
+            `kernel` where it compares with rated photos, in the arrays of `mlsp.models.kernel_form`; `other` where it is of another form;
+            None where its model does not state it.
         kind_quantiles: the same as `quantiles`, of the rated photos of one kind, by the kind's name; kinds of which too few photos
             were rated are not in it. Empty where kinds are not told apart.
     """

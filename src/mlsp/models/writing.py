@@ -19,7 +19,7 @@ from mlsp.base.errors import ModelError, OutputError
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
 from mlsp.features.spec import FeatureSpec
-from mlsp.models.heads import RidgeModule, ScoreHead
+from mlsp.models.heads import KernelModule, RidgeModule, ScoreHead
 from mlsp.models.model import MODEL_FILE, Model, load_model, save_model_record
 from mlsp.models.records import (
     Card,
@@ -233,5 +233,7 @@ class _ScoresAndVotes(nn.Module):
 def _form(head: nn.Module) -> HeadForm | None:
     if isinstance(head, RidgeModule):
         return "roots"
+    if isinstance(head, KernelModule):
+        return "kernel" if head.stored_in_8_bits else "other"
     is_linear = isinstance(head, ScoreHead) and head.spec.name == "single_1fc"
     return "other" if isinstance(head, ScoreHead) and not is_linear else None

@@ -26,7 +26,9 @@ except ImportError as _error:
     raise MissingExtraError("Building heads", "train") from _error
 
 from mlsp.models.heads.differences import Differences
-from mlsp.models.heads.kernel import KernelHead, KernelModule, fit_kernels
+from mlsp.models.heads.kernel import KernelHead, fit_kernels
+from mlsp.models.heads.kernel_module import KernelModule
+from mlsp.models.heads.kernel_pairs import fit_kernel_with_pairs
 from mlsp.models.heads.layers import parameter_count
 from mlsp.models.heads.losses import emd_squared, mean_of_bins
 from mlsp.models.heads.records import (
@@ -60,6 +62,7 @@ __all__ = [
     "build_head",
     "build_size_network",
     "emd_squared",
+    "fit_kernel_with_pairs",
     "fit_kernels",
     "fit_ridges",
     "list_heads",

@@ -1,4 +1,4 @@
-"""Pairs of photos of which one is known to be better: what a ridge head learns from beside ratings."""
+"""Pairs of photos of which one is known to be better: what a head learns from beside ratings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Differences:
         better: narrow features (pairs, C), not negative.
         worse: features of the other photos, (pairs, C).
         margins: by how much the scores should differ, (pairs,), on the scale of the ratings; 0 for photos that are equally good.
-        weight: of a pair's squared error, against 1 of a rated photo.
+        weight: of a pair's squared error, against 1 of a rated photo; one number for all, or (pairs,).
 
     Raises:
         SettingsError: shapes do not agree, or a number is not finite.
@@ -27,7 +27,7 @@ class Differences:
     better: Float32Array
     worse: Float32Array
     margins: Float64Array
-    weight: float = 1.0
+    weight: float | Float64Array = 1.0
 
     def __post_init__(self) -> None:
         better, worse, margins = self.better, self.worse, self.margins
@@ -38,21 +38,3 @@ class Differences:
             )
         if not all(np.isfinite(array).all() for array in (better, worse, margins)):
             raise SettingsError("features and margins of pairs must be finite numbers")
-
-    def rows(self, scale: Float64Array) -> tuple[Float32Array, Float32Array]:
-        """Return rows of a least-squares fit without a constant: differences of square roots (pairs, C), and their targets (pairs,).
-
-        Args:
-            scale: (C,) of the square roots.
-
-        Raises:
-            SettingsError: the photos have other channels than `scale`.
-        """
-        if self.better.shape[1] != len(scale):
-            raise SettingsError(
-                f"expected pairs of {len(scale)} channels, got {self.better.shape[1]}"
-            )
-        root = self.weight**0.5
-        rows = np.sqrt(np.maximum(self.better, 0)) - np.sqrt(np.maximum(self.worse, 0))
-        rows *= (scale * root).astype(np.float32)
-        return rows, (self.margins * root).astype(np.float32)

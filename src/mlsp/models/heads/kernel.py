@@ -7,74 +7,19 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from sklearn.utils.extmath import randomized_svd
-from torch import Tensor, nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
 from mlsp.models.heads.estimators import RootsRegressor
+from mlsp.models.heads.kernel_module import MIN_SQUARE, KernelModule
 from mlsp.models.heads.square_roots import standardised_roots
 
 _ROWS_AT_ONCE = 4096
 # Of the largest eigenvalue: keeps the Cholesky factors of kernels with repeated photos from failing.
 _JITTER = 1e-9
-# Added to squared distances. Between a photo and itself float32 leaves about 1e-7, whose square root would show in the score.
-_MIN_SQUARE = 1e-4
-
-
-class KernelModule(nn.Module):
-    """A fitted kernel head as a torch module: (N, 1, 1, C) -> (N,).
-
-    Args:
-        projection: (C, D) from square roots of features to components.
-        offset: (D,) taken off then.
-        support: (S, D) components of the rated photos.
-        weight: (S,) of their similarities.
-        bias: of the score.
-        steepness: of the similarity.
-    """
-
-    projection: Tensor
-    offset: Tensor
-    support: Tensor
-    support_norms: Tensor
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(
-        self,
-        projection: Float32Array,
-        offset: Float32Array,
-        support: Float32Array,
-        weight: Float64Array,
-        bias: float,
-        *,
-        steepness: float,
-    ) -> None:
-        super().__init__()
-        self.steepness = steepness
-        for name, array in (
-            ("projection", projection),
-            ("offset", offset),
-            ("support", support),
-            ("support_norms", (support.astype(np.float64) ** 2).sum(axis=1)),
-            ("weight", weight),
-            ("bias", np.asarray(bias)),
-        ):
-            self.register_buffer(name, torch.from_numpy(np.array(array, dtype=np.float32)))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Score features: (N, 1, 1, C) -> (N,)."""
-        roots = features[:, 0, 0, :].clamp(min=0).sqrt()
-        photos = roots @ self.projection - self.offset
-        norms = (photos * photos).sum(dim=1, keepdim=True)
-        # Not torch.cdist, which ONNX lacks.
-        squares = norms + self.support_norms - 2 * photos @ self.support.T
-        similarity = torch.exp(-self.steepness * (squares.clamp(min=0) + _MIN_SQUARE).sqrt())
-        return similarity @ self.weight + self.bias
 
 
 class KernelHead(RootsRegressor):
@@ -95,8 +40,9 @@ class KernelHead(RootsRegressor):
         seed: of the components and of the draw.
 
     Attributes:
-        projection_: (C, D) from square roots of features to components.
-        offset_: (D,) subtracted then.
+        scale_: (C,) of the square roots of features.
+        mean_: (C,) of the scaled square roots.
+        axes_: (C, D) from scaled square roots to components.
         support_: (S, D) components of the rated photos that photos are compared with.
         coef_: (S,) weights of their similarities.
         intercept_: mean rating.
@@ -108,8 +54,9 @@ class KernelHead(RootsRegressor):
         array([1., 3., 1.])
     """
 
-    projection_: Float32Array
-    offset_: Float32Array
+    scale_: Float64Array
+    mean_: Float64Array
+    axes_: Float32Array
     support_: Float32Array
     coef_: Float64Array
     intercept_: float
@@ -153,38 +100,49 @@ class KernelHead(RootsRegressor):
         if len(drawn) > self.support:
             rng = np.random.default_rng(self.seed)
             drawn = np.sort(rng.choice(len(drawn), self.support, replace=False))
-        self.n_features_in_ = len(found.projection)
-        self.projection_, self.offset_ = found.projection, found.offset
+        self.n_features_in_ = len(found.axes)
+        self.scale_, self.mean_, self.axes_ = found.scale, found.mean, found.axes
         self.support_ = found.photos[drawn]
         self.intercept_ = float(ratings.mean())
         deviations = ratings - self.intercept_
         self.coef_ = _weights(found.photos, drawn, deviations, self.steepness, self.penalty)
         return self
 
-    def _score(self, roots: Float32Array) -> Float64Array:
+    def components_of(self, roots: Float32Array) -> Float64Array:
+        """Return the components, (photos, D), of the square roots of features, (photos, C)."""
         # In float64, so that a photo's score does not depend on the photos beside it.
-        photos = roots.astype(np.float64) @ self.projection_ - self.offset_
-        parts = _similarities(photos, self.support_, self.steepness)
+        components: Float64Array = (roots * self.scale_ - self.mean_) @ self.axes_
+        return components
+
+    def _score(self, roots: Float32Array) -> Float64Array:
+        parts = similarities(self.components_of(roots), self.support_, self.steepness)
         return np.concatenate([part @ self.coef_ + self.intercept_ for _, part in parts])
 
-    def module(self, channels: NDArray[np.intp] | None = None, count: int = 0) -> KernelModule:
+    def module(
+        self, channels: NDArray[np.intp] | None = None, count: int = 0, *, in_8_bits: bool = False
+    ) -> KernelModule:
         """Return the fitted head as a torch module, for a model.
 
         Args:
             channels: (C,) indices of its channels among all that the model has; None where it reads all.
             count: number of all channels.
+            in_8_bits: store axes and support in 8 bits.
         """
-        projection = self.projection_
+        scale, mean, axes = self.scale_, self.mean_, self.axes_
         if channels is not None:
-            projection = np.zeros((count, projection.shape[1]), np.float32)
-            projection[channels] = self.projection_
+            scale, mean = np.zeros(count), np.zeros(count)
+            axes = np.zeros((count, axes.shape[1]), np.float32)
+            scale[channels], mean[channels] = self.scale_, self.mean_
+            axes[channels] = self.axes_
         return KernelModule(
-            projection,
-            self.offset_,
+            scale,
+            mean,
+            axes,
             self.support_,
             self.coef_,
             self.intercept_,
             steepness=self.steepness,
+            in_8_bits=in_8_bits,
         )
 
 
@@ -194,13 +152,15 @@ class _Components:
 
     Attributes:
         photos: (photos, D).
-        projection: (C, D) from square roots of features.
-        offset: (D,) subtracted then.
+        scale: (C,) of the square roots of features.
+        mean: (C,) of the scaled square roots.
+        axes: (C, D) from scaled square roots, less their mean.
     """
 
     photos: Float32Array
-    projection: Float32Array
-    offset: Float32Array
+    scale: Float64Array
+    mean: Float64Array
+    axes: Float32Array
 
 
 def _components(
@@ -219,21 +179,40 @@ def _components(
         SettingsError: shapes do not agree, a number is not finite, or all photos have the same features.
     """
     roots = standardised_roots(features, mos, level_channels)
-    count = min(components, *roots.values.shape)
-    _, singular, directions = randomized_svd(roots.values, count, n_iter=3, random_state=seed)
+    axes = directions(roots.values, components, seed)
+    photos = roots.values @ axes
+    norm = np.sqrt((photos.astype(np.float64) ** 2).sum(axis=1).mean())
+    axes = (axes / norm).astype(np.float32)
+    return _Components(
+        (photos / norm).astype(np.float32),
+        roots.scale,
+        roots.mean * roots.scale,
+        axes,
+    )
+
+
+def directions(values: Float32Array, components: int, seed: int) -> Float32Array:
+    """Find the principal directions of standardised photos, scaled halfway between unscaled and all equal.
+
+    Args:
+        values: (photos, C).
+        components: D, fewer where there are fewer photos or channels.
+        seed: of the search.
+
+    Returns:
+        (C, D).
+
+    Raises:
+        SettingsError: all photos are the same.
+    """
+    count = min(components, *values.shape)
+    _, singular, found = randomized_svd(values, count, n_iter=3, random_state=seed)
     # Directions in which photos hardly differ are rounding, and would be amplified.
     kept = singular > 1e-6 * singular[0] if singular[0] > 0 else np.zeros(count, dtype=bool)
     if not kept.any():
         raise SettingsError("all photos have the same features: there is nothing to learn from")
-    projection = directions[kept].T / np.sqrt(singular[kept])
-    photos = roots.values @ projection
-    norm = np.sqrt((photos.astype(np.float64) ** 2).sum(axis=1).mean())
-    projection = projection / norm * roots.scale[:, None]
-    return _Components(
-        (photos / norm).astype(np.float32),
-        projection.astype(np.float32),
-        (roots.mean @ projection).astype(np.float32),
-    )
+    scaled: Float32Array = found[kept].T / np.sqrt(singular[kept])
+    return scaled
 
 
 def fit_kernels(
@@ -269,33 +248,34 @@ def _weights(
 ) -> Float64Array:
     """Solve for the weights of the drawn photos' similarities."""
     support = photos[drawn]
-    inner = np.concatenate([rows for _, rows in _similarities(support, support, steepness)])
+    inner = np.concatenate([rows for _, rows in similarities(support, support, steepness)])
     if len(drawn) == len(photos):
         inner[np.diag_indices_from(inner)] += penalty
-        return _solved(inner, deviations)
+        return solved(inner, deviations)
     normal = penalty * inner
     right = np.zeros(len(drawn))
-    for rows, similarity in _similarities(photos, support, steepness):
+    for rows, similarity in similarities(photos, support, steepness):
         normal += similarity.T @ similarity
         right += similarity.T @ deviations[rows]
     normal[np.diag_indices_from(normal)] += _JITTER * np.trace(normal)
-    return _solved(normal, right)
+    return solved(normal, right)
 
 
-def _similarities(
+def similarities(
     photos: Float32Array | Float64Array, support: Float32Array, steepness: float
 ) -> Iterator[tuple[slice, Float64Array]]:
-    """Rows of the kernel, some thousand at a time."""
+    """Yield rows of the kernel, some thousand at a time: their slice and (rows, S)."""
     norms = (support.astype(np.float64) ** 2).sum(axis=1)
     for start in range(0, len(photos), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         part = photos[rows]
         own = (part.astype(np.float64) ** 2).sum(axis=1)
         squares = own[:, None] + norms - 2 * (part @ support.T).astype(np.float64)
-        yield rows, np.exp(-steepness * np.sqrt(np.maximum(squares, 0) + _MIN_SQUARE))
+        yield rows, np.exp(-steepness * np.sqrt(np.maximum(squares, 0) + MIN_SQUARE))
 
 
-def _solved(matrix: Float64Array, right: Float64Array) -> Float64Array:
+def solved(matrix: Float64Array, right: Float64Array) -> Float64Array:
+    """Solve a positive definite system; raises SettingsError where it is not."""
     try:
         factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
     except LinAlgError as error:

@@ -12,7 +12,6 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from torch import Tensor, nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
-from mlsp.models.heads.differences import Differences
 from mlsp.models.heads.estimators import RootsRegressor
 from mlsp.models.heads.square_roots import standardised_roots
 
@@ -97,8 +96,6 @@ def fit_ridges(
     mos: Float64Array,
     level_channels: Sequence[int] | None,
     alphas: Sequence[float],
-    *,
-    differences: Differences | None = None,
 ) -> Iterator[RidgeHead]:
     """Fit ridge heads of several penalties. Most of the work is the same for all, and done once.
 
@@ -107,7 +104,6 @@ def fit_ridges(
         mos: (photos,).
         level_channels: see `RidgeHead`.
         alphas: penalties, see `RidgeHead`.
-        differences: pairs that are learned from beside the ratings.
 
     Yields:
         A fitted head for each penalty, in their order.
@@ -119,10 +115,6 @@ def fit_ridges(
     values, bias = roots.values, float(mos.mean())
     target = (mos - bias).astype(np.float32)
     photos, channels = values.shape
-    if differences is not None:
-        # They need no bias: it is the same for both photos of a pair.
-        rows, margins = differences.rows(roots.scale)
-        values, target = np.concatenate([values, rows]), np.concatenate([target, margins])
     # Products of rows with rows, or of channels with channels: the smaller of both gives the same weights.
     by_photos = len(values) <= channels
     products = values @ values.T if by_photos else values.T @ values

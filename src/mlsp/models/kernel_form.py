@@ -1,0 +1,135 @@
+"""A kernel head as arrays, read from its graph: its slopes explain scores, its linear part starts a user's taste."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from mlsp.base.arrays import Float32Array, Float64Array
+
+# Steps on the way from one photo to another on which slopes are averaged; with these the sum is right to about a hundredth.
+_STEPS = 12
+# Added to squared distances, as by the head itself (`mlsp.models.heads.kernel_module`).
+_MIN_SQUARE = 1e-4
+# Rated photos that the linear part is fitted to.
+_FITTED = 2500
+_PENALTY = 1e-3
+
+
+class Head(Protocol):
+    """Head whose graph is open."""
+
+    def array(self, name: str) -> Float32Array:
+        """Return an array of the graph by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelForm:
+    """Kernel head on narrow features.
+
+    Attributes:
+        scale: (C,) of the square roots of features.
+        mean: (C,) of scaled roots, taken off them.
+        axes: (C, D) from these to components.
+        support: (S, D) components of the rated photos.
+        coefficients: (S,) of their similarities.
+        bias: of the score.
+        steepness: of the similarity.
+    """
+
+    grid: ClassVar[int] = 1
+
+    scale: Float64Array
+    mean: Float64Array
+    axes: Float64Array
+    support: Float64Array
+    coefficients: Float64Array
+    bias: float
+    steepness: float
+
+    @classmethod
+    def read(cls, head: Head) -> KernelForm:
+        """Read the arrays of a graph.
+
+        Raises:
+            ModelError: an array is missing.
+        """
+
+        def stored(name: str) -> Float64Array:
+            return head.array(f"{name}_in_8_bits").astype(np.float64)
+
+        return cls(
+            head.array("scale").astype(np.float64),
+            head.array("mean").astype(np.float64),
+            stored("axes") * head.array("axes_step"),
+            stored("support").T * head.array("support_step"),
+            head.array("weight").astype(np.float64),
+            float(head.array("bias")),
+            -float(head.array("slope")[0]),
+        )
+
+    def slopes(self, features: Float64Array, base: Float64Array) -> Float64Array:
+        """Return the gain of the score per unit of a feature, averaged over the way from one photo's square roots to another's.
+
+        The difference of the two scores is `(slopes · (features - base)).sum()` (integrated gradients: Sundararajan, Taly and Yan,
+        ICML 2017), up to a hundredth of it.
+
+        Args:
+            features: (1, 1, C).
+            base: (1, 1, C).
+
+        Returns:
+            (1, 1, C). Where both features are 0, so is the slope.
+        """
+        roots, base_roots = (np.sqrt(np.maximum(some, 0)).ravel() for some in (features, base))
+        start, end = (self._components(some) for some in (base_roots, roots))
+        ways = (np.arange(_STEPS) + 0.5)[:, None] / _STEPS
+        gradient = self._gradients(start + ways * (end - start)).mean(axis=0)
+        of_roots = self.scale * (self.axes @ gradient)
+        sums = roots + base_roots
+        slopes: Float64Array = np.divide(
+            of_roots, sums, out=np.zeros_like(of_roots), where=sums > 0
+        )
+        return slopes.reshape(features.shape)
+
+    def linear(self) -> tuple[Float64Array, float]:
+        """Return the linear head that is nearest to this one on rated photos: weights (C,) of square roots, and its bias."""
+        rng = np.random.default_rng(0)
+        photos = self.support[rng.permutation(len(self.support))[:_FITTED]]
+        scores = np.concatenate(
+            [
+                self._similarities(photos[at : at + 500]) @ self.coefficients
+                for at in range(0, len(photos), 500)
+            ]
+        )
+        middle, mean = photos.mean(axis=0), float(scores.mean())
+        deviations = photos - middle
+        normal = deviations.T @ deviations
+        normal[np.diag_indices_from(normal)] += _PENALTY * np.trace(normal) / len(normal)
+        gains = np.linalg.solve(normal, deviations.T @ (scores - mean))
+        weights = self.axes @ gains
+        bias = self.bias + mean - float(middle @ gains) - float(self.mean @ weights)
+        return self.scale * weights, bias
+
+    def _components(self, roots: Float64Array) -> Float64Array:
+        components: Float64Array = (roots * self.scale - self.mean) @ self.axes
+        return components
+
+    def _distances(self, photos: Float64Array) -> Float64Array:
+        squares = (photos**2).sum(axis=1)[:, None] + (self.support**2).sum(axis=1)
+        squares -= 2 * photos @ self.support.T
+        distances: Float64Array = np.sqrt(np.maximum(squares, 0) + _MIN_SQUARE)
+        return distances
+
+    def _similarities(self, photos: Float64Array) -> Float64Array:
+        return np.exp(-self.steepness * self._distances(photos))
+
+    def _gradients(self, photos: Float64Array) -> Float64Array:
+        distances = self._distances(photos)
+        pulls = (
+            -self.steepness * np.exp(-self.steepness * distances) * self.coefficients / distances
+        )
+        gradients: Float64Array = photos * pulls.sum(axis=1)[:, None] - pulls @ self.support
+        return gradients

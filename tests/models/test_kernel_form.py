@@ -1,0 +1,59 @@
+"""A kernel head read from its graph: slopes that add up, and the nearest linear head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.onnx_export import export_head
+from mlsp.models.heads import KernelHead
+from mlsp.models.kernel_form import KernelForm
+from mlsp.models.linear_form import linear_form
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[KernelHead, OpenVinoHead, np.ndarray]:
+    rng = np.random.default_rng(0)
+    features = rng.gamma(2.0, size=(300, 12)).astype(np.float32)
+    roots = np.sqrt(features)
+    ratings = roots[:, 0] - 0.5 * roots[:, 3] + 0.3 * np.abs(roots[:, 1] - 1)
+    head = KernelHead(components=12, penalty=0.05).fit(features, ratings)
+    file = tmp_path_factory.mktemp("head") / "head.onnx"
+    export_head(head.module(in_8_bits=True), 12, file, grid=1)
+    return head, OpenVinoHead(file), features
+
+
+def test_slopes_add_up_to_the_difference_of_two_scores(
+    fitted: tuple[KernelHead, OpenVinoHead, np.ndarray],
+) -> None:
+    head, opened, features = fitted
+    form = KernelForm.read(opened)
+    for photo, base in ((0, 1), (5, 9), (20, 40)):
+        pair = features[[photo, base]].astype(np.float64)
+        slopes = form.slopes(pair[0][None, None], pair[1][None, None])
+        assert slopes.shape == (1, 1, 12)
+        difference = float(np.subtract(*head.predict(features[[photo, base]])))
+        assert float(slopes.ravel() @ (pair[0] - pair[1])) == pytest.approx(difference, abs=0.03)
+
+
+def test_a_feature_that_is_0_in_both_has_no_slope(
+    fitted: tuple[KernelHead, OpenVinoHead, np.ndarray],
+) -> None:
+    form = KernelForm.read(fitted[1])
+    photo, base = np.ones((1, 1, 12)), np.ones((1, 1, 12))
+    photo[..., 2] = base[..., 2] = 0
+    assert form.slopes(photo, base)[0, 0, 2] == 0
+
+
+def test_its_linear_part_ranks_as_it_does(
+    fitted: tuple[KernelHead, OpenVinoHead, np.ndarray],
+) -> None:
+    head, opened, features = fitted
+    form = linear_form(opened, (1, 1, 12), "kernel")
+    assert form is not None
+    assert form.of == "roots"
+    linear = np.sqrt(features) @ form.weights.ravel() + form.bias
+    scores = head.predict(features)
+    assert np.corrcoef(linear, scores)[0, 1] > 0.97
+    assert linear.mean() == pytest.approx(scores.mean(), abs=0.02)
