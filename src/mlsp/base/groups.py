@@ -21,6 +21,8 @@ def join_groups(groups: NDArray[np.intp], pairs: NDArray[np.intp]) -> NDArray[np
         >>> join_groups(np.arange(5), np.array([[3, 1], [4, 3]]))
         array([0, 1, 2, 1, 1])
     """
+    # What belonged together before still does, also where a thing gets another group before the rest of its own.
+    pairs = np.concatenate([pairs, np.stack([np.arange(len(groups)), groups], axis=1)])
     # The smallest index wins, until nothing changes.
     while True:
         of_pairs = groups[pairs]

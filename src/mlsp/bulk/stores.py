@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -159,7 +160,13 @@ def _fetched(file_system: Any, path: str, location: str) -> bytes:
                 size += len(piece)
         content = b"".join(pieces)
     else:
-        content = bytes(file_system.cat_file(path, start=0, end=_MAX_FETCHED_BYTES + 1))
+        try:
+            content = bytes(file_system.cat_file(path, start=0, end=_MAX_FETCHED_BYTES + 1))
+        except OSError as error:
+            # Of an empty file S3 has no range at all.
+            if error.errno != errno.EINVAL or file_system.size(path) != 0:
+                raise
+            content = b""
     if len(content) > _MAX_FETCHED_BYTES:
         raise PhotoTooLargeError(
             f"the file has more than the {_MAX_FETCHED_BYTES:,} bytes that are fetched"

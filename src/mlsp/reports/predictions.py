@@ -32,7 +32,8 @@ def write_predictions(
         OutputError: the file cannot be written.
         MissingExtraError: .parquet without pyarrow.
     """
-    source = Column(column, "string" if column == "photo" else "int64")
+    is_name = column == "photo"
+    source = Column(column, "string" if is_name else "int64", is_name=is_name)
     scores = [Column(head, "double", "{:.7g}".format) for head in heads]
     rows = ((one.source, *(one.scores[head] for head in heads)) for one in predicted)
     with writing(path, "the predictions"):

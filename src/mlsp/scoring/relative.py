@@ -29,7 +29,7 @@ def relative_percentiles(results: Sequence[ScoreResult]) -> list[ScoreResult]:
     Examples:
         >>> from pathlib import Path
         >>> from mlsp.scoring.results import Score
-        >>> two = [ScoreResult(Path(name), {"quality": Score(value, 97.0)}, 1, 1) for name, value in (("a", 0.8), ("b", 0.9))]
+        >>> two = [ScoreResult(Path(name), {"quality": Score(value, 100 * value)}, 1, 1) for name, value in (("a", 0.8), ("b", 0.9))]
         >>> [result.overall for result in relative_percentiles(two)]
         [0.0, 100.0]
     """
