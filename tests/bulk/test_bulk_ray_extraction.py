@@ -118,7 +118,7 @@ def test_a_graph_of_other_channels_is_refused() -> None:
     plan = NetworkPlan(network, StoreLayout(model.feature_spec, channels, (1,)), spec.smallest_side)
     made = sum(level.channels for level in spec.levels)
     assert re.fullmatch(
-        rf"backbone\.onnx .*\b{made} channels.*\b17", message(SettingsError, plan.open)
+        rf"backbone\.onnx .*\b{made} channels.*\b44", message(SettingsError, plan.open)
     )
 
 

@@ -172,7 +172,12 @@ def test_files_have_types_and_say_where_they_are_from(
     assert files[-1].name == "_manifest.json"
     assert [file.name[:7] for file in files[:-1]] == [f"{number:06d}-" for number in range(10)]
     schema = pq.read_schema(files[1])
-    assert {str(field.type) for field in schema} == {"string", "double", "int32"}
+    assert {str(field.type) for field in schema} == {
+        "string",
+        "double",
+        "int32",
+        "list<element: string>",
+    }
     assert [field.name for field in schema if not field.nullable] == ["photo", "model"]
     assert schema.metadata[b"mlsp.failed"] == b"1"
     manifest = json.loads((dataset / "_manifest.json").read_text("utf-8"))

@@ -85,7 +85,7 @@ def test_notes_go_to_stderr(ratings: Path, tmp_path: Path) -> None:
     done = mlsp("evaluate", "default", ratings, *options, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (
-        "mlsp: note: 'quality' of 'default' learned from BIQ2021 (Ahmed and Asif 2022), its 10,000 official train photos"
+        "mlsp: note: 'quality' of 'default' learned from BIQ2021 (Ahmed and Asif 2022), its official train photos"
         in done.stderr
     )
     assert "learned from" not in done.stdout
@@ -150,4 +150,4 @@ def test_numbers_need_no_extra_and_the_page_names_its_own(ratings: Path, tmp_pat
     assert (tmp_path / "x.json").exists()
     done = bare("-o", "x.html")
     assert done.returncode == 2
-    assert "mlsp[research]" in done.stderr
+    assert ".[research]" in done.stderr or "mlsp[research]" in done.stderr

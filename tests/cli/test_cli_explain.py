@@ -52,7 +52,7 @@ def test_writes_a_picture_a_score_and_says_what_mattered(photo: Path, tmp_path: 
     ]
     assert lines[1].startswith("  quality 0.")
     assert lines[1].endswith(f" % of rated photos: {tmp_path / 'maps' / 'cat.quality.png'}")
-    assert lines[2].startswith("    levels: block")
+    assert lines[2].startswith("    levels: overview_block")
     assert lines[3].startswith("    rank correlation with covering each part: ")
     assert len(lines) == 7
     assert f"{tmp_path / 'bad.jpg'}: the file is empty" in done.stderr

@@ -35,7 +35,8 @@ def test_the_best_of_a_shoot_and_stars_of_ones_own(labelled: LabelledModel, phot
     # From the thresholds of docs/stars.md: the best tenth has five, the worst fifth one.
     stars = [read_rating(Path(row["photo"])) for row in rows]
     assert stars == [5, 5, 4, 4, 4, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, None, None]
-    assert float(rows[0]["soft_probability"]) < 0.5 < float(rows[0]["food_and_objects_probability"])
+    best = rows[0]
+    assert float(best["soft_probability"]) < 0.5 < float(best[f"{best['kind']}_probability"])
     # The percentile among rated photos is still there.
     assert all(row["beauty_percentile_all"] for row in rows)
 

@@ -352,7 +352,7 @@ def test_photos_are_found_by_content_and_by_name(
     found = read_judged_photos(scorer, said, photos=tmp_path / "new")
     assert found.ratings == ([0, 1], [1, 4])
     assert found.comparisons == ([1], [2])
-    assert found.features.shape == (3, 10240)
+    assert found.features.shape == (3, 27_872)
     assert found.prior.shape == (3, 2)
     assert [(str(one.source), str(one.error)) for one in found.failed] == [
         (

@@ -124,7 +124,10 @@ def test_stdout_is_a_table_for_programs(shoot: Path, cache: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--list", "--copy-to", "x"], "--copy-to, --link-to and --list: choose one"),
+        (
+            ["--list", "--copy-to", "x"],
+            "--copy-to, --link-to, --hard-link-to and --list: choose one",
+        ),
         (["--similarity", "2"], "mlsp: similarity must be above 0 and at most 1, got 2.0"),
         (["--faces", "no"], "mlsp: --faces is on or off, got 'no'"),
         (["--by", "qualty"], "mlsp: unknown score 'qualty': did you mean 'quality'?"),

@@ -12,7 +12,8 @@ from mlsp.cli import app
 DIFFER = {
     *("--output", "--head", "--check", "--split", "--batch", "--ratings", "--photos", "--name"),
     *("--model", "--backbone", "--weights", "--epochs", "--device", "--precision", "--compression"),
-    "--group",
+    # Of `explain` whether to list them, of others which to keep.
+    *("--group", "--levels"),
 }
 
 

@@ -241,9 +241,9 @@ def test_grouping_is_as_by_comparing_each_to_each() -> None:
 def test_looks() -> None:
     features = np.zeros((2, 1, 1, 6), np.float32)
     features[:, ..., 4:] = [[[[2, 8]]], [[[0, 8]]]]
-    assert embedding_of(features, 2) == pytest.approx(np.array([1, np.sqrt(8)]) / 3)
+    assert embedding_of(features, slice(-2, None)) == pytest.approx(np.array([1, np.sqrt(8)]) / 3)
     assert embedding_of(features, None).shape == (6,)
-    assert embedding_of(np.zeros((1, 1, 1, 4), np.float32), 2).tolist() == [0, 0]
+    assert embedding_of(np.zeros((1, 1, 1, 4), np.float32), slice(2, 4)).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

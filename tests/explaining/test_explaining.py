@@ -196,8 +196,8 @@ def test_contributions_add_up_to_the_score_above_the_average(
     assert found.contributions.shape == (38, 56)
     assert (found.width, found.height) == (451, 300)
     assert found.is_linear
-    assert [level.name for level in found.levels][-1] == "head_conv"
-    assert all(level.raised > 0 for level in found.levels)
+    assert [level.name for level in found.levels][-1] == "detail_head_conv"
+    assert all(level.raised >= 0 for level in found.levels)
 
 
 def test_the_average_is_that_of_the_rated_photos(
@@ -251,7 +251,7 @@ def test_cells_of_a_linear_head_are_the_sums_of_its_places(
 
 def test_features_of_a_view_are_those_of_the_network(default: Explainer, examples: Path) -> None:
     model = default.scorer.model
-    network = LevelMaps(model.backbone, levels=model.feature_spec.levels, channels=10_240)
+    network = LevelMaps(model.backbone, levels=model.feature_spec.levels, channels=27_872)
     pixels = np.asarray(Image.open(examples / "chelsea.png").convert("RGB"))
     engine = open_backbone(model.feature_spec, graph=model.backbone, precision="float32")
     expected = engine.pooled(pixels[None])[0]
@@ -342,8 +342,10 @@ def test_a_mirrored_photo_has_a_mirrored_map(
         mirrored = default.explain(tmp_path / "mirrored.png")[head].contributions[:, ::-1]
         both = smoothed(plain.contributions.astype(float)), smoothed(mirrored.astype(float))
         # Not 1: the network's strides begin at the left.
-        assert srcc(both[0].ravel(), both[1].ravel()) > 0.7
-        assert srcc(both[0].ravel(), both[1][:, ::-1].ravel()) < 0.6
+        agreement = srcc(both[0].ravel(), both[1].ravel())
+        assert agreement > 0.7
+        # The photo itself is nearly symmetric.
+        assert srcc(both[0].ravel(), both[1][:, ::-1].ravel()) < agreement - 0.05
 
 
 def test_the_map_is_of_the_upright_photo(

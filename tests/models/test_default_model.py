@@ -55,7 +55,7 @@ def test_its_graph_is_the_published_network(examples: Path, embedded: str, name:
 
 
 @pytest.mark.parametrize(("height", "width"), [(300, 420), (150, 260), (50, 70)])
-def test_fast_sees_what_the_default_model_sees_of_both_looks(
+def test_fast_sees_what_its_network_sees_of_both_looks(
     examples: Path, height: int, width: int
 ) -> None:
     pixels = read_photo(examples / "chelsea.png").pixels[: height // 2, : width // 2]
@@ -63,12 +63,19 @@ def test_fast_sees_what_the_default_model_sees_of_both_looks(
     photo = pixels.repeat(2, 0).repeat(2, 1)
     top, left = max(0, height - 192) // 2, max(0, width - 192) // 2
     middle = np.ascontiguousarray(photo[top : top + 192, left : left + 192])
-    fast, default = (
-        open_backbone(model.feature_spec, graph=model.backbone, precision="float32")
-        for model in map(load_model, ("fast", "default"))
-    )
-    expected = np.concatenate([default.pooled(look[None]) for look in (pixels, middle)], axis=-1)
-    np.testing.assert_allclose(fast.pooled(photo[None]), expected, atol=1e-5 * expected.max())
+    model, spec = load_model("fast"), backbone("efficientnet_lite0")
+    fast = open_backbone(model.feature_spec, graph=model.backbone, precision="float32")
+    try:
+        network, _ = load_network(spec)
+    except WeightsError as error:
+        pytest.skip(f"needs the published weights: {error}")
+    once = PooledNetwork(network, spec, 1).eval()
+    with torch.no_grad():
+        looks = [once(torch.from_numpy(look[None])).numpy() for look in (pixels, middle)]
+    expected = np.concatenate(looks, axis=-1)
+    found = fast.pooled(photo[None])
+    # Weights are stored in 16 bits.
+    assert np.sqrt(((found - expected) ** 2).mean()) <= 0.01 * np.sqrt((expected**2).mean())
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ class Classifier(nn.Module):
 
 def default_heads(**changes: HeadRecord) -> list[tuple[HeadRecord, nn.Module]]:
     """The embedded model's heads as torch modules, with other records by name where given."""
-    default = load_model()
+    default = load_model("fast")
     found: list[tuple[HeadRecord, nn.Module]] = []
     for record in default.heads:
         graph = OpenVinoHead(default.folder / record.file)
@@ -125,9 +125,9 @@ def write_labelled_model(folder: Path, examples: Path) -> LabelledModel:
     for name in NOT_PHOTOS:
         _drawing(name).save(photos / name)
     paths = sorted(photos.iterdir())
-    default = load_model()
+    default = load_model("fast")
     rows = []
-    with Scorer(precision="float32") as scorer:
+    with Scorer("fast", precision="float32") as scorer:
         for found in scorer.features(paths):
             assert not isinstance(found, ScoreFailure)
             rows.append(found.features.mean(axis=(0, 1, 2)))

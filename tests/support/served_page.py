@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from mlsp.backbones import backbone
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.culling.shots import Shot
 from mlsp.features.engines import ConstantEngine
@@ -38,7 +39,7 @@ class RednessHead:
 class RednessEngine:
     """Features of the embedded network's size: mean red, repeated, and noise that differs from red to red."""
 
-    channels = 10_240
+    channels = backbone(load_model().feature_spec.backbone).channels
     precision: Literal["float32"] = "float32"
 
     def __init__(self) -> None:

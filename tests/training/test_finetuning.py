@@ -369,7 +369,7 @@ def test_a_photo_that_cannot_be_read_is_named_once(table: RatingTable, tmp_path:
     done = run(table, tmp_path / "run", epochs=2, on_failure=failed.append)
     done.measure()
     assert [one.source.name for one in failed] == ["5.png"]
-    assert str(failed[0].error).startswith("it is not in a format that is read; ")
+    assert str(failed[0].error).startswith("it is not in a format that is read. ")
     assert list(done.reader.failed) == [5]
 
 

@@ -15,7 +15,7 @@ from mlsp.training.ladders import (
     EQUAL_COPIES,
     LADDERS,
     ladder_photos,
-    learning_copies,
+    learned_copies,
     not_photos,
 )
 
@@ -53,7 +53,8 @@ def test_an_equal_copy_is_a_photo_of_about_the_same_size(photo: np.ndarray, name
     assert copy.flags.c_contiguous
     assert max(copy.shape[:2]) <= max(photo.shape[:2])
     # A 151-pixel photo is not larger by a pixel when enlarged by 513/512.
-    assert np.array_equal(copy, photo) == (name == "size_513")
+    if name in ("size_513", "grey", "turned"):
+        assert np.array_equal(copy, photo) == (name == "size_513")
     assert abs(float(copy.mean()) - float(photo.mean())) < 5
 
 
@@ -75,35 +76,44 @@ def test_noise_and_haze_are_as_strong_as_they_are_said_to_be() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_pairs_are_steps_of_every_other_ladder_and_equal_copies(
+def test_a_head_learns_from_every_other_ladder_black_and_equal_copies(
     photo: np.ndarray, number: int
 ) -> None:
-    copies = learning_copies(photo, 0.8, number, np.random.default_rng(0))
-    ladders = list(LADDERS.values())[number::2]
-    steps = sum(len(ladder.steps) for ladder in ladders)
-    assert len(copies.pixels) == 1 + steps + len(EQUAL_COPIES)
-    assert np.array_equal(copies.pixels[0], photo)
-    assert copies.margins[:steps].sum() == pytest.approx(0.8 * sum(one.loss for one in ladders))
-    assert not copies.margins[steps:].any()
-    assert not copies.better[steps:].any()
-    first = len(ladders[0].steps)
-    assert copies.better[:first].tolist() == list(range(first))
-    assert copies.worse[:steps].tolist() == list(range(1, steps + 1))
+    copies = list(learned_copies(photo, number, np.random.default_rng(0)))
+    ladders = dict(list(LADDERS.items())[number::2])
+    worse = [copy for copy in copies if copy.kind in LADDERS]
+    assert list(dict.fromkeys(copy.kind for copy in worse)) == list(ladders)
+    for name, ladder in ladders.items():
+        steps = [copy for copy in worse if copy.kind == name]
+        assert [copy.step for copy in steps] == list(range(1, len(ladder.steps) + 1))
+        assert sum(copy.loss for copy in steps) == pytest.approx(ladder.loss)
+        strengths = [copy.strength for copy in steps]
+        assert strengths in (sorted(strengths), sorted(strengths, reverse=True))
+    assert sum(copy.kind == "black" for copy in copies) == (0 if number else 3)
+    equal = [copy for copy in copies if copy.step == 0]
+    assert {"grey", "mirrored", "turned", "cropped", "encoded_again", "size"} == {
+        copy.kind for copy in equal
+    }
+    assert not any(copy.loss for copy in equal)
 
 
-def test_photos_that_measure_are_not_learned_from() -> None:
+def test_photos_that_measure_are_not_learned_from_nor_their_look_alikes() -> None:
     ratings = [
-        Rating(Path(f"{n}.jpg"), f"{n}.jpg", n / 500, "train" if n % 2 else "test", "ss03")
-        for n in range(500)
+        Rating(Path(f"{n}.jpg"), f"{n}.jpg", n / 2000, "train" if n % 2 else "test", "ss03")
+        for n in range(2000)
     ]
     table = RatingTable("made up", 0, 1, tuple(ratings))
-    chosen = ladder_photos(table, group="ss03", min_rating=0.2)
+    pairs = np.arange(2000) // 4
+    chosen = ladder_photos(table, group="ss03", min_rating=0.6, look_alikes=pairs)
     every = [*chosen.learned, *chosen.held_back]
     assert len(chosen.held_back) == 40
-    assert len(set(every)) == len(every) == 160
-    assert all(index % 2 and index >= 100 for index in every)
-    with pytest.raises(RatingsError, match=r"made up.*\b100\b.*'ss03'.*\b0\.6\b.*\b160\b"):
-        ladder_photos(table, group="ss03", min_rating=0.6)
+    assert len(set(every)) == len(every) == 490
+    assert all(index % 2 for index in every)
+    assert min(chosen.held_back) >= 1200
+    assert min(chosen.learned) >= 800
+    assert not set(pairs[chosen.learned]) & set(pairs[chosen.held_back])
+    with pytest.raises(RatingsError, match=r"made up.*\b49\b.*'ss03'.*0\.95"):
+        ladder_photos(table, group="ss03", min_rating=0.951, look_alikes=pairs)
 
 
 def test_frames_without_a_photo_are_flat_or_noise() -> None:

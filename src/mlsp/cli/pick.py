@@ -275,12 +275,12 @@ def _take(
     scorer: Scorer, shots: Sequence[Shot], *, quiet: bool, goes_on: bool
 ) -> tuple[list[ScoredShot], list[ScoreFailure], RunProgress]:
     from mlsp.cli.progress import RunProgress
-    from mlsp.culling.bursts import CALIBRATED_BACKBONE, ScoredShot, take_shots
+    from mlsp.culling.bursts import CALIBRATED_BACKBONES, ScoredShot, take_shots
 
     network = scorer.model.feature_spec.backbone
-    if network != CALIBRATED_BACKBONE and not quiet:
+    if network not in CALIBRATED_BACKBONES and not quiet:
         typer.echo(
-            f"mlsp: similarities of {network} may need other thresholds than those of {CALIBRATED_BACKBONE}: --similarity",
+            f"mlsp: similarities of {network} may need other thresholds than those of {CALIBRATED_BACKBONES[0]}: --similarity",
             err=True,
         )
     scored: list[ScoredShot] = []

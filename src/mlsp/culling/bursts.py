@@ -31,8 +31,9 @@ from mlsp.photos.camera_data import camera_data
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
-# The thresholds are calibrated on the default model's network; others' features lie nearer together, or further apart.
-CALIBRATED_BACKBONE = "efficientnet_lite0"
+# The thresholds are calibrated on the first network, and mean the same for the second; others' features lie nearer together, or further
+# apart.
+CALIBRATED_BACKBONES = ("efficientnet_lite0", "efficientnet_lite2_overview_and_detail256")
 # What people look at first in shots of one moment.
 RANKING_HEAD = "quality"
 # Cameras that shoot faster write fractions of a second. So many photos of one second are an album whose date was set by hand.
@@ -124,27 +125,35 @@ class Burst:
         return not self.is_alone and self.kind is None
 
 
-def embedding_channels(feature_spec: FeatureSpec) -> int | None:
-    """Return the number of channels of the last level; None where the network is not known here.
+def embedding_channels(feature_spec: FeatureSpec) -> slice | None:
+    """Return the channels of the last level that sees the whole photo; None where the network is not known here.
 
     The last level encodes what the photo shows, whatever its sharpness and exposure; the levels before it tell bursts apart no better.
     """
     spec = BACKBONES.get(feature_spec.backbone)
-    widths = {level.name: level.channels for level in spec.levels} if spec else {}
-    return widths.get(feature_spec.levels[-1])
+    known = {level.name: level for level in spec.levels} if spec else {}
+    found, start = None, 0
+    for name in feature_spec.levels:
+        if name not in known:
+            return None
+        width = known[name].channels
+        if known[name].region != "detail":
+            found = slice(start, start + width)
+        start += width
+    return found
 
 
-def embedding_of(features: Float32Array, channels: int | None) -> Float32Array:
+def embedding_of(features: Float32Array, channels: slice | None) -> Float32Array:
     """Return the embedding of a photo, for comparing what photos show.
 
     Args:
         features: (V, G, G, C) of a photo.
-        channels: number of last channels that count; None for all.
+        channels: those that count; None for all.
 
     Returns:
         (channels,) of length 1, or zeros where all features are. Of square roots, so that few large channels do not hide the others.
     """
-    mean = features.mean(axis=(0, 1, 2))[-(channels or 0) :]
+    mean = features.mean(axis=(0, 1, 2))[channels or slice(None)]
     roots = np.sqrt(np.maximum(mean, 0))
     length = float(np.linalg.norm(roots))
     embedding: Float32Array = (roots / (length or 1.0)).astype(np.float32)

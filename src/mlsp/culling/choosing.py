@@ -2,7 +2,7 @@
 
 bursts ─ members of each decoded at full size ─ CloseUp ─ points on the score's scale ─ order and reasons ─ Burst
 
-Weights are those of docs/decisions/030.
+Weights are those of docs/decisions/031.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from mlsp.base.errors import PhotoTooLargeError, SettingsError
 # Rows from, up to (both of the stored pixels) -> (rows, W, C).
 ReadRows = Callable[[int, int], UInt8Array]
 # How a photo is reduced. Area means soften what is reduced by a factor that is no whole number; Lanczos's filter keeps a photo as sharp
-# from any size (docs/decisions/029).
+# from any size (docs/decisions/034).
 Reduction = Literal["area", "lanczos"]
 
 # Lanczos's filter looks at six pixels of the result: of more stored pixels than so many a side, area means are taken first, which

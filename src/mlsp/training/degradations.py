@@ -173,7 +173,7 @@ def from_size(factor: float) -> Copy:
         photo = Image.fromarray(pixels)
         size = (max(1, round(photo.width * factor)), max(1, round(photo.height * factor)))
         larger = np.asarray(photo.resize(size, Image.Resampling.LANCZOS))
-        return reduce_pixels(larger, max(pixels.shape[:2]))
+        return reduce_pixels(larger, max(pixels.shape[:2]), "lanczos")
 
     return resized
 

@@ -7,6 +7,7 @@ without a subject. All take and return sRGB pixels, uint8 (H, W, 3), and draw wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mlsp.base.arrays import Float64Array, UInt8Array
+from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import RatingsError
 from mlsp.ratings.table import RatingTable
 from mlsp.training.degradations import (
@@ -46,7 +47,8 @@ from mlsp.training.degradations import (
 )
 
 _HELD_BACK = 40
-_LEARNED = 120
+_LEARNED = 450
+_FAIR = 2 / 3
 _SEED = 2021
 
 
@@ -59,12 +61,20 @@ class Ladder:
         steps: strengths, each worse than the one before.
         degrade: makes a copy of one strength.
         loss: share of a photo's rating that the last step costs; steps before it cost evenly less.
+        weight: of a pair of its steps, against 1 of most ladders.
+        spread: by how much the strengths that are learned from vary, as a power of two; in EV where `is_exposure`.
+        is_exposure: steps are added to, not multiplied.
+        limits: of the strengths.
     """
 
     meaning: str
     steps: tuple[float, ...]
     degrade: Degradation
-    loss: float = 0.7
+    loss: float = 0.5
+    weight: float = 1.0
+    spread: float = 0.3
+    is_exposure: bool = False
+    limits: tuple[float, float] = (-math.inf, math.inf)
 
     def copies(self, pixels: UInt8Array, generator: Generator) -> Iterator[UInt8Array]:
         """Yield a copy of each step, each made from the photo itself, with noise or a direction of its own."""
@@ -85,53 +95,65 @@ class LadderPhotos:
     held_back: NDArray[np.intp]
 
 
-def ladder_photos(table: RatingTable, *, group: str, min_rating: float) -> LadderPhotos:
-    """Choose good photos of the train split by a fixed seed: 40 to measure by, 120 to learn from.
+def ladder_photos(
+    table: RatingTable, *, group: str, min_rating: float, look_alikes: NDArray[np.int64]
+) -> LadderPhotos:
+    """Choose photos of the train split by a fixed seed: 40 good ones to measure by, 450 to learn from.
 
     Args:
         table: has the published split.
-        group: photos of this group are chosen from.
-        min_rating: they are rated so high or higher: a copy of a bad photo need not be worse.
+        group: those that measure are of this group.
+        min_rating: they are rated so high or higher, the others not below two thirds of it: a copy of a bad photo need not be worse.
+        look_alikes: (photos,) numbers, the same for photos that look alike; no look-alike of one that measures is learned from.
 
     Raises:
         RatingsError: fewer photos are as good.
     """
-    good = [
-        index
-        for index, rating in enumerate(table)
-        if rating.split == "train" and rating.group == group and rating.mos >= min_rating
-    ]
-    needed = _HELD_BACK + _LEARNED
-    if len(good) < needed:
+    mos = table.mos
+    is_train = np.array([rating.split == "train" for rating in table])
+    of_group = np.array([rating.group == group for rating in table])
+    good = np.flatnonzero(is_train & of_group & (mos >= min_rating))
+    held_back = np.random.default_rng(_SEED).permutation(good)[:_HELD_BACK]
+    fair = is_train & (mos >= min_rating * _FAIR) & ~np.isin(look_alikes, look_alikes[held_back])
+    learned = np.random.default_rng(_SEED).permutation(np.flatnonzero(fair))[:_LEARNED]
+    if len(held_back) < _HELD_BACK or len(learned) < _LEARNED:
         raise RatingsError(
-            f"{table.name}: {len(good)} train photos of {group!r} are rated {min_rating:g} or higher, ladders need {needed}"
+            f"{table.name}: {len(good)} train photos of {group!r} are rated {min_rating:g} or higher, and {fair.sum()} others"
+            f" {min_rating * _FAIR:g}: ladders need {_HELD_BACK} and {_LEARNED}"
         )
-    drawn = np.random.default_rng(_SEED).permutation(np.array(good, dtype=np.intp))
-    return LadderPhotos(drawn[_HELD_BACK:needed], drawn[:_HELD_BACK])
+    return LadderPhotos(learned, held_back)
 
 
 LADDERS: Mapping[str, Ladder] = {
-    "dark": Ladder("exposure, EV", (-1, -2, -3, -4), exposed),
-    "bright": Ladder("exposure, EV", (1, 2, 3, 4), exposed, loss=0.95),
+    "dark": Ladder(
+        "exposure, EV", (-1, -2, -3, -4), exposed, 0.55, 5, spread=0.35, is_exposure=True
+    ),
+    "bright": Ladder("exposure, EV", (1, 2, 3, 4), exposed, 0.55, 3, spread=0.35, is_exposure=True),
     "noise": Ladder("coloured noise, sigma of 255", (6, 12, 24, 48), with_noise),
-    "grey_noise": Ladder("grey noise, sigma of 255", (6, 12, 24, 48), with_grey_noise),
+    "grey_noise": Ladder("grey noise, sigma of 255", (6, 12, 24, 48), with_grey_noise, 0.45),
     "coarse_noise": Ladder("noise of two pixels, sigma of 255", (5, 10, 20, 40), with_coarse_noise),
     "photon_noise": Ladder(
         "photon noise, sigma of 255 at white", (8, 16, 32, 64), with_photon_noise
     ),
     "compressed_noise": Ladder("noise before JPEG, sigma", (6, 12, 24, 48), with_compressed_noise),
-    "haze": Ladder("share of grey", (0.25, 0.45, 0.65, 0.8), hazy),
-    "blur": Ladder("Gaussian, pixels", (0.8, 1.6, 3.2, 6.4), blurred),
-    "motion": Ladder("line, pixels", (4, 8, 16, 32), moved),
-    "jpeg": Ladder("JPEG quality", (40, 20, 10, 5), compressed),
-    "colour_cast": Ladder("white balance, EV", (0.5, 1, 1.5, 2.2), tinted, loss=0.4),
-    "banding": Ladder("tones", (24, 12, 7, 4), banded, loss=0.6),
-    "oversharpening": Ladder("amount", (1.5, 3, 6, 10), oversharpened, loss=0.4),
-    "enlarging": Ladder("factor", (1.6, 2.4, 3.6, 5.5), enlarged),
-    "tilt": Ladder("degrees", (3, 8), tilted, loss=0.15),
+    "haze": Ladder(
+        "share of grey", (0.25, 0.45, 0.65, 0.8), hazy, 0.5, 5, spread=0.15, limits=(0, 0.9)
+    ),
+    "blur": Ladder("Gaussian, pixels", (0.8, 1.6, 3.2, 6.4), blurred, 0.65),
+    "motion": Ladder("line, pixels", (4, 8, 16, 32), moved, 0.6),
+    "jpeg": Ladder("JPEG quality", (40, 20, 10, 5), compressed, 0.6, limits=(2, 100)),
+    "colour_cast": Ladder("white balance, EV", (0.5, 1, 1.5, 2.2), tinted, 0.25, 2),
+    "banding": Ladder("tones", (24, 12, 7, 4), banded, 0.35, limits=(3, 256)),
+    "oversharpening": Ladder("amount", (1.5, 3, 6, 10), oversharpened, 0.25, 3),
+    "enlarging": Ladder("factor", (1.6, 2.4, 3.6, 5.5), enlarged, 0.6, limits=(1.3, math.inf)),
+    "tilt": Ladder("degrees", (3, 8), tilted, 0.12, spread=0.4),
     "centre_blur": Ladder("Gaussian, pixels", (1.5, 3, 6), centre_blurred),
-    "surroundings_blur": Ladder("Gaussian, pixels", (1.5, 3, 6), surroundings_blurred, loss=0.05),
+    "surroundings_blur": Ladder("Gaussian, pixels", (1.5, 3, 6), surroundings_blurred, 0.03),
 }
+# Copies of some photos so dark that nothing is seen, in EV; share of the rating that they cost, and weight.
+_BLACK = (-5.0, -6.0, -7.0)
+_BLACK_LOSS, _BLACK_WEIGHT = 0.6, 0.3
+_EQUAL_WEIGHTS = {"grey": 2.0, "size": 2.0}
 
 
 EQUAL_COPIES: Mapping[str, Copy] = {
@@ -143,54 +165,80 @@ EQUAL_COPIES: Mapping[str, Copy] = {
     "size_513": from_size(513 / 512),
     "size_700": from_size(700 / 512),
     "size_1000": from_size(1000 / 512),
+    "size_2000": from_size(2000 / 512),
+    "size_8000": from_size(8000 / 512),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Copies:
-    """A photo, its copies, and pairs of them of which one is better.
+class LearnedCopy:
+    """A copy that a head learns from, as the worse one of a pair.
 
     Attributes:
-        pixels: the photo itself first.
-        better: index of each pair's better one, (pairs,).
-        worse: index of the other.
-        margins: by how much the better one's rating is higher, (pairs,); 0 for a photo and an equal copy.
+        kind: name of its ladder; `black`; or of an equal copy `grey`, `mirrored`, `turned`, `cropped`, `encoded_again` or `size`.
+        step: 1 for the first of its ladder; 0 for an equal copy.
+        strength: in the ladder's unit.
+        pixels: of the copy.
+        loss: share of the photo's rating that it costs against the one before it on its ladder; against the photo itself for the first
+            one, for black and for equal copies.
+        weight: of the pair.
     """
 
-    pixels: tuple[UInt8Array, ...]
-    better: NDArray[np.intp]
-    worse: NDArray[np.intp]
-    margins: Float64Array
+    kind: str
+    step: int
+    strength: float
+    pixels: UInt8Array
+    loss: float
+    weight: float
 
 
-def learning_copies(pixels: UInt8Array, rating: float, number: int, generator: Generator) -> Copies:
-    """Make the copies of one photo that a head learns from.
+def learned_copies(pixels: UInt8Array, number: int, generator: Generator) -> Iterator[LearnedCopy]:
+    """Make the copies of one photo that a head learns from, of strengths around the ladders' steps.
 
     Args:
         pixels: the photo.
-        rating: of it, above the lowest of the scale, which a loss is a share of.
         number: of the photo; those of even and of odd number take turns, each climbs down every other ladder.
         generator: decides what is random.
 
-    Returns:
-        Each step as better than the next one, and equal copies as equal.
+    Yields:
+        Steps of each ladder from the least to the last, then equal copies.
     """
-    made = [pixels]
-    pairs: list[tuple[int, int, float]] = []
-    for turn, ladder in enumerate(LADDERS.values()):
+    for turn, (name, ladder) in enumerate(LADDERS.items()):
         if (number + turn) % 2:
             continue
-        better = 0
-        for copy in ladder.copies(pixels, generator):
-            pairs.append((better, len(made), rating * ladder.loss / len(ladder.steps)))
-            better = len(made)
-            made.append(copy)
-    for equal in EQUAL_COPIES.values():
-        pairs.append((0, len(made), 0.0))
-        made.append(equal(pixels, generator))
-    indices = np.array([pair[:2] for pair in pairs], dtype=np.intp)
-    margins = np.array([margin for _, _, margin in pairs])
-    return Copies(tuple(made), indices[:, 0], indices[:, 1], margins)
+        # All steps of a photo with one seed: a tint or a motion in one direction, haze of one grey.
+        seed = int(generator.integers(1 << 30))
+        for step, strength in enumerate(ladder.steps, 1):
+            varied = generator.uniform(-ladder.spread, ladder.spread)
+            if ladder.is_exposure:
+                strength += varied
+            else:
+                strength = float(np.clip(strength * 2**varied, *ladder.limits))
+            copy = ladder.degrade(pixels, strength, np.random.default_rng(seed))
+            loss = ladder.loss / len(ladder.steps)
+            yield LearnedCopy(name, step, strength, copy, loss, ladder.weight)
+    if number % 2 == 0:
+        for step, strength in enumerate(_BLACK, 1):
+            copy = exposed(pixels, strength, generator)
+            yield LearnedCopy("black", step, strength, copy, _BLACK_LOSS, _BLACK_WEIGHT)
+    longest = max(pixels.shape[:2])
+    just_larger, larger = (
+        longest + 1 + 80 * generator.random(),
+        longest * 2 ** (2 * generator.random()),
+    )
+    equal: list[tuple[str, Copy]] = [
+        ("grey", grey),
+        ("grey", lambda photo, generator: grey(mirrored(photo, generator), generator)),
+        ("mirrored", mirrored),
+        ("turned", turned),
+        ("cropped", cropped),
+        ("encoded_again", encoded_again),
+        ("size", from_size(just_larger / longest)),
+        ("size", from_size(larger / longest)),
+    ]
+    for name, copy_of in equal:
+        weight = _EQUAL_WEIGHTS.get(name, 1.0)
+        yield LearnedCopy(name, 0, 0.0, copy_of(pixels, generator), 0.0, weight)
 
 
 def not_photos(count: int, side: int, generator: Generator) -> Iterator[UInt8Array]:
