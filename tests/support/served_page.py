@@ -49,7 +49,7 @@ class RednessEngine:
         red = ConstantEngine(self.feature_spec).pooled(batch)[:, 0, 0, 0]
         rows = [np.random.default_rng(round(255 * one)).random(self.channels) for one in red]
         features = np.array(rows, np.float32)
-        features[:, : self.channels // 20] = red[:, None]
+        features[:, : self.channels // 8] = red[:, None]
         return features[:, None, None]
 
 
