@@ -108,6 +108,10 @@ def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:
 
 
 def _model_files(model: Model) -> dict[str, bytes]:
-    parts = (*model.heads, *model.classifiers)
-    files = [part.file for part in parts] + [MODEL_FILE, model.backbone.name]
+    files = [
+        *(head.file for head in model.heads),
+        *(classifier.file for classifier in model.classifiers),
+        MODEL_FILE,
+        model.backbone.name,
+    ]
     return {name: (model.folder / name).read_bytes() for name in files}
