@@ -30,8 +30,9 @@ from mlsp.backbones import backbone
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.burst_pairs import similar_pairs
-from mlsp.culling.bursts import BurstSettings, embedding_channels, embedding_of, group_embeddings
+from mlsp.culling.bursts import BurstSettings, group_embeddings
 from mlsp.culling.close_ups import close_up_of
+from mlsp.culling.embeddings import embedding_channels, embedding_of
 from mlsp.photos import read_photo
 from mlsp.photos.near_duplicates import difference_hash, duplicate_groups
 from mlsp.ratings.datasets.biq2021 import load_biq2021

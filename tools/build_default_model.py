@@ -29,7 +29,6 @@ from model_features import FeatureFolder
 from model_heads import (
     agreement,
     beauty_of_unseen,
-    components_of,
     fit_beauty,
     fit_quality,
     quality_agreement,
@@ -41,6 +40,7 @@ from mlsp.backbones import BackboneSpec, backbone
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.backbones.weights.loading import load_network
 from mlsp.base.arrays import Float32Array
+from mlsp.culling.embeddings import embedding_channels
 from mlsp.features.onnx_export import export_backbone
 from mlsp.features.opening import open_backbone
 from mlsp.features.spec import FeatureSpec
@@ -144,16 +144,16 @@ def main() -> None:
     of_vessel = folder.of_photos("vessel", vessel)
     good = np.intersect1d(train, np.flatnonzero(mos >= GOOD))
     # Stock photos hardly have faults, and are of other sizes and kinds than those that copies were made of.
-    flawless = [plain[good], *[looks[0]] * STOCK_REPEATED, *[of_vessel] * STOCK_REPEATED]
-    faults, faults_record = fit_faults(
-        copies,
-        components_of(quality, copies.features),
-        np.concatenate([components_of(quality, some) for some in flawless]),
-        SHOWN,
-        quality,
-    )
+    stock = [quality.project(some) for some in (looks[0], of_vessel)]
+    flawless = [
+        quality.project(plain[good]),
+        *(one for one in stock for _ in range(STOCK_REPEATED)),
+    ]
+    faults, faults_record = fit_faults(copies, np.concatenate(flawless), SHOWN, quality)
     kind, themes = oasis_kinds(arguments.oasis_table, [photo.stem for photo in oasis_photos])
-    last = _last_convolution(spec)
+    last = embedding_channels(feature_spec)
+    if last is None:
+        raise SystemExit(f"{spec.name} has no level that sees the whole photo")
     sure = imagenet_kinds(plain[train][:, last].astype(np.float32), *_classifier(spec))
     of_kinds = [
         (looks[0], kind, themes),
@@ -216,14 +216,6 @@ def main() -> None:
             (kinds_record, kinds),
         ],
     )
-
-
-def _last_convolution(spec: BackboneSpec) -> slice:
-    """Return the channels of the last convolution over the overview."""
-    names = [level.name for level in spec.levels]
-    last = names.index("overview_head_conv")
-    start = sum(level.channels for level in spec.levels[:last])
-    return slice(start, start + spec.levels[last].channels)
 
 
 def _classifier(spec: BackboneSpec) -> tuple[Float32Array, Float32Array]:

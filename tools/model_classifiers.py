@@ -74,7 +74,6 @@ _EVERY = 4
 
 def fit_faults(
     copies: Copies,
-    of_copies: Float32Array,
     good: Float32Array,
     shown: frozenset[str],
     space: KernelHead,
@@ -83,15 +82,15 @@ def fit_faults(
 
     Args:
         copies: of train photos.
-        of_copies: their components.
         good: components of highly rated photos, which have no fault.
         shown: names of the faults that were looked at on real photos and found right often enough.
-        space: whose components they are.
+        space: whose components photos are classified in.
 
     Returns:
         The detectors, and their record: a threshold has a precision of .9 and more among as many copies with as without the fault, and at
         most 1 in 500 good photos reaches it.
     """
+    of_copies = space.project(copies.features)
     judged = copies.photo % _EVERY == 0
     good_judged = np.arange(len(good)) % _EVERY == 0
     weights, biases, labels = [], [], []

@@ -89,12 +89,8 @@ class FeatureFolder:
             pixels = self.pixels(photos[index])
             features = [self.compute(pixels)]
             rows: list[_Row] = [("photo", 0, 0.0, 0.0, 0.0, index, 0)]
-            before = ""
             for copy in learned_copies(pixels, number, np.random.default_rng((number, index))):
-                better = len(rows) - 1 if copy.kind == before and copy.step > 1 else 0
-                if copy.kind == "black":
-                    better = 0
-                before = copy.kind
+                better = len(rows) - 1 if copy.step > 1 else 0
                 features.append(self.compute(copy.pixels))
                 rows.append(
                     (copy.kind, copy.step, copy.strength, copy.loss, copy.weight, index, better)

@@ -8,7 +8,7 @@ import numpy as np
 from model_features import Copies, Features
 from numpy.typing import NDArray
 
-from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.arrays import Float64Array
 from mlsp.evaluation.metrics import plcc, srcc
 from mlsp.models.heads import Differences, KernelHead, RidgeHead, fit_kernel_with_pairs
 from mlsp.models.records import Agreement
@@ -126,15 +126,3 @@ def agreement(photos: str, predicted: Float64Array, actual: Float64Array) -> Agr
 def quantiles(scores: Float64Array) -> tuple[float, ...]:
     """Return scores at even steps from the least to the largest."""
     return tuple(round(float(q), 6) for q in np.quantile(scores, np.linspace(0, 1, QUANTILES + 1)))
-
-
-def components_of(head: KernelHead, features: Features) -> Float32Array:
-    """Return (photos, D), some at a time."""
-    return np.concatenate(
-        [
-            head.components_of(
-                np.sqrt(np.maximum(features[at : at + 1000].astype(np.float32), 0))
-            ).astype(np.float32)
-            for at in range(0, len(features), 1000)
-        ]
-    )

@@ -19,12 +19,12 @@ from mlsp.culling.bursts import (
     BurstSettings,
     ScoredShot,
     check_ranking,
-    embedding_of,
     group_bursts,
     group_embeddings,
     take_shots,
 )
 from mlsp.culling.choosing import rank_closely
+from mlsp.culling.embeddings import embedding_of
 from mlsp.culling.shots import Shot
 from mlsp.reports.burst_report import describe_pick
 from mlsp.scoring.results import Score, ScoreResult

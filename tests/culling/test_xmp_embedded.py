@@ -166,3 +166,9 @@ def test_damaged_files_have_no_rating(tmp_path: Path) -> None:
             except SidecarError:
                 continue
             assert packet is None or packet.rating == 4, name
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX systems")
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert embedded_packet(tmp_path / "pipe.jpg") is None

@@ -167,7 +167,7 @@ def test_it_is_the_minimum_of_squares_of_ratings_and_margins() -> None:
     head, features, mos = fit_with_pairs(pairs)
 
     def likeness(photos: np.ndarray) -> np.ndarray:
-        known = head.components_of(np.sqrt(photos))
+        known = head.project(photos)
         squares = ((known[:, None] - head.support_[None]) ** 2).sum(axis=2)
         kernel: np.ndarray = np.exp(-SETTINGS.steepness * np.sqrt(squares + 1e-4))
         return kernel

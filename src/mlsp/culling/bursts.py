@@ -18,15 +18,14 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsp.backbones import BACKBONES
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.burst_pairs import similar_pairs
 from mlsp.culling.close_ups import CloseUp
+from mlsp.culling.embeddings import embedding_channels, embedding_of
 from mlsp.culling.sets import Frame, SetKind, ShotSet, find_sets
 from mlsp.culling.shots import Shot
-from mlsp.features.spec import FeatureSpec
 from mlsp.photos.camera_data import camera_data
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
@@ -123,41 +122,6 @@ class Burst:
     def competes(self) -> bool:
         """Whether some of its shots may be left: it is neither one shot nor a set."""
         return not self.is_alone and self.kind is None
-
-
-def embedding_channels(feature_spec: FeatureSpec) -> slice | None:
-    """Return the channels of the last level that sees the whole photo; None where the network is not known here.
-
-    The last level encodes what the photo shows, whatever its sharpness and exposure; the levels before it tell bursts apart no better.
-    """
-    spec = BACKBONES.get(feature_spec.backbone)
-    known = {level.name: level for level in spec.levels} if spec else {}
-    found, start = None, 0
-    for name in feature_spec.levels:
-        if name not in known:
-            return None
-        width = known[name].channels
-        if known[name].region != "detail":
-            found = slice(start, start + width)
-        start += width
-    return found
-
-
-def embedding_of(features: Float32Array, channels: slice | None) -> Float32Array:
-    """Return the embedding of a photo, for comparing what photos show.
-
-    Args:
-        features: (V, G, G, C) of a photo.
-        channels: those that count; None for all.
-
-    Returns:
-        (channels,) of length 1, or zeros where all features are. Of square roots, so that few large channels do not hide the others.
-    """
-    mean = features.mean(axis=(0, 1, 2))[channels or slice(None)]
-    roots = np.sqrt(np.maximum(mean, 0))
-    length = float(np.linalg.norm(roots))
-    embedding: Float32Array = (roots / (length or 1.0)).astype(np.float32)
-    return embedding
 
 
 def take_shots(

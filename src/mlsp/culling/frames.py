@@ -14,6 +14,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array
 from mlsp.photos import DecodeSettings, read_photo
+from mlsp.photos.colour import luma_of
 
 _SIDE = 256
 _TILES = 8
@@ -58,8 +59,7 @@ def read_frame(photo: Path) -> Float32Array:
         PhotoError: it cannot be read.
     """
     pixels = read_photo(photo, settings=DecodeSettings(longest_side=_SIDE)).pixels
-    grey: Float32Array = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    return grey
+    return luma_of(pixels)
 
 
 def shift_between(one: Float32Array, other: Float32Array) -> Shift:

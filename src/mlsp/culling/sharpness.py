@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array, UInt8Array
+from mlsp.photos.colour import luma_of
 
-# Rec. 601.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Blurs that photos have at 100 % lie on both sides of it.
 _AGAIN = 1.5
 _RADIUS = 5
@@ -44,7 +43,7 @@ def blur_of(pixels: UInt8Array) -> float | None:
     """
     if min(pixels.shape[:2]) < _MIN_SIDE:
         return None
-    luma: Float32Array = np.matmul(pixels, _LUMA, dtype=np.float32)
+    luma = luma_of(pixels)
     again = _blurred(luma)
     luma = luma[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS]
     # Where the edges are is asked of the smoother one, so that noise does not choose them.

@@ -11,8 +11,8 @@ from mlsp.base.arrays import Float32Array, Float64Array
 
 # Steps on the way from one photo to another on which slopes are averaged; with these the sum is right to about a hundredth.
 _STEPS = 12
-# Added to squared distances, as by the head itself (`mlsp.models.heads.kernel_module`).
-_MIN_SQUARE = 1e-4
+# Added to squared distances. Between a photo and itself float32 leaves about 1e-7, whose square root would show in the score.
+MIN_SQUARE = 1e-4
 # Rated photos that the linear part is fitted to.
 _FITTED = 2500
 _PENALTY = 1e-3
@@ -120,7 +120,7 @@ class KernelForm:
     def _distances(self, photos: Float64Array) -> Float64Array:
         squares = (photos**2).sum(axis=1)[:, None] + (self.support**2).sum(axis=1)
         squares -= 2 * photos @ self.support.T
-        distances: Float64Array = np.sqrt(np.maximum(squares, 0) + _MIN_SQUARE)
+        distances: Float64Array = np.sqrt(np.maximum(squares, 0) + MIN_SQUARE)
         return distances
 
     def _similarities(self, photos: Float64Array) -> Float64Array:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +36,8 @@ _BACKBONE_FILE = "backbone.onnx"
 # Of a head's scale, or of its scores on noise where they are larger. Rounding makes about 1e-6.
 _MAX_DIFFERENCE = 1e-4
 _CHECKED_ROWS = 3
+
+_Record = TypeVar("_Record", HeadRecord, ClassifierRecord)
 
 
 def check_model_folder(folder: Path) -> None:
@@ -104,8 +107,10 @@ def write_model(
         ModelError: a record cannot be used, a classifier gives no probabilities, or a graph computes something else than its network.
     """
     check_model_folder(folder)
-    heads = [(_named(record), head) for record, head in heads]
-    classifiers = [(_named_classifier(record), network) for record, network in classifiers]
+    heads = [(_named(record, check_head, "head"), head) for record, head in heads]
+    classifiers = [
+        (_named(record, check_classifier, "classifier"), network) for record, network in classifiers
+    ]
     try:
         check_names([record for record, _ in heads], [record for record, _ in classifiers])
     except ValueError as error:
@@ -144,21 +149,13 @@ def write_model(
     return load_model(folder)
 
 
-def _named(record: HeadRecord) -> HeadRecord:
+def _named(record: _Record, check: Callable[[_Record], None], what: str) -> _Record:
+    """Return a record with the name of its file, if it can be used."""
     named = replace(record, file=f"{record.name}.onnx", sha256="")
     try:
-        check_head(named)
+        check(named)
     except ValueError as error:
-        raise ModelError(f"a model cannot have this head: {error}") from error
-    return named
-
-
-def _named_classifier(record: ClassifierRecord) -> ClassifierRecord:
-    named = replace(record, file=f"{record.name}.onnx", sha256="")
-    try:
-        check_classifier(named)
-    except ValueError as error:
-        raise ModelError(f"a model cannot have this classifier: {error}") from error
+        raise ModelError(f"a model cannot have this {what}: {error}") from error
     return named
 
 

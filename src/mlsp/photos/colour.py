@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
-from mlsp.base.arrays import UInt8Array
+from mlsp.base.arrays import Float32Array, UInt8Array
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
@@ -21,6 +21,7 @@ ColourMode = Literal["L", "RGB", "CMYK"]
 
 # ICC names of colour spaces.
 _MODES: Mapping[str, ColourMode] = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def to_srgb(pixels: UInt8Array, mode: ColourMode, profile: bytes | None) -> UInt8Array:
@@ -46,6 +47,12 @@ def to_srgb(pixels: UInt8Array, mode: ColourMode, profile: bytes | None) -> UInt
     if transform is not None:
         image = transform.apply(image)
     return np.array(image.convert("RGB"))
+
+
+def luma_of(pixels: UInt8Array) -> Float32Array:
+    """Return the luma of pixels (H, W, 3), by Rec. 601: (H, W), 0…255."""
+    luma: Float32Array = np.matmul(pixels, _LUMA, dtype=np.float32)
+    return luma
 
 
 def lab_to_srgb(image: Image.Image) -> Image.Image:

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from mlsp.base.errors import PhotoTooLargeError, UnreadablePhotoError
 
@@ -48,9 +49,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         # Asked before opening, because opening a device may already do something.
         _check_regular(path, path.stat())
-        # A pipe that replaces the file in between must not block either.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:
+        with _opened(path) as file:
             _check_regular(path, os.fstat(file.fileno()))
             content = file.read()
     except (OSError, ValueError) as error:
@@ -60,6 +59,24 @@ def read_bytes(path: Path) -> bytes:
     if not content:
         raise UnreadablePhotoError("the file is empty")
     return content
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading.
+
+    Raises:
+        OSError: it is missing, forbidden, or no regular file. A named pipe never blocks.
+    """
+    # Asked before opening, because opening a device may already do something.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(f"{path} is no regular file")
+    return _opened(path)
+
+
+def _opened(path: Path) -> BinaryIO:
+    # A pipe that replaces the file in between must not block either.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    return open(os.open(path, flags), "rb")
 
 
 def _check_regular(path: Path, status: os.stat_result) -> None:

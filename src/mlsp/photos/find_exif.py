@@ -10,8 +10,6 @@ RAF                              the JPEG in it
 from __future__ import annotations
 
 import io
-import os
-import stat
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,8 +19,9 @@ from typing import Any, BinaryIO
 from PIL import Image
 from PIL.ExifTags import IFD
 
+from mlsp.photos.files import open_regular
 from mlsp.photos.formats import photo_format
-from mlsp.photos.heif_boxes import boxes, content, find_items, read
+from mlsp.photos.heif_boxes import boxes, content, item_contents, read
 from mlsp.photos.pillow_decoder import open_header
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import SIGNATURE, png_metadata
@@ -32,7 +31,7 @@ TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIRO", b"IIRS", b"MMOR"
 _BIG_TIFF_STARTS = (b"II+\0", b"MM\0+")
 _CANON_UUID = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 # All that stands before the pixels of a JPEG in a raw photo; its EXIF data have at most 64 kB.
-RAF_JPEG_BYTES = 1_000_000
+_RAF_JPEG_BYTES = 1_000_000
 
 
 def exif_values(source: Path) -> Iterator[dict[int, Any]]:
@@ -46,7 +45,7 @@ def exif_values(source: Path) -> Iterator[dict[int, Any]]:
         cannot be read.
     """
     # What Pillow raises for damaged data is no closed list.
-    with suppress(Exception), pillow_is_quiet(), _open(source) as file:
+    with suppress(Exception), pillow_is_quiet(), open_regular(source) as file:
         for exif in find_exif(file):
             inner: dict[int, Any] = {}
             # That directory may be damaged; what the first one has counts.
@@ -74,8 +73,7 @@ def find_exif(file: BinaryIO) -> Iterator[Image.Exif]:
         for exif in _in_boxes(file):
             yield _parsed(exif)
     elif start == b"FUJIFILMCCD-RAW ":
-        (offset,) = struct.unpack(">I", read(file, 84, 4))
-        yield _photo_exif(io.BytesIO(read(file, offset, RAF_JPEG_BYTES)))
+        yield _photo_exif(raf_jpeg(file))
     elif start.startswith(SIGNATURE):
         content = png_metadata(file).exif
         if content is not None:
@@ -84,12 +82,10 @@ def find_exif(file: BinaryIO) -> Iterator[Image.Exif]:
         yield _photo_exif(file)
 
 
-def _open(source: Path) -> BinaryIO:
-    # A named pipe would wait for someone to write into it.
-    if not stat.S_ISREG(source.stat().st_mode):
-        raise OSError(f"{source} is no regular file")
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    return open(os.open(source, flags), "rb")
+def raf_jpeg(file: BinaryIO) -> BinaryIO:
+    """Return the beginning of the JPEG in a RAF, with all its metadata."""
+    (offset,) = struct.unpack(">I", read(file, 84, 4))
+    return io.BytesIO(read(file, offset, _RAF_JPEG_BYTES))
 
 
 def tiff_exif(file: BinaryIO, start: bytes) -> Image.Exif:
@@ -138,11 +134,6 @@ def _in_canon(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
 
 def _in_items(file: BinaryIO) -> Iterator[bytes]:
     """HEIC and AVIF: items of the kind `Exif`."""
-    items = find_items(file)
-    for item, kind in items.kinds.items() if items is not None else ():
-        place = items.places.get(item) if items is not None else None
-        if kind == b"Exif" and place is not None and place.method == 0 and place.pieces:
-            offset, size = place.pieces[0]
-            exif = content(file, offset, offset + size)
-            # Before the TIFF structure stands how many bytes lie between, mostly `Exif\0\0`.
-            yield exif[4 + int.from_bytes(exif[:4], "big") :]
+    for exif in item_contents(file, b"Exif"):
+        # Before the TIFF structure stands how many bytes lie between, mostly `Exif\0\0`.
+        yield exif[4 + int.from_bytes(exif[:4], "big") :]

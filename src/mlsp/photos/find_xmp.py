@@ -19,8 +19,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from mlsp.photos.find_exif import RAF_JPEG_BYTES, TIFF_STARTS, tiff_exif
-from mlsp.photos.heif_boxes import boxes, content, find_items, read
+from mlsp.photos.find_exif import TIFF_STARTS, raf_jpeg, tiff_exif
+from mlsp.photos.heif_boxes import boxes, content, item_contents, read
 from mlsp.photos.png_chunks import SIGNATURE, png_metadata
 
 _IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
@@ -70,8 +70,7 @@ def _packets(file: BinaryIO) -> Iterator[bytes]:
         if isinstance(value, bytes | tuple):
             yield bytes(value)
     elif start == b"FUJIFILMCCD-RAW ":
-        (offset,) = struct.unpack(">I", read(file, 84, 4))
-        yield from _in_jpeg(io.BytesIO(read(file, offset, RAF_JPEG_BYTES)))
+        yield from _in_jpeg(raf_jpeg(file))
     elif start[4:8] == b"ftyp":
         yield from _in_boxes(file)
 
@@ -135,14 +134,10 @@ def _in_psd(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _in_boxes(file: BinaryIO) -> Iterator[bytes]:
-    items = find_items(file)
-    for item, kind in items.kinds.items() if items is not None else ():
-        place = items.places.get(item) if items is not None else None
-        if kind == b"mime" and place is not None and place.method == 0:
-            packet = b"".join(content(file, offset, offset + size) for offset, size in place.pieces)
-            # Others are depth data of phones and the like.
-            if b"rdf" in packet[:4096].replace(b"\0", b""):
-                yield packet
+    for packet in item_contents(file, b"mime"):
+        # Others are depth data of phones and the like.
+        if b"rdf" in packet[:4096].replace(b"\0", b""):
+            yield packet
     end = file.seek(0, io.SEEK_END)
     for kind, start, stop in boxes(file, 0, end):
         if kind == b"uuid" and read(file, start, 16) == _CR3_UUID:

@@ -75,6 +75,21 @@ def find_items(file: BinaryIO) -> Items | None:
     return None
 
 
+def item_contents(file: BinaryIO, kind: bytes) -> Iterator[bytes]:
+    """Yield the contents of the items of a kind that stand in the file itself.
+
+    Raises:
+        Exception: whatever damaged boxes lead to.
+    """
+    items = find_items(file)
+    if items is None:
+        return
+    for item, found in items.kinds.items():
+        place = items.places.get(item)
+        if found == kind and place is not None and place.method == 0 and place.pieces:
+            yield b"".join(content(file, at, at + size) for at, size in place.pieces)
+
+
 def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of the content of each box of a part of a file."""
     for _ in range(_MAX_PARTS):

@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.errors import PhotoError, SidecarError
+from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
 from mlsp.base.text import printable
 from mlsp.culling.marks import NO_MARKS
@@ -111,7 +112,7 @@ def write_html(
     """
     failures = list(failed)
     size = picture_size(len(scored))
-    workers = os.cpu_count() or 1
+    workers = usable_cores()
 
     def picture(result: ScoreResult) -> str:
         try:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -23,18 +21,17 @@ from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, Ba
 from mlsp.features.engines.decode_limiter import DecodeLimiter
 from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures, several
-from mlsp.features.spec import spec_record
 from mlsp.models.model import Model, load_model
 from mlsp.photos import Photo, check_pixels, photo_of_pixels, read_bytes
 from mlsp.photos.decoding_processes import DecodingProcesses
 from mlsp.scoring.cache import CachedFeatures, CachedScores, Caches, NullCache, open_caches
+from mlsp.scoring.cache.keys import feature_key, score_key
 from mlsp.scoring.heads import Head, Heads, Outputs
 from mlsp.scoring.results import Score, ScoreResult
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_MAX_FLOAT16 = float(np.finfo(np.float16).max)
 _IN_MEMORY = Path("photo")  # the name of a photo that has none
 
 
@@ -158,11 +155,8 @@ class Scorer(Closing):
             engine, min_side=model.smallest_side, workers=workers, max_pixels=max_pixels
         )
         self._heads = heads
-        # Precision, decoder and runtime move scores a little, so cached scores belong to them too.
-        versions = map(version, ("mlsp", "Pillow", "pillow-heif", "simplejpeg", runtime))
-        how = " ".join([engine.precision, *versions])
-        self._score_key = f"{model.fingerprint} {how}"
-        self._feature_key = f"{json.dumps(spec_record(spec), sort_keys=True)} {how}"
+        self._score_key = score_key(model, engine.precision, runtime)
+        self._feature_key = feature_key(model, engine.precision, runtime)
         self._opened = ExitStack()
         if decode_seconds is not None:
             processes = DecodingProcesses(self.limiter.workers, seconds=decode_seconds)
@@ -358,5 +352,4 @@ class Scorer(Closing):
     def _compute(self, load: Callable[[], Photo]) -> CachedFeatures:
         features, width, height = self._pipeline.compute(load)
         # As cached, whether there is a cache or not: scores must not depend on it.
-        rounded = np.clip(features, -_MAX_FLOAT16, _MAX_FLOAT16).astype(np.float16)
-        return CachedFeatures(rounded, width, height)
+        return CachedFeatures.rounded(features, width, height)

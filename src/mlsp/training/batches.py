@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import SettingsError
-from mlsp.base.machine import usable_cores
+from mlsp.base.machine import usable_cores, usable_memory
 from mlsp.base.parallel import map_in_order
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
@@ -174,11 +173,8 @@ class FeatureBatches:
 
 
 def machine_memory_bytes() -> int:
-    """Return the memory of this machine in bytes; 8 GiB where the system does not report it."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return _UNKNOWN_MEMORY_BYTES
+    """Return the memory that this process may use, in bytes; 8 GiB where the system does not report it."""
+    return usable_memory() or _UNKNOWN_MEMORY_BYTES
 
 
 def training_batches(

@@ -176,7 +176,7 @@ class LearnedCopy:
 
     Attributes:
         kind: name of its ladder; `black`; or of an equal copy `grey`, `mirrored`, `turned`, `cropped`, `encoded_again` or `size`.
-        step: 1 for the first of its ladder; 0 for an equal copy.
+        step: 1 for the first of its ladder, and for black; 0 for an equal copy.
         strength: in the ladder's unit.
         pixels: of the copy.
         loss: share of the photo's rating that it costs against the one before it on its ladder; against the photo itself for the first
@@ -218,9 +218,9 @@ def learned_copies(pixels: UInt8Array, number: int, generator: Generator) -> Ite
             loss = ladder.loss / len(ladder.steps)
             yield LearnedCopy(name, step, strength, copy, loss, ladder.weight)
     if number % 2 == 0:
-        for step, strength in enumerate(_BLACK, 1):
+        for strength in _BLACK:
             copy = exposed(pixels, strength, generator)
-            yield LearnedCopy("black", step, strength, copy, _BLACK_LOSS, _BLACK_WEIGHT)
+            yield LearnedCopy("black", 1, strength, copy, _BLACK_LOSS, _BLACK_WEIGHT)
     longest = max(pixels.shape[:2])
     just_larger, larger = (
         longest + 1 + 80 * generator.random(),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.xmp.packet import Packet, parse_packet
+from mlsp.photos.files import open_regular
 from mlsp.photos.find_xmp import find_xmp
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 
@@ -29,7 +30,7 @@ def embedded_packet(photo: Path) -> Packet | None:
     """
     found: list[bytes] = []
     try:
-        with photo.open("rb") as stream, pillow_is_quiet():
+        with open_regular(photo) as stream, pillow_is_quiet():
             found.extend(find_xmp(stream))
     except Exception as error:
         # On damaged headers readers raise what they happen to run into; what was found before counts.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.xmp.editing import with_marks
 from mlsp.culling.xmp.files import Note, SidecarFile
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.rating import Outcome, outcome_of_shot, write_into
-from mlsp.culling.xmp.reading import rating_inside, read_marks
+from mlsp.culling.xmp.rating import Outcome, write_into, write_shot
+from mlsp.culling.xmp.reading import marks_in, rating_inside
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 
 
@@ -42,7 +43,7 @@ def write_marks(
     folders = folders or Folders()
     files = read_sidecars(photo, convention if overwrite else "both", folders)
     inside = rating_inside(photo)
-    if not overwrite and _has_others_marks(photo, marks, files, folders):
+    if not overwrite and _has_others_marks(photo, marks, files):
         return Outcome("kept")
 
     def change(content: bytes) -> bytes:
@@ -82,32 +83,28 @@ def write_shot_marks(
         SidecarError: as for `rate`. Without `overwrite` nothing is written then.
     """
     folders = folders or Folders()
-    # Asked of all before one is written: a shot has one rating.
-    if not overwrite and any(
-        _has_others_marks(photo, marks, read_sidecars(photo, "both", folders), folders)
-        for photo in photos
-    ):
-        return Outcome("kept")
-    return outcome_of_shot(
-        write_marks(
-            photo,
-            marks,
-            overwrite=overwrite,
-            convention=convention,
-            folders=folders,
-            note=note,
-        )
-        for photo in photos
+    write = partial(
+        write_marks,
+        marks=marks,
+        overwrite=overwrite,
+        convention=convention,
+        folders=folders,
+        note=note,
     )
 
+    def keeps(photo: Path) -> bool:
+        return not overwrite and _has_others_marks(
+            photo, marks, read_sidecars(photo, "both", folders)
+        )
 
-def _has_others_marks(
-    photo: Path, marks: Marks, files: Iterable[SidecarFile], folders: Folders
-) -> bool:
+    return write_shot(photos, keeps, write)
+
+
+def _has_others_marks(photo: Path, marks: Marks, files: Iterable[SidecarFile]) -> bool:
     """Return whether another program gave a photo a rating or another label. Users may change what they gave in `mlsp`."""
-    by_hand = [file.packet for file in files if file.packet and file.packet.is_by_hand]
+    sidecars = [file.packet for file in files if file.packet]
     return (
-        any(not packet.is_ours_by_hand for packet in by_hand)
+        any(packet.is_by_hand and not packet.is_ours_by_hand for packet in sidecars)
         or rating_inside(photo) is not None
-        or read_marks(photo, folders=folders).label not in (None, marks.label)
+        or marks_in(photo, sidecars).label not in (None, marks.label)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -121,27 +122,29 @@ def rate_shot(
         SidecarError: as for `rate`. Without `overwrite` nothing is written then.
     """
     folders = folders or Folders()
-    # Asked of all before one is written: a shot has one rating.
-    if not overwrite and any(
-        _is_rated_by_hand(photo, read_sidecars(photo, "both", folders)) for photo in photos
-    ):
-        return Outcome("kept")
-    return outcome_of_shot(
-        rate(
-            photo,
-            rating,
-            overwrite=overwrite,
-            convention=convention,
-            folders=folders,
-            note=note,
-        )
-        for photo in photos
+    write = partial(
+        rate, rating=rating, overwrite=overwrite, convention=convention, folders=folders, note=note
     )
 
+    def keeps(photo: Path) -> bool:
+        return not overwrite and _is_rated_by_hand(photo, read_sidecars(photo, "both", folders))
 
-def outcome_of_shot(outcomes: Iterable[Outcome]) -> Outcome:
-    """Return the outcome for a shot, of those of its photos."""
-    found = list(outcomes)
+    return write_shot(photos, keeps, write)
+
+
+def write_shot(
+    photos: Sequence[Path], keeps: Callable[[Path], bool], write: Callable[[Path], Outcome]
+) -> Outcome:
+    """Write into the sidecars of all photos of a shot.
+
+    Args:
+        photos: of the shot, at least one.
+        keeps: whether what a photo has keeps the shot as it is. Asked of all before one is written: a shot has one rating.
+        write: writes the sidecars of one.
+    """
+    if any(keeps(photo) for photo in photos):
+        return Outcome("kept")
+    found = [write(photo) for photo in photos]
     status = next(one for one in _BY_WEIGHT if any(outcome.status == one for outcome in found))
     return Outcome(status, tuple(file for outcome in found for file in outcome.files))
 

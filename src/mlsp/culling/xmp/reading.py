@@ -8,7 +8,6 @@ For each of stars, flag and label the first of these that has it decides. Stars 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from mlsp.culling.marks import Marks
@@ -17,13 +16,12 @@ from mlsp.culling.xmp.labels import flag_in, has_label, label_in
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.packet import MICROSOFT_RATING, PICK_LABEL, RATING, Packet
 from mlsp.culling.xmp.sidecars import read_sidecars
-from mlsp.photos.find_exif import find_exif
-from mlsp.photos.pillow_warnings import pillow_is_quiet
+from mlsp.culling.xmp.stars import MAX_STARS
+from mlsp.photos.find_exif import exif_values
 
 _EXIF_RATING, _EXIF_RATING_PERCENT = 0x4746, 0x4749
 # https://learn.microsoft.com/windows/win32/properties/props-system-rating: 1, 25, 50, 75 and 99 are 1 to 5 stars.
 _PERCENTS = (1, 13, 38, 63, 88)
-_MAX_STARS = 5
 
 
 def read_marks(photo: Path, *, folders: Folders | None = None) -> Marks:
@@ -36,7 +34,12 @@ def read_marks(photo: Path, *, folders: Folders | None = None) -> Marks:
     Raises:
         SidecarError: there is no such photo, or a sidecar is damaged or not XMP.
     """
-    sidecars = [file.packet for file in read_sidecars(photo, "both", folders) if file.packet]
+    files = read_sidecars(photo, "both", folders)
+    return marks_in(photo, [file.packet for file in files if file.packet])
+
+
+def marks_in(photo: Path, sidecars: Sequence[Packet]) -> Marks:
+    """Return the marks of a photo whose sidecars were read already; see `read_marks`."""
     inside = embedded_packet(photo)
     packets = [*sidecars, *([inside] if inside else [])]
     rating = _rating(sidecars, inside, photo)
@@ -74,7 +77,10 @@ def rating_inside(photo: Path) -> int | None:
     Returns:
         -1 for rejected, 1…5 stars; None where it has none.
     """
-    packet = embedded_packet(photo)
+    return _rating_inside(photo, embedded_packet(photo))
+
+
+def _rating_inside(photo: Path, packet: Packet | None) -> int | None:
     if packet is not None and packet.is_by_hand:
         return packet.rating or None
     if packet is not None and RATING not in packet.values and MICROSOFT_RATING in packet.values:
@@ -89,19 +95,17 @@ def _rating(sidecars: Sequence[Packet], inside: Packet | None, photo: Path) -> i
     # Unrated there is a decision too, and newer than what the photo came with.
     if any(RATING in packet.values for packet in sidecars):
         return None
-    return rating_inside(photo)
+    return _rating_inside(photo, inside)
 
 
 def _exif_rating(photo: Path) -> int | None:
-    # What Pillow raises for damaged data is no closed list.
-    with suppress(Exception), pillow_is_quiet(), photo.open("rb") as file:
-        for exif in find_exif(file):
-            stars = exif.get(_EXIF_RATING)
-            if isinstance(stars, int) and 1 <= stars <= _MAX_STARS:
-                return stars
-            percent = exif.get(_EXIF_RATING_PERCENT)
-            if isinstance(percent, int):
-                return _of_percent(str(percent))
+    for values in exif_values(photo):
+        stars = values.get(_EXIF_RATING)
+        if isinstance(stars, int) and 1 <= stars <= MAX_STARS:
+            return stars
+        percent = values.get(_EXIF_RATING_PERCENT)
+        if isinstance(percent, int):
+            return _of_percent(str(percent))
     return None
 
 

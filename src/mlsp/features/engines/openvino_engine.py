@@ -186,10 +186,17 @@ class OpenVinoHead:
         Raises:
             ModelError: the graph has no array of this name.
         """
-        for node in ov.Core().read_model(self._file).get_ops():
-            if node.get_type_name() == "Constant" and node.get_friendly_name() == name:
-                return np.array(node.data, np.float32)
-        raise ModelError(f"{self._file} has no array {name!r}. Install the model again")
+        if name not in self._constants:
+            raise ModelError(f"{self._file} has no array {name!r}. Install the model again")
+        return np.array(self._constants[name].data, np.float32)
+
+    @functools.cached_property
+    def _constants(self) -> dict[str, Any]:
+        # Read once, and only for those who ask for arrays.
+        nodes = ov.Core().read_model(self._file).get_ops()
+        return {
+            node.get_friendly_name(): node for node in nodes if node.get_type_name() == "Constant"
+        }
 
     @property
     def channels(self) -> int:

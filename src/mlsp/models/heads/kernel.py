@@ -14,10 +14,12 @@ from sklearn.utils.extmath import randomized_svd
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
 from mlsp.models.heads.estimators import RootsRegressor
-from mlsp.models.heads.kernel_module import MIN_SQUARE, KernelModule
+from mlsp.models.heads.kernel_module import KernelModule
 from mlsp.models.heads.square_roots import standardised_roots
+from mlsp.models.kernel_form import MIN_SQUARE
 
 _ROWS_AT_ONCE = 4096
+_PROJECTED_AT_ONCE = 2000
 # Of the largest eigenvalue: keeps the Cholesky factors of kernels with repeated photos from failing.
 _JITTER = 1e-9
 
@@ -108,14 +110,28 @@ class KernelHead(RootsRegressor):
         self.coef_ = _weights(found.photos, drawn, deviations, self.steepness, self.penalty)
         return self
 
-    def components_of(self, roots: Float32Array) -> Float64Array:
-        """Return the components, (photos, D), of the square roots of features, (photos, C)."""
+    def project(self, features: NDArray[np.floating]) -> Float32Array:
+        """Return the components of photos, some thousand at a time: features may be stored in 16 bits, and many.
+
+        Args:
+            features: narrow, (photos, C).
+
+        Returns:
+            (photos, D).
+        """
+        starts = range(0, len(features), _PROJECTED_AT_ONCE)
+        parts = (features[at : at + _PROJECTED_AT_ONCE].astype(np.float32) for at in starts)
+        return np.concatenate(
+            [self._components_of(np.sqrt(part.clip(min=0))).astype(np.float32) for part in parts]
+        )
+
+    def _components_of(self, roots: Float32Array) -> Float64Array:
         # In float64, so that a photo's score does not depend on the photos beside it.
         components: Float64Array = (roots * self.scale_ - self.mean_) @ self.axes_
         return components
 
     def _score(self, roots: Float32Array) -> Float64Array:
-        parts = similarities(self.components_of(roots), self.support_, self.steepness)
+        parts = similarities(self._components_of(roots), self.support_, self.steepness)
         return np.concatenate([part @ self.coef_ + self.intercept_ for _, part in parts])
 
     def module(

@@ -7,9 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
-
-# Added to squared distances. Between a photo and itself float32 leaves about 1e-7, whose square root would show in the score.
-MIN_SQUARE = 1e-4
+from mlsp.models.kernel_form import MIN_SQUARE
 
 
 class KernelModule(nn.Module):

@@ -17,7 +17,6 @@ _RATED_IN_COMPONENTS = 6000
 _PAIRS_IN_COMPONENTS = 2500
 # Worse photos of pairs, for each support among the rated photos, that photos are compared with too.
 _PAIRS_IN_SUPPORT = 0.2
-_ROWS_AT_ONCE = 2000
 # Of the mean diagonal: pairs repeat photos, and 32-bit features leave rounding.
 _JITTER = 1e-6
 
@@ -68,8 +67,8 @@ def fit_kernel_with_pairs(
     head.mean_ = roots.mean * roots.scale
     head.n_features_in_ = len(scale)
 
-    photos = _projected(head, features)
-    better, worse = _projected(head, pairs.better), _projected(head, pairs.worse)
+    photos = head.project(features)
+    better, worse = head.project(pairs.better), head.project(pairs.worse)
     added = _drawn(rng, len(worse), round(len(support) * _PAIRS_IN_SUPPORT))
     head.support_ = _rounded(np.concatenate([photos[support], worse[added]]), in_8_bits)
     head.intercept_ = float(np.average(mos, weights=weights))
@@ -109,12 +108,3 @@ def _drawn(rng: np.random.Generator, count: int, most: int) -> NDArray[np.intp]:
 
 def _roots(features: Float32Array) -> Float32Array:
     return np.sqrt(np.maximum(features.astype(np.float32), 0))
-
-
-def _projected(head: KernelHead, features: Float32Array) -> Float32Array:
-    """Components of photos, some thousand at a time: features may be stored in 16 bits, and many."""
-    parts = (
-        head.components_of(_roots(features[start : start + _ROWS_AT_ONCE]))
-        for start in range(0, len(features), _ROWS_AT_ONCE)
-    )
-    return np.concatenate([part.astype(np.float32) for part in parts])

@@ -77,14 +77,17 @@ reduction (uint8[N, H, W, 3] pixels) => (uint8[N, h, w, 3] photos) {
   photos = Reshape (joined, result_shape)
 }
 """
-# (cells, pixels) of one axis. First `mlsp.features.pooling.area_weights`.
-_AREA_WEIGHTS = """
+# Of one axis, then its weights, (cells, pixels).
+_AXIS = """
   AXIS_size = Gather (shape, INDEX)
   AXIS_cells = Gather (target, INDEX)
   AXIS_size_0 = Squeeze (AXIS_size)
   AXIS_cells_0 = Squeeze (AXIS_cells)
   AXIS_cell_numbers = Range (zero, AXIS_cells_0, one)
   AXIS_pixel_numbers = Range (zero, AXIS_size_0, one)
+"""
+# `mlsp.features.pooling.area_weights`.
+_AREA_WEIGHTS = """
   AXIS_cell_begins_1 = Mul (AXIS_cell_numbers, AXIS_size)
   AXIS_cell_begins = Unsqueeze (AXIS_cell_begins_1, second)
   AXIS_pixel_begins = Mul (AXIS_pixel_numbers, AXIS_cells)
@@ -101,12 +104,6 @@ _AREA_WEIGHTS = """
 # Pillow's Lanczos filter: of a pixel's distance x from the middle of a cell, in cells, sinc(x) · sinc(x / 3) where x is below 3; weights of
 # a cell add up to 1. At 0 the distance is taken to be a millionth: sin(x) / x is 1 to 32 bits.
 _LANCZOS_WEIGHTS = """
-  AXIS_size = Gather (shape, INDEX)
-  AXIS_cells = Gather (target, INDEX)
-  AXIS_size_0 = Squeeze (AXIS_size)
-  AXIS_cells_0 = Squeeze (AXIS_cells)
-  AXIS_cell_numbers = Range (zero, AXIS_cells_0, one)
-  AXIS_pixel_numbers = Range (zero, AXIS_size_0, one)
   AXIS_cells_twice = Mul (AXIS_cell_numbers, two)
   AXIS_cells_odd = Add (AXIS_cells_twice, one)
   AXIS_cell_middles_1 = Mul (AXIS_cells_odd, AXIS_size)
@@ -215,7 +212,7 @@ def one_file_graph(model: Model) -> ModelProto:
 
 def _reduction(longest_side: int, reduction: Reduction) -> ModelProto:
     weights = "".join(
-        _WEIGHTS[reduction].replace("AXIS", axis).replace("INDEX", index)
+        (_AXIS + _WEIGHTS[reduction]).replace("AXIS", axis).replace("INDEX", index)
         for axis, index in (("rows", "first"), ("columns", "second"))
     )
     text = _REDUCTION.replace("LONGEST_SIDE", str(longest_side)).replace("AXIS_WEIGHTS", weights)

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from mlsp.personal.user_ratings.ratings import (
     KEPT_CHANGES,
-    Change,
-    UserRating,
     UserRatings,
     default_user_ratings_path,
 )
+from mlsp.personal.user_ratings.records import Change, UserRating
 
 __all__ = ["KEPT_CHANGES", "Change", "UserRating", "UserRatings", "default_user_ratings_path"]

@@ -8,7 +8,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias, get_args
 
@@ -18,67 +17,10 @@ from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.base.sqlite import transaction
 from mlsp.culling.marks import NO_MARKS, Flag, Label, Marks
 from mlsp.personal.user_ratings.file import open_ratings_file, translated
+from mlsp.personal.user_ratings.records import Change, Comparison, UserRating
 
 # More than anyone undoes; the log must not outgrow the ratings.
 KEPT_CHANGES = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class UserRating:
-    """A user's rating of a photo.
-
-    Attributes:
-        content_sha256: of the photo's file, in hexadecimal digits.
-        photo: its path when it was rated.
-        stars: 1…5, or None.
-        flag: `pick`, `reject` or None.
-        rated_at: seconds since 1970, UTC.
-        label: colour label, or None. Without stars, flag and label the user took away what the photo's files say.
-    """
-
-    content_sha256: str
-    photo: str
-    stars: int | None
-    flag: Flag | None
-    rated_at: float
-    label: Label | None = None
-
-    @property
-    def marks(self) -> Marks:
-        """Stars, flag and label."""
-        return Marks(self.stars, self.flag, self.label)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The better of two photos.
-
-    Attributes:
-        better_sha256: of the better photo's file.
-        worse_sha256: of the worse photo's file.
-        better: path of the better photo when they were compared.
-        worse: path of the worse one.
-        compared_at: seconds since 1970, UTC.
-    """
-
-    better_sha256: str
-    worse_sha256: str
-    better: str
-    worse: str
-    compared_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A rating or comparison that can be undone.
-
-    Attributes:
-        text: in words.
-        content_sha256s: of the rated photo, or of the two that were compared.
-    """
-
-    text: str
-    content_sha256s: tuple[str, ...]
 
 
 def default_user_ratings_path() -> Path:

@@ -11,13 +11,15 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 
-from mlsp.base.arrays import Float16Array
+from mlsp.base.arrays import Float16Array, Float32Array
 from mlsp.scoring.cache.file import DamagedRowError
 
 _CHECKSUM = struct.Struct("<I")
+_MAX_FLOAT16 = float(np.finfo(np.float16).max)
 # Number of values, width and height; then a float64 per value and their names as JSON: of a head its name, of a probability
 # CLASSIFIER/LABEL.
 _SCORES_HEADER = struct.Struct("<BII")
@@ -55,6 +57,11 @@ class CachedFeatures:
     values: Float16Array
     width: int
     height: int
+
+    @classmethod
+    def rounded(cls, features: Float32Array, width: int, height: int) -> Self:
+        """Round features to 16 bits; what exceeds them becomes the largest number."""
+        return cls(np.clip(features, -_MAX_FLOAT16, _MAX_FLOAT16).astype(np.float16), width, height)
 
 
 def pack_scores(content: bytes, model_key: str, value: CachedScores) -> bytes:

@@ -38,6 +38,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from mlsp.base.errors import MlspError, ModelError, OutputError, PhotoError, SettingsError
+from mlsp.base.machine import usable_cores
 from mlsp.base.text import printable
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
 from mlsp.serving.asgi import Application
@@ -175,7 +176,7 @@ def _add_photos(app: FastAPI, controller: PageController) -> None:
 
 def _add_pictures(app: FastAPI, controller: PageController) -> None:
     # A pool of their own: decoding must not keep ratings waiting.
-    pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="mlsp-pictures")
+    pool = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix="mlsp-pictures")
     thumbnails, previews = PictureCache(_THUMBNAIL_BYTES), PictureCache(_PREVIEW_BYTES)
 
     async def answer(

@@ -1,0 +1,32 @@
+"""Keys of cached rows: whatever moves scores or features, even a little, is part of them."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+
+from mlsp.features.spec import spec_record
+from mlsp.models.model import Model
+
+_DECODERS = ("mlsp", "Pillow", "pillow-heif", "simplejpeg")
+
+
+def score_key(model: Model, precision: str, runtime: str) -> str:
+    """Return the key of a model's scores.
+
+    Args:
+        model: the model.
+        precision: number format of its network.
+        runtime: package that the network is computed by.
+    """
+    return f"{model.fingerprint} {_made_by(precision, runtime)}"
+
+
+def feature_key(model: Model, precision: str, runtime: str) -> str:
+    """Return the key of the features that a model reads, which models of one network share; see `score_key`."""
+    spec = json.dumps(spec_record(model.feature_spec), sort_keys=True)
+    return f"{spec} {_made_by(precision, runtime)}"
+
+
+def _made_by(precision: str, runtime: str) -> str:
+    return " ".join([precision, *map(version, (*_DECODERS, runtime))])
