@@ -75,6 +75,15 @@ def test_a_photo_that_fails_is_named_and_left_out(
     )
     assert done.returncode == 1, done.stderr
     assert "astronaut.png: the file is empty" in done.stderr
+    left_out = mlsp(
+        *("evaluate", "default", ratings, "--head", "quality", "-o", "y.json"),
+        *("--missing", "leave-out"),
+        folder=tmp_path,
+    )
+    assert left_out.returncode == 0, left_out.stderr
+    line = "mlsp: 1 photos are missing or unreadable, and left out: 'astronaut.png'\n"
+    assert line in left_out.stderr
+    assert "the file is empty" not in left_out.stderr
     assert json.loads((tmp_path / "x.json").read_text("utf-8"))["photo_count"] == 4
 
 
@@ -151,3 +160,16 @@ def test_numbers_need_no_extra_and_the_page_names_its_own(ratings: Path, tmp_pat
     done = bare("-o", "x.html")
     assert done.returncode == 2
     assert ".[research]" in done.stderr or "mlsp[research]" in done.stderr
+
+
+def test_columns_are_checked_before_photos_are_scored(
+    ratings: Path, examples: Path, tmp_path: Path
+) -> None:
+    done = mlsp(
+        *("evaluate", "default", ratings, "--head", "quality", "--photos", examples),
+        *("--group", "theme"),
+        folder=tmp_path,
+    )
+    assert done.returncode == 2
+    assert "mlsp: ratings.csv: unknown column 'theme'" in done.stderr
+    assert "scored" not in done.stderr

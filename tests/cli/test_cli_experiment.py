@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.cli import app
 from training_data import ids, make_store, planted
 
@@ -111,6 +111,24 @@ def test_figure_7_by_the_released_recipe(tmp_path: Path, files: Path) -> None:
     assert [row["label"] for row in table_of(tmp_path / "fig7.csv")] == ["last", "last 2", "last 3"]
     assert "recipe released, 2 of 3 levels, 1 epochs of which 1 was the best" in done.stdout
     assert (tmp_path / "fig7.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_photo_without_features_is_left_out_by_name(
+    tmp_path: Path, files: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ratings = tmp_path / "more.csv"
+    more = (files / "ratings.csv").read_text("utf-8") + "gone.jpg,5,g99\n"
+    ratings.write_text(more, "utf-8")
+    command = (
+        *("experiment", "table3", *options(files, tmp_path / "out"), "--rows", "ridge*"),
+        *("--ratings", ratings, "--quiet"),
+    )
+    with pytest.raises(RatingsError, match=r"1 of 91 rated photos are not in feature file .*gone"):
+        mlsp(*command)
+    mlsp(*command, "--missing", "leave-out")
+    assert "the feature file does not have them, and are left out: 'gone.jpg'" in caplog.text
+    rows = {row["label"]: row for row in table_of(tmp_path / "out" / "table3.csv")}
+    assert float(rows["Ridge (not in the paper)"]["srcc"]) > 0.9
 
 
 @pytest.mark.parametrize(

@@ -253,3 +253,26 @@ def test_backbones_are_listed_and_shown() -> None:
     assert mlsp("backbones", "nothing", code=2).stderr.startswith(
         "mlsp: unknown backbone 'nothing'"
     )
+
+
+def test_ava_whose_photos_are_elsewhere_and_not_all_there(photos: Path, tmp_path: Path) -> None:
+    """The released code's table names its photos; one is missing, one is none."""
+    names = ("0.png", "gone.png", "1.png", "none.png")
+    (photos / "none.png").write_text("not a photo", "utf-8")
+    votes = ",".join("1" * 10)
+    rows = [f"{name},5.5,training,{votes}" for name in names]
+    header = f"image_name,MOS,set,{','.join(map(str, range(1, 11)))}"
+    ava = tmp_path / "ava"
+    (ava / "metadata").mkdir(parents=True)
+    table = ava / "metadata" / "AVA_data_official_test.csv"
+    table.write_text("\n".join([header, *rows]) + "\n", "utf-8")
+    for source in (f"ava:{ava}", table):
+        output = tmp_path / f"{Path(source).name}.h5"
+        options = (*LAST2, "--photos", photos, "--output", output)
+        done = mlsp("extract", source, *options, "--missing", "leave-out")
+        assert "2 extracted, 2 left out in " in done.stderr
+        line = "mlsp: 2 photos are missing or unreadable, and left out: 'gone.png', 'none.png'\n"
+        assert line in done.stderr
+        with FeatureStore.open(output) as store:
+            assert store.ids == names
+            assert store.done.tolist() == [True, False, True, False]

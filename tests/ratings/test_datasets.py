@@ -193,6 +193,7 @@ def test_ava_as_published(tmp_path: Path, start: str, caplog: pytest.LogCaptureF
     assert table.extra == {
         "tag_1": ("1", "1", "0", "15", "22"),
         "tag_2": ("22", "21", "0", "21", "38"),
+        "challenge": ("1396",) * 5,
     }
     split = split_rows(table)
     assert split.test.tolist() == [1, 2]

@@ -45,10 +45,15 @@ def test_photos_are_found_by_name_or_by_a_file_name_of_their_own(
         lacking = renamed(table, {3: "gone.jpg", 5: "album/5.jpg"})
         message = (
             f"planted: 2 of 40 rated photos are not in feature file {file}: 'gone.jpg', 'album/5.jpg': extract them too, or leave"
-            " them out of the ratings"
+            " them out by --missing leave-out"
         )
         with pytest.raises(RatingsError, match=f"^{re.escape(message)}$"):
             join(store, lacking, SPLIT)
+        rated = join(store, lacking, SPLIT, missing="leave-out")
+        assert rated.absent == ("gone.jpg", "album/5.jpg")
+        assert np.flatnonzero(rated.rows < 0).tolist() == [3, 5]
+        every = np.concatenate(rated.split.parts)
+        assert sorted(every.tolist()) == [row for row in range(PHOTOS) if row not in (3, 5)]
         twice = renamed(table, {3: "a/0007.jpg"})
         message = (
             f"planted: 'a/0007.jpg', 'album/0007.jpg' are all 'album/0007.jpg' in feature file {file}: name photos by their path"
@@ -64,14 +69,17 @@ def test_failed_photos_are_left_out_and_counted(
     failed = (int(SPLIT.train[0]), int(SPLIT.test[1]))
     file = make_store(tmp_path / "f.h5", planted(PHOTOS)[0], failed=failed)
     with FeatureStore.open(file) as store, caplog.at_level(logging.WARNING):
-        rated = join(store, table, SPLIT)
-    rated.warn_of_failed()
+        lacking = renamed(table, {int(SPLIT.test[0]): "gone.jpg"})
+        rated = join(store, lacking, SPLIT, missing="leave-out")
+    rated.warn_of_left_out()
     assert set(rated.failed) == {ids(PHOTOS)[row] for row in failed}
+    assert rated.left_out == (*rated.failed, "gone.jpg")
     assert (rated.rows[list(failed)] == -1).all()
     np.testing.assert_array_equal(rated.split.train, SPLIT.train[1:])
     np.testing.assert_array_equal(rated.split.validation, SPLIT.validation)
-    assert len(rated.split.test) == len(SPLIT.test) - 1
+    assert len(rated.split.test) == len(SPLIT.test) - 2
     assert "2 of 40 rated photos have no features, because their extraction failed" in caplog.text
+    assert "1 of 40 rated photos have no features, because the feature file does not" in caplog.text
 
 
 def test_an_unfinished_extraction_is_refused(tmp_path: Path, table: RatingTable) -> None:

@@ -13,6 +13,7 @@ from mlsp.cli.options import (
     Highest,
     Lowest,
     MaxMegapixels,
+    Missing,
     Precision,
     Quiet,
     RatedPhotos,
@@ -75,6 +76,7 @@ def evaluate(
     photos: RatedPhotos = None,
     lowest: Lowest = None,
     highest: Highest = None,
+    missing: Missing = "error",
     split: Annotated[
         str | None,
         typer.Option(
@@ -143,11 +145,13 @@ def evaluate(
     """
     # Imported here, so that other commands start fast.
     from mlsp.base.text import printable
+    from mlsp.cli.inputs import leaves_out
     from mlsp.cli.progress import RunProgress
     from mlsp.evaluation import (
         EvaluationSettings,
         PhotoScores,
         ScoringSettings,
+        check_groups,
         choose_split,
         open_source,
     )
@@ -157,6 +161,7 @@ def evaluate(
     from mlsp.ratings.datasets import load_ratings
     from mlsp.scoring.cache import open_caches
 
+    left_out = leaves_out(missing)
     outputs = output or [Path("evaluation.json"), Path("evaluation.html")]
     check_evaluation_files(outputs)
     settings = EvaluationSettings(
@@ -172,13 +177,16 @@ def evaluate(
     part, rated = choose_split(
         load_ratings(ratings, photos=photos, lowest=lowest, highest=highest), split
     )
+    check_groups(rated, settings)
     with open_caches(enabled=use_cache) as caches:
         scoring = ScoringSettings(precision, workers, round(max_megapixels * 1e6), caches)
         sources = [open_source(model, head=head, scores=predictions, settings=scoring)]
         if against is not None:
             sources.append(open_source(against, head=against_head or head, settings=scoring))
         total = len(rated) * sum(isinstance(source, PhotoScores) for source in sources)
-        with RunProgress(total, done_word="scored", quiet=quiet, goes_on=use_cache) as progress:
+        with RunProgress(
+            total, done_word="scored", quiet=quiet, goes_on=use_cache, leaves_out=left_out
+        ) as progress:
             scores = [source.read(rated, advance=progress.advance) for source in sources]
     evaluation = measure(
         scores[0],
@@ -192,5 +200,5 @@ def evaluate(
     for note in evaluation.notes:
         typer.echo(f"mlsp: note: {printable(note)}", err=True)
     progress.summarise(len(rated) - len(evaluation.unscored), len(evaluation.unscored), outputs)
-    if evaluation.unscored:
+    if evaluation.unscored and not left_out:
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from mlsp.cli.options import (
     Epochs,
     Highest,
     Lowest,
+    Missing,
     Quiet,
     Recipe,
     Seed,
@@ -103,6 +104,7 @@ def experiment(
     test_share: TestShare = 0.2,
     lowest: Lowest = None,
     highest: Highest = None,
+    missing: Missing = "error",
     seed: Seed = 0,
     epochs: Epochs = None,
     batch: BatchSize = None,
@@ -143,6 +145,7 @@ def experiment(
             precision=precision,  # type: ignore[arg-type]  # checked there
             epochs=epochs,
             batch=batch,
+            missing=missing,  # type: ignore[arg-type]  # checked there
         ),
     )
     with TrainProgress(quiet=quiet) as progress:

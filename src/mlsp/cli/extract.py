@@ -13,8 +13,10 @@ from mlsp.cli.options import (
     Levels,
     LongestSide,
     MaxMegapixels,
+    Missing,
     On,
     Quiet,
+    RatedPhotos,
     RayCpus,
     Resize,
     RetryFailed,
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
 
 def extract(
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="PATH|TABLE",
-            help="Folder of photos, with its subfolders; or a .csv or .parquet table with a column photo or image of paths relative to its folder.",
+            help="Folder of photos, with its subfolders; a .csv or .parquet table with a column photo or image of paths relative to its folder;"
+            " or a data set and its folder, such as ava:FOLDER.",
         ),
     ],
     output: Annotated[
@@ -69,6 +72,8 @@ def extract(
             help="Extract only part I of N, into a file of its own; `mlsp features merge` joins them.",
         ),
     ] = None,
+    photos: RatedPhotos = None,
+    missing: Missing = "error",
     retry_failed: RetryFailed = False,
     device: Device = "auto",
     precision: Annotated[
@@ -88,7 +93,7 @@ def extract(
     """Extract the features of photos into a file, for training and for other tools.
 
     Interrupted or killed, the same command continues. Photos that fail are named, noted in the file and left out, also by the next
-    run, unless --retry-failed is given. With --on, --workers is the maximum number of Ray workers, and photos must have the same
+    run, unless --retry-failed is given; --missing leave-out only counts them. With --on, --workers is the maximum number of Ray workers, and photos must have the same
     path on all machines.
 
     Examples:
@@ -98,12 +103,14 @@ def extract(
     # Imported here, so that other commands need not wait for HDF5.
     from mlsp.base.errors import SettingsError
     from mlsp.base.results import ScoreFailure
+    from mlsp.cli.inputs import leaves_out
     from mlsp.cli.progress import DownloadProgress, RunProgress
     from mlsp.features.extraction.plan import plan_network
     from mlsp.features.extraction.run import Extraction, Shard
     from mlsp.features.extraction.settings import NetworkSettings
-    from mlsp.photos.listing import list_photos
+    from mlsp.ratings.listing import list_source
 
+    left_out = leaves_out(missing)
     settings = NetworkSettings(
         backbone,
         grid=grid,
@@ -126,14 +133,14 @@ def extract(
         cluster = RaySettings.parse(on, workers=workers, cpus_per_worker=ray_cpus)
     elif ray_cpus is not None:
         raise SettingsError("--ray-cpus is for a cluster: add --on ray")
-    photos = part.of(list_photos(source))
+    listed = part.of(list_source(source, photos))
     with DownloadProgress(quiet=quiet) as on_download:
         network = plan_network(settings, on_download=on_download)
     run: Extraction | RayExtraction
     if cluster is None:
         run = Extraction(
             network.open(),
-            photos,
+            listed,
             output,
             retry_failed=retry_failed,
             workers=workers,
@@ -144,7 +151,7 @@ def extract(
 
         run = RayExtraction(
             network,
-            photos,
+            listed,
             output,
             cluster,
             retry_failed=retry_failed,
@@ -152,19 +159,21 @@ def extract(
         )
     with run as extraction:
         earlier = extraction.photos_failed_earlier
-        if extraction.photos_to_do < len(photos) and not quiet:
+        if extraction.photos_to_do < len(listed) and not quiet:
             typer.echo(
-                f"mlsp: {len(photos) - extraction.photos_to_do} of {len(photos)} photos were extracted earlier"
+                f"mlsp: {len(listed) - extraction.photos_to_do} of {len(listed)} photos were extracted earlier"
                 + (f", {earlier} of them failed: --retry-failed tries them again" * (earlier > 0)),
                 err=True,
             )
         done = failed = 0
-        with RunProgress(extraction.photos_to_do, done_word="extracted", quiet=quiet) as progress:
+        with RunProgress(
+            extraction.photos_to_do, done_word="extracted", quiet=quiet, leaves_out=left_out
+        ) as progress:
             for result in extraction.results():
                 failed += isinstance(result, ScoreFailure)
                 done += not isinstance(result, ScoreFailure)
                 progress.advance(result)
     progress.summarise(done, failed, [output])
     extraction.check_complete()
-    if failed or earlier:
+    if (failed or earlier) and not left_out:
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ from mlsp.cli.options import (
     LongestSide,
     Lowest,
     MaxMegapixels,
+    Missing,
     ModelFolder,
     ModelName,
     MoreDropout,
@@ -105,6 +106,7 @@ def finetune(
     photos: RatedPhotos = None,
     lowest: Lowest = None,
     highest: Highest = None,
+    missing: Missing = "error",
     split: SplitBy = "given",
     validation_share: ValidationShare = 0.05,
     test_share: TestShare = 0.2,
@@ -132,7 +134,8 @@ def finetune(
         mlsp finetune ratings.csv --photos photos/ --backbone efficientnet_lite0 --resize 64x64 --epochs 1 --output tuned/
         mlsp finetune ratings.csv --photos photos/ --backbone efficientnet_lite0 --resize 64x64 --epochs 1 --head single_1fc --no-augment --output plain/
     """
-    from mlsp.cli.progress import DownloadProgress
+    from mlsp.cli.inputs import leaves_out
+    from mlsp.cli.progress import DownloadProgress, left_out_text
     from mlsp.cli.train_progress import TrainProgress
     from mlsp.models.writing import check_model_folder
     from mlsp.photos.sizes import parse_size
@@ -143,6 +146,7 @@ def finetune(
     from mlsp.training.finetuning.settings import parse_pieces
     from mlsp.training.finetuning.start import check_different_files, head_for, open_pretrained
 
+    left_out = leaves_out(missing)
     check_model_folder(output)
     settings = FinetuneSettings(
         epochs=epochs,
@@ -182,7 +186,7 @@ def finetune(
             settings,
             run_folder=run_folder or output.absolute().with_name(f"{output.name}.run"),
             callbacks=progress.callbacks(),
-            on_failure=progress.name_failure,
+            on_failure=(lambda _failed: None) if left_out else progress.name_failure,
         )
         model = done.write(output, name=name)
     typer.echo(f"{model.folder}: {model.card.summary}")
@@ -190,5 +194,8 @@ def finetune(
         typer.echo(
             f"SRCC {agreement.srcc:.4f}, PLCC {agreement.plcc:.4f} on {agreement.photo_count} {agreement.photos}"
         )
-    if done.reader.failed:
+    if left_out and done.reader.failed:
+        names = [table.ratings[row].photo_id for row in done.reader.failed]
+        typer.echo(left_out_text(names), err=True)
+    elif done.reader.failed:
         raise typer.Exit(1)

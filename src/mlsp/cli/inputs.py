@@ -62,6 +62,17 @@ def switch(name: str, value: str) -> bool:
     return value.lower() == "on"
 
 
+def leaves_out(missing: str) -> bool:
+    """Return whether photos that are missing or unreadable are only counted, by the value of --missing.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if missing not in ("error", "leave-out"):
+        raise SettingsError(f"--missing is error or leave-out, got {printable(missing)!r}")
+    return missing == "leave-out"
+
+
 def check_local(paths: Sequence[Path]) -> None:
     """Refuse URLs where files are read.
 

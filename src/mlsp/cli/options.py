@@ -185,6 +185,14 @@ RatedPhotos = Annotated[
         help="Folder of the rated photos; by default that of the table.",
     ),
 ]
+Missing = Annotated[
+    str,
+    typer.Option(
+        "--missing",
+        metavar="NAME",
+        help="Photos that are missing or unreadable. error: they are named, and are an error. leave-out: they are counted, and left out.",
+    ),
+]
 Lowest = Annotated[
     float | None,
     typer.Option("--lowest", metavar="X", help="Lower end of the scale of a table of ratings."),

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mlsp.base.results import ScoreFailure
-from mlsp.base.text import printable
+from mlsp.base.text import listed, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -121,6 +121,11 @@ class ProgressBar:
             self._console.print(Text(f"{text} → {outputs}" if outputs else text))
 
 
+def left_out_text(names: Sequence[str]) -> str:
+    """Return a line about photos that --missing leave-out counts."""
+    return f"mlsp: {len(names)} photos are missing or unreadable, and left out: {listed(names)}"
+
+
 def speed_text(photos_per_s: float) -> str:
     """Return a speed in words."""
     return f"{photos_per_s:.{0 if photos_per_s >= 10 else 1}f} photos/s"
@@ -152,10 +157,21 @@ class RunProgress(ProgressBar):
         done_word: word for a photo that did not fail, such as `scored`.
         quiet: show neither.
         goes_on: the same command would continue after an interruption.
+        leaves_out: failed photos are named together in the summary, not one by one.
     """
 
-    def __init__(self, total: int, *, done_word: str, quiet: bool, goes_on: bool = True) -> None:
+    def __init__(
+        self,
+        total: int,
+        *,
+        done_word: str,
+        quiet: bool,
+        goes_on: bool = True,
+        leaves_out: bool = False,
+    ) -> None:
         super().__init__(quiet=quiet)
+        self._leaves_out = leaves_out
+        self._left_out: list[str] = []
         self._goes_on = goes_on
         self._done_word = done_word
         self._total = total
@@ -171,7 +187,10 @@ class RunProgress(ProgressBar):
         """Count a result, and name it if it failed."""
         self._done += 1
         if isinstance(result, ScoreFailure):
-            self.name_failure(result)
+            if self._leaves_out:
+                self._left_out.append(result.source.name)
+            else:
+                self.name_failure(result)
         speed = self._done / self._seconds()
         shown = speed_text(speed)
         left = timedelta(seconds=round((self._total - self._done) / speed))
@@ -185,7 +204,10 @@ class RunProgress(ProgressBar):
             failed: photos that did.
             outputs: files that were written.
         """
-        counts = f"{done} {self._done_word}" + (f", {failed} failed" if failed else "")
+        word = "left out" if self._leaves_out else "failed"
+        counts = f"{done} {self._done_word}" + (f", {failed} {word}" if failed else "")
+        if self._left_out:
+            self._console.print(Text(left_out_text(self._left_out)))
         self._print_result(counts, ", ".join(printable(str(path)) for path in outputs))
 
     def _interrupted(self) -> str:

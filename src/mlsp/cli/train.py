@@ -15,6 +15,7 @@ from mlsp.cli.options import (
     Highest,
     Levels,
     Lowest,
+    Missing,
     ModelFolder,
     ModelName,
     MoreDropout,
@@ -61,6 +62,7 @@ def train(
     test_share: TestShare = 0.2,
     lowest: Lowest = None,
     highest: Highest = None,
+    missing: Missing = "error",
     seed: Seed = 0,
     precision: TrainPrecision = "float32",
     epochs: Epochs = None,
@@ -110,6 +112,7 @@ def train(
             precision=precision,  # type: ignore[arg-type]  # checked there
             device=device,  # type: ignore[arg-type]  # checked there
             memory_bytes=None if memory is None else round(memory * 1e9),
+            missing=missing,  # type: ignore[arg-type]  # checked there
         ),
         name=name,
         weights=weights,

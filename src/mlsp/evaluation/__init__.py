@@ -9,7 +9,7 @@
 A metric is a function in `metrics` and a record in `measures`.
 """
 
-from mlsp.evaluation.agreement import evaluate
+from mlsp.evaluation.agreement import check_groups, evaluate
 from mlsp.evaluation.json_report import write_evaluation
 from mlsp.evaluation.records import (
     CalibrationBin,
@@ -37,6 +37,7 @@ __all__ = [
     "ScoringSettings",
     "Unscored",
     "VoteResult",
+    "check_groups",
     "choose_split",
     "evaluate",
     "open_source",

@@ -55,7 +55,7 @@ def evaluate(
         SettingsError: fewer than two photos have scores, or the settings do not fit to the table.
     """
     sources = [predictions] if against is None else [predictions, against]
-    column, groups = _groups(table, settings)
+    column, groups = check_groups(table, settings)
     unscored = _unscored(sources, table)
     missing = {photo.photo_id for photo in unscored}
     rows = [row for row, photo_id in enumerate(table.photo_ids) if photo_id not in missing]
@@ -126,10 +126,21 @@ def evaluate(
     )
 
 
-def _groups(
+def check_groups(
     table: RatingTable, settings: EvaluationSettings
 ) -> tuple[str | None, Sequence[str] | None]:
-    """Return the name of the column and each photo's group; None where there are none."""
+    """Find the groups of an evaluation, also before photos are scored, which takes long.
+
+    Args:
+        table: the photos to evaluate on.
+        settings: name the column, and whether groups are drawn.
+
+    Returns:
+        The name of the column and each photo's group; None where there are none.
+
+    Raises:
+        SettingsError: the table has no such column, or no groups to draw.
+    """
     own = [rating.group for rating in table]
     column = settings.group_column
     if column is None and any(own):

@@ -33,7 +33,7 @@ from mlsp.ratings.splits import Split, check_overlap, split_rows
 from mlsp.ratings.table import RatingTable
 from mlsp.training import TrainingCallbacks, train_closed_form, train_head
 from mlsp.training.batches import Rows
-from mlsp.training.rated_features import features_digest, join, ratings_digest
+from mlsp.training.rated_features import RatedFeatures, features_digest, join, ratings_digest
 
 _MIN_TEST_PHOTOS = 2
 
@@ -149,7 +149,7 @@ class _Run:
             "groups": self.measure.groups,
         }
         if store is not None:
-            rated = [join(store, self.ratings, split).rows for split in splits]
+            rated = [self._join(store, split).rows for split in splits]
             what["features"] = [features_digest(store, rows[rows >= 0]) for rows in rated]
         if learns:
             what["settings"] = [
@@ -161,6 +161,9 @@ class _Run:
         elif row.way == "size":
             what["settings"] = settings.seed
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+    def _join(self, store: FeatureStore, split: Split) -> RatedFeatures:
+        return join(store, self.ratings, split, missing=self.job.settings.missing)
 
     def _result(
         self, row: Row, store: FeatureStore | None, splits: tuple[Split, ...], folder: Path
@@ -235,7 +238,7 @@ class _Run:
         sizes = np.zeros((len(self.ratings), 2))
         classes, tests = [], []
         for split in self.splits:
-            rated = join(store, self.ratings, split)
+            rated = self._join(store, split)
             for row in np.flatnonzero(rated.rows >= 0):
                 photo = store.photo(int(rated.rows[row]))
                 sizes[row] = photo.width or 0, photo.height or 0

@@ -29,37 +29,44 @@ class NamedPhoto:
     path: Path
 
 
-def list_photos(source: Path) -> list[NamedPhoto]:
+def list_photos(source: Path, photos: Path | None = None) -> list[NamedPhoto]:
     """List the photos that a folder holds or a table names.
 
     Args:
         source: a folder, looked through with its subfolders; one photo; or a table, by its ending `.csv` (UTF-8, commas, a header)
             or `.parquet`, with a column `photo`, `image` or `image_name` of paths relative to the table's folder. Photos that are missing
             are listed too: reading them says so.
+        photos: folder of a table's photos, if it is not the table's own.
 
     Returns:
         At least one, in natural order of a folder or in the order of the table.
 
     Raises:
-        SettingsError: there is no such folder or table, there are no photos, or the table cannot be read or lacks the column.
+        SettingsError: there is no such folder or table, there are no photos, the table cannot be read or lacks the column, or `photos`
+            is given for a folder.
         MissingExtraError: a `.parquet` table without pyarrow.
     """
     if source.suffix.lower() in TABLE_SUFFIXES and not source.is_dir():
+        folder = source.parent if photos is None else photos
         names = _names_of_table(source)
-        photos = [NamedPhoto(PurePath(name).as_posix(), source.parent / name) for name in names]
+        found = [NamedPhoto(PurePath(name).as_posix(), folder / name) for name in names]
     elif not source.exists():
         raise SettingsError(
             f"there is no {source}: give a folder of photos, or a table ending in {' or '.join(TABLE_SUFFIXES)}"
         )
     else:
+        if photos is not None:
+            raise SettingsError(
+                f"the folder of photos {photos} goes with a table, and {source} is none: give only one of them"
+            )
         root = source if source.is_dir() else source.parent
-        photos = [
+        found = [
             NamedPhoto(path.relative_to(root).as_posix(), path) for path in find_photos([source])
         ]
-    if not photos:
+    if not found:
         raise SettingsError(f"no photos found in {source}")
-    _check_different(source, photos)
-    return photos
+    _check_different(source, found)
+    return found
 
 
 def _names_of_table(table: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
     table         RatingTable: one row per photo
     files         CSV and Parquet -> RatingTable
+    listing       a data set's photos, for an extraction
     datasets/     public collections, one file each
     splits        train, validation, test
     photo_checks  checks of the photos: readable, equal, alike

@@ -56,7 +56,7 @@ def trained_card(
     *,
     ratings: str,
     feature_spec: FeatureSpec,
-    failed: int,
+    left_out: int,
     license_: str,
 ) -> Card:
     """Return the card of a trained model.
@@ -67,7 +67,7 @@ def trained_card(
         head: its title and training.
         ratings: name of the table.
         feature_spec: has the size of the photos.
-        failed: number of photos that could not be read.
+        left_out: number of rated photos that could not be used.
         license_: of the model.
     """
     size = "their own size"
@@ -75,12 +75,12 @@ def trained_card(
         size = f"{feature_spec.resize[0]}×{feature_spec.resize[1]} pixels"
     elif feature_spec.longest_side is not None:
         size = f"at most {feature_spec.longest_side} pixels a side"
-    left_out = f"; {failed} photos could not be read" if failed else ""
+    without = f"; {left_out} photos were left out, missing or unreadable" if left_out else ""
     return Card(
         summary=summary,
         networks=(
             network,
-            f"{head}; mlsp {version('mlsp')}, torch {version('torch')}{left_out}",
+            f"{head}; mlsp {version('mlsp')}, torch {version('torch')}{without}",
         ),
         limits=(
             f"It learned from {ratings} alone, photos at {size}; on other photos, and for other people, it is untested.",

@@ -15,6 +15,7 @@ from mlsp.models.heads import CLOSED_FORMS, HEADS, HeadSpec, list_heads
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.epochs import TrainingCallbacks
+from mlsp.training.rated_features import Missing
 from mlsp.training.settings import Device, Precision, TrainSettings
 from mlsp.training.trained import TrainedHead
 from mlsp.training.trainer import train_closed_form, train_head
@@ -37,6 +38,7 @@ class HeadTrainer:
         device: `auto` is a CUDA device if there is one, else the CPU.
         memory_bytes: features up to this size are held in memory, larger ones are read while training; None for half of the
             machine's memory.
+        missing: `leave-out` leaves rated photos out that are not in the feature file; `error` refuses them.
 
     Raises:
         SettingsError: there is no such head or recipe, or an option does not go with the head.
@@ -57,6 +59,7 @@ class HeadTrainer:
     precision: Precision = field(default="float32", kw_only=True)
     device: Device = field(default="auto", kw_only=True)
     memory_bytes: int | None = field(default=None, kw_only=True)
+    missing: Missing = field(default="error", kw_only=True)
 
     def __post_init__(self) -> None:
         _ = self.settings
@@ -80,6 +83,7 @@ class HeadTrainer:
             self.epochs,
             self.batch,
             self.memory_bytes,
+            missing=self.missing,
         )
 
     @property

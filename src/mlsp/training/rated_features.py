@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 MIN_TRAIN, MIN_VALIDATION = 10, 2
 _PARTS = ("train", "validation", "test")
+# What becomes of rated photos that are not in a feature file.
+Missing = Literal["error", "leave-out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +35,42 @@ class RatedFeatures:
     """Rated photos that have features.
 
     Attributes:
-        split: rows of the table; photos that failed when their features were extracted are left out.
+        split: rows of the table, without photos that have no features.
         rows: (photos of the table,) their rows in the feature file; -1 where the photo is not used.
-        failed: names of those that were left out.
+        failed: names of photos that are left out because their extraction failed.
+        absent: names of those that are left out because the file does not have them.
     """
 
     split: Split
     rows: NDArray[np.intp]
     failed: tuple[str, ...]
+    absent: tuple[str, ...]
 
-    def warn_of_failed(self) -> None:
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Names of all photos that are left out."""
+        return self.failed + self.absent
+
+    def warn_of_left_out(self) -> None:
         """Log which photos were left out, if any."""
-        if self.failed:
-            _log.warning(
-                "%d of %d rated photos have no features, because their extraction failed, and are left out: %s",
-                len(self.failed),
-                len(self.failed) + np.count_nonzero(self.rows >= 0),
-                listed(self.failed),
-            )
+        total = len(self.left_out) + np.count_nonzero(self.rows >= 0)
+        for names, why in (
+            (self.failed, "their extraction failed"),
+            (self.absent, "the feature file does not have them"),
+        ):
+            if names:
+                _log.warning(
+                    "%d of %d rated photos have no features, because %s, and are left out: %s",
+                    len(names),
+                    total,
+                    why,
+                    listed(names),
+                )
 
 
-def join(store: FeatureStore, ratings: RatingTable, split: Split) -> RatedFeatures:
+def join(
+    store: FeatureStore, ratings: RatingTable, split: Split, *, missing: Missing = "error"
+) -> RatedFeatures:
     """Find the features of the rated photos in a split.
 
     A photo is found by its name in the file, the path relative to the photos' folder; or else by its file name, where no other
@@ -62,15 +80,23 @@ def join(store: FeatureStore, ratings: RatingTable, split: Split) -> RatedFeatur
         store: the features.
         ratings: the table.
         split: of the table; photos in none of its parts are not looked up.
+        missing: leave out photos that are not in the file, or refuse them.
 
     Raises:
-        RatingsError: a photo is not in the file, two are the same one there, or too few are left to learn from.
+        RatingsError: a photo is not in the file and not to be left out, two are the same one there, or too few are left to learn from.
         FeatureStoreError: the extraction is not finished.
     """
     used = np.unique(np.concatenate([getattr(split, part) for part in _PARTS]).astype(np.intp))
     found = _found(store, ratings, used)
-    statuses = store.statuses()[found]
     names = np.array(ratings.photo_ids, dtype=object)[used]
+    absent = names[found < 0]
+    if len(absent) and missing == "error":
+        raise RatingsError(
+            f"{ratings.name}: {len(absent)} of {len(used)} rated photos are not in feature file {store.path}: {listed(absent)}:"
+            " extract them too, or leave them out by --missing leave-out"
+        )
+    used, found, names = used[found >= 0], found[found >= 0], names[found >= 0]
+    statuses = store.statuses()[found]
     pending = names[statuses == PENDING]
     if len(pending):
         raise FeatureStoreError(
@@ -82,10 +108,11 @@ def join(store: FeatureStore, ratings: RatingTable, split: Split) -> RatedFeatur
     rows[used] = np.where(statuses == FAILED, -1, found)
     kept = Split(*(part[rows[part] >= 0] for part in (getattr(split, name) for name in _PARTS)))
     _check_enough(ratings, kept)
-    return RatedFeatures(kept, rows, tuple(failed))
+    return RatedFeatures(kept, rows, tuple(failed), tuple(absent))
 
 
 def _found(store: FeatureStore, ratings: RatingTable, used: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the photos' rows in the file; -1 for those that it does not have."""
     row_of = {name: row for row, name in enumerate(store.ids)}
     wanted = [ratings.ratings[row].photo_id for row in used]
     rows = np.array([row_of.get(name, -1) for name in wanted], dtype=np.intp)
@@ -97,13 +124,7 @@ def _found(store: FeatureStore, ratings: RatingTable, used: NDArray[np.intp]) ->
             file = PurePosixPath(wanted[index]).name
             if counts[file] == 1:
                 rows[index] = by_file[file]
-    absent = [wanted[index] for index in np.flatnonzero(rows < 0)]
-    if absent:
-        raise RatingsError(
-            f"{ratings.name}: {len(absent)} of {len(used)} rated photos are not in feature file {store.path}: {listed(absent)}:"
-            " extract them too, or leave them out of the ratings"
-        )
-    taken, counts_of_rows = np.unique(rows, return_counts=True)
+    taken, counts_of_rows = np.unique(rows[rows >= 0], return_counts=True)
     if (counts_of_rows > 1).any():
         row = int(taken[counts_of_rows > 1][0])
         same = [wanted[index] for index in np.flatnonzero(rows == row)]

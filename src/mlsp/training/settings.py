@@ -10,6 +10,7 @@ import torch
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.parallel import check_workers
 from mlsp.features.engines.torch_engine import check_device
+from mlsp.training.rated_features import Missing
 from mlsp.training.recipes import Recipe, find_recipe
 
 Precision = Literal["float32", "bfloat16"]
@@ -45,6 +46,7 @@ class TrainSettings:
         memory_bytes: features up to this size are held in memory, larger ones are read while training; None for half of the
             machine's memory. The result is the same.
         workers: threads that read features; None for one per core.
+        missing: `leave-out` counts rated photos that are not in the feature file and leaves them out; `error` refuses them.
 
     Raises:
         SettingsError: a value is unknown or out of range.
@@ -58,12 +60,14 @@ class TrainSettings:
     batch: int | None = None
     memory_bytes: int | None = None
     workers: int | None = None
+    missing: Missing = "error"
 
     def __post_init__(self) -> None:
         find_recipe(self.recipe)
         for noun, name, known in (
             ("precision to train in", self.precision, get_args(Precision)),
             ("device", self.device, get_args(Device)),
+            ("treatment of missing photos", self.missing, get_args(Missing)),
         ):
             if name not in known:
                 raise SettingsError(unknown_name(noun, name, known))

@@ -43,7 +43,7 @@ class TrainedHead:
         channels: C.
         ratings: what it learned from.
         split: rows of the table that were used; photos without features are left out.
-        failed: names of photos that were left out, because their extraction failed.
+        failed: names of rated photos that were left out: missing from the features, or failed when these were extracted.
         how: recipe and settings, in a line.
         best_epoch: from 1; None for a head in closed form.
         history: epoch by epoch; empty for a head in closed form.
@@ -164,7 +164,7 @@ class TrainedHead:
             f"{self.title}: {self.how}",
             ratings=ratings.name,
             feature_spec=spec,
-            failed=len(self.failed),
+            left_out=len(self.failed),
             license_=license_,
         )
         return write_model(

@@ -63,8 +63,8 @@ def train_head(
     """
     settings = settings or TrainSettings()
     levels, device = feature_levels(features), torch_device(settings.device)
-    rated = join(features, ratings, split)
-    rated.warn_of_failed()
+    rated = join(features, ratings, split, missing=settings.missing)
+    rated.warn_of_left_out()
     targets, batches = Targets.of(ratings, head), _batches(features, rated, head, settings)
     built, recipe = build_head(head, levels, seed=settings.seed), settings.of_recipe()
     if recipe.begins_at_mean:
@@ -125,7 +125,7 @@ def train_closed_form(
         ratings: what people think of the photos.
         split: of the table.
         levels: that it reads, in any order; None for all.
-        settings: memory and workers; a closed form has no recipe, and no seed.
+        settings: memory, workers, and photos without features; a closed form has no recipe, and no seed.
 
     Raises:
         SettingsError: there is no such head, the features have no such level, or do not fit into memory.
@@ -136,9 +136,10 @@ def train_closed_form(
         raise SettingsError(unknown_name("head in closed form", name, CLOSED_FORMS))
     narrow = HeadSpec("single_1fc", None if levels is None else tuple(levels))
     chosen = narrow.chosen(feature_levels(features))
-    rated = join(features, ratings, split)
-    rated.warn_of_failed()
-    batches = _batches(features, rated, narrow, settings or TrainSettings())
+    settings = settings or TrainSettings()
+    rated = join(features, ratings, split, missing=settings.missing)
+    rated.warn_of_left_out()
+    batches = _batches(features, rated, narrow, settings)
     fitted = fit_closed_form(name, batches, ratings, rated.split, chosen)
     return _trained(
         features,
@@ -185,7 +186,7 @@ def _trained(
         channels=features.layout.channels,
         ratings=ratings,
         split=rated.split,
-        failed=rated.failed,
+        failed=rated.left_out,
         validation=validation,
         test=test,
         **record,

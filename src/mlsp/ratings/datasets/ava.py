@@ -44,8 +44,9 @@ def load_ava(folder: Path, photos: Path | None = None, *, official: bool = True)
 
     Returns:
         In the order of the table. Photos of the test list are `test` and all others `train`, out of which
-        `mlsp.ratings.splits.split_rows` takes the validation photos (the released table names them). The group is the challenge's id;
-        further columns are `tag_1` and `tag_2`, ids of the semantic tags, 0 for none; for the released table those it has.
+        `mlsp.ratings.splits.split_rows` takes the validation photos (the released table names them). The group is the challenge's id,
+        which is also in column `challenge`; `tag_1` and `tag_2` are ids of the semantic tags, 0 for none. The released table has
+        its own columns.
 
     Raises:
         RatingsError: a file is missing or not of the published form, or the test list is another one.
@@ -87,6 +88,7 @@ def _load_published(root: Path, photos: Path, *, official: bool) -> RatingTable:
         tags.append((rest[10], rest[11]))
     _check_votes_of_test(root, test, {rating.photo_id for rating in ratings}, official=official)
     extra = {f"tag_{at + 1}": tuple(pair[at] for pair in tags) for at in range(2)}
+    extra["challenge"] = tuple(rating.group for rating in ratings)
     return RatingTable(_NAME, _BINS[0], _BINS[-1], tuple(ratings), _BINS, extra)
 
 

@@ -199,6 +199,6 @@ class Finetuned:
             f" {self.settings.batch}, seed {self.settings.seed}",
             ratings=table.name,
             feature_spec=feature_spec,
-            failed=len(self.reader.failed),
+            left_out=len(self.reader.failed),
             license_=license_,
         )
