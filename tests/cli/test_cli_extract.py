@@ -259,6 +259,10 @@ def test_ava_whose_photos_are_elsewhere_and_not_all_there(photos: Path, tmp_path
     """The released code's table names its photos; one is missing, one is none."""
     names = ("0.png", "gone.png", "1.png", "none.png")
     (photos / "none.png").write_text("not a photo", "utf-8")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(photos / "0.png").save(photos / "0.png", exif=exif)
+    sizes = []
     votes = ",".join("1" * 10)
     rows = [f"{name},5.5,training,{votes}" for name in names]
     header = f"image_name,MOS,set,{','.join(map(str, range(1, 11)))}"
@@ -268,7 +272,8 @@ def test_ava_whose_photos_are_elsewhere_and_not_all_there(photos: Path, tmp_path
     table.write_text("\n".join([header, *rows]) + "\n", "utf-8")
     for source in (f"ava:{ava}", table):
         output = tmp_path / f"{Path(source).name}.h5"
-        options = (*LAST2, "--photos", photos, "--output", output)
+        reading = ("--read-as", "released") if source == table else ()
+        options = (*LAST2, "--photos", photos, *reading, "--output", output)
         done = mlsp("extract", source, *options, "--missing", "leave-out")
         assert "2 extracted, 2 left out in " in done.stderr
         line = "mlsp: 2 photos are missing or unreadable, and left out: 'gone.png', 'none.png'\n"
@@ -276,3 +281,6 @@ def test_ava_whose_photos_are_elsewhere_and_not_all_there(photos: Path, tmp_path
         with FeatureStore.open(output) as store:
             assert store.ids == names
             assert store.done.tolist() == [True, False, True, False]
+            assert store.layout.feature_spec.read_as == (reading[-1] if reading else "upright")
+            sizes.append((store.photo(0).width, store.photo(0).height))
+    assert sizes == [(120, 160), (160, 120)]

@@ -120,11 +120,21 @@ def test_begins_he_normal_cut_at_two_deviations() -> None:
             assert not layer.bias.detach().any()
 
 
-def test_convolutions_begin_by_their_inputs() -> None:
-    head = build_head(HeadSpec("pool_3fc_released"), [Level("a", 8)])
+def test_convolutions_of_the_released_form_begin_by_glorot() -> None:
+    """The released `conv2d_bn` leaves Keras's default, `fc_layers` has `he_normal`; the paper's form is He-normal throughout."""
+    head = build_head(HeadSpec("pool_3fc_released"), [Level("a", 400)])
     flat = next(layer for layer in head.modules() if isinstance(layer, nn.Conv2d))
     assert flat.kernel_size == (1, 3)
-    assert flat.weight.std().item() == pytest.approx(np.sqrt(2 / (1024 * 3)), rel=0.01)
+    body = head.body
+    column, first = body.column_1x1.conv.weight, body.three_fc[0].weight  # type: ignore[index, union-attr]
+    for weight, limit in ((flat.weight, 6 / (3 * (1024 + 512))), (column, 6 / (400 + 1024))):
+        values = weight.detach().abs()  # type: ignore[operator]
+        assert 0.999 < values.max().item() / np.sqrt(limit) <= 1
+        assert values.mean().item() == pytest.approx(np.sqrt(limit) / 2, rel=0.01)
+    assert first.std().item() == pytest.approx(np.sqrt(2 / 3072), rel=0.01)  # type: ignore[operator, union-attr]
+    paper = build_head(HeadSpec("pool_3fc"), [Level("a", 8)])
+    plain = next(layer for layer in paper.modules() if isinstance(layer, nn.Conv2d))
+    assert plain.weight.std().item() == pytest.approx(np.sqrt(2 / (8 * 9)), rel=0.01)
 
 
 # What is computed

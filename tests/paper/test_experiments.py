@@ -68,10 +68,10 @@ def test_command_that_makes_the_features_of_a_row() -> None:
         EXPERIMENTS["table3"].rows(None, no_levels)[5],
     )
     assert extract_command(small) == (
-        "mlsp extract PHOTOS -o FILE.h5 --backbone inception_v3 --grid narrow --views corners8 --resize 256x256"
+        "mlsp extract PHOTOS -o FILE.h5 --backbone inception_v3 --grid narrow --views corners8 --resize 256x256 --precision float32"
     )
     assert extract_command(full) == (
-        "mlsp extract PHOTOS -o FILE.h5 --backbone inception_resnet_v2 --grid wide --views whole"
+        "mlsp extract PHOTOS -o FILE.h5 --backbone inception_resnet_v2 --grid wide --views whole --precision float32"
     )
 
 
@@ -83,7 +83,7 @@ def test_rows_run_once_and_say_what_they_lack(job: ExperimentJob) -> None:
     by_label = {one.row.label: one for one in outcomes}
     assert by_label["Pool-3FC"].reason == (
         "not run: needs features of tiny, make them by"
-        " `mlsp extract PHOTOS -o FILE.h5 --backbone tiny --grid wide --views corners8`"
+        " `mlsp extract PHOTOS -o FILE.h5 --backbone tiny --grid wide --views corners8 --precision float32`"
     )
     ridge = by_label["Ridge (not in the paper)"].result
     assert ridge is not None
@@ -129,7 +129,7 @@ def test_baselines_and_cited_rows(job: ExperimentJob) -> None:
     assert 0.5 <= alike.numbers["accuracy"].value < 1
     written = result_record(size)
     assert result_record(read_result(written)) == written
-    assert "| Ma et al. |  |  | – | – | – | – | – | 0.817 |" in as_markdown("table4", outcomes)
+    assert "| Ma et al. |  |  | – | – | – | – | – | 81.70% |" in as_markdown("table4", outcomes)
 
 
 def test_sizes_that_tell_everything() -> None:

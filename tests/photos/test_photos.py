@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
+from colour_profiles import SRGB, rgb_profile
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import (
     PhotoError,
@@ -108,6 +109,29 @@ def test_photos_are_turned_upright_once(
     assert (width, height) == ((64, 40) if longest_side is None else (20, 13))
     corners = photo.pixels[[1, -2, 1, -2], [1, 1, -2, -2]]
     assert_close(corners, np.array([(255, 0, 0), (0, 0, 255), (255,) * 3, (255,) * 3]), 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "RGBA"), ("PNG", "P")],
+)
+def test_as_the_released_code_reads_it(name: str, mode: str) -> None:
+    """As Keras's `load_img`: Pillow's conversion to RGB, neither turned nor colour managed."""
+    pixels = np.dstack([soft_photo(64, 40), np.full((40, 64), 99, np.uint8)])
+    image = Image.fromarray(pixels).convert("RGB" if mode == "CMYK" else mode).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    profile = {} if mode in ("L", "CMYK") else {"icc_profile": rgb_profile(SRGB, 1.0)}
+    content = encode(image, name, exif=exif.tobytes(), **profile)
+    photo = read_photo(content, settings=DecodeSettings(read_as="released"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    np.testing.assert_array_equal(photo.pixels, expected)
+    assert (photo.width, photo.height) == (64, 40)
+    assert read_photo(content).width == 40
+    small = read_photo(content, settings=DecodeSettings(longest_side=32, read_as="released"))
+    assert small.pixels.shape == (20, 32, 3)
 
 
 def test_orientation_may_be_in_xmp_or_in_a_text() -> None:

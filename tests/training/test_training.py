@@ -146,15 +146,16 @@ def test_what_comes_out(tmp_path: Path) -> None:
         ]
         with torch.no_grad():
             views = torch.from_numpy(store.read_batch(split.test).reshape(-1, 1, 1, 256))
-            scores = trained.module(views).reshape(-1, 2).mean(dim=1).numpy().clip(1, 10)
+            scores = trained.module(views).reshape(-1, 2).mean(dim=1).numpy()
     assert trained.test is not None
     np.testing.assert_allclose(trained.test.scores, scores, rtol=1e-5)
     np.testing.assert_array_equal(trained.test.rows, split.test)
     best = trained.history[trained.best_epoch - 1]  # type: ignore[operator]
     assert best.validation_loss == min(record.validation_loss for record in trained.history)
     predicted, actual = trained.validation.scores, mos[split.validation]
-    assert np.mean((predicted - actual) ** 2) <= best.validation_loss * (1 + 1e-5)
-    assert trained.validation.srcc == pytest.approx(best.validation_srcc, abs=0.02)
+    # Outputs are measured as they are: cut to the scale's ends they would tie.
+    assert np.mean((predicted - actual) ** 2) == pytest.approx(best.validation_loss, rel=1e-4)
+    assert trained.validation.srcc == pytest.approx(best.validation_srcc, abs=1e-4)
     assert 0.4 < trained.test.majority_accuracy < 0.6
     assert trained.test.threshold == 5
     assert trained.how == (

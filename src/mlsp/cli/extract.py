@@ -18,6 +18,7 @@ from mlsp.cli.options import (
     Quiet,
     RatedPhotos,
     RayCpus,
+    ReadAs,
     Resize,
     RetryFailed,
     Views,
@@ -58,6 +59,7 @@ def extract(
     weights: Weights = None,
     longest_side: LongestSide = None,
     resize: Resize = None,
+    read_as: ReadAs = "upright",
     dtype: Annotated[
         str, typer.Option("--dtype", help="float16, float32 or uint8_level.")
     ] = "float16",
@@ -119,6 +121,7 @@ def extract(
         weights=weights,
         longest_side=longest_side,
         resize=resize,
+        read_as=read_as,
         dtype=dtype,
         compression=compression,
         device=device,

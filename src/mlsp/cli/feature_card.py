@@ -36,7 +36,7 @@ def info_lines(file: Path, info: StoreInfo) -> Iterator[str]:
     )
     if feature_spec.resize:
         size = f"resized to {feature_spec.resize[0]}×{feature_spec.resize[1]}"
-    yield f"photo size  {size}"
+    yield f"photo size  {size}{', read as released' * (feature_spec.read_as == 'released')}"
     grids = ", ".join(f"{grid_name(grid)} {grid}×{grid}" for grid in layout.grids)
     yield f"grids       {grids}"
     yield f"numbers     {layout.dtype}, compression {layout.compression or 'none'}, computed in {layout.precision}"

@@ -23,6 +23,7 @@ from mlsp.cli.options import (
     Quiet,
     RatedPhotos,
     Ratings,
+    ReadAs,
     Resize,
     RunFolder,
     Seed,
@@ -102,6 +103,7 @@ def finetune(
         ),
     ] = 20,
     resize: Resize = None,
+    read_as: ReadAs = "upright",
     longest_side: LongestSide = None,
     photos: RatedPhotos = None,
     lowest: Lowest = None,
@@ -158,6 +160,7 @@ def finetune(
         views=test_crops,
         resize=None if resize is None else parse_size(resize),
         longest_side=longest_side,
+        read_as=read_as,  # type: ignore[arg-type]  # checked there
         seed=seed,
         precision=precision,  # type: ignore[arg-type]  # checked there
         device=device,  # type: ignore[arg-type]

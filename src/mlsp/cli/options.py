@@ -168,6 +168,15 @@ Resize = Annotated[
     ),
 ]
 
+ReadAs = Annotated[
+    str,
+    typer.Option(
+        "--read-as",
+        metavar="NAME",
+        help="upright: photos are turned by their EXIF orientation and converted to sRGB. released: neither, as the authors' code reads them.",
+    ),
+]
+
 # Ratings
 
 Ratings = Annotated[

@@ -114,6 +114,7 @@ class FeaturePipeline:
             max_pixels,
             resize=self.feature_spec.resize,
             reduction=self.feature_spec.reduction,
+            read_as=self.feature_spec.read_as,
         )
 
     def __repr__(self) -> str:

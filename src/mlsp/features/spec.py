@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.photos import ReadAs
 from mlsp.photos.crops import ViewsName
 from mlsp.photos.sizes import Reduction
 
@@ -28,6 +29,7 @@ class FeatureSpec:
         resize: width and height that every photo is brought to first, whatever its proportions, as in Table 2 of the paper;
             None, as for everything else, for its own.
         reduction: how photos are reduced to `longest_side`, see `mlsp.photos.sizes.reduce_rows`.
+        read_as: what a file's pixels are taken for, see `mlsp.photos.DecodeSettings`.
     """
 
     backbone: str
@@ -38,6 +40,7 @@ class FeatureSpec:
     grid: Grid
     resize: tuple[int, int] | None = None
     reduction: Reduction = "area"
+    read_as: ReadAs = "upright"
 
 
 def map_name(level: str) -> str:
@@ -55,6 +58,8 @@ def spec_record(feature_spec: FeatureSpec) -> dict[str, Any]:
         del record["resize"]
     if feature_spec.reduction == "area":
         del record["reduction"]
+    if feature_spec.read_as == "upright":
+        del record["read_as"]
     return record
 
 

@@ -32,6 +32,7 @@ from mlsp.models.records import (
     check_names,
 )
 from mlsp.models.records import HeadRecord as HeadRecord
+from mlsp.photos import ReadAs
 from mlsp.photos.crops import VIEW_COUNTS
 from mlsp.photos.sizes import Reduction
 
@@ -229,6 +230,8 @@ def _check_spec(feature_spec: FeatureSpec) -> None:
         raise ValueError(f"longest_side {side!r}: expected a whole number of pixels, or null")
     if feature_spec.reduction not in get_args(Reduction):
         raise ValueError(f"reduction {feature_spec.reduction!r}: unknown")
+    if feature_spec.read_as not in get_args(ReadAs):
+        raise ValueError(f"read_as {feature_spec.read_as!r}: unknown")
     size = feature_spec.resize
     if size is not None and not (
         isinstance(size, tuple)

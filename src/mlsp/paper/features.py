@@ -58,4 +58,7 @@ def extract_command(row: Row) -> str:
     """Return the command that makes the features of a row."""
     grid = "narrow" if row.grid == 1 else "wide"
     size = "" if row.resize is None else f" --resize {row.resize[0]}x{row.resize[1]}"
-    return f"mlsp extract PHOTOS -o FILE.h5 --backbone {row.backbone} --grid {grid} --views {row.views}{size}"
+    options = (
+        f"--backbone {row.backbone} --grid {grid} --views {row.views}{size} --precision float32"
+    )
+    return f"mlsp extract PHOTOS -o FILE.h5 {options}"

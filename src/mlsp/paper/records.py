@@ -22,11 +22,13 @@ class PaperNumbers:
         srcc: Spearman's correlation.
         plcc: Pearson's.
         accuracy: 0…1, of MOS > 5.
+        decimals: that the paper prints of the accuracy in per cent.
     """
 
     srcc: float | None = None
     plcc: float | None = None
     accuracy: float | None = None
+    decimals: int = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def _row(
     return Row(
         label,
         "finetuned" if tuned else "head",
-        PaperNumbers(srcc, plcc, accuracy),
+        PaperNumbers(srcc, plcc, accuracy, decimals=1),
         head,
         _V3,
         views="whole" if "-aug" in label else "corners8",
@@ -47,7 +47,7 @@ _TABLE2 = (
 def _full(label: str, head: str, backbone: str, srcc: float, plcc: float, accuracy: float) -> Row:
     """Return a row of Table 3: photos at their own size."""
     small = _row(label, head, srcc, plcc, accuracy)
-    return replace(small, backbone=backbone, resize=None)
+    return replace(small, paper=replace(small.paper, decimals=2), backbone=backbone, resize=None)
 
 
 _BEST = _full("Pool-3FC", "pool_3fc", _RESNET, 0.756, 0.757, 0.8172)

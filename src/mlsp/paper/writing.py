@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from mlsp.base.atomic_file import atomic_write, atomic_write_text
@@ -92,12 +93,12 @@ def as_markdown(name: str, outcomes: Sequence[Outcome], tested: Sequence[PairRes
         row, cells = outcome.row, []
         for metric in METRICS:
             ours = outcome.result.numbers.get(metric) if outcome.result else None
-            paper = getattr(row.paper, metric)
+            text = partial(_text, metric=metric, decimals=row.paper.decimals)
             if ours is None:
                 cells.append("–")
             else:
-                cells.append(f"{_text(ours.value)} [{_text(ours.low)}, {_text(ours.high)}]")
-            cells.append("–" if paper is None else f"{paper:.3f}")
+                cells.append(f"{text(ours.value)} [{text(ours.low)}, {text(ours.high)}]")
+            cells.append(text(getattr(row.paper, metric)))
         views = row.views if row.backbone else ""
         note = outcome.result.how if outcome.result else outcome.reason
         lines.append(f"| {row.label} | {row.backbone} | {views} | {' | '.join(cells)} | {note} |")
@@ -172,5 +173,8 @@ def _csv_row(outcome: Outcome) -> list[str]:
     return [*cells, outcome.result.how if outcome.result else outcome.reason]
 
 
-def _text(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "–"
+def _text(value: float | None, *, metric: str, decimals: int) -> str:
+    """Return a number as the paper prints it: accuracies in per cent."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.{decimals}%}" if metric == "accuracy" else f"{value:.3f}"

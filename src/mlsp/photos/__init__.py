@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from mlsp.photos.files import PHOTO_SUFFIXES, read_bytes
 from mlsp.photos.finding import find_photos
-from mlsp.photos.photo import DecodeSettings, Photo, photo_of_pixels, read_photo
+from mlsp.photos.photo import DecodeSettings, Photo, ReadAs, photo_of_pixels, read_photo
 from mlsp.photos.sizes import check_pixels, reduce_pixels, resize_pixels
 
 __all__ = [
     "PHOTO_SUFFIXES",
     "DecodeSettings",
     "Photo",
+    "ReadAs",
     "check_pixels",
     "find_photos",
     "photo_of_pixels",

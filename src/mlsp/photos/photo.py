@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -16,11 +17,16 @@ from mlsp.base.errors import (
     SettingsError,
     UnreadablePhotoError,
     UnsupportedPhotoError,
+    unknown_name,
 )
 from mlsp.photos import pillow_decoder, raw_decoder
 from mlsp.photos.files import read_bytes
 from mlsp.photos.formats import PhotoFormat, photo_format
 from mlsp.photos.sizes import Reduction, reduce_pixels, resize_pixels
+
+# What a file's pixels are taken for: `upright`, turned by its EXIF orientation and converted to sRGB by its profile; `released`, as
+# they are stored, as the authors' released code reads them.
+ReadAs = Literal["upright", "released"]
 
 # The decoders' messages for photos that are not damaged, but have numbers, channels or codings that they do not know.
 _UNKNOWN_PIXELS = re.compile(
@@ -57,9 +63,10 @@ class DecodeSettings:
             the smallest of its sizes that is a quarter larger than `longest_side`, which is quicker,
             and left at that size.
         reduction: how larger photos are reduced.
+        read_as: `upright`; or `released`, as the authors' code reads photos, without orientation and colour profile.
 
     Raises:
-        SettingsError: a value is below 1, both `longest_side` and `resize` are given, or a preview has no `longest_side`.
+        SettingsError: a value is below 1 or unknown, both `longest_side` and `resize` are given, or a preview has no `longest_side`.
     """
 
     longest_side: int | None = None
@@ -67,6 +74,7 @@ class DecodeSettings:
     resize: tuple[int, int] | None = None
     is_preview: bool = False
     reduction: Reduction = "area"
+    read_as: ReadAs = "upright"
 
     def __post_init__(self) -> None:
         if self.longest_side is not None and self.longest_side < 1:
@@ -80,6 +88,8 @@ class DecodeSettings:
                 f"photos can be reduced to a longest side of {self.longest_side} or resized to {_size(self.resize)}:"
                 " choose one"
             )
+        if self.read_as not in get_args(ReadAs):
+            raise SettingsError(unknown_name("way to read photos", self.read_as, get_args(ReadAs)))
         if self.is_preview and self.longest_side is None:
             raise SettingsError("a preview needs a longest_side")
 
@@ -91,13 +101,16 @@ class DecodeSettings:
         *,
         resize: tuple[int, int] | None = None,
         reduction: Reduction = "area",
+        read_as: ReadAs = "upright",
     ) -> DecodeSettings:
         """Return settings with the default limit where `max_pixels` is None.
 
         Raises:
             SettingsError: a value is below 1, or both sizes are given.
         """
-        settings = cls(longest_side=longest_side, resize=resize, reduction=reduction)
+        settings = cls(
+            longest_side=longest_side, resize=resize, reduction=reduction, read_as=read_as
+        )
         return settings if max_pixels is None else replace(settings, max_pixels=max_pixels)
 
 
@@ -179,6 +192,12 @@ def _decode(
                 max_pixels=max_pixels,
                 reduction=settings.reduction,
             )
+        if settings.read_as == "released":
+            pixels = pillow_decoder.stored_pixels(content, kind, max_pixels=max_pixels)
+            height, width = pixels.shape[:2]
+            if longest_side is not None:
+                pixels = reduce_pixels(pixels, longest_side, settings.reduction)
+            return pixels, width, height
         return pillow_decoder.decode(
             content,
             kind,

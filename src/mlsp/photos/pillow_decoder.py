@@ -122,6 +122,32 @@ def decode(
     return (pixels, height, width) if orientation >= 5 else (pixels, width, height)
 
 
+def stored_pixels(content: bytes, photo_format: PhotoFormat, *, max_pixels: int) -> UInt8Array:
+    """Decode a photo as Keras's `load_img` does, which the authors' released code reads photos with.
+
+    Neither its orientation nor its colour profile counts, and other modes become RGB by Pillow's own conversion, which drops alpha.
+
+    Args:
+        content: of the file.
+        photo_format: of the content, not RAW.
+        max_pixels: photos with more are refused before they are decoded.
+
+    Returns:
+        (H, W, 3) as stored.
+
+    Raises:
+        PhotoTooLargeError: it has more pixels than the limit.
+        Exception: see `decode`.
+    """
+    # Pillow also warns of palettes with transparency that become RGB.
+    quiet = nullcontext() if photo_format == "JPEG" else pillow_is_quiet()
+    with quiet, open_header(photo_format, io.BytesIO(content)) as image:
+        width, height = image.size
+        check_pixels(width, height, max_pixels)
+        with memory_for(bytes_needed(photo_format, width * height, is_whole=True)):
+            return np.array(image.convert("RGB"))
+
+
 def image_pixels(image: Image.Image) -> UInt8Array:
     """Convert an image that Pillow has opened.
 

@@ -35,7 +35,9 @@ def head_record(
         train: number of photos that it learned from.
         validation: number of photos that chose the best.
     """
+    # As users see them: within the ends of the scale.
     held_out = np.concatenate([part.scores for part in measured])
+    held_out = held_out.clip(ratings.lowest, ratings.highest)
     return HeadRecord(
         name=HEAD_NAME,
         file="",

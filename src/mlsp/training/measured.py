@@ -20,7 +20,7 @@ class Measured:
     Attributes:
         part: `validation` or `test`.
         rows: of the rating table, (photos,).
-        scores: (photos,) on the ratings' scale, within its ends; means over all stored views.
+        scores: (photos,) on the ratings' scale, not cut to its ends, which would make ties; means over all stored views.
         srcc: Spearman's correlation; NaN where scores or ratings are constant.
         plcc: Pearson's.
         accuracy: share of photos that are on the right side of `threshold`.
@@ -45,7 +45,7 @@ class Measured:
         if len(rows) < _MIN_MEASURED:
             return None
         lowest, highest = ratings.lowest, ratings.highest
-        scores, mos = scores.clip(lowest, highest), ratings.mos[rows]
+        mos = ratings.mos[rows]
         threshold = default_threshold(lowest, highest)
         return cls(
             part,

@@ -15,6 +15,7 @@ from mlsp.features.extraction.settings import GRIDS, NetworkSettings, chosen_lev
 from mlsp.features.opening import RunnableBackbone, plan_backbone
 from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.schema import StoreLayout
+from mlsp.photos import ReadAs
 from mlsp.photos.crops import ViewsName
 
 
@@ -98,6 +99,7 @@ def plan_network(settings: NetworkSettings, *, on_download: Progress | None = No
         longest_side=settings.longest_side,
         grid=GRIDS[settings.grid][-1],
         resize=settings.size,
+        read_as=cast(ReadAs, settings.read_as),
     )
     network = plan_backbone(
         feature_spec,

@@ -12,7 +12,7 @@ from mlsp.features.spec import FeatureSpec, Grid, choose_levels
 from mlsp.features.store.codec import STORED_DTYPES, StoredDtype
 from mlsp.features.store.compression import COMPRESSIONS, Compression
 from mlsp.features.store.schema import StoreLayout
-from mlsp.photos import DecodeSettings
+from mlsp.photos import DecodeSettings, ReadAs
 from mlsp.photos.crops import VIEW_COUNTS
 from mlsp.photos.sizes import parse_size
 
@@ -37,6 +37,7 @@ class NetworkSettings:
         precision: see `mlsp.features.opening.plan_backbone`.
         resize: width and height that every photo is resized to first, such as `256x256` for the paper's Table 2; None for their
             own size.
+        read_as: `upright`, or `released` as the authors' code reads photos, see `mlsp.photos.DecodeSettings`.
 
     Raises:
         SettingsError: a name is unknown, or a number out of range.
@@ -53,6 +54,7 @@ class NetworkSettings:
     device: str = "auto"
     precision: str = "auto"
     resize: str | None = None
+    read_as: str = "upright"
 
     def __post_init__(self) -> None:
         for noun, name, known in (
@@ -65,7 +67,9 @@ class NetworkSettings:
                 raise SettingsError(unknown_name(noun, name, known))
         if self.longest_side is not None and self.longest_side < 1:
             raise SettingsError(f"longest_side must be at least 1, got {self.longest_side}")
-        DecodeSettings(longest_side=self.longest_side, resize=self.size)
+        DecodeSettings(
+            longest_side=self.longest_side, resize=self.size, read_as=cast(ReadAs, self.read_as)
+        )
         chosen_levels(backbone(self.backbone), self.levels)
 
     @property

@@ -214,7 +214,7 @@ def open_hdf5(path: Path) -> h5py.File:
 
 def _feature_spec(path: Path, values: dict[str, Any]) -> FeatureSpec:
     names = {field.name for field in dataclasses.fields(FeatureSpec)}
-    if values.keys() | {"resize", "reduction"} != names:
+    if values.keys() | {"resize", "reduction", "read_as"} != names:
         raise FeatureStoreError(
             f"feature file {path} describes its features by {sorted(values)}, expected "
             f"{sorted(names)}: it is of another version of mlsp"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -72,20 +73,26 @@ class ShiftBatchNorm(nn.Module):
         return rows.reshape(x.shape)
 
 
-def initialise(module: nn.Module, seed: int) -> None:
+def initialise(module: nn.Module, seed: int, *, glorot: Collection[nn.Module] = ()) -> None:
     """Begin as Keras's `he_normal` does: kernels normal with deviation √(2 / inputs), cut at two deviations; biases 0.
 
     Args:
         module: changed in place; its batch norms are as new already.
         seed: of an own generator, so that torch's global one stays as it is.
+        glorot: layers of it that begin as Keras's `glorot_uniform` does: even between ±√(6 / (inputs + outputs)).
     """
     generator = torch.Generator().manual_seed(seed)
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             inputs = layer.weight[0].numel()
-            deviation = math.sqrt(2 / inputs) / _DEVIATION_OF_CUT_NORMAL
             with torch.no_grad():
-                layer.weight.copy_(_cut_normal(layer.weight.shape, generator) * deviation)
+                if layer in glorot:
+                    # Keras counts the inputs and outputs of a kernel at each of its positions.
+                    limit = math.sqrt(6 / (inputs + layer.weight[:, 0].numel()))
+                    layer.weight.uniform_(-limit, limit, generator=generator)
+                else:
+                    deviation = math.sqrt(2 / inputs) / _DEVIATION_OF_CUT_NORMAL
+                    layer.weight.copy_(_cut_normal(layer.weight.shape, generator) * deviation)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

@@ -96,6 +96,12 @@ class PoolThreeFC(nn.Module):
         self.column_pool = _PoolColumn(dense(channels, column, bias=False), column)
         self.three_fc = ThreeFC(3 * column, first, outputs, dropouts)
 
+    def glorot_layers(self) -> list[nn.Module]:
+        """Return the layers that the released code begins with Keras's `glorot_uniform`: the convolutions of the released form."""
+        if not isinstance(self.column_3x3, _FactorisedColumn):
+            return []
+        return [unit.conv for unit in self.modules() if isinstance(unit, _Unit)]
+
     def joined(self, x: Tensor) -> Tensor:
         """(N, 5, 5, C) -> (N, 5, 5, channels of the three columns)."""
         columns = (self.column_1x1, self.column_3x3, self.column_pool)

@@ -11,6 +11,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.models.heads.fully_connected import ThreeFC
 from mlsp.models.heads.layers import initialise
 from mlsp.models.heads.losses import mean_of_bins
+from mlsp.models.heads.pool import PoolThreeFC
 from mlsp.models.heads.records import BodySpec, FeatureLevel, HeadSpec
 
 
@@ -117,12 +118,13 @@ def build_head(
             f"X must be at least 1 and a column even and at least 2, got {first} and {column}"
         )
     widths = tuple(part.stop - part.start for part in spec.chosen(levels))
-    body = BodySpec(widths, spec.outputs, spec.dropouts, first, column)
+    sizes = BodySpec(widths, spec.outputs, spec.dropouts, first, column)
     with torch.random.fork_rng(devices=[]):
         # A user's own head may draw from torch's global generator.
         torch.default_generator.manual_seed(seed)
-        head = ScoreHead(spec, levels, spec.form.build(body))
-    initialise(head, seed)
+        head = ScoreHead(spec, levels, spec.form.build(sizes))
+    body = head.body
+    initialise(head, seed, glorot=body.glorot_layers() if isinstance(body, PoolThreeFC) else ())
     return head
 
 

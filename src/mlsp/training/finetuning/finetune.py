@@ -138,6 +138,8 @@ def _identity(
         "longest_side",
         "seed",
     )
+    # What came later is left out where it is as before, so that runs of earlier versions go on.
+    reading = {} if settings.read_as == "upright" else {"read_as": settings.read_as}
     return {
         "backbone": pretrained.spec.name,
         "weights": weights_digest(pretrained.network),
@@ -145,4 +147,5 @@ def _identity(
         "head weights": weights_digest(head),
         "ratings": ratings_digest(ratings, split),
         **{name: getattr(settings, name) for name in names},
+        **reading,
     }

@@ -86,6 +86,7 @@ class Finetuned:
             self.settings.longest_side,
             self.network.head.spec.grid,
             self.settings.resize,
+            read_as=self.settings.read_as,
         )
 
     def measure(self) -> Agreements:

@@ -9,7 +9,7 @@ from typing import Literal
 from mlsp.base.errors import SettingsError
 from mlsp.base.parallel import check_workers
 from mlsp.features.engines import check_choices
-from mlsp.photos import DecodeSettings
+from mlsp.photos import DecodeSettings, ReadAs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class FinetuneSettings:
         validation_views: the same for validation photos, after every epoch; the same crops every time.
         resize: width and height that every photo is brought to first, (256, 256) for the paper's Table 2; None for its own.
         longest_side: larger photos are reduced to so many pixels first; None for never.
+        read_as: what a file's pixels are taken for, see `mlsp.photos.DecodeSettings`.
         seed: of the order of photos, crops and dropout.
         precision: `float32`, or `bfloat16` for the network's convolutions; `auto` is bfloat16 on a CUDA device, else float32.
         device: `auto`, `cpu` or `cuda`; `auto` is a CUDA device if there is one, else the CPU.
@@ -49,6 +50,7 @@ class FinetuneSettings:
     validation_views: int = 4
     resize: tuple[int, int] | None = None
     longest_side: int | None = None
+    read_as: ReadAs = "upright"
     seed: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -93,7 +95,9 @@ class FinetuneSettings:
         Raises:
             SettingsError: a size or the limit is below 1, or both sizes are given.
         """
-        return DecodeSettings.of(self.longest_side, self.max_pixels, resize=self.resize)
+        return DecodeSettings.of(
+            self.longest_side, self.max_pixels, resize=self.resize, read_as=self.read_as
+        )
 
 
 def parse_pieces(text: str) -> int:
