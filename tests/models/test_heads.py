@@ -131,7 +131,7 @@ def test_convolutions_of_the_released_form_begin_by_glorot() -> None:
         values = weight.detach().abs()  # type: ignore[operator]
         assert 0.999 < values.max().item() / np.sqrt(limit) <= 1
         assert values.mean().item() == pytest.approx(np.sqrt(limit) / 2, rel=0.01)
-    assert first.std().item() == pytest.approx(np.sqrt(2 / 3072), rel=0.01)  # type: ignore[operator, union-attr]
+    assert first.std().item() == pytest.approx(np.sqrt(2 / 3072), rel=0.01)
     paper = build_head(HeadSpec("pool_3fc"), [Level("a", 8)])
     plain = next(layer for layer in paper.modules() if isinstance(layer, nn.Conv2d))
     assert plain.weight.std().item() == pytest.approx(np.sqrt(2 / (8 * 9)), rel=0.01)
