@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ Float16Array = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
 # What is read at once: small enough that pieces of wide features in flight do not fill the memory.
 _PIECE_BYTES = 32 << 20
 _UNKNOWN_MEMORY_BYTES = 8 << 30
+_GATHERED_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +209,37 @@ def ordered_batches(rows: Sequence[int] | Rows, *, size: int) -> Iterator[Batch]
     rows = np.asarray(rows, dtype=np.intp)
     for start in range(0, len(rows), size):
         yield Batch(rows[start : start + size], None)
+
+
+def gather(
+    features: FeatureBatches,
+    rows: Rows,
+    convert: Callable[[Float16Array | Float32Array], Float16Array | Float32Array],
+    *,
+    view: int | None = None,
+) -> Float32Array:
+    """Read features of photos into one array.
+
+    Args:
+        features: of the photos.
+        rows: of the table, at least one.
+        convert: changes (N, V, G, G, C) to (N, …), some photos at a time, so that what is left out takes no memory.
+        view: read only this one; V is then 1. None for all.
+
+    Returns:
+        (photos, …) in the order of `rows`.
+    """
+    rows = np.asarray(rows, dtype=np.intp)
+    batches = [
+        Batch(one.rows, None if view is None else np.full(len(one.rows), view, dtype=np.intp))
+        for one in ordered_batches(rows, size=_GATHERED_AT_ONCE)
+    ]
+    found: Float32Array | None = None
+    start = 0
+    for array in features.read(batches):
+        part = convert(array)
+        if found is None:
+            found = np.empty((len(rows), *part.shape[1:]), dtype=np.float32)
+        found[start : start + len(part)] = part
+        start += len(part)
+    return np.empty(0, dtype=np.float32) if found is None else found

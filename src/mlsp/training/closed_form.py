@@ -15,12 +15,11 @@ from mlsp.base.errors import SettingsError
 from mlsp.models.heads import KernelHead, RidgeHead, fit_kernels, fit_ridges
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
-from mlsp.training.batches import FeatureBatches, Rows, ordered_batches
+from mlsp.training.batches import FeatureBatches, Rows, gather
 
 _ALPHAS = (4e-5, 8e-5, 1.6e-4, 3e-4, 6e-4, 1.2e-3, 5e-3, 2e-2)
 _STEEPNESSES = (0.15, 0.3, 0.6)
 _PENALTIES = (0.003, 0.01, 0.03, 0.1)
-_ROWS_AT_ONCE = 512
 _TITLES = {"ridge": "Ridge", "kernel": "Kernel ridge"}
 
 
@@ -120,9 +119,5 @@ def fit_closed_form(
 
 def _rows(features: FeatureBatches, rows: Rows, channels: Rows) -> Float32Array:
     """(photos · views, channels)."""
-    found = np.empty((len(rows), features.views, len(channels)), dtype=np.float32)
-    start = 0
-    for array in features.read(ordered_batches(rows, size=_ROWS_AT_ONCE)):
-        found[start : start + len(array)] = array[:, :, 0, 0][..., channels]
-        start += len(array)
+    found = gather(features, rows, lambda array: array[:, :, 0, 0][..., channels])
     return found.reshape(-1, len(channels))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mlsp.backbones import backbone
 from mlsp.base.arrays import Float64Array
@@ -16,15 +17,16 @@ from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.schema import DONE
 from mlsp.features.store.store import FeatureStore
+from mlsp.models.heads import HeadSpec, ScoreHead
 from mlsp.models.model import Model
 from mlsp.models.writing import write_model
 from mlsp.photos.crops import min_photo_side
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.backbone_graph import find_backbone_graph
-from mlsp.training.batches import FeatureBatches
+from mlsp.training.batches import FeatureBatches, Rows
 from mlsp.training.cards import DEFAULT_LICENSE, head_record, trained_card
-from mlsp.training.loop import scores_of_photos
+from mlsp.training.loop import predict
 from mlsp.training.measured import Measured
 from mlsp.training.run_folder import EpochRecord
 
@@ -70,33 +72,76 @@ class TrainedHead:
         """Test photos first, if there are some."""
         return (self.validation,) if self.test is None else (self.test, self.validation)
 
-    def predict(self, store: FeatureStore | Path | str) -> Float64Array:
-        """Score all photos of a feature file.
+    def predict(
+        self, store: FeatureStore | Path | str, rows: Sequence[int] | Rows | None = None
+    ) -> Float64Array:
+        """Score photos of a feature file.
 
         Args:
             store: features of the same network, weights, levels, views and sizes as those that the head learned from.
+            rows: of the file; None for all.
 
         Returns:
-            (photos,) means over all stored views, on the ratings' scale but not cut to its ends, in the order of the file; NaN
+            (photos,) means over all stored views, on the ratings' scale but not cut to its ends, in the order of the rows; NaN
             for photos without features.
 
         Raises:
             FeatureStoreError: the file holds other features, or is damaged.
         """
+        return self._computed(store, rows, lambda features: self.module(features)[:, None])[:, 0]
+
+    def predict_votes(
+        self, store: FeatureStore | Path | str, rows: Sequence[int] | Rows | None = None
+    ) -> Float64Array:
+        """Predict the distribution of people's votes.
+
+        Args:
+            store: see `predict`.
+            rows: see `predict`.
+
+        Returns:
+            (photos, bins) shares, which add up to 1, means over all stored views; NaN for photos without features.
+
+        Raises:
+            SettingsError: the head did not learn a distribution.
+            FeatureStoreError: see `predict`.
+        """
+        head = self.module
+        if not isinstance(head, ScoreHead) or head.spec.output != "distribution":
+            raise SettingsError(
+                f"{self.title} learned mean ratings: train it with distribution=True on ratings with votes"
+            )
+        return self._computed(store, rows, lambda features: head.outputs(features).softmax(dim=1))
+
+    def _computed(
+        self,
+        store: FeatureStore | Path | str,
+        rows: Sequence[int] | Rows | None,
+        numbers_of: Callable[[Tensor], Tensor],
+    ) -> Float64Array:
+        """Means over the views of (N, G, G, C) -> (N, numbers), for rows of a file."""
         if not isinstance(store, FeatureStore):
             with FeatureStore.open(Path(store)) as opened:
-                return self.predict(opened)
+                return self._computed(opened, rows, numbers_of)
         other = store.layout.feature_spec
         if replace(other, grid=self.grid) != replace(self.feature_spec, grid=self.grid):
             raise FeatureStoreError(
                 f"feature file {store.path} holds {other}, the head reads {self.feature_spec}: extract the same features"
             )
-        statuses = store.statuses()
-        scores = np.full(len(statuses), np.nan)
-        rows = np.flatnonzero(statuses == DONE)
-        features = FeatureBatches(store, np.arange(len(statuses)), self.grid, memory_bytes=0)
-        scores[rows] = scores_of_photos(self.module, features, rows, torch.device("cpu"))
-        return scores
+        chosen = np.arange(len(store)) if rows is None else np.asarray(rows, dtype=np.intp)
+        has_features = store.statuses()[chosen] == DONE
+        features = FeatureBatches(store, np.arange(len(store)), self.grid, memory_bytes=0)
+        # Numbers are averaged as they are, like those of a head that gives one.
+        found = predict(
+            numbers_of,
+            HeadSpec("single_1fc"),
+            features,
+            chosen[has_features],
+            device=torch.device("cpu"),
+        )
+        numbers = np.full((len(chosen), found.shape[1]), np.nan)
+        numbers[has_features] = found
+        return numbers
 
     def save(
         self,

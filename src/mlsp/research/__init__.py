@@ -1,0 +1,18 @@
+"""Notebooks: features with their ratings as arrays and as a torch data set.
+
+    feature_set     FeatureSet: a feature file and its ratings, joined and split
+    dataset         the same as a torch data set, safe in the workers of `DataLoader`
+    head_regressor  HeadRegressor: a head as a scikit-learn estimator
+    array_file      arrays as a feature file and its ratings
+
+Commands and notebooks use it; nothing here is computed that a package below does not compute. Importing it needs torch and
+scikit-learn, extra `train`.
+"""
+
+from __future__ import annotations
+
+from mlsp.ratings.splits import SplitSettings
+from mlsp.research.feature_set import Arrays, FeatureSet
+from mlsp.research.head_regressor import HeadRegressor
+
+__all__ = ["Arrays", "FeatureSet", "HeadRegressor", "SplitSettings"]
