@@ -162,7 +162,7 @@ def run(name: str, done: set[str]) -> None:
 def _make_runs() -> None:
     for number, name in enumerate(("cat", "sea", "sea"), start=1):
         with Journal("mlsp score --xmp") as journal:
-            rate(Path("holiday", f"{name}.jpg"), number, note=journal.note)
+            rate(Path("holiday", f"{name}.jpg"), Marks(number), note=journal.note)
 
 
 def _serve(arguments: list[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mlsp.culling.marks import Marks
 from mlsp.culling.shots import Shot, find_shots, group_photos
 from mlsp.culling.xmp import rate_shot, read_rating
 from mlsp.personal.judgements import read_sidecar_judgements
@@ -168,21 +169,21 @@ def test_times_are_read_from_the_files(tmp_path: Path) -> None:
 def test_one_rating_is_written_for_every_photo_of_a_shot(tmp_path: Path) -> None:
     make(tmp_path, "1.jpg", "1.cr3", "2.jpg", "2.cr3")
     photos = [tmp_path / "1.jpg", tmp_path / "1.cr3"]
-    outcome = rate_shot(photos, 4)
+    outcome = rate_shot(photos, Marks(4))
     assert outcome.status == "written"
     names = ["1.jpg.xmp", "1.cr3.xmp", "1.xmp"]
     assert [file.name for file in outcome.files] == names
     assert [read_rating(photo) for photo in photos] == [4, 4]
-    assert rate_shot(photos, 4).status == "unchanged"
+    assert rate_shot(photos, Marks(4)).status == "unchanged"
     # photo.xmp is the raw photo's, so the JPEG has none of that name; the shot has one.
-    assert rate_shot(photos, 3, convention="photo.xmp").files == (tmp_path / "1.xmp",)
-    assert rate_shot(photos[:1], 3, convention="photo.xmp").status == "shared"
+    assert rate_shot(photos, Marks(3), convention="photo.xmp").files == (tmp_path / "1.xmp",)
+    assert rate_shot(photos[:1], Marks(3), convention="photo.xmp").status == "shared"
     # A rating by hand of one of them is the shot's: the other one gets none beside it.
     (tmp_path / "2.cr3.xmp").write_bytes(DIGIKAM)
     others = [tmp_path / "2.jpg", tmp_path / "2.cr3"]
-    assert rate_shot(others, 2).status == "kept"
+    assert rate_shot(others, Marks(2)).status == "kept"
     assert not (tmp_path / "2.jpg.xmp").exists()
-    assert rate_shot(others, 2, overwrite=True).status == "written"
+    assert rate_shot(others, Marks(2), overwrite=True).status == "written"
     assert [read_rating(photo) for photo in others] == [2, 2]
 
 

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp.editing import EMPTY_SIDECAR, with_marks, with_rating, without_rating
+from mlsp.culling.xmp.editing import EMPTY_SIDECAR
+from mlsp.culling.xmp.hand_marks import with_marks
+from mlsp.culling.xmp.labels import flag_in, is_labelled_by_hand, label_in
 from mlsp.culling.xmp.packet import parse_packet
+from mlsp.culling.xmp.suggesting import is_suggested, with_suggestion, without_suggestion
 from xmp_samples import (
     DARKTABLE,
     DIGIKAM,
@@ -34,19 +37,31 @@ def xmp(descriptions: str) -> bytes:
     ).encode()
 
 
+def check_has(content: bytes, marks: Marks) -> None:
+    packet = parse_packet(content)
+    assert marks.rating in (None, packet.rating)
+    assert marks.label in (None, label_in(packet))
+    assert marks.flag in (None, flag_in(packet))
+
+
 @pytest.mark.parametrize("name", SAMPLES)
-@pytest.mark.parametrize("rating", [-1, 1, 5])
-def test_what_is_not_ours_stays_byte_for_byte(name: str, rating: int) -> None:
+@pytest.mark.parametrize(
+    "marks", [Marks(1), Marks(5, "pick", "green"), Marks(None, "reject")], ids=str
+)
+def test_what_is_not_ours_stays_byte_for_byte(name: str, marks: Marks) -> None:
     content = SAMPLES[name]
-    rated = with_rating(content, rating)
-    assert parse_packet(rated).rating == rating
-    assert without_rating(rated) == content
+    rated = with_suggestion(content, marks)
+    check_has(rated, marks)
+    assert without_suggestion(rated) == content
     # What exiv2's reader, which is Adobe's, says of everything else is the same, too.
     before, after = read_by_exiv2(content), read_by_exiv2(rated)
-    assert after.pop("Xmp.xmp.Rating") == after.pop("Xmp.mlsp.WrittenRating") == str(rating)
-    after.pop("Xmp.mlsp.ReplacedRating", None)
-    before.pop("Xmp.xmp.Rating", None)
-    assert after == before
+    assert after["Xmp.xmp.Rating"] == after["Xmp.mlsp.WrittenRating"] == str(marks.rating)
+    ours = {"Xmp.xmp.Rating", "Xmp.xmp.Label", "Xmp.digiKam.PickLabel"}
+    found = [
+        {key: value for key, value in values.items() if key not in ours and "Xmp.mlsp." not in key}
+        for values in (before, after)
+    ]
+    assert found[0] == found[1]
 
 
 def test_exiftool_reads_every_sample_and_utf_16(tmp_path: Path) -> None:
@@ -58,7 +73,7 @@ def test_exiftool_reads_every_sample_and_utf_16(tmp_path: Path) -> None:
     files = []
     for rating, (name, content) in enumerate(contents.items()):
         file = tmp_path / f"{name}.xmp"
-        file.write_bytes(with_rating(content, rating % 5 + 1))
+        file.write_bytes(with_suggestion(content, Marks(rating % 5 + 1)))
         files.append(file)
     for rating, found in enumerate(read_by_exiftool(files)):
         assert "ExifTool:Warning" not in found
@@ -67,7 +82,7 @@ def test_exiftool_reads_every_sample_and_utf_16(tmp_path: Path) -> None:
 
 
 def test_a_rating_is_changed_in_its_place() -> None:
-    rated = with_rating(DARKTABLE, 3)
+    rated = with_suggestion(DARKTABLE, Marks(3))
     assert rated.replace(b'xmp:Rating="3"', b'xmp:Rating="0"', 1) == DARKTABLE.replace(
         b'darktable:history_end="1"',
         b'darktable:history_end="1"\n'
@@ -75,13 +90,13 @@ def test_a_rating_is_changed_in_its_place() -> None:
         b'   xmlns:mlsp="https://github.com/mlsp-photos/mlsp/xmp/1.0/"\n'
         b'   mlsp:ReplacedRating="0"',
     )
-    again = with_rating(rated, 5)
+    again = with_suggestion(rated, Marks(5))
     assert again == rated.replace(b'Rating="3"', b'Rating="5"')
-    assert without_rating(again) == DARKTABLE
+    assert without_suggestion(again) == DARKTABLE
 
 
 def test_a_rating_in_another_description_and_under_another_prefix() -> None:
-    rated = with_rating(EXIFTOOL, 2)
+    rated = with_suggestion(EXIFTOOL, Marks(2))
     assert b"<xap:Rating>2</xap:Rating>" in rated
     assert b"xmp:Rating" not in rated
     assert rated.index(b"mlsp:WrittenRating") < rated.index(b"dc:format")
@@ -91,7 +106,7 @@ def test_ratings_of_other_things_are_not_the_photos() -> None:
     packet = parse_packet(LIGHTROOM)
     assert packet.rating is None
     assert packet.extension == "cr2"
-    assert b'changed="/metadata" xmp:Rating="2"' in with_rating(LIGHTROOM, 4)
+    assert b'changed="/metadata" xmp:Rating="2"' in with_suggestion(LIGHTROOM, Marks(4))
 
 
 @pytest.mark.parametrize(
@@ -118,10 +133,10 @@ def test_whose_rating_it_is(attribute: str, rating: int | None, is_by_hand: bool
 
 
 def test_a_rating_by_hand_is_marked_as_such() -> None:
-    by_hand = with_marks(with_rating(DARKTABLE, 4), Marks(4))
+    by_hand = with_marks(with_suggestion(DARKTABLE, Marks(4)), Marks(4))
     packet = parse_packet(by_hand)
     assert (packet.rating, packet.is_by_hand, packet.is_ours_by_hand) == (4, True, True)
-    assert with_rating(by_hand, 4) == by_hand
+    assert with_suggestion(by_hand, Marks(4)) == by_hand
     changed = parse_packet(by_hand.replace(b'xmp:Rating="4"', b'xmp:Rating="2"'))
     assert (changed.is_by_hand, changed.is_ours_by_hand) == (True, False)
 
@@ -130,18 +145,18 @@ def test_only_our_rating_is_taken_out() -> None:
     for content in (
         DIGIKAM,
         DARKTABLE,
-        with_rating(DIGIKAM, 2).replace(b'xmp:Rating="2"', b'xmp:Rating="3"'),
+        with_suggestion(DIGIKAM, Marks(2)).replace(b'xmp:Rating="2"', b'xmp:Rating="3"'),
     ):
         with pytest.raises(SidecarError, match="^the rating in it is not one that mlsp wrote$"):
-            without_rating(content)
-    rewritten = with_rating(DARKTABLE, 2).replace(
+            without_suggestion(content)
+    rewritten = with_suggestion(DARKTABLE, Marks(2)).replace(
         b'mlsp:ReplacedRating="0"', b'mlsp:ReplacedRating="0" darktable:raw="1"'
     )
     with pytest.raises(
         SidecarError,
         match="^another program has rewritten it since mlsp did: take the rating away in that program$",
     ):
-        without_rating(rewritten)
+        without_suggestion(rewritten)
 
 
 NO_XMP = "it is XML but not XMP: it has no rdf:RDF where XMP has it"
@@ -190,13 +205,13 @@ TWO = "it has more than one Rating, so it is not clear which one counts"
 )  # fmt: skip
 def test_what_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(SidecarError, match=f"^{re.escape(message)}$"):
-        with_rating(content, 3)
+        with_suggestion(content, Marks(3))
 
 
 def test_what_is_nested_deeply_is_no_trouble() -> None:
     deep = "".join(f'<a xmlns:p{number}="u">' for number in range(5_000))
     content = xmp(f'<rdf:Description rdf:about="" {XMP}>{deep}{"</a>" * 5_000}</rdf:Description>')
-    assert without_rating(with_rating(content, 3)) == content
+    assert without_suggestion(with_suggestion(content, Marks(3))) == content
 
 
 @st.composite
@@ -261,17 +276,24 @@ def sidecars(draw: st.DrawFn) -> bytes:
     )
 
 
-@given(content=sidecars(), first=st.sampled_from([-1, 1, 2, 3, 4, 5]), second=st.integers(1, 5))
-def test_taking_our_rating_out_gives_the_file_back(content: bytes, first: int, second: int) -> None:
+def suggestions() -> st.SearchStrategy[Marks]:
+    flags, labels = st.sampled_from([None, "pick"]), st.sampled_from([None, "red", "purple"])
+    others = st.sampled_from([Marks(flag="reject"), Marks(label="green"), Marks(flag="pick")])
+    return st.builds(Marks, st.integers(1, 5), flags, labels) | others
+
+
+@given(content=sidecars(), first=suggestions(), second=suggestions())
+def test_taking_ours_out_gives_the_file_back(content: bytes, first: Marks, second: Marks) -> None:
     before = parse_packet(content)
-    rated = with_rating(content, first)
-    assert parse_packet(rated).rating == first
+    rated = with_suggestion(content, first)
+    check_has(rated, first)
     ElementTree.fromstring(rated)  # noqa: S314 - made above
-    if before.rating == first:
-        assert rated == content
-        return
-    assert not parse_packet(rated).is_by_hand
-    assert without_rating(rated) == content
-    changed = with_rating(rated, second)
-    assert parse_packet(changed).rating == second
-    assert without_rating(changed) == content
+    assert with_suggestion(rated, first) == rated
+    if first.rating is not None and before.rating == first.rating:
+        return  # a person gave it
+    assert not is_labelled_by_hand(parse_packet(rated)) or first.label is None
+    assert without_suggestion(rated) == content
+    changed = with_suggestion(rated, second)
+    check_has(changed, second)
+    if is_suggested(parse_packet(changed)):
+        assert without_suggestion(changed) == content

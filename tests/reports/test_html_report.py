@@ -331,7 +331,7 @@ def test_what_other_programs_say_is_shown(page: Page, tmp_path: Path) -> None:
     write_marks(photos[0], Marks(4))
     write_marks(photos[1], Marks(flag="reject"))
     # Our own stars are nobody's.
-    rate(photos[2], 5)
+    rate(photos[2], Marks(5))
     write(tmp_path / "r.html", [scored(photo, 50, 50) for photo in photos])
     show(page, tmp_path / "r.html")
     badges = page.locator(".g-marks")

@@ -118,11 +118,19 @@ def score(
             help="darktable for photo.jpg.xmp, lightroom for photo.xmp; by default both.",
         ),
     ] = None,
+    xmp_map: Annotated[
+        str | None,
+        _star(
+            "--xmp-map",
+            metavar="N=WHAT,...",
+            help="What stars become: other stars, pick, reject, a colour label or none, joined by +, such as 5=5+pick,4=green,1=none.",
+        ),
+    ] = None,
     overwrite_ratings: Annotated[
         bool,
         _star(
             "--overwrite-ratings",
-            help="Replace stars that somebody gave by hand; otherwise they are kept.",
+            help="Replace stars, flags and labels that somebody gave by hand; otherwise they are kept.",
         ),
     ] = False,
 ) -> None:
@@ -155,6 +163,7 @@ def score(
         names=xmp_names,
         overwrite=overwrite_ratings,
         stars_of=stars_of,
+        becomes=xmp_map,
     )
     wanted = None if top is None else Top.of(top)
     if output is not None:

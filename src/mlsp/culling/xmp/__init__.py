@@ -1,7 +1,8 @@
 """Ratings in XMP sidecars, which other photo software reads. For the policy see `docs/stars.md`.
 
-photo ─ names: photo.jpg.xmp, photo.xmp ─ files ─ packet: where the rating stands ─ editing: bytes -> bytes ─ files
-percentile ─ stars ─ rating
+photo ─ names: photo.jpg.xmp, photo.xmp ─ files ─ packet: where the rating stands ─┬ suggesting: mlsp's own ─┬ editing ─ files
+                                                                                   └ hand_marks: the user's ─┘
+percentile ─ stars ─ mapping: stars, flag, label ─ rating
 """
 
 from __future__ import annotations

@@ -1,36 +1,19 @@
-"""Put a rating, flag and label into XMP, and our own rating out again, without changing any other byte.
+"""Put properties into XMP without changing any other byte.
 
-An existing rating is changed where it stands. A new one becomes attributes behind the last one of the first rdf:Description.
-Beside it stands our mark, `mlsp:WrittenRating`: as long as both agree the rating is ours, and as soon as anybody else changes
-it, theirs; `hand 4` means that the user gave it in `mlsp` itself. `mlsp:ReplacedRating` keeps the last value of a person's that
-was replaced. The
-mark comes first of what we add, so everything from it to the end of the attributes is ours, and can be taken out again.
+A property that is there is changed where it stands. A new one becomes an attribute behind the last one of the first
+rdf:Description.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mlsp.base.errors import SidecarError
-from mlsp.culling.marks import Marks
-from mlsp.culling.xmp.labels import label_edits, label_properties, pick_properties
-from mlsp.culling.xmp.packet import (
-    BY_HAND,
-    DIGIKAM,
-    OWN,
-    RATING,
-    RDF,
-    REPLACED,
-    WRITTEN,
-    XMP,
-    InsertionPoint,
-    Packet,
-    parse_packet,
-)
+from mlsp.culling.xmp.packet import InsertionPoint, Packet
+from mlsp.culling.xmp.properties import DIGIKAM, OWN, RDF, XMP, Name, replaced, written
 
-_INDENT = " "
+INDENT = " "
 _PREFIXES = {XMP: "xmp", OWN: "mlsp", DIGIKAM: "digiKam"}
-_UNRATED = 0
 
 # As Lightroom writes it. exiv2 recognises a sidecar by this start.
 EMPTY_SIDECAR = (
@@ -42,148 +25,71 @@ EMPTY_SIDECAR = (
 )
 
 
-def with_rating(content: bytes, rating: int) -> bytes:
-    """Put a rating of ours into XMP.
+class Edits:
+    """Changes of a packet, made all at once.
 
     Args:
-        content: an XMP file.
-        rating: -1 or 1…5.
-
-    Returns:
-        The file with the rating; the same bytes if it has it already, whoever wrote it.
-
-    Raises:
-        SidecarError: the file is damaged, not XMP, or has nowhere to put a rating.
+        packet: as it is.
     """
-    packet = parse_packet(content)
-    if packet.rating == rating:
-        return content
-    return _checked(_put(packet, rating), rating)
 
+    def __init__(self, packet: Packet) -> None:
+        self.packet = packet
+        self._edits: list[tuple[int, int, str]] = []
+        self._added: list[tuple[Name, str]] = []
 
-def with_marks(content: bytes, marks: Marks, *, is_rated_elsewhere: bool = False) -> bytes:
-    """Put the user's own marks into XMP.
+    def replace(self, start: int, end: int, text: str) -> None:
+        """Replace some code units by others."""
+        self._edits.append((start, end, text))
 
-    Args:
-        content: an XMP file.
-        marks: what is to be in it; what it has and these do not is taken away.
-        is_rated_elsewhere: the photo itself has a rating, so that unrated must be said.
+    def set(self, name: Name, value: str) -> None:
+        """Give a property a value.
 
-    Returns:
-        The file with the marks; the same bytes if it has them already.
+        Args:
+            name: one of `mlsp.culling.xmp.properties.READ`.
+            value: in code units, without quotation marks.
 
-    Raises:
-        SidecarError: the file is damaged, not XMP, or has one of them in a way that cannot be changed.
-    """
-    packet = parse_packet(content)
-    rating = marks.rating
-    is_rated = packet.rating and packet.is_by_hand
-    if rating is None and (is_rated or (is_rated_elsewhere and packet.rating is None)):
-        rating = _UNRATED
-    edits = label_edits(packet, marks.label)
-    added = []
-    for name, value in (*label_properties(packet, marks), *pick_properties(packet, marks)):
-        found = packet.values.get(name)
-        if found is None:
-            added.append((name, value))
-        elif not found.is_plain:
+        Raises:
+            SidecarError: it is there in a way that cannot be changed.
+        """
+        found = self.packet.values.get(name)
+        if '"' in value or (found is not None and not found.is_plain):
             raise SidecarError(f"its {name[1]} is written in a way that is not changed")
-        else:
-            edits.append((found.start, found.end, value))
-    is_there = packet.rating == rating and (packet.is_by_hand or rating == _UNRATED)
-    if rating is not None and not is_there:
-        return _checked(_put(packet, rating, by_hand=True, edits=edits, added=added), rating)
-    return _edited(packet, edits, added)
+        if found is None:
+            self._added.append((name, value))
+        elif found.text != value:
+            self.replace(found.start, found.end, value)
+
+    def put(self, name: Name, value: str, *, mark: str, is_theirs: bool) -> None:
+        """Give a property a value, with our mark beside it, and keep what a person had given.
+
+        The mark comes first of what is added, so everything from it to the end of the attributes is ours, and can be taken out.
+
+        Args:
+            name: one of `mlsp.culling.xmp.properties.SUGGESTED`.
+            value: of the property.
+            mark: our mark.
+            is_theirs: whether the property that has our mark was changed since by somebody else.
+
+        Raises:
+            SidecarError: as for `set`.
+        """
+        values = self.packet.values
+        is_new = written(name) not in values and replaced(name) not in values
+        self.set(written(name), mark)
+        if name in values and (is_theirs or is_new):
+            self.set(replaced(name), values[name].text)
+        self.set(name, value)
+
+    def content(self) -> bytes:
+        """Return the packet with the changes."""
+        point = self.packet.insertion
+        edits = list(self._edits)
+        if self._added:
+            edits.append((point.at, point.at, _new_text(point, self._added)))
+        return self.packet.units.edited(edits)
 
 
-def without_rating(content: bytes) -> bytes:
-    """Take our rating out of XMP.
-
-    Args:
-        content: an XMP file.
-
-    Returns:
-        What `with_rating` was given, byte for byte.
-
-    Raises:
-        SidecarError: the rating in it is not ours, or another program has rewritten the file since.
-    """
-    packet = parse_packet(content)
-    rating, mark = packet.rating, packet.values.get(WRITTEN)
-    if mark is None or rating is None or packet.is_by_hand:
-        raise SidecarError("the rating in it is not one that mlsp wrote")
-    for cut in _cuts(packet):
-        edits = [(*cut, "")]
-        if REPLACED in packet.values:
-            value = packet.values[RATING]
-            edits.append((value.start, value.end, packet.values[REPLACED].text))
-        candidate = packet.units.edited(edits)
-        try:
-            if _put(parse_packet(candidate), rating) == content:
-                return candidate
-        except SidecarError:
-            continue
-    raise SidecarError(
-        "another program has rewritten it since mlsp did: take the rating away in that program"
-    )
-
-
-def _checked(content: bytes, rating: int) -> bytes:
-    if parse_packet(content).rating != rating:
-        raise SidecarError("the rating could not be put into it")
-    return content
-
-
-def _put(
-    packet: Packet,
-    rating: int,
-    *,
-    by_hand: bool = False,
-    edits: Sequence[tuple[int, int, str]] = (),
-    added: Sequence[tuple[tuple[str, str], str]] = (),
-) -> bytes:
-    new = str(rating)
-    mark = BY_HAND + new if by_hand else new
-    values = packet.values
-    edits, ours = list(edits), []
-    is_theirs = packet.is_by_hand and not (by_hand and packet.is_ours_by_hand)
-    if WRITTEN in values:
-        edits.append((values[WRITTEN].start, values[WRITTEN].end, mark))
-    else:
-        ours.append((WRITTEN, mark))
-    if RATING in values and REPLACED not in values and (is_theirs or WRITTEN not in values):
-        ours.append((REPLACED, values[RATING].text))
-    elif RATING in values and REPLACED in values and is_theirs:
-        edits.append((values[REPLACED].start, values[REPLACED].end, values[RATING].text))
-    if RATING in values:
-        edits.append((values[RATING].start, values[RATING].end, new))
-    else:
-        ours.append((RATING, new))
-    return _edited(packet, edits, [*ours, *added])
-
-
-def _edited(
-    packet: Packet,
-    edits: Sequence[tuple[int, int, str]],
-    added: Sequence[tuple[tuple[str, str], str]],
-) -> bytes:
-    edits = list(edits)
-    if added:
-        edits.append((packet.insertion.at, packet.insertion.at, _new_text(packet.insertion, added)))
-    return packet.units.edited(edits)
-
-
-def _cuts(packet: Packet) -> list[tuple[int, int]]:
-    """Return the spans that may be what we added: attributes, or a whole rdf:Description; both begin with our mark."""
-    start, insertion, text = packet.values[WRITTEN].whole_start, packet.insertion, packet.units.text
-    if start is None:
-        return []
-    tag_start, tag_end = text.rfind("<", 0, start), text.find(">\n", insertion.at)
-    whole = (max(tag_start - len(_INDENT), 0), tag_end + len(">\n"))
-    return [(start, insertion.at)] if tag_end < 0 else [whole, (start, insertion.at)]
-
-
-def _new_text(insertion: InsertionPoint, added: Sequence[tuple[tuple[str, str], str]]) -> str:
+def _new_text(insertion: InsertionPoint, added: list[tuple[Name, str]]) -> str:
     """Write properties as attributes, or, where there is no rdf:Description, as one with them."""
     properties, prefixes = [], dict(insertion.prefixes)
     for (uri, name), value in added:
@@ -200,7 +106,7 @@ def _new_text(insertion: InsertionPoint, added: Sequence[tuple[tuple[str, str], 
     if not rdf:
         rdf = _unused_prefix("rdf", prefixes)
         declared = f' xmlns:{rdf}="{RDF}"'
-    return f'{_INDENT}<{rdf}:Description{attributes}{declared} {rdf}:about=""/>\n'
+    return f'{INDENT}<{rdf}:Description{attributes}{declared} {rdf}:about=""/>\n'
 
 
 def _unused_prefix(wanted: str, prefixes: Mapping[str, str]) -> str:

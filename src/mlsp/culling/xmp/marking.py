@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from mlsp.culling.marks import NO_MARKS, Marks
-from mlsp.culling.xmp.editing import with_marks
 from mlsp.culling.xmp.files import Note, SidecarFile
+from mlsp.culling.xmp.hand_marks import with_marks
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.rating import Outcome, write_into, write_shot
 from mlsp.culling.xmp.reading import marks_in, rating_inside

@@ -13,53 +13,32 @@ from xml.parsers import expat
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.xmp.code_units import CodeUnits
+from mlsp.culling.xmp.properties import (
+    BY_HAND,
+    EXTENSION,
+    OURS_TO_WRITE,
+    RATING,
+    RDF,
+    READ,
+    Name,
+    property_name,
+    written,
+)
 
-XMP = "http://ns.adobe.com/xap/1.0/"
-OWN = "https://github.com/mlsp-photos/mlsp/xmp/1.0/"
-RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _META = "adobe:ns:meta/"
 _RDF_RDF = (RDF, "RDF")
 _RDF_DESCRIPTION = (RDF, "Description")
-_PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
-DIGIKAM = "http://www.digikam.org/ns/1.0/"
-_DARKTABLE = "http://darktable.sf.net/"
-# Windows ends it with a slash, exiftool does not.
-_MICROSOFT = ("http://ns.microsoft.com/photo/1.0/", "http://ns.microsoft.com/photo/1.0")
 
 # No XML document can contain it, so it separates namespaces from names.
 _PART = "\x01"
 # Python's \s takes bytes inside of UTF-8 characters for spaces.
 _SPACE = " \t\r\n"
 _TAG_NAME = re.compile(f"<[^{_SPACE}/>]+")
-_ATTRIBUTE = re.compile(
+ATTRIBUTE = re.compile(
     rf"""([{_SPACE}]+)([^{_SPACE}=/>]+)[{_SPACE}]*=[{_SPACE}]*(?:"([^"]*)"|'([^']*)')"""
 )
 _DECLARATION = re.compile("xmlns(?::|$)")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
-
-# Before the rating in our mark, where the user gave it.
-BY_HAND = "hand "
-RATING = (XMP, "Rating")
-WRITTEN = (OWN, "WrittenRating")
-REPLACED = (OWN, "ReplacedRating")
-LABEL = (XMP, "Label")
-PICK_LABEL = (DIGIKAM, "PickLabel")
-COLOR_LABEL = (DIGIKAM, "ColorLabel")
-DARKTABLE_LABELS = (_DARKTABLE, "colorlabels")
-MICROSOFT_RATING = (_MICROSOFT[0], "Rating")
-_EXTENSION = (_PHOTOSHOP, "SidecarForExtension")
-_OURS_TO_WRITE = (RATING, WRITTEN, REPLACED)
-_READ = frozenset(
-    (
-        *_OURS_TO_WRITE,
-        LABEL,
-        PICK_LABEL,
-        COLOR_LABEL,
-        DARKTABLE_LABELS,
-        MICROSOFT_RATING,
-        _EXTENSION,
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +90,7 @@ class Packet:
     """
 
     units: CodeUnits
-    values: Mapping[tuple[str, str], Value]
+    values: Mapping[Name, Value]
     insertion: InsertionPoint
 
     @property
@@ -126,22 +105,29 @@ class Packet:
     @property
     def is_by_hand(self) -> bool:
         """Return whether the rating is not what `mlsp` wrote: another program's, or changed or taken away since."""
-        written = self.values.get(WRITTEN)
-        if written is None:
+        mark = self.values.get(written(RATING))
+        if mark is None:
             return self.rating not in (None, 0)
-        is_number = _NUMBER.fullmatch(written.text) is not None
-        return not is_number or self.rating != _number(written.text)
+        is_number = _NUMBER.fullmatch(mark.text) is not None
+        return not is_number or self.rating != _number(mark.text)
 
     @property
     def is_ours_by_hand(self) -> bool:
         """Return whether `mlsp` wrote it for the user, and nobody changed it since."""
-        value, written = self.values.get(RATING), self.values.get(WRITTEN)
-        return value is not None and written is not None and written.text == BY_HAND + value.text
+        value, mark = self.values.get(RATING), self.values.get(written(RATING))
+        return value is not None and mark is not None and mark.text == BY_HAND + value.text
+
+    def is_ours(self, name: Name) -> bool:
+        """Return whether a property is what `mlsp` gave by itself, and nobody changed it since."""
+        value, mark = self.values.get(name), self.values.get(written(name))
+        if value is None or mark is None:
+            return False
+        return not self.is_by_hand if name == RATING else value.text == mark.text
 
     @property
     def extension(self) -> str | None:
         """Extension of the photo that the sidecar names as its own, in lower case without a dot."""
-        value = self.values.get(_EXTENSION)
+        value = self.values.get(EXTENSION)
         return value.text.lower().removeprefix(".") if value else None
 
 
@@ -182,11 +168,11 @@ class _Reader:
 
     def __init__(self, units: CodeUnits) -> None:
         self.units = units
-        self._path: list[tuple[str, str]] = []
+        self._path: list[Name] = []
         self._scopes: dict[str, list[str]] = {}
-        self._values: dict[tuple[str, str], Value] = {}
+        self._values: dict[Name, Value] = {}
         self._rdf_depth: int | None = None
-        self._open: tuple[tuple[str, str], _Tag] | None = None
+        self._open: tuple[Name, _Tag] | None = None
         self._insertion: InsertionPoint | None = None
         self._rdf_prefix = ""
         self._rdf_is_empty = False
@@ -211,7 +197,7 @@ class _Reader:
             pass
         elif depth == self._rdf_depth + 1 and name == _RDF_DESCRIPTION:
             self._read_description(_Tag.at(self.units.text, start), attributes)
-        elif depth == self._rdf_depth + 2 and self._path[-1] == _RDF_DESCRIPTION and name in _READ:
+        elif depth == self._rdf_depth + 2 and self._path[-1] == _RDF_DESCRIPTION and name in READ:
             self._open = (name, _Tag.at(self.units.text, start))
         self._path.append(name)
 
@@ -249,7 +235,7 @@ class _Reader:
         properties = (match for match in tag.attributes if not _DECLARATION.match(match[2]))
         for expanded, match in zip(names, properties, strict=True):
             name = _name(expanded)
-            if name in _READ:
+            if name in READ:
                 group = 3 if match[3] is not None else 4
                 self._add(name, match.start(group), match.end(group), match.start())
 
@@ -263,7 +249,7 @@ class _Reader:
 
     def _add(
         self,
-        name: tuple[str, str],
+        name: Name,
         start: int,
         end: int,
         whole_start: int | None,
@@ -272,7 +258,7 @@ class _Reader:
         raw = self.units.text[start:end]
         text = raw.strip(_SPACE)
         is_plain = not (is_empty_tag or "<" in raw or "&" in raw)
-        if name in _OURS_TO_WRITE:
+        if name in OURS_TO_WRITE:
             if name in self._values:
                 raise SidecarError(
                     f"it has more than one {name[1]}, so it is not clear which one counts"
@@ -293,7 +279,7 @@ class _Tag:
 
     Attributes:
         prefix: of its name.
-        attributes: a match of `_ATTRIBUTE` each.
+        attributes: a match of `ATTRIBUTE` each.
         attributes_end: behind the last one, or behind the name.
         end: behind the tag.
         is_empty: whether it is an empty-element tag.
@@ -314,7 +300,7 @@ class _Tag:
             )
         attributes = []
         at = name.end()
-        while match := _ATTRIBUTE.match(text, at):
+        while match := ATTRIBUTE.match(text, at):
             attributes.append(match)
             at = match.end()
         end = text.index(">", at) + 1
@@ -322,12 +308,10 @@ class _Tag:
         return cls(prefix, attributes, at, end, text[at:end].endswith("/>"))
 
 
-def _name(expanded: str) -> tuple[str, str]:
+def _name(expanded: str) -> Name:
     """Return namespace and name of what the parser gives as namespace, name and prefix, or as a name alone."""
     parts = expanded.split(_PART)
-    if len(parts) == 1:
-        return "", parts[0]
-    return (_MICROSOFT[0] if parts[0] in _MICROSOFT else parts[0]), parts[1]
+    return ("", parts[0]) if len(parts) == 1 else property_name(parts[0], parts[1])
 
 
 def _refuse_document_type(name: str, *_: object) -> None:

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mlsp.base.errors import SettingsError, SidecarError
-from mlsp.culling.xmp.editing import EMPTY_SIDECAR, with_rating, without_rating
+from mlsp.culling.marks import NO_MARKS, Marks
+from mlsp.culling.xmp.editing import EMPTY_SIDECAR
+from mlsp.culling.xmp.embedded import embedded_packet
 from mlsp.culling.xmp.files import Note, SidecarFile, change_sidecar, replace_sidecar
+from mlsp.culling.xmp.labels import is_flagged_by_hand, is_labelled_by_hand
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.reading import rating_inside
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 from mlsp.culling.xmp.stars import MAX_STARS
+from mlsp.culling.xmp.suggesting import is_suggested, with_suggestion, without_suggestion
 
 Status: TypeAlias = Literal["written", "kept", "unchanged", "shared"]
 # Of several photos of a shot, the first of these that became of one.
@@ -58,19 +62,19 @@ def read_rating(photo: Path, *, folders: Folders | None = None) -> int | None:
 
 def rate(
     photo: Path,
-    rating: int,
+    marks: Marks,
     *,
     overwrite: bool = False,
     convention: Convention = "both",
     folders: Folders | None = None,
     note: Note | None = None,
 ) -> Outcome:
-    """Write a rating of ours into a photo's sidecars; what else is in them stays as it is, byte for byte.
+    """Write what `mlsp` gives a photo by itself into its sidecars; what else is in them stays as it is, byte for byte.
 
     Args:
         photo: must exist; never changed itself.
-        rating: -1 for rejected, or 1…5 stars.
-        overwrite: also replace a rating that is not ours.
+        marks: what it gets. Of what it does not get, an earlier one of ours is taken away.
+        overwrite: also replace stars, a flag or a label that are not ours.
         convention: which sidecars are written.
         folders: listings to use again.
         note: told of each sidecar before it is written.
@@ -79,37 +83,46 @@ def rate(
         The outcome.
 
     Raises:
-        SettingsError: the rating is neither -1 nor 1…5.
+        SettingsError: the stars are not 1…5.
         SidecarError: a sidecar is damaged, not XMP or cannot be written; it is left as it was. Without `overwrite` a damaged
             one keeps the other from being written too, because it may hold the user's rating.
     """
-    if rating != -1 and not 1 <= rating <= MAX_STARS:
-        raise SettingsError(f"expected the rating -1 for rejected or 1 to 5 stars, got {rating}")
+    if marks.stars is not None and not 1 <= marks.stars <= MAX_STARS:
+        raise SettingsError(f"expected 1 to {MAX_STARS} stars as a rating, got {marks.stars}")
     folders = folders or Folders()
     # A rating by hand counts wherever it is, also where it would not be written.
     files = read_sidecars(photo, convention if overwrite else "both", folders)
-    if not overwrite and _is_rated_by_hand(photo, files):
+    if not overwrite and _is_given_by_hand(photo, marks, files):
         return Outcome("kept")
+    if marks == NO_MARKS:
+        # Nothing to say is no reason to make a file.
+        files = [file for file in files if file.content is not None]
+        if not files:
+            return Outcome("unchanged")
     return write_into(
-        photo, files, lambda content: with_rating(content, rating), convention=convention, note=note
+        photo,
+        files,
+        lambda content: with_suggestion(content, marks),
+        convention=convention,
+        note=note,
     )
 
 
 def rate_shot(
     photos: Sequence[Path],
-    rating: int,
+    marks: Marks,
     *,
     overwrite: bool = False,
     convention: Convention = "both",
     folders: Folders | None = None,
     note: Note | None = None,
 ) -> Outcome:
-    """Write one rating of ours into the sidecars of all photos of a shot.
+    """Write what `mlsp` gives a shot by itself into the sidecars of all its photos.
 
     Args:
         photos: of the shot: a raw photo and its JPEG, say; at least one.
-        rating: as for `rate`, like the rest.
-        overwrite: also replace ratings that are not ours; else one of them, of whichever photo, keeps the shot as it is.
+        marks: as for `rate`, like the rest.
+        overwrite: also replace what is not ours; else that of one photo, whichever, keeps the shot as it is.
         convention: which sidecars are written.
         folders: listings to use again.
         note: told of each sidecar before it is written.
@@ -118,16 +131,17 @@ def rate_shot(
         The outcome for the shot. It is `shared` only if no photo of it has a sidecar of its own.
 
     Raises:
-        SettingsError: the rating is neither -1 nor 1…5.
+        SettingsError: the stars are not 1…5.
         SidecarError: as for `rate`. Without `overwrite` nothing is written then.
     """
     folders = folders or Folders()
     write = partial(
-        rate, rating=rating, overwrite=overwrite, convention=convention, folders=folders, note=note
+        rate, marks=marks, overwrite=overwrite, convention=convention, folders=folders, note=note
     )
 
     def keeps(photo: Path) -> bool:
-        return not overwrite and _is_rated_by_hand(photo, read_sidecars(photo, "both", folders))
+        files = read_sidecars(photo, "both", folders)
+        return not overwrite and _is_given_by_hand(photo, marks, files)
 
     return write_shot(photos, keeps, write)
 
@@ -183,7 +197,7 @@ def write_into(
 def remove_rating(
     photo: Path, *, folders: Folders | None = None, note: Note | None = None
 ) -> list[Path]:
-    """Remove our rating from a photo's sidecars, and restore the one that it replaced.
+    """Remove what `mlsp` gave a photo by itself from its sidecars, and restore what it replaced.
 
     Args:
         photo: never changed itself.
@@ -191,7 +205,7 @@ def remove_rating(
         note: told of each sidecar before it is written.
 
     Returns:
-        The files that were written. They are as they were before the rating, byte for byte; one that `mlsp` made stays, empty.
+        The files that were written. They are as they were before, byte for byte; one that `mlsp` made stays, empty.
 
     Raises:
         SidecarError: a sidecar is damaged, or another program has rewritten it since; it is left as it was.
@@ -199,10 +213,10 @@ def remove_rating(
     written = []
     for file in read_sidecars(photo, "both", folders):
         packet = file.packet
-        if file.content is None or packet is None or packet.is_by_hand or not packet.rating:
+        if file.content is None or packet is None or not is_suggested(packet):
             continue
         try:
-            content = without_rating(file.content)
+            content = without_suggestion(file.content)
         except SidecarError as error:
             raise SidecarError(f"the sidecar {str(file.path)!r} is left alone: {error}") from error
         replace_sidecar(file, content, note=note)
@@ -210,10 +224,19 @@ def remove_rating(
     return written
 
 
-def _is_rated_by_hand(photo: Path, files: Iterable[SidecarFile]) -> bool:
-    """Return whether a person has rated a photo, in one of its sidecars or in itself."""
-    return any(file.packet is not None and file.packet.is_by_hand for file in files) or (
-        rating_inside(photo) is not None
+def _is_given_by_hand(photo: Path, marks: Marks, files: Iterable[SidecarFile]) -> bool:
+    """Return whether a person gave a photo what it shall get: stars, a flag or a label, in one of its sidecars or in itself."""
+    packets = [file.packet for file in files if file.packet is not None]
+    if marks.rating is not None and (
+        any(packet.is_by_hand for packet in packets) or rating_inside(photo) is not None
+    ):
+        return True
+    if marks.label is None and marks.flag is None:
+        return False
+    inside = embedded_packet(photo)
+    packets += [] if inside is None else [inside]
+    return (marks.label is not None and any(map(is_labelled_by_hand, packets))) or (
+        marks.flag is not None and any(map(is_flagged_by_hand, packets))
     )
 
 

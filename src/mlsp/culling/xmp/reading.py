@@ -2,7 +2,8 @@
 
 sidecars: photo.jpg.xmp, photo.xmp ─ XMP in the photo ─ EXIF Rating, RatingPercent
 
-For each of stars, flag and label the first of these that has it decides. Stars that `mlsp` gave by itself are nobody's marks.
+For each of stars, flag and label the first of these that has it decides. Stars, flags and labels that `mlsp`
+gave by itself are nobody's marks.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from pathlib import Path
 
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp.embedded import embedded_packet
-from mlsp.culling.xmp.labels import flag_in, has_label, label_in
+from mlsp.culling.xmp.labels import flag_in, label_in, says_flag, says_label
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.packet import MICROSOFT_RATING, PICK_LABEL, RATING, Packet
+from mlsp.culling.xmp.packet import Packet
+from mlsp.culling.xmp.properties import MICROSOFT_RATING, RATING
 from mlsp.culling.xmp.sidecars import read_sidecars
 from mlsp.culling.xmp.stars import MAX_STARS
 from mlsp.photos.find_exif import exif_values
@@ -43,8 +45,8 @@ def marks_in(photo: Path, sidecars: Sequence[Packet]) -> Marks:
     inside = embedded_packet(photo)
     packets = [*sidecars, *([inside] if inside else [])]
     rating = _rating(sidecars, inside, photo)
-    flag = next((flag_in(packet) for packet in packets if PICK_LABEL in packet.values), None)
-    label = next((label_in(packet) for packet in packets if has_label(packet)), None)
+    flag = next((flag_in(packet) for packet in packets if says_flag(packet)), None)
+    label = next((label_in(packet) for packet in packets if says_label(packet)), None)
     if rating == -1:
         return Marks(None, "reject", label)
     return Marks(rating or None, flag, label)

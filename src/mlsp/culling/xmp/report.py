@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from mlsp.base.errors import PhotoError, SettingsError, SidecarError, unknown_name
 from mlsp.base.parallel import map_in_order
 from mlsp.base.results import ScoreFailure
+from mlsp.culling.marks import Marks
 from mlsp.culling.shots import shot_photos
 from mlsp.culling.xmp import Convention, Folders, Outcome, StarSettings, rate_shot, stars
 from mlsp.culling.xmp.files import Note
+from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
 from mlsp.scoring.results import ScoreResult
 
 # Each file is flushed to the disk, which takes several at a time.
@@ -34,12 +36,14 @@ class XmpSettings:
         convention: which sidecars are written.
         overwrite: also replace ratings that are not ours.
         of_own: percentiles are those among the photos that get stars, instead of among rated photos.
+        becomes: what stars become.
     """
 
     stars: StarSettings = field(default_factory=StarSettings)
     convention: Convention = "both"
     overwrite: bool = False
     of_own: bool = False
+    becomes: XmpMap = STARS_ONLY
 
 
 def xmp_settings(
@@ -49,6 +53,7 @@ def xmp_settings(
     names: str | None,
     overwrite: bool,
     stars_of: str | None = None,
+    becomes: str | None = None,
 ) -> XmpSettings | None:
     """Read settings as they come from a command line.
 
@@ -58,6 +63,7 @@ def xmp_settings(
         names: a key of `XMP_NAMES`; None for both.
         overwrite: also replace ratings that are not ours.
         stars_of: `rated` for percentiles among rated photos, or `own` for those among the user's; None for the first.
+        becomes: what stars become, as for `XmpMap.of`; None for stars.
 
     Returns:
         The settings; None if no sidecars are wanted.
@@ -66,9 +72,9 @@ def xmp_settings(
         SettingsError: one cannot be used, or is given though no sidecars are wanted.
     """
     if not wanted:
-        if (thresholds, names, stars_of) != (None, None, None) or overwrite:
+        if (thresholds, names, stars_of, becomes) != (None, None, None, None) or overwrite:
             raise SettingsError(
-                "--star-thresholds, --stars-of, --xmp-names and --overwrite-ratings need --xmp, which writes sidecars: add it"
+                "--star-thresholds, --stars-of, --xmp-map, --xmp-names and --overwrite-ratings need --xmp, which writes sidecars: add it"
             )
         return None
     if stars_of not in (None, *STARS_OF):
@@ -77,7 +83,8 @@ def xmp_settings(
     if names not in XMP_NAMES:
         raise SettingsError(unknown_name("naming of sidecars", names, XMP_NAMES))
     stars = StarSettings() if thresholds is None else StarSettings(_numbers(thresholds))
-    return XmpSettings(stars, XMP_NAMES[names], overwrite, stars_of == "own")
+    xmp_map = STARS_ONLY if becomes is None else XmpMap.of(becomes)
+    return XmpSettings(stars, XMP_NAMES[names], overwrite, stars_of == "own", xmp_map)
 
 
 @dataclass(slots=True)
@@ -142,15 +149,18 @@ def write_stars(
         SettingsError: the column has no percentiles; nothing is written then.
     """
     results = [result for result in scored if result.is_photo]
-    ratings = [stars(_percentile(result, by), settings.stars) for result in results]
+    given = [
+        settings.becomes.of_stars(stars(_percentile(result, by), settings.stars))
+        for result in results
+    ]
     summary, folders = XmpSummary(), Folders()
 
-    def write(pair: tuple[ScoreResult, int]) -> tuple[ScoreResult, Outcome | SidecarError]:
-        result, rating = pair
+    def write(pair: tuple[ScoreResult, Marks]) -> tuple[ScoreResult, Outcome | SidecarError]:
+        result, marks = pair
         try:
             done = rate_shot(
                 shot_photos(result),
-                rating,
+                marks,
                 overwrite=settings.overwrite,
                 convention=settings.convention,
                 folders=folders,
@@ -160,7 +170,7 @@ def write_stars(
             return result, error
         return result, done
 
-    pairs = zip(results, ratings, strict=True)
+    pairs = zip(results, given, strict=True)
     # Closed on Ctrl-C too, so that what is queued is dropped.
     with contextlib.closing(map_in_order(write, pairs, workers=_WORKERS)) as outcomes:
         for result, outcome in outcomes:
