@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import json
 import pickle
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -158,6 +160,105 @@ def test_photos_as_hugging_face_keeps_them_are_told_apart_by_their_rows(tmp_path
         **{f"{table}#{seed + 1}": jpeg(seed) for seed in range(5)},
         f"{table}#6": "its row of the table has nothing in column 'image.bytes'",
     }
+
+
+def test_records_of_hugging_face_may_have_either_bytes_or_a_path(tmp_path: Path) -> None:
+    write_photos(tmp_path, 2)
+    records = [
+        {"bytes": jpeg(5), "path": "elsewhere.jpg"},
+        {"bytes": None, "path": "0.jpg"},
+        {"bytes": None, "path": None},
+    ]
+    table = tmp_path / "train.parquet"
+    pq.write_table(pa.table({"image": records}), table)
+    assert list(contents(read_all(table)).values()) == [
+        jpeg(5),
+        jpeg(0),
+        "its row of the table has nothing in column 'image.bytes'",
+    ]
+    lines = [{"image": {"bytes": base64.b64encode(jpeg(5)).decode(), "path": None}}]
+    lines.append({"image": {"bytes": None, "path": "1.jpg"}})
+    text = tmp_path / "train.jsonl"
+    text.write_text("\n".join(map(json.dumps, lines)))
+    assert list(contents(read_all(text)).values()) == [jpeg(5), jpeg(1)]
+    text.write_text(json.dumps({"image": {"path": "1.jpg"}}))
+    assert contents(read_all(text)) == {"1.jpg": jpeg(1)}
+
+
+def test_base64_as_programs_write_it(tmp_path: Path) -> None:
+    # Bytes whose base64 needs all of its characters, and padding.
+    content = bytes(range(256)) * 2
+    plain = base64.b64encode(content).decode()
+    forms = {
+        "wrapped": base64.encodebytes(content).decode().replace("\n", "\r\n"),
+        "url": base64.urlsafe_b64encode(content).decode().rstrip("="),
+        "data": f"data:image/jpeg;name=x;base64,{plain}",
+        "damaged": plain[:-1] + "!",
+        "record": {"a": 1},
+    }
+    assert {"+", "/"} <= set(plain)
+    assert plain.endswith("=")
+    table = tmp_path / "t.jsonl"
+    rows = [json.dumps({"id": name, "bytes": text}) for name, text in forms.items()]
+    table.write_text("\n".join(rows))
+    found = contents(read_all(table))
+    assert [name for name in forms if found[name] == content] == ["wrapped", "url", "data"]
+    assert found["damaged"] == "column 'bytes' holds no base64: Only base64 data is allowed"
+    assert found["record"] == "column 'bytes' holds dict, expected bytes"
+
+
+@pytest.mark.parametrize("code", ["utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_tables_of_excel(tmp_path: Path, code: str, separator: str) -> None:
+    photos = {"müde": jpeg(0), "über": jpeg(1), "x": jpeg(2)}
+    rows = [(name, base64.b64encode(photo).decode()) for name, photo in photos.items()]
+    text = "\r\n".join(separator.join(row) for row in [("id", "bytes"), *rows])
+    table = tmp_path / "t.csv"
+    table.write_bytes(text.encode(code))
+    # Shards begin in the middle of the table.
+    assert contents(read_all(table, size=1)) == photos
+
+
+def test_names_that_are_no_unicode_are_rows(tmp_path: Path) -> None:
+    table = tmp_path / "t.jsonl"
+    table.write_text(
+        '{"photo": "\\ud800.jpg"}\n{"photo": "\\udce9.jpg"}\n{"photo": "a\\u0000.jpg"}'
+    )
+    (tmp_path / "\udce9.jpg").write_bytes(jpeg(0))
+    found = contents(read_all(table))
+    assert list(found) == ["\\ud800.jpg", "\\xe9.jpg", "a\0.jpg"]
+    assert found["\\xe9.jpg"] == jpeg(0)
+    assert str(found["\\ud800.jpg"]).startswith("the file cannot be read: ")
+
+
+def test_links_in_tars_are_what_they_lead_to(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, kind, target in (
+            ("a/before.jpg", tarfile.LNKTYPE, "./a/x.jpg"),
+            ("a/x.jpg", tarfile.REGTYPE, ""),
+            ("b/beside.jpg", tarfile.SYMTYPE, "../a/x.jpg"),
+            ("b/away.jpg", tarfile.SYMTYPE, "/etc/hostname"),
+            ("b/circle.jpg", tarfile.SYMTYPE, "circle.jpg"),
+            ("b/text.txt", tarfile.LNKTYPE, "a/x.jpg"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.size = kind, target, 0 if target else len(jpeg(0))
+            tar.addfile(member, None if target else io.BytesIO(jpeg(0)))
+    whole = tmp_path / "whole.tar"
+    whole.write_bytes(buffer.getvalue())
+    assert contents(read_all(whole)) == {
+        f"{whole}/a/x.jpg": jpeg(0),
+        f"{whole}/a/before.jpg": jpeg(0),
+        f"{whole}/b/beside.jpg": jpeg(0),
+        f"{whole}/b/away.jpg": "it is a link to '/etc/hostname', which is no file in the tar",
+        f"{whole}/b/circle.jpg": "it is a link to 'b/circle.jpg', which is no file in the tar",
+    }
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(buffer.getvalue()[:2000])
+    found = contents(read_all(cut))
+    assert list(found) == [f"{cut}/a/before.jpg", str(cut)]
+    assert "truncated after 0 photos" in str(found[str(cut)])
 
 
 def test_several_tars_and_names_that_are_there_again(bucket: str) -> None:
@@ -368,6 +469,12 @@ def test_a_file_that_is_really_called_so_is_itself(tmp_path: Path) -> None:
             '{"path": "1.jpg"}\n{"path": ',
             {},
             "row 2 of table {table} is not JSON: Expecting value: line 1 column 10 (char 9)",
+        ),
+        (
+            "t.jsonl",
+            '{"path": ' + "[" * 100_000,
+            {},
+            "row 1 of table {table} is not JSON: it is nested too deeply",
         ),
         (
             "t.jsonl",

@@ -49,6 +49,15 @@ def photos(examples: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
+def test_streams_may_be_closed_or_full(closed: str, tmp_path: Path) -> None:
+    told = tmp_path / "exit code"
+    command = f"'{sys.executable}' -m mlsp models {closed}; echo $? > '{told}'"
+    subprocess.run(["sh", "-c", command], check=True, timeout=60)
+    assert told.read_text().strip() == ("2" if "full" in closed else "0")
+
+
 def test_ranks_best_first_on_stdout(photos: Path) -> None:
     done = mlsp("score", photos)
     assert done.returncode == 0, done.stderr

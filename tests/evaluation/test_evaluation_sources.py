@@ -164,6 +164,14 @@ def test_names_may_be_shorter_than_the_ratings_where_they_tell_photos_apart(tmp_
     assert found.scores == {"a/1.jpg": 2, "b/2.jpg": 3, "c/b/2.jpg": 4}
 
 
+def test_accents_of_names_may_be_spelled_in_another_way(tmp_path: Path) -> None:
+    (rating, other) = rated_table(2)
+    table = replace(rated_table(2), ratings=(replace(rating, photo_id="a/cafe\u0301.jpg"), other))
+    rows = [("photo", "beauty"), ("caf\u00e9.jpg", 1), ("001.jpg", 2)]
+    found = FileScores(write_csv(tmp_path / "s.csv", rows)).read(table)
+    assert found.scores == {"a/cafe\u0301.jpg": 1, "001.jpg": 2}
+
+
 def test_a_model_gives_its_card_to_a_table_of_its_scores(tmp_path: Path) -> None:
     path = write_csv(
         tmp_path / "s.csv", [("photo", "quality", "beauty"), *((f"00{i}.jpg", 1, i) for i in "123")]

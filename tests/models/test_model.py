@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -72,12 +73,20 @@ def test_a_missing_file(folder: Path) -> None:
     )
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
+@pytest.mark.parametrize("name", ["model.json", "backbone.onnx", "quality.onnx"])
+def test_a_named_pipe_does_not_block(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert f"{name} cannot be read (no regular file)" in failure(folder)
+
+
 def test_a_foreign_folder(tmp_path: Path) -> None:
     message = f"{tmp_path} is not a model: model.json .*No such file or directory.* backbone.onnx"
     assert re.match(message, failure(tmp_path))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format"', "\x00\xff"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format"', "\x00\xff", "[" * 100_000])
 def test_a_damaged_record(folder: Path, text: str) -> None:
     (folder / "model.json").write_text(text, "latin-1")
     assert failure(folder) == (

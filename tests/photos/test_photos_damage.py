@@ -73,6 +73,8 @@ LARGE = zlib.compress(bytes(80_000_000))
         chunk(b"tEXt", b"name\0text", is_whole=False),
         chunk(b"tEXt", b"Raw profile type exif\0\nexif\n 6\nno hexadecimal"),
         chunk(b"tRNS", b"\0", is_whole=False),
+        chunk(b"tRNS", b""),
+        chunk(b"tRNS", bytes(2)),
         chunk(b"acTL", b"\0"),
         chunk(b"fcTL", b"\0"),
         chunk(b"eXIf", b"II*\0\xff\xff\xff\xff"),
@@ -163,6 +165,19 @@ def test_a_jpeg_filled_up_with_zeros_is_unreadable(
     filled = whole[:start] + bytes(len(whole) - start - len(end)) + end
     with pytest.raises(UnreadablePhotoError, match=r"pixels are missing or damaged"):
         read_photo(filled, settings=DecodeSettings(longest_side=longest_side))
+
+
+@pytest.mark.parametrize("quality", [1, 80, 100])
+def test_a_webp_filled_up_with_zeros_is_unreadable(quality: int) -> None:
+    # Half of it black, of which the encoder writes next to nothing.
+    pixels = np.concatenate([soft_photo(800, 300), np.zeros((300, 800, 3), np.uint8)])
+    whole = encode(Image.fromarray(pixels), "WEBP", quality=quality)
+    assert read_photo(whole).width == 800
+    start = len(whole) - 1500
+    with pytest.raises(
+        UnreadablePhotoError, match=r"WebP: a part of the picture was never written"
+    ):
+        read_photo(whole[:start] + bytes(1500))
 
 
 def test_padding_before_the_end_of_a_jpeg_is_no_damage() -> None:

@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from mlsp.base.errors import PhotoTooLargeError, UnreadablePhotoError
 from mlsp.photos import files
-from mlsp.photos.files import read_bytes
+from mlsp.photos.files import read_bytes, stored_path
 from mlsp.photos.finding import find_photos
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs the files of a Unix system")
@@ -214,6 +215,17 @@ def test_pipes_sockets_and_devices_do_not_block(tmp_path: Path) -> None:
 
 
 @posix
+def test_accents_may_be_spelled_in_another_way(tmp_path: Path) -> None:
+    stored = tmp_path / unicodedata.normalize("NFD", "Café") / "müde.jpg"
+    stored.parent.mkdir()
+    stored.write_bytes(b"x")
+    other = tmp_path / "Café" / unicodedata.normalize("NFD", "müde.jpg")
+    assert (other.exists(), stored_path(other), stored_path(stored)) == (False, stored, stored)
+    assert read_bytes(other) == b"x"
+    missing = tmp_path / "fehlt ä.jpg"
+    assert stored_path(missing) == missing
+
+
 def test_a_file_larger_than_any_photo_is_not_read(tmp_path: Path) -> None:
     with open(tmp_path / "film.jpg", "wb") as file:
         file.truncate(files._MAX_BYTES + 1)

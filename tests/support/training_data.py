@@ -6,6 +6,7 @@ python training_data.py FOLDER RUN_FOLDER EPOCHS [save [RECIPE]]    # trains fro
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def make_store(
     failed: tuple[int, ...] = (),
     pending: tuple[int, ...] = (),
     longest_side: int | None = None,
+    names: Sequence[str] | None = None,
     **layout: Any,
 ) -> Path:
     """A feature file of (photos, views, G, G, 256)."""
@@ -69,7 +71,7 @@ def make_store(
     kept = grids or (grid,)
     settings = {"dtype": "float16"} | layout
     with FeatureStore.create(
-        path, StoreLayout(feature_spec, CHANNELS, kept, **settings), ids(photos)
+        path, StoreLayout(feature_spec, CHANNELS, kept, **settings), names or ids(photos)
     ) as store:
         for number in range(photos):
             if number in pending:

@@ -63,6 +63,14 @@ def test_photos_are_found_by_name_or_by_a_file_name_of_their_own(
             join(store, twice, SPLIT)
 
 
+def test_accents_of_names_may_be_spelled_in_another_way(tmp_path: Path, table: RatingTable) -> None:
+    names = [f"caf\u00e9 {row}.jpg" for row in range(PHOTOS)]
+    file = make_store(tmp_path / "f.h5", planted(PHOTOS)[0], names=names)
+    other = renamed(table, {row: f"cafe\u0301 {row}.jpg" for row in range(PHOTOS)})
+    with FeatureStore.open(file) as store:
+        np.testing.assert_array_equal(join(store, other, SPLIT).rows, np.arange(PHOTOS))
+
+
 def test_failed_photos_are_left_out_and_counted(
     tmp_path: Path, table: RatingTable, caplog: pytest.LogCaptureFixture
 ) -> None:

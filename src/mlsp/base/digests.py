@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from mlsp.base.errors import SettingsError
+from mlsp.base.regular_file import open_regular
 
 
 def file_digest(file: Path, algorithm: str) -> str:
@@ -14,7 +15,7 @@ def file_digest(file: Path, algorithm: str) -> str:
     Raises:
         OSError: the file cannot be read.
     """
-    with file.open("rb") as content:
+    with open_regular(file) as content:
         return hashlib.file_digest(
             content, lambda: hashlib.new(algorithm, usedforsecurity=False)
         ).hexdigest()

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlsp.base.errors import MissingExtraError, MlspError
+from mlsp.base.text_lines import TextLines, read_csv_header
 
-# What fits into a C long everywhere.
-_MAX_CELL = 2**31 - 1
 _DECIMAL_COMMA = re.compile(r"^(\s*[+-]?\d+),(\d+\s*)$")
 
 
@@ -53,8 +52,8 @@ def read_table(path: Path, purpose: str, columns: Collection[str] | None = None)
     """Read a table.
 
     Args:
-        path: a parquet file, by its ending, else CSV with a header: UTF-8, UTF-16 or (with the line ends of Windows) cp1252;
-            commas, semicolons (then numbers may have a decimal comma) or tabs.
+        path: a parquet file, by its ending, else CSV with a header, as `mlsp.base.text_lines` reads it; with semicolons, numbers may
+            have a decimal comma.
         purpose: what it is, as the start of a sentence about the library that parquet needs.
         columns: those that are needed; None for all. A parquet file has None in the cells of others.
 
@@ -68,32 +67,15 @@ def read_table(path: Path, purpose: str, columns: Collection[str] | None = None)
     if path.suffix.lower() == ".parquet":
         return _read_parquet(path, purpose, columns)
     with path.open("rb") as stream:
-        text = _text(stream.read())
-    # Descriptions may be long, and the module's own limit is for the whole process.
-    csv.field_size_limit(_MAX_CELL)
-    header = text[: text.find("\n")] if "\n" in text else text
-    separator = max(",;\t", key=header.count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    names = [name.strip() for name in next(lines, [])]
-    rows = [(f"line {lines.line_num}", list(cells)) for cells in lines if cells]
+        # Whole, so that it may be a pipe.
+        lines = TextLines(io.BytesIO(stream.read()))
+    names, separator = read_csv_header(lines)
+    reader = csv.reader(lines, delimiter=separator)
+    rows = [(f"line {lines.number}", list(cells)) for cells in reader if cells]
     if separator == ";":
         # So Excel writes tables where the comma is that of numbers.
         rows = [(at, [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in cells]) for at, cells in rows]
     return Table(names, rows)
-
-
-def _text(content: bytes) -> str:
-    """Decode a table as programs write it: UTF-8, Excel's UTF-16, or Windows' own code."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Names of files need not be UTF-8, but what has the line ends of Windows was written there.
-        is_windows = b"\r\n" in content
-        return content.decode(
-            *(("cp1252", "replace") if is_windows else ("utf-8-sig", "surrogateescape"))
-        )
 
 
 def _read_parquet(path: Path, purpose: str, columns: Collection[str] | None) -> Table:

@@ -42,6 +42,16 @@ def _printable_character(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def normal_name(name: str) -> str:
+    """Return a file's name as it is compared: é may be one character or two, as the system that wrote it likes.
+
+    Examples:
+        >>> normal_name("cafe\u0301.jpg") == "caf\u00e9.jpg"
+        True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
 _MAX_NAMED = 10
 
 

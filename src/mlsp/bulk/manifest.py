@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlsp.base.errors import OutputError, SettingsError
+from mlsp.base.json_text import parse_json
 
 # Format 1, of version 0.1, has other columns: see `mlsp.bulk.results.columns`.
 FORMAT = 2
@@ -55,7 +56,7 @@ class Manifest:
             OutputError: it is damaged or of another format.
         """
         try:
-            document: dict[str, Any] = json.loads(content)
+            document: dict[str, Any] = parse_json(content)
             found = document["format"]
         except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise OutputError(

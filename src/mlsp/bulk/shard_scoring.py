@@ -10,6 +10,7 @@ from typing import TypeAlias
 from mlsp.base.results import ScoreFailure
 from mlsp.bulk.records import Shard, SourcePhoto
 from mlsp.bulk.sources import Source
+from mlsp.bulk.stores import written
 from mlsp.reports.rows import label_columns
 from mlsp.scoring.scorer import Scorer
 
@@ -112,10 +113,10 @@ def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[Resul
 
     def row(photo: SourcePhoto) -> ResultRow:
         if photo.content is None:
-            return ResultRow(photo.id, None, None, None, None, photo.error, None)
+            return ResultRow(photo.id, None, None, None, None, written(photo.error or ""), None)
         result = scorer.score_content(photo.content)
         if isinstance(result, ScoreFailure):
-            return ResultRow(photo.id, None, None, None, None, str(result.error), None)
+            return ResultRow(photo.id, None, None, None, None, written(str(result.error)), None)
         scores = tuple(
             (score.value, result.percentile(head)) for head, score in result.scores.items()
         )

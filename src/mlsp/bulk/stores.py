@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-import sys
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ _TEMPORARY_STATUSES = frozenset({408, 425, 429})
 # Larger than nearly all photos; what a URL gives is somebody else's choice.
 _MAX_FETCHED_BYTES = 1024**3
 _BUFFER_BYTES = 4 * 1024**2
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,18 @@ def is_url(location: str) -> bool:
 
 
 def written(name: str) -> str:
-    r"""Return a name as valid UTF-8; other bytes become escapes such as `\xff`.
+    r"""Return a name as valid UTF-8: bytes that are none become escapes such as `\xff`, other lone surrogates such as `\ud800`.
 
     Examples:
         >>> written("caf\udce9.jpg")
         'caf\\xe9.jpg'
     """
-    return name.encode(errors=sys.getfilesystemencodeerrors()).decode(errors="backslashreplace")
+    return name if name.isascii() else _SURROGATE.sub(_escaped, name)
+
+
+def _escaped(surrogate: re.Match[str]) -> str:
+    code = ord(surrogate[0])
+    return f"\\x{code & 0xFF:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def join(folder: str, name: str) -> str:

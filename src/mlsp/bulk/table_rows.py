@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from mlsp.base.errors import MissingExtraError, SettingsError
+from mlsp.base.json_text import parse_json
+from mlsp.base.text_lines import TextLines, read_csv_header
 from mlsp.bulk.stores import open_file
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -63,46 +63,24 @@ def open_table(location: str) -> Table:
     return _CsvTable(location) if ending == ".csv" else _JsonTable(location)
 
 
-class _Lines:
-    """Lines of a file as text, with a count of the bytes read."""
-
-    def __init__(self, file: BinaryIO, offset: int) -> None:
-        file.seek(offset)
-        self._file = file
-        self.offset = offset
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._file.readline()
-        if not line:
-            raise StopIteration
-        # A byte-order mark is no part of the first column's name; names of files need not be UTF-8.
-        codec = "utf-8-sig" if self.offset == 0 else "utf-8"
-        self.offset += len(line)
-        return line.decode(codec, errors="surrogateescape")
-
-
 class _CsvTable:
     def __init__(self, location: str) -> None:
-        # A cell may hold a photo. csv has one size limit for the whole process, which protects nothing here.
-        csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
         self._location = location
         with open_file(location) as file:
-            lines = _Lines(file, 0)
             try:
-                self.columns = tuple(next(csv.reader(lines), ()))
-            except csv.Error as error:
+                lines = TextLines(file)
+                names, self._separator = read_csv_header(lines)
+            except (csv.Error, ValueError) as error:
                 raise SettingsError(f"table {location} cannot be read: {error}") from error
             self._first_offset = lines.offset
+        self.columns = tuple(names)
 
     def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
         del columns
         with open_file(self._location) as file:
-            lines = _Lines(file, offset or self._first_offset)
+            lines = TextLines(file, offset or self._first_offset)
             # The reader takes just the lines of one row, so what was read so far ends where the next row begins.
-            reader = csv.reader(lines)
+            reader = csv.reader(lines, delimiter=self._separator)
             number, begin = first_row, lines.offset
             try:
                 for cells in reader:
@@ -125,8 +103,8 @@ class _JsonTable:
     def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
         del columns
         with open_file(self._location) as file:
-            lines = _Lines(file, offset)
-            number, begin = first_row, offset
+            lines = TextLines(file, offset)
+            number, begin = first_row, lines.offset
             for line in lines:
                 if line.strip():
                     yield Row(number, begin, self._parse(line, number))
@@ -135,7 +113,7 @@ class _JsonTable:
 
     def _parse(self, line: str, number: int) -> dict[str, object]:
         try:
-            cells = json.loads(line)
+            cells = parse_json(line)
         except ValueError as error:
             raise SettingsError(
                 f"row {number} of table {self._location} is not JSON: {error}"
@@ -144,6 +122,10 @@ class _JsonTable:
             raise SettingsError(
                 f"row {number} of table {self._location} is not a JSON object: expected {{…}} on each line"
             )
+        # As in a Parquet table, what is in a record is a column too.
+        for name, record in list(cells.items()):
+            if isinstance(record, dict):
+                cells |= {f"{name}.{child}": cell for child, cell in record.items()}
         return cells
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +18,8 @@ ID_COLUMN = "id"
 # Looked for in this order where no column is named.
 LOCATION_COLUMNS = ("photo", "image", "image_name", "path", "url")
 BYTES_COLUMNS = ("bytes", "image_bytes", "jpg")
+_DATA_URI = re.compile(r"\s*data:[^,]*;base64,", re.IGNORECASE)
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,13 @@ class _Chosen:
         id: None where a table has none.
         photo: with locations or bytes.
         holds_bytes: whether it is bytes.
+        path: of bytes, the column with the locations of photos that have none; None for none.
     """
 
     id: str | None
     photo: str
     holds_bytes: bool
+    path: str | None = None
 
 
 def _choose(wanted: TableColumns, table: str, columns: tuple[str, ...]) -> _Chosen:
@@ -81,10 +85,12 @@ def _choose(wanted: TableColumns, table: str, columns: tuple[str, ...]) -> _Chos
         raise SettingsError(
             f"table {table} has the columns {_listed(columns)}: say by --path-column, --url-column or --bytes-column which has the photos"
         )
+    photo_id = wanted.id or (ID_COLUMN if ID_COLUMN in columns else None)
+    # The Hugging Face libraries store a photo as a record of bytes and path, either of which may be missing.
+    path = f"{photo}.path" if f"{photo}.path" in columns else None
     if f"{photo}.bytes" in columns:
-        # A photo as the Hugging Face libraries store it: a record of bytes and path.
-        photo, holds_bytes = f"{photo}.bytes", True
-    return _Chosen(wanted.id or (ID_COLUMN if ID_COLUMN in columns else None), photo, holds_bytes)
+        return _Chosen(photo_id, f"{photo}.bytes", True, path)
+    return _Chosen(photo_id, path or photo, holds_bytes)
 
 
 def _listed(columns: tuple[str, ...]) -> str:
@@ -139,6 +145,7 @@ class TableSource:
             yield HeldPhotos(
                 table,
                 chosen.photo,
+                chosen.path,
                 ids,
                 first.number,
                 first.offset,
@@ -163,6 +170,7 @@ class HeldPhotos:
     Attributes:
         table: where workers find it.
         column: with the photos.
+        path_column: with the locations of those that are not in the table; None for none.
         ids: of the rows, in their order.
         first_row: number of the first, from 1.
         offset: where its text begins, in bytes; 0 in a Parquet file.
@@ -171,6 +179,7 @@ class HeldPhotos:
 
     table: str
     column: str
+    path_column: str | None
     ids: tuple[str, ...]
     first_row: int
     offset: int
@@ -193,29 +202,40 @@ class HeldPhotos:
     def read(self) -> Iterator[SourcePhoto]:
         """Read the photos; see `mlsp.bulk.records.Piece`."""
         try:
-            rows = open_table(self.table).rows((self.column,), self.first_row, self.offset)
+            columns = (self.column, *([self.path_column] if self.path_column else ()))
+            rows = open_table(self.table).rows(columns, self.first_row, self.offset)
             for photo_id in self.ids:
                 row = next(rows, None)
                 if row is None:
                     raise ShardError(
                         f"table {self.table} ends before its row {self.first_row + len(self.ids) - 1}, which it had when the run began"
                     )
-                yield _held_photo(photo_id, row.cells, self.column)
+                yield self._photo(photo_id, row.cells)
         except SettingsError as error:
             # It could be read when the run began.
             raise ShardError(str(error)) from error
 
+    def _photo(self, photo_id: str, cells: Mapping[str, object]) -> SourcePhoto:
+        value = cells.get(self.column)
+        if value is None or value in ("", b""):
+            location = cells.get(self.path_column) if self.path_column else None
+            if location:
+                return named_photo(photo_id, location, folder=parent(self.table)).read()
+            reason = f"its row of the table has nothing in column {self.column!r}"
+            return SourcePhoto(photo_id, None, reason)
+        if isinstance(value, str):
+            try:
+                return SourcePhoto(photo_id, _from_base64(value), None)
+            except ValueError as error:
+                reason = f"column {self.column!r} holds no base64: {error}"
+                return SourcePhoto(photo_id, None, reason)
+        if not isinstance(value, bytes):
+            reason = f"column {self.column!r} holds {type(value).__name__}, expected bytes"
+            return SourcePhoto(photo_id, None, reason)
+        return SourcePhoto(photo_id, value, None)
 
-def _held_photo(photo_id: str, cells: Mapping[str, object], column: str) -> SourcePhoto:
-    value = cells.get(column)
-    if value is None or value in {"", b""}:
-        return SourcePhoto(photo_id, None, f"its row of the table has nothing in column {column!r}")
-    if isinstance(value, str):
-        try:
-            return SourcePhoto(photo_id, base64.b64decode(value, validate=True), None)
-        except (binascii.Error, ValueError) as error:
-            return SourcePhoto(photo_id, None, f"column {column!r} holds no base64: {error}")
-    if not isinstance(value, bytes):
-        reason = f"column {column!r} holds {type(value).__name__}, expected bytes"
-        return SourcePhoto(photo_id, None, reason)
-    return SourcePhoto(photo_id, value, None)
+
+def _from_base64(text: str) -> bytes:
+    """Decode base64 of either alphabet, with or without line ends, padding, and the start of a data URI; ValueError for what is none."""
+    packed = "".join(_DATA_URI.sub("", text).split()).rstrip("=").translate(_URL_SAFE)
+    return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)

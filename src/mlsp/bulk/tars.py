@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import lzma
+import posixpath
 import tarfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from tarfile import (  # type: ignore[attr-defined]  # typeshed lacks the first
     EOFHeaderError,
     HeaderError,
@@ -23,6 +25,7 @@ from mlsp.bulk.stores import absolute, open_file, size_of, written
 from mlsp.photos import PHOTO_SUFFIXES
 
 _MOST_BYTES = 2 * 1024**3
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
 
 
 class _CheckedHeader(tarfile.TarInfo):
@@ -73,36 +76,89 @@ class TarPhotos:
         An id is the photo's name in the tar, behind the tar's; where a name is there again, the second is `name#2` and so on.
 
         Yields:
-            The photos. Where the tar is damaged, what was before the damage, and one photo with the tar's name that says so.
+            The photos, then those that are links to files in the tar. Where the tar is damaged, what was before the damage, and one
+            photo with the tar's name that says so.
         """
-        seen: Counter[str] = Counter()
         try:
-            with (
-                open_file(self.location) as file,
-                tarfile.open(fileobj=file, mode="r|*", tarinfo=_CheckedHeader) as tar,
-            ):
-                for member in tar:
-                    base = member.name.rsplit("/", 1)[-1]
-                    if (
-                        not member.isfile()
-                        or base.startswith(".")
-                        or suffix(base) not in PHOTO_SUFFIXES
-                    ):
-                        continue
-                    name = written(f"{self.tar}/{member.name.removeprefix('./')}")
-                    again = f"#{seen[name] + 1}" if seen[name] else ""
-                    photo = _read_member(tar, member, name + again)
-                    seen[name] += 1
+            links: dict[str, str] = {}
+            count = 0
+            damage = None
+            try:
+                for photo in self._photos(links):
                     yield photo
-        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-            count = seen.total()
-            reason = f"the tar is damaged or truncated after {count} photos: {error}; what follows cannot be read"
-            yield SourcePhoto(self.tar, None, reason)
+                    count += 1
+            except _DAMAGE as error:
+                damage = error
+            yield from self._read_links(links)
         except SettingsError as error:
             # It was there when the run began.
             raise ShardError(str(error)) from error
         except OSError as error:
             raise ShardError(f"{self.tar} cannot be read: {error}") from error
+        if damage is not None:
+            reason = f"the tar is damaged or truncated after {count} photos: {damage}; what follows cannot be read"
+            yield SourcePhoto(self.tar, None, reason)
+
+    def _photos(self, links: dict[str, str]) -> Iterator[SourcePhoto]:
+        """Read the photos that are files, and note of those that are links where they lead to, by their ids."""
+        seen: Counter[str] = Counter()
+        with self._opened() as tar:
+            for member in tar:
+                if not _is_photo(member):
+                    continue
+                name = written(f"{self.tar}/{_clean(member.name)}")
+                seen[name] += 1
+                photo_id = f"{name}#{seen[name]}" if seen[name] > 1 else name
+                if member.isfile():
+                    yield _read_member(tar, member, photo_id)
+                else:
+                    links[photo_id] = _target(member)
+
+    @contextmanager
+    def _opened(self) -> Iterator[TarFile]:
+        with (
+            open_file(self.location) as file,
+            tarfile.open(fileobj=file, mode="r|*", tarinfo=_CheckedHeader) as tar,
+        ):
+            yield tar
+
+    def _read_links(self, links: Mapping[str, str]) -> Iterator[SourcePhoto]:
+        """Read what links lead to, in a second pass through the tar.
+
+        Args:
+            links: name in the tar of what each leads to, by its id.
+        """
+        waiting: dict[str, list[str]] = {}
+        for photo_id, target in links.items():
+            waiting.setdefault(target, []).append(photo_id)
+        if not waiting:
+            return
+        with suppress(*_DAMAGE), self._opened() as tar:
+            for member in tar:
+                name = _clean(member.name)
+                if member.isfile() and name in waiting:
+                    content = _read_member(tar, member, name)
+                    for photo_id in waiting.pop(name):
+                        yield replace(content, id=photo_id)
+        for target, photo_ids in waiting.items():
+            reason = f"it is a link to {written(target)!r}, which is no file in the tar"
+            yield from (SourcePhoto(photo_id, None, reason) for photo_id in photo_ids)
+
+
+def _is_photo(member: tarfile.TarInfo) -> bool:
+    base = member.name.rsplit("/", 1)[-1]
+    is_file = member.isfile() or member.islnk() or member.issym()
+    return is_file and not base.startswith(".") and suffix(base) in PHOTO_SUFFIXES
+
+
+def _clean(name: str) -> str:
+    return name.removeprefix("./")
+
+
+def _target(link: tarfile.TarInfo) -> str:
+    """Name in the tar of what a link leads to: a hard one counts from the tar's root, a symbolic one from its own folder."""
+    folder = "" if link.islnk() else posixpath.dirname(link.name)
+    return _clean(posixpath.normpath(posixpath.join(folder, link.linkname)))
 
 
 def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> SourcePhoto:

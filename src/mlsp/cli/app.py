@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -12,6 +13,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from mlsp.base.errors import MlspError
+from mlsp.base.standard_streams import open_closed_streams
 from mlsp.cli import features, stars
 from mlsp.cli.backbones import backbones
 from mlsp.cli.bulk import bulk, from_score
@@ -120,6 +122,7 @@ def main() -> None:
     130 after Ctrl-C, and quietly when the reader of stdout has gone. Where SIGINT is ignored when the program starts, as in the
     background of a shell script, it stays so: Ctrl-C is for the foreground then, and SIGTERM ends the program.
     """
+    open_closed_streams()
     try:
         app(prog_name="mlsp")
     except MlspError as error:
@@ -130,7 +133,9 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    typer.echo(f"mlsp: {message}", err=True)
+    # Nor may stderr be written where both lead to a full disk.
+    with suppress(OSError):
+        typer.echo(f"mlsp: {message}", err=True)
+        sys.stderr.flush()
     # Not sys.exit: the interpreter would try to flush a stdout that cannot be written, and complain.
-    sys.stderr.flush()
     os._exit(EXIT_ERROR)

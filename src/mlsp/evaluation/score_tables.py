@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsp.base.errors import SettingsError
+from mlsp.base.json_text import parse_json
 from mlsp.base.tables import read_table, reading_table
 from mlsp.photos.listing import PHOTO_COLUMNS
 
@@ -97,7 +97,7 @@ def _read_jsonl(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError as error:
                 raise SettingsError(
                     f"line {number} of table {path} is no JSON: {error}: was it written to its end?"

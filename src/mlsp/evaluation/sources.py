@@ -12,6 +12,7 @@ import numpy as np
 
 from mlsp.base.errors import RatingsError, SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
+from mlsp.base.text import normal_name
 from mlsp.evaluation.records import Predictions, Unscored
 from mlsp.evaluation.score_tables import TABLE_SUFFIXES, number_of, read_score_table
 from mlsp.features.pipeline import PhotoFeatures
@@ -262,18 +263,18 @@ class _PhotoFinder:
     """Lookup of a rated photo by its name, or where one's name is the end of the other's path."""
 
     def __init__(self, photo_ids: Sequence[str]) -> None:
-        self._ids = frozenset(photo_ids)
+        self._ids = {normal_name(photo_id): photo_id for photo_id in photo_ids}
         self._by_end: dict[str, str | None] = {}
-        for photo_id in photo_ids:
-            for end in _ends(photo_id):
+        for name, photo_id in self._ids.items():
+            for end in _ends(name):
                 # An end that two photos share leads to neither.
                 self._by_end[end] = None if end in self._by_end else photo_id
 
     def __call__(self, name: str) -> str | None:
-        posix = PurePath(name).as_posix()
+        posix = normal_name(PurePath(name).as_posix())
         for end in _ends(posix):
             if end in self._ids:
-                return end
+                return self._ids[end]
         return self._by_end.get(posix)
 
 

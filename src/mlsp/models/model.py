@@ -20,6 +20,8 @@ import platformdirs
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.digests import file_sha256
 from mlsp.base.errors import ModelError, unknown_name
+from mlsp.base.json_text import parse_json
+from mlsp.base.regular_file import open_regular
 from mlsp.features.spec import FeatureSpec, Grid, read_spec, spec_record
 from mlsp.models.records import Agreement as Agreement
 from mlsp.models.records import Card as Card
@@ -142,14 +144,15 @@ def load_model(model: Path | str = "default") -> Model:
 def _read(folder: Path) -> Model:
     file = folder / MODEL_FILE
     try:
-        raw = file.read_bytes()
+        with open_regular(file) as stream:
+            raw = stream.read()
     except OSError as error:
         raise ModelError(
             f"{folder} is not a model: {MODEL_FILE} cannot be read ({error.strerror})."
             " A model is a folder with model.json, backbone.onnx and one ONNX file per head"
         ) from error
     try:
-        document = json.loads(raw)
+        document = parse_json(raw)
         found = document["format"]
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(

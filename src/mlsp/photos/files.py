@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import unicodedata
 from pathlib import Path
-from typing import BinaryIO
 
 from mlsp.base.errors import PhotoTooLargeError, UnreadablePhotoError
+from mlsp.base.regular_file import open_at_once
 
 # fmt: off
 RAW_SUFFIXES = frozenset((
@@ -47,9 +48,11 @@ def read_bytes(path: Path) -> bytes:
         PhotoTooLargeError: it does not fit into memory, or is larger than any photo.
     """
     try:
+        path = stored_path(path)
         # Asked before opening, because opening a device may already do something.
         _check_regular(path, path.stat())
-        with _opened(path) as file:
+        # A pipe that replaces the file in between must not block either.
+        with open_at_once(path) as file:
             _check_regular(path, os.fstat(file.fileno()))
             content = file.read()
     except (OSError, ValueError) as error:
@@ -61,22 +64,22 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading.
+def stored_path(path: Path) -> Path:
+    """Return a file's path as it is stored, where a table or another system spells its accents in another way.
 
-    Raises:
-        OSError: it is missing, forbidden, or no regular file. A named pipe never blocks.
+    Args:
+        path: of a file, which may be missing.
+
+    Returns:
+        `path` itself where something is there; else the one that differs from it by Unicode normalisation only, if there is one.
     """
-    # Asked before opening, because opening a device may already do something.
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(f"{path} is no regular file")
-    return _opened(path)
-
-
-def _opened(path: Path) -> BinaryIO:
-    # A pipe that replaces the file in between must not block either.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    return open(os.open(path, flags), "rb")
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    folder = stored_path(path.parent)
+    for name in (unicodedata.normalize("NFC", path.name), unicodedata.normalize("NFD", path.name)):
+        if os.path.lexists(folder / name):
+            return folder / name
+    return path
 
 
 def _check_regular(path: Path, status: os.stat_result) -> None:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 from PIL.ExifTags import IFD
 
-from mlsp.photos.files import open_regular
+from mlsp.base.regular_file import open_regular
 from mlsp.photos.formats import photo_format
 from mlsp.photos.heif_boxes import boxes, content, item_contents, read
 from mlsp.photos.pillow_decoder import open_header

@@ -56,6 +56,7 @@ _DNG_VERSION = 50706
 _SENSOR_PHOTOMETRICS = frozenset((32803, 34892))  # colour filter array, linear raw
 # Types of whole numbers: BYTE, SHORT, LONG, IFD.
 _KINDS = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 13: ("I", 4)}
+_MAX_ZEROS = 1024
 # A damaged file may claim any number of things.
 _MAX_ENTRIES = 512
 _MAX_VALUES = 64
@@ -135,6 +136,21 @@ def webp_size(content: bytes) -> tuple[int, int]:
         width, height = struct.unpack_from("<HH", content, 26)
         return width & 0x3FFF, height & 0x3FFF
     raise OSError("its first chunk is not whole")
+
+
+def check_webp_filled(content: bytes) -> None:
+    """Refuse a lossy WebP of which a download wrote only a part: its decoder takes zeros for pixels.
+
+    Raises:
+        OSError: its pixels end in zeros, of which encoders write a few dozen at most.
+    """
+    at = 12
+    while at + 8 <= len(content):
+        kind, size = struct.unpack_from("<4sI", content, at)
+        pixels = content[at + 8 : at + 8 + size]
+        if kind == b"VP8 " and not pixels[-_MAX_ZEROS:].strip(b"\0"):
+            raise OSError("a part of the picture was never written")
+        at += 8 + size + size % 2
 
 
 def exif_orientation(exif: bytes) -> int | None:

@@ -15,7 +15,12 @@ from PIL import ExifTags, Image, ImageFile
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import UnsupportedPhotoError
 from mlsp.photos.colour import ColourMode, lab_to_srgb, to_srgb
-from mlsp.photos.formats import PhotoFormat, exif_orientation, webp_size
+from mlsp.photos.formats import (
+    PhotoFormat,
+    check_webp_filled,
+    exif_orientation,
+    webp_size,
+)
 from mlsp.photos.hdr import hdr_to_srgb
 from mlsp.photos.heif_checks import check_items, colour_code
 from mlsp.photos.jpeg_file import JpegFile
@@ -78,6 +83,7 @@ def decode(
     with ExitStack() as opened:
         if photo_format == "WebP":
             # Its decoder takes the memory when it is opened.
+            check_webp_filled(content)
             width, height = webp_size(content)
             check_pixels(width, height, max_pixels)
             needed = bytes_needed("WebP", width * height, is_whole=longest_side is None)

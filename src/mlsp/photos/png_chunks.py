@@ -21,6 +21,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Metadata larger than this, packed or unpacked, are no orientation, profile or rating.
 _MAX_BYTES = 64 * 1024**2
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+# In IHDR; lengths of tRNS that go with each kind of colours: grey, RGB, palette.
+_COLOUR_TYPE_AT = 25
+_TRANSPARENCY_BYTES = {b"\0": (2,), b"\2": (6,), b"\3": range(1, 257)}
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 # APP1 is the segment in which a JPEG has either.
@@ -52,14 +55,17 @@ def pixels_only(content: bytes) -> bytes:
         content: of a PNG, perhaps cut.
 
     Returns:
-        The chunks of the pixels, as they are: damaged ones are for the decoder to refuse. A damaged `tRNS` is left out.
+        The chunks of the pixels, as they are: damaged ones are for the decoder to refuse. A damaged `tRNS` is left out, as in browsers.
     """
     pieces = [SIGNATURE]
+    transparency = _TRANSPARENCY_BYTES.get(content[_COLOUR_TYPE_AT : _COLOUR_TYPE_AT + 1], ())
     at = len(SIGNATURE)
     while at + 12 <= len(content):
         size, kind = struct.unpack_from(">I4s", content, at)
         stop = at + size + 12
-        if kind in _PIXEL_CHUNKS and (kind != b"tRNS" or _is_whole(content[at + 4 : stop])):
+        if kind in _PIXEL_CHUNKS and (
+            kind != b"tRNS" or (size in transparency and _is_whole(content[at + 4 : stop]))
+        ):
             pieces.append(content[at:stop])
         if kind == b"IEND":
             break

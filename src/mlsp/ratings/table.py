@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mlsp.base.arrays import Float64Array
 from mlsp.base.errors import RatingsError
 from mlsp.base.text import listed
+from mlsp.photos.files import stored_path
 
 SPLITS = ("train", "validation", "test")
 # Of the scale. Published means are rounded, often to two decimals; a swapped column is off by far more.
@@ -217,7 +218,7 @@ def missing_photos(table: RatingTable) -> tuple[Rating, ...]:
     Returns:
         In the table's order.
     """
-    return tuple(rating for rating in table.ratings if not rating.photo.is_file())
+    return tuple(rating for rating in table.ratings if not stored_path(rating.photo).is_file())
 
 
 def require_photos(table: RatingTable) -> RatingTable:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsp.base.errors import FeatureStoreError, RatingsError
-from mlsp.base.text import listed
+from mlsp.base.text import listed, normal_name
 from mlsp.features.spec import spec_record
 from mlsp.features.store.schema import FAILED, PENDING
 from mlsp.features.store.store import FeatureStore
@@ -113,8 +113,8 @@ def join(
 
 def _found(store: FeatureStore, ratings: RatingTable, used: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the photos' rows in the file; -1 for those that it does not have."""
-    row_of = {name: row for row, name in enumerate(store.ids)}
-    wanted = [ratings.ratings[row].photo_id for row in used]
+    row_of = {normal_name(name): row for row, name in enumerate(store.ids)}
+    wanted = [normal_name(ratings.ratings[row].photo_id) for row in used]
     rows = np.array([row_of.get(name, -1) for name in wanted], dtype=np.intp)
     missing = np.flatnonzero(rows < 0)
     if len(missing):

@@ -16,6 +16,7 @@ import torch
 
 from mlsp.base.atomic_file import atomic_write, atomic_write_text
 from mlsp.base.errors import OutputError, SettingsError, TrainingError
+from mlsp.base.json_text import parse_json
 from mlsp.training.curves import draw_curves
 
 _RUN_FILE = "run.json"
@@ -77,7 +78,7 @@ class RunFolder:
                 with atomic_write_text(file) as stream:
                     stream.write(json.dumps(wanted, indent=1) + "\n")
                 return
-            found = json.loads(file.read_text("utf-8"))
+            found = parse_json(file.read_text("utf-8"))
             if not isinstance(found, dict):
                 raise TrainingError(f"{file} is damaged: choose another run folder")
         except OSError as error:

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 from mlsp.base.errors import SidecarError
+from mlsp.base.regular_file import open_regular
 from mlsp.culling.xmp.packet import Packet, parse_packet
-from mlsp.photos.files import open_regular
 from mlsp.photos.find_xmp import find_xmp
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 

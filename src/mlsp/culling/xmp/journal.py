@@ -23,6 +23,7 @@ from pathlib import Path
 
 from mlsp.base.closing import Closing
 from mlsp.base.errors import OutputError, SettingsError, SidecarError
+from mlsp.base.json_text import parse_json
 from mlsp.culling.xmp.files import read_content, remove_sidecar, restore_sidecar
 
 KEPT_RUNS = 100
@@ -234,7 +235,7 @@ def _lines(path: Path) -> Iterator[dict[str, str]]:
     """Yield the lines of a run; one that a kill cut short was never acted upon."""
     for line in path.read_bytes().splitlines(keepends=True):
         if line.endswith(b"\n"):
-            yield json.loads(line)
+            yield parse_json(line)
 
 
 def _write(descriptor: int, line: dict[str, str | None]) -> None:

@@ -14,7 +14,6 @@ Without compression every data set is one continuous piece at a fixed position; 
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import h5py
 import numpy as np
 
 from mlsp.base.errors import FeatureStoreError, SettingsError
+from mlsp.base.json_text import parse_json
 from mlsp.features.spec import FeatureSpec, Grid, read_spec
 from mlsp.features.store.codec import GridCodec, Part, StoredDtype
 from mlsp.features.store.compression import Compression, filter_settings
@@ -159,7 +159,7 @@ def read_file(path: Path) -> OpenedFile:
                 )
             compression = file.attrs["compression"]
             layout = StoreLayout(
-                feature_spec=_feature_spec(path, json.loads(file.attrs["kind"])),
+                feature_spec=_feature_spec(path, parse_json(file.attrs["kind"])),
                 level_channels=tuple(int(count) for count in file.attrs["level_channels"]),
                 grids=tuple(int(grid) for grid in file.attrs["grids"]),  # type: ignore[misc]
                 dtype=file.attrs["dtype"],

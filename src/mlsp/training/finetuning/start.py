@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from mlsp.backbones.weights.downloads import Progress
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import PhotoError, SettingsError
+from mlsp.base.json_text import parse_json
 from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
 from mlsp.models.heads import HeadSpec
@@ -68,7 +68,7 @@ def read_trained_head(run_folder: Path) -> Mapping[str, Tensor]:
     hint = "give the folder that `mlsp train` keeps beside its model, with .run after its name"
     if not (run_folder / "run.json").is_file():
         raise SettingsError(f"{run_folder} is no run folder: {hint}")
-    identity = json.loads((run_folder / "run.json").read_text("utf-8"))
+    identity = parse_json((run_folder / "run.json").read_text("utf-8"))
     found = RunFolder(run_folder, identity).load()
     if found is None:
         raise SettingsError(f"run folder {run_folder} has no epoch that is over: train on")
