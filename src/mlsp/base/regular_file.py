@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading.
 
     Raises:
@@ -21,7 +21,7 @@ def open_regular(path: Path) -> BinaryIO:
     return open_at_once(path)
 
 
-def open_at_once(path: Path) -> BinaryIO:
+def open_at_once(path: Path) -> BufferedReader:
     """Open a file for reading, without waiting for a writer where it is a pipe."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     return open(os.open(path, flags), "rb")
