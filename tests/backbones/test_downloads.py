@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import multiprocessing
 import re
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from download_site import Site, serve_site
 from mlsp.backbones import (
     BackboneSpec,
     Level,
@@ -48,78 +46,10 @@ class Tiny(nn.Module):
         return [self.conv(x)]
 
 
-@dataclass
-class Site:
-    """A web server on this machine and how it behaves."""
-
-    url: str
-    content: bytes = CONTENT
-    is_chunked: bool = False
-    # For each of the first connections: bytes after which it is cut, or the status it gives instead of the file.
-    cuts: list[int] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-    redirect: str | None = None
-    connections: int = 0
-
-    def record(self, **known: str | int | None) -> WeightsFile:
-        defaults: dict[str, str | int | None] = {
-            "url": self.url,
-            "sha256": hashlib.sha256(CONTENT).hexdigest(),
-            "size_bytes": len(CONTENT),
-            "license": "CC0-1.0",
-            "layout": "keras",
-        }
-        return WeightsFile(**(defaults | known))  # type: ignore[arg-type]
-
-
-class Handler(BaseHTTPRequestHandler):
-    site: Site
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        site = self.site
-        site.connections += 1
-        self.close_connection = True
-        if site.redirect:
-            self.send_response(302)
-            self.send_header("Location", site.redirect)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        if site.statuses:
-            self.send_error(site.statuses.pop(0))
-            return
-        self.send_response(200)
-        body = site.content
-        if site.is_chunked:
-            self.send_header("Transfer-Encoding", "chunked")
-        else:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if site.is_chunked:
-            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-        # A client that has seen enough hangs up.
-        with contextlib.suppress(ConnectionError):
-            self.wfile.write(body[: site.cuts.pop(0)] if site.cuts else body)
-
-
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-    class OwnHandler(Handler):
-        pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), OwnHandler) as server:
-        OwnHandler.site = Site(f"http://127.0.0.1:{server.server_port}/some%20weights.h5")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield OwnHandler.site
-        server.shutdown()
-        thread.join()
+    with serve_site(CONTENT, monkeypatch) as served:
+        yield served
 
 
 def partial(cache: Path, record: WeightsFile) -> Path:
@@ -212,6 +142,43 @@ def test_damaged_cached_file_is_downloaded_again(site: Site, tmp_path: Path) -> 
     assert fetch_weights(record, cache_dir=tmp_path).read_bytes() == CONTENT
 
 
+def test_mirrors_are_tried_in_turn(site: Site, tmp_path: Path) -> None:
+    address = site.url.rpartition("/")[0]
+    record = site.record(mirrors=(f"{address}/second", f"{address}/third"))
+    site.statuses = [404, 404]
+    assert fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT).read_bytes() == CONTENT
+    assert site.paths == ["/some%20weights.h5", "/second", "/third"]
+
+
+def test_a_mirror_with_another_file_is_passed_over(site: Site, tmp_path: Path) -> None:
+    wrong = tmp_path / "pointer"
+    wrong.write_text("version https://git-lfs.github.com/spec/v1")
+    site.files["/some%20weights.h5"] = wrong
+    record = site.record(mirrors=(site.url.rpartition("/")[0] + "/second",))
+    assert fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT).read_bytes() == CONTENT
+
+
+def test_where_no_mirror_has_the_file_each_is_named(site: Site, tmp_path: Path) -> None:
+    second = site.url.rpartition("/")[0] + "/second"
+    site.statuses = [404, 403]
+    with pytest.raises(WeightsError) as error:
+        fetch_weights(site.record(mirrors=(second,)), cache_dir=tmp_path, retry=IMPATIENT)
+    assert str(error.value).splitlines() == [
+        f"cannot download {site.url}: the server answered 404 Not Found",
+        f"cannot download {second}: the server answered 403 Forbidden",
+    ]
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_the_mirror_of_the_environment_comes_first(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setenv("MLSP_MIRROR", site.url.rpartition("/")[0] + "/mine" + ending)
+    record = site.record(url="https://example.org/weights/a.h5?dl=1")
+    assert fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT).read_bytes() == CONTENT
+    assert site.paths == ["/mine/example.org/weights/a.h5"]
+
+
 def test_missing_file_is_asked_for_once(site: Site, tmp_path: Path) -> None:
     site.statuses = [404]
     message = f"cannot download {site.url}: the server answered 404 Not Found"
@@ -237,7 +204,7 @@ def test_patience_ends(site: Site, tmp_path: Path) -> None:
 
 def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    record = Site("http://127.0.0.1:9/some%20weights.h5").record()
+    record = Site("http://127.0.0.1:9/some%20weights.h5", CONTENT).record()
     with pytest.raises(WeightsError, match=r"^cannot download http://127\.0\.0\.1:9/\S+ in 3 att"):
         fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
 
@@ -262,7 +229,7 @@ def test_offline_says_where_to_put_the_file(
 
 @pytest.mark.parametrize("url", ["ftp://example.org/a.h5", "data:,a"])
 def test_other_addresses_are_refused(tmp_path: Path, url: str) -> None:
-    record = Site(url).record()
+    record = Site(url, CONTENT).record()
     scheme = url.partition(":")[0]
     message = rf"^cannot download {url}: expected .*https, http, file, got {scheme!r}$"
     with pytest.raises(WeightsError, match=message):
@@ -281,7 +248,7 @@ def test_redirect_to_another_file(site: Site, tmp_path: Path) -> None:
 def test_file_address(tmp_path: Path) -> None:
     source = tmp_path / "source.h5"
     source.write_bytes(CONTENT)
-    file = fetch_weights(Site(source.as_uri()).record(), cache_dir=tmp_path / "cache")
+    file = fetch_weights(Site(source.as_uri(), CONTENT).record(), cache_dir=tmp_path / "cache")
     assert file.read_bytes() == CONTENT
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-import golden
 from children import run_mlsp as mlsp
 from keras_heads import Arrays, predict, seeded_head, write_keras
 from mlsp.backbones import Level, backbone
@@ -81,7 +80,7 @@ def test_the_forward_pass_of_these_tests_is_keras_own(reference_data: Path, name
 @pytest.mark.parametrize(("wide", "whole"), [(False, False), (True, True)])
 def test_at_real_size(tmp_path: Path, wide: bool, whole: bool) -> None:
     arrays = seeded_head(IRNV2.channels, 2048, column=1024 if wide else None)
-    file = tmp_path / "released.h5"
+    file = tmp_path / "released_orig.h5"
     write_keras(file, arrays, whole=whole)
     size = file.stat().st_size
     assert size == pytest.approx(255_382_440 if wide else 148_210_248, abs=30_000)
@@ -248,6 +247,7 @@ def test_the_command_without_the_network(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{tmp_path / 'ava'}: Single-3FC on narrow features of")
     assert done.stderr == (
+        "views: whole, as the file's name irnv2_mlsp_narrow_orig ends with _orig\n"
         "It reads stored features, by mlsp predict. To score photos, import it again with --weights.\n"
     )
     assert load_model(tmp_path / "ava").name == "paper"
@@ -255,42 +255,11 @@ def test_the_command_without_the_network(tmp_path: Path) -> None:
 
 def test_the_command_on_a_head_of_another_network(tmp_path: Path) -> None:
     write_keras(tmp_path / "head.h5", small(), whole=False)
-    done = mlsp("import-keras", tmp_path / "head.h5", "--output", tmp_path / "ava")
+    head, output = tmp_path / "head.h5", tmp_path / "ava"
+    done = mlsp("import-keras", head, "--views", "whole", "--output", output)
     assert done.returncode == 2
     assert done.stderr == (
         f"mlsp: {tmp_path / 'head.h5'} reads features of 32 channels, expected 16928 in 43 levels:"
         " it is a head on another network\n"
     )
     assert not (tmp_path / "ava").exists()
-
-
-def test_with_the_network_it_scores_photos(reference_data: Path, tmp_path: Path) -> None:
-    """From the two files alone: the head's and the network's, here seeded ones whose features Keras computed."""
-    table = reference_data / "golden" / "inception_resnet_v2_weights.csv"
-    golden.write_seeded_weights(table, tmp_path / "network.h5")
-    arrays = seeded_head(IRNV2.channels, 64)
-    head = tmp_path / "irnv2_mlsp_narrow_orig.h5"
-    write_keras(head, arrays, whole=True)
-    photos = ["beach_120x90", "boat_200x150"]
-    reference = golden.read_features(reference_data, "inception_resnet_v2")
-    narrow = np.stack([reference[f"{photo}.png/narrow"] for photo in photos])
-    # So that scores lie well inside the scale, whatever the seeded network's features are.
-    raw = predict(arrays, narrow)
-    arrays["head_out/kernel"] /= np.float32(np.ptp(raw) / 4)
-    arrays["head_out/bias"][:] = 0
-    arrays["head_out/bias"] -= np.float32(predict(arrays, narrow).mean() - 5)
-    expected = predict(arrays, narrow)
-    assert np.ptp(expected) == pytest.approx(4, abs=0.01)
-    write_keras(head, arrays, whole=True)
-
-    model = tmp_path / "ava"
-    done = mlsp("import-keras", head, "--output", model, "--weights", tmp_path / "network.h5")
-    assert (done.returncode, done.stderr) == (0, "")
-    files = [reference_data / "golden" / "images" / f"{photo}.png" for photo in photos]
-    done = mlsp("score", *files, "--model", model, "--precision", "float32", "--sort", "photo")
-    assert done.returncode == 0, done.stderr
-    rows = [line.split("\t") for line in done.stdout.splitlines()[1:]]
-    assert [Path(row[0]).stem for row in rows] == photos
-    found = [float(row[2]) for row in rows]
-    np.testing.assert_allclose(found, expected, atol=2e-3)
-    assert [row[3] for row in rows] == ["", ""]

@@ -62,6 +62,7 @@ class WeightsFile:
         md5: of the file, in hexadecimal, as Keras publishes it.
         sha256_start: the first digits of the SHA-256, as PyTorch publishes them.
         note: difference from the preferred weights.
+        mirrors: further addresses of the same file, tried in this order.
     """
 
     url: str
@@ -72,6 +73,7 @@ class WeightsFile:
     md5: str | None = None
     sha256_start: str | None = None
     note: str = ""
+    mirrors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

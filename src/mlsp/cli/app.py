@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from mlsp.base.errors import MlspError
 from mlsp.base.standard_streams import open_closed_streams
-from mlsp.cli import features, stars
+from mlsp.cli import features, models, stars
 from mlsp.cli.backbones import backbones
 from mlsp.cli.bulk import bulk, from_score
 from mlsp.cli.evaluate import evaluate
@@ -23,9 +23,9 @@ from mlsp.cli.explain import explain
 from mlsp.cli.export import export
 from mlsp.cli.extract import extract
 from mlsp.cli.finetune import finetune
+from mlsp.cli.get_model import get
 from mlsp.cli.import_keras import import_keras
 from mlsp.cli.learn import learn
-from mlsp.cli.models import models
 from mlsp.cli.pick import pick
 from mlsp.cli.predict import predict
 from mlsp.cli.ratings import ratings
@@ -83,9 +83,19 @@ _of_stars = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+_of_models = typer.Typer(
+    cls=models.ModelCommands,
+    help="List the installed models; show the card of one; get one of the paper's authors.\n\n"
+    "Without a command: the list. mlsp models NAME shows a card.",
+    invoke_without_command=True,
+    add_completion=False,
+)
 _add(_of_features, features.check, features.info, features.merge, features.export)
 
-_add(app, score, pick, explain, serve, learn, models, panel="Photos")
+_add(app, score, pick, explain, serve, learn, panel="Photos")
+_of_models.callback()(models.list_installed)
+_add(_of_models, models.show, get)
+app.add_typer(_of_models, name="models", rich_help_panel="Photos")
 _add(_of_stars, stars.runs, stars.undo, stars.remove)
 app.add_typer(_of_stars, name="stars", rich_help_panel="Photos")
 _add(app, backbones, extract, panel="Research")

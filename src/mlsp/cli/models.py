@@ -1,43 +1,58 @@
-"""`mlsp models`."""
+"""`mlsp models`: the list, and `show`. Its `get` is in `mlsp.cli.get_model`, as it needs what these do not."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 
-def models(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="[NAME|DIR]", help="Model to show."),
-    ] = None,
-) -> None:
-    """List the installed models, or show the card of one: sources, agreement with people, limits.
+class ModelCommands(TyperGroup):
+    """The commands; anything else is the name of a model to show."""
 
-    Examples:
-        mlsp models
-        mlsp models default
-    """
-    from rich.console import Console
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the words call."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
 
-    from mlsp.cli.card import card_lines
-    from mlsp.models.model import Model, iterate_models, load_model
 
-    console = Console(highlight=False, soft_wrap=False)
-    if name is not None:
-        for line in card_lines(load_model(name)):
-            console.print(line)
+def list_installed(context: typer.Context) -> None:
+    """List the installed models."""
+    if context.invoked_subcommand is not None:
         return
+    from mlsp.models.model import Model, iterate_models
+    from mlsp.models.released import RELEASED_MODELS
+
     is_damaged = False
     for label, model in iterate_models():
         if isinstance(model, Model):
             heads = ", ".join(head.name for head in model.heads)
-            console.print(f"{label}  {model.version}  {heads}", markup=False)
-            console.print(f"    {model.card.summary}", markup=False)
+            typer.echo(f"{label}  {model.version}  {heads}")
+            typer.echo(f"    {model.card.summary}")
         else:
             is_damaged = True
-            console.print(f"{label}  damaged: {model}", markup=False)
-    console.print("\nmlsp models NAME shows the card of one.")
+            typer.echo(f"{label}  damaged: {model}")
+    names = ", ".join(model.name for model in RELEASED_MODELS)
+    typer.echo("\nmlsp models NAME shows the card of one.")
+    typer.echo(f"mlsp models get NAME gets one of the paper's authors: {names}.")
     if is_damaged:
         raise typer.Exit(2)
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|DIR", help="Model to show.")],
+) -> None:
+    """Show the card of a model: sources, agreement with people, limits. `mlsp models NAME` is the same.
+
+    Examples:
+        mlsp models show default
+        mlsp models fast
+    """
+    from rich.console import Console
+
+    from mlsp.cli.card import card_lines
+    from mlsp.models.model import load_model
+
+    console = Console(highlight=False, soft_wrap=False)
+    for line in card_lines(load_model(name)):
+        console.print(line)

@@ -4,7 +4,9 @@
     records      its heads and its card
     writing      heads and networks -> a folder
     linear_form  a head as weights, where it is linear
-    keras_import the authors' released heads -> a folder
+    released     records of the authors' released heads
+    keras_import their files -> a folder
+    getting      their files, downloaded
     heads/       features -> value: architectures and closed forms
     one_file/    a model as one ONNX file or one web page
     builtin/     the embedded models

@@ -24,13 +24,11 @@ from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import FeatureLevel, HeadSpec, ScoreHead, build_head
 from mlsp.models.model import Model
 from mlsp.models.records import Card, HeadRecord
+from mlsp.models.released import AVA_TEST_QUANTILES, BACKBONE, find_views, identify_head
 from mlsp.models.writing import check_model_folder, write_model
 from mlsp.photos.crops import ViewsName, min_photo_side
 
-BACKBONE = "inception_resnet_v2"
 HEAD_NAME = "aesthetics"
-# End of the authors' file name for the head that learned from 8 crops.
-_WITH_CROPS = "_aug"
 
 _NORM = {"beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 # Keras's convolutions of the released Pool-3FC -> ours.
@@ -110,16 +108,16 @@ def import_keras(
         output: the model's folder; see `mlsp.models.writing.write_model`.
         weights: of InceptionResNet-v2: then the model scores photos; without them it reads stored features.
         name: of the model; that of the folder by default.
-        views: crops that it sees, see `mlsp.photos.crops.cut_views`. `auto`: `corners8` where the file's name ends with `_aug`, as
-            the authors' does that learned from 8 crops, else `whole`.
+        views: crops that it sees, see `mlsp.photos.crops.cut_views`; `auto`: those that it learned from, see
+            `mlsp.models.released.find_views`.
 
     Raises:
-        SettingsError: `views` is unknown.
+        SettingsError: `views` is unknown, or nothing tells those that the head learned from.
         WeightsError: a file cannot be read or is of something else.
         OutputError: the folder cannot be written.
     """
     if views == "auto":
-        views = "corners8" if file.stem.endswith(_WITH_CROPS) else "whole"
+        views, _ = find_views(file)
     if views not in get_args(ViewsName):
         raise SettingsError(unknown_name("views", views, ("auto", *get_args(ViewsName))))
     shown = cast(ViewsName, views)
@@ -131,6 +129,7 @@ def import_keras(
     levels = tuple(level.name for level in spec.levels)
     feature_spec = FeatureSpec(spec.name, weights_sha256, levels, shown, None, grid)
     title = "Pool-3FC on wide" if grid > 1 else "Single-3FC on narrow"
+    released = identify_head(file)
     return write_model(
         output,
         name=name or output.absolute().name,
@@ -138,7 +137,7 @@ def import_keras(
         smallest_side=min_photo_side(spec.smallest_side, shown),
         heads=[(_record(), head)],
         channels=spec.channels,
-        card=_card(title, file.name),
+        card=_card(title, released.released_as if released else file.name),
         backbone=None if weights is None else cached_graph(feature_spec, weights),
     )
 
@@ -210,8 +209,8 @@ def _record() -> HeadRecord:
         lowest=1,
         highest=10,
         ratings="AVA (Murray, Marchesotti and Perronnin 2012): its train photos, about 210 votes each",
-        # AVA's photos would be needed for these two.
-        quantiles=(),
+        quantiles=AVA_TEST_QUANTILES,
+        # AVA's photos would be needed for it.
         agreement=(),
     )
 
@@ -228,6 +227,8 @@ def _card(title: str, file: str) -> Card:
             " them.",
             "The authors read photos without turning them upright by EXIF and without colour management; here both are done, so"
             " scores of photos that need either differ from theirs.",
+            "Percentiles are among the ratings of AVA's test photos, not among scores of them. Scores spread less than ratings, so the"
+            " lowest and the highest percentiles are rare.",
             "Photos are seen at full size, as in the paper: a large photo takes long, and a copy of another size gets another score.",
             "How well it agrees with people was not measured here; the paper reports on AVA's official test an SRCC of .740 to .743 of"
             " its Single-3FC and .752 to .756 of its Pool-3FC.",

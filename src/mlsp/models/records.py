@@ -55,7 +55,8 @@ class HeadRecord:
         highest: upper end of it.
         ratings: that it learned from, with source and licence.
         quantiles: scores of the rated photos at even steps from the minimum to the maximum, predicted by heads that had not
-            seen them. Empty where no rated photos were at hand; then there are no percentiles.
+            seen them; or, for the authors' released heads, the photos' ratings themselves. Empty where no rated photos were at hand;
+            then there are no percentiles.
         agreement: with people, measured; empty where it was not.
         form: `roots` where the score is linear in the square roots of features, with the arrays `weight` (C,) and `bias` () of its graph;
             `kernel` where it compares with rated photos, in the arrays of `mlsp.models.kernel_form`; `other` where it is of another form;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import urllib.parse
@@ -66,6 +67,18 @@ def has_digest(record: WeightsFile) -> bool:
     return any((record.sha256, record.sha256_start, record.md5))
 
 
+def addresses(record: WeightsFile) -> tuple[str, ...]:
+    """Return where a file is looked for: the mirror of the environment variable `MLSP_MIRROR`, the publisher, the record's mirrors.
+
+    Below the address in `MLSP_MIRROR` each file has the host and path of its own: `MIRROR/HOST/PATH`, as `wget --force-directories`
+    stores it.
+    """
+    mirror = os.environ.get("MLSP_MIRROR", "").rstrip("/")
+    published = urllib.parse.urlsplit(record.url)
+    own = (f"{mirror}/{published.netloc}{published.path}",) if mirror else ()
+    return (*own, record.url, *record.mirrors)
+
+
 def download(
     record: WeightsFile,
     target: Path,
@@ -84,14 +97,9 @@ def download(
         retry: patience.
 
     Raises:
-        WeightsError: the address has another scheme or does not answer, or the file is not the one published.
+        WeightsError: no address answers with the file that was published; the message says what each did.
         OutputError: the file cannot be written.
     """
-    scheme = urllib.parse.urlsplit(record.url).scheme
-    if scheme not in _SCHEMES:
-        raise WeightsError(
-            f"cannot download {record.url}: expected an address with one of the schemes {', '.join(_SCHEMES)}, got {scheme!r}"
-        )
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -101,29 +109,53 @@ def download(
         with FileLock(target.with_name(f"{target.name}.lock")):
             if target.is_file() and difference(target, record) is None:
                 return
-            try:
-                if scheme == "file":
-                    from urllib.request import url2pathname
-
-                    path = urllib.parse.urlsplit(record.url).path
-                    shutil.copyfile(url2pathname(path), part)
+            # Their texts only: an error kept here would keep its connection open.
+            failures: list[str] = []
+            for url in addresses(record):
+                try:
+                    _fetch(url, record, target, part, progress, retry)
+                except WeightsError as error:
+                    failures.append(str(error))
                 else:
-                    _transfer(record, target, part, progress, retry)
-                found = difference(part, record)
-                if found is not None:
-                    raise WeightsError(
-                        f"{record.url} is not the file that was published: {found}."
-                        " Nothing was kept; try again or from another network: a proxy may have answered instead"
-                    )
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
+                    return
+            raise WeightsError("\n".join(failures))
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error}") from error
 
 
+def _fetch(
+    url: str,
+    record: WeightsFile,
+    target: Path,
+    part: Path,
+    progress: Progress | None,
+    retry: RetryPolicy,
+) -> None:
+    scheme, _, path, _, _ = urllib.parse.urlsplit(url)
+    if scheme not in _SCHEMES:
+        raise WeightsError(
+            f"cannot download {url}: expected an address with one of the schemes {', '.join(_SCHEMES)}, got {scheme!r}"
+        )
+    try:
+        if scheme == "file":
+            from urllib.request import url2pathname
+
+            shutil.copyfile(url2pathname(path), part)
+        else:
+            _transfer(url, target, part, progress, retry)
+        found = difference(part, record)
+        if found is not None:
+            raise WeightsError(
+                f"{url} is not the file that was published: {found}."
+                " Nothing was kept; try again or from another network: a proxy may have answered instead"
+            )
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _transfer(
-    record: WeightsFile, target: Path, part: Path, progress: Progress | None, retry: RetryPolicy
+    url: str, target: Path, part: Path, progress: Progress | None, retry: RetryPolicy
 ) -> None:
     # It imports requests, which takes longer than reading the weights of a small network.
     from pooch import HTTPDownloader
@@ -136,7 +168,7 @@ def _transfer(
             headers={"User-Agent": "mlsp", "Accept-Encoding": "identity"},
         )
         try:
-            transfer(record.url, part, None)
+            transfer(url, part, None)
         except OSError as error:
             if error.errno is not None:
                 # Of the disk; those of requests have no number.
@@ -146,10 +178,10 @@ def _transfer(
             if response is not None:
                 reason = f"the server answered {response.status_code} {response.reason}"
                 if response.status_code < 500 and response.status_code not in _PASSING_STATUSES:
-                    raise WeightsError(f"cannot download {record.url}: {reason}") from error
+                    raise WeightsError(f"cannot download {url}: {reason}") from error
             if attempt == retry.attempts:
                 raise WeightsError(
-                    f"cannot download {record.url} in {attempt} attempts: {reason}."
+                    f"cannot download {url} in {attempt} attempts: {reason}."
                     f" Or download it elsewhere and save it as {target}"
                 ) from error
             time.sleep(retry.backoff_s * 2 ** (attempt - 1))

@@ -72,9 +72,7 @@ def find_weights(
         file = Path(weights)
         _check_exists(file, spec.name)
         known = (
-            record
-            for record in spec.weights
-            if has_digest(record) and difference(file, record) is None
+            record for record in spec.weights if has_digest(record) and is_published(file, record)
         )
         published = next(known, None)
     return FoundWeights(file, check_weights(file, spec.name, sha256=sha256), published)
@@ -126,7 +124,7 @@ def fetch_weights(
     progress: Progress | None = None,
     retry: RetryPolicy = PATIENCE,
 ) -> Path:
-    """Find published weights on this machine, or download them once.
+    """Find published weights on this machine, or download them once, from where `mlsp.backbones.weights.downloads.addresses` says.
 
     Nothing is downloaded while the environment variable `MLSP_OFFLINE` is set to anything but 0.
 
@@ -144,9 +142,10 @@ def fetch_weights(
     """
     if weights_file.url.startswith(_PACKAGE_SCHEME):
         return _find_in_package(weights_file)
+    downloaded = find_downloaded(weights_file, cache_dir=cache_dir)
+    if downloaded is not None:
+        return downloaded
     target = weights_folder(cache_dir) / _file_name(weights_file.url)
-    if target.is_file() and difference(target, weights_file) is None:
-        return target
     if os.environ.get("MLSP_OFFLINE", "0") not in ("", "0"):
         state = "damaged" if target.is_file() else "not on this machine"
         raise WeightsError(
@@ -155,6 +154,17 @@ def fetch_weights(
         )
     download(weights_file, target, progress=progress, retry=retry)
     return target
+
+
+def find_downloaded(weights_file: WeightsFile, *, cache_dir: Path | None = None) -> Path | None:
+    """Return where published weights were downloaded to earlier; None where they were not, or are damaged."""
+    file = weights_folder(cache_dir) / _file_name(weights_file.url)
+    return file if is_published(file, weights_file) else None
+
+
+def is_published(file: Path, weights_file: WeightsFile) -> bool:
+    """Return whether a file exists and differs in nothing that is known of the published one."""
+    return file.is_file() and difference(file, weights_file) is None
 
 
 def _file_name(url: str) -> str:
