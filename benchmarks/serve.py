@@ -115,7 +115,7 @@ def questions(client: httpx.Client, photos: int) -> list[tuple[str, Callable[[in
         return size
 
     def rate(number: int) -> int:
-        client.post("/api/ratings", json={"id": 2 + number, "stars": 1 + number % 5})
+        client.post("/api/ratings", json={"ratings": [{"id": 2 + number, "stars": 1 + number % 5}]})
         return len(client.get(f"/api/photos?since={revision + number}").content)
 
     def get(path: str) -> Callable[[int], int]:

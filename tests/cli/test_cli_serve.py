@@ -69,7 +69,7 @@ def test_serves_rates_and_ends_at_ctrl_c(examples: Path, tmp_path: Path) -> None
             let_in(client, link)
             scoring = until_scored(client)
             assert (scoring["state"], scoring["total"], scoring["failed"]) == ("done", 7, 1)
-            body = {"id": 0, "stars": 5}
+            body = {"ratings": [{"id": 0, "stars": 5}]}
             answer = client.post("/api/ratings", json=body, headers={"origin": found[1]})
             assert answer.status_code == 200
             began = time.monotonic()

@@ -16,7 +16,14 @@ import pytest
 from children import start_child
 from first_edition import first_edition_file
 from mlsp.base.errors import RatingsError, SettingsError
-from mlsp.personal.user_ratings import KEPT_CHANGES, Change, UserRatings, default_user_ratings_path
+from mlsp.culling.marks import Marks
+from mlsp.personal.user_ratings import (
+    KEPT_CHANGES,
+    Change,
+    NewRating,
+    UserRatings,
+    default_user_ratings_path,
+)
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 
@@ -65,7 +72,9 @@ def test_undoes_everything_one_by_one_also_after_opening_again(file: Path) -> No
         assert ratings.last_change() == Change("no stars, no flag for a.jpg", (A,))
         assert ratings.undo() == "no stars, no flag for a.jpg"
         assert said(ratings) == [(A, 5, "pick")]
-        assert ratings.last_change() == Change("b.jpg is better than a.jpg", (B, A))
+        assert ratings.last_change() == Change(
+            "b.jpg is better than a.jpg", (B, A), is_comparison=True
+        )
         assert ratings.undo() == "b.jpg is better than a.jpg"
         assert ratings.comparisons() == []
         assert ratings.undo() == "5 stars, pick for a.jpg"
@@ -159,10 +168,10 @@ def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_of_a_newer_version_is_left_alone(file: Path) -> None:
     UserRatings.open(file).close()
-    _database(file, "PRAGMA user_version = 3")
+    _database(file, "PRAGMA user_version = 4")
     before = file.read_bytes()
     message = (
-        f"the ratings {file} are of a newer version of mlsp (schema 3, this one knows 2):"
+        f"the ratings {file} are of a newer version of mlsp (schema 4, this one knows 3):"
         " update mlsp, or name another file with --ratings"
     )
     with pytest.raises(RatingsError, match=f"^{re.escape(message)}$"):
@@ -226,6 +235,38 @@ def test_a_locked_file_loses_nothing(file: Path, monkeypatch: pytest.MonkeyPatch
             other.execute("ROLLBACK")
         ratings.rate(A, "a.jpg", stars=4, flag=None)
         assert said(ratings) == [(A, 4, None)]
+
+
+def test_ratings_given_together_are_undone_together(file: Path) -> None:
+    with UserRatings.open(file) as ratings:
+        ratings.rate(A, "/p/a.jpg", stars=2, flag=None)
+        together = [
+            NewRating(A, "/p/a.jpg", Marks(2, "reject")),
+            NewRating(B, "/p/b.jpg", Marks(flag="pick")),
+        ]
+        ratings.rate_all(together)
+        assert said(ratings) == [(A, 2, "reject"), (B, None, "pick")]
+        assert ratings.last_change() == Change("ratings of 2 photos", (A, B))
+        # What is so already is no change.
+        ratings.rate_all([together[0], NewRating(B, "/p/b.jpg", Marks(5, "pick"))])
+        assert ratings.undo() == "5 stars for b.jpg"
+        assert ratings.undo() == "ratings of 2 photos"
+        assert said(ratings) == [(A, 2, None)]
+        with pytest.raises(SettingsError, match="stars must be 1 to 5"):
+            ratings.rate_all([together[0], NewRating(B, "/p/b.jpg", Marks(9))])
+        assert said(ratings) == [(A, 2, None)]
+
+
+def test_more_ratings_given_together_than_changes_are_kept(file: Path) -> None:
+    many = [
+        NewRating(f"{number:064x}", f"{number}.jpg", Marks(3)) for number in range(KEPT_CHANGES + 5)
+    ]
+    with UserRatings.open(file) as ratings:
+        ratings.rate_all(many)
+        ratings.rate(A, "a.jpg", stars=1, flag=None)
+        ratings.undo()
+        assert ratings.undo() == f"ratings of {len(many)} photos"
+        assert ratings.ratings() == []
 
 
 def test_several_threads_and_files_at_once(file: Path) -> None:

@@ -405,14 +405,21 @@ def test_look_through_photos_one_by_one(page: Page, collection: Path) -> None:
     assert panes(page) == ["d.jpg", "a1.jpg"]
 
 
-def test_a_fifth_photo_is_not_chosen(page: Page, collection: Path) -> None:
+def test_many_are_chosen_and_the_first_four_compared(page: Page, collection: Path) -> None:
     show(page, collection / "report.html")
-    for place in range(5):
-        page.locator(".g-card").nth(place).click(modifiers=["Control"])
+    cards = page.locator(".g-card")
+    cards.nth(0).click(modifiers=["Control"])
+    cards.nth(4).click(modifiers=["Shift"])
+    assert page.locator(".g-chosen").count() == 5
+    assert page.text_content(".g-hidden") == "5 photos chosen"
     assert page.text_content(".g-main") == "Compare 4"
-    assert page.text_content(".g-hidden") == (
-        "4 photos are chosen already: compare them, or choose one no longer"
-    )
+    page.keyboard.press("c")
+    assert len(panes(page)) == 4
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    assert page.locator(".g-chosen").count() == 0
+    page.keyboard.press("a")
+    assert page.locator(".g-chosen").count() == 6
 
 
 def test_keys_are_explained(page: Page, collection: Path) -> None:
@@ -731,7 +738,7 @@ def test_what_is_in_sight_stays_while_better_photos_come(gallery: Page) -> None:
 
 
 def test_a_host_refreshes_its_badge(gallery: Page) -> None:
-    gallery.evaluate("gallery.record('a').stars = 5; gallery.refresh('a')")
+    gallery.evaluate("gallery.record('a').stars = 5; gallery.remark('a')")
     assert gallery.locator(".g-badge").all_text_contents() == ["5", ""]
 
 

@@ -102,7 +102,7 @@ def test_status(shared: Served) -> None:
 def test_rating_changes_its_row_alone(served: Served) -> None:
     photo = served.ids()["05.png"]
     before = served.get("status")["revision"]
-    answer = served.post("ratings", {"id": photo, "stars": 4})
+    answer = served.rate({"id": photo, "stars": 4})
     assert answer == {
         "id": photo,
         "stars": 4,
@@ -111,17 +111,17 @@ def test_rating_changes_its_row_alone(served: Served) -> None:
         "revision": before + 1,
         "undo": "4 stars for 05.png",
     }
-    served.post("ratings", {"id": photo, "flag": "pick"})
+    served.rate({"id": photo, "flag": "pick"})
     (row,) = served.rows(since=before).values()
     assert (row["photo"], row["stars"], row["flag"]) == ("05.png", 4, "pick")
-    assert served.post("ratings", {"id": photo, "stars": None})["flag"] == "pick"
+    assert served.rate({"id": photo, "stars": None})["flag"] == "pick"
     assert served.get("status")["ratings"]["photos"] == 1
 
 
 def test_copies_are_one_photo(served: Served) -> None:
     names = served.ids()
     before = served.get("status")["revision"]
-    served.post("ratings", {"id": names["03.png"], "stars": 2})
+    served.rate({"id": names["03.png"], "stars": 2})
     assert {row["photo"]: row["stars"] for row in served.rows(since=before).values()} == {
         "03.png": 2,
         "copy.png": 2,
@@ -137,8 +137,8 @@ def test_copies_are_one_photo(served: Served) -> None:
 def test_undo_goes_through_everything(served: Served) -> None:
     names = served.ids()
     one, other = names["01.png"], names["02.png"]
-    served.post("ratings", {"id": one, "stars": 3})
-    served.post("ratings", {"id": one, "stars": 5, "flag": "pick"})
+    served.rate({"id": one, "stars": 3})
+    served.rate({"id": one, "stars": 5, "flag": "pick"})
     answer = served.post("comparisons", {"better": one, "worse": other})
     assert (answer["comparisons"], answer["undo"]) == (1, "01.png is better than 02.png")
     undone = served.post("undo", {})
@@ -157,7 +157,7 @@ def test_ratings_are_there_again_and_follow_a_renamed_photo(tmp_path: Path) -> N
     make_photos(tmp_path / "p")
     with serving(tmp_path / "p", tmp_path / "r.sqlite") as first:
         names = first.ids()
-        first.post("ratings", {"id": names["05.png"], "stars": 4, "flag": "pick"})
+        first.rate({"id": names["05.png"], "stars": 4, "flag": "pick"})
         first.post("comparisons", {"better": names["05.png"], "worse": names["06.png"]})
     (tmp_path / "p" / "05.png").rename(tmp_path / "p" / "renamed.png")
     with serving(tmp_path / "p", tmp_path / "r.sqlite") as second:
@@ -170,14 +170,54 @@ def test_ratings_are_there_again_and_follow_a_renamed_photo(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("path", "body", "status", "message"),
     [
-        ("ratings", {"id": 999, "stars": 4}, 404, "there is no photo 999, or it is not scored yet"),
-        ("ratings", {"id": -1, "stars": 4}, 404, "there is no photo -1, or it is not scored yet"),
-        ("ratings", {"id": 0, "stars": 6}, 422, "stars: Input should be less than or equal to 5"),
-        ("ratings", {"id": 0, "stars": "4"}, 422, "stars: Input should be a valid integer"),
-        ("ratings", {"id": 0, "stars": True}, 422, "stars: Input should be a valid integer"),
-        ("ratings", {"id": 0, "flag": "x"}, 422, "flag: Input should be 'pick' or 'reject'"),
-        ("ratings", {"id": "/etc/passwd"}, 422, "id: Input should be a valid integer"),
-        ("ratings", {"id": 0, "path": "x"}, 422, "path: Extra inputs are not permitted"),
+        (
+            "ratings",
+            {"ratings": [{"id": 999, "stars": 4}]},
+            404,
+            "there is no photo 999, or it is not scored yet",
+        ),
+        (
+            "ratings",
+            {"ratings": [{"id": -1, "stars": 4}]},
+            404,
+            "there is no photo -1, or it is not scored yet",
+        ),
+        (
+            "ratings",
+            {"ratings": [{"id": 0, "stars": 6}]},
+            422,
+            "ratings.0.stars: Input should be less than or equal to 5",
+        ),
+        (
+            "ratings",
+            {"ratings": [{"id": 0, "stars": "4"}]},
+            422,
+            "ratings.0.stars: Input should be a valid integer",
+        ),
+        (
+            "ratings",
+            {"ratings": [{"id": 0, "stars": True}]},
+            422,
+            "ratings.0.stars: Input should be a valid integer",
+        ),
+        (
+            "ratings",
+            {"ratings": [{"id": 0, "flag": "x"}]},
+            422,
+            "ratings.0.flag: Input should be 'pick' or 'reject'",
+        ),
+        (
+            "ratings",
+            {"ratings": [{"id": "/etc/passwd"}]},
+            422,
+            "ratings.0.id: Input should be a valid integer",
+        ),
+        (
+            "ratings",
+            {"ratings": [{"id": 0, "path": "x"}]},
+            422,
+            "ratings.0.path: Extra inputs are not permitted",
+        ),
         ("ratings", [], 422, "what was sent: Input should be a valid dictionary"),
         ("comparisons", {"better": 0}, 422, "worse: Field required"),
         ("export/xmp", {"convention": "../x"}, 422, "convention: Input should be 'both'"),
@@ -205,7 +245,7 @@ def test_what_is_wrong_is_said(
 
 def test_a_photo_that_failed_is_not_rated(shared: Served) -> None:
     bad = shared.ids()["empty.jpg"]
-    message = shared.error("ratings", {"id": bad, "stars": 3}, status=400)
+    message = shared.error("ratings", {"ratings": [{"id": bad, "stars": 3}]}, status=400)
     assert message == "empty.jpg could not be scored, so it cannot be rated either"
     assert shared.error(f"thumbnail/{bad}", status=404) == "the file is empty"
 
@@ -256,7 +296,7 @@ def test_a_photo_that_is_gone_is_said(served: Served) -> None:
 
 def test_csv(served: Served) -> None:
     names = served.ids()
-    served.post("ratings", {"id": names["05.png"], "stars": 4, "flag": "pick"})
+    served.rate({"id": names["05.png"], "stars": 4, "flag": "pick"})
     served.post("comparisons", {"better": names["05.png"], "worse": names["sub/11.png"]})
     answer = served.client.get("/api/export.csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="ratings.csv"'
@@ -291,16 +331,16 @@ def test_what_other_programs_say_is_shown_and_followed(served: Served) -> None:
     assert marks(served, "06.png") == [2, None, "red"]
     assert served.get("status")["ratings"]["photos"] == 1
     # A rating here is one more; undoing it leads back to theirs.
-    served.post("ratings", {"id": photo, "stars": 4})
+    served.rate({"id": photo, "stars": 4})
     assert marks(served, "06.png") == [4, None, "red"]
     served.post("undo", {})
     assert marks(served, "06.png") == [2, None, "red"]
-    served.post("ratings", {"id": photo, "stars": None, "label": None})
+    served.rate({"id": photo, "stars": None, "label": None})
     assert marks(served, "06.png") == [None, None, None]
     # Whatever the other program does later is newer.
     sidecar.write_text(SIDECAR.format(5, "Red"))
     assert marks(served, "06.png") == [5, None, "red"]
-    served.post("ratings", {"id": photo, "flag": "pick"})
+    served.rate({"id": photo, "flag": "pick"})
     assert marks(served, "06.png") == [5, "pick", "red"]
     sidecar.unlink()
     assert marks(served, "06.png") == [None, None, None]
@@ -310,7 +350,7 @@ def test_a_change_while_the_page_is_closed_is_followed(tmp_path: Path) -> None:
     folder, file = make_photos(tmp_path / "p"), tmp_path / "r.sqlite"
     with serving(folder, file) as served:
         for name in ("04.png", "06.png"):
-            served.post("ratings", {"id": served.ids()[name], "stars": 1})
+            served.rate({"id": served.ids()[name], "stars": 1})
     (folder / "06.png.xmp").write_text(SIDECAR.format(5, ""))
     with serving(folder, file) as served:
         assert marks(served, "06.png") == [5, None, None]
@@ -338,8 +378,8 @@ def test_an_export_is_taken_back_and_the_ratings_stay(served: Served) -> None:
     mine.write_text(SIDECAR.format(5, "Red"))
     before = mine.read_bytes()
     served.controller.files.look()
-    served.post("ratings", {"id": served.ids()["06.png"], "stars": 1, "flag": "pick"})
-    served.post("ratings", {"id": served.ids()["05.png"], "label": "blue"})
+    served.rate({"id": served.ids()["06.png"], "stars": 1, "flag": "pick"})
+    served.rate({"id": served.ids()["05.png"], "label": "blue"})
     assert served.post("export/xmp", {"convention": "photo.jpg.xmp"})["files"] == 2
     assert read_marks(served.folder / "05.png") == Marks(label="blue")
     assert read_marks(served.folder / "06.png") == Marks(1, "pick", "red")
@@ -363,7 +403,7 @@ def test_sidecars(served: Served) -> None:
         ("04.png", None, "pick"),
         ("06.png", 1, None),
     ):
-        served.post("ratings", {"id": names[name], "stars": stars, "flag": flag})
+        served.rate({"id": names[name], "stars": stars, "flag": flag})
     # Someone rates it in another program, and that is newer.
     mine = served.folder / "06.png.xmp"
     mine.write_text(SIDECAR.format(5, ""))
@@ -374,7 +414,7 @@ def test_sidecars(served: Served) -> None:
     assert read_rating(served.folder / "02.png") == -1
     assert mine.read_bytes() == before
     # Rated again, it is the user who knows what is there.
-    served.post("ratings", {"id": names["06.png"], "stars": 1})
+    served.rate({"id": names["06.png"], "stars": 1})
     again = served.post("export/xmp", {"convention": "photo.jpg.xmp"})
     assert (again["written"], again["files"], again["kept"]) == (4, 1, [])
     assert read_rating(served.folder / "06.png") == 1
@@ -455,7 +495,7 @@ def test_names_that_are_no_text_are_shown_and_exported(tmp_path: Path) -> None:
     os.rename(os.fsencode(folder / "a.png"), name)
     with serving(folder, tmp_path / "r.sqlite") as served:
         assert served.rows()[0]["photo"] == "latin \\xe9.png"
-        served.post("ratings", {"id": 0, "stars": 5})
+        served.rate({"id": 0, "stars": 5})
         assert name in served.client.get("/api/export.csv").content
         assert served.get("status")["undo"] == "5 stars for latin ?.png"
 
@@ -482,7 +522,7 @@ def test_an_own_taste_is_learned_kept_and_shown(tmp_path: Path) -> None:
         # The user likes what is dark: the default's opposite.
         for number in range(30):
             stars = 5 - number // 6
-            served.post("ratings", {"id": number, "stars": stars})
+            served.rate({"id": number, "stars": stars})
         assert served.post("learn", {}, expected=202)["state"] in ("running", "done")
         learned = until_learned(served)
         assert learned["message"] is None

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
+from PIL.ExifTags import IFD, Base
 
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.marks import Marks
 from mlsp.culling.shots import Shot
 from mlsp.culling.xmp import write_marks
+from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
-from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.app import create_app
 from mlsp.serving.web.page_controller import PageController
@@ -81,17 +82,28 @@ class Served:
         self._ratings.close()
 
 
+def exif(time: str) -> Image.Exif:
+    """What a camera writes into a photo taken at a time."""
+    found = Image.Exif()
+    found[Base.Model] = "Camera 1"
+    values = {Base.DateTimeOriginal: time, Base.ExposureTime: 1 / 250, Base.ISOSpeedRatings: 400}
+    found.get_ifd(IFD.Exif).update(values)  # type: ignore[arg-type]
+    return found
+
+
 @pytest.fixture(scope="module")
 def collection(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve photos in two folders, the examples large and dark, and a file that is none."""
+    """Twelve photos in two folders, the examples light and dark, taken hours apart, and a file that is none."""
     folder = tmp_path_factory.mktemp("served") / "a trip"
     for number, source in enumerate(sorted(examples.glob("*.*g"))):
         with Image.open(source) as opened:
             small = ImageOps.contain(opened.convert("RGB"), (360, 360))
-        for name, photo in (("light", small), ("dark", small.point(lambda value: value // 3))):
+        for hour, (name, photo) in enumerate(
+            (("light", small), ("dark", small.point(lambda value: value // 3)))
+        ):
             path = folder / name / f"{number}_{name}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            photo.save(path)
+            photo.save(path, exif=exif(f"2024:05:03 {2 * number + hour:02}:00:00"))
     (folder / "light" / "broken.jpg").write_bytes(b"no photo")
     return folder
 
@@ -218,11 +230,12 @@ class PacedScorer:
 
     def __init__(self, scorer: Scorer) -> None:
         self.model = scorer.model
+        self.result_of = scorer.result_of
         self.may = threading.Semaphore(0)
         self._scorer = scorer
 
-    def score(self, sources: Iterable[Path]) -> Iterator[ScoreResult | ScoreFailure]:
-        for result in self._scorer.score(sources):
+    def features(self, sources: Iterable[Path]) -> Iterator[PhotoFeatures | ScoreFailure]:
+        for result in self._scorer.features(sources):
             assert self.may.acquire(timeout=30)
             yield result
 
@@ -470,6 +483,132 @@ def test_what_other_programs_say_is_shown_and_followed(opened: Page, served: Ser
     card(page, first).locator(".g-marks.g-reject").wait_for(timeout=10_000)
 
 
+# Stacks
+
+
+@pytest.fixture(scope="module")
+def burst(
+    examples: Path, scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """A burst of three, of which the second is sharp, and a photo that stands alone."""
+    folder = tmp_path_factory.mktemp("burst") / "shoot"
+    folder.mkdir()
+    with Image.open(examples / "coffee.png") as opened:
+        sharp = ImageOps.contain(opened.convert("RGB"), (640, 640))
+    soft = sharp.filter(ImageFilter.GaussianBlur(2))
+    for second, photo in enumerate((soft, sharp, soft.crop((4, 4, 636, 420)))):
+        photo.save(folder / f"IMG_{second}.jpg", exif=exif(f"2024:05:03 10:00:0{second}"))
+    with Image.open(examples / "chelsea.png") as opened:
+        opened.convert("RGB").save(folder / "alone.jpg", exif=exif("2024:05:03 12:00:00"))
+    ratings = tmp_path_factory.mktemp("ratings") / "ratings.sqlite"
+    with contextlib.closing(Served(folder, ratings, lambda _: scorer)) as found:
+        assert found.controller.scoring.wait(60)
+        assert found.controller.stacks.wait(60)
+        yield found
+
+
+FLAGS = {"IMG_0.jpg": "reject", "IMG_1.jpg": "pick", "IMG_2.jpg": "reject"}
+
+
+def flags(page: Page) -> dict[str, str | None]:
+    settled(page)
+    return {name: flag for name, (_, flag) in rated(page).items()}
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_burst_is_one_tile_that_opens_to_its_frames(
+    page: Page, burst: Served, size: dict[str, int]
+) -> None:
+    page.set_viewport_size(size)  # type: ignore[arg-type]
+    burst.open(page)
+    assert sorted(names(page)) == ["IMG_1.jpg", "alone.jpg"]
+    tile = card(page, "IMG_1.jpg")
+    assert tile.locator(".g-stack").inner_text().strip() == "3"
+    assert "; burst of 3 photos; suggested: sharper than IMG_" in str(
+        tile.get_attribute("aria-label")
+    )
+    # All by keyboard: there, its frames, keep it, back.
+    page.keyboard.press("End")
+    if page.locator(".g-active .g-name").inner_text() != "IMG_1.jpg":
+        page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    frames = page.get_by_role("group", name="burst of 3 photos").get_by_role("button")
+    frames.nth(2).locator("img[src]").wait_for()
+    assert str(frames.nth(0).get_attribute("aria-label")).startswith("IMG_1.jpg: suggested: sharp")
+    assert page.locator(".g-strip-best:visible").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert violations(page) == []
+    page.keyboard.press("k")
+    said(page, "IMG_1.jpg picked, 2 rejected")
+    assert flags(page) == FLAGS
+    page.keyboard.press("Control+z")
+    said(page, "Undone: ratings of 3 photos")
+    assert flags(page) == {}
+    # Another frame may be kept instead, by mouse.
+    frames.nth(1).click()
+    other = page.locator(".g-viewer .g-caption .g-name").inner_text()
+    page.get_by_role("button", name="Keep this, reject the rest").click()
+    said(page, f"{other} picked, 2 rejected")
+    assert flags(page)[other] == "pick"
+    page.locator(".p-toast button").click()
+    said(page, "Undone: ratings of 3 photos")
+    page.keyboard.press("Escape")
+    # Every photo for itself.
+    page.keyboard.press("s")
+    assert len(names(page)) == 4
+    assert card(page, "IMG_1.jpg").locator(".g-stack").inner_text() == "best"
+    page.keyboard.press("k")
+    page.keyboard.press("s")
+    assert len(names(page)) == 2
+    while burst.controller.rated.undo()[0] is not None:
+        pass
+
+
+def test_frames_go_with_arrows_and_stacks_are_jumped_over(page: Page, burst: Served) -> None:
+    burst.open(page)
+    page.select_option("[aria-label='Sort by']", "photo")
+    page.click("[aria-label='Now lowest first: turn round']")
+    card(page, "alone.jpg").click()
+    # From the last photo to the best frame of the stack before, not to its last frame.
+    page.keyboard.press("ArrowUp")
+    name = page.locator(".g-viewer .g-caption .g-name")
+    assert name.inner_text() == "IMG_1.jpg"
+    page.keyboard.press("ArrowRight")
+    assert name.inner_text() in ("IMG_0.jpg", "IMG_2.jpg")
+    page.keyboard.press("ArrowDown")
+    assert name.inner_text() == "alone.jpg"
+    page.keyboard.press("Escape")
+    # The frames of a stack are compared with each other.
+    card(page, "IMG_1.jpg").click(modifiers=["Control"])
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    assert page.locator(".g-pane").count() == 3
+
+
+def test_chosen_photos_are_rated_together(either: Page) -> None:
+    page = either
+    shown = [path_of(page, place) for place in range(4)]
+    for key in ("Home", "Space", "ArrowRight", "Space", "4"):
+        page.keyboard.press(key)
+    said(page, "2 photos: 4 stars")
+    # What is not among the chosen ones is rated alone.
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("x")
+    page.get_by_role("region", name="Chosen photos").get_by_role("button", name="Pick").click()
+    said(page, "2 photos: picked")
+    settled(page)
+    assert rated(page) == {
+        shown[0]: (4, "pick"),
+        shown[1]: (4, "pick"),
+        shown[2]: (None, "reject"),
+    }
+    page.keyboard.press("Control+z")
+    said(page, "Undone: ratings of 2 photos")
+    assert rated(page)[shown[0]] == (4, None)
+    page.get_by_role("button", name="Choose none").click()
+    assert page.locator(".g-chosen").count() == 0
+
+
 # Which is better?
 
 
@@ -567,7 +706,8 @@ def test_learn_and_install(
     assert served.controller.scoring.wait(60)
     # Someone who likes blue, of which the default knows nothing.
     for entry in served.controller.collection.entries():
-        served.controller.rated.rate(entry, {"stars": 5 if entry.shown.startswith("blue") else 1})
+        stars = 5 if entry.shown.startswith("blue") else 1
+        served.controller.rated.rate([(entry, {"stars": stars})])
     served.open(page, "taste")
     page.wait_for_selector(".p-amount:not(:empty)")
     page.wait_for_selector("text=36 ratings and 0 comparisons so far, which is enough.")
@@ -708,13 +848,24 @@ def focused(page: Page) -> str:
     return found["name"]
 
 
+def violations(page: Page, **rules: Any) -> Any:
+    """What axe finds: rules and the elements that break them."""
+    if page.evaluate("typeof axe") == "undefined":
+        axe = resources.files("axe_playwright_python") / "axe.min.js"
+        page.evaluate(axe.read_text("utf-8"))
+    return page.evaluate(
+        """async (options) => (await axe.run(options)).violations.map(({ id, nodes }) => [id, nodes.map((node) => node.target)])""",
+        {"resultTypes": ["violations"], **rules},
+    )
+
+
 def test_keyboard_alone(opened: Page) -> None:
     page = opened
     page.keyboard.press("Home")
     assert focused(page) == "Photos"
     page.locator(".p-nav a").first.focus()
     order = []
-    for _ in range(7):
+    for _ in range(9):
         page.keyboard.press("Tab")
         order.append(focused(page))
     assert order == [
@@ -724,10 +875,12 @@ def test_keyboard_alone(opened: Page) -> None:
         "Export",
         "Sort by",
         "Now highest first: turn round",
+        "Pictures only",
+        "Size of the pictures",
         "Compare",
     ]
     # From there to the other view and its answers.
-    for _ in range(6):
+    for _ in range(8):
         page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     sides(page)
@@ -757,18 +910,13 @@ def test_accessibility_checker_finds_nothing(opened: Page, size: Any) -> None:
     page.set_viewport_size(size)
     # Colours that are on their way to others are neither.
     page.emulate_media(reduced_motion="reduce")
-    page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
 
     def check_view(view: str) -> None:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             # What differs between the two are colours.
             rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
-            found = page.evaluate(
-                """async (options) => (await axe.run(options)).violations.map(({ id, nodes }) => [id, nodes.map((node) => node.target)])""",
-                {"resultTypes": ["violations"], **rules},
-            )
-            assert found == [], (view, scheme)
+            assert violations(page, **rules) == [], (view, scheme)
 
     page.keyboard.press("Home")
     page.keyboard.press("4")

@@ -183,7 +183,7 @@ def test_too_much_is_refused(served: Served) -> None:
         "Content-Type: application/json\n"
     )
     # One byte more than is taken.
-    chunks = b"10000\r\n" + b" " * 0x10000 + b"\r\n1\r\n \r\n0\r\n\r\n"
+    chunks = b"%x\r\n" % MAX_BODY_BYTES + b" " * MAX_BODY_BYTES + b"\r\n1\r\n \r\n0\r\n\r\n"
     assert raw(served, head + "Transfer-Encoding: chunked\n\n", body=chunks)[0] == 413
     assert raw(served, head + "Content-Length: 99999999999\n\n")[0] == 413
     assert served.client.get(f"/api/photos?x={'y' * 3000}").status_code == 414

@@ -96,6 +96,13 @@ class Served:
         assert list(answer.json()) == ["error"]
         return str(answer.json()["error"])
 
+    def rate(self, *ratings: dict[str, Any]) -> dict[str, Any]:
+        """Rate photos together; return the answer, of one photo without the list."""
+        answer = self.post("ratings", {"ratings": ratings})
+        if len(ratings) == 1:
+            answer |= answer.pop("ratings")[0]
+        return dict(answer)
+
     def rows(self, since: int = 0) -> dict[int, dict[str, Any]]:
         answer = self.get("photos", since=since, limit=20_000)
         return {row[0]: dict(zip(answer["fields"], row, strict=True)) for row in answer["rows"]}
@@ -117,7 +124,7 @@ def make_photos(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def serving(folder: Path, file: Path, *, model: str = "default") -> Iterator[Served]:
-    """Serve the photos of a folder until the block ends; all of them are scored when it begins."""
+    """Serve the photos of a folder until the block ends; all of them are scored, and in their stacks, when it begins."""
     shots = [Shot(path) for path in sorted(folder.rglob("*")) if path.is_file()]
     with UserRatings.open(file) as ratings, listen(0) as listener:
         controller = PageController(shots, ratings, fake_scorer, model=model)
@@ -128,6 +135,7 @@ def serving(folder: Path, file: Path, *, model: str = "default") -> Iterator[Ser
         try:
             controller.start()
             assert controller.scoring.wait(30)
+            assert controller.stacks.wait(30)
             with httpx.Client(base_url=f"http://127.0.0.1:{access.port}", timeout=30) as client:
                 assert client.get("/", params={"key": str(access.key)}).status_code == 200
                 yield Served(client, controller, folder, access)

@@ -11,6 +11,7 @@ import typer
 from mlsp.cli.options import (
     Cache,
     Exclude,
+    Faces,
     MaxMegapixels,
     Model,
     Pairs,
@@ -34,6 +35,7 @@ def serve(
     recursive: Recursive = True,
     exclude: Exclude = None,
     pairs: Pairs = "on",
+    faces: Faces = "on",
     workers: Workers = None,
     max_megapixels: MaxMegapixels = 250,
     use_cache: Cache = True,
@@ -63,6 +65,8 @@ def serve(
     except ModuleNotFoundError as error:
         raise MissingExtraError("The page", "web") from error
 
+    look_for_faces = switch("--faces", faces)
+    max_pixels = round(max_megapixels * 1e6)
     # Said here and not only on the page.
     _ = load_model(model).backbone
     # One that is missing among others is shown as a photo that failed.
@@ -83,7 +87,7 @@ def serve(
                 name,
                 workers=workers,
                 cache=caches,
-                max_pixels=round(max_megapixels * 1e6),
+                max_pixels=max_pixels,
             )
 
         def ready(link: str) -> None:
@@ -97,4 +101,7 @@ def serve(
                     err=True,
                 )
 
-        serve(PageController(shots, kept, load, model=model), port=port, ready=ready)
+        controller = PageController(
+            shots, kept, load, model=model, faces=look_for_faces, max_pixels=max_pixels
+        )
+        serve(controller, port=port, ready=ready)

@@ -17,6 +17,13 @@ from mlsp.personal.user_ratings.ratings import (
     UserRatings,
     default_user_ratings_path,
 )
-from mlsp.personal.user_ratings.records import Change, UserRating
+from mlsp.personal.user_ratings.records import Change, NewRating, UserRating
 
-__all__ = ["KEPT_CHANGES", "Change", "UserRating", "UserRatings", "default_user_ratings_path"]
+__all__ = [
+    "KEPT_CHANGES",
+    "Change",
+    "NewRating",
+    "UserRating",
+    "UserRatings",
+    "default_user_ratings_path",
+]

@@ -14,15 +14,16 @@ from mlsp.base.sqlite import DatabaseFormat, connect, lay_out, pragma, primary_c
 _FOUND = "CREATE TABLE found (photo TEXT PRIMARY KEY, stars INTEGER, flag TEXT, label TEXT) WITHOUT ROWID"
 _FORMAT = DatabaseFormat(
     0x4D4C5352,  # "MLSR"
-    2,
+    3,
     (
         "CREATE TABLE ratings (content BLOB PRIMARY KEY, photo TEXT NOT NULL, stars INTEGER, flag TEXT, rated_at REAL NOT NULL,"
         " label TEXT) WITHOUT ROWID",
         "CREATE TABLE comparisons (id INTEGER PRIMARY KEY AUTOINCREMENT, better BLOB NOT NULL, worse BLOB NOT NULL,"
         " better_photo TEXT NOT NULL, worse_photo TEXT NOT NULL, compared_at REAL NOT NULL)",
-        # A rating: its content, and the row of `ratings` that it replaced, all NULL for none. Or a comparison's number.
+        # A rating: its content, and the row of `ratings` that it replaced, all NULL for none. Or a comparison's number. Ratings that
+        # were given together have the number of the first of them as batch.
         "CREATE TABLE changes (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, content BLOB, photo TEXT, stars INTEGER,"
-        " flag TEXT, rated_at REAL, comparison INTEGER, label TEXT)",
+        " flag TEXT, rated_at REAL, comparison INTEGER, label TEXT, batch INTEGER)",
         _FOUND,
     ),
 )
@@ -32,7 +33,8 @@ _UPDATES = {
         "ALTER TABLE ratings ADD COLUMN label TEXT",
         "ALTER TABLE changes ADD COLUMN label TEXT",
         _FOUND,
-    )
+    ),
+    2: ("ALTER TABLE changes ADD COLUMN batch INTEGER",),
 }
 # As the file begins: https://www.sqlite.org/fileformat.html
 _MAGIC = b"SQLite format 3\0"

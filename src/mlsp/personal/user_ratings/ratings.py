@@ -7,7 +7,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias, get_args
 
@@ -17,7 +18,7 @@ from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.base.sqlite import transaction
 from mlsp.culling.marks import NO_MARKS, Flag, Label, Marks
 from mlsp.personal.user_ratings.file import open_ratings_file, translated
-from mlsp.personal.user_ratings.records import Change, Comparison, UserRating
+from mlsp.personal.user_ratings.records import Change, Comparison, NewRating, UserRating
 
 # More than anyone undoes; the log must not outgrow the ratings.
 KEPT_CHANGES = 1_000
@@ -80,25 +81,30 @@ class UserRatings(Closing):
             SettingsError: an argument is out of range.
             RatingsError: it cannot be written; nothing has changed then.
         """
-        content = sha256_bytes(content_sha256)
-        marks = _checked(Marks(stars, flag, label))
+        marks = Marks(stars, flag, label)
+        self.rate_all([NewRating(content_sha256, photo, marks, shown, keep_empty)])
+
+    def rate_all(self, ratings: Sequence[NewRating]) -> None:
+        """Store ratings of several photos, in place of earlier ones; `undo` takes all of them back together.
+
+        Args:
+            ratings: each of another photo.
+
+        Raises:
+            SettingsError: one is out of range.
+            RatingsError: they cannot be written; nothing has changed then.
+        """
+        for one in ratings:
+            _check(one.marks)
         with self._writing() as connection:
-            before = _rating_row(connection, content)
-            if shown is not None and shown != _marks_of(before):
-                # Undoing leads back to it.
-                before = (_stored(photo), shown.stars, shown.flag, time.time(), shown.label)
-                _put(connection, content, before)
-            if marks == _marks_of(before):
-                return
-            if marks == NO_MARKS and not keep_empty:
-                connection.execute("DELETE FROM ratings WHERE content = ?", (content,))
-            else:
-                _put(connection, content, (_stored(photo), stars, flag, time.time(), label))
-            text = _rating_text(photo, _marks_of(before), marks)
-            connection.execute(
-                "INSERT INTO changes (text, content, photo, stars, flag, rated_at, label) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (text, content, *(before or (None,) * 5)),
-            )
+            changes = [_rate(connection, one) for one in ratings]
+            numbers = [number for number in changes if number is not None]
+            if len(numbers) > 1:
+                text = f"ratings of {len(numbers)} photos"
+                connection.executemany(
+                    "UPDATE changes SET text = ?, batch = ? WHERE id = ?",
+                    [(text, numbers[0], number) for number in numbers],
+                )
             _delete_old_changes(connection)
 
     def note_found(self, found: Mapping[str, Marks]) -> None:
@@ -165,16 +171,19 @@ class UserRatings(Closing):
             RatingsError: the file cannot be read.
         """
         with self._reading() as connection:
-            row = connection.execute(
-                "SELECT text, changes.content, better, worse FROM changes"
-                " LEFT JOIN comparisons ON comparisons.id = changes.comparison ORDER BY changes.id DESC LIMIT 1"
+            last = _last_changes(connection)
+            if not last:
+                return None
+            text, comparison = last[0].text, last[0].comparison
+            if comparison is None:
+                return Change(text, tuple(one.content.hex() for one in reversed(last)))
+            pair = connection.execute(
+                "SELECT better, worse FROM comparisons WHERE id = ?", (comparison,)
             ).fetchone()
-        if row is None:
-            return None
-        return Change(str(row[0]), tuple(content.hex() for content in row[1:] if content))
+        return Change(text, tuple(content.hex() for content in pair), is_comparison=True)
 
     def undo(self) -> str | None:
-        """Undo the last rating or comparison that was not undone yet, up to `KEPT_CHANGES` of them.
+        """Undo the last rating, ratings that were given together, or comparison, up to `KEPT_CHANGES` times.
 
         Returns:
             What was undone, in words; None where there is nothing to undo.
@@ -183,21 +192,16 @@ class UserRatings(Closing):
             RatingsError: it cannot be written; nothing has changed then.
         """
         with self._writing() as connection:
-            row = connection.execute(
-                "SELECT id, text, content, photo, stars, flag, rated_at, label, comparison FROM changes"
-                " ORDER BY id DESC LIMIT 1"
-            ).fetchone()
-            if row is None:
-                return None
-            number, text, content, *before, comparison = row
-            if comparison is not None:
-                connection.execute("DELETE FROM comparisons WHERE id = ?", (comparison,))
-            elif before[0] is None:
-                connection.execute("DELETE FROM ratings WHERE content = ?", (content,))
-            else:
-                _put(connection, content, tuple(before))
-            connection.execute("DELETE FROM changes WHERE id = ?", (number,))
-        return str(text)
+            last = _last_changes(connection)
+            for change in last:
+                if change.comparison is not None:
+                    connection.execute("DELETE FROM comparisons WHERE id = ?", (change.comparison,))
+                elif change.before is None:
+                    connection.execute("DELETE FROM ratings WHERE content = ?", (change.content,))
+                else:
+                    _put(connection, change.content, change.before)
+                connection.execute("DELETE FROM changes WHERE id = ?", (change.number,))
+        return last[0].text if last else None
 
     def ratings(self) -> list[UserRating]:
         """Return all ratings, oldest first.
@@ -259,6 +263,52 @@ def _rating_row(connection: sqlite3.Connection, content: bytes) -> _Row | None:
     return row
 
 
+def _rate(connection: sqlite3.Connection, new: NewRating) -> int | None:
+    """Store a rating and its change; return the change's number, None where nothing changes."""
+    content = sha256_bytes(new.content_sha256)
+    marks, shown = new.marks, new.shown
+    before = _rating_row(connection, content)
+    if shown is not None and shown != _marks_of(before):
+        # Undoing leads back to it.
+        before = (_stored(new.photo), shown.stars, shown.flag, time.time(), shown.label)
+        _put(connection, content, before)
+    if marks == _marks_of(before):
+        return None
+    if marks == NO_MARKS and not new.keep_empty:
+        connection.execute("DELETE FROM ratings WHERE content = ?", (content,))
+    else:
+        row = (_stored(new.photo), marks.stars, marks.flag, time.time(), marks.label)
+        _put(connection, content, row)
+    text = _rating_text(new.photo, _marks_of(before), marks)
+    return connection.execute(
+        "INSERT INTO changes (text, content, photo, stars, flag, rated_at, label) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (text, content, *(before or (None,) * 5)),
+    ).lastrowid
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredChange:
+    """A row of `changes`: a rating's content and the row that it replaced, or a comparison's number."""
+
+    number: int
+    text: str
+    content: bytes
+    before: _Row | None
+    comparison: int | None
+
+
+def _last_changes(connection: sqlite3.Connection) -> list[_StoredChange]:
+    """Return what `undo` would undo, the last first: one change, or those of ratings that were given together."""
+    rows = connection.execute(
+        "SELECT id, text, content, comparison, photo, stars, flag, rated_at, label FROM changes WHERE coalesce(batch, id) ="
+        " (SELECT coalesce(batch, id) FROM changes ORDER BY id DESC LIMIT 1) ORDER BY id DESC"
+    ).fetchall()
+    return [
+        _StoredChange(number, text, content, None if before[0] is None else tuple(before), compared)
+        for number, text, content, compared, *before in rows
+    ]
+
+
 def _put(connection: sqlite3.Connection, content: bytes, row: _Row) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO ratings (content, photo, stars, flag, rated_at, label) VALUES (?, ?, ?, ?, ?, ?)",
@@ -270,7 +320,7 @@ def _marks_of(row: _Row | None) -> Marks:
     return NO_MARKS if row is None else Marks(row[1], row[2], row[4])
 
 
-def _checked(marks: Marks) -> Marks:
+def _check(marks: Marks) -> None:
     stars, flag, label = marks.stars, marks.flag, marks.label
     if stars is not None and (type(stars) is not int or not 1 <= stars <= 5):
         raise SettingsError(f"stars must be 1 to 5, or none, got {stars!r}")
@@ -279,12 +329,14 @@ def _checked(marks: Marks) -> Marks:
     if label is not None and label not in get_args(Label):
         colours = ", ".join(get_args(Label))
         raise SettingsError(f"label must be one of {colours}, or none, got {label!r}")
-    return marks
 
 
 def _delete_old_changes(connection: sqlite3.Connection) -> None:
+    # Ratings that were given together stay together, and count as one.
     connection.execute(
-        "DELETE FROM changes WHERE id <= (SELECT max(id) FROM changes) - ?", (KEPT_CHANGES,)
+        "DELETE FROM changes WHERE coalesce(batch, id) <="
+        " (SELECT DISTINCT coalesce(batch, id) AS step FROM changes ORDER BY step DESC LIMIT 1 OFFSET ?)",
+        (KEPT_CHANGES,),
     )
 
 

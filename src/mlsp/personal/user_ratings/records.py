@@ -58,8 +58,29 @@ class Change:
 
     Attributes:
         text: in words.
-        content_sha256s: of the rated photo, or of the two that were compared.
+        content_sha256s: of the rated photos, or of the two that were compared.
+        is_comparison: whether it is one.
     """
 
     text: str
     content_sha256s: tuple[str, ...]
+    is_comparison: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewRating:
+    """A rating to be stored.
+
+    Attributes:
+        content_sha256: of the photo's file, in hexadecimal digits.
+        photo: its path.
+        marks: stars, flag and label; with none of them the rating is deleted.
+        shown: what the user saw before, where that is not the stored rating: what the photo's files say.
+        keep_empty: keep a rating without anything: the user took away what the photo's files say.
+    """
+
+    content_sha256: str
+    photo: str
+    marks: Marks
+    shown: Marks | None = None
+    keep_empty: bool = False

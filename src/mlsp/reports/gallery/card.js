@@ -2,8 +2,10 @@
 
 import { element, icon } from "./dom.js";
 import { amount, describe, isPhoto, nameOf, percent, shortNumber, words } from "./records.js";
+import { isSuggested, rankWords, stackWords } from "./stacks.js";
 
 const TICK = "M5 12.5 10 17.5 19 7";
+export const STACK = "M4 9h12v11H4zM7.5 5.5h12V16";
 // Of a card; all of them are in the full-screen view.
 const MOST_FAULTS = 2;
 
@@ -33,7 +35,7 @@ export function drawCard(record, { columns, load, meanings, among }) {
   if (record.formats) file.append(element("span", { class: "g-formats", text: record.formats, title: record.files.join(", ") }));
   return element(
     "div", { class: "g-card" },
-    frame, faultList(record, meanings, MOST_FAULTS), element("span", { class: "g-overall", text: percent(record.overall) }), element("span", { class: "g-tick" }, icon(TICK)),
+    frame, faultList(record, meanings, MOST_FAULTS), element("span", { class: "g-corner" }, element("span", { class: "g-overall", text: percent(record.overall) }), element("span", { class: "g-stack" })), element("span", { class: "g-tick" }, icon(TICK)),
     element("span", { class: "g-badge" }), element("div", { class: "g-under" }, file, ...bars),
   );
 }
@@ -75,13 +77,24 @@ export function meter(record, head, place, among) {
  * @param {HTMLElement} card
  * @param {import("./records.js").PhotoRecord} record
  * @param {import("./gallery.js").GalleryOptions} options
- * @param {number} rank 1 is best
- * @param {boolean} isChosen
+ * @param {{rank: number, isChosen: boolean, frames: import("./records.js").PhotoRecord[]}} state rank 1 is best; the frames of a stack that the card stands for
  */
-export function markCard(card, record, { columns, badge, badgeText }, rank, isChosen) {
+export function markCard(card, record, { columns, badge, badgeText }, { rank, isChosen, frames }) {
   card.setAttribute("aria-selected", isChosen);
   card.classList.toggle("g-chosen", isChosen);
   card.querySelector(".g-rank").textContent = isPhoto(record) ? amount(rank) : "–";
   card.querySelector(".g-badge").replaceChildren(...[badge(record)].filter(Boolean));
-  card.setAttribute("aria-label", [describe(record, columns, rank), badgeText(record)].filter(Boolean).join("; "));
+  card.querySelector(".g-stack").replaceChildren(...stackBadge(record, frames));
+  const words = [describe(record, columns, rank), frames.length > 1 ? stackWords(frames) : "", record.stack ? rankWords(record) : "", badgeText(record)];
+  card.setAttribute("aria-label", words.filter(Boolean).join("; "));
+}
+
+/** The number of frames that a card stands for, or what a frame that has its own card is among the others. */
+function stackBadge(record, frames) {
+  if (frames.length > 1) {
+    const title = [stackWords(frames), rankWords(record)].filter(Boolean).join("; ");
+    return [element("span", { class: "g-stack-count", title }, icon(STACK), element("span", { text: amount(frames.length) }))];
+  }
+  if (!record.stack) return [];
+  return isSuggested(record) ? [element("span", { class: "g-stack-count g-best", text: "best", title: rankWords(record) })] : [element("span", { class: "g-stack-count", title: rankWords(record) }, icon(STACK))];
 }

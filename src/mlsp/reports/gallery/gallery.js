@@ -6,14 +6,18 @@
 //
 // One gallery per page, with gallery.css. It works under the strictest content security policy.
 
+import { Bar } from "./bar.js";
 import { drawCard, markCard } from "./card.js";
-import { element, icon } from "./dom.js";
+import { element } from "./dom.js";
 import { showFailed } from "./failed.js";
 import { Filters } from "./filters.js";
-import { Grid } from "./grid.js";
+import { Grid, WIDTH } from "./grid.js";
 import { keyList } from "./keys.js";
 import { amount, filterRecords, isPhoto, pathRanks, photos, sortRecords } from "./records.js";
+import { Selection } from "./selection.js";
 import { Sorting } from "./sorting.js";
+import { Stacks } from "./stacks.js";
+import { ViewControls } from "./view_controls.js";
 import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
 
 /** @typedef {import("./records.js").PhotoRecord} PhotoRecord */
@@ -33,9 +37,10 @@ import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
  * @property {function(PhotoRecord): ?string} [original] URL of the photo itself; by default the record's `original`
  * @property {function(PhotoRecord): ?Node} [badge] what the host shows on a photo's card, such as its stars; not interactive
  * @property {function(PhotoRecord): string} [badgeText] the same for screen readers
+ * @property {function(PhotoRecord, PhotoRecord[]): ?Node} [stackTools] the host's buttons for a stack full-screen, given the active frame and all
  * @property {function(PhotoRecord): ?Node} [details] what the host adds to a photo's caption full-screen, such as buttons
  * @property {function(KeyboardEvent, PhotoRecord): boolean} [onkey] called first for each key in grid and viewer with the active photo (which may be
- *     undefined in the grid); true where the host has used the key. The gallery itself uses arrows, Home, End, Page, Enter, Space, Escape, C, Z, +, −, / and ?
+ *     undefined in the grid); true where the host has used the key. The gallery itself uses arrows, Home, End, Page, Enter, Space, Escape, A, C, S, Z, +, −, / and ?
  * @property {Array<[string, string]>} [keys] the host's keys and what they do, for the list of keys
  * @property {Sort[]} [sorts] further orders
  * @property {Object<string, string>} [meanings] what kinds and faults mean, by their names
@@ -44,10 +49,8 @@ import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
  * @property {string} [title] heading, shown in the bar
  */
 
-const COMPARE = "M4 5H10.5V19H4ZM13.5 5H20V19H13.5Z";
 // Minimum time between two drawn updates.
 const UPDATE_MS = 250;
-const FILTER = "M4 6H20M7 12H17M10 18H14";
 
 /**
  * Events of `gallery`, each with `detail`: `activechange` {record}, `selectionchange` {records}, `shownchange` {records},
@@ -62,13 +65,15 @@ export class Gallery extends EventTarget {
     super();
     this._options = {
       columns: [], load: (record) => record.thumbnail ?? "", original: (record) => record.original ?? null,
-      badge: () => null, badgeText: () => "", details: () => null, onkey: () => false, keys: [], sorts: [], tools: [], meanings: {}, among: "rated photos", title: "Photos", ...options,
+      badge: () => null, badgeText: () => "", stackTools: () => null, details: () => null, onkey: () => false, keys: [], sorts: [], tools: [], meanings: {}, among: "rated photos", title: "Photos", ...options,
     };
     this._records = [];
     this._byId = new Map();
     this._shown = [];
+    this._tiles = [];
     this._ranks = new Map();
-    this._selected = new Set();
+    this._selection = new Selection(() => this._selectionChanged());
+    this.stacks = new Stacks();
     this._conditions = new Map();
     this._frame = 0;
     this._isStale = false;
@@ -77,7 +82,8 @@ export class Gallery extends EventTarget {
     this._sorting = new Sorting({ columns, sorts: this._options.sorts, pathRank: (record) => this._pathRanks().get(record), onchange: () => this._later() });
     this.filters = new Filters({ columns, onchange: () => this._later(), onleave: () => this.focus() });
     this.viewer = new Viewer({
-      columns, meanings: this._options.meanings, among: this._options.among, load: this._options.load, original: this._options.original, details: this._options.details, onkey: this._options.onkey,
+      columns, meanings: this._options.meanings, among: this._options.among, load: this._options.load, original: this._options.original, badge: this._options.badge, details: this._options.details, onkey: this._options.onkey,
+      frames: (record) => this.stacks.frames(record), stackTools: this._options.stackTools,
       onactive: (record) => this._emit("activechange", { record }), onclose: () => this._closed(),
     });
     this._build(root);
@@ -115,10 +121,10 @@ export class Gallery extends EventTarget {
     this.grid.redraw();
   }
 
-  /** Draw the host's badge and details of a record anew, or of all. */
-  refresh(id) {
+  /** Draw the host's badge of a record anew. */
+  remark(id) {
     this.grid.remark(id);
-    if (this.viewer.isOpen) this.viewer.redraw();
+    this.viewer.remark();
   }
 
   /** Sort and filter again, after a change of what the host's own conditions or sorts depend on. */
@@ -152,7 +158,7 @@ export class Gallery extends EventTarget {
 
   /** @returns {PhotoRecord[]} the selected photos, in the order of selection */
   get selected() {
-    return [...this._selected].map((id) => this._byId.get(id)).filter(Boolean);
+    return this._selection.ids.map((id) => this._byId.get(id)).filter(Boolean);
   }
 
   /** @returns {PhotoRecord[]} the photos that meet the filters, sorted */
@@ -165,25 +171,9 @@ export class Gallery extends EventTarget {
     return this._byId.get(id);
   }
 
-  /**
-   * Select a photo for comparison, or deselect it.
-   * @param {string|number} id
-   * @param {boolean} [isChosen] by default toggled
-   */
-  select(id, isChosen = !this._selected.has(id)) {
-    if (isChosen && !this._selected.has(id) && this._selected.size >= MOST_SIDE_BY_SIDE) {
-      this._say(`${MOST_SIDE_BY_SIDE} photos are chosen already: compare them, or choose one no longer`);
-      return;
-    }
-    if (isChosen) this._selected.add(id);
-    else this._selected.delete(id);
-    this._selectionChanged();
-  }
-
   /** Clear the selection. */
   selectNone() {
-    this._selected.clear();
-    this._selectionChanged();
+    this._selection.clear();
   }
 
   /**
@@ -193,18 +183,21 @@ export class Gallery extends EventTarget {
   open(ids) {
     const records = ids.map((id) => this._byId.get(id)).filter(Boolean);
     if (records.length === 0) return;
-    this.viewer.open(records, this._shown);
+    this.viewer.open(records, this.stacks.expand(this._tiles));
     this._emit("open", { records });
   }
 
-  /** Compare the selected photos; if fewer than two are, the active one and the next. */
+  /** Compare the selected photos; if fewer than two are, the frames of the active stack, or the active photo and the next. */
   compare() {
-    if (this._selected.size >= 2) this.open([...this._selected]);
+    const chosen = this._selection.ids;
+    const active = this.grid.activeItem;
+    const frames = active && this.stacks.isOn ? this.stacks.frames(active) : [];
+    if (chosen.length >= 2) this.open(chosen.slice(0, MOST_SIDE_BY_SIDE));
+    else if (chosen.length === 0 && frames.length >= 2) this.open(frames.slice(0, MOST_SIDE_BY_SIDE).map(({ id }) => id));
     else {
       const place = Math.max(0, this.grid.active);
-      const chosen = [...this._selected][0];
-      const near = [...this._shown.slice(place), ...this._shown.slice(0, place)].map((record) => record.id).filter((id) => id !== chosen);
-      this.open(chosen === undefined ? near.slice(0, 2) : [chosen, near[0]].filter((id) => id !== undefined));
+      const near = [...this._tiles.slice(place), ...this._tiles.slice(0, place)].map(({ id }) => id).filter((id) => id !== chosen[0]);
+      this.open([...chosen, ...near].slice(0, 2));
     }
   }
 
@@ -217,27 +210,22 @@ export class Gallery extends EventTarget {
     const { title, tools } = this._options;
     this.grid = new Grid({
       label: "Photos", draw: (record) => drawCard(record, this._options),
-      mark: (card, record, place) => markCard(card, record, this._options, this._ranks.get(record.id) ?? place + 1, this._selected.has(record.id)),
-      inset: () => this._bar.getBoundingClientRect().bottom, onactive: (record) => this._emit("activechange", { record }),
+      mark: (card, record, place) => markCard(card, record, this._options, { rank: this._ranks.get(record.id) ?? place + 1, isChosen: this._selection.has(record.id), frames: this.stacks.isOn ? this.stacks.frames(record) : [record] }),
+      inset: () => this._bar.bottom, onactive: (record) => this._emit("activechange", { record }),
     });
-    this._count = element("span", { class: "g-count" });
     this._said = element("p", { class: "g-hidden", role: "status" });
-    this._toggle = element(
-      "button", { type: "button", class: "g-button g-toggle", "aria-expanded": "false", "aria-controls": "g-side", onclick: () => this._toggleSide() },
-      icon(FILTER), element("span", { text: "Filter" }),
-    );
-    this._compare = element("button", { type: "button", class: "g-button g-main", title: "Compare (C)", onclick: () => this.compare() }, icon(COMPARE), element("span", { text: "Compare" }));
     this._help = keyList(this._options.keys);
-    const help = element("button", { type: "button", class: "g-button g-square g-help-button", "aria-label": "Keys", title: "Keys (?)", text: "?", onclick: () => this._help.showModal() });
-    this._bar = element(
-      "header", { class: "g-bar" }, element("div", { class: "g-title" }, element("h1", { text: title }), this._count),
-      element("div", { class: "g-tools" }, this._toggle, this._sorting.element, ...tools, this._compare, help),
-    );
+    this._view = new ViewControls({
+      width: WIDTH, onwidth: (width) => this.grid.setWidth(width),
+      onstacks: (isOn) => { this.stacks.isOn = isOn; this._arrange(); },
+      onpictures: (isOn) => { this.grid.element.classList.toggle("g-pictures-only", isOn); this.grid.redraw(); },
+    });
+    const side = element("aside", { class: "g-side", id: "g-side", "aria-label": "Filters" }, this.filters.element);
+    this._bar = new Bar({ title, parts: [this._sorting.element, this._view.element, ...tools], side, most: MOST_SIDE_BY_SIDE, oncompare: () => this.compare(), onhelp: () => this._help.showModal() });
     this._failed = element("details", { class: "g-failed", hidden: true });
     this._empty = element("p", { class: "g-empty", hidden: true });
-    this._side = element("aside", { class: "g-side", id: "g-side", "aria-label": "Filters" }, this.filters.element);
     root.classList.add("gallery");
-    root.replaceChildren(this._bar, this._said, element("div", { class: "g-body" }, this._side, element("div", { class: "g-content" }, this._failed, this._empty, this.grid.element)), this.viewer.element, this._help);
+    root.replaceChildren(this._bar.element, this._said, element("div", { class: "g-body" }, side, element("div", { class: "g-content" }, this._failed, this._empty, this.grid.element)), this.viewer.element, this._help);
     this._listen();
     this._selectionChanged();
   }
@@ -247,9 +235,10 @@ export class Gallery extends EventTarget {
     grid.addEventListener("click", (event) => {
       const place = this.grid.placeOf(event);
       if (place < 0) return;
-      const { id } = this._shown[place];
+      const { id } = this._tiles[place];
       this.grid.activate(place);
-      if (event.target.closest(".g-tick") || event.ctrlKey || event.metaKey || event.shiftKey) this.select(id);
+      if (event.shiftKey) this._selection.extend(id, this._tiles.map((record) => record.id));
+      else if (event.target.closest(".g-tick") || event.ctrlKey || event.metaKey) this._selection.toggle(id);
       else this.open([id]);
     });
     grid.addEventListener("keydown", (event) => this._keydown(event));
@@ -257,7 +246,7 @@ export class Gallery extends EventTarget {
       const isTyping = event.target instanceof Element && event.target.closest("input, select, textarea, dialog");
       if (isTyping || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === "/") {
-        if (getComputedStyle(this._side).display === "none") this._toggleSide();
+        this._bar.openSide();
         this.filters.focus();
       } else if (event.key === "?") this._help.showModal();
       else return;
@@ -274,8 +263,10 @@ export class Gallery extends EventTarget {
     else if (event.key === " ") {
       // Also without an active photo: the page must not scroll.
       event.preventDefault();
-      if (activeItem) this.select(activeItem.id);
+      if (activeItem) this._selection.toggle(activeItem.id);
     } else if (event.key.toLowerCase() === "c") this.compare();
+    else if (event.key.toLowerCase() === "s") this._view.toggleStacks();
+    else if (event.key.toLowerCase() === "a") this._selection.add(this._tiles.map(({ id }) => id));
     else if (event.key === "Escape") this.selectNone();
   }
 
@@ -303,32 +294,28 @@ export class Gallery extends EventTarget {
 
   _arrange(isUpdate = false) {
     this._shown = this._sorting.sorted(filterRecords(this._records, this.filters.wanted, this._conditions.values()));
-    this.grid.setItems(this._shown, isUpdate);
+    this._tiles = this.stacks.collapse(this._shown);
+    this.grid.setItems(this._tiles, isUpdate);
     this.filters.setShown(this._shown);
-    if (this.viewer.isOpen) this.viewer.setList(this._shown);
+    this._view.setStacks(this.stacks.size);
+    if (this.viewer.isOpen) this.viewer.setList(this.stacks.expand(this._tiles));
     const others = this._records.filter((record) => !isPhoto(record)).length;
     const all = others === 0 ? photos(this._records.length) : `${photos(this._records.length - others)}, ${amount(others)} not photos`;
-    this._count.textContent = this._shown.length === this._records.length ? all : `${amount(this._shown.length)} of ${all}`;
+    const count = this._shown.length === this._records.length ? all : `${amount(this._shown.length)} of ${all}`;
+    this._bar.setCount(count, this.filters.isActive);
     this._empty.hidden = this._shown.length > 0;
     this.grid.element.hidden = this._shown.length === 0;
     this._empty.textContent = this._records.length === 0 ? "No photo has been scored." : "No photo is like this. “Show all” brings them back.";
-    this._toggle.classList.toggle("g-on", this.filters.isActive);
-    this._say(this._count.textContent);
+    this._say(count);
     this._emit("shownchange", { records: this._shown });
   }
 
   _selectionChanged() {
     this.grid.remark();
-    const count = this._selected.size;
-    this._compare.lastChild.textContent = count > 0 ? `Compare ${count}` : "Compare";
-    this._compare.classList.toggle("g-on", count > 1);
+    const count = this._selection.size;
+    this._bar.setChosen(count);
     if (count > 0) this._say(`${photos(count)} chosen`);
     this._emit("selectionchange", { records: this.selected });
-  }
-
-  _toggleSide() {
-    const isOpen = this._side.classList.toggle("g-open");
-    this._toggle.setAttribute("aria-expanded", isOpen);
   }
 
   _closed() {

@@ -3,8 +3,9 @@
 import { element } from "./dom.js";
 
 const GAP = 12;
-const LEAST_WIDTH = 190;
-const LEAST_WIDTH_ON_PHONES = 140;
+/** Least width of a card, in pixels, where the user has not chosen one. */
+export const WIDTH = 190;
+const WIDTH_ON_PHONES = 140;
 const PHONE = 520;
 // Height of the picture for each pixel of its width.
 const SHAPE = 0.75;
@@ -26,6 +27,7 @@ export class Grid {
     this.items = [];
     this.columns = 1;
     this.active = -1;
+    this._width = null;
     this._draw = draw;
     this._mark = mark;
     this._inset = inset;
@@ -60,6 +62,14 @@ export class Grid {
     }
     for (const card of this._spare.values()) card.remove();
     this._spare.clear();
+  }
+
+  /** Show cards of at least this width, in pixels; what is in sight stays in sight. */
+  setWidth(width) {
+    const anchor = this._rowHeight ? this._firstInSight() : 0;
+    this._width = width;
+    this._layout();
+    if (anchor > 0) this._scrollTo(anchor);
   }
 
   /** Redraw every card. */
@@ -137,8 +147,8 @@ export class Grid {
   _layout() {
     const width = this.element.clientWidth;
     if (width === 0) return;
-    const least = width < PHONE ? LEAST_WIDTH_ON_PHONES : LEAST_WIDTH;
-    const columns = Math.max(1, Math.floor((width + GAP) / (least + GAP)));
+    const least = Math.min(this._width ?? (width < PHONE ? WIDTH_ON_PHONES : WIDTH), width);
+    const columns = Math.floor((width + GAP) / (least + GAP));
     const cardWidth = Math.floor((width - GAP * (columns - 1)) / columns);
     const picture = Math.round(cardWidth * SHAPE);
     this.element.style.setProperty("--g-card", `${cardWidth}px`);

@@ -4,10 +4,13 @@ import { element } from "./dom.js";
 
 const KEYS = [
   ["← ↑ → ↓", "move; full-screen: the photo before and after, or with several another pane (← →) and another photo in it (↑ ↓)"],
+  ["↑ ↓", "full-screen: the stack before and after"],
   ["Home End Page↑ Page↓", "move far"],
   ["Enter", "the photo full-screen"],
-  ["Space", "choose it for a comparison, or no longer"],
-  ["C", "compare the chosen photos, or this and the next"],
+  ["Space", "choose it, to compare or to rate together, or no longer"],
+  ["A", "choose all that are shown"],
+  ["C", "compare the chosen photos, or the frames of this stack, or this and the next"],
+  ["S", "stacks, or every photo for itself"],
   ["+ −", "full-screen: one photo more, one fewer"],
   ["Z", "full-screen: actual pixels and back; Shift with arrows moves them"],
   ["/", "find by name"],

@@ -2,6 +2,7 @@
 
 import { faultList, meter } from "./card.js";
 import { element, icon } from "./dom.js";
+import { Filmstrip } from "./filmstrip.js";
 import { amount, dateOf, nameOf, percent, shortNumber } from "./records.js";
 
 export const MOST_SIDE_BY_SIDE = 4;
@@ -24,19 +25,23 @@ export class Viewer {
    * @param {string} options.among which photos percentiles are among
    * @param {function(any): (string|Promise<string>)} options.load URL of a record's small picture
    * @param {function(any): ?string} options.original URL of the photo itself
+   * @param {function(any): ?Node} options.badge what the host shows on a photo, such as its stars
+   * @param {function(any): any[]} options.frames the frames of a record's stack, the best first
+   * @param {function(any, any[]): ?Node} options.stackTools the host's buttons for a stack
    * @param {function(any): ?Node} options.details what the host adds to a photo's caption
    * @param {function(KeyboardEvent, any): boolean} options.onkey the host's keys; true where it has used one
    * @param {function(any): void} options.onactive the active pane shows another record
    * @param {function(): void} options.onclose
    */
-  constructor({ columns, meanings, among, load, original, details, onkey, onactive, onclose }) {
-    Object.assign(this, { _columns: columns, _meanings: meanings, _among: among, _load: load, _original: original, _details: details, _onkey: onkey, _onactive: onactive });
+  constructor({ columns, meanings, among, load, original, badge, frames, stackTools, details, onkey, onactive, onclose }) {
+    Object.assign(this, { _frames: frames, _columns: columns, _meanings: meanings, _among: among, _load: load, _original: original, _details: details, _onkey: onkey, _onactive: onactive });
     this._list = [];
     this._shown = [];
     this._active = 0;
     this._isZoomed = false;
     this._centre = [0.5, 0.5];
     this._panes = element("div", { class: "g-panes", role: "group", "aria-label": "Photos" });
+    this._strip = new Filmstrip({ load, badge, tools: stackTools, onchoose: (record) => this._show(record) });
     this._said = element("p", { class: "g-said", role: "status" });
     const button = (name, key, path, action) =>
       element("button", { type: "button", class: "g-round", "aria-label": name, title: `${name} (${key})`, onclick: action }, icon(path));
@@ -54,7 +59,7 @@ export class Viewer {
         class: "g-viewer", "aria-label": "Photos full-screen", tabindex: "-1",
         onkeydown: (event) => this._keydown(event), onclose: () => this._closed(onclose),
       },
-      this._bar, this._panes,
+      this._bar, this._panes, this._strip.element,
     );
     this._listenToPointer();
   }
@@ -94,6 +99,12 @@ export class Viewer {
   /** Redraw what the host adds. */
   redraw() {
     [...this._panes.children].forEach((pane, place) => pane.querySelector(".g-caption").replaceWith(this._caption(this._shown[place])));
+    this.remark();
+  }
+
+  /** Draw the filmstrip of the active photo anew, with the host's badges. */
+  remark() {
+    if (this.activeItem) this._strip.show(this._frames(this.activeItem), this.activeItem);
   }
 
   /** Take over records and order of an update; ids stay. */
@@ -101,6 +112,7 @@ export class Viewer {
     this._list = list;
     const records = new Map(list.map((record) => [record.id, record]));
     this._shown = this._shown.map((record) => records.get(record.id) ?? record);
+    this.remark();
   }
 
   /** Show the previous or next photo in the active pane. */
@@ -108,8 +120,21 @@ export class Viewer {
     let place = this._list.findIndex((record) => record.id === this.activeItem.id);
     do place += step;
     while (this._list[place] && this._isShown(this._list[place]));
-    if (!this._list[place]) return;
-    this._shown[this._active] = this._list[place];
+    if (this._list[place]) this._show(this._list[place]);
+  }
+
+  /** Show the best frame of the stack before or after, in the list; a photo that stands alone is a stack. */
+  turnStack(step) {
+    const frames = this._frames(this.activeItem);
+    const end = this._list.findIndex((record) => record.id === (step > 0 ? frames.at(-1) : frames[0]).id) + step;
+    const next = this._list[end];
+    if (next) this._show(step > 0 ? next : this._list.find(({ id }) => id === this._frames(next)[0].id));
+  }
+
+  /** Show a record in the active pane. */
+  _show(record) {
+    if (!this._isShown(record)) this._shown[this._active] = record;
+    else this._active = this._shown.findIndex(({ id }) => id === record.id);
     this._draw();
   }
 
@@ -168,6 +193,7 @@ export class Viewer {
     const place = this._list.findIndex((record) => record.id === this.activeItem.id) + 1;
     const pane = this._shown.length > 1 ? ` · photo ${this._active + 1} of the ${this._shown.length} here` : "";
     this._said.textContent = `${amount(place)} of ${amount(this._list.length)} · ${nameOf(this.activeItem)}${pane}`;
+    this.remark();
     this._onactive(this.activeItem);
     // The next photo is likely to be wanted.
     const next = this._list[place];
@@ -221,8 +247,8 @@ export class Viewer {
     if (event.shiftKey && this._isZoomed && event.key in moves) this._move(...moves[event.key]);
     else if (event.key === "ArrowLeft") many ? choose(-1) : this.turn(-1);
     else if (event.key === "ArrowRight") many ? choose(1) : this.turn(1);
-    else if (event.key === "ArrowUp" || event.key === "PageUp") this.turn(-1);
-    else if (event.key === "ArrowDown" || event.key === "PageDown") this.turn(1);
+    else if (event.key === "ArrowUp" || event.key === "PageUp") many ? this.turn(-1) : this.turnStack(-1);
+    else if (event.key === "ArrowDown" || event.key === "PageDown") many ? this.turn(1) : this.turnStack(1);
     else if (event.key === "+" || event.key === "=") this.add();
     else if (event.key === "-" || event.key === "−" || event.key === "Delete") this.remove();
     else if (event.key.toLowerCase() === "z") this.zoom();

@@ -6,9 +6,9 @@
     GET  /api/thumbnail/{id}?v=           JPEG of at most 30 kB
     GET  /api/photo/{id}?side=&v=         JPEG to look at full-screen
     GET  /api/explain/{id}/{head}         PNG: what raised and lowered the score
-    POST /api/ratings                     {id, stars?, flag?, label?}: a field left out stays as it was, null clears it
+    POST /api/ratings                     {ratings: [{id, stars?, flag?, label?}, …]}: a field left out stays as it was, null clears it
     POST /api/comparisons                 {better, worse}
-    POST /api/undo                        {}: the last rating or comparison, as often as there are some
+    POST /api/undo                        {}: the last ratings given together, or comparison, as often as there are some
     GET  /api/pair?skip=                  two photos to compare; skip=3,17 never to be asked about again
     POST /api/learn, GET /api/learn       learns the user's own taste in a thread; how far it is
     POST /api/learn/save                  {name}: keeps it as a model, and shows its scores
@@ -42,7 +42,7 @@ from mlsp.base.machine import usable_cores
 from mlsp.base.text import printable
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
 from mlsp.serving.asgi import Application
-from mlsp.serving.web.bodies import ComparisonBody, Nothing, RatingBody, SaveBody, XmpBody
+from mlsp.serving.web.bodies import ComparisonBody, Nothing, RatingsBody, SaveBody, XmpBody
 from mlsp.serving.web.collection import FIELDS, Entry
 from mlsp.serving.web.learning import BusyError, NotBetterError
 from mlsp.serving.web.page_controller import PageController
@@ -144,6 +144,7 @@ def _add_photos(app: FastAPI, controller: PageController) -> None:
             "heads": controller.heads(),
             "meanings": controller.meanings(),
             "scoring": asdict(controller.scoring.progress()),
+            "stacks": asdict(controller.stacks.progress),
             "revision": controller.collection.revision,
             "ratings": {
                 "file": os.fsencode(controller.rated.ratings.path).decode("utf-8", "replace"),
@@ -227,16 +228,16 @@ def _add_ratings(app: FastAPI, controller: PageController) -> None:
     rated, collection = controller.rated, controller.collection
 
     @app.post("/api/ratings")
-    def rate(body: RatingBody) -> dict[str, Any]:
-        entry = controller.entry(body.id)
-        given = {name: getattr(body, name) for name in body.model_fields_set - {"id"}}
-        rating = rated.rate(entry, given)
-        return {
-            "id": entry.id,
-            **asdict(rating),
-            "revision": collection.revision,
-            "undo": rated.undoable(),
-        }
+    def rate(body: RatingsBody) -> dict[str, Any]:
+        given = [
+            (controller.entry(one.id), one.model_dump(include=one.model_fields_set - {"id"}))
+            for one in body.ratings
+        ]
+        now = rated.rate(given)
+        ratings = [
+            {"id": entry.id, **asdict(marks)} for (entry, _), marks in zip(given, now, strict=True)
+        ]
+        return {"ratings": ratings, "revision": collection.revision, "undo": rated.undoable()}
 
     @app.post("/api/comparisons")
     def compare(body: ComparisonBody) -> dict[str, Any]:
@@ -249,10 +250,11 @@ def _add_ratings(app: FastAPI, controller: PageController) -> None:
 
     @app.post("/api/undo")
     def undo(_: Nothing) -> dict[str, Any]:
-        text, ids = rated.undo()
+        text, ids, is_comparison = rated.undo()
         return {
             "undone": text,
             "ids": ids,
+            "is_comparison": is_comparison,
             "revision": collection.revision,
             "undo": rated.undoable(),
         }

@@ -27,6 +27,12 @@ class RatingBody(_Body):
     label: Label | None = None
 
 
+class RatingsBody(_Body):
+    """Ratings that are given together, and undone together."""
+
+    ratings: list[RatingBody] = Field(min_length=1)
+
+
 class ComparisonBody(_Body):
     """Comparison of two photos."""
 

@@ -2,7 +2,8 @@
 
 ScoreResult, ScoreFailure ─ add ─┐
 stars, flags, labels of the user and of files ┼─ rows: one JSON array per photo, encoded when it changes ─ changes: those after a revision, joined
-another head ─ extend ┘
+another head ─ extend ┤
+stacks ─ place ┘
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 from mlsp.base.results import ScoreFailure
 from mlsp.base.text import printable
 from mlsp.culling.marks import NO_MARKS, Marks, newer_marks
+from mlsp.culling.sets import SetKind
 from mlsp.culling.shots import Shot
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
@@ -25,10 +28,29 @@ from mlsp.scoring.results import Score, ScoreResult
 
 FIELDS = (
     "id", "photo", "folder", "captured", "width", "height", "overall", "scores", "failed", "stars", "flag", "version",
-    "captured_is_file_time", "label", "formats", "files", "kind", "faults",
+    "captured_is_file_time", "label", "formats", "files", "kind", "faults", "stack",
 )  # fmt: skip
 # Enough of the SHA-256 to tell the versions of a photo apart.
 _VERSION_DIGITS = 16
+
+StackKind: TypeAlias = Literal["burst", "copies"] | SetKind
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlace:
+    """Place of a photo in its stack.
+
+    Attributes:
+        stack: number of the stack: that of its first photo.
+        rank: 0 for the best; of a set, the order in which they were taken.
+        kind: `burst` for shots that compete, `copies` for one shot and its copies, or the kind of a set.
+        reason: of its rank, in words; empty where it was not looked at.
+    """
+
+    stack: int
+    rank: int
+    kind: StackKind
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +128,20 @@ class Collection:
         # Absolute: with these paths ratings are kept and exported.
         self.shots = tuple(shot.absolute() for shot in shots)
         self.sources = tuple(shot.photo for shot in self.shots)
+        self.ids_of_sources = {source: id_ for id_, source in enumerate(self.sources)}
         self.root = common_folder(self.sources)
         self._lock = threading.Lock()
         self._ratings = dict(ratings)
         self._known = dict(known)
         self._found: dict[int, Marks] = {}
+        self._places: dict[int, StackPlace] = {}
         self._columns: tuple[str, ...] = ()
         self._entries: dict[int, Entry] = {}
         self._rows: dict[int, bytes] = {}
         self._ids: dict[str, list[int]] = {}
-        # A photo's number for each change; the revision is how many there were.
+        # A photo's number for each change; the revision is how many there were. And where each photo's last change is.
         self._log: list[int] = []
+        self._last_change: dict[int, int] = {}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -181,6 +206,22 @@ class Collection:
                 entry = self._entries[id_]
                 found = {column: scores[id_]} if id_ in scores else {}
                 self._change(replace(entry, scores={**entry.scores, **found}))
+
+    def place(self, places: Mapping[int, StackPlace | None]) -> None:
+        """Show photos in their stacks.
+
+        Args:
+            places: by the photos' numbers, replacing those that they had; None for a photo that stands alone.
+        """
+        with self._lock:
+            for id_, place in places.items():
+                if self._places.get(id_) == place:
+                    continue
+                if place is None:
+                    del self._places[id_]
+                else:
+                    self._places[id_] = place
+                self._change(self._entries[id_])
 
     def set_rating(self, sha256: str, rating: Marks | None) -> list[int]:
         """Show the user's rating of a photo.
@@ -269,12 +310,18 @@ class Collection:
         """
         with self._lock:
             end = min(since + limit, len(self._log))
-            rows = tuple(self._rows[id_] for id_ in dict.fromkeys(self._log[since:end]))
+            # What has changed again is told with its last change: who asks for everything gets each photo once.
+            rows = tuple(
+                self._rows[id_]
+                for revision, id_ in enumerate(self._log[since:end], since)
+                if self._last_change[id_] == revision
+            )
             return Changes(max(since, end), end < len(self._log), self._columns, rows)
 
     def _change(self, entry: Entry) -> None:
         self._entries[entry.id] = entry
         self._rows[entry.id] = self._row(entry)
+        self._last_change[entry.id] = len(self._log)
         self._log.append(entry.id)
 
     def _row(self, entry: Entry) -> bytes:
@@ -288,10 +335,12 @@ class Collection:
         else:
             found = (None, None, None, [], printable(str(result.error)))
         labels = (result.kind, result.faults) if isinstance(result, ScoreResult) else (None, ())
+        place = self._places.get(entry.id)
+        stack = (place.stack, place.rank, place.kind, printable(place.reason)) if place else None
         row = (
             entry.id, entry.shown, entry.folder, entry.captured, *found, rating.stars, rating.flag, entry.version,
             entry.captured_is_file_time, rating.label, entry.shot.formats,
-            [printable(file.name) for file in entry.shot.files], *labels,
+            [printable(file.name) for file in entry.shot.files], *labels, stack,
         )  # fmt: skip
         return json.dumps(row, allow_nan=False, separators=(",", ":")).encode()
 

@@ -6,13 +6,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mlsp.base.digests import file_sha256
 from mlsp.base.errors import MlspError
 from mlsp.base.results import ScoreFailure
+from mlsp.culling.bursts import ScoredShot, take_shots
 from mlsp.models.model import MODEL_FILE, Model
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.collection import Collection
@@ -53,6 +54,7 @@ class LiveScoring:
     Args:
         collection: its photos are scored, in its order.
         load: loads what scores them; called in the thread.
+        then: called with those that could be scored, each time all are.
         seconds_between_looks: at the model's folder.
     """
 
@@ -61,10 +63,12 @@ class LiveScoring:
         collection: Collection,
         load: Callable[[], Scorer],
         *,
+        then: Callable[[Sequence[ScoredShot]], None] = lambda _: None,
         seconds_between_looks: float = _SECONDS_BETWEEN_LOOKS,
     ) -> None:
         self._collection = collection
         self._load = load
+        self._then = then
         self._seconds_between_looks = seconds_between_looks
         self._thread = threading.Thread(target=self._run, name="mlsp-live", daemon=True)
         self._is_stopping = threading.Event()
@@ -129,14 +133,20 @@ class LiveScoring:
         self._collection.begin(_heads(scorer), instead_of=before)
         self._done = self._failed = 0
         self._began, self._ended, self._state = time.monotonic(), 0.0, "scoring"
-        with contextlib.closing(scorer.score(self._collection.sources)) as results:
+        scored: list[ScoredShot] = []
+        with contextlib.closing(take_shots(scorer, self._collection.shots)) as results:
             for id_, result in enumerate(results):
-                self._collection.add(id_, result)
-                self._failed += isinstance(result, ScoreFailure)
+                if isinstance(result, ScoreFailure):
+                    self._collection.add(id_, result)
+                    self._failed += 1
+                else:
+                    self._collection.add(id_, result.scored)
+                    scored.append(result)
                 self._done += 1
                 if self._is_stopping.is_set():
                     return
         self._ended, self._state = time.monotonic(), "done"
+        self._then(scored)
 
     def _changed(self, model: Model) -> Scorer | None:
         """Wait until the model's folder has another model; None where the page ends before."""

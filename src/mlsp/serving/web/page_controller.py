@@ -21,6 +21,7 @@ from mlsp.serving.web.learning import TASTE, TasteLearner
 from mlsp.serving.web.live_scoring import LiveScoring
 from mlsp.serving.web.rated_photos import RatedPhotos
 from mlsp.serving.web.sidecar_export import SidecarExport
+from mlsp.serving.web.stacks import Stacks
 
 Load: TypeAlias = Callable[[Path | str], Scorer]
 _HEAT_MAP_SIDE = 1600
@@ -34,10 +35,19 @@ class PageController:
         ratings: file of the user's ratings.
         load: loads a model by name or folder; called in a thread.
         model: name or folder of the model that scores the photos.
+        faces: whether the best of a burst is chosen by its faces too.
+        max_pixels: photos of a burst with more are not looked at.
     """
 
     def __init__(
-        self, shots: Sequence[Shot], ratings: UserRatings, load: Load, *, model: str = "default"
+        self,
+        shots: Sequence[Shot],
+        ratings: UserRatings,
+        load: Load,
+        *,
+        model: str = "default",
+        faces: bool = True,
+        max_pixels: int | None = None,
     ) -> None:
         self.model = printable(model)
         earlier = {rating.content_sha256: rating.marks for rating in ratings.ratings()}
@@ -45,7 +55,8 @@ class PageController:
         self.rated = RatedPhotos(self.collection, ratings)
         self.files = FileMarks(self.rated)
         self.sidecars = SidecarExport(self.rated, self.files)
-        self.scoring = LiveScoring(self.collection, lambda: load(model))
+        self.stacks = Stacks(self.collection, faces=faces, max_pixels=max_pixels)
+        self.scoring = LiveScoring(self.collection, lambda: load(model), then=self.stacks.find)
         self.learner = TasteLearner(self.rated, self.scoring, load)
         # By the score; a taste that is learned again has another scorer.
         self._explainers: dict[str, tuple[Scorer, Explainer]] = {}
@@ -66,6 +77,7 @@ class PageController:
         """Stop scoring and learning soon."""
         self.files.stop()
         self.scoring.stop()
+        self.stacks.stop()
         self.learner.stop()
 
     def entry(self, id_: int) -> Entry:

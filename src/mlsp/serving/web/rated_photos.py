@@ -14,7 +14,7 @@ from typing import Any
 
 from mlsp.base.errors import SettingsError
 from mlsp.culling.marks import NO_MARKS, Marks
-from mlsp.personal.user_ratings import UserRatings
+from mlsp.personal.user_ratings import NewRating, UserRatings
 from mlsp.scoring.results import Score
 from mlsp.serving.web.collection import Collection, Entry
 
@@ -47,38 +47,42 @@ class RatedPhotos:
         # They are asked for every second, and cost milliseconds with 20,000 photos.
         self._counted, self._counts = (-1, -1), (0, 0)
 
-    def rate(self, entry: Entry, given: Mapping[str, Any]) -> Marks:
-        """Keep and show the user's rating of a photo.
+    def rate(self, given: Sequence[tuple[Entry, Mapping[str, Any]]]) -> list[Marks]:
+        """Keep and show the user's ratings of photos, given together and undone together.
 
         Args:
-            entry: the photo.
-            given: some of `stars`, `flag` and `label`; what is left out stays as it was.
+            given: each photo with some of `stars`, `flag` and `label`; what is left out stays as it was.
 
         Returns:
-            Its rating now.
+            Their ratings now.
 
         Raises:
-            SettingsError: the photo could not be scored, or the rating is out of range.
-            RatingsError: it could not be written.
+            SettingsError: a photo could not be scored, or a rating is out of range.
+            RatingsError: they could not be written.
         """
-        _check_rateable(entry)
+        for entry, _ in given:
+            _check_rateable(entry)
         with self._lock:
-            shown = self.collection.rating_of(entry)
-            rating = replace(shown, **given)
-            copies = self.collection.ids(entry.sha256)
-            found = {id_: self.collection.found(id_) for id_ in copies}
+            # Copies of a photo have one rating: the last one given.
+            changes: dict[str, NewRating] = {}
+            found: dict[int, Marks] = {}
+            for entry, fields in given:
+                shown = self.collection.rating_of(entry)
+                copies = self.collection.ids(entry.sha256)
+                of_files = {id_: self.collection.found(id_) for id_ in copies}
+                found |= of_files
+                changes[entry.sha256] = NewRating(
+                    entry.sha256,
+                    str(entry.source),
+                    replace(shown, **fields),
+                    shown,
+                    keep_empty=any(marks != NO_MARKS for marks in of_files.values()),
+                )
             self._note(found)
-            self.ratings.rate(
-                entry.sha256,
-                str(entry.source),
-                stars=rating.stars,
-                flag=rating.flag,
-                label=rating.label,
-                shown=shown,
-                keep_empty=any(marks != NO_MARKS for marks in found.values()),
-            )
-            self.collection.set_rating(entry.sha256, rating)
-        return rating
+            self.ratings.rate_all(list(changes.values()))
+            for sha256, change in changes.items():
+                self.collection.set_rating(sha256, change.marks)
+        return [changes[entry.sha256].marks for entry, _ in given]
 
     def find(self, id_: int, found: Marks) -> None:
         """Show what the files of a photo say of it; where they agree with the user's rating, note it.
@@ -130,11 +134,11 @@ class RatedPhotos:
             )
             self._compared.append(frozenset((better.sha256, worse.sha256)))
 
-    def undo(self) -> tuple[str | None, list[int]]:
-        """Take the last rating or comparison back.
+    def undo(self) -> tuple[str | None, list[int], bool]:
+        """Take the last rating, ratings given together, or comparison back.
 
         Returns:
-            What was undone, None for nothing, and the numbers of the photos of this page that it was about.
+            What was undone, None for nothing; the numbers of the photos of this page that it was about; whether it was a comparison.
 
         Raises:
             RatingsError: it could not be written.
@@ -143,15 +147,15 @@ class RatedPhotos:
             change = self.ratings.last_change()
             text = self.ratings.undo()
             if change is None or text is None:
-                return None, []
-            if len(change.content_sha256s) == 2:
+                return None, [], False
+            if change.is_comparison:
                 self._compared.remove(frozenset(change.content_sha256s))
             else:
-                (sha256,) = change.content_sha256s
-                now = next((r for r in self.ratings.ratings() if r.content_sha256 == sha256), None)
-                self.collection.set_rating(sha256, now.marks if now else None)
+                now = {rating.content_sha256: rating.marks for rating in self.ratings.ratings()}
+                for sha256 in change.content_sha256s:
+                    self.collection.set_rating(sha256, now.get(sha256))
             ids = [self.collection.ids(sha256)[:1] for sha256 in change.content_sha256s]
-            return text, [id_ for found in ids for id_ in found]
+            return text, [id_ for found in ids for id_ in found], change.is_comparison
 
     def undoable(self) -> str | None:
         """Change that `undo` would undo, in words."""

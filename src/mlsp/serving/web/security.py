@@ -26,8 +26,8 @@ from mlsp.serving.asgi import (
     respond,
 )
 
-# A rating takes 40 bytes.
-MAX_BODY_BYTES = 64 * 1024
+# A rating takes 40 bytes: those of 20,000 photos together.
+MAX_BODY_BYTES = 1 << 20
 MAX_TARGET_BYTES = 2_048
 MAX_HEADER_BYTES = 16 * 1024
 # The session ends with the server in any case; a browser that is closed in between shall find its way back.

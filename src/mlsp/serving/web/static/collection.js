@@ -38,7 +38,7 @@ export class Collection extends EventTarget {
     this._asking = this._ask();
     await this._asking;
     this._asking = null;
-    const isBusy = this.status === null || ["loading", "scoring"].includes(this.status.scoring.state) || this.status.learn?.state === "running";
+    const isBusy = this.status === null || ["loading", "scoring"].includes(this.status.scoring.state) || ["grouping", "looking"].includes(this.status.stacks.state) || this.status.learn?.state === "running";
     clearTimeout(this._timer);
     this._timer = setTimeout(() => this.ask(), isBusy || this._isAway ? BUSY_MS : IDLE_MS);
   }
@@ -105,7 +105,7 @@ export class Collection extends EventTarget {
       id, photo: field("photo"), folder: field("folder"), captured: field("captured"), captured_is_file_time: field("captured_is_file_time"),
       width: field("width"), height: field("height"), overall: field("overall"),
       scores: Object.fromEntries(columns.map((head, index) => [head, field("scores")[index] ?? [null, null]])),
-      kind: field("kind"), faults: field("faults"),
+      kind: field("kind"), faults: field("faults"), version, stack: stackOf(field("stack")),
       formats: field("formats"), files: field("files"),
       stars: before ? before.stars : field("stars"), flag: before ? before.flag : field("flag"), label: before ? before.label : field("label"),
       thumbnail: `/api/thumbnail/${id}?v=${version}`, original: `/api/photo/${id}?side=${LONGEST_SIDE}&v=${version}`,
@@ -116,4 +116,10 @@ export class Collection extends EventTarget {
   _emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+function stackOf(place) {
+  if (place === null) return null;
+  const [id, rank, kind, reason] = place;
+  return { id, rank, kind, reason };
 }

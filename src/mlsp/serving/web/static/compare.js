@@ -35,8 +35,8 @@ export class Compare {
     );
     root.replaceChildren(element("div", { class: "p-head" }, element("h1", { text: "Which is better?", tabindex: "-1" }), this._count), this._message, this._question);
     document.addEventListener("keydown", (event) => this._keydown(event));
-    rating.addEventListener("undone", ({ detail: { ids } }) => {
-      if (ids.length === 2 && !root.hidden) this._show(ids, "asked again");
+    rating.addEventListener("undone", ({ detail: { ids, isComparison } }) => {
+      if (isComparison && ids.length === 2 && !root.hidden) this._show(ids, "asked again");
     });
     collection.addEventListener("status", ({ detail: { status } }) => this._showCount(status.ratings.comparisons, status.learn));
     outbox.addEventListener("sent", ({ detail: { entry, answer } }) => {
@@ -61,7 +61,7 @@ export class Compare {
     this._sides[place].classList.add("p-chosen");
     const words = `${nameOf(better)} is better than ${nameOf(worse)}`;
     this._toast.say(words, { canUndo: true });
-    const sent = this._outbox.add({ path: "comparisons", photos: { better: better.photo, worse: worse.photo }, fields: {}, words });
+    const sent = this._outbox.add({ path: "comparisons", comparison: { better: better.photo, worse: worse.photo }, words });
     // The next pair depends on the answer.
     await Promise.all([sent, new Promise((done) => { setTimeout(done, CHOSEN_MS); })]);
     await this.next();

@@ -2,14 +2,20 @@
 
 import { Refused, post } from "./server.js";
 
-const PREFIX = "mlsp outbox";
+const PREFIX = "mlsp outbox 2";
+
+/**
+ * @typedef {object} GivenRating
+ * @property {string} photo its path: ids change when the server starts anew
+ * @property {object} fields stars, flag, label; those left out stay
+ * @property {object} before the photo's rating before
+ */
 
 /**
  * @typedef {object} Entry
  * @property {"ratings"|"comparisons"} path of the API
- * @property {Object<string, string>} photos the fields that name photos, by the photos' paths: ids change when the server starts anew
- * @property {object} fields the others
- * @property {object} [before] the photo's rating before
+ * @property {GivenRating[]} [ratings] given together
+ * @property {{better: string, worse: string}} [comparison] the photos' paths
  * @property {string} words description of what the user did
  * @property {string} [key] of the storage
  */
@@ -58,10 +64,10 @@ export class Outbox extends EventTarget {
   }
 
   async _sendAll() {
-    for (let entry; (entry = this.waiting.find((one) => this._ids(one) !== null)); ) {
+    for (let entry; (entry = this.waiting.find((one) => this._body(one) !== null)); ) {
       let answer;
       try {
-        answer = await post(entry.path, { ...this._ids(entry), ...entry.fields });
+        answer = await post(entry.path, this._body(entry));
       } catch (error) {
         if (!(error instanceof Refused) || error.mayPass) {
           this._emit("stuck", { error });
@@ -76,10 +82,13 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** Replace paths by ids; null where a photo is not in the collection (yet). */
-  _ids(entry) {
-    const pairs = Object.entries(entry.photos).map(([field, photo]) => [field, this._idOf(photo)]);
-    return pairs.some(([, id]) => id === undefined) ? null : Object.fromEntries(pairs);
+  /** What is sent, with ids for paths; null where a photo is not in the collection (yet). */
+  _body({ ratings, comparison }) {
+    const photos = ratings ? ratings.map(({ photo }) => photo) : Object.values(comparison);
+    const ids = photos.map((photo) => this._idOf(photo));
+    if (ids.includes(undefined)) return null;
+    if (ratings) return { ratings: ratings.map(({ fields }, place) => ({ id: ids[place], ...fields })) };
+    return Object.fromEntries(Object.keys(comparison).map((field, place) => [field, ids[place]]));
   }
 
   _done(entry) {

@@ -1,5 +1,6 @@
 // The page of `mlsp serve`: three views (photos, compare, taste) of one collection, and the bar above them.
 
+import { Batch } from "./batch.js";
 import { Collection } from "./collection.js";
 import { Compare } from "./compare.js";
 import { element, icon } from "./dom.js";
@@ -24,7 +25,7 @@ const collection = new Collection();
 const progress = new Progress(part(".p-progress"));
 const away = part(".p-away");
 
-collection.addEventListener("status", ({ detail: { status } }) => progress.show(status.scoring));
+collection.addEventListener("status", ({ detail: { status } }) => progress.show(status));
 collection.addEventListener("away", ({ detail: { error } }) => showAway(error));
 collection.addEventListener("back", () => showAway(null));
 // The names of the scores come with the model, a second after the server starts.
@@ -57,9 +58,12 @@ function build(status) {
   const gallery = new Gallery(part("#photos"), {
     columns, title: folder, meanings: status.meanings, keys: [...RATING_KEYS, ["E", "full-screen: explain a score by a heat map; again: the next score"]],
     badge: (record) => marksBadge(rating.of(record)), badgeText: (record) => marksWords(rating.of(record)), onkey: useKey,
+    stackTools: (record, frames) => batch.keepButton(record, frames),
     details: (record) => element("div", { class: "p-details" }, rating.control(record), status.can.explain ? explain.button() : null),
     sorts: [{ name: "stars", label: "stars", value: (record) => record.stars, isDescending: true }],
   });
+  const batch = new Batch({ gallery, rating, toast });
+  part("#photos").append(batch.element);
   const explain = new Explain({ heads: Object.keys(status.heads), gallery, toast });
   const exporting = new Export({ outbox, canWriteXmp: status.can.xmp });
   // Dialogs open over each view, so they must not be in one.
@@ -94,7 +98,7 @@ function build(status) {
 
   rating.addEventListener("change", ({ detail: { id } }) => {
     if (gallery.viewer.isOpen) held.add(id);
-    gallery.grid.remark(id);
+    gallery.remark(id);
     countMarks();
     if (filter.isActive && !gallery.viewer.isOpen) gallery.rearrange();
   });
@@ -141,7 +145,10 @@ function build(status) {
   function useKey(event, record) {
     if (event.key.toLowerCase() === "e" && gallery.viewer.isOpen) explain.turn();
     else if (event.key.toLowerCase() === "z" && !gallery.viewer.isOpen) rating.undo();
-    else return rating.key(event, record);
+    else if (event.key.toLowerCase() === "k") {
+      batch.keep(record);
+      if (event.shiftKey) gallery.viewer.isOpen ? gallery.viewer.turnStack(1) : goOn();
+    } else return rating.key(event, batch.targets(record));
     return true;
   }
   function goOn() {
@@ -154,7 +161,7 @@ function build(status) {
     if (event.defaultPrevented || isTyping) return;
     if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") rating.undo();
     // Keys act on the active photo, wherever the focus is.
-    else if (part("#photos").hidden || event.target.closest?.("dialog, select, .g-grid") || !rating.key(event, gallery.active)) return;
+    else if (part("#photos").hidden || event.target.closest?.("dialog, select, .g-grid") || !rating.key(event, batch.targets(gallery.active))) return;
     event.preventDefault();
   });
   window.addEventListener("beforeunload", (event) => { if (outbox.waiting.length > 0) event.preventDefault(); });

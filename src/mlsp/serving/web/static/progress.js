@@ -15,8 +15,8 @@ export class Progress {
     this._bar.hidden = true;
   }
 
-  /** @param {object} scoring as the API's status gives it */
-  show(scoring) {
+  /** @param {{scoring: object, stacks: object}} status of the API */
+  show({ scoring, stacks }) {
     const { state, total, done, failed, seconds_left: left, message } = scoring;
     this._bar.hidden = state !== "scoring" && state !== "loading";
     if (state === "loading") this._bar.removeAttribute("value");
@@ -24,7 +24,7 @@ export class Progress {
       this._bar.max = Math.max(1, total);
       this._bar.value = done;
     }
-    this._text.textContent = words(scoring);
+    this._text.textContent = words(scoring) || stackProgress(stacks);
     this._text.classList.toggle("p-bad", state === "failed");
     if (state !== this._state) {
       if (state === "scoring") this._said.textContent = `Scoring ${photos(total)}`;
@@ -40,6 +40,12 @@ function words({ state, total, done, seconds_left: left, message }) {
   if (state === "loading") return message ?? "Loading the model …";
   if (state === "scoring") return `${amount(done)} of ${amount(total)} scored${left ? ` · ${duration(left)} left` : ""}`;
   return state === "failed" ? (message ?? "Scoring stopped.") : "";
+}
+
+function stackProgress({ state, total, done, message }) {
+  if (state === "grouping") return "Looking for bursts …";
+  if (state === "looking" && done < total) return `${amount(done)} of ${amount(total)} bursts looked at in full size`;
+  return state === "failed" ? `No bursts were found: ${message}` : "";
 }
 
 function duration(seconds) {

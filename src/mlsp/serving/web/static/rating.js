@@ -2,7 +2,7 @@
 
 import { element, icon } from "./dom.js";
 import { LABELS, PICK, REJECT, marksWords } from "./marks.js";
-import { nameOf } from "./records.js";
+import { nameOf, photos } from "./records.js";
 import { post } from "./server.js";
 
 const MAX_STARS = 5;
@@ -19,6 +19,7 @@ export const RATING_KEYS = [
   ["X", "reject"],
   ["6 7 8 9", "red, yellow, green, blue label; again: no label"],
   ["U", "remove the flag; again: remove the stars"],
+  ["K", "of a stack: pick this frame, reject the rest; with Shift, then on to the next"],
   ["Ctrl+Z", "undo the last rating or comparison; in the grid also Z"],
 ];
 
@@ -36,8 +37,8 @@ export class Rating extends EventTarget {
     Object.assign(this, { _collection: collection, _outbox: outbox, _toast: toast, _onnext: onnext });
     this._controls = new Map();
     this._undoing = Promise.resolve();
-    outbox.addEventListener("sent", ({ detail: { entry, answer } }) => {
-      if (entry.path === "ratings") collection.settle(answer.id, answer.revision);
+    outbox.addEventListener("sent", ({ detail: { answer } }) => {
+      for (const { id } of answer.ratings ?? []) collection.settle(id, answer.revision);
     });
     outbox.addEventListener("refused", ({ detail: { entry, error } }) => {
       this._restore(entry);
@@ -53,54 +54,66 @@ export class Rating extends EventTarget {
   /** Apply ratings that wait to be sent to records that have just arrived. */
   overlay(records) {
     const byPhoto = new Map(records.map((record) => [record.photo, record]));
-    for (const { path, photos, fields } of this._outbox.waiting) {
-      const record = path === "ratings" ? byPhoto.get(photos.id) : undefined;
-      if (record) Object.assign(record, fields);
+    for (const { ratings = [] } of this._outbox.waiting) {
+      for (const { photo, fields } of ratings) Object.assign(byPhoto.get(photo) ?? {}, fields);
     }
     for (const record of records) this._show(record);
   }
 
   /**
-   * @param {object} record
+   * Rate photos alike; undone together.
+   * @param {object[]} records
    * @param {{stars?: ?number, flag?: ?string, label?: ?string}} fields those left out stay
    */
-  rate({ id }, fields) {
-    const record = this._collection.records.get(id);
-    if (!record) return;
-    const before = marksOf(record);
-    const after = { ...before, ...fields };
-    if (FIELDS.every((field) => after[field] === before[field])) {
-      this._toast.say(`${nameOf(record)}: ${marksWords(record) || "not rated"} already`);
-      return;
-    }
-    const words = `${nameOf(record)}: ${marksWords(after) || "rating removed"}`;
-    Object.assign(record, fields);
-    this._changed(record);
-    this._toast.say(words, { canUndo: true });
-    this._outbox.add({ path: "ratings", photos: { id: record.photo }, fields, before, words });
+  rate(records, fields) {
+    this._give(records.map((record) => [record, fields]), (changed, after) => {
+      const what = records.length === 1 ? nameOf(records[0]) : photos(changed);
+      if (changed === 0) return `${records.length === 1 ? what : photos(records.length)}: ${marksWords(after) || "not rated"} already`;
+      return `${what}: ${marksWords(records.length === 1 ? after : fields) || "rating removed"}`;
+    });
+  }
+
+  /**
+   * Pick one frame of a stack, and reject the rest; undone together.
+   * @param {object} kept
+   * @param {object[]} frames of its stack
+   */
+  keep(kept, frames) {
+    // A copy to the byte has the rating of its original.
+    const rest = frames.filter(({ version }) => version !== kept.version);
+    this._give([...rest.map((record) => [record, { flag: "reject" }]), [kept, { flag: "pick" }]], (changed) =>
+      `${nameOf(kept)} picked, ${rest.length} rejected${changed === 0 ? " already" : ""}`,
+    );
   }
 
   /**
    * Rate by a key.
+   * @param {object[]} records all of them alike
    * @returns {boolean} whether the key rates
    */
-  key(event, record) {
-    if (!record || event.ctrlKey || event.metaKey || event.altKey) return false;
+  key(event, records) {
+    if (records.length === 0 || event.ctrlKey || event.metaKey || event.altKey) return false;
     // With Shift, the row of digits gives other characters, which differ by keyboard.
     const digit = /^(?:Digit|Numpad)([0-9])$/.exec(event.code)?.[1] ?? (/^[0-9]$/.test(event.key) ? event.key : null);
     const letter = event.key.toLowerCase();
     const label = LABEL_KEYS[digit];
-    if (label) this.rate(record, { label: this.of(record).label === label ? null : label });
-    else if (digit !== null) this.rate(record, { stars: Number(digit) || null });
-    else if (letter === "p") this.rate(record, { flag: "pick" });
-    else if (letter === "x") this.rate(record, { flag: "reject" });
-    else if (letter === "u") this.rate(record, this.of(record).flag === null ? { stars: null } : { flag: null });
+    if (label) this.toggle(records, { label });
+    else if (digit !== null) this.rate(records, { stars: Number(digit) || null });
+    else if (letter === "p") this.rate(records, { flag: "pick" });
+    else if (letter === "x") this.rate(records, { flag: "reject" });
+    else if (letter === "u") this.rate(records, records.some((record) => this.of(record).flag !== null) ? { flag: null } : { stars: null });
     else return false;
     if (event.shiftKey) this._onnext();
     return true;
   }
 
-  /** Undo the last rating or comparison, whichever view it was given in. Calls run one after another. */
+  /** Rate photos alike; what all of them have already is removed. */
+  toggle(records, fields) {
+    const [[name, value]] = Object.entries(fields);
+    this.rate(records, records.every((record) => this.of(record)[name] === value) ? { [name]: null } : fields);
+  }
+
+  /** Undo the last ratings or comparison, whichever view they were given in. Calls run one after another. */
   undo() {
     this._undoing = this._undoing.then(() => this._undo());
     return this._undoing;
@@ -111,14 +124,16 @@ export class Rating extends EventTarget {
     if (entry !== null) {
       this._restore(entry);
       this._toast.say(`Undone: ${entry.words}`);
-      this._emit("undone", { ids: Object.values(entry.photos).map((photo) => this._collection.idOf(photo)) });
+      const { ratings, comparison } = entry;
+      const paths = ratings ? ratings.map(({ photo }) => photo) : Object.values(comparison);
+      this._emit("undone", { ids: paths.map((photo) => this._collection.idOf(photo)), isComparison: !ratings });
       return;
     }
     try {
-      const { undone, ids } = await post("undo");
+      const { undone, ids, is_comparison: isComparison } = await post("undo");
       await this._collection.ask();
       this._toast.say(undone === null ? "Nothing to undo" : `Undone: ${undone}`);
-      if (undone !== null) this._emit("undone", { ids });
+      if (undone !== null) this._emit("undone", { ids, isComparison });
     } catch (error) {
       this._toast.say(`Not undone. ${error.message}`, { isError: true });
     }
@@ -130,28 +145,55 @@ export class Rating extends EventTarget {
    */
   control(record) {
     const { id } = record;
-    const rate = (fields) => {
-      const now = this._collection.records.get(id);
-      const [[name, value]] = Object.entries(fields);
-      // Pressed again, a button removes what it set.
-      if (now) this.rate(now, now[name] === value ? { [name]: null } : fields);
-    };
-    const stars = Array.from({ length: MAX_STARS }, (_, index) =>
-      element("button", { type: "button", class: "p-star", "aria-label": index === 0 ? "1 star" : `${index + 1} stars`, title: `(${index + 1})`, onclick: () => rate({ stars: index + 1 }) }, icon(STAR)),
-    );
-    const flag = (name, label, key, path) =>
-      element("button", { type: "button", class: `p-flag p-${name}`, "aria-label": label, title: `${label} (${key})`, "data-flag": name, onclick: () => rate({ flag: name }) }, icon(path));
-    const labels = LABELS.map((label) =>
-      element("button", { type: "button", class: "p-label", "aria-label": `${label} label`, title: `${label} label`, "data-label": label, onclick: () => rate({ label }) }, element("span", { class: "g-dot", "data-label": label })),
-    );
-    const made = element(
-      "div", { class: "p-rating", role: "group", "aria-label": `Your rating of ${nameOf(record)}` },
-      element("span", { class: "p-stars" }, ...stars), flag("pick", "Pick", "P", PICK), flag("reject", "Reject", "X", REJECT),
-      element("span", { class: "p-labels" }, ...labels),
-    );
+    const made = this.buttons(`Your rating of ${nameOf(record)}`, () => [this._collection.records.get(id)].filter(Boolean));
     this._controls.set(id, made);
     this._show(record);
     return made;
+  }
+
+  /**
+   * Make buttons that rate photos alike; pressed again, a button removes what it set.
+   * @param {string} label for screen readers
+   * @param {function(): object[]} records the photos at that time
+   */
+  buttons(label, records) {
+    const rate = (fields) => this.toggle(records(), fields);
+    const stars = Array.from({ length: MAX_STARS }, (_, index) =>
+      element("button", { type: "button", class: "p-star", "aria-label": index === 0 ? "1 star" : `${index + 1} stars`, title: `(${index + 1})`, onclick: () => rate({ stars: index + 1 }) }, icon(STAR)),
+    );
+    const flag = (name, words, key, path) =>
+      element("button", { type: "button", class: `p-flag p-${name}`, "aria-label": words, title: `${words} (${key})`, "data-flag": name, onclick: () => rate({ flag: name }) }, icon(path));
+    const labels = LABELS.map((colour) =>
+      element("button", { type: "button", class: "p-label", "aria-label": `${colour} label`, title: `${colour} label`, "data-label": colour, onclick: () => rate({ label: colour }) }, element("span", { class: "g-dot", "data-label": colour })),
+    );
+    return element(
+      "div", { class: "p-rating", role: "group", "aria-label": label },
+      element("span", { class: "p-stars" }, ...stars), flag("pick", "Pick", "P", PICK), flag("reject", "Reject", "X", REJECT),
+      element("span", { class: "p-labels" }, ...labels),
+    );
+  }
+
+  /**
+   * Give ratings together.
+   * @param {Array<[object, object]>} given each photo with its fields
+   * @param {function(number, object): string} words from the number of photos that change, and the last one's rating
+   */
+  _give(given, words) {
+    const ratings = [];
+    let after = {};
+    for (const [{ id }, fields] of given) {
+      const record = this._collection.records.get(id);
+      if (!record) continue;
+      const before = marksOf(record);
+      after = { ...before, ...fields };
+      if (FIELDS.every((field) => after[field] === before[field])) continue;
+      ratings.push({ photo: record.photo, fields, before });
+      Object.assign(record, fields);
+      this._changed(record);
+    }
+    const text = words(ratings.length, after);
+    this._toast.say(text, { canUndo: ratings.length > 0 });
+    if (ratings.length > 0) this._outbox.add({ path: "ratings", ratings, words: text });
   }
 
   _show({ id, stars, flag, label }) {
@@ -165,12 +207,13 @@ export class Rating extends EventTarget {
     for (const button of control.querySelectorAll(".p-label")) button.setAttribute("aria-pressed", button.dataset.label === label);
   }
 
-  _restore({ path, photos, before }) {
-    if (path !== "ratings") return;
-    const record = this._collection.records.get(this._collection.idOf(photos.id));
-    if (!record) return;
-    Object.assign(record, before);
-    this._changed(record);
+  _restore({ ratings = [] }) {
+    for (const { photo, before } of ratings) {
+      const record = this._collection.records.get(this._collection.idOf(photo));
+      if (!record) continue;
+      Object.assign(record, before);
+      this._changed(record);
+    }
   }
 
   _changed(record) {

@@ -1,0 +1,67 @@
+// Stacks: the shots of a burst or a set, or a shot and its copies, shown as one tile. Nothing here touches the page.
+
+import { nameOf, photos } from "./records.js";
+
+/** @typedef {import("./records.js").PhotoRecord} PhotoRecord */
+
+/** The photos that are shown, as tiles: one for each photo that stands alone, and for each stack. */
+export class Stacks {
+  constructor() {
+    this.isOn = true;
+    this._frames = new Map();
+  }
+
+  /** Number of stacks among the photos, also where each frame is a tile of its own. */
+  get size() {
+    return this._frames.size;
+  }
+
+  /**
+   * @param {PhotoRecord[]} records that are shown
+   * @returns {PhotoRecord[]} a stack's best frame stands for it, in its own position
+   */
+  collapse(records) {
+    this._frames = new Map();
+    for (const record of records) {
+      if (!record.stack) continue;
+      const frames = this._frames.get(record.stack.id);
+      if (frames) frames.push(record);
+      else this._frames.set(record.stack.id, [record]);
+    }
+    for (const [id, frames] of this._frames) {
+      if (frames.length < 2) this._frames.delete(id);
+      else frames.sort((one, other) => one.stack.rank - other.stack.rank);
+    }
+    return this.isOn ? records.filter((record) => this.frames(record)[0] === record) : records;
+  }
+
+  /** @returns {PhotoRecord[]} what the tiles stand for, one stack after another */
+  expand(tiles) {
+    return this.isOn ? tiles.flatMap((record) => this.frames(record)) : tiles;
+  }
+
+  /** @returns {PhotoRecord[]} the shown frames of a photo's stack, the best first; the photo alone where it is in none */
+  frames(record) {
+    return this._frames.get(record.stack?.id) ?? [record];
+  }
+}
+
+/** Whether a frame is the one that is suggested of a burst. */
+export function isSuggested({ stack }) {
+  return stack?.kind === "burst" && stack.rank === 0;
+}
+
+/** What a frame is among the others of its stack: "suggested: sharper eyes than IMG_7". */
+export function rankWords(record) {
+  const { kind, reason } = record.stack;
+  if (kind === "copies") return reason || "the original";
+  if (kind !== "burst") return kind;
+  const words = isSuggested(record) ? ["suggested", reason] : [reason];
+  return words.filter(Boolean).join(": ");
+}
+
+/** "burst of 5 photos", "bracket of 3 photos", "1 photo and copies". */
+export function stackWords(frames) {
+  const { kind } = frames[0].stack;
+  return kind === "copies" ? `${nameOf(frames[0])} and its copies` : `${kind} of ${photos(frames.length)}`;
+}
