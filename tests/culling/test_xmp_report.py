@@ -44,9 +44,7 @@ def test_a_head_without_percentiles_counts_by_its_scale(tmp_path: Path) -> None:
     assert read_rating(result.source) == 3
     first = scored(tmp_path, "b.jpg", quality=50, beauty=95)
     last = ScoreResult(tmp_path / "a.jpg", {"quality": Score(1.0, math.nan)}, 1, 1)
-    message = (
-        "'quality' has no percentiles and no scale, so it gives no stars: --sort by another column"
-    )
+    message = "'quality' has no percentiles and no scale, so it gives neither stars nor keywords: --sort by another column"
     with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
         write_stars([first, last], by="quality")
     assert read_rating(first.source) is None

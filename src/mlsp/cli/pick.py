@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,6 +82,14 @@ def pick(
             help="Write a table of all photos with burst, rank and scores.",
         ),
     ] = None,
+    xmp_keywords: Annotated[
+        str | None,
+        typer.Option(
+            "--xmp-keywords",
+            metavar="WHAT",
+            help="Write keywords into XMP sidecars: score, rank (place in the burst), burst; several separated by commas.",
+        ),
+    ] = None,
     bursts_only: Annotated[
         bool, typer.Option("--bursts-only", help="Leave out photos that stand alone.")
     ] = False,
@@ -144,8 +152,10 @@ def pick(
         mlsp pick holiday/ --rated picked,4+ --list
     """
     from mlsp.cli.inputs import found_shots, switch
+    from mlsp.cli.pick_rated import pick_rated
     from mlsp.culling.bursts import BurstSettings, check_ranking, find_shot_sets, group_bursts
     from mlsp.culling.copies import find_for
+    from mlsp.culling.xmp.keywords import BURST_KEYWORDS, keyword_kinds
     from mlsp.reports.burst_report import (
         describe_pick,
         print_bursts,
@@ -162,7 +172,8 @@ def pick(
     )
     look_for_faces = switch("--faces", faces)
     settings = BurstSettings(within_seconds, similarity, similarity_without_time)
-    _check_options(output, rated, is_by_score=bursts_only or by is not None)
+    kinds = keyword_kinds(xmp_keywords, BURST_KEYWORDS)
+    _check_options(output, rated, is_by_score=bursts_only or by is not None or bool(kinds))
     listed = find_for(
         folder,
         paths,
@@ -172,7 +183,7 @@ def pick(
     )
     shots = found_shots(listed, paths, quiet=quiet).shots
     if rated is not None:
-        _pick_rated(shots, rated, ratings, folder, place, quiet=quiet)
+        pick_rated(shots, rated, ratings, folder, place, quiet=quiet)
         return
     max_pixels = round(max_megapixels * 1e6)
     with open_caches(enabled=use_cache) as caches:
@@ -213,6 +224,7 @@ def pick(
     if not quiet:
         verb = "linked" if is_link else "copied"
         typer.echo(describe_pick(bursts, len(picked), are_new=new, verb=verb), err=True)
+    failed += _tag(bursts, kinds, by=by, quiet=quiet)
     if failed:
         raise typer.Exit(1)
 
@@ -231,44 +243,10 @@ def _check_options(output: Path | None, rated: str | None, *, is_by_score: bool)
 
     if rated is not None and (is_by_score or output is not None):
         raise typer.BadParameter(
-            "--rated picks without scores: --output, --bursts-only and --by do not go with it"
+            "--rated picks without scores: --output, --bursts-only, --by and --xmp-keywords do not go with it"
         )
     if output is not None:
         check_output(output, suffixes=(".csv",))
-
-
-def _pick_rated(
-    shots: Sequence[Shot],
-    wanted: str,
-    ratings: Path | None,
-    folder: Path | None,
-    place: Callable[..., list[bool]],
-    *,
-    quiet: bool,
-) -> None:
-    from mlsp.personal.rated_shots import rated_condition, rated_shots
-    from mlsp.personal.user_ratings import default_user_ratings_path
-    from mlsp.reports.burst_report import print_names
-
-    found = rated_shots(
-        shots, rated_condition(wanted), ratings=ratings or default_user_ratings_path()
-    )
-    failed = list(found.failed)
-    text = f"{len(found.shots)} of {len(shots)} shots are {wanted}"
-    if folder is None:
-        names = [photo for shot in found.shots for photo in shot.photos]
-        print_names(names, stream=sys.stdout)
-    else:
-        new = place([file for shot in found.shots for file in shot.files], folder, failed)
-        text += f", {sum(new)} files put into {folder}"
-        if len(new) > sum(new):
-            text += f", {len(new) - sum(new)} were there already"
-    for failure in failed:
-        typer.echo(f"mlsp: {failure.source}: {failure.error}", err=True)
-    if not quiet:
-        typer.echo(text, err=True)
-    if failed:
-        raise typer.Exit(1)
 
 
 def _take(
@@ -319,6 +297,20 @@ def _choose(
             for shot in burst.shots if burst.competes else ():
                 progress.advance(shot.scored)
     return chosen
+
+
+def _tag(
+    bursts: list[Burst], kinds: Sequence[str], *, by: str | None, quiet: bool
+) -> list[ScoreFailure]:
+    if not kinds:
+        return []
+    from mlsp.cli.keywords import give_keywords
+    from mlsp.culling.xmp.journal import Journal
+    from mlsp.culling.xmp.tagging import tag_bursts
+
+    with Journal("mlsp pick --xmp-keywords") as journal:
+        tagged = tag_bursts(bursts, kinds, by=by)
+        return give_keywords(tagged, journal, convention="both", quiet=quiet)
 
 
 def _place(

@@ -126,6 +126,14 @@ def score(
             help="What stars become: other stars, pick, reject, a colour label or none, joined by +, such as 5=5+pick,4=green,1=none.",
         ),
     ] = None,
+    xmp_keywords: Annotated[
+        str | None,
+        _star(
+            "--xmp-keywords",
+            metavar="WHAT",
+            help="Also write keywords, mlsp|score|83 and mlsp|rank|07: score, rank or both, separated by a comma.",
+        ),
+    ] = None,
     overwrite_ratings: Annotated[
         bool,
         _star(
@@ -164,6 +172,7 @@ def score(
         overwrite=overwrite_ratings,
         stars_of=stars_of,
         becomes=xmp_map,
+        keywords=xmp_keywords,
     )
     wanted = None if top is None else Top.of(top)
     if output is not None:
@@ -241,18 +250,22 @@ def _give_stars(
     ranked: Sequence[ScoreResult], settings: XmpSettings, *, by: str, quiet: bool
 ) -> Sequence[ScoreFailure]:
     """Write sidecars with a progress bar and a summary; return the photos whose sidecar was left alone."""
+    from mlsp.cli.keywords import give_keywords
     from mlsp.cli.progress import RunProgress
     from mlsp.culling.xmp.journal import Journal
     from mlsp.culling.xmp.report import write_stars
+    from mlsp.culling.xmp.tagging import tag_ranked
 
-    with (
-        RunProgress(len(ranked), done_word="rated", quiet=quiet) as progress,
-        Journal("mlsp score --xmp") as journal,
-    ):
-        summary = write_stars(
-            ranked, by=by, settings=settings, on_result=progress.advance, note=journal.note
-        )
-    if not quiet:
-        undo = "; `mlsp stars undo` takes them back" if journal.path is not None else ""
-        typer.echo(f"{summary}{undo}", err=True)
-    return summary.failed
+    with Journal("mlsp score --xmp") as journal:
+        with RunProgress(len(ranked), done_word="rated", quiet=quiet) as progress:
+            summary = write_stars(
+                ranked, by=by, settings=settings, on_result=progress.advance, note=journal.note
+            )
+        if not quiet:
+            undo = "; `mlsp stars undo` takes them back" if journal.path is not None else ""
+            typer.echo(f"{summary}{undo}", err=True)
+        failed = [*summary.failed]
+        if settings.keywords:
+            tagged = tag_ranked(ranked, settings.keywords, by=by)
+            failed += give_keywords(tagged, journal, convention=settings.convention, quiet=quiet)
+    return failed

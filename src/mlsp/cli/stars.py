@@ -70,7 +70,7 @@ def undo(
 
 
 def remove(paths: Photos, recursive: Recursive = True) -> None:
-    """Take the stars that mlsp gave by itself out of sidecars, whenever and wherever that was.
+    """Take the stars, flags, labels and keywords that mlsp gave by itself out of sidecars, whenever and wherever that was.
 
     What they replaced is back, byte for byte. Ratings by hand stay, and so do empty sidecars. It can be taken back too.
 

@@ -87,11 +87,15 @@ class Packet:
         units: the whole file.
         values: the properties that matter here, by namespace and name.
         insertion: where properties can be added.
+        about: what the first rdf:Description is about, as all others must be.
+        rdf_end: position of the end tag of rdf:RDF, in code units.
     """
 
     units: CodeUnits
     values: Mapping[Name, Value]
     insertion: InsertionPoint
+    about: str
+    rdf_end: int
 
     @property
     def rating(self) -> int | None:
@@ -176,6 +180,8 @@ class _Reader:
         self._insertion: InsertionPoint | None = None
         self._rdf_prefix = ""
         self._rdf_is_empty = False
+        self._rdf_end = 0
+        self._about: str | None = None
 
     def open_prefix(self, prefix: str | None, uri: str | None) -> None:
         # Stacks instead of a copy per level: a file with many declarations must not take the square of its size.
@@ -209,12 +215,12 @@ class _Reader:
         if depth == self._rdf_depth + 2 and self._open is not None:
             (name, tag), self._open = self._open, None
             self._add(name, tag.end, tag.end if tag.is_empty else end, None, tag.is_empty)
-        elif (
-            (depth, closed) == (self._rdf_depth, _RDF_RDF)
-            and self._insertion is None
-            and not self._rdf_is_empty
-        ):
-            self._insertion = InsertionPoint(end, " ", self._in_scope(), False, self._rdf_prefix)
+        elif (depth, closed) == (self._rdf_depth, _RDF_RDF) and not self._rdf_is_empty:
+            self._rdf_end = end
+            if self._insertion is None:
+                self._insertion = InsertionPoint(
+                    end, " ", self._in_scope(), False, self._rdf_prefix
+                )
 
     def packet(self) -> Packet:
         if self._rdf_depth is None:
@@ -223,7 +229,7 @@ class _Reader:
             raise SidecarError(
                 "its rdf:RDF is an empty-element tag, which leaves no room for a rating"
             )
-        return Packet(self.units, self._values, self._insertion)
+        return Packet(self.units, self._values, self._insertion, self._about or "", self._rdf_end)
 
     def _read_description(self, tag: _Tag, names: list[str]) -> None:
         if self._insertion is None:
@@ -235,8 +241,10 @@ class _Reader:
         properties = (match for match in tag.attributes if not _DECLARATION.match(match[2]))
         for expanded, match in zip(names, properties, strict=True):
             name = _name(expanded)
+            group = 3 if match[3] is not None else 4
+            if name in (("", "about"), (RDF, "about")) and self._about is None:
+                self._about = match[group].replace('"', "&quot;")
             if name in READ:
-                group = 3 if match[3] is not None else 4
                 self._add(name, match.start(group), match.end(group), match.start())
 
     def _in_scope(self) -> Mapping[str, str]:

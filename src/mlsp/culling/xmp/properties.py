@@ -19,6 +19,11 @@ PICK_LABEL = (DIGIKAM, "PickLabel")
 COLOR_LABEL = (DIGIKAM, "ColorLabel")
 DARKTABLE_LABELS = ("http://darktable.sf.net/", "colorlabels")
 MICROSOFT_RATING = (_MICROSOFT[0], "Rating")
+# Lists of keywords: flat, and with levels as Lightroom, digiKam and Windows write them.
+SUBJECT = ("http://purl.org/dc/elements/1.1/", "subject")
+HIERARCHICAL_SUBJECT = ("http://ns.adobe.com/lightroom/1.0/", "hierarchicalSubject")
+DIGIKAM_TAGS = (DIGIKAM, "TagsList")
+LAST_KEYWORDS = (_MICROSOFT[0], "LastKeywordXMP")
 EXTENSION = ("http://ns.adobe.com/photoshop/1.0/", "SidecarForExtension")
 
 # Before the value in our mark, where the user gave it.
@@ -44,4 +49,7 @@ def property_name(uri: str, name: str) -> Name:
 
 # Written by us alone, so they are understood, or the file is refused.
 OURS_TO_WRITE = (RATING, *(own(name) for own in (written, replaced) for name in SUGGESTED))
-READ = frozenset((*OURS_TO_WRITE, *SUGGESTED, DARKTABLE_LABELS, MICROSOFT_RATING, EXTENSION))
+KEYWORDS = (SUBJECT, HIERARCHICAL_SUBJECT, DIGIKAM_TAGS, LAST_KEYWORDS)
+READ = frozenset(
+    (*OURS_TO_WRITE, *SUGGESTED, *KEYWORDS, DARKTABLE_LABELS, MICROSOFT_RATING, EXTENSION)
+)

@@ -8,13 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from mlsp.base.errors import SettingsError, SidecarError
+from mlsp.base.errors import SettingsError
 from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR
 from mlsp.culling.xmp.embedded import embedded_packet
-from mlsp.culling.xmp.files import Note, SidecarFile, change_sidecar, replace_sidecar
+from mlsp.culling.xmp.files import Note, SidecarFile, change_sidecar
+from mlsp.culling.xmp.keywords import with_keywords
 from mlsp.culling.xmp.labels import is_flagged_by_hand, is_labelled_by_hand
 from mlsp.culling.xmp.names import Folders
+from mlsp.culling.xmp.packet import parse_packet
 from mlsp.culling.xmp.reading import rating_inside
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 from mlsp.culling.xmp.stars import MAX_STARS
@@ -210,18 +212,17 @@ def remove_rating(
     Raises:
         SidecarError: a sidecar is damaged, or another program has rewritten it since; it is left as it was.
     """
-    written = []
-    for file in read_sidecars(photo, "both", folders):
-        packet = file.packet
-        if file.content is None or packet is None or not is_suggested(packet):
-            continue
-        try:
-            content = without_suggestion(file.content)
-        except SidecarError as error:
-            raise SidecarError(f"the sidecar {str(file.path)!r} is left alone: {error}") from error
-        replace_sidecar(file, content, note=note)
-        written.append(file.path)
-    return written
+    return [
+        file.path
+        for file in read_sidecars(photo, "both", folders)
+        if file.content is not None and change_sidecar(file, _without_ours, empty=b"", note=note)
+    ]
+
+
+def _without_ours(content: bytes) -> bytes:
+    if is_suggested(parse_packet(content)):
+        content = without_suggestion(content)
+    return with_keywords(content, ())
 
 
 def _is_given_by_hand(photo: Path, marks: Marks, files: Iterable[SidecarFile]) -> bool:

@@ -1,4 +1,4 @@
-"""The stars that `mlsp` gave by itself, out of the sidecars of many photos."""
+"""The stars and keywords that `mlsp` gave by itself, out of the sidecars of many photos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Removed:
     """What became of photos' sidecars.
 
     Attributes:
-        sidecars: that have our stars no longer.
+        sidecars: that have nothing of ours any longer.
         failed: those that were left alone, and why.
     """
 
@@ -30,7 +30,7 @@ class Removed:
 
 
 def remove_stars(photos: Iterable[Path]) -> Removed:
-    """Take our stars out of photos' sidecars.
+    """Take our stars, flags, labels and keywords out of photos' sidecars.
 
     Args:
         photos: never changed themselves.

@@ -14,6 +14,7 @@ from mlsp.culling.marks import Marks
 from mlsp.culling.shots import shot_photos
 from mlsp.culling.xmp import Convention, Folders, Outcome, StarSettings, rate_shot, stars
 from mlsp.culling.xmp.files import Note
+from mlsp.culling.xmp.keywords import RUN_KEYWORDS, keyword_kinds
 from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
 from mlsp.scoring.results import ScoreResult
 
@@ -37,6 +38,7 @@ class XmpSettings:
         overwrite: also replace ratings that are not ours.
         of_own: percentiles are those among the photos that get stars, instead of among rated photos.
         becomes: what stars become.
+        keywords: kinds of keywords to write; see `mlsp.culling.xmp.tagging`.
     """
 
     stars: StarSettings = field(default_factory=StarSettings)
@@ -44,6 +46,7 @@ class XmpSettings:
     overwrite: bool = False
     of_own: bool = False
     becomes: XmpMap = STARS_ONLY
+    keywords: tuple[str, ...] = ()
 
 
 def xmp_settings(
@@ -54,6 +57,7 @@ def xmp_settings(
     overwrite: bool,
     stars_of: str | None = None,
     becomes: str | None = None,
+    keywords: str | None = None,
 ) -> XmpSettings | None:
     """Read settings as they come from a command line.
 
@@ -64,6 +68,7 @@ def xmp_settings(
         overwrite: also replace ratings that are not ours.
         stars_of: `rated` for percentiles among rated photos, or `own` for those among the user's; None for the first.
         becomes: what stars become, as for `XmpMap.of`; None for stars.
+        keywords: `score`, `rank` or both, separated by a comma; None for none.
 
     Returns:
         The settings; None if no sidecars are wanted.
@@ -72,9 +77,10 @@ def xmp_settings(
         SettingsError: one cannot be used, or is given though no sidecars are wanted.
     """
     if not wanted:
-        if (thresholds, names, stars_of, becomes) != (None, None, None, None) or overwrite:
+        given = (thresholds, names, stars_of, becomes, keywords)
+        if any(one is not None for one in given) or overwrite:
             raise SettingsError(
-                "--star-thresholds, --stars-of, --xmp-map, --xmp-names and --overwrite-ratings need --xmp, which writes sidecars: add it"
+                "--star-thresholds, --stars-of, --xmp-map, --xmp-keywords, --xmp-names and --overwrite-ratings need --xmp, which writes sidecars: add it"
             )
         return None
     if stars_of not in (None, *STARS_OF):
@@ -84,7 +90,8 @@ def xmp_settings(
         raise SettingsError(unknown_name("naming of sidecars", names, XMP_NAMES))
     stars = StarSettings() if thresholds is None else StarSettings(_numbers(thresholds))
     xmp_map = STARS_ONLY if becomes is None else XmpMap.of(becomes)
-    return XmpSettings(stars, XMP_NAMES[names], overwrite, stars_of == "own", xmp_map)
+    kinds = keyword_kinds(keywords, RUN_KEYWORDS)
+    return XmpSettings(stars, XMP_NAMES[names], overwrite, stars_of == "own", xmp_map, kinds)
 
 
 @dataclass(slots=True)
@@ -150,7 +157,7 @@ def write_stars(
     """
     results = [result for result in scored if result.is_photo]
     given = [
-        settings.becomes.of_stars(stars(_percentile(result, by), settings.stars))
+        settings.becomes.of_stars(stars(percentile_of(result, by), settings.stars))
         for result in results
     ]
     summary, folders = XmpSummary(), Folders()
@@ -190,7 +197,12 @@ def _numbers(thresholds: str) -> tuple[float, float, float, float]:
         ) from error
 
 
-def _percentile(result: ScoreResult, by: str) -> float:
+def percentile_of(result: ScoreResult, by: str) -> float:
+    """Return the percentile of a photo in the column that photos are sorted by, 0…100; that of `overall` for `photo`.
+
+    Raises:
+        SettingsError: the column has no percentiles.
+    """
     if by in ("overall", "photo"):
         share = result.overall
     else:
@@ -198,6 +210,6 @@ def _percentile(result: ScoreResult, by: str) -> float:
         share = score.standing
     if math.isnan(share):
         raise SettingsError(
-            f"{by!r} has no percentiles and no scale, so it gives no stars: --sort by another column"
+            f"{by!r} has no percentiles and no scale, so it gives neither stars nor keywords: --sort by another column"
         )
     return share

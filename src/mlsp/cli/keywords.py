@@ -1,0 +1,31 @@
+"""Writing keywords, as `mlsp score` and `mlsp pick` do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from mlsp.base.results import ScoreFailure
+    from mlsp.culling.xmp import Convention
+    from mlsp.culling.xmp.journal import Journal
+    from mlsp.culling.xmp.tagging import TaggedPhoto
+
+
+def give_keywords(
+    tagged: Sequence[TaggedPhoto], journal: Journal, *, convention: Convention, quiet: bool
+) -> list[ScoreFailure]:
+    """Write keywords with a progress bar and a summary; return the photos whose sidecar was left alone."""
+    from mlsp.cli.progress import RunProgress
+    from mlsp.culling.xmp.tagging import write_keywords
+
+    with RunProgress(len(tagged), done_word="tagged", quiet=quiet) as progress:
+        summary = write_keywords(
+            tagged, convention=convention, on_result=progress.advance, note=journal.note
+        )
+    if not quiet:
+        undo = "; `mlsp stars undo` takes them back" if journal.path is not None else ""
+        typer.echo(f"{summary}{undo}", err=True)
+    return summary.failed

@@ -1,0 +1,162 @@
+"""Score, rank and burst of photos, as keywords in their sidecars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlsp.base.errors import PhotoError, SidecarError
+from mlsp.base.results import ScoreFailure
+from mlsp.culling.bursts import Burst
+from mlsp.culling.shots import shot_photos
+from mlsp.culling.xmp.editing import EMPTY_SIDECAR
+from mlsp.culling.xmp.files import Note, change_sidecar
+from mlsp.culling.xmp.keywords import BURST, RANK, ROOT, SCORE, with_keywords
+from mlsp.culling.xmp.names import Folders
+from mlsp.culling.xmp.report import percentile_of
+from mlsp.culling.xmp.sidecars import Convention, read_sidecars
+from mlsp.scoring.results import ScoreResult
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedPhoto:
+    """A photo and the keywords that it shall have.
+
+    Attributes:
+        result: of the photo.
+        keywords: `mlsp|score|83` and the like.
+    """
+
+    result: ScoreResult
+    keywords: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class TagSummary:
+    """Counts of what became of shots' keywords.
+
+    Attributes:
+        written: shots that got keywords, in the sidecars of all their photos.
+        unchanged: shots that had these already.
+        failed: shots whose sidecar was left alone, with the reason.
+    """
+
+    written: int = 0
+    unchanged: int = 0
+    failed: list[ScoreFailure] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        text = f"keywords: {self.written} written, {self.unchanged} unchanged"
+        return f"{text}, {len(self.failed)} failed" if self.failed else text
+
+
+def tag_ranked(
+    ranked: Sequence[ScoreResult], kinds: Sequence[str], *, by: str
+) -> list[TaggedPhoto]:
+    """Return the keywords of ranked photos; what is no photo gets none.
+
+    Args:
+        ranked: best first.
+        kinds: of `score` and `rank`; the rank has as many digits as the last, so that names sort as numbers do.
+        by: the column that they are ranked by.
+    """
+    photos = [result for result in ranked if result.is_photo]
+    digits = len(str(len(photos)))
+    return [
+        TaggedPhoto(result, _keywords(kinds, result, by, {RANK: f"{rank:0{digits}}"}))
+        for rank, result in enumerate(photos, start=1)
+    ]
+
+
+def tag_bursts(
+    bursts: Iterable[Burst], kinds: Sequence[str], *, by: str | None
+) -> list[TaggedPhoto]:
+    """Return the keywords of the shots of bursts.
+
+    Args:
+        bursts: of the folder.
+        kinds: of `score`, `rank`, which is the place in the burst, and `burst`, the name of its first file. A shot that stands
+            alone has neither rank nor burst.
+        by: the column that the score is of; None for `overall`.
+    """
+    tagged = []
+    for burst in bursts:
+        name = min(shot.shot.photo.name for shot in burst.shots)
+        for rank, shot in enumerate(burst.shots, start=1):
+            place = {} if burst.is_alone else {RANK: str(rank), BURST: Path(name).stem}
+            keywords = _keywords(kinds, shot.scored, by or "overall", place)
+            tagged.append(TaggedPhoto(shot.scored, keywords))
+    return tagged
+
+
+def write_keywords(
+    tagged: Iterable[TaggedPhoto],
+    *,
+    convention: Convention = "both",
+    on_result: Callable[[ScoreResult | ScoreFailure], object] | None = None,
+    note: Note | None = None,
+) -> TagSummary:
+    """Replace the keywords of `mlsp` in the sidecars of shots; all others stay. Whose the stars are does not matter.
+
+    Args:
+        tagged: photos; the keywords are written for all photos of their shots.
+        convention: which sidecars.
+        on_result: called for each.
+        note: told of each sidecar before it is written.
+    """
+    summary, folders = TagSummary(), Folders()
+    for one in tagged:
+        shown: ScoreResult | ScoreFailure = one.result
+        try:
+            files = write_photo_keywords(
+                shot_photos(one.result), one.keywords, convention, folders=folders, note=note
+            )
+        except SidecarError as error:
+            shown = ScoreFailure(one.result.source, PhotoError(str(error)))
+            summary.failed.append(shown)
+        else:
+            if files:
+                summary.written += 1
+            else:
+                summary.unchanged += 1
+        if on_result is not None:
+            on_result(shown)
+    return summary
+
+
+def write_photo_keywords(
+    photos: Iterable[Path],
+    keywords: Sequence[str],
+    convention: Convention,
+    *,
+    folders: Folders,
+    note: Note | None = None,
+) -> list[Path]:
+    """Replace the keywords of `mlsp` in the sidecars of the photos of a shot, and return those that were written.
+
+    Raises:
+        SidecarError: a sidecar is damaged, not XMP or cannot be written.
+    """
+    return [
+        file.path
+        for photo in photos
+        for file in read_sidecars(photo, convention, folders)
+        if (file.content is not None or keywords)
+        and change_sidecar(
+            file, lambda content: with_keywords(content, keywords), empty=EMPTY_SIDECAR, note=note
+        )
+    ]
+
+
+def _keywords(
+    kinds: Sequence[str], result: ScoreResult, by: str, places: Mapping[str, str]
+) -> tuple[str, ...]:
+    values = dict(places)
+    if SCORE in kinds:
+        # Two digits, which sort as text.
+        values[SCORE] = f"{min(int(percentile_of(result, by)), 99):02}"
+    # A bar would begin another level.
+    return tuple(
+        f"{ROOT}|{kind}|{values[kind].replace('|', '_')}" for kind in kinds if kind in values
+    )
