@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from pages import ROOT, code_blocks
 
@@ -53,6 +54,25 @@ def test_a_shoot_is_scored_picked_and_rated(workplace: Path) -> None:
 def test_a_million_photos_have_a_row_each(workplace: Path) -> None:
     run_page("a_million_photos.md")
     assert list((workplace / "scores").glob("*.parquet"))
+
+
+def test_the_readme_learns_from_own_ratings(workplace: Path) -> None:
+    """Photos of two kinds, of which one is liked; the block runs as it stands there."""
+    (workplace / "photos").mkdir()
+    rows = ["photo,rating"]
+    for number in range(32):
+        name, liked = ("coffee.png", 4) if number % 2 else ("hubble_deep_field.jpg", 2)
+        with Image.open(workplace / "examples" / name) as photo:
+            left, top = 10 * number, 6 * number
+            photo.crop((left, top, left + 96, top + 64)).save(workplace / f"photos/{number}.png")
+        rows.append(f"{number}.png,{liked + number / 100}")
+    (workplace / "ratings.csv").write_text("\n".join(rows))
+    (block,) = [block for block in code_blocks(ROOT / "README.md") if "mlsp train" in block.text]
+    done = subprocess.run(["bash", "-ec", block.text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ranked = [line.split("\t")[0] for line in done.stdout.splitlines() if ".png\t" in line]
+    assert len(ranked) == 32
+    assert all(int(Path(photo).stem) % 2 for photo in ranked[:12])
 
 
 def test_the_notebook_learns_sharpness(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
