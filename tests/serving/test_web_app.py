@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import waiting
 from mlsp.base.errors import ModelError
 from mlsp.culling.marks import Marks
 from mlsp.culling.shots import Shot
@@ -151,6 +152,70 @@ def test_undo_goes_through_everything(served: Served) -> None:
     assert served.rows()[one]["stars"] is None
     last = served.post("undo", {})
     assert (last["undone"], last["ids"], last["undo"]) == (None, [], None)
+
+
+def test_ratings_given_together_are_undone_together(served: Served) -> None:
+    names = served.ids()
+    one, other = names["01.png"], names["02.png"]
+    answer = served.rate({"id": one, "flag": "pick"}, {"id": other, "flag": "reject", "stars": 2})
+    assert [(rating["id"], rating["flag"]) for rating in answer["ratings"]] == [
+        (one, "pick"),
+        (other, "reject"),
+    ]
+    assert answer["undo"] == "ratings of 2 photos"
+    undone = served.post("undo", {})
+    assert (sorted(undone["ids"]), undone["is_comparison"]) == (sorted([one, other]), False)
+    assert {served.rows()[id_]["flag"] for id_ in (one, other)} == {None}
+    # One that is wrong, and none is given.
+    together = [{"id": one, "stars": 3}, {"id": names["empty.jpg"], "stars": 3}]
+    served.error("ratings", {"ratings": together}, status=400)
+    assert served.rows()[one]["stars"] is None
+
+
+def placed(served: Served, **body: Any) -> dict[str, Any]:
+    """Put photos into a folder, and wait for it."""
+    served.post("export/photos", body, expected=202)
+    waiting.until(lambda: served.get("export/photos")["state"] != "running", seconds=20)
+    return dict(served.get("export/photos"))
+
+
+def test_rated_photos_become_files(served: Served, tmp_path: Path) -> None:
+    names = served.ids()
+    served.rate({"id": names["05.png"], "flag": "pick"}, {"id": names["sub/11.png"], "stars": 4})
+    served.rate({"id": names["06.png"], "stars": 5, "flag": "reject"})
+    # A sidecar that came after the page was opened.
+    served.post("export/xmp", {"convention": "photo.jpg.xmp"})
+    best = tmp_path / "best"
+    found = placed(served, rated="picked,4+", folder=str(best))
+    assert (found["state"], found["photos"], found["new"], found["failed"]) == ("done", 2, 4, [])
+    copies = sorted(path.relative_to(best).as_posix() for path in best.rglob("*.*"))
+    assert copies == ["05.png", "05.png.xmp", "sub/11.png", "sub/11.png.xmp"]
+    assert (best / "05.png").read_bytes() == (served.folder / "05.png").read_bytes()
+    # Again: all of it is there. As links, photos are second names and sidecars copies.
+    again = placed(served, rated="picked,4+", folder=str(best))
+    assert (again["done"], again["new"]) == (4, 0)
+    placed(served, rated="rejected", folder=str(tmp_path / "out"), hard_links=True)
+    assert (tmp_path / "out" / "06.png").samefile(served.folder / "06.png")
+    assert not (tmp_path / "out" / "06.png.xmp").samefile(served.folder / "06.png.xmp")
+    listed = served.client.get("/api/export/photos.txt", params={"rated": "4+"})
+    assert listed.text == f"{served.folder / 'sub' / '11.png'}\n"
+    (served.folder / "05.png").unlink()
+    (failure,) = placed(served, rated="picked", folder=str(tmp_path / "more"))["failed"]
+    assert failure["photo"].endswith("05.png")
+
+
+def test_folders_that_photos_are_not_put_into(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder, message, status in (
+        ("best", "'best' is no whole path: begin with a drive, / or ~", 400),
+        (str(served.folder / "best"), "is where this page's photos are", 400),
+        (str(tmp_path / "file"), "cannot be made", 409),
+    ):
+        body = {"rated": "picked", "folder": folder}
+        assert message in served.error("export/photos", body, status=status)
+    assert not (served.folder / "best").exists()
+    body = {"rated": "splendid", "folder": str(tmp_path / "x")}
+    assert "got 'splendid'" in served.error("export/photos", body, status=400)
 
 
 def test_ratings_are_there_again_and_follow_a_renamed_photo(tmp_path: Path) -> None:

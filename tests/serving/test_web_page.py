@@ -755,7 +755,7 @@ def test_heat_map(opened: Page) -> None:
     assert heat.count() == 0
 
 
-def test_export(opened: Page, collection: Path) -> None:
+def test_export(opened: Page, collection: Path, tmp_path: Path) -> None:
     page = opened
     first = path_of(page, 0)
     page.keyboard.press("Home")
@@ -774,6 +774,11 @@ def test_export(opened: Page, collection: Path) -> None:
     page.wait_for_selector("text=Taken back: 0 sidecars are as they were, 2 removed")
     assert list(collection.rglob("*.xmp")) == []
     assert rated(page) == {first: (4, None)}
+    page.select_option("#p-wanted", "4+")
+    page.locator("#p-folder").fill(str(tmp_path / "best"))
+    page.get_by_role("button", name="Put them there").click()
+    page.wait_for_selector(f"text=1 photo: 1 file put into {tmp_path / 'best'}")
+    assert [path.name for path in tmp_path.rglob("*.jpg")] == [Path(first).name]
     page.keyboard.press("Escape")
     assert not page.is_visible("text=Write sidecars")
 

@@ -71,12 +71,22 @@ def find_for(
     """
     if folder is None:
         return find_shots(paths, recursive=recursive, exclude=exclude, pairs=pairs)
-    _make_folder(folder, paths)
+    make_folder(folder, paths)
     wanted = _outside(folder, paths)
     return find_shots(paths, recursive=recursive, exclude=exclude, pairs=pairs, wanted=wanted)
 
 
-def _make_folder(folder: Path, paths: Sequence[Path]) -> None:
+def make_folder(folder: Path, paths: Sequence[Path]) -> None:
+    """Make the folder for picked photos.
+
+    Args:
+        folder: where to.
+        paths: files and folders that are picked from.
+
+    Raises:
+        SettingsError: the folder is one of `paths`.
+        OutputError: it cannot be made or written to.
+    """
     # Beside other paths it may come from `photos/*`, which a shell has expanded.
     if all(_real(path) == _real(folder) for path in paths):
         raise SettingsError(

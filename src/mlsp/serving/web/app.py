@@ -14,6 +14,9 @@
     POST /api/learn/save                  {name}: keeps it as a model, and shows its scores
     GET  /api/export.csv?all=             ratings and scores
     GET  /api/comparisons.csv             comparisons
+    GET  /api/export/photos.txt?rated=    names of the photos with a rating, as `mlsp pick --rated` takes it
+    POST /api/export/photos               {rated, folder, hard_links}: puts their files into a folder, in a thread
+    GET  /api/export/photos               how far that is
     POST /api/export/xmp                  {overwrite, convention}: stars, flags and labels into sidecars
     POST /api/export/undo                 {}: sidecars as they were before the last such export
 
@@ -42,7 +45,14 @@ from mlsp.base.machine import usable_cores
 from mlsp.base.text import printable
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
 from mlsp.serving.asgi import Application
-from mlsp.serving.web.bodies import ComparisonBody, Nothing, RatingsBody, SaveBody, XmpBody
+from mlsp.serving.web.bodies import (
+    ComparisonBody,
+    Nothing,
+    PlaceBody,
+    RatingsBody,
+    SaveBody,
+    XmpBody,
+)
 from mlsp.serving.web.collection import FIELDS, Entry
 from mlsp.serving.web.learning import BusyError, NotBetterError
 from mlsp.serving.web.page_controller import PageController
@@ -274,11 +284,11 @@ def _add_ratings(app: FastAPI, controller: PageController) -> None:
 
 
 def _add_exports(app: FastAPI, controller: PageController) -> None:
-    def file(text: str, name: str) -> Response:
+    def file(text: str, name: str, media_type: str = "text/csv") -> Response:
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         # Bytes of names that are no text come out as they are on disk, as in the reports.
         content = text.encode("utf-8", "surrogateescape")
-        return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
 
     @app.get("/api/export.csv")
     def ratings(everything: Annotated[bool, Query(alias="all")] = False) -> Response:
@@ -287,6 +297,20 @@ def _add_exports(app: FastAPI, controller: PageController) -> None:
     @app.get("/api/comparisons.csv")
     def comparisons() -> Response:
         return file(controller.rated.comparisons_csv(), "comparisons.csv")
+
+    @app.get("/api/export/photos.txt")
+    def names(rated: str) -> Response:
+        lines = [f"{photo}\n" for photo in controller.photo_export.photos(rated)]
+        return file("".join(lines), "photos.txt", "text/plain")
+
+    @app.post("/api/export/photos", status_code=202)
+    def place(body: PlaceBody) -> dict[str, Any]:
+        placing = controller.photo_export.start(body.rated, body.folder, hard_links=body.hard_links)
+        return asdict(placing)
+
+    @app.get("/api/export/photos")
+    def placing() -> dict[str, Any]:
+        return asdict(controller.photo_export.progress)
 
     @app.post("/api/export/xmp")
     def xmp(body: XmpBody) -> dict[str, Any]:

@@ -47,6 +47,14 @@ class XmpBody(_Body):
     convention: Literal["both", "photo.jpg.xmp", "photo.xmp"] = "both"
 
 
+class PlaceBody(_Body):
+    """Which photos are put into which folder, and how."""
+
+    rated: str = Field(min_length=1, max_length=200)
+    folder: str = Field(min_length=1, max_length=4096)
+    hard_links: bool = False
+
+
 class SaveBody(_Body):
     """Name of a personal model."""
 

@@ -19,6 +19,7 @@ from mlsp.serving.web.collection import Collection, Entry
 from mlsp.serving.web.file_marks import FileMarks
 from mlsp.serving.web.learning import TASTE, TasteLearner
 from mlsp.serving.web.live_scoring import LiveScoring
+from mlsp.serving.web.photo_export import PhotoExport
 from mlsp.serving.web.rated_photos import RatedPhotos
 from mlsp.serving.web.sidecar_export import SidecarExport
 from mlsp.serving.web.stacks import Stacks
@@ -55,6 +56,7 @@ class PageController:
         self.rated = RatedPhotos(self.collection, ratings)
         self.files = FileMarks(self.rated)
         self.sidecars = SidecarExport(self.rated, self.files)
+        self.photo_export = PhotoExport(self.collection)
         self.stacks = Stacks(self.collection, faces=faces, max_pixels=max_pixels)
         self.scoring = LiveScoring(self.collection, lambda: load(model), then=self.stacks.find)
         self.learner = TasteLearner(self.rated, self.scoring, load)
@@ -78,6 +80,7 @@ class PageController:
         self.files.stop()
         self.scoring.stop()
         self.stacks.stop()
+        self.photo_export.stop()
         self.learner.stop()
 
     def entry(self, id_: int) -> Entry:

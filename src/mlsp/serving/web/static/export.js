@@ -1,6 +1,7 @@
 // Export of ratings: tables to save, and marks in sidecar files beside the photos.
 
 import { element } from "./dom.js";
+import { PhotoExport } from "./photo_export.js";
 import { photos } from "./records.js";
 import { download, post } from "./server.js";
 
@@ -21,12 +22,13 @@ export class Export {
     this._outbox = outbox;
     this._status = element("p", { class: "p-said", role: "status" });
     this._list = element("ul", { class: "p-kept" });
+    this._photos = new PhotoExport({ attempt: (action) => this._try(action), list: (lines) => this._showList(lines), say: (text) => { this._status.textContent = text; } });
     const tables = TABLES.map(([path, name, content]) =>
       element("div", { class: "p-export" }, element("button", { type: "button", class: "g-button", text: `${name} (CSV)`, onclick: () => this._save(path) }), element("span", { class: "g-note", text: content })),
     );
     this.element = element(
       "dialog", { class: "g-help p-dialog", "aria-labelledby": "p-export-title" },
-      element("h2", { id: "p-export-title", text: "Export" }), ...tables, ...(canWriteXmp ? this._sidecars() : []), this._status, this._list,
+      element("h2", { id: "p-export-title", text: "Export" }), ...tables, ...this._photos.parts, ...(canWriteXmp ? this._sidecars() : []), this._status, this._list,
       element("p", { class: "p-row" }, element("button", { type: "button", class: "g-button p-strong", text: "Close", onclick: () => this.element.close() })),
     );
   }
@@ -59,7 +61,7 @@ export class Export {
     await this._try(async () => {
       const { written, files, kept, failed } = await post("export/xmp", { overwrite: this._overwrite.checked, convention: this._convention.value });
       const lines = [...kept.map((photo) => `${photo}: kept its rating`), ...failed.map(({ photo, error }) => `${photo}: ${error}`)];
-      this._list.replaceChildren(...lines.map((text) => element("li", { text })));
+      this._showList(lines);
       const parts = [`Wrote the rating of ${photos(written)} into ${files === 1 ? "1 file" : `${files} files`}`];
       if (kept.length > 0) parts.push(`${kept.length} kept another rating`);
       if (failed.length > 0) parts.push(`${failed.length} failed`);
@@ -71,12 +73,16 @@ export class Export {
   async _undo() {
     await this._try(async () => {
       const { restored, removed, left } = await post("export/undo");
-      this._list.replaceChildren(...left.map((text) => element("li", { text })));
+      this._showList(left);
       this._takeBack.hidden = true;
       const parts = [`Taken back: ${restored} sidecars are as they were, ${removed} removed`];
       if (left.length > 0) parts.push(`${left.length} left as they are`);
       return parts.join("; ");
     });
+  }
+
+  _showList(lines) {
+    this._list.replaceChildren(...lines.map((text) => element("li", { text })));
   }
 
   async _try(action) {
