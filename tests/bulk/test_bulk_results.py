@@ -169,7 +169,9 @@ def test_files_have_types_and_say_where_they_are_from(
     del undisturbed
     dataset = photos.parent / "undisturbed"
     files = sorted(dataset.iterdir())
-    assert files[-1].name == "_manifest.json"
+    assert files[-1].name == "_manifest.parquet"
+    assert pq.read_table(files[-1]).schema.names == COLUMNS
+    assert pq.read_metadata(files[-1]).num_rows == 0
     assert [file.name[:7] for file in files[:-1]] == [f"{number:06d}-" for number in range(10)]
     schema = pq.read_schema(files[1])
     assert {str(field.type) for field in schema} == {
@@ -180,7 +182,7 @@ def test_files_have_types_and_say_where_they_are_from(
     }
     assert [field.name for field in schema if not field.nullable] == ["photo", "model"]
     assert schema.metadata[b"mlsp.failed"] == b"1"
-    manifest = json.loads((dataset / "_manifest.json").read_text("utf-8"))
+    manifest = json.loads(pq.read_schema(files[-1]).metadata[b"mlsp.manifest"])
     assert (manifest["photos"], manifest["shards"], manifest["shard_size"]) == (40, 10, 4)
 
 
@@ -188,12 +190,12 @@ def test_a_second_run_does_what_is_missing_and_nothing_else(photos: Path, tmp_pa
     dataset = tmp_path / "scores"
     first = run(photos, dataset=dataset)
     assert run(photos, dataset=dataset) == []
-    files = sorted(dataset.glob("*.parquet"))
+    files = sorted(dataset.glob("0*.parquet"))
     before = {file.name: file.read_bytes() for file in files}
     files[3].unlink()
     files[5].unlink()
     assert run(photos, dataset=dataset) == [first[3], first[5]]
-    assert {file.name: file.read_bytes() for file in dataset.glob("*.parquet")} == before
+    assert {file.name: file.read_bytes() for file in dataset.glob("0*.parquet")} == before
 
 
 def test_failed_photos_are_tried_again_on_demand(tmp_path: Path) -> None:
@@ -234,7 +236,7 @@ def test_nothing_goes_on_with_something_else(photos: Path, tmp_path: Path) -> No
         == f"{begun} a limit of pixels of None, this run has 10{end}"
     )
     end = (
-        "; names, sizes or order of some differ. Give the sources as they were, in the same words and order,"
+        "; names, sizes or order of some differ, and not only at the end. Give the sources as they were, in the same words and order,"
         " or name another data set"
     )
     begun = f"{begun} other photos: then 5 photos in 2 shards, now"
@@ -252,7 +254,7 @@ def test_places_that_are_no_data_set(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         run(photos, dataset=tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path} is not empty and has no _manifest.json: name another folder for the data set"
+        f"{tmp_path} is not empty and has no _manifest.parquet: name another folder for the data set"
     )
     for content, reason in (
         ("[", "is damaged: no JSON object with a 'format'. Name another data set"),
@@ -319,7 +321,10 @@ def mlsp(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def parquet_files(dataset: str) -> int:
     file_system, path = fsspec.core.url_to_fs(dataset, use_listings_cache=False)
     try:
-        return sum(name.endswith(".parquet") for name in file_system.ls(path, detail=False))
+        return sum(
+            name.endswith(".parquet") and "_manifest" not in name
+            for name in file_system.ls(path, detail=False)
+        )
     except FileNotFoundError:
         return 0
 
@@ -441,7 +446,7 @@ def test_a_bucket_that_is_not_there(photos: Path, s3: str) -> None:
     with pytest.raises(SettingsError, match="^no photos found in s3://nothing/photos$"):
         run("s3://nothing/photos", dataset="s3://bucket/never")
     with pytest.raises(
-        OutputError, match="^s3://nothing/scores/_manifest.json cannot be written: "
+        OutputError, match="^s3://nothing/scores/_manifest.parquet cannot be written: "
     ):
         run(photos, dataset="s3://nothing/scores")
 

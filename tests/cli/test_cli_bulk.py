@@ -35,7 +35,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def columns(dataset: Path) -> list[list[str]]:
-    return [list(pq.read_schema(file).names) for file in sorted(dataset.glob("*.parquet"))]
+    return [list(pq.read_schema(file).names) for file in sorted(dataset.glob("0*.parquet"))]
 
 
 def test_columns_are_those_of_score_in_its_order(photos: Path, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_columns_are_those_of_score_in_its_order(photos: Path, tmp_path: Path) -
     header, *rows = csv.reader(report.read_text("utf-8").splitlines())
     # A report also names the files of each shot; here each file is a photo of its own.
     assert columns(dataset) == [[*(name for name in header if name != "files"), "error"]]
-    (file,) = dataset.glob("*.parquet")
+    (file,) = dataset.glob("0*.parquet")
     for row, values in zip(rows, pq.read_table(file).to_pylist(), strict=True):
         assert values["photo"] == row[0]
         overall = math.nan if values["overall"] is None else values["overall"]
@@ -77,16 +77,17 @@ def test_a_data_set_of_version_0_1_keeps_its_columns(photos: Path, tmp_path: Pat
     dataset = tmp_path / "scores"
     command = ("bulk", photos, "--output", dataset, "--shard-size", "2")
     assert mlsp(*command).exit_code == 0
-    for file in dataset.glob("*.parquet"):
+    new = dataset / "_manifest.parquet"
+    manifest = json.loads(pq.read_schema(new).metadata[b"mlsp.manifest"])
+    for file in dataset.iterdir():
         file.unlink()
-    manifest = json.loads((dataset / "_manifest.json").read_text("utf-8"))
     (dataset / "_manifest.json").write_text(json.dumps({**manifest, "format": 1}))
     done = mlsp(*command)
     assert done.exit_code == 0, done.output
     heads = ["quality", "quality_percentile", "beauty", "beauty_percentile"]
     first = ["id", *heads, "overall", "width", "height", "model", "error"]
     assert columns(dataset) == [first, first]
-    (row, _) = pq.read_table(sorted(dataset.glob("*.parquet"))[0]).to_pylist()
+    (row, _) = pq.read_table(sorted(dataset.glob("0*.parquet"))[0]).to_pylist()
     assert (row["id"], row["width"], row["error"]) == (str(photos / "0.png"), 70, None)
     assert 0 <= row["quality"] <= 1
     assert row["overall"] is None or row["overall"] > 1

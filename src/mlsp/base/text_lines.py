@@ -53,18 +53,16 @@ class TextLines:
         return self
 
     def __next__(self) -> str:
-        line = self._read()
+        line = self._file.readline() if self._utf16 is None else self._utf16_line(self._utf16)
         if not line:
             raise StopIteration
         self.offset += len(line)
         self.number += 1
         return self._decoded(line)
 
-    def _read(self) -> bytes:
+    def _utf16_line(self, code: str) -> bytes:
         line = self._file.readline()
-        if self._utf16 is None:
-            return line
-        end = "\n".encode(self._utf16)
+        end = "\n".encode(code)
         while line and (len(line) % 2 or not line.endswith(end)):
             # The byte of a line's end may also be half of another character.
             more = self._file.read(1) if len(line) % 2 else self._file.readline()

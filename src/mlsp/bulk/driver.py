@@ -67,7 +67,7 @@ def score_and_write(
             return dataset.write(shard, _reporting(rows, on_row))
         except ShardError as error:
             if wait is None:
-                return ShardReport(shard.name, 0, 0, str(error))
+                return ShardReport(shard.name, 0, 0, error=str(error))
             time.sleep(wait)
         finally:
             # On Ctrl-C too, so that what is queued is dropped.

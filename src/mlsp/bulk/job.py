@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from mlsp.base.errors import SettingsError
 from mlsp.bulk.manifest import Manifest
 from mlsp.bulk.records import Shard
+from mlsp.bulk.result_files import Failed
 from mlsp.bulk.results import ResultDataset, check_folder
 from mlsp.bulk.shard_scoring import ScorerSettings
 from mlsp.bulk.sources import Source, SourceSpec, open_source
@@ -28,7 +29,7 @@ class BulkSettings:
         dataset: folder or URL of the results.
         shard_size: photos per file of results; at most so many are scored again after a kill.
         scorer: how photos are scored.
-        retry_failed: score shards again in which photos failed.
+        retry_failed: score photos again that failed; those that could not be reached are scored again in any case.
     """
 
     spec: SourceSpec
@@ -48,8 +49,7 @@ class BulkJob:
         dataset: where results go.
         model: the scorer's.
         settings: as they were asked for.
-        retried: names of shards that are done and to be done again.
-        kept: names of shards that were done before and stay as they are.
+        failed: rows with an error in the shards that were done before, by the shard's name; where there are some.
     """
 
     source: Source
@@ -57,45 +57,61 @@ class BulkJob:
     dataset: ResultDataset
     model: Model
     settings: BulkSettings
-    retried: frozenset[str]
-    kept: frozenset[str] = frozenset()
+    failed: Mapping[str, Failed]
 
+    @property
     def failed_earlier(self) -> int:
-        """Count the photos that failed in earlier runs and are not tried again.
-
-        Raises:
-            ShardError: a store cannot be reached.
-        """
-        return sum(failed for _, failed in self.dataset.failed_in(sorted(self.kept)))
+        """Number of photos that failed in earlier runs and are not tried again."""
+        return sum(failed.count - self._again(failed) for failed in self.failed.values())
 
     @property
     def shards_done(self) -> int:
-        """Number of shards that need not be scored."""
-        return len(self.dataset.done) - len(self.retried)
+        """Number of shards of which nothing is to be scored."""
+        again = sum(self._again(failed) > 0 for failed in self.failed.values())
+        return len(self.dataset.done) - again
 
     @property
     def photos_to_do(self) -> int | None:
         """Estimated number of photos to score: the last shard of a source may be smaller. None if it is known only after reading."""
         if self.survey.photos is None:
             return None
-        return max(self.survey.photos - self.shards_done * self.settings.shard_size, 0)
+        whole = self.survey.photos - len(self.dataset.done) * self.settings.shard_size
+        return max(whole, 0) + sum(map(self._again, self.failed.values()))
+
+    def shards_missing(self) -> int:
+        """Count the shards that are not in the data set now.
+
+        Raises:
+            ShardError: the store cannot be reached.
+        """
+        return max(self.survey.shards - len(self.dataset.shards_now()), 0)
 
     def shards_to_do(self) -> Iterator[Shard]:
-        """List the shards to score, lazily.
+        """List the shards to score, lazily; of those that are done, the rows to score again.
 
         Raises:
             SettingsError: the input is not what it was when it was surveyed.
+            OutputError: a file of the data set is damaged.
             ShardError: a store cannot be reached.
         """
         fingerprint = Fingerprint()
         for shard in self.source.shards(self.settings.shard_size):
             fingerprint.add(shard.name)
-            if not self.dataset.exists(shard) or shard.name in self.retried:
+            failed = self.failed.get(shard.name)
+            if not self.dataset.exists(shard):
                 yield shard
+            elif failed is not None and self._again(failed):
+                is_all = self.settings.retry_failed
+                rows = self.dataset.failed_rows(shard.name) if is_all else failed.temporary
+                yield replace(shard, rows=rows)
         if fingerprint.digest() != self.survey.fingerprint:
             raise SettingsError(
                 "the sources changed while their photos were scored: give them to a data set of their own when they are at rest"
             )
+
+    def _again(self, failed: Failed) -> int:
+        """Number of rows to score again among those with an error in a shard."""
+        return failed.count if self.settings.retry_failed else len(failed.temporary)
 
 
 def prepare(settings: BulkSettings, *, on_photos: Callable[[int], object] | None = None) -> BulkJob:
@@ -120,27 +136,24 @@ def prepare(settings: BulkSettings, *, on_photos: Callable[[int], object] | None
         labels=label_columns(model.classifiers),
     )
     source = open_source(settings.spec)
-    found = survey(source, settings.shard_size, on_photos)
-    if not found.shards:
+    begun = dataset.begun()
+    found = survey(source, settings.shard_size, on_photos, earlier=begun)
+    if found.last is None:
         raise SettingsError(f"no photos found in {', '.join(settings.spec.sources)}")
-    dataset = dataset.begin(
-        Manifest(
-            input_sha256=found.fingerprint,
-            shard_size=settings.shard_size,
-            shards=found.shards,
-            photos=found.photos,
-            model=model.name,
-            model_sha256=model.fingerprint,
-            precision=settings.scorer.precision,
-            max_pixels=settings.scorer.max_pixels,
-            mlsp=version("mlsp"),
-        )
+    manifest = Manifest(
+        input_sha256=found.fingerprint,
+        shard_size=settings.shard_size,
+        shards=found.shards,
+        photos=found.photos,
+        model=model.name,
+        model_sha256=model.fingerprint,
+        precision=settings.scorer.precision,
+        max_pixels=settings.scorer.max_pixels,
+        mlsp=version("mlsp"),
+        prefix_sha256=found.prefix,
+        last_shard=found.last.name,
+        last_photos=found.last.piece.photo_count,
     )
-    retried: frozenset[str] = frozenset()
-    if settings.retry_failed:
-        retried = frozenset(
-            name for name, failed in dataset.failed_in(sorted(dataset.done)) if failed
-        )
-    return BulkJob(
-        source, found, dataset, model, settings, retried, frozenset(dataset.done) - retried
-    )
+    dataset = dataset.begin(manifest, begun, is_appended=found.is_appended, outgrown=found.outgrown)
+    failed = {name: rows for name, rows in dataset.failed_in(sorted(dataset.done)) if rows.count}
+    return BulkJob(source, found, dataset, model, settings, failed)

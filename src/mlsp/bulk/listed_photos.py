@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from mlsp.base.errors import PhotoError
 from mlsp.base.parallel import map_in_order
-from mlsp.bulk.records import SourcePhoto
-from mlsp.bulk.stores import absolute, is_url, join, read_photo_content, size_of, walk, written
+from mlsp.bulk.records import ShardError, SourcePhoto
+from mlsp.bulk.stores import (
+    absolute,
+    is_url,
+    is_web,
+    join,
+    read_photo_content,
+    size_of,
+    walk,
+    written,
+)
 from mlsp.photos import PHOTO_SUFFIXES, find_photos
 
 # Files read at the same time: a disk gains nothing by many, a fetch is mostly waiting.
 _LOCAL_READERS = 2
 _REMOTE_READERS = 8
+# Photos of the web one after the other that cannot be reached: then the network is away, not a server.
+_MAX_AWAY = 20
 
 
-@dataclass(frozen=True, slots=True)
-class ListedPhoto:
+class ListedPhoto(NamedTuple):
     """A photo and its location.
 
     Attributes:
@@ -33,13 +44,21 @@ class ListedPhoto:
     size_bytes: int = -1
 
     def read(self) -> SourcePhoto:
-        """Read its file; an error is part of the result."""
+        """Read its file; an error is part of the result.
+
+        Raises:
+            ShardError: what it is stored on cannot be reached. The web is many servers, of which some are always away.
+        """
         if not self.location:
             return SourcePhoto(self.id, None, "its row of the table names no photo")
         try:
             return SourcePhoto(self.id, read_photo_content(self.location), None)
         except PhotoError as error:
             return SourcePhoto(self.id, None, str(error))
+        except ShardError as error:
+            if not is_web(self.location):
+                raise ShardError(f"{self.location}: {error}") from error
+            return SourcePhoto(self.id, None, str(error), is_temporary=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +85,23 @@ class ListedPhotos:
         """Return ids and sizes: a folder that was copied to another machine stays the same."""
         return [(photo.id, photo.size_bytes) for photo in self.photos]
 
-    def read(self) -> Iterator[SourcePhoto]:
+    def first(self, count: int) -> ListedPhotos:
+        """Return the piece of its first photos."""
+        return ListedPhotos(self.photos[:count])
+
+    def read(self, rows: Container[int] | None = None) -> Iterator[SourcePhoto]:
         """Read the photos' files, several at a time; see `mlsp.bulk.records.Piece`."""
-        is_remote = any(is_url(photo.location) for photo in self.photos)
+        photos = [photo for row, photo in enumerate(self.photos) if rows is None or row in rows]
+        is_remote = any(is_url(photo.location) for photo in photos)
         readers = _REMOTE_READERS if is_remote else _LOCAL_READERS
-        return map_in_order(ListedPhoto.read, self.photos, workers=readers)
+        away = 0
+        for photo in map_in_order(ListedPhoto.read, photos, workers=readers):
+            away = away + 1 if photo.is_temporary else 0
+            if away == _MAX_AWAY:
+                raise ShardError(
+                    f"{away} photos in a row cannot be reached, the last {photo.id}: {photo.error}"
+                )
+            yield photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +134,7 @@ class FolderSource:
             yield ListedPhoto(written(path.as_posix()), absolute(str(path)), size)
 
     def _remote(self) -> Iterator[ListedPhoto]:
-        if self.location.startswith(("http://", "https://")):
+        if is_web(self.location):
             # The web has no folders.
             yield ListedPhoto(self.location, self.location)
             return

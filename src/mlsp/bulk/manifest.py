@@ -1,4 +1,4 @@
-"""Manifest of a data set of results: a small JSON file in it, so that no run continues it with another input or model."""
+"""Manifest of a data set of results: a small file in it, so that no run continues it with another input or model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 from mlsp.base.errors import OutputError, SettingsError
 from mlsp.base.json_text import parse_json
 
-# Format 1, of version 0.1, has other columns: see `mlsp.bulk.results.columns`.
+# Format 1, of version 0.1, has other columns: see `mlsp.bulk.result_files.columns`.
 FORMAT = 2
-# Readers of data sets such as pyarrow and Spark skip names that begin with an underscore.
-MANIFEST_FILE = "_manifest.json"
+# A table without rows: some readers of data sets skip names that begin with an underscore, others read all that is there.
+MANIFEST_FILE = "_manifest.parquet"
+OLD_MANIFEST_FILE = "_manifest.json"
+_KEY = b"mlsp.manifest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,9 @@ class Manifest:
         precision: as it was asked for.
         max_pixels: larger photos are refused; None for the usual limit.
         mlsp: version that began it.
+        prefix_sha256: fingerprint of all shards but the last; empty where an earlier version began it.
+        last_shard: name of the last shard.
+        last_photos: number of its photos; None if it is known only after reading.
         format: of the data set.
     """
 
@@ -41,20 +46,40 @@ class Manifest:
     precision: str
     max_pixels: int | None
     mlsp: str
+    prefix_sha256: str = ""
+    last_shard: str = ""
+    last_photos: int | None = None
     format: int = FORMAT
 
-    def to_json(self) -> bytes:
-        """Return the content of the file."""
-        document = {"format": self.format, **asdict(self)}
-        return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    def to_metadata(self) -> dict[bytes, bytes]:
+        """Return the metadata of its file."""
+        return {_KEY: json.dumps(asdict(self), ensure_ascii=False).encode()}
 
     @classmethod
-    def from_json(cls, content: bytes, location: str) -> Manifest:
+    def of_file(cls, name: str, content: bytes, location: str) -> Manifest:
         """Parse the content of a file.
+
+        Args:
+            name: of the file, which tells its kind.
+            content: all of it.
+            location: for messages.
 
         Raises:
             OutputError: it is damaged or of another format.
         """
+        if name == OLD_MANIFEST_FILE:
+            return cls._of_json(content, location)
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            text = pq.read_schema(pa.BufferReader(content)).metadata[_KEY]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise OutputError(f"{location} is damaged: {error}. Name another data set") from error
+        return cls._of_json(text, location)
+
+    @classmethod
+    def _of_json(cls, content: bytes, location: str) -> Manifest:
         try:
             document: dict[str, Any] = parse_json(content)
             found = document["format"]
@@ -71,12 +96,13 @@ class Manifest:
         except TypeError as error:
             raise OutputError(f"{location} is damaged: {error}. Name another data set") from error
 
-    def check_continued_by(self, other: Manifest, location: str) -> None:
+    def check_continued_by(self, other: Manifest, location: str, *, is_appended: bool) -> None:
         """Refuse to continue with another input or other settings.
 
         Args:
             other: of the run that would continue.
             location: of the data set, for the message.
+            is_appended: the other's input begins with this one's.
 
         Raises:
             SettingsError: it differs in anything that rows depend on.
@@ -87,10 +113,10 @@ class Manifest:
                 raise SettingsError(
                     f"{location} was begun with {noun} {before}, this run has {now}: use the same, or name another data set"
                 )
-        if self.input_sha256 != other.input_sha256:
+        if self.input_sha256 != other.input_sha256 and not is_appended:
             raise SettingsError(
                 f"{location} was begun with other photos: then {_amount(self)}, now {_amount(other)}; names, sizes or order of some"
-                " differ. Give the sources as they were, in the same words and order, or name another data set"
+                " differ, and not only at the end. Give the sources as they were, in the same words and order, or name another data set"
             )
 
 

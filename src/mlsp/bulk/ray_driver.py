@@ -101,7 +101,7 @@ def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:
             order=order,
             tasks=job.shards_to_do(),
             task_count=job.survey.shards - job.shards_done,
-            lost=lambda shard, why: ShardReport(shard.name, 0, 0, why),
+            lost=lambda shard, why: ShardReport(shard.name, 0, 0, error=why),
         ),
         settings,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,11 +23,13 @@ class SourcePhoto:
         id: its name in the results.
         content: of its file; None where it cannot be read.
         error: why it cannot be read; None where it can.
+        is_temporary: whether another try may succeed where this one failed.
     """
 
     id: str
     content: bytes | None
     error: str | None
+    is_temporary: bool = False
 
 
 class Piece(Protocol):
@@ -44,8 +46,14 @@ class Piece(Protocol):
     def identity(self) -> object:
         """Return a value for JSON that identifies the piece."""
 
-    def read(self) -> Iterator[SourcePhoto]:
+    def first(self, count: int) -> Piece | None:
+        """Return the piece of its first photos; None where they cannot be told apart from the others."""
+
+    def read(self, rows: Container[int] | None = None) -> Iterator[SourcePhoto]:
         """Read its photos, a few ahead of the caller.
+
+        Args:
+            rows: positions of the photos that are wanted; None for all.
 
         Yields:
             Each photo once, in a fixed order, also those that cannot be read.
@@ -62,16 +70,25 @@ class Shard:
     Attributes:
         number: position in the input, from 0.
         piece: its photos.
+        rows: positions of the photos to score, in their order; None for all.
     """
 
     number: int
     piece: Piece
+    rows: tuple[int, ...] | None = None
 
     @property
     def name(self) -> str:
         """Name of its file in the results: its number and a hash of its identity. Stays the same as long as the input does."""
         identity = json.dumps(self.piece.identity(), ensure_ascii=True)
         return f"{self.number:06d}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+    def begins_with(self, name: str, photos: int | None) -> bool:
+        """Return whether it is the shard of this name and number of photos, or begins with its photos."""
+        if self.name == name:
+            return True
+        before = None if photos is None else self.piece.first(photos)
+        return before is not None and Shard(self.number, before).name == name
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +99,12 @@ class ShardReport:
         name: of the shard.
         photos: rows that were written.
         failed: rows among them that have an error.
+        temporary: rows among those for which another try may succeed.
         error: why nothing was written; None where it was.
     """
 
     name: str
     photos: int
     failed: int
+    temporary: int = 0
     error: str | None = None

@@ -1,26 +1,26 @@
 """Results as a data set of Parquet files, one per shard, each there whole or not at all.
 
-    DATASET/_manifest.json                    what it was made from
+    DATASET/_manifest.parquet                 what it was made from: no rows, and a text in its metadata
     DATASET/000000-3f2a9c01b7de.parquet       the first shard: its number, and a hash of its identity
     DATASET/000001-…
 
-pyarrow, pandas, polars, DuckDB and Spark read the folder as one table.
+pyarrow, pandas, polars, DuckDB and Spark read the folder as one table. There is no file of another kind, on which some of them stumble.
 """
 
 from __future__ import annotations
 
-import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mlsp.base.errors import MissingExtraError, OutputError, SettingsError
 from mlsp.base.parallel import map_in_order
-from mlsp.bulk.manifest import FORMAT, MANIFEST_FILE, Manifest
-from mlsp.bulk.records import Shard, ShardReport
+from mlsp.bulk.manifest import FORMAT, MANIFEST_FILE, OLD_MANIFEST_FILE, Manifest
+from mlsp.bulk.records import Shard, ShardError, ShardReport
+from mlsp.bulk.result_files import Failed, ResultFiles, columns, failed_in
 from mlsp.bulk.shard_scoring import ResultRow
 from mlsp.bulk.stores import (
     absolute,
@@ -30,33 +30,13 @@ from mlsp.bulk.stores import (
     local,
     open_file,
     read_file,
+    remove_file,
     write_file,
 )
 
 _SUFFIX = ".parquet"
-_FAILED_KEY = b"mlsp.failed"
+_SHARD_FILE = re.compile(r"\d{6,}-[0-9a-f]{12}\.parquet")
 _FOOTER_READERS = 16
-
-
-def columns(
-    heads: Iterable[str], format_: int = FORMAT, labels: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """Return the names of the columns: those of the reports of `mlsp score`, and the error.
-
-    Args:
-        heads: names of the model's heads, in the model's order.
-        format_: of the data set, from its manifest; one that version 0.1 began is continued with its columns.
-        labels: `kind` and `faults`, of those two what the model finds.
-
-    Examples:
-        >>> columns(["quality"])
-        ('photo', 'overall', 'quality', 'quality_percentile', 'width', 'height', 'model', 'error')
-        >>> columns(["quality"], 1)
-        ('id', 'quality', 'quality_percentile', 'overall', 'width', 'height', 'model', 'error')
-    """
-    scores = tuple(column for head in heads for column in (head, f"{head}_percentile"))
-    first = ("id", *scores, "overall") if format_ == 1 else ("photo", "overall", *scores, *labels)
-    return (*first, "width", "height", "model", "error")
 
 
 def check_folder(dataset: str) -> None:
@@ -118,29 +98,60 @@ class ResultDataset:
             raise SettingsError(f"heads {list(names)} make two columns of one name: rename a head")
         return cls(absolute(local(location)), names, model, labels=found)
 
-    def begin(self, manifest: Manifest) -> ResultDataset:
-        """Make sure that results of a run belong here: write the manifest, or compare it with the one that is there.
+    def begun(self) -> Manifest | None:
+        """Read the manifest of an earlier run; None where there was none.
+
+        Raises:
+            OutputError: it is damaged, or this is not a data set of results.
+            ShardError: the store cannot be reached.
+        """
+        for name in (MANIFEST_FILE, OLD_MANIFEST_FILE):
+            file = join(self.location, name)
+            found = read_file(file)
+            if found is not None:
+                return Manifest.of_file(name, found, file)
+        if any(not name.startswith(".") for name in self._names()):
+            raise OutputError(
+                f"{self.location} is not empty and has no {MANIFEST_FILE}: name another folder for the data set"
+            )
+        return None
+
+    def begin(
+        self,
+        manifest: Manifest,
+        begun: Manifest | None,
+        *,
+        is_appended: bool,
+        outgrown: str | None = None,
+    ) -> ResultDataset:
+        """Make sure that results of a run belong here: write its manifest, or compare it with that of an earlier run.
+
+        Args:
+            manifest: of the run.
+            begun: of the earlier run; None for none.
+            is_appended: the run's input begins with the earlier one's.
+            outgrown: name of a shard whose photos and those behind them are one shard now; None for none.
 
         Returns:
             This data set, in the format it was begun with.
 
         Raises:
             SettingsError: it was begun with something else.
-            OutputError: it is not a data set of results.
+            OutputError: it may not be written.
             ShardError: the store cannot be reached.
         """
-        file = join(self.location, MANIFEST_FILE)
-        found = read_file(file)
-        if found is not None:
-            begun = Manifest.from_json(found, file)
-            begun.check_continued_by(manifest, self.location)
-            return replace(self, format=begun.format)
-        if any(not name.startswith(".") for name in self._names()):
-            raise OutputError(
-                f"{self.location} is not empty and has no {MANIFEST_FILE}: name another folder for the data set"
-            )
-        write_file(file, manifest.to_json())
-        return self
+        found = self if begun is None else replace(self, format=begun.format)
+        if begun is not None:
+            begun.check_continued_by(manifest, self.location, is_appended=is_appended)
+            if begun.input_sha256 == manifest.input_sha256:
+                return found
+            if outgrown is not None:
+                remove_file(join(self.location, outgrown + _SUFFIX))
+            manifest = replace(manifest, format=begun.format)
+        files = found._files
+        content = files.content(files.table(()), more=manifest.to_metadata())
+        write_file(join(self.location, MANIFEST_FILE), content)
+        return found
 
     def exists(self, shard: Shard) -> bool:
         """Return whether the data set has a shard, as listed when this object first looked."""
@@ -149,17 +160,21 @@ class ResultDataset:
     @cached_property
     def done(self) -> frozenset[str]:
         """Names of the shards that were there at the first look."""
-        ending = len(_SUFFIX)
-        return frozenset(name[:-ending] for name in self._names() if name.endswith(_SUFFIX))
+        return self.shards_now()
 
-    def failed_in(self, names: Iterable[str]) -> Iterator[tuple[str, int]]:
-        """Count the rows with an error in shards that are done.
+    def shards_now(self) -> frozenset[str]:
+        """List the names of the shards that are there."""
+        ending = len(_SUFFIX)
+        return frozenset(name[:-ending] for name in self._names() if _SHARD_FILE.fullmatch(name))
+
+    def failed_in(self, names: Iterable[str]) -> Iterator[tuple[str, Failed]]:
+        """Find the rows with an error in shards that are done.
 
         Args:
             names: of the shards.
 
         Yields:
-            Name and count, in their order.
+            Name and rows, in their order.
 
         Raises:
             OutputError: a file is damaged.
@@ -167,55 +182,63 @@ class ResultDataset:
         """
         return map_in_order(self._failed_in, names, workers=_FOOTER_READERS)
 
+    def failed_rows(self, name: str) -> tuple[int, ...]:
+        """Return the positions of the rows with an error in a shard that is done."""
+        errors = self._read(name, "error")["error"].to_pylist()
+        return tuple(row for row, error in enumerate(errors) if error is not None)
+
     def write(self, shard: Shard, rows: Iterable[ResultRow]) -> ShardReport:
         """Write a shard, whole or not at all; replaces what an earlier run wrote of it.
 
         Args:
-            shard: which.
+            shard: which; of one with rows, only those of its file are replaced.
             rows: of all its photos.
 
         Raises:
             OutputError: it may not be written.
-            ShardError: the store cannot be reached, or the disk is full.
+            ShardError: the store cannot be reached, or the disk is full; or its photos are others than those of its file.
         """
+        found = list(rows)
+        table = self._files.table(found)
+        failed = len(table) - table["error"].null_count
+        positions = range(len(found)) if shard.rows is None else shard.rows
+        temporary = [
+            position for position, row in zip(positions, found, strict=False) if row.is_temporary
+        ]
+        whole = table if shard.rows is None else self._replaced(shard, table)
+        content = self._files.content(whole, temporary=temporary)
+        write_file(join(self.location, shard.name + _SUFFIX), content)
+        return ShardReport(shard.name, len(found), failed, len(temporary))
+
+    @cached_property
+    def _files(self) -> ResultFiles:
+        return ResultFiles(self.heads, self.model, self.format, self.labels)
+
+    def _replaced(self, shard: Shard, table: Any) -> Any:
+        """Return the table of a shard's file with some of its rows replaced by others of the same photos."""
         import pyarrow as pa
+
+        before = self._read(shard.name)
+        column = self._files.photo_column
+        rows = shard.rows or ()
+        if before[column].take(list(rows)).to_pylist() != table[column].to_pylist():
+            raise ShardError(
+                f"the photos of shard {shard.name} are not those of its file: remove the file, and they are scored again"
+            )
+        order = list(range(len(before)))
+        for new, row in enumerate(rows, len(before)):
+            order[row] = new
+        return pa.concat_tables([before.cast(table.schema), table]).take(order)
+
+    def _read(self, name: str, *names: str) -> Any:
         import pyarrow.parquet as pq
 
-        names = columns(self.heads, labels=self.labels)
-        cells = [row.cells(len(self.heads), len(self.labels)) for row in rows]
-        *numbers, errors = list(zip(*cells, strict=True)) or [()] * (len(names) - 1)
-        failed = sum(error is not None for error in errors)
-        metadata = {
-            _FAILED_KEY: str(failed).encode(),
-            b"mlsp.model": self.model.encode(),
-            b"mlsp.version": version("mlsp").encode(),
-        }
-        schema = self._schema().with_metadata(metadata)
-        values = [*numbers, (self.model,) * len(cells), errors]
-        by_name = dict(zip(names, values, strict=True))
-        if self.format == 1:
-            by_name["id"] = by_name.pop("photo")
-        arrays = [pa.array(by_name[field.name], field.type) for field in schema]
-        buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd")
-        write_file(join(self.location, shard.name + _SUFFIX), buffer.getvalue())
-        return ShardReport(shard.name, len(cells), failed)
-
-    def _schema(self) -> Any:
-        import pyarrow as pa
-
-        types = {"width": pa.int32(), "height": pa.int32(), "faults": pa.list_(pa.string())}
-        texts = {"photo", "id", "model", "error", "kind"}
-        return pa.schema(
-            [
-                pa.field(
-                    name,
-                    pa.string() if name in texts else types.get(name, pa.float64()),
-                    nullable=name not in {"photo", "id", "model"},
-                )
-                for name in columns(self.heads, self.format, self.labels)
-            ]
-        )
+        location = join(self.location, name + _SUFFIX)
+        with open_file(location) as file:
+            try:
+                return pq.read_table(file, columns=list(names) or None)
+            except (OSError, ValueError) as error:
+                raise _damaged(location, error) from error
 
     def _names(self) -> list[str]:
         if is_url(self.location):
@@ -231,15 +254,16 @@ class ResultDataset:
                 f"{self.location} cannot be listed: {error.strerror}. Name a folder for the data set"
             ) from error
 
-    def _failed_in(self, name: str) -> tuple[str, int]:
-        import pyarrow.parquet as pq
-
+    def _failed_in(self, name: str) -> tuple[str, Failed]:
         location = join(self.location, name + _SUFFIX)
         with open_file(location) as file:
             try:
-                metadata = pq.read_schema(file).metadata or {}
-                return name, int(metadata[_FAILED_KEY])
+                return name, failed_in(file)
             except (OSError, ValueError, KeyError) as error:
-                raise OutputError(
-                    f"{location} is damaged or not of mlsp: {error}. Remove it, and the same command scores its photos again"
-                ) from error
+                raise _damaged(location, error) from error
+
+
+def _damaged(location: str, error: Exception) -> OutputError:
+    return OutputError(
+        f"{location} is damaged or not of mlsp: {error}. Remove it, and the same command scores its photos again"
+    )

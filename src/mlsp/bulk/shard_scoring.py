@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from mlsp.base.results import ScoreFailure
 from mlsp.bulk.records import Shard, SourcePhoto
@@ -67,6 +67,7 @@ class ResultRow:
         height: of the upright photo, in pixels.
         error: why it failed; None where it did not.
         labels: its kind and faults, of those two what the model finds; None where it failed.
+        is_temporary: whether another try may succeed where it failed.
     """
 
     id: str
@@ -76,6 +77,12 @@ class ResultRow:
     height: int | None
     error: str | None
     labels: tuple[str | tuple[str, ...] | None, ...] | None = ()
+    is_temporary: bool = False
+
+    @classmethod
+    def failure(cls, photo_id: str, error: str, *, is_temporary: bool = False) -> Self:
+        """Return the row of a photo that cannot be scored."""
+        return cls(photo_id, None, None, None, None, written(error), None, is_temporary)
 
     def cells(self, heads: int, labels: int = 0) -> tuple[Cell, ...]:
         """Return the values in the order of `mlsp.bulk.results.columns`, without the model; what is NaN is None.
@@ -96,7 +103,7 @@ def _known(cell: float | None) -> float | None:
 
 
 def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[ResultRow, None, None]:
-    """Score the photos of a shard, as many at the same time as keep the scorer busy.
+    """Score the photos of a shard that are to be scored, as many at the same time as keep the scorer busy.
 
     Args:
         scorer: gives the scores.
@@ -113,10 +120,10 @@ def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[Resul
 
     def row(photo: SourcePhoto) -> ResultRow:
         if photo.content is None:
-            return ResultRow(photo.id, None, None, None, None, written(photo.error or ""), None)
+            return ResultRow.failure(photo.id, photo.error or "", is_temporary=photo.is_temporary)
         result = scorer.score_content(photo.content)
         if isinstance(result, ScoreFailure):
-            return ResultRow(photo.id, None, None, None, None, written(str(result.error)), None)
+            return ResultRow.failure(photo.id, str(result.error))
         scores = tuple(
             (score.value, result.percentile(head)) for head, score in result.scores.items()
         )

@@ -15,7 +15,7 @@ from typing import Protocol
 from mlsp.base.errors import SettingsError
 from mlsp.bulk.listed_photos import FolderSource, suffix
 from mlsp.bulk.records import Piece, Shard, SourcePhoto
-from mlsp.bulk.stores import glob, is_url, local
+from mlsp.bulk.stores import glob, is_url, is_web, local
 from mlsp.bulk.table_rows import TABLE_SUFFIXES
 from mlsp.bulk.tables import TableColumns, TableSource
 from mlsp.bulk.tars import TarSource
@@ -76,8 +76,8 @@ class Source:
         return (Shard(number, piece) for number, piece in enumerate(pieces))
 
     def read(self, shard: Shard) -> Iterator[SourcePhoto]:
-        """Read the photos of a shard; see `mlsp.bulk.records.Piece.read`."""
-        return shard.piece.read()
+        """Read the photos of a shard that are to be scored; see `mlsp.bulk.records.Piece.read`."""
+        return shard.piece.read(None if shard.rows is None else frozenset(shard.rows))
 
 
 def open_source(spec: SourceSpec) -> Source:
@@ -136,7 +136,7 @@ def expand(pattern: str) -> list[str]:
         position = match.end()
     names = [name + pattern[position:] for name in names]
     # A question mark in an address of the web begins a query.
-    if pattern.startswith(("http://", "https://")) or not re.search(r"[*?\[]", pattern):
+    if is_web(pattern) or not re.search(r"[*?\[]", pattern):
         return names
     found = [file for name in names for file in glob(name)]
     if not found:

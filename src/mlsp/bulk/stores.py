@@ -31,6 +31,23 @@ _TEMPORARY_STATUSES = frozenset({408, 425, 429})
 # Larger than nearly all photos; what a URL gives is somebody else's choice.
 _MAX_FETCHED_BYTES = 1024**3
 _BUFFER_BYTES = 4 * 1024**2
+# A network's disk that is away, or a machine that has too much to do.
+_AWAY = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EAGAIN",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "EMFILE",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "ENFILE",
+        "ENOTCONN",
+        "ESTALE",
+        "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -57,6 +74,11 @@ def is_url(location: str) -> bool:
         (True, False)
     """
     return "://" in location
+
+
+def is_web(location: str) -> bool:
+    """Return whether a location is an address of the web, which has no folders, and no one store behind it."""
+    return location.startswith(("http://", "https://"))
 
 
 def written(name: str) -> str:
@@ -135,10 +157,11 @@ def read_photo_content(location: str) -> bytes:
         location: path or URL. A fetch that fails is tried three times, unless it would fail again.
 
     Raises:
-        PhotoError: it cannot be read.
+        PhotoError: it cannot be read, and would not be later.
+        ShardError: it, or what it is stored on, cannot be reached now.
     """
     if not is_url(location):
-        return read_bytes(Path(location))
+        return _read_local(Path(location))
     for wait in (*_WAITS, None):
         try:
             file_system, path = _file_system(location)
@@ -149,15 +172,27 @@ def read_photo_content(location: str) -> bytes:
             raise UnreadablePhotoError(str(error)) from error
         except Exception as error:
             # Backends raise errors of their own libraries (botocore, aiohttp, …): a list would never be complete.
-            if wait is None or _is_final(error):
-                raise UnreadablePhotoError(f"it cannot be fetched: {_reason(error)}") from error
+            reason = f"it cannot be fetched: {_reason(error)}"
+            if _is_final(error):
+                raise UnreadablePhotoError(reason) from error
+            if wait is None:
+                raise ShardError(reason) from error
             time.sleep(wait)
     raise AssertionError
 
 
+def _read_local(path: Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except UnreadablePhotoError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _AWAY:
+            raise ShardError(str(error)) from error
+        raise
+
+
 def _fetched(file_system: Any, path: str, location: str) -> bytes:
     """Fetch a file, of which never more than one byte beyond the limit is read."""
-    if location.startswith(("http://", "https://")):
+    if is_web(location):
         # Servers need not know ranges, and an answer need not end. A size that is given is not asked for.
         pieces, size = [], 0
         with file_system.open(path, "rb", block_size=0, size=1) as stream:
@@ -320,6 +355,25 @@ def read_file(location: str) -> bytes | None:
         return None
     except Exception as error:
         raise _translated(location, "read", error) from error
+
+
+def remove_file(location: str) -> None:
+    """Remove a file; it may be missing.
+
+    Raises:
+        OutputError: it may not be removed.
+        ShardError: the store cannot be reached.
+    """
+    try:
+        if not is_url(location):
+            Path(location).unlink(missing_ok=True)
+            return
+        file_system, path = _file_system(location)
+        file_system.rm_file(path)
+    except FileNotFoundError:
+        return
+    except Exception as error:
+        raise _translated(location, "written", error) from error
 
 
 def _translated(location: str, verb: str, error: Exception) -> Exception:

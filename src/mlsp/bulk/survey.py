@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsp.base.errors import SettingsError
+from mlsp.bulk.manifest import Manifest
+from mlsp.bulk.records import Shard
 from mlsp.bulk.sources import Source
 
 
@@ -24,11 +26,19 @@ class Survey:
         fingerprint: SHA-256 of the names of its shards, and so of all that is in them.
         shards: how many.
         photos: how many; None where there are tars, which only reading tells.
+        prefix: fingerprint of all shards but the last.
+        last: the last shard; None of an empty input.
+        is_appended: the input begins with that of an earlier run.
+        outgrown: name of the earlier run's last shard, if photos came into it; else None.
     """
 
     fingerprint: str
     shards: int
     photos: int | None
+    prefix: str
+    last: Shard | None
+    is_appended: bool
+    outgrown: str | None
 
 
 class Fingerprint:
@@ -47,7 +57,11 @@ class Fingerprint:
 
 
 def survey(
-    source: Source, shard_size: int, on_photos: Callable[[int], object] | None = None
+    source: Source,
+    shard_size: int,
+    on_photos: Callable[[int], object] | None = None,
+    *,
+    earlier: Manifest | None = None,
 ) -> Survey:
     """List an input once.
 
@@ -55,6 +69,7 @@ def survey(
         source: the input.
         shard_size: photos a shard.
         on_photos: called with the photos that were listed so far.
+        earlier: manifest of an earlier run, whose input this one may begin with.
 
     Raises:
         SettingsError: a part cannot be listed, or a photo is there twice.
@@ -64,8 +79,13 @@ def survey(
     hashes = array("Q")
     photos: int | None = 0
     shards = 0
+    prefix, last, is_appended, outgrown = fingerprint.digest(), None, False, None
     for shard in source.shards(shard_size):
         shards += 1
+        prefix, last = fingerprint.digest(), shard
+        if earlier is not None and shards == earlier.shards and prefix == earlier.prefix_sha256:
+            is_appended = shard.begins_with(earlier.last_shard, earlier.last_photos)
+            outgrown = earlier.last_shard if shard.name != earlier.last_shard else None
         fingerprint.add(shard.name)
         hashes.extend(map(_hash64, shard.piece.names))
         count = shard.piece.photo_count
@@ -73,12 +93,12 @@ def survey(
         if on_photos is not None:
             on_photos(len(hashes))
     _check_different(source, shard_size, np.frombuffer(hashes, np.uint64))
-    return Survey(fingerprint.digest(), shards, photos)
+    return Survey(fingerprint.digest(), shards, photos, prefix, last, is_appended, outgrown)
 
 
 def _check_different(source: Source, shard_size: int, hashes: np.ndarray) -> None:
-    ordered = np.sort(hashes)
-    suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    hashes.sort()
+    suspects = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
     if not suspects:
         return
     # Of five billion photos a few have equal hashes by chance.
@@ -96,5 +116,5 @@ def _check_different(source: Source, shard_size: int, hashes: np.ndarray) -> Non
 
 
 def _hash64(name: str) -> int:
-    digest = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
+    # Python's own, which is another in each process: it is compared within one only.
+    return hash(name) & 0xFFFF_FFFF_FFFF_FFFF

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from mlsp.base.errors import MissingExtraError, SettingsError
 from mlsp.base.json_text import parse_json
@@ -17,8 +16,7 @@ TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 _BATCH_ROWS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row of a table.
 
     Attributes:
@@ -41,7 +39,7 @@ class Table(Protocol):
         """Read rows, lazily.
 
         Args:
-            columns: wanted; a text table gives them all.
+            columns: wanted; a .jsonl table gives them all.
             first_row: number of the first row, from 1.
             offset: of that row.
 
@@ -76,7 +74,7 @@ class _CsvTable:
         self.columns = tuple(names)
 
     def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
-        del columns
+        wanted = [(name, self.columns.index(name)) for name in columns]
         with open_file(self._location) as file:
             lines = TextLines(file, offset or self._first_offset)
             # The reader takes just the lines of one row, so what was read so far ends where the next row begins.
@@ -85,7 +83,9 @@ class _CsvTable:
             try:
                 for cells in reader:
                     if cells:
-                        yield Row(number, begin, dict(zip(self.columns, cells, strict=False)))
+                        # A row that was cut off lacks its last cells.
+                        found = {name: cells[at] for name, at in wanted if at < len(cells)}
+                        yield Row(number, begin, found)
                         number += 1
                     begin = lines.offset
             except csv.Error as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -199,18 +199,22 @@ class HeldPhotos:
         """Return the ids, the offset of their text, and the size of the table."""
         return [self.ids, self.offset, self.table_bytes]
 
-    def read(self) -> Iterator[SourcePhoto]:
+    def first(self, count: int) -> None:
+        """None: a piece of a larger file is another."""
+
+    def read(self, rows: Container[int] | None = None) -> Iterator[SourcePhoto]:
         """Read the photos; see `mlsp.bulk.records.Piece`."""
         try:
             columns = (self.column, *([self.path_column] if self.path_column else ()))
-            rows = open_table(self.table).rows(columns, self.first_row, self.offset)
-            for photo_id in self.ids:
-                row = next(rows, None)
+            table = open_table(self.table).rows(columns, self.first_row, self.offset)
+            for position, photo_id in enumerate(self.ids):
+                row = next(table, None)
                 if row is None:
                     raise ShardError(
                         f"table {self.table} ends before its row {self.first_row + len(self.ids) - 1}, which it had when the run began"
                     )
-                yield self._photo(photo_id, row.cells)
+                if rows is None or position in rows:
+                    yield self._photo(photo_id, row.cells)
         except SettingsError as error:
             # It could be read when the run began.
             raise ShardError(str(error)) from error

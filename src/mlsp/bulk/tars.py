@@ -7,7 +7,7 @@ import posixpath
 import tarfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from tarfile import (  # type: ignore[attr-defined]  # typeshed lacks the first
@@ -70,7 +70,10 @@ class TarPhotos:
         """Return the name and size of the tar."""
         return [self.tar, self.size_bytes]
 
-    def read(self) -> Iterator[SourcePhoto]:
+    def first(self, count: int) -> None:
+        """None: a piece of a larger file is another."""
+
+    def read(self, rows: Container[int] | None = None) -> Iterator[SourcePhoto]:
         """Read the photos; see `mlsp.bulk.records.Piece`.
 
         An id is the photo's name in the tar, behind the tar's; where a name is there again, the second is `name#2` and so on.
@@ -84,24 +87,35 @@ class TarPhotos:
             count = 0
             damage = None
             try:
-                for photo in self._photos(links):
-                    yield photo
+                for photo in self._photos(links, rows):
+                    if photo is not None:
+                        yield photo
                     count += 1
             except _DAMAGE as error:
                 damage = error
-            yield from self._read_links(links)
+            last = count + len(links)
+            yield from self._read_links(
+                {
+                    name: target
+                    for row, (name, target) in enumerate(links.items(), count)
+                    if rows is None or row in rows
+                }
+            )
         except SettingsError as error:
             # It was there when the run began.
             raise ShardError(str(error)) from error
         except OSError as error:
             raise ShardError(f"{self.tar} cannot be read: {error}") from error
-        if damage is not None:
+        if damage is not None and (rows is None or last in rows):
             reason = f"the tar is damaged or truncated after {count} photos: {damage}; what follows cannot be read"
             yield SourcePhoto(self.tar, None, reason)
 
-    def _photos(self, links: dict[str, str]) -> Iterator[SourcePhoto]:
-        """Read the photos that are files, and note of those that are links where they lead to, by their ids."""
+    def _photos(
+        self, links: dict[str, str], rows: Container[int] | None
+    ) -> Iterator[SourcePhoto | None]:
+        """Read the photos that are files, None for those not wanted, and note where those that are links lead to, by their ids."""
         seen: Counter[str] = Counter()
+        row = 0
         with self._opened() as tar:
             for member in tar:
                 if not _is_photo(member):
@@ -110,7 +124,9 @@ class TarPhotos:
                 seen[name] += 1
                 photo_id = f"{name}#{seen[name]}" if seen[name] > 1 else name
                 if member.isfile():
-                    yield _read_member(tar, member, photo_id)
+                    is_wanted = rows is None or row in rows
+                    yield _read_member(tar, member, photo_id) if is_wanted else None
+                    row += 1
                 else:
                     links[photo_id] = _target(member)
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mlsp.bulk.shard_scoring import ResultRow
     from mlsp.cli.bulk_progress import BulkProgress
 
+EXIT_UNFINISHED = 3
+
 _column = functools.partial(typer.Option, metavar="NAME", rich_help_panel="Tables")
 
 
@@ -97,13 +99,14 @@ def bulk(
     """Score thousands to millions of photos into a data set of Parquet files.
 
     Columns are those of mlsp score, and error. Interrupted or killed, the same command continues with the first file that is not
-    there yet. Exits with 1 where photos failed, in this run or in an earlier one. Needs the bulk extra, a cluster the ray extra.
+    there yet. Exits with 1 where photos failed, in this run or in an earlier one, with 3 where photos or shards could not be reached:
+    then the same command tries those again. Needs the bulk extra, a cluster the ray extra.
 
     Examples:
         mlsp bulk photos/ --output scores/
         mlsp bulk photos.csv --id-column key --path-column file --output table-scores/
     """
-    from mlsp.base.errors import MlspError, SettingsError
+    from mlsp.base.errors import SettingsError
     from mlsp.bulk import BulkSettings, ScorerSettings, SourceSpec, TableColumns, prepare
     from mlsp.bulk.ray_cluster import RaySettings
     from mlsp.cli.bulk_progress import BulkProgress, listing_status
@@ -132,14 +135,10 @@ def bulk(
         for report in _run(job, progress, cluster):
             progress.add(report)
     progress.summarise()
-    if progress.shard_errors:
-        raise MlspError(
-            f"{len(progress.shard_errors)} of {job.survey.shards} shards have no results, the first because"
-            f" {progress.shard_errors[0]}. The same command tries them again"
-        )
-    failed_earlier = job.failed_earlier()
-    progress.print_failed_earlier(failed_earlier)
-    if progress.failed or failed_earlier:
+    progress.print_failed_earlier(job.failed_earlier)
+    if progress.print_unfinished(job.shards_missing()):
+        raise typer.Exit(EXIT_UNFINISHED)
+    if progress.failed or job.failed_earlier:
         raise typer.Exit(1)
 
 

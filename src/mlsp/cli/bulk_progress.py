@@ -48,7 +48,7 @@ class BulkProgress(ProgressBar):
         self._shards_to_do = max(job.survey.shards - job.shards_done, 0)
         self._seen = self._seen_failed = self._shards = self._photos = 0
         self.failed = 0
-        self.shard_errors: list[str] = []
+        self._temporary = 0
 
     def __enter__(self) -> Self:
         if self._job.shards_done and not self._quiet:
@@ -69,11 +69,11 @@ class BulkProgress(ProgressBar):
         """Count a shard."""
         self._shards += 1
         if report.error is not None:
-            self.shard_errors.append(report.error)
             text = f"shard {report.name} has no results: {printable(report.error)}"
             self._console.print(Text(text, style="red"))
         self._photos += report.photos
         self.failed += report.failed
+        self._temporary += report.temporary
         if not self._by_row:
             self.count(report.photos, failed=report.failed)
 
@@ -87,6 +87,22 @@ class BulkProgress(ProgressBar):
         """Print how many photos failed in earlier runs and were not tried again."""
         if photos and not self._quiet:
             self._console.print(Text(f"{photos:,} failed earlier; --retry-failed tries them again"))
+
+    def print_unfinished(self, shards: int) -> bool:
+        """Print what is left to do, and return whether there is something.
+
+        Args:
+            shards: number of those without results.
+        """
+        left = []
+        if shards:
+            left.append(f"{shards:,} of {self._job.survey.shards:,} shards have no results")
+        if self._temporary:
+            left.append(f"{self._temporary:,} photos could not be reached")
+        if left:
+            text = f"mlsp: not finished: {' and '.join(left)}; the same command tries them again"
+            self._console.print(Text(text, style="red"))
+        return bool(left)
 
     def _interrupted(self) -> str:
         return (
