@@ -2,9 +2,11 @@
 # Options of `mlsp service` go after the name. Where and how it may run, in compose.yaml.
 FROM python:3.11-slim AS build
 WORKDIR /src
+COPY requirements/service.txt ./
+RUN python -m venv /opt/mlsp && /opt/mlsp/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --requirement service.txt
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
-RUN python -m venv /opt/mlsp && /opt/mlsp/bin/pip install --no-cache-dir '.[service]'
+RUN /opt/mlsp/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim
 COPY --from=build /opt/mlsp /opt/mlsp

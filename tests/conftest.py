@@ -46,6 +46,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 @pytest.fixture(scope="session")
 def labelled(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> LabelledModel:
     """A model that finds faults and kinds, and photos that have them."""
+    pytest.importorskip("torch", reason="torch, which makes the model, is not installed")
     from labelled_models import write_labelled_model
 
     return write_labelled_model(tmp_path_factory.mktemp("labelled"), examples)

@@ -433,7 +433,7 @@ def odd_png() -> bytes:
     ("odd", "warning"),
     [
         (odd_tiff, "too many entries"),
-        (odd_jpeg, "Tag data larger|Corrupt EXIF"),
+        (odd_jpeg, "Tag data larger|Corrupt EXIF|Truncated File"),
         (odd_png, "Invalid APNG"),
     ],
 )

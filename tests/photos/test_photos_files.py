@@ -232,3 +232,13 @@ def test_a_file_larger_than_any_photo_is_not_read(tmp_path: Path) -> None:
     message = "the file has 2,147,483,649 bytes, more than the 2,147,483,648 that are read"
     with pytest.raises(PhotoTooLargeError, match=f"^{message}$"):
         read_bytes(tmp_path / "film.jpg")
+
+
+def test_windows_refuses_long_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer to a path beyond its limit is that there is no such file."""
+    path = tmp_path / ("a" * 250) / "b.jpg"
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(UnreadablePhotoError, match=rf"path of {len(str(path))} characters"):
+        read_bytes(path)
+    with pytest.raises(UnreadablePhotoError, match="^there is no such file$"):
+        read_bytes(tmp_path / "b.jpg")

@@ -569,7 +569,7 @@ def test_a_table_is_printed_where_there_is_a_terminal(monkeypatch: pytest.Monkey
 def test_a_terminal_shows_the_first_and_how_many_more_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "120")
     many = [RANKED[0]] * 234
     terminal, pipe, few = Terminal(), io.StringIO(), Terminal()
     print_table(many, model_name="default", heads=HEADS, stream=terminal, limit=30)

@@ -308,6 +308,7 @@ def test_a_device_that_is_not_there() -> None:
 
 
 def test_what_torch_computed_is_remembered_apart(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="its version is part of the key")
     photo = red_photo(tmp_path / "a.png", 100)
     with ScoreCache.open(tmp_path / "scores.sqlite") as cache:
         for calls, runtime in ((1, "openvino"), (1, "torch"), (0, "openvino")):

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
 import waiting
-from labelled_models import LabelledModel
 from mlsp.culling.shots import Shot
 from mlsp.models.model import MODEL_FILE, load_model
 from mlsp.scoring.results import Score
@@ -21,6 +21,9 @@ from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.collection import FIELDS, Collection
 from mlsp.serving.web.live_scoring import LiveScoring
 from served_page import RednessEngine, RednessHead
+
+if TYPE_CHECKING:
+    from labelled_models import LabelledModel
 
 
 def write_model(folder: Path, middle: float) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from mlsp.base.durability import replace_file, sync_file, sync_folder
 from mlsp.base.errors import OutputError
 
 
@@ -57,13 +58,13 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
                 _keep_permissions(target, temporary)
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
+                sync_file(file.fileno())
+            replace_file(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 @contextlib.contextmanager
@@ -175,18 +176,6 @@ def _keep_permissions(target: Path, temporary: Path) -> None:
         return
     # A private report does not become public because it was written anew.
     temporary.chmod(stat.S_IMODE(old.st_mode))
-
-
-def _sync_folder(folder: Path) -> None:
-    """Write the new name to the disk; some file systems cannot, and the file is whole without it."""
-    if os.name != "posix":
-        return
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def check_writable(path: Path) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from mlsp.base.atomic_file import make_output_folder
+from mlsp.base.durability import replace_file, sync_file
 from mlsp.base.errors import OutputError, SettingsError, UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.shots import ShotList, find_shots
@@ -232,7 +233,7 @@ def _write_copy(photo: Path, temporary: Path) -> None:
                 break
             copy.write(piece)
         copy.flush()
-        os.fsync(copy.fileno())
+        sync_file(copy.fileno())
     status = photo.stat()
     os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
     # Memory cards have no permissions.
@@ -255,7 +256,7 @@ def _give_name(temporary: Path, target: Path) -> None:
             raise
         # An empty file holds the name until the copy replaces it.
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        os.replace(temporary, target)
+        replace_file(temporary, target)
 
 
 def _is_same_file(photo: Path, target: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -25,6 +26,8 @@ PHOTO_SUFFIXES = RAW_SUFFIXES | frozenset((
 
 # Larger than any photo that passes the default limit of pixels; keeps a mislabelled film or disk image out of memory.
 _MAX_BYTES = 2 * 1024**3
+# https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
+_WINDOWS_PATH_CHARACTERS = 260
 
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -102,6 +105,12 @@ def _check_regular(path: Path, status: os.stat_result) -> None:
 
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
+        characters = len(os.fspath(error.filename or ""))
+        if sys.platform == "win32" and characters >= _WINDOWS_PATH_CHARACTERS:
+            return (
+                f"there is no such file, or Windows refuses its path of {characters} characters: allow long paths there"
+                " (LongPathsEnabled), or move it to a shorter one"
+            )
         return "there is no such file"
     if isinstance(error, PermissionError):
         return "the file may not be read: permission denied"

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, TypeAlias
 
 import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -122,10 +123,10 @@ def run_until_signal(server: uvicorn.Server, listener: socket.socket) -> None:
     def ignore(_number: int, _frame: FrameType | None) -> None:
         return
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, ignore) for number in numbers]
+    # On Windows also Ctrl-Break, which is what ends a console program from outside there.
+    before = [signal.signal(number, ignore) for number in HANDLED_SIGNALS]
     try:
         server.run(sockets=[listener])
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in zip(HANDLED_SIGNALS, before, strict=True):
             signal.signal(number, handler)

@@ -17,10 +17,8 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
+from mlsp.base.durability import replace_file, sync_file, sync_folder
 from mlsp.base.errors import FeatureStoreError, OutputError
-
-if sys.platform != "win32":
-    import fcntl
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -103,7 +101,7 @@ class PositionedFile:
             OutputError: the disk refuses.
         """
         try:
-            sync_descriptor(self._descriptor)
+            sync_file(self._descriptor)
         except OSError as error:
             raise OutputError(
                 f"feature file {self.path} cannot be written to the disk: {error.strerror}"
@@ -117,7 +115,8 @@ class PositionedFile:
 
     def _read_into(self, view: memoryview, offset: int) -> int:
         if hasattr(os, "preadv"):
-            return os.preadv(self._descriptor, [view], offset)
+            count: int = os.preadv(self._descriptor, [view], offset)
+            return count
         with self._position_lock:
             os.lseek(self._descriptor, offset, os.SEEK_SET)
             content = os.read(self._descriptor, len(view))
@@ -126,41 +125,22 @@ class PositionedFile:
 
     def _write_from(self, view: memoryview, offset: int) -> int:
         if hasattr(os, "pwrite"):
-            return os.pwrite(self._descriptor, view, offset)
+            count: int = os.pwrite(self._descriptor, view, offset)
+            return count
         with self._position_lock:
             os.lseek(self._descriptor, offset, os.SEEK_SET)
             return os.write(self._descriptor, view)
-
-
-def sync_descriptor(descriptor: int) -> None:
-    """Write what the system caches of a file to the disk."""
-    if sys.platform == "darwin":
-        # macOS's fsync stops at the drive's own cache, which a power loss empties.
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(descriptor)
 
 
 def move_into_place(made: Path, target: Path) -> None:
     """Rename a complete file to its final name: after a crash at any moment that is the old file or the new one, whole."""
     descriptor = os.open(made, os.O_RDWR | _BINARY)
     try:
-        sync_descriptor(descriptor)
+        sync_file(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(made, target)
+    replace_file(made, target)
     sync_folder(target.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Return when the names of the files in a folder are on the disk."""
-    if sys.platform == "win32":
-        return  # Windows cannot open folders; its file system keeps names by itself.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

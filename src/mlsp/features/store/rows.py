@@ -11,10 +11,11 @@ from typing import Protocol
 import h5py
 import numpy as np
 
+from mlsp.base.durability import sync_folder
 from mlsp.base.errors import FeatureStoreError
 from mlsp.features.store.codec import Part, StoredArray
 from mlsp.features.store.compression import Chunk, ChunkCompressor, Compression, read_chunk
-from mlsp.features.store.files import PositionedFile, sync_folder
+from mlsp.features.store.files import PositionedFile
 from mlsp.features.store.schema import OpenedFile, open_hdf5
 
 _JOURNAL_START = b"mlsp journal 1\n\0"

@@ -184,6 +184,12 @@ def _fetched_runtime(work: Path) -> Path:
         raise SettingsError(
             f"{package} as npm fetched it has SHA-512 {digest}, expected {_RUNTIME_SHA512}: it is not the published one"
         )
+    # File by file: Python before 3.11.4 cannot filter what `extractall` writes.
+    dist = work / "dist"
+    dist.mkdir()
     with tarfile.open(archives[0]) as archive:
-        archive.extractall(work, filter="data")
-    return work / "package" / "dist"
+        for name in _RUNTIME_FILES:
+            content = archive.extractfile(f"package/dist/{name}")
+            if content is not None:
+                (dist / name).write_bytes(content.read())
+    return dist

@@ -189,6 +189,9 @@ def one_file_graph(model: Model) -> ModelProto:
     mean = parts.node("Div", [total, parts.constant(np.float32(len(overall)))])
     labels.without_not_photos(mean, "overall")
     outputs += ["overall", *labels.names]
+    for node in parts.nodes:
+        # ONNX Runtime before 1.22 gives nodes that it makes of unnamed ones the same name, and then refuses the file.
+        node.name = node.output[0]
     graph = helper.make_graph(
         parts.nodes,
         f"mlsp_{model.name}",
