@@ -80,6 +80,8 @@ def test_windows_cannot_open_folders(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_macos_empties_the_cache_of_the_drive_where_there_is_one(
     is_network_drive: bool, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import fcntl
+
     calls = []
 
     def full_sync(descriptor: int, command: int) -> int:
@@ -89,8 +91,8 @@ def test_macos_empties_the_cache_of_the_drive_where_there_is_one(
         return descriptor
 
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(durability.fcntl, "F_FULLFSYNC", 51, raising=False)
-    monkeypatch.setattr(durability.fcntl, "fcntl", full_sync)
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", full_sync)
     monkeypatch.setattr(os, "fsync", calls.append)
     with made.open("rb") as file:
         sync_file(file.fileno())
