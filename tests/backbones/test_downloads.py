@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 
 from download_site import Site, serve_site
 from mlsp.backbones import (
+    BACKBONES,
     BackboneSpec,
     Level,
     Preprocessing,
     WeightsFile,
     register_backbone,
 )
-from mlsp.backbones.registry import _registered
 from mlsp.backbones.weights.downloads import RetryPolicy
 from mlsp.backbones.weights.finding import fetch_weights
 from mlsp.base.errors import OutputError, WeightsError
@@ -286,11 +286,9 @@ def tiny(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         smallest_side=8,
         origin="this test",
     )
-    before = dict(_registered)
     register_backbone(record, Tiny)
     yield FeatureSpec("tiny", sha256, ("only",), "whole", None, 1)
-    _registered.clear()
-    _registered.update(before)
+    BACKBONES.discard("tiny")
 
 
 @pytest.mark.parametrize(
@@ -325,7 +323,7 @@ def test_a_terminal_shows_a_download(
     is_shown: bool,
 ) -> None:
     monkeypatch.setenv("TTY_COMPATIBLE", terminal)
-    register_backbone(replace(_registered["tiny"], export="never"), Tiny)
+    register_backbone(replace(BACKBONES["tiny"], export="never"), Tiny)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes((examples / "chelsea.png").read_bytes())
     output = str(tmp_path / "f.h5")

@@ -88,7 +88,7 @@ def test_a_recipe_goes_on_and_says_how_well(tmp_path: Path, stored: tuple[Path, 
     assert lines[0].startswith("epoch 1: learning rate 0.001, loss ")
     assert lines[1].startswith("epoch 2: ")
     assert lines[-1].startswith(
-        "mlsp: the model has no network, so it scores stored features only, by mlsp predict: unknown backbone 'tiny'"
+        "mlsp: the model has no network: it scores stored features, by mlsp predict, and photos by mlsp score --weights: unknown backbone 'tiny'"
     )
     more = mlsp(*command, "--epochs", "4")
     assert [line[:7] for line in more.stderr.splitlines()[1:3]] == ["epoch 3", "epoch 4"]

@@ -232,7 +232,7 @@ def test_a_model_without_a_network(tmp_path: Path) -> None:
     assert model.backbone_file is None
     message = (
         f"model {model.folder} has heads but no network, so it cannot score photos: `mlsp predict` scores stored features,"
-        " or make the model again with --weights FILE, the weights of tiny"
+        " or give --weights FILE, the weights of tiny, here or when the model is made"
     )
     with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
         Scorer(model.folder)

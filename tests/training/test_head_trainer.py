@@ -13,7 +13,7 @@ from torch import nn
 import mlsp
 from mlsp.base.errors import FeatureStoreError, MlspError, RatingsError, SettingsError
 from mlsp.features.store.store import FeatureStore
-from mlsp.models.heads.records import _HEADS
+from mlsp.models.heads import HEADS
 from mlsp.models.model import load_model
 from mlsp.ratings.table import RatingTable
 from mlsp.scoring.predictor import FeaturePredictor, Predicted
@@ -72,11 +72,7 @@ def test_without_a_run_folder_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_head_of_ones_own_is_trained_by_its_name(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(_HEADS, "own", raising=False)
-
+def test_a_head_of_ones_own_is_trained_by_its_name(file: Path, tmp_path: Path) -> None:
     class Own(nn.Module):
         """A product with a parameter of its own, which is not redrawn."""
 
@@ -105,7 +101,7 @@ def test_a_head_of_ones_own_is_trained_by_its_name(
             with pytest.raises(SettingsError, match=f"'{name}'"):
                 mlsp.register_head(name, lambda body: nn.Linear(1, body.outputs))
     finally:
-        _HEADS.pop("own")
+        HEADS.discard("own")
     with pytest.raises(SettingsError, match="'own'"):
         mlsp.HeadTrainer("own")
 

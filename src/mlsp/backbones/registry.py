@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mlsp.backbones.catalogue import CATALOGUE
 from mlsp.backbones.records import BackboneSpec
 from mlsp.base.errors import SettingsError, needs_extra, unknown_name
+from mlsp.base.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
 
-_registered: dict[str, BackboneSpec] = {spec.name: spec for spec in CATALOGUE}
-BACKBONES: Mapping[str, BackboneSpec] = MappingProxyType(_registered)
+
+def _check_record(name: str, found: object) -> BackboneSpec:
+    """Return a record as it is registered: its network is built on the processor."""
+    if not isinstance(found, BackboneSpec):
+        raise SettingsError(f"got {type(found).__name__}, expected a mlsp.BackboneSpec")
+    if found.name != name or ":" in name:
+        raise SettingsError(
+            f"a backbone cannot be registered as {name!r}: choose a name without a colon, the record's own ({found.name!r})"
+        )
+    if not found.levels:
+        raise SettingsError(f"backbone {name!r} has no levels: name at least one")
+    build = found.builder
+    if build is None:
+        raise SettingsError(f"backbone {name!r} has no builder: give the function that makes it")
+
+    def build_on_processor() -> nn.Module:
+        # Not on the meta device: arrays that are no part of the state would have no values there.
+        with importlib.import_module("torch").device("cpu"):
+            return build()
+
+    return replace(found, builder=build_on_processor)
+
+
+# `register_backbone` adds to it, and so does an installed package by an entry point of this group.
+BACKBONES = Registry(
+    "backbone", "mlsp.backbones", {spec.name: spec for spec in CATALOGUE}, _check_record
+)
 
 # Families of networks too large to list: prefix before the colon of a name -> module that makes the record.
 _FAMILIES = {"timm": "timm_backbone"}
@@ -60,7 +85,7 @@ def register_backbone(record: BackboneSpec, build: Callable[[], nn.Module]) -> B
         )
         register_backbone(record, MyNetwork)
 
-    The registration holds for this process. It is needed wherever the network is exported or run by torch; models and cached graphs run
+    The registration holds for this process; commands know the backbones of installed packages, see `docs/python.md`. It is needed wherever the network is exported or run by torch; models and cached graphs run
     without it.
 
     Args:
@@ -75,20 +100,8 @@ def register_backbone(record: BackboneSpec, build: Callable[[], nn.Module]) -> B
     Raises:
         SettingsError: the name is taken or has a colon, or the record has no levels.
     """
-    if ":" in record.name or record.name in {spec.name for spec in CATALOGUE}:
-        raise SettingsError(
-            f"a backbone cannot be registered as {record.name!r}: choose a name without a colon that no embedded network has"
-        )
-    if not record.levels:
-        raise SettingsError(f"backbone {record.name!r} has no levels: name at least one")
-
-    def build_on_processor() -> nn.Module:
-        # Not on the meta device: arrays that are no part of the state would have no values there.
-        with importlib.import_module("torch").device("cpu"):
-            return build()
-
-    spec = replace(record, builder=build_on_processor)
-    _registered[spec.name] = spec
+    spec = _check_record(record.name, replace(record, builder=build))
+    BACKBONES.add(spec.name, spec)
     return spec
 
 

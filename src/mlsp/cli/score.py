@@ -22,6 +22,7 @@ from mlsp.cli.options import (
     Quiet,
     Recursive,
     ScoringDevice,
+    Weights,
     Workers,
 )
 
@@ -81,6 +82,7 @@ def score(
     recursive: Recursive = True,
     exclude: Exclude = None,
     pairs: Pairs = "on",
+    weights: Weights = None,
     device: ScoringDevice = "auto",
     precision: Precision = "auto",
     workers: Workers = None,
@@ -193,6 +195,7 @@ def score(
                 workers=workers,
                 cache=caches,
                 max_pixels=round(max_megapixels * 1e6),
+                weights=weights,
                 on_download=on_download,
             )
         heads = tuple(head.name for head in scorer.model.heads)

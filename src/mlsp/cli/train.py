@@ -47,7 +47,7 @@ def train(
         typer.Option(
             "--head",
             metavar="NAME",
-            help="Architecture of the head: single_1fc, single_3fc, multi_3fc, ridge or kernel on narrow features; pool_3fc or pool_3fc_released on wide ones.",
+            help="Architecture of the head: single_1fc, single_3fc, multi_3fc, ridge or kernel on narrow features; pool_3fc or pool_3fc_released on wide ones; or one of an installed package.",
         ),
     ],
     output: ModelFolder,
@@ -133,6 +133,6 @@ def train(
         )
     if done.note:
         typer.echo(
-            f"mlsp: the model has no network, so it scores stored features only, by mlsp predict: {done.note}",
+            f"mlsp: the model has no network: it scores stored features, by mlsp predict, and photos by mlsp score --weights: {done.note}",
             err=True,
         )

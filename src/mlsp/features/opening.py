@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.downloads import Progress
@@ -169,29 +169,8 @@ def open_backbone(
     cache_dir: Path | None = None,
     on_download: Progress | None = None,
 ) -> Engine:
-    """Open a network on this machine.
-
-    Args:
-        feature_spec: see `plan_backbone`.
-        graph: see `plan_backbone`.
-        weights: see `plan_backbone`.
-        device: see `plan_backbone`.
-        precision: see `plan_backbone`.
-        streams: see `RunnableBackbone.open`.
-        cache_dir: see `plan_backbone`.
-        on_download: see `plan_backbone`.
-
-    Raises:
-        SettingsError: an argument is unknown, or this machine lacks the device or the precision.
-        WeightsError: see `plan_backbone`.
-        ModelError: the graph cannot be read or made.
-        MissingExtraError: torch is needed and not installed.
-    """
-    check_choices(device, precision)
-    if device == "cuda":
-        # Before weights are downloaded.
-        _torch_engine(device).check_device(device)
-    plan = plan_backbone(
+    """Open a network on this machine; for arguments and errors see `plan_backbone_here` and `RunnableBackbone.open`."""
+    plan = plan_backbone_here(
         feature_spec,
         graph=graph,
         weights=weights,
@@ -201,6 +180,29 @@ def open_backbone(
         on_download=on_download,
     )
     return plan.open(streams=streams)
+
+
+def plan_backbone_here(
+    feature_spec: FeatureSpec, *, device: str = "auto", precision: str = "auto", **options: Any
+) -> RunnableBackbone:
+    """Find the graph or weights of a network that is to be opened on this machine, which is checked before weights are downloaded.
+
+    Args:
+        feature_spec: see `plan_backbone`.
+        device: see `plan_backbone`.
+        precision: see `plan_backbone`.
+        options: see `plan_backbone`.
+
+    Raises:
+        SettingsError: an argument is unknown, or this machine lacks the device or the precision.
+        WeightsError: see `plan_backbone`.
+        ModelError: the graph cannot be made.
+        MissingExtraError: torch is needed and not installed.
+    """
+    check_choices(device, precision)
+    if device == "cuda":
+        _torch_engine(device).check_device(device)
+    return plan_backbone(feature_spec, device=device, precision=precision, **options)
 
 
 def _cached_graph_if_possible(

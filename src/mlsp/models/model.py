@@ -86,7 +86,7 @@ class Model:
         if self.backbone_file is None:
             raise ModelError(
                 f"model {self.folder} has heads but no network, so it cannot score photos: `mlsp predict` scores stored features,"
-                f" or make the model again with --weights FILE, the weights of {self.feature_spec.backbone}"
+                f" or give --weights FILE, the weights of {self.feature_spec.backbone}, here or when the model is made"
             )
         return self.folder / self.backbone_file
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from mlsp.backbones import BACKBONES
 from mlsp.backbones.weights.downloads import Progress
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.closing import Closing
@@ -19,7 +20,7 @@ from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.engines import Engine, check_choices
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.features.engines.decode_limiter import DecodeLimiter
-from mlsp.features.opening import open_backbone
+from mlsp.features.opening import plan_backbone_here
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures, several
 from mlsp.models.model import Model, load_model
 from mlsp.photos import Photo, check_pixels, photo_of_pixels, read_bytes
@@ -47,7 +48,8 @@ class Scorer(Closing):
         max_pixels: photos with more are refused before they are decoded; 250 million by default.
         decode_seconds: photos are decoded in processes of their own, and one that takes longer is a failure; by default they
             are decoded in this process, which nothing can interrupt. A script that sets it must have `if __name__ == "__main__"`.
-        weights: file of the network's weights, read for `cuda` only; by default the published ones, found or downloaded.
+        weights: file of the network's weights, read for `cuda`, and for a model without the network's graph, which has to be known here
+            (see `mlsp.register_backbone`); by default the published ones, found or downloaded.
         on_download: called during a download of weights with the bytes so far and in all (0 while unknown).
 
     Attributes:
@@ -80,14 +82,16 @@ class Scorer(Closing):
     ) -> None:
         check_choices(device, precision)
         record = load_model(model)
-        engine = open_backbone(
+        weights = None if weights is None else Path(weights)
+        plan = plan_backbone_here(
             record.feature_spec,
-            graph=record.backbone,
+            graph=None if _runs_from_weights(record, weights) else record.backbone,
             device=device,
             precision=precision,
-            weights=None if weights is None else Path(weights),
+            weights=weights,
             on_download=on_download,
         )
+        engine = plan.open()
         heads = Heads.open(record)
         if heads.channels != engine.channels:
             raise ModelError(
@@ -96,8 +100,9 @@ class Scorer(Closing):
             )
         if device == "cuda":
             engine = BatchingEngine(engine, CUDA_BATCH, streams=1)
-        runtime = "torch" if device == "cuda" else "openvino"
-        self._set_up(record, engine, heads, workers, cache, max_pixels, runtime, decode_seconds)
+        self._set_up(
+            record, engine, heads, workers, cache, max_pixels, plan.runtime, decode_seconds
+        )
 
     @classmethod
     def of(
@@ -353,3 +358,14 @@ class Scorer(Closing):
         features, width, height = self._pipeline.compute(load)
         # As cached, whether there is a cache or not: scores must not depend on it.
         return CachedFeatures.rounded(features, width, height)
+
+
+def _runs_from_weights(model: Model, weights: Path | None) -> bool:
+    """Return whether a model lacks its network's graph, but its weights are given, or published by a record that is known here."""
+    if model.backbone_file is not None:
+        return False
+    spec = BACKBONES.get(model.feature_spec.backbone)
+    published = () if spec is None else spec.weights
+    return weights is not None or any(
+        file.sha256 == model.feature_spec.weights_sha256 for file in published
+    )

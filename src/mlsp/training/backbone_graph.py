@@ -42,7 +42,7 @@ def find_backbone_graph(
     hint = "give the weights that the features were made with by --weights FILE"
     try:
         spec = backbone(feature_spec.backbone)
-        if weights is None and spec.export == "never":
+        if spec.export == "never":
             return None, f"no graph of {spec.name} is right for photos of every size"
         if weights is None and feature_spec.weights_sha256 not in {
             file.sha256 for file in spec.weights

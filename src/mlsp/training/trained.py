@@ -171,7 +171,9 @@ class TrainedHead:
         graph, note = find_backbone_graph(self.feature_spec, self.grid, given)
         if note:
             _log.warning(
-                "the model %s has no network, so it scores stored features only: %s", folder, note
+                "the model %s has no network: it scores stored features, and photos where the network's weights are given: %s",
+                folder,
+                note,
             )
         return self.write(Path(folder), name=name, backbone_graph=graph, license_=license_)
 

@@ -214,7 +214,7 @@ def feature_levels(features: FeatureStore) -> tuple[Level, ...]:
 
 def title_of(head: HeadSpec) -> str:
     """Return a head's name as the paper has it: Single-3FC (+do)."""
-    title = head.form.title
+    title = head.title
     if head.more_dropout:
         title += " (+do)"
     return f"{title} for distributions" if head.output == "distribution" else title

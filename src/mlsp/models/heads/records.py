@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar, get_args
 
 from torch import Tensor, nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.base.registry import Registry
 from mlsp.features.spec import Grid
 from mlsp.models.heads.fully_connected import (
     DROPOUTS,
@@ -68,18 +68,18 @@ class HeadForm:
     """An architecture of heads.
 
     Attributes:
-        title: the paper's name.
+        build: makes the body, from (N, C) for narrow features or (N, 5, 5, C) for wide ones to (N, outputs).
         grid: cells on each side of the features that it reads: 1 narrow, 5 wide.
+        title: the paper's name; empty where it is that of the registry.
         section: of the paper that describes it; empty for a user's own.
         description: in a line.
-        build: makes the body, from (N, C) for narrow features or (N, 5, 5, C) for wide ones to (N, outputs).
     """
 
-    title: str
-    grid: Grid
-    section: str
-    description: str
     build: Callable[[BodySpec], nn.Module]
+    grid: Grid = 1
+    title: str = ""
+    section: str = ""
+    description: str = ""
 
 
 def _single_1fc(body: BodySpec) -> nn.Module:
@@ -105,39 +105,52 @@ def _pool_3fc(body: BodySpec, *, factorised: bool = False, first: int = 3072) ->
     )
 
 
-_HEADS: dict[str, HeadForm] = {
+_HEADS = {
     "single_1fc": HeadForm(
-        "Single-1FC", 1, "3.2.1, Fig. 4 (a)", "one fully-connected layer on all levels", _single_1fc
+        _single_1fc,
+        1,
+        "Single-1FC",
+        "3.2.1, Fig. 4 (a)",
+        "one fully-connected layer on all levels",
     ),
     "single_3fc": HeadForm(
-        "Single-3FC", 1, "3.2.1, Fig. 4 (b)", "3FC with X = 2048 on all levels", _single_3fc
+        _single_3fc, 1, "Single-3FC", "3.2.1, Fig. 4 (b)", "3FC with X = 2048 on all levels"
     ),
     "multi_3fc": HeadForm(
-        "Multi-3FC",
+        _multi_3fc,
         1,
+        "Multi-3FC",
         "3.2.1, Fig. 5",
         "a 3FC for each level, X its width; their weighted sum",
-        _multi_3fc,
     ),
     "pool_3fc": HeadForm(
-        "Pool-3FC",
+        _pool_3fc,
         5,
+        "Pool-3FC",
         "3.2.2, Fig. 6",
         "Inception module of 3 × 1024 with a plain 3×3 convolution, then 3FC with X = 3072",
-        _pool_3fc,
     ),
     "pool_3fc_released": HeadForm(
-        "Pool-3FC as released",
+        partial(_pool_3fc, factorised=True, first=2048),
         5,
+        "Pool-3FC as released",
         "3.2.2, and the released weights",
         "the same with the 3×3 column as 1×1, then 1×3 beside 3×1, and X = 2048",
-        partial(_pool_3fc, factorised=True, first=2048),
     ),
 }
-_BUILT_IN = frozenset(_HEADS)
-# Registry of the architectures; `register_head` adds to it.
-HEADS: Mapping[str, HeadForm] = MappingProxyType(_HEADS)
 CLOSED_FORMS = ("ridge", "kernel")
+
+
+def _check_form(name: str, found: object) -> HeadForm:
+    if not isinstance(found, HeadForm):
+        raise SettingsError(f"got {type(found).__name__}, expected a mlsp.heads.HeadForm")
+    if name in CLOSED_FORMS:
+        raise SettingsError(f"mlsp has a head {name!r} itself")
+    return found
+
+
+# Registry of the architectures; `register_head` adds to it, and so does an installed package by an entry point of this group.
+HEADS = Registry("head", "mlsp.heads", _HEADS, _check_form)
 
 
 def register_head(
@@ -148,7 +161,9 @@ def register_head(
     title: str = "",
     description: str = "",
 ) -> None:
-    """Add a head of one's own, which `HeadTrainer` and `mlsp train` then know by its name, in this process.
+    """Add a head of one's own, which `HeadTrainer` then knows by its name, in this process.
+
+    Commands know the heads of installed packages, see `docs/python.md`.
 
     Args:
         name: of the head; registered again, it is replaced.
@@ -168,11 +183,7 @@ def register_head(
         >>> HeadSpec("two_layers").grid
         1
     """
-    if not name or name in _BUILT_IN or name in CLOSED_FORMS:
-        raise SettingsError(
-            f"a head cannot be registered as {name!r}: expected a name that mlsp does not use itself"
-        )
-    _HEADS[name] = HeadForm(title or name, grid, "", description, build)
+    HEADS.add(name, _check_form(name, HeadForm(build, grid, title, "", description)))
 
 
 def list_heads() -> tuple[str, ...]:
@@ -246,6 +257,11 @@ class HeadSpec:
     def form(self) -> HeadForm:
         """The record of its architecture."""
         return HEADS[self.name]
+
+    @property
+    def title(self) -> str:
+        """Name of its architecture for people: the paper's, or its own."""
+        return self.form.title or self.name
 
     @property
     def outputs(self) -> int:
