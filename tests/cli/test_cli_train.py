@@ -115,6 +115,8 @@ def test_a_recipe_goes_on_and_says_how_well(tmp_path: Path, stored: tuple[Path, 
     [
         (("--head", "single_2fc"), "mlsp: unknown head 'single_2fc': did you mean "),
         (("--head", "ridge", "--epochs", "3"), "mlsp: head 'ridge' is fitted in closed form: leave out epochs"),
+        (("--head", "ridge", "--components", "3"), "mlsp: head 'ridge' is fitted in closed form: leave out components"),
+        (("--head", "multi_3fc", "--components", "3"), "mlsp: components go with heads whose widths do not follow from the channels"),
         (("--head", "single_1fc", "--levels", "last4"), "mlsp: levels 'last4' of the features: choose last1 to last3"),
         (("--head", "pool_3fc"), "holds narrow features only, and the head reads wide ones"),
         (("--head", "ridge", "--weights", "gone.h5"), "mlsp: weights file gone.h5 does not exist: expected weights of tiny"),

@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -59,6 +60,19 @@ def test_the_recipe_for_small_collections() -> None:
     assert (small.norm_momentum, small.begins_at_mean) == (0.1, True)
 
 
+def test_the_recipe_for_components_is_small_with_larger_rates_and_less_patience() -> None:
+    small, components = RECIPES["small"], RECIPES["components"]
+    assert components == replace(
+        small,
+        name="components",
+        description=components.description,
+        narrow_rates=(1e-3, 1e-4),
+        wide_rates=(1e-3, 1e-4),
+        epochs_per_rate=20,
+        patience=3,
+    )
+
+
 def test_a_loss_that_falls_changes_the_rate_every_20_epochs() -> None:
     assert rates_of(Schedule.of(RECIPES["paper"], 1), falling()) == (
         [1e-4] * 20 + [1e-5] * 20 + [1e-6] * 20
@@ -106,7 +120,7 @@ def test_any_run_ends_and_never_raises_the_rate(losses: list[float], name: str) 
     [
         (
             {"recipe": "papers"},
-            "unknown recipe 'papers': did you mean 'paper'? Known: 'paper', 'released', 'small'",
+            "unknown recipe 'papers': did you mean 'paper'? Known: 'paper', 'released', 'small', 'components'",
         ),
         (
             {"precision": "float16"},

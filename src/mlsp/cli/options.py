@@ -252,7 +252,7 @@ Recipe = Annotated[
     typer.Option(
         "--recipe",
         metavar="NAME",
-        help="paper, released, or small: for hundreds or thousands of photos.",
+        help="paper, released; small: for hundreds or thousands of photos; components: for learning on --components.",
     ),
 ]
 MoreDropout = Annotated[
@@ -279,6 +279,15 @@ BatchSize = Annotated[
     int | None,
     typer.Option(
         "--batch", metavar="N", min=2, help="Photos per training step; by default the recipe's."
+    ),
+]
+Components = Annotated[
+    int | None,
+    typer.Option(
+        "--components",
+        metavar="N",
+        min=1,
+        help="Learn on N principal components of each level: a fraction of the work on wide features. The head that comes out reads all channels.",
     ),
 ]
 TrainPrecision = Annotated[

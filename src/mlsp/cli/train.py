@@ -9,6 +9,7 @@ import typer
 
 from mlsp.cli.options import (
     BatchSize,
+    Components,
     Device,
     Distribution,
     Epochs,
@@ -67,6 +68,7 @@ def train(
     precision: TrainPrecision = "float32",
     epochs: Epochs = None,
     batch: BatchSize = None,
+    components: Components = None,
     run_folder: RunFolder = None,
     device: Device = "auto",
     memory: Annotated[
@@ -109,6 +111,7 @@ def train(
             seed=seed,
             epochs=epochs,
             batch=batch,
+            components=components,
             precision=precision,  # type: ignore[arg-type]  # checked there
             device=device,  # type: ignore[arg-type]  # checked there
             memory_bytes=None if memory is None else round(memory * 1e9),

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mlsp.base.arrays import Float32Array
+from mlsp.base.arrays import Float16Array, Float32Array
 from mlsp.base.errors import SettingsError, unknown_name
-from mlsp.training.batches import Batch, FeatureBatches, Float16Array, Rows
+from mlsp.training.batches import Batch, FeatureBatches, Rows
 
 View = Literal["random", "all"] | int
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsp.base.arrays import Float32Array
+from mlsp.base.arrays import Float16Array, Float32Array
 from mlsp.base.errors import SettingsError
 from mlsp.base.machine import usable_cores, usable_memory
 from mlsp.base.parallel import map_in_order
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
 from mlsp.features.store.store import FeatureStore
+from mlsp.training.components import LevelComponents
 
 Rows = NDArray[np.intp]
-Float16Array = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
 
 # What is read at once: small enough that pieces of wide features in flight do not fill the memory.
 _PIECE_BYTES = 32 << 20
@@ -47,11 +47,12 @@ class FeatureBatches:
         grid: of the head; narrow features are made of wide ones if the store has only those.
         memory_bytes: features up to this size are held in memory; None for half of the machine's.
         workers: threads that read; None for one per core.
+        components: are given in place of the channels; None gives the channels.
 
     Attributes:
         grid: of the features that are given.
         views: stored of each photo.
-        channels: of all levels.
+        channels: of all levels, or all components.
         size_bytes: of all of them, as they would be held.
         in_memory: whether they are held.
 
@@ -67,6 +68,7 @@ class FeatureBatches:
         *,
         memory_bytes: int | None = None,
         workers: int | None = None,
+        components: LevelComponents | None = None,
     ) -> None:
         layout = store.layout
         self._source: Grid = grid if grid in layout.grids else 5
@@ -79,11 +81,12 @@ class FeatureBatches:
         self._rows = rows
         self.grid: Grid = grid
         self.views = layout.views
-        self.channels = layout.channels
-        self._shape = (self.views, grid, grid, layout.channels)
+        self._components = components
+        self.channels = layout.channels if components is None else sum(components.counts)
+        self._shape = (self.views, grid, grid, self.channels)
         self._workers = usable_cores() if workers is None else workers
-        # As float16 only what the store has as such: what is held must be what would be read.
-        is_half = layout.dtype == "float16" and self._source == grid
+        # As float16 only what is given as such: what is held must be what would be read.
+        is_half = components is not None or (layout.dtype == "float16" and self._source == grid)
         self._dtype: type[np.float16 | np.float32] = np.float16 if is_half else np.float32
         if layout.compression is not None:
             # HDF5 reads one chunk at a time.
@@ -143,7 +146,7 @@ class FeatureBatches:
             return
         yield from self._streamed(batches)
 
-    def _streamed(self, batches: Iterable[Batch]) -> Iterator[Float32Array]:
+    def _streamed(self, batches: Iterable[Batch]) -> Iterator[Float16Array | Float32Array]:
         def pieces() -> Iterator[tuple[Batch, bool]]:
             for batch in batches:
                 step = self._rows_per_piece(self.views if batch.views is None else 1)
@@ -153,20 +156,23 @@ class FeatureBatches:
                     views = None if batch.views is None else batch.views[part]
                     yield Batch(batch.rows[part], views), start == starts[-1]
 
-        def read(piece: tuple[Batch, bool]) -> tuple[Float32Array, bool]:
+        def read(piece: tuple[Batch, bool]) -> tuple[Float16Array | Float32Array, bool]:
             return self._stored(piece[0]), piece[1]
 
-        parts: list[Float32Array] = []
+        parts: list[Float16Array | Float32Array] = []
         for features, is_last in map_in_order(read, pieces(), workers=self._workers):
             parts.append(features)
             if is_last:
-                yield parts[0] if len(parts) == 1 else np.concatenate(parts)
+                # All of one type, which mypy cannot know.
+                yield parts[0] if len(parts) == 1 else np.concatenate(parts)  # type: ignore[misc]
                 parts = []
 
-    def _stored(self, batch: Batch) -> Float32Array:
+    def _stored(self, batch: Batch) -> Float16Array | Float32Array:
         rows = self._rows[batch.rows]
         features = self._store.read_batch(rows, views=batch.views, grid=self._source)
-        return features if self._source == self.grid else narrow_from_wide(features)
+        if self._source != self.grid:
+            features = narrow_from_wide(features)
+        return features if self._components is None else self._components.of(features)
 
     def _rows_per_piece(self, views: int) -> int:
         view_bytes = self._store.layout.channels * self._source**2 * 4

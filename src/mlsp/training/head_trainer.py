@@ -27,13 +27,15 @@ class HeadTrainer:
 
     Args:
         head: one of `mlsp.heads.list_heads()`: a head of the paper, a registered one, or `ridge` or `kernel` in closed form.
-        recipe: `paper`, `released` or `small`; a closed form has none.
+        recipe: `paper`, `released`, `small` or `components`; a closed form has none.
         levels: that the head reads: `all`; `last5` for the last five, or another number; or names, with commas between them.
         more_dropout: the paper's "+do": dropouts .5, .5, .75 in place of .25, .25, .5.
         distribution: learn the distribution of the votes, as NIMA does, not their mean.
         seed: of the first weights, the order of photos, the views and the dropout.
         epochs: at most; None for as many as the recipe has.
         batch: photos per step; None for the recipe's.
+        components: learn on so many principal components of each level, which takes a fraction of the time for wide features; the head
+            that comes out reads the channels. None learns on the channels.
         precision: `float32`, or `bfloat16` for the large matrix products.
         device: `auto` is a CUDA device if there is one, else the CPU.
         memory_bytes: features up to this size are held in memory, larger ones are read while training; None for half of the
@@ -56,6 +58,7 @@ class HeadTrainer:
     seed: int = field(default=0, kw_only=True)
     epochs: int | None = field(default=None, kw_only=True)
     batch: int | None = field(default=None, kw_only=True)
+    components: int | None = field(default=None, kw_only=True)
     precision: Precision = field(default="float32", kw_only=True)
     device: Device = field(default="auto", kw_only=True)
     memory_bytes: int | None = field(default=None, kw_only=True)
@@ -66,7 +69,7 @@ class HeadTrainer:
         if self.head not in list_heads():
             raise SettingsError(unknown_name("head", self.head, list_heads()))
         if self.is_closed_form:
-            for name in ("more_dropout", "distribution", "epochs", "batch"):
+            for name in ("more_dropout", "distribution", "epochs", "batch", "components"):
                 if getattr(self, name):
                     raise SettingsError(
                         f"head {self.head!r} is fitted in closed form: leave out {name}"
@@ -82,6 +85,7 @@ class HeadTrainer:
             self.device,
             self.epochs,
             self.batch,
+            self.components,
             self.memory_bytes,
             missing=self.missing,
         )

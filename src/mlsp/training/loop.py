@@ -7,13 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.base.arrays import Float16Array, Float32Array, Float64Array
 from mlsp.models.heads import HeadSpec, ScoreHead
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import (
     FeatureBatches,
-    Float16Array,
     Rows,
     ordered_batches,
     training_batches,

@@ -1,4 +1,4 @@
-"""Recipes of training: of the paper's text (section 3.3), of the code that its authors released, and for small collections.
+"""Recipes of training: of the paper's text (section 3.3), of the code that its authors released, for small collections, and for components.
 
 Recipes are records; the learning rate is what follows from a recipe and the epochs before.
 """
@@ -100,6 +100,19 @@ RECIPES: Mapping[str, Recipe] = {
             narrow_batch_with_views=32,
             epochs_per_rate=40,
             patience=10,
+            begins_at_mean=True,
+            norm_momentum=0.1,
+        ),
+        Recipe(
+            "components",
+            "for learning on --components: as small, with a learning rate that even inputs bear, 1e-3 and 1e-4, and a patience of 3",
+            narrow_rates=(1e-3, 1e-4),
+            wide_rates=(1e-3, 1e-4),
+            narrow_monitor="loss",
+            wide_monitor="loss",
+            batch=32,
+            narrow_batch_with_views=32,
+            patience=3,
             begins_at_mean=True,
             norm_momentum=0.1,
         ),

@@ -37,12 +37,14 @@ class TrainSettings:
     """Settings of a training.
 
     Attributes:
-        recipe: `paper`, `released` or `small`, see `mlsp.training.recipes`.
+        recipe: `paper`, `released`, `small` or `components`, see `mlsp.training.recipes`.
         seed: of the first weights, the order of photos, the views and the dropout.
         precision: of the large matrix products; all else is float32, see `mlsp.training.trainable_head`.
         device: `auto` is a CUDA device if there is one, else the CPU.
         epochs: at most; None for as many as the recipe has. A run can be continued with more.
         batch: photos per step; None for the recipe's.
+        components: learn on so many principal components of each level in place of its channels; None learns on the channels. The
+            head that comes out reads the channels.
         memory_bytes: features up to this size are held in memory, larger ones are read while training; None for half of the
             machine's memory. The result is the same.
         workers: threads that read features; None for one per core.
@@ -58,6 +60,7 @@ class TrainSettings:
     device: Device = "auto"
     epochs: int | None = None
     batch: int | None = None
+    components: int | None = None
     memory_bytes: int | None = None
     workers: int | None = None
     missing: Missing = "error"
@@ -71,7 +74,13 @@ class TrainSettings:
         ):
             if name not in known:
                 raise SettingsError(unknown_name(noun, name, known))
-        for field, least in (("seed", 0), ("epochs", 1), ("batch", 2), ("memory_bytes", 0)):
+        for field, least in (
+            ("seed", 0),
+            ("epochs", 1),
+            ("batch", 2),
+            ("components", 1),
+            ("memory_bytes", 0),
+        ):
             value = getattr(self, field)
             if value is not None and value < least:
                 raise SettingsError(f"{field} must be at least {least}, got {value}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,8 +18,9 @@ from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import CLOSED_FORMS, HeadSpec, build_head
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
-from mlsp.training.batches import FeatureBatches
+from mlsp.training.batches import FeatureBatches, ordered_batches
 from mlsp.training.closed_form import fit_closed_form
+from mlsp.training.components import LevelComponents
 from mlsp.training.epochs import TrainingCallbacks, best_epoch
 from mlsp.training.loop import HeadLoop, scores_of_photos
 from mlsp.training.measured import Measured
@@ -28,7 +31,10 @@ from mlsp.training.targets import Targets
 from mlsp.training.trained import TrainedHead
 
 # Settings that only cost time or memory, or when to stop, do not change what is learned up to there.
-_IDENTITY = ("seed", "precision", "batch")
+_IDENTITY = ("seed", "precision", "batch", "components")
+# Cells that components are found from: some ten for each channel of the widest level.
+_MIN_CELLS = 20_000
+_PHOTOS_AT_ONCE = 16
 
 
 def train_head(
@@ -67,6 +73,14 @@ def train_head(
     rated.warn_of_left_out()
     targets, batches = Targets.of(ratings, head), _batches(features, rated, head, settings)
     built, recipe = build_head(head, levels, seed=settings.seed), settings.of_recipe()
+    components, learned_from = None, batches
+    if settings.components is not None:
+        components = _components(batches, rated, head.chosen(levels), settings)
+        learned_from = _batches(features, rated, head, settings, components)
+        of_channels = built.state_dict()
+        built = build_head(head, _levels_of(components, levels, head), seed=settings.seed)
+        # A head that cannot be turned is an error now, not after the learning.
+        components.in_channels(built.state_dict(), of_channels)
     if recipe.begins_at_mean:
         built.initialise_bias(targets.mean_outputs(rated.split.train))
     folder = None
@@ -74,7 +88,7 @@ def train_head(
         folder = RunFolder(run_folder, _identity(features, ratings, rated, head, settings))
     loop = HeadLoop(
         built,
-        batches,
+        learned_from,
         ratings,
         rated.split,
         targets,
@@ -85,13 +99,16 @@ def train_head(
     )
     best = loop.run()
     module = build_head(head, levels, seed=settings.seed)
+    if components is not None:
+        best = components.in_channels(best, module.state_dict())
     module.load_state_dict(best)
     module.eval()
     batch = settings.batch or recipe.batch_size(head.grid, batches.views)
     best_one = best_epoch(loop.log)
+    of_components = "" if components is None else f" by {sum(components.counts)} components"
     how = (
-        f"recipe {recipe.name}, {len(head.chosen(levels))} of {len(levels)} levels, {len(loop.log)} epochs of which {best_one} was the"
-        f" best, batch {batch}, seed {settings.seed}, {settings.precision}"
+        f"recipe {recipe.name}, {len(head.chosen(levels))} of {len(levels)} levels{of_components}, {len(loop.log)} epochs of which"
+        f" {best_one} was the best, batch {batch}, seed {settings.seed}, {settings.precision}"
     )
     return _trained(
         features,
@@ -194,15 +211,37 @@ def _trained(
 
 
 def _batches(
-    features: FeatureStore, rated: RatedFeatures, head: HeadSpec, settings: TrainSettings
+    features: FeatureStore,
+    rated: RatedFeatures,
+    head: HeadSpec,
+    settings: TrainSettings,
+    components: LevelComponents | None = None,
 ) -> FeatureBatches:
+    # The channels themselves are then read twice only.
+    are_channels_of_components = settings.components is not None and components is None
     return FeatureBatches(
         features,
         rated.rows,
         head.grid,
-        memory_bytes=settings.memory_bytes,
+        memory_bytes=0 if are_channels_of_components else settings.memory_bytes,
         workers=settings.workers,
+        components=components,
     )
+
+
+def _components(
+    batches: FeatureBatches,
+    rated: RatedFeatures,
+    slices: Sequence[slice],
+    settings: TrainSettings,
+) -> LevelComponents:
+    """Find the components of train photos, drawn where there are many."""
+    rows = rated.split.train
+    photos = math.ceil(_MIN_CELLS / (batches.views * batches.grid**2))
+    if len(rows) > photos:
+        rows = np.random.default_rng(settings.seed).choice(rows, photos, replace=False)
+    found = batches.read(ordered_batches(np.sort(rows), size=_PHOTOS_AT_ONCE))
+    return LevelComponents.fit(found, slices, settings.components or 1)
 
 
 def feature_levels(features: FeatureStore) -> tuple[Level, ...]:
@@ -210,6 +249,14 @@ def feature_levels(features: FeatureStore) -> tuple[Level, ...]:
     layout = features.layout
     pairs = zip(layout.feature_spec.levels, layout.level_channels, strict=True)
     return tuple(Level(name, channels) for name, channels in pairs)
+
+
+def _levels_of(
+    components: LevelComponents, levels: Sequence[Level], head: HeadSpec
+) -> tuple[Level, ...]:
+    """Return the levels that a head reads, with components in place of channels."""
+    names = [level.name for level in levels if head.levels is None or level.name in head.levels]
+    return tuple(Level(name, count) for name, count in zip(names, components.counts, strict=True))
 
 
 def title_of(head: HeadSpec) -> str:
