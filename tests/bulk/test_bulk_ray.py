@@ -209,7 +209,8 @@ def test_features_are_the_same_file_whatever_is_killed(
 
 def test_a_task_that_kills_three_workers_is_given_up_and_the_others_go_on(node: None) -> None:
     from mlsp.bulk.ray_cluster import RaySettings
-    from mlsp.bulk.ray_pool import PoolJob, run_pool
+    from mlsp.bulk.ray_jobs import PoolJob
+    from mlsp.bulk.ray_pool import run_pool
 
     del node
 
@@ -256,6 +257,51 @@ def test_a_task_that_kills_three_workers_is_given_up_and_the_others_go_on(node: 
     expected = [f"{number} is done" for number in range(12)]
     expected[6] = "6 lost its worker 3 times"
     assert reports == expected
+
+
+def test_a_task_is_divided_until_what_kills_or_holds_its_worker_is_alone(
+    node: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlsp.bulk.ray_cluster import RaySettings
+    from mlsp.bulk.ray_jobs import PoolJob
+    from mlsp.bulk.ray_pool import run_pool
+
+    del node
+    monkeypatch.setattr("mlsp.bulk.ray_pool.TRIES", 2)
+    # The clock: how often it looks for workers that take too long.
+    monkeypatch.setattr("mlsp.bulk.ray_pool._WAIT_SECONDS", 0.2)
+
+    class Worker:
+        def __init__(self, order: None) -> None:
+            del order
+
+        def prepare(self) -> None:
+            pass
+
+        def work(self, task: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+            if 2 in task:
+                os._exit(1)
+            if 3 in task:
+                time.sleep(600)
+            return "done", task
+
+    def halves(task: tuple[int, ...]) -> list[tuple[int, ...]]:
+        middle = len(task) // 2
+        return [task[:middle], task[middle:]] if middle else []
+
+    job: PoolJob[tuple[int, ...], tuple[str, tuple[int, ...]]] = PoolJob(
+        worker=Worker,
+        order=lambda: None,
+        tasks=iter([(0, 1), (2, 3)]),
+        task_count=2,
+        lost=lambda task, why: (why.rpartition(": ")[2], task),
+        divided=halves,
+        seconds=lambda task: 1,
+    )
+    settings = RaySettings(workers=1, cpus_per_worker=1)
+    reports = dict(reversed(report) for report in run_pool(job, settings))
+    assert reports.keys() == {(0, 1), (2,), (3,)}
+    assert (reports[0, 1], reports[3,]) == ("done", "it took more than 1 s")
 
 
 def test_photos_that_workers_cannot_see_or_die_of(

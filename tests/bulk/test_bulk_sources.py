@@ -371,8 +371,8 @@ def test_a_table_of_urls_and_what_servers_answer(
     web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The clock: seconds between tries.
-    monkeypatch.setattr("mlsp.bulk.stores._WAITS", (0.01, 0.01))
-    monkeypatch.setattr("mlsp.bulk.stores._MAX_FETCHED_BYTES", 100_000)
+    monkeypatch.setattr("mlsp.bulk.photo_contents._WAITS", (0.01, 0.01))
+    monkeypatch.setattr("mlsp.bulk.photo_contents._MAX_FETCHED_BYTES", 100_000)
     names = ["1.jpg?w=5", "large.jpg", "gone.jpg", "forbidden.jpg", "down.jpg", "restarting.jpg"]
     rows: list[tuple[str, object]] = [(name, f"{web}/{name}") for name in names]
     rows.append(("odd", "gopher://somewhere/1.jpg"))

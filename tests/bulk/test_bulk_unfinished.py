@@ -43,7 +43,7 @@ class Server(BaseHTTPRequestHandler):
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     # The clock: seconds between tries.
-    monkeypatch.setattr("mlsp.bulk.stores._WAITS", (0.01, 0.01))
+    monkeypatch.setattr("mlsp.bulk.photo_contents._WAITS", (0.01, 0.01))
     monkeypatch.setattr("mlsp.bulk.driver._WAITS", (0.01, 0.01))
     Server.away, Server.asked = frozenset(), Counter()
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
@@ -131,7 +131,7 @@ def test_a_disk_of_the_network_that_is_away_makes_no_rows(
         raise UnreadablePhotoError(f"the file cannot be read: {cause.strerror}") from cause
 
     with monkeypatch.context() as disk:
-        disk.setattr("mlsp.bulk.stores.read_bytes", stale)
+        disk.setattr("mlsp.bulk.photo_contents.read_bytes", stale)
         done = bulk(folder, "-o", dataset)
     assert done.exit_code == 3
     assert "0.jpg: the file cannot be read: Stale file handle" in " ".join(done.stderr.split())

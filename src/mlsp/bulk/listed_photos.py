@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from mlsp.base.errors import PhotoError
 from mlsp.base.parallel import map_in_order
+from mlsp.bulk.photo_contents import read_photo_content
 from mlsp.bulk.records import ShardError, SourcePhoto
 from mlsp.bulk.stores import (
     absolute,
     is_url,
     is_web,
     join,
-    read_photo_content,
     size_of,
     walk,
     written,

@@ -16,10 +16,12 @@ from mlsp.base.errors import ModelError, SettingsError
 from mlsp.bulk.driver import score_and_write
 from mlsp.bulk.job import BulkJob
 from mlsp.bulk.ray_cluster import RaySettings
-from mlsp.bulk.ray_pool import PoolJob, run_pool
-from mlsp.bulk.records import Shard, ShardReport
+from mlsp.bulk.ray_jobs import PoolJob
+from mlsp.bulk.ray_pool import run_pool
+from mlsp.bulk.records import ShardError, ShardReport
 from mlsp.bulk.results import ResultDataset
-from mlsp.bulk.shard_scoring import ScorerSettings
+from mlsp.bulk.shard_parts import PartCollector, PartReport, ShardTask, divided, lost
+from mlsp.bulk.shard_scoring import ScorerSettings, score_shard
 from mlsp.bulk.sources import Source
 from mlsp.models.model import MODEL_FILE, Model
 
@@ -63,11 +65,16 @@ class _ShardWorker:
                 f"the model arrived with SHA-256 {found}, expected {self._order.model_sha256}"
             )
 
-    def work(self, task: Shard) -> ShardReport:
-        """Score a shard and write its rows."""
+    def work(self, task: ShardTask) -> ShardReport | PartReport:
+        """Score a shard and write its rows; of a part, return them."""
         if self._scorer is None:
             raise SettingsError("the worker has no model yet")
-        return score_and_write(self._scorer, Source(()), self._order.dataset, task)
+        if task.whole is None:
+            return score_and_write(self._scorer, Source(()), self._order.dataset, task.shard)
+        try:
+            return PartReport(task, list(score_shard(self._scorer, Source(()), task.shard)))
+        except ShardError as error:
+            return PartReport(task, (), str(error))
 
 
 def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:
@@ -78,8 +85,9 @@ def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:
         settings: how the cluster is used.
 
     Yields:
-        What became of each shard, in the order in which they end. One that cannot be read or written, or that loses its
-        worker three times, is reported with its error, and the others go on.
+        What became of each shard, in the order in which they end. One that cannot be read or written is reported with its error,
+        and the others go on. One that loses two workers, or takes absurdly long, is divided until the photo that is to blame is
+        alone, which is a row with an error.
 
     Raises:
         SettingsError: the cluster cannot be reached or has no room, or the input changed.
@@ -95,16 +103,16 @@ def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:
             scorer = replace(scorer, workers=settings.cpus_per_worker + 1)
         return _Order(job.dataset, scorer, _model_files(job.model), job.model.fingerprint)
 
-    return run_pool(
-        PoolJob(
-            worker=_ShardWorker,
-            order=order,
-            tasks=job.shards_to_do(),
-            task_count=job.survey.shards - job.shards_done,
-            lost=lambda shard, why: ShardReport(shard.name, 0, 0, error=why),
-        ),
-        settings,
+    work: PoolJob[ShardTask, ShardReport | PartReport] = PoolJob(
+        worker=_ShardWorker,
+        order=order,
+        tasks=map(ShardTask, job.shards_to_do()),
+        task_count=job.survey.shards - job.shards_done,
+        lost=lost,
+        divided=divided,
+        seconds=lambda task: task.seconds,
     )
+    return PartCollector(job.dataset).complete(run_pool(work, settings))
 
 
 def _model_files(model: Model) -> dict[str, bytes]:

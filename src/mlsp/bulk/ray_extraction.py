@@ -2,8 +2,7 @@
 
 todo ─ pieces ─ workers: read, compute, encode ─ this process, in the order of the rows ─ FeatureStore
 
-So the file is what `mlsp.features.extraction.run.Extraction` makes of the same photos, whatever is lost on the way. Workers need mlsp of the same
-version on their machines, and the photos under the same paths as here. The network is sent to them.
+So the file is what `mlsp.features.extraction.run.Extraction` makes of the same photos, whatever is lost. Workers need this mlsp and these paths.
 """
 
 from __future__ import annotations
@@ -32,7 +31,8 @@ from mlsp.base.errors import (
 )
 from mlsp.base.results import ScoreFailure
 from mlsp.bulk.ray_cluster import LOCAL, RaySettings
-from mlsp.bulk.ray_pool import PoolJob, run_pool
+from mlsp.bulk.ray_jobs import PoolJob
+from mlsp.bulk.ray_pool import run_pool
 from mlsp.features.extraction.plan import NetworkPlan
 from mlsp.features.extraction.run import ExtractionRun, by_grid
 from mlsp.features.pipeline import EncodedPhoto, FeaturePipeline, PhotoFeatures

@@ -10,59 +10,20 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic
 
 from mlsp.base.errors import MlspError, SettingsError
 from mlsp.bulk.ray_cluster import RaySettings, connected
+from mlsp.bulk.ray_jobs import TRIES, PoolJob, Report, Task
 
 _log = logging.getLogger(__name__)
 
-Task = TypeVar("Task")
-Report = TypeVar("Report")
-_TaskIn = TypeVar("_TaskIn", contravariant=True)
-_ReportOut = TypeVar("_ReportOut", covariant=True)
-
-TRIES = 3
 _WAIT_SECONDS = 5.0
 # A worker that was asked for takes its room at once, or in a second or two.
 _ROOM_SECONDS = 8.0
-
-
-class PoolWorker(Protocol[_TaskIn, _ReportOut]):
-    """Actor on the cluster; constructed from the order of its job."""
-
-    def prepare(self) -> None:
-        """Load what it needs. Not in the constructor: Ray cannot tell an error there from a lost machine."""
-
-    def work(self, task: _TaskIn) -> _ReportOut:
-        """Do a task. An `MlspError` ends the run; after any other error the task goes to another worker."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolJob(Generic[Task, Report]):
-    """Work of a pool.
-
-    Attributes:
-        worker: class of the workers.
-        order: makes the argument of each worker's constructor; called once, when the cluster is there.
-        tasks: drawn one by one when there are workers for them.
-        task_count: estimated number of tasks.
-        lost: makes the report of a task that lost its worker three times, from it and the reason.
-        tasks_per_worker: tasks that each has at a time; its methods then run in as many threads.
-        in_order: None: reports come as they are ready. A number: they come in the order of the tasks, and at most so many tasks per
-            worker are started beyond the one whose report is awaited, as the reports of the others wait in memory.
-    """
-
-    worker: Callable[[Any], PoolWorker[Task, Report]]
-    order: Callable[[], object]
-    tasks: Iterator[Task]
-    task_count: int
-    lost: Callable[[Task, str], Report]
-    tasks_per_worker: int = 1
-    in_order: int | None = None
 
 
 def run_pool(job: PoolJob[Task, Report], settings: RaySettings) -> Generator[Report, None, None]:
@@ -99,11 +60,13 @@ class _Numbered(Generic[Task]):
         number: position in the order.
         task: what is to be done.
         lost_workers: number of workers lost with it.
+        begun: time at which a worker got it.
     """
 
     number: int
     task: Task
     lost_workers: int = 0
+    begun: float = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -140,6 +103,8 @@ class _Pool(Generic[Task, Report]):
         self._again: deque[_Numbered[Task]] = deque()
         self._reports: dict[int, Report] = {}
         self._next_report = 0
+        # Of parts of tasks, whose numbers are below all others.
+        self._part_number = 0
         self._early_deaths = 0
         self._room_since: float | None = None
         self._room_seconds = _ROOM_SECONDS
@@ -168,6 +133,7 @@ class _Pool(Generic[Task, Report]):
                 self._adapt()
             else:
                 self._check_start(last_event)
+            self._end_overdue()
             yield from self._due_reports()
 
     def close(self) -> None:
@@ -259,6 +225,7 @@ class _Pool(Generic[Task, Report]):
             for worker in ready:
                 if len(worker.tasks) == held and (given := self._next_for(worker)) is not None:
                     worker.tasks.append(given)
+                    given.begun = time.monotonic()
                     self._running[worker.actor.work.remote(given.task)] = worker, given
         if not self._again and self._upcoming is None:
             for worker in ready:
@@ -308,6 +275,19 @@ class _Pool(Generic[Task, Report]):
         else:
             self._reports[held.number] = report
 
+    def _end_overdue(self) -> None:
+        """End the workers whose tasks take longer than they may."""
+        seconds = self._job.seconds
+        if seconds is None:
+            return
+        now = time.monotonic()
+        for reference, (worker, held) in list(self._running.items()):
+            if held is not None and now - held.begun > (most := seconds(held.task)):
+                del self._running[reference]
+                worker.tasks.remove(held)
+                self._dismiss(worker)
+                self._lose(held, TimeoutError(f"it took more than {most:.0f} s"))
+
     def _lose(self, held: _Numbered[Task] | None, error: Exception) -> None:
         lines = str(error).strip().splitlines() or ["no more is known"]
         # If the worker's own code failed, the reason is in the last line; if it was lost, in the first.
@@ -322,6 +302,15 @@ class _Pool(Generic[Task, Report]):
                 ) from error
             return
         held.lost_workers += 1
+        parts = self._job.divided(held.task) if held.lost_workers == TRIES - 1 else ()
+        if parts:
+            _log.info("task %d lost its worker and is divided: %s", held.number, reason)
+            for part in parts:
+                self._part_number -= 1
+                # Where a part can be divided, one more loss is enough to do so.
+                losses = TRIES - 2 if self._job.divided(part) else 0
+                self._again.append(_Numbered(self._part_number, part, losses))
+            return
         if held.lost_workers < TRIES:
             _log.info("task %d lost its worker and goes to another: %s", held.number, reason)
             self._again.append(held)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,37 +15,13 @@ from mlsp.base.errors import (
     MissingExtraError,
     MlspError,
     OutputError,
-    PhotoTooLargeError,
     SettingsError,
-    UnreadablePhotoError,
 )
 from mlsp.bulk.records import ShardError
-from mlsp.photos import read_bytes
 
-# Seconds between tries of a fetch: a server that restarts is back by then, one that is gone costs 5 seconds per photo.
-_WAITS = (0.5, 4.5)
 # HTTP statuses below 500 that may succeed later: timeout, too early, too many requests.
 _TEMPORARY_STATUSES = frozenset({408, 425, 429})
-# Larger than nearly all photos; what a URL gives is somebody else's choice.
-_MAX_FETCHED_BYTES = 1024**3
-_BUFFER_BYTES = 4 * 1024**2
-# A network's disk that is away, or a machine that has too much to do.
-_AWAY = frozenset(
-    getattr(errno, name)
-    for name in (
-        "EAGAIN",
-        "EHOSTDOWN",
-        "EHOSTUNREACH",
-        "EMFILE",
-        "ENETDOWN",
-        "ENETUNREACH",
-        "ENFILE",
-        "ENOTCONN",
-        "ESTALE",
-        "ETIMEDOUT",
-    )
-    if hasattr(errno, name)
-)
+BUFFER_BYTES = 4 * 1024**2
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -121,7 +95,12 @@ def local(location: str) -> str:
     return location.removeprefix("file://") if location.startswith("file://") else location
 
 
-def _file_system(location: str) -> tuple[Any, str]:
+def open_file_system(location: str) -> tuple[Any, str]:
+    """Open the file system of a location; return it, and the path in it.
+
+    Raises:
+        SettingsError: it cannot be reached. MissingExtraError: its library is not installed.
+    """
     try:
         import fsspec
     except ImportError as error:
@@ -134,7 +113,8 @@ def _file_system(location: str) -> tuple[Any, str]:
     return file_system, str(path)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return what a backend's error says, in words for people."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, PermissionError):
@@ -142,77 +122,12 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error) or 'no more is known'}"
 
 
-def _is_final(error: Exception) -> bool:
+def is_final(error: Exception) -> bool:
     """Return whether another try would fail too."""
     if isinstance(error, FileNotFoundError | PermissionError | SettingsError | MissingExtraError):
         return True
     status = getattr(error, "status", None)
     return isinstance(status, int) and status < 500 and status not in _TEMPORARY_STATUSES
-
-
-def read_photo_content(location: str) -> bytes:
-    """Read a photo's file.
-
-    Args:
-        location: path or URL. A fetch that fails is tried three times, unless it would fail again.
-
-    Raises:
-        PhotoError: it cannot be read, and would not be later.
-        ShardError: it, or what it is stored on, cannot be reached now.
-    """
-    if not is_url(location):
-        return _read_local(Path(location))
-    for wait in (*_WAITS, None):
-        try:
-            file_system, path = _file_system(location)
-            return _fetched(file_system, path, location)
-        except PhotoTooLargeError:
-            raise
-        except (SettingsError, MissingExtraError) as error:
-            raise UnreadablePhotoError(str(error)) from error
-        except Exception as error:
-            # Backends raise errors of their own libraries (botocore, aiohttp, …): a list would never be complete.
-            reason = f"it cannot be fetched: {_reason(error)}"
-            if _is_final(error):
-                raise UnreadablePhotoError(reason) from error
-            if wait is None:
-                raise ShardError(reason) from error
-            time.sleep(wait)
-    raise AssertionError
-
-
-def _read_local(path: Path) -> bytes:
-    try:
-        return read_bytes(path)
-    except UnreadablePhotoError as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _AWAY:
-            raise ShardError(str(error)) from error
-        raise
-
-
-def _fetched(file_system: Any, path: str, location: str) -> bytes:
-    """Fetch a file, of which never more than one byte beyond the limit is read."""
-    if is_web(location):
-        # Servers need not know ranges, and an answer need not end. A size that is given is not asked for.
-        pieces, size = [], 0
-        with file_system.open(path, "rb", block_size=0, size=1) as stream:
-            while size <= _MAX_FETCHED_BYTES and (piece := stream.read(_BUFFER_BYTES)):
-                pieces.append(piece)
-                size += len(piece)
-        content = b"".join(pieces)
-    else:
-        try:
-            content = bytes(file_system.cat_file(path, start=0, end=_MAX_FETCHED_BYTES + 1))
-        except OSError as error:
-            # Of an empty file S3 has no range at all.
-            if error.errno != errno.EINVAL or file_system.size(path) != 0:
-                raise
-            content = b""
-    if len(content) > _MAX_FETCHED_BYTES:
-        raise PhotoTooLargeError(
-            f"the file has more than the {_MAX_FETCHED_BYTES:,} bytes that are fetched"
-        )
-    return content
 
 
 def open_file(location: str) -> BinaryIO:
@@ -225,8 +140,8 @@ def open_file(location: str) -> BinaryIO:
     try:
         if not is_url(location):
             return open(location, "rb")
-        file_system, path = _file_system(location)
-        return io.BufferedReader(file_system.open(path, "rb"), _BUFFER_BYTES)
+        file_system, path = open_file_system(location)
+        return io.BufferedReader(file_system.open(path, "rb"), BUFFER_BYTES)
     except Exception as error:
         raise _translated(location, "read", error) from error
 
@@ -238,7 +153,7 @@ def list_folder(location: str) -> list[Entry]:
         SettingsError: it may not be listed.
         ShardError: the store cannot be reached.
     """
-    file_system, path = _file_system(location)
+    file_system, path = open_file_system(location)
     try:
         found = file_system.ls(path, detail=True)
     except FileNotFoundError:
@@ -292,7 +207,7 @@ def size_of(location: str) -> int | None:
     try:
         if not is_url(location):
             return os.stat(location).st_size if os.path.isfile(location) else None
-        file_system, path = _file_system(location)
+        file_system, path = open_file_system(location)
         info = file_system.info(path)
     except FileNotFoundError:
         return None
@@ -305,7 +220,7 @@ def size_of(location: str) -> int | None:
 
 def glob(pattern: str) -> list[str]:
     """Find the files that match a pattern with `*`, `?` or `[…]`, sorted."""
-    file_system, path = _file_system(pattern)
+    file_system, path = open_file_system(pattern)
     try:
         found = file_system.glob(path)
     except Exception as error:
@@ -330,7 +245,7 @@ def write_file(location: str, content: bytes) -> None:
             with atomic_write(Path(location)) as file:
                 file.write(content)
             return
-        file_system, path = _file_system(location)
+        file_system, path = open_file_system(location)
         file_system.pipe_file(path, content)
     except Exception as error:
         raise _translated(location, "written", error) from error
@@ -349,7 +264,7 @@ def read_file(location: str) -> bytes | None:
     try:
         if not is_url(location):
             return Path(location).read_bytes()
-        file_system, path = _file_system(location)
+        file_system, path = open_file_system(location)
         return bytes(file_system.cat_file(path))
     except FileNotFoundError:
         return None
@@ -368,7 +283,7 @@ def remove_file(location: str) -> None:
         if not is_url(location):
             Path(location).unlink(missing_ok=True)
             return
-        file_system, path = _file_system(location)
+        file_system, path = open_file_system(location)
         file_system.rm_file(path)
     except FileNotFoundError:
         return
@@ -379,7 +294,7 @@ def remove_file(location: str) -> None:
 def _translated(location: str, verb: str, error: Exception) -> Exception:
     if isinstance(error, MlspError):
         return error
-    message = f"{location} cannot be {verb}: {_reason(error)}"
-    if not _is_final(error):
+    message = f"{location} cannot be {verb}: {reason_of(error)}"
+    if not is_final(error):
         return ShardError(message)
     return OutputError(message) if verb == "written" else SettingsError(message)
