@@ -299,7 +299,7 @@ def test_a_task_is_divided_until_what_kills_or_holds_its_worker_is_alone(
         seconds=lambda task: 1,
     )
     settings = RaySettings(workers=1, cpus_per_worker=1)
-    reports = dict(reversed(report) for report in run_pool(job, settings))
+    reports = {task: told for told, task in run_pool(job, settings)}
     assert reports.keys() == {(0, 1), (2,), (3,)}
     assert (reports[0, 1], reports[3,]) == ("done", "it took more than 1 s")
 
