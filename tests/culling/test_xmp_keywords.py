@@ -15,7 +15,8 @@ from mlsp.cli.app import app
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import rate
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR
-from mlsp.culling.xmp.keywords import RUN_KEYWORDS, keyword_kinds, keywords_in, with_keywords
+from mlsp.culling.xmp.keywords import RUN_KEYWORDS, keyword_kinds, keywords_of, with_keywords
+from mlsp.culling.xmp.packet import parse_packet
 from mlsp.culling.xmp.removing import remove_stars
 from mlsp.culling.xmp.suggesting import with_suggestion, without_suggestion
 from xmp_samples import DARKTABLE, DIGIKAM, EXIFTOOL, SAMPLES, read_by_exiftool, read_by_exiv2
@@ -30,6 +31,10 @@ TAGGED = DARKTABLE.replace(
 )
 EMPTY_LIST = TAGGED.replace(b"\n     <rdf:li>Rome</rdf:li>\n     <rdf:li>a|b</rdf:li>\n    ", b"")
 CONTENTS = {"new": EMPTY_SIDECAR, "tagged": TAGGED, "empty list": EMPTY_LIST, **SAMPLES}
+
+
+def keywords_in(content: bytes) -> list[str]:
+    return keywords_of(parse_packet(content))
 
 
 @pytest.mark.parametrize("name", CONTENTS)

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def give_keywords(
-    tagged: Sequence[TaggedPhoto], journal: Journal, *, convention: Convention, quiet: bool
+    tagged: Sequence[TaggedPhoto],
+    journal: Journal,
+    *,
+    convention: Convention = "both",
+    inside: bool = False,
+    quiet: bool,
 ) -> list[ScoreFailure]:
     """Write keywords with a progress bar and a summary; return the photos whose sidecar was left alone."""
     from mlsp.cli.progress import RunProgress
@@ -23,7 +28,11 @@ def give_keywords(
 
     with RunProgress(len(tagged), done_word="tagged", quiet=quiet) as progress:
         summary = write_keywords(
-            tagged, convention=convention, on_result=progress.advance, note=journal.note
+            tagged,
+            convention=convention,
+            inside=inside,
+            on_result=progress.advance,
+            note=journal.note,
         )
     if not quiet:
         undo = "; `mlsp stars undo` takes them back" if journal.path is not None else ""

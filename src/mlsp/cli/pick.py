@@ -310,7 +310,7 @@ def _tag(
 
     with Journal("mlsp pick --xmp-keywords") as journal:
         tagged = tag_bursts(bursts, kinds, by=by)
-        return give_keywords(tagged, journal, convention="both", quiet=quiet)
+        return give_keywords(tagged, journal, quiet=quiet)
 
 
 def _place(

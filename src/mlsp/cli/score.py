@@ -136,6 +136,13 @@ def score(
             help="Also write keywords, mlsp|score|83 and mlsp|rank|07: score, rank or both, separated by a comma.",
         ),
     ] = None,
+    xmp_inside: Annotated[
+        bool,
+        _star(
+            "--xmp-inside",
+            help="Write into the photos themselves instead: JPEG, PNG, TIFF and DNG; other raw photos get sidecars.",
+        ),
+    ] = False,
     overwrite_ratings: Annotated[
         bool,
         _star(
@@ -175,6 +182,7 @@ def score(
         stars_of=stars_of,
         becomes=xmp_map,
         keywords=xmp_keywords,
+        inside=xmp_inside,
     )
     wanted = None if top is None else Top.of(top)
     if output is not None:
@@ -270,5 +278,11 @@ def _give_stars(
         failed = [*summary.failed]
         if settings.keywords:
             tagged = tag_ranked(ranked, settings.keywords, by=by)
-            failed += give_keywords(tagged, journal, convention=settings.convention, quiet=quiet)
+            failed += give_keywords(
+                tagged,
+                journal,
+                convention=settings.convention,
+                inside=settings.inside,
+                quiet=quiet,
+            )
     return failed

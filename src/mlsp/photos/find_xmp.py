@@ -45,12 +45,14 @@ def find_xmp(file: BinaryIO) -> Iterator[bytes]:
     Raises:
         Exception: whatever damaged headers lead to.
     """
-    for packet in _packets(file):
-        trimmed = (
-            packet.strip(b"\0 \t\r\n") if packet[:2] not in (b"\xff\xfe", b"\xfe\xff") else packet
-        )
-        if trimmed:
-            yield trimmed
+    for packet in map(trimmed, _packets(file)):
+        if packet:
+            yield packet
+
+
+def trimmed(packet: bytes) -> bytes:
+    """Return a packet without the spaces and zeros around it; UTF-16 as it is."""
+    return packet if packet[:2] in (b"\xff\xfe", b"\xfe\xff") else packet.strip(b"\0 \t\r\n")
 
 
 def _packets(file: BinaryIO) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Sidecars on disk: read without blocking, replaced whole and only if nobody else changed them meanwhile."""
+"""Sidecars on disk, and photos that are written: read without blocking, replaced whole and only if nobody else changed them meanwhile."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def read_sidecar(path: Path) -> SidecarFile:
     Raises:
         SidecarError: it cannot be read, is damaged or not XMP; names it.
     """
-    status = _status(path)
+    status = status_of(path)
     if status is None:
         return SidecarFile(path, None, None, None)
     if status.st_size > _MAX_BYTES:
-        raise _left_alone(path, f"it has {status.st_size} bytes, more than any sidecar")
+        raise left_alone(path, f"it has {status.st_size} bytes, more than any sidecar")
     try:
         content = read_bytes(path)
         return SidecarFile(path, content, parse_packet(content), status)
     except (PhotoError, SidecarError) as error:
-        raise _left_alone(path, str(error)) from error
+        raise left_alone(path, str(error)) from error
 
 
 def change_sidecar(
@@ -79,7 +79,7 @@ def change_sidecar(
     try:
         content = change(old)
     except SidecarError as error:
-        raise _left_alone(file.path, str(error)) from error
+        raise left_alone(file.path, str(error)) from error
     if content == old:
         return False
     replace_sidecar(file, content, note=note)
@@ -98,7 +98,7 @@ def replace_sidecar(file: SidecarFile, content: bytes, *, note: Note | None = No
         SidecarError: it cannot be written, or another program changed it since it was read; it is as it was then.
     """
     if file.status is not None and not os.access(file.path, os.W_OK):
-        raise _left_alone(file.path, "it is write-protected")
+        raise left_alone(file.path, "it is write-protected")
     if note is not None:
         note(file.path, file.content, content)
     try:
@@ -108,13 +108,15 @@ def replace_sidecar(file: SidecarFile, content: bytes, *, note: Note | None = No
                 # Only root may give files away; for others a file that they can write is theirs, or stays readable to its group.
                 with contextlib.suppress(PermissionError):
                     os.fchown(stream.fileno(), file.status.st_uid, file.status.st_gid)
-            if not _is_same(file.status, _status(file.path)):
-                raise _left_alone(
+            if file.status is not None:
+                _keep_attributes(file.path, stream.fileno())
+            if not _is_same(file.status, status_of(file.path)):
+                raise left_alone(
                     file.path, "another program changed it meanwhile; run the command again"
                 )
     except OSError as error:
         raise SidecarError(
-            f"cannot write the sidecar {str(file.path)!r}: {error.strerror or error}"
+            f"cannot write the {_kind(file.path)} {str(file.path)!r}: {error.strerror or error}"
         ) from error
 
 
@@ -124,12 +126,12 @@ def read_content(path: Path) -> bytes | None:
     Raises:
         SidecarError: it cannot be read; names it.
     """
-    if _status(path) is None:
+    if status_of(path) is None:
         return None
     try:
         return read_bytes(path)
     except PhotoError as error:
-        raise _left_alone(path, str(error)) from error
+        raise left_alone(path, str(error)) from error
 
 
 def restore_sidecar(path: Path, now: bytes, before: bytes) -> None:
@@ -138,7 +140,7 @@ def restore_sidecar(path: Path, now: bytes, before: bytes) -> None:
     Raises:
         SidecarError: it cannot be written, or another program changed it; it is as it was then.
     """
-    replace_sidecar(SidecarFile(path, now, None, _status(path)), before)
+    replace_sidecar(SidecarFile(path, now, None, status_of(path)), before)
 
 
 def remove_sidecar(path: Path, now: bytes) -> None:
@@ -148,7 +150,7 @@ def remove_sidecar(path: Path, now: bytes) -> None:
         SidecarError: it cannot be removed, or another program changed it.
     """
     if read_content(path) != now:
-        raise _left_alone(path, "another program changed it meanwhile; run the command again")
+        raise left_alone(path, "another program changed it meanwhile; run the command again")
     try:
         path.unlink()
     except OSError as error:
@@ -157,15 +159,29 @@ def remove_sidecar(path: Path, now: bytes) -> None:
         ) from error
 
 
-def _status(path: Path) -> os.stat_result | None:
+def status_of(path: Path) -> os.stat_result | None:
+    """Return a file's status; None where there is no file.
+
+    Raises:
+        SidecarError: it cannot be asked for; names it.
+    """
     try:
         return path.stat()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise SidecarError(
-            f"cannot read the sidecar {str(path)!r}: {error.strerror or error}"
+            f"cannot read the {_kind(path)} {str(path)!r}: {error.strerror or error}"
         ) from error
+
+
+def _keep_attributes(path: Path, descriptor: int) -> None:
+    """Copy what desktops note about a file, such as tags, where the system has that."""
+    if not hasattr(os, "listxattr"):
+        return
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(path):
+            os.setxattr(descriptor, name, os.getxattr(path, name))
 
 
 def _is_same(before: os.stat_result | None, after: os.stat_result | None) -> bool:
@@ -178,5 +194,10 @@ def _is_same(before: os.stat_result | None, after: os.stat_result | None) -> boo
     )
 
 
-def _left_alone(path: Path, reason: str) -> SidecarError:
-    return SidecarError(f"the sidecar {str(path)!r} is left alone: {reason}")
+def left_alone(path: Path, reason: str) -> SidecarError:
+    """Return the error of a sidecar, or a photo, that is left as it is."""
+    return SidecarError(f"the {_kind(path)} {str(path)!r} is left alone: {reason}")
+
+
+def _kind(path: Path) -> str:
+    return "sidecar" if path.suffix.lower() == ".xmp" else "photo"

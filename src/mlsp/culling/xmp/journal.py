@@ -1,8 +1,9 @@
 """What each run wrote into sidecars, so that it can be taken back byte for byte.
 
 A run is a file of JSON lines in the user's data folder: what wrote it and when, then for each sidecar its path, all of its bytes
-before, or none where it was not there, and the digest of those after. A line is in the file before the sidecar is written, so a
-kill at any moment leaves nothing that cannot be taken back. The newest `KEPT_RUNS` runs are kept.
+before, or none where it was not there, and the digest of those after. Of a photo, whose XMP was written into it, it has only the
+bytes that were changed. A line is in the file before the sidecar is written, so a kill at any moment leaves nothing that cannot be
+taken back. The newest `KEPT_RUNS` runs are kept.
 """
 
 from __future__ import annotations
@@ -20,14 +21,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from mlsp.base.closing import Closing
 from mlsp.base.errors import OutputError, SettingsError, SidecarError
 from mlsp.base.json_text import parse_json
-from mlsp.culling.xmp.files import read_content, remove_sidecar, restore_sidecar
+from mlsp.culling.xmp.changes import changes_back, with_changes
+from mlsp.culling.xmp.files import left_alone, read_content, remove_sidecar, restore_sidecar
 
 KEPT_RUNS = 100
 _ENDING = ".jsonl"
+# Files that are smaller are kept whole.
+_WHOLE_BYTES = 256 * 1024
+_Line: TypeAlias = dict[str, Any]
 
 _log = logging.getLogger(__name__)
 
@@ -62,21 +68,24 @@ class Journal(Closing):
         self.path: Path | None = None
 
     def note(self, file: Path, before: bytes | None, after: bytes) -> None:
-        """Note a sidecar that is about to be written.
+        """Note a sidecar, or a photo, that is about to be written.
 
         Args:
-            file: the sidecar.
+            file: the sidecar or photo.
             before: what is in it; None where it is not there.
             after: what will be in it.
 
         Raises:
             OutputError: it cannot be noted: the disk is full, or the folder cannot be written to.
         """
-        line = {
-            "file": os.path.abspath(file),
-            "before": None if before is None else base64.b64encode(zlib.compress(before)).decode(),
-            "after": _digest(after),
-        }
+        line: _Line = {"file": os.path.abspath(file), "after": _digest(after)}
+        if before is None or len(before) < _WHOLE_BYTES:
+            line["before"] = None if before is None else _packed(before)
+        else:
+            line["was"] = _digest(before)
+            line["changes"] = [
+                [start, end, _packed(old)] for start, end, old in changes_back(after, before)
+            ]
         with self._lock:
             try:
                 if self._descriptor is None:
@@ -147,7 +156,9 @@ class Undone:
     left: list[SidecarError] = field(default_factory=list)
 
     def __str__(self) -> str:
-        parts = [f"{len(self.restored)} sidecars restored", f"{len(self.removed)} removed"]
+        is_photo = any(file.suffix.lower() != ".xmp" for file in self.restored)
+        kind = "files" if is_photo else "sidecars"
+        parts = [f"{len(self.restored)} {kind} restored", f"{len(self.removed)} removed"]
         if self.unchanged:
             parts.append(f"{len(self.unchanged)} as before already")
         if self.left:
@@ -206,20 +217,20 @@ def undo(run: Run) -> Undone:
     return done
 
 
-def _undo(file: Path, line: dict[str, str], done: Undone) -> None:
-    before = zlib.decompress(base64.b64decode(line["before"])) if line["before"] else None
+def _undo(file: Path, line: _Line, done: Undone) -> None:
     now = read_content(file)
-    if now == before:
+    is_now = None if now is None else _digest(now)
+    if is_now == _was(line):
         done.unchanged.append(file)
-    elif now is None:
-        raise SidecarError(
-            f"the sidecar {str(file)!r} is left alone: it was moved or removed since; it had been there before"
+        return
+    if now is None:
+        raise left_alone(file, "it was moved or removed since; it had been there before")
+    if is_now != line["after"]:
+        raise left_alone(
+            file, "it was changed since. Take the stars away in the program that changed it"
         )
-    elif _digest(now) != line["after"]:
-        raise SidecarError(
-            f"the sidecar {str(file)!r} is left alone: it was changed since. Take the stars away in the program that changed it"
-        )
-    elif before is None:
+    before = _before(line, now)
+    if before is None:
         remove_sidecar(file, now)
         done.removed.append(file)
     else:
@@ -227,21 +238,44 @@ def _undo(file: Path, line: dict[str, str], done: Undone) -> None:
         done.restored.append(file)
 
 
+def _was(line: _Line) -> str | None:
+    """Return the digest of what a file was before; None where it was not there."""
+    if "was" in line:
+        return str(line["was"])
+    return _digest(_unpacked(line["before"])) if line["before"] else None
+
+
+def _before(line: _Line, now: bytes) -> bytes | None:
+    if "changes" in line:
+        return with_changes(
+            now, [(start, end, _unpacked(old)) for start, end, old in line["changes"]]
+        )
+    return _unpacked(line["before"]) if line["before"] else None
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{_ENDING}"))
 
 
-def _lines(path: Path) -> Iterator[dict[str, str]]:
+def _lines(path: Path) -> Iterator[_Line]:
     """Yield the lines of a run; one that a kill cut short was never acted upon."""
     for line in path.read_bytes().splitlines(keepends=True):
         if line.endswith(b"\n"):
             yield parse_json(line)
 
 
-def _write(descriptor: int, line: dict[str, str | None]) -> None:
+def _write(descriptor: int, line: _Line) -> None:
     content = json.dumps(line).encode() + b"\n"
     while content:
         content = content[os.write(descriptor, content) :]
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(zlib.compress(content)).decode()
+
+
+def _unpacked(text: str) -> bytes:
+    return zlib.decompress(base64.b64decode(text))
 
 
 def _digest(content: bytes) -> str:

@@ -70,13 +70,9 @@ def with_keywords(content: bytes, keywords: Sequence[str]) -> bytes:
     return changed
 
 
-def keywords_in(content: bytes) -> list[str]:
-    """Return our keywords in XMP, each once.
-
-    Raises:
-        SidecarError: the file is damaged or not XMP.
-    """
-    found = parse_packet(content).values.get(SUBJECT)
+def keywords_of(packet: Packet) -> list[str]:
+    """Return our keywords in XMP, each once."""
+    found = packet.values.get(SUBJECT)
     texts = [] if found is None else [item[2].strip() for item in _items(found, ours=True)]
     return [html.unescape(text) for text in dict.fromkeys(texts)]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mlsp.base.errors import SettingsError
-from mlsp.culling.marks import NO_MARKS, Marks
-from mlsp.culling.xmp.editing import EMPTY_SIDECAR
+from mlsp.culling.marks import Marks
 from mlsp.culling.xmp.embedded import embedded_packet
-from mlsp.culling.xmp.files import Note, SidecarFile, change_sidecar
-from mlsp.culling.xmp.keywords import with_keywords
+from mlsp.culling.xmp.files import Note, SidecarFile
+from mlsp.culling.xmp.inside import read_inside
+from mlsp.culling.xmp.keywords import keywords_of, with_keywords
 from mlsp.culling.xmp.labels import is_flagged_by_hand, is_labelled_by_hand
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.packet import parse_packet
@@ -21,6 +21,7 @@ from mlsp.culling.xmp.reading import rating_inside
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 from mlsp.culling.xmp.stars import MAX_STARS
 from mlsp.culling.xmp.suggesting import is_suggested, with_suggestion, without_suggestion
+from mlsp.culling.xmp.targets import Target, change_target, path_of, targets
 
 Status: TypeAlias = Literal["written", "kept", "unchanged", "shared"]
 # Of several photos of a shot, the first of these that became of one.
@@ -70,16 +71,18 @@ def rate(
     convention: Convention = "both",
     folders: Folders | None = None,
     note: Note | None = None,
+    inside: bool = False,
 ) -> Outcome:
     """Write what `mlsp` gives a photo by itself into its sidecars; what else is in them stays as it is, byte for byte.
 
     Args:
-        photo: must exist; never changed itself.
+        photo: must exist; changed itself only with `inside`.
         marks: what it gets. Of what it does not get, an earlier one of ours is taken away.
         overwrite: also replace stars, a flag or a label that are not ours.
         convention: which sidecars are written.
         folders: listings to use again.
-        note: told of each sidecar before it is written.
+        note: told of each file before it is written.
+        inside: write into the photo itself, where that is the place of its XMP; see `mlsp.culling.xmp.targets`.
 
     Returns:
         The outcome.
@@ -96,17 +99,13 @@ def rate(
     files = read_sidecars(photo, convention if overwrite else "both", folders)
     if not overwrite and _is_given_by_hand(photo, marks, files):
         return Outcome("kept")
-    if marks == NO_MARKS:
-        # Nothing to say is no reason to make a file.
-        files = [file for file in files if file.content is not None]
-        if not files:
-            return Outcome("unchanged")
     return write_into(
         photo,
         files,
         lambda content: with_suggestion(content, marks),
         convention=convention,
         note=note,
+        inside=inside,
     )
 
 
@@ -118,6 +117,7 @@ def rate_shot(
     convention: Convention = "both",
     folders: Folders | None = None,
     note: Note | None = None,
+    inside: bool = False,
 ) -> Outcome:
     """Write what `mlsp` gives a shot by itself into the sidecars of all its photos.
 
@@ -127,7 +127,8 @@ def rate_shot(
         overwrite: also replace what is not ours; else that of one photo, whichever, keeps the shot as it is.
         convention: which sidecars are written.
         folders: listings to use again.
-        note: told of each sidecar before it is written.
+        note: told of each file before it is written.
+        inside: write into the photos themselves.
 
     Returns:
         The outcome for the shot. It is `shared` only if no photo of it has a sidecar of its own.
@@ -138,7 +139,13 @@ def rate_shot(
     """
     folders = folders or Folders()
     write = partial(
-        rate, marks=marks, overwrite=overwrite, convention=convention, folders=folders, note=note
+        rate,
+        marks=marks,
+        overwrite=overwrite,
+        convention=convention,
+        folders=folders,
+        note=note,
+        inside=inside,
     )
 
     def keeps(photo: Path) -> bool:
@@ -172,51 +179,50 @@ def write_into(
     *,
     convention: Convention,
     note: Note | None,
+    inside: bool = False,
 ) -> Outcome:
-    """Change those of a photo's sidecars that are of a convention.
+    """Change those of a photo's sidecars that are of a convention, or its file.
 
     Args:
         photo: the photo.
         files: its sidecars, as they were read.
         change: content -> content.
         convention: which of them.
-        note: told of each sidecar before it is written.
+        note: told of each file before it is written.
+        inside: write into the photo, where that is the place of its XMP.
 
     Raises:
         SidecarError: one cannot be written.
     """
-    targets = [file for file in files if _is_target(file, photo, convention)]
-    if not targets:
+    found = targets(photo, files, convention, inside=inside)
+    if not found:
         return Outcome("shared")
-    written = tuple(
-        file.path
-        for file in targets
-        if change_sidecar(file, change, empty=EMPTY_SIDECAR, note=note)
-    )
+    written = tuple(path_of(target) for target in found if change_target(target, change, note=note))
     return Outcome("written" if written else "unchanged", written)
 
 
 def remove_rating(
     photo: Path, *, folders: Folders | None = None, note: Note | None = None
 ) -> list[Path]:
-    """Remove what `mlsp` gave a photo by itself from its sidecars, and restore what it replaced.
+    """Remove what `mlsp` gave a photo by itself from its sidecars and from itself, and restore what it replaced.
 
     Args:
-        photo: never changed itself.
+        photo: written only where it has something of ours.
         folders: listings to use again.
-        note: told of each sidecar before it is written.
+        note: told of each file before it is written.
 
     Returns:
-        The files that were written. They are as they were before, byte for byte; one that `mlsp` made stays, empty.
+        The files that were written. They say what they did before, in sidecars byte for byte; one that `mlsp` made stays, empty.
 
     Raises:
-        SidecarError: a sidecar is damaged, or another program has rewritten it since; it is left as it was.
+        SidecarError: XMP is damaged, or another program has rewritten it since; it is left as it was.
     """
-    return [
-        file.path
-        for file in read_sidecars(photo, "both", folders)
-        if file.content is not None and change_sidecar(file, _without_ours, empty=b"", note=note)
-    ]
+    files = read_sidecars(photo, "both", folders)
+    found: list[Target] = [file for file in files if file.content is not None]
+    packet = embedded_packet(photo)
+    if packet is not None and (is_suggested(packet) or keywords_of(packet)):
+        found.append(read_inside(photo))
+    return [path_of(target) for target in found if change_target(target, _without_ours, note=note)]
 
 
 def _without_ours(content: bytes) -> bytes:
@@ -239,8 +245,3 @@ def _is_given_by_hand(photo: Path, marks: Marks, files: Iterable[SidecarFile]) -
     return (marks.label is not None and any(map(is_labelled_by_hand, packets))) or (
         marks.flag is not None and any(map(is_flagged_by_hand, packets))
     )
-
-
-def _is_target(file: SidecarFile, photo: Path, convention: Convention) -> bool:
-    is_full = file.path.name.casefold() == f"{photo.name}.xmp".casefold()
-    return convention == "both" or is_full == (convention == "photo.jpg.xmp")

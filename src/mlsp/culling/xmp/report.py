@@ -39,6 +39,7 @@ class XmpSettings:
         of_own: percentiles are those among the photos that get stars, instead of among rated photos.
         becomes: what stars become.
         keywords: kinds of keywords to write; see `mlsp.culling.xmp.tagging`.
+        inside: write into the photos themselves; see `mlsp.culling.xmp.targets`.
     """
 
     stars: StarSettings = field(default_factory=StarSettings)
@@ -47,6 +48,7 @@ class XmpSettings:
     of_own: bool = False
     becomes: XmpMap = STARS_ONLY
     keywords: tuple[str, ...] = ()
+    inside: bool = False
 
 
 def xmp_settings(
@@ -58,6 +60,7 @@ def xmp_settings(
     stars_of: str | None = None,
     becomes: str | None = None,
     keywords: str | None = None,
+    inside: bool = False,
 ) -> XmpSettings | None:
     """Read settings as they come from a command line.
 
@@ -69,6 +72,7 @@ def xmp_settings(
         stars_of: `rated` for percentiles among rated photos, or `own` for those among the user's; None for the first.
         becomes: what stars become, as for `XmpMap.of`; None for stars.
         keywords: `score`, `rank` or both, separated by a comma; None for none.
+        inside: write into the photos themselves.
 
     Returns:
         The settings; None if no sidecars are wanted.
@@ -78,9 +82,9 @@ def xmp_settings(
     """
     if not wanted:
         given = (thresholds, names, stars_of, becomes, keywords)
-        if any(one is not None for one in given) or overwrite:
+        if any(one is not None for one in given) or overwrite or inside:
             raise SettingsError(
-                "--star-thresholds, --stars-of, --xmp-map, --xmp-keywords, --xmp-names and --overwrite-ratings need --xmp, which writes sidecars: add it"
+                "--star-thresholds, --stars-of, --xmp-map, --xmp-keywords, --xmp-names, --xmp-inside and --overwrite-ratings need --xmp, which writes sidecars: add it"
             )
         return None
     if stars_of not in (None, *STARS_OF):
@@ -91,7 +95,9 @@ def xmp_settings(
     stars = StarSettings() if thresholds is None else StarSettings(_numbers(thresholds))
     xmp_map = STARS_ONLY if becomes is None else XmpMap.of(becomes)
     kinds = keyword_kinds(keywords, RUN_KEYWORDS)
-    return XmpSettings(stars, XMP_NAMES[names], overwrite, stars_of == "own", xmp_map, kinds)
+    return XmpSettings(
+        stars, XMP_NAMES[names], overwrite, stars_of == "own", xmp_map, kinds, inside
+    )
 
 
 @dataclass(slots=True)
@@ -172,6 +178,7 @@ def write_stars(
                 convention=settings.convention,
                 folders=folders,
                 note=note,
+                inside=settings.inside,
             )
         except SidecarError as error:
             return result, error

@@ -10,12 +10,12 @@ from mlsp.base.errors import PhotoError, SidecarError
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.bursts import Burst
 from mlsp.culling.shots import shot_photos
-from mlsp.culling.xmp.editing import EMPTY_SIDECAR
-from mlsp.culling.xmp.files import Note, change_sidecar
+from mlsp.culling.xmp.files import Note
 from mlsp.culling.xmp.keywords import BURST, RANK, ROOT, SCORE, with_keywords
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.report import percentile_of
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
+from mlsp.culling.xmp.targets import change_target, path_of, targets
 from mlsp.scoring.results import ScoreResult
 
 
@@ -94,6 +94,7 @@ def write_keywords(
     tagged: Iterable[TaggedPhoto],
     *,
     convention: Convention = "both",
+    inside: bool = False,
     on_result: Callable[[ScoreResult | ScoreFailure], object] | None = None,
     note: Note | None = None,
 ) -> TagSummary:
@@ -102,6 +103,7 @@ def write_keywords(
     Args:
         tagged: photos; the keywords are written for all photos of their shots.
         convention: which sidecars.
+        inside: write into the photos themselves.
         on_result: called for each.
         note: told of each sidecar before it is written.
     """
@@ -110,7 +112,12 @@ def write_keywords(
         shown: ScoreResult | ScoreFailure = one.result
         try:
             files = write_photo_keywords(
-                shot_photos(one.result), one.keywords, convention, folders=folders, note=note
+                shot_photos(one.result),
+                one.keywords,
+                convention,
+                folders=folders,
+                note=note,
+                inside=inside,
             )
         except SidecarError as error:
             shown = ScoreFailure(one.result.source, PhotoError(str(error)))
@@ -132,20 +139,20 @@ def write_photo_keywords(
     *,
     folders: Folders,
     note: Note | None = None,
+    inside: bool = False,
 ) -> list[Path]:
-    """Replace the keywords of `mlsp` in the sidecars of the photos of a shot, and return those that were written.
+    """Replace the keywords of `mlsp` of a shot, in the sidecars of its photos or in them, and return the files that were written.
 
     Raises:
-        SidecarError: a sidecar is damaged, not XMP or cannot be written.
+        SidecarError: XMP is damaged, not XMP or cannot be written.
     """
     return [
-        file.path
+        path_of(target)
         for photo in photos
-        for file in read_sidecars(photo, convention, folders)
-        if (file.content is not None or keywords)
-        and change_sidecar(
-            file, lambda content: with_keywords(content, keywords), empty=EMPTY_SIDECAR, note=note
+        for target in targets(
+            photo, read_sidecars(photo, "both", folders), convention, inside=inside
         )
+        if change_target(target, lambda content: with_keywords(content, keywords), note=note)
     ]
 
 
