@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import httpx
 import numpy as np
 import pytest
@@ -93,6 +94,9 @@ def work(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
     files = [(f"key-{name}", f"photos/{name}") for name, _ in stars[:4]]
     _write(folder / "photos.csv", [("key", "file"), *files])
     channels = backbone("inception_resnet_v2").channels
+    (folder / "notop.h5").write_bytes(b"features tell which network's these are, not the file")
+    with h5py.File(folder / "released.h5", "w") as released:
+        released["00.png"] = np.zeros(channels, np.float16)
     for kind, column in (("narrow", None), ("wide", 8)):
         head = seeded_head(channels, 16, column=column)
         write_keras(folder / f"irnv2_mlsp_{kind}_orig.h5", head, whole=False)

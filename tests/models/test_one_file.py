@@ -20,15 +20,20 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from labelled_models import LabelledModel
+from mlsp.backbones import Level
 from mlsp.base.errors import MlspError, OutputError, SettingsError
 from mlsp.cli import app
 from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.engines.openvino_votes import open_votes
 from mlsp.features.opening import open_backbone
+from mlsp.features.pipeline import PhotoFeatures
+from mlsp.models.heads import HeadSpec, build_head
 from mlsp.models.model import Model, load_model
 from mlsp.models.one_file.browser import _RUNTIME_FILES, RUNTIME_VERSION, export_browser_page
 from mlsp.models.one_file.graph import one_file_graph
 from mlsp.models.one_file.percentiles import percentile_pieces
 from mlsp.models.one_file.writing import export_model
+from mlsp.models.writing import write_model
 from mlsp.photos import read_photo, reduce_pixels
 from mlsp.photos.sizes import Reduction, reduced_size
 from mlsp.scoring.parity import OnnxRuntime, OpenVino, check_exported
@@ -139,6 +144,50 @@ def test_views_are_cut_and_averaged(scorer: Scorer, tmp_path: Path) -> None:
         found, expected = OnnxRuntime(file)(pixels), outputs(itself, pixels)
         assert found["quality"] == pytest.approx(expected["quality"], abs=2e-4)
         assert expected["quality"] != pytest.approx(outputs(scorer, pixels)["quality"], abs=1e-3)
+
+
+def test_votes_are_an_output(tmp_path: Path, examples: Path) -> None:
+    import onnxruntime
+
+    fast = load_model("fast")
+    bins = (1.0, 2.0, 3.0, 4.0, 5.0)
+    channels = OpenVinoHead(fast.folder / fast.heads[0].file).channels
+    spec = HeadSpec("single_1fc", output="distribution", lowest=1, highest=5, bins=bins)
+    model = write_model(
+        tmp_path / "model",
+        name="voted",
+        feature_spec=replace(fast.feature_spec, views="whole_mirrored"),
+        smallest_side=fast.smallest_side,
+        heads=[
+            (replace(fast.heads[0], lowest=1, highest=5), build_head(spec, [Level("a", channels)]))
+        ],
+        channels=channels,
+        card=fast.card,
+        backbone=fast.backbone,
+    )
+    (file,) = export_model(model, tmp_path / "m.onnx", "onnx")
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    assert {output.name: output.shape for output in session.get_outputs()} == {
+        "quality": ["N"],
+        "quality_percentile": ["N"],
+        "overall": ["N"],
+        "quality_votes": ["N", 5],
+    }
+    photo = examples / "coffee.png"
+    pixels = read_photo(photo).pixels
+    score, votes = session.run(
+        ["quality", "quality_votes"], {"pixels": np.stack([pixels, pixels[::-1]])}
+    )
+    np.testing.assert_allclose(votes @ bins, score, atol=1e-5)
+    (found,) = Scorer(model.folder, precision="float32", workers=1).features([photo])
+    assert isinstance(found, PhotoFeatures)
+    head = open_votes(model.folder / "quality.onnx", bins)
+    assert head is not None
+    np.testing.assert_allclose(votes[0], head.predict(found.features).mean(axis=0), atol=1e-4)
+    assert np.abs(votes[0] - votes[1]).max() > 1e-3
+    # The comparison has rows of the scores.
+    rows, _ = check_exported(model, file, [photo])
+    assert {row.output for row in rows} == {"quality", "quality_percentile", "overall"}
 
 
 @pytest.mark.parametrize("reduction", ["area", "lanczos"])

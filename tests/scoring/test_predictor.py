@@ -17,6 +17,7 @@ from children import run_mlsp as mlsp
 from mlsp.backbones import Level, backbone
 from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.base.results import ScoreFailure
+from mlsp.evaluation.score_tables import read_score_table
 from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
 from mlsp.features.spec import FeatureSpec, Grid
@@ -375,6 +376,53 @@ def test_the_command_on_an_array(tmp_path: Path, suffix: str) -> None:
     assert [int(record["row"]) for record in records] == list(range(5))
     found = np.array([[float(record["taste"]), float(record["skill"])] for record in records])
     np.testing.assert_allclose(found, expected(heads, values), atol=1e-5)
+
+
+def voting(folder: Path) -> ScoreHead:
+    """Write a model of a head that predicts votes for 1 to 4, and of one that does not."""
+    bins = (1.0, 2.0, 3.0, 4.0)
+    spec = HeadSpec("single_1fc", output="distribution", lowest=1, highest=4, bins=bins)
+    voted = build_head(spec, LEVELS, seed=3).eval()
+    write_model(
+        folder,
+        name="tiny",
+        feature_spec=KIND,
+        smallest_side=32,
+        heads=[(replace(RECORD, highest=4), voted), (replace(RECORD, name="skill"), head(1, 1))],
+        channels=10,
+        card=Card("A test.", (), (), "CC0-1.0"),
+        backbone=None,
+    )
+    return voted
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_votes(tmp_path: Path, suffix: str) -> None:
+    voted = voting(tmp_path / "model")
+    values = features(5)
+    output = tmp_path / f"p{suffix}"
+    path = store(tmp_path / "f.h5", values)
+    done = mlsp("predict", tmp_path / "model", path, "--votes", "--output", output, "--quiet")
+    assert done.returncode == 1, done.stderr
+    records = read(output)
+    names = [f"taste_votes_{rating}" for rating in (1, 2, 3, 4)]
+    assert list(records[0]) == ["photo", "taste", "skill", *names]
+    each = torch.from_numpy(values[[0, 2, 3, 4]].reshape(-1, 1, 1, 10))
+    with torch.no_grad():
+        shares = voted.outputs(each).softmax(dim=1).reshape(4, 8, 4).mean(dim=1).numpy()
+    found = np.array([[float(record[name]) for name in names] for record in records])
+    np.testing.assert_allclose(found, shares, atol=1e-5)
+    scores = [float(record["taste"]) for record in records]
+    np.testing.assert_allclose(found @ [1, 2, 3, 4], scores, atol=1e-5)
+    # A table with votes is evaluated as one without.
+    assert read_score_table(output).heads == ["taste", "skill"]
+
+
+def test_votes_of_a_model_that_has_none(tmp_path: Path) -> None:
+    model(tmp_path / "model")
+    path = store(tmp_path / "f.h5", features(3))
+    with pytest.raises(SettingsError, match="^no head of model 'tiny' predicts votes .*--distr"):
+        FeaturePredictor(tmp_path / "model", path, votes=True)
 
 
 def test_names_that_spreadsheets_would_run(tmp_path: Path) -> None:

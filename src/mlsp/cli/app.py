@@ -58,6 +58,8 @@ def _add(to: typer.Typer, *functions: Callable[..., None], panel: str | None = N
         # The first line is empty, so that the others keep their indentation.
         lines = ["", "Examples:", *(f"  {line.strip()}" for line in examples.strip().splitlines())]
         to.command(
+            # `import_` is `import`, which Python keeps for itself.
+            name=function.__name__.rstrip("_").replace("_", "-"),
             help="\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n")),
             epilog=escape("\n".join(lines)),
             rich_help_panel=panel,
@@ -74,7 +76,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _of_features = typer.Typer(
-    help="Check, show, merge and export feature files.",
+    help="Check, show, merge, export and import feature files.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -90,7 +92,7 @@ _of_models = typer.Typer(
     invoke_without_command=True,
     add_completion=False,
 )
-_add(_of_features, features.check, features.info, features.merge, features.export)
+_add(_of_features, features.check, features.info, features.merge, features.export, features.import_)
 
 _add(app, score, pick, explain, serve, learn, panel="Photos")
 _of_models.callback()(models.list_installed)

@@ -1,4 +1,4 @@
-"""`mlsp features`: check, info, merge, export."""
+"""`mlsp features`: check, info, merge, export, import."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mlsp.cli.options import Quiet
 
 _Files = Annotated[list[Path], typer.Argument(metavar="FILE.h5...", help="Feature files.")]
 _File = Annotated[Path, typer.Argument(metavar="FILE.h5", help="Feature file.")]
@@ -130,3 +132,61 @@ def export(
     chosen: Any = keys
     count = export_npz(file, output, keys=chosen)
     typer.echo(f"{count} photos → {output}", err=True)
+
+
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE.h5", help="Feature file of the paper's published code."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.h5",
+            help="Feature file to write; one that an import began is continued.",
+        ),
+    ],
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="Weights that the features were made with; by default those that Keras publishes.",
+        ),
+    ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            "--photos", metavar="DIR", help="Folder of the photos, to note their sizes and digests."
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a feature file of one that the paper's published code wrote.
+
+    It may be of Inception-v3 or InceptionResNet-v2, narrow or wide, of whole photos or of eight crops. Photos that lack a crop are named
+    and noted as failed; the exit code is 1 then.
+
+    Examples:
+        mlsp features import released.h5 --weights notop.h5 --output imported.h5
+        mlsp features import released.h5 --weights notop.h5 --photos photos/ --output sized.h5
+    """
+    from mlsp.base.text import printable
+    from mlsp.cli.progress import DownloadProgress
+    from mlsp.features.importing import import_released
+
+    with DownloadProgress(quiet=quiet) as on_download:
+        done = import_released(
+            file, output, weights=weights, photos=photos, on_download=on_download
+        )
+    for name in done.failed:
+        typer.echo(f"{printable(name)}: not imported, see mlsp features info --failed", err=True)
+    spec, grid = done.feature_spec, "narrow" if done.feature_spec.grid == 1 else "wide"
+    if not quiet:
+        typer.echo(
+            f"{done.done} photos, {spec.backbone}, {grid}, {spec.views} → {output}", err=True
+        )
+    if done.failed:
+        raise typer.Exit(1)

@@ -33,12 +33,20 @@ def predict(
             help="Table of the scores, in the format of the ending: .csv, .jsonl or .parquet.",
         ),
     ],
+    votes: Annotated[
+        bool,
+        typer.Option(
+            "--votes",
+            help="Write the distribution of people's votes too, of heads that learned it by --distribution.",
+        ),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Score stored features with a model.
 
     Writes a column photo (for an .npz row, counted from 0), then one column per head; scores are means over all stored crops. The features
-    must be of the kind that the model reads. Photos that failed or are still to be extracted are named and left out.
+    must be of the kind that the model reads. Photos that failed or are still to be extracted are named and left out. --votes adds a column
+    HEAD_votes_RATING per rating that people could give, with its share of the votes.
 
     Examples:
         mlsp predict ridge/ corners.h5 --output predicted.csv
@@ -52,15 +60,15 @@ def predict(
 
     check_output(output, suffixes=TABLE_SUFFIXES)
     predicted: list[Predicted] = []
-    with FeaturePredictor(model, features) as predictor:
-        total, column = len(predictor), predictor.column
+    with FeaturePredictor(model, features, votes=votes) as predictor:
+        total, column, bins = len(predictor), predictor.column, predictor.bins
         heads = [head.name for head in predictor.model.heads]
         with RunProgress(total, done_word="predicted", quiet=quiet, goes_on=False) as progress:
             for result in predictor.results():
                 if not isinstance(result, ScoreFailure):
                     predicted.append(result)
                 progress.advance(result)
-    write_predictions(output, predicted, column=column, heads=heads)
+    write_predictions(output, predicted, column=column, heads=heads, bins=bins)
     progress.summarise(len(predicted), total - len(predicted), [output])
     if len(predicted) < total:
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ _LABEL_COLUMNS = frozenset({"kind", "faults"})
 _OTHER_COLUMNS = _LABEL_COLUMNS | {
     *(*PHOTO_COLUMNS, "overall", "width", "height", "files", "model", "error")
 }
-_OTHER_ENDINGS = ("_percentile", "_percentile_all")
+# Of a column before it.
+_OTHER_ENDING = re.compile(r"_percentile(?:_all)?|_votes_-?[\d.]+(?:e[+-]\d+)?")
 
 _Row = Mapping[str, object]
 
@@ -63,8 +65,8 @@ def read_score_table(path: Path) -> ScoreTable:
         if name not in _OTHER_COLUMNS
         and not (has_labels and name.endswith("_probability"))
         and not any(
-            name.endswith(ending) and name.removesuffix(ending) in columns[: columns.index(name)]
-            for ending in _OTHER_ENDINGS
+            _OTHER_ENDING.fullmatch(name.removeprefix(before))
+            for before in columns[: columns.index(name)]
         )
     ]
     return ScoreTable(photo, heads, rows)

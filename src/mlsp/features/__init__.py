@@ -8,6 +8,7 @@
     graph_cache  exported graphs, cached between runs
     onnx_export  torch -> ONNX
     extraction/  many photos -> one file
+    importing    files of the authors' code -> ours
     store/       the file
 
 Imports photos, backbones and base. A name is imported from its module.

@@ -1,8 +1,8 @@
-"""Predictions from stored features as a file: one row per photo, its name and one column per head, unrounded."""
+"""Predictions from stored features as a file: one row per photo, its name, one column per head and one per share of votes, unrounded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +19,7 @@ def write_predictions(
     *,
     column: Literal["photo", "row"],
     heads: Sequence[str],
+    bins: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
     """Write predictions; the file is replaced whole or stays as it was.
 
@@ -27,6 +28,7 @@ def write_predictions(
         predicted: in the order of the file.
         column: whether rows have the photo's name or their number.
         heads: names of the model's heads, in the model's order.
+        bins: ratings whose shares of the votes are there, by the head's name; their columns are called `HEAD_votes_RATING`.
 
     Raises:
         OutputError: the file cannot be written.
@@ -34,7 +36,16 @@ def write_predictions(
     """
     is_name = column == "photo"
     source = Column(column, "string" if is_name else "int64", is_name=is_name)
-    scores = [Column(head, "double", "{:.7g}".format) for head in heads]
-    rows = ((one.source, *(one.scores[head] for head in heads)) for one in predicted)
+    bins = bins or {}
+    names = [*heads, *(f"{head}_votes_{value:g}" for head in bins for value in bins[head])]
+    numbers = [Column(name, "double", "{:.7g}".format) for name in names]
+    rows = (
+        (
+            one.source,
+            *(one.scores[head] for head in heads),
+            *(share for head in bins for share in one.votes[head]),
+        )
+        for one in predicted
+    )
     with writing(path, "the predictions"):
-        write_table(path, Table((source, *scores), rows))
+        write_table(path, Table((source, *numbers), rows))

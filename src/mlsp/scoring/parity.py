@@ -45,7 +45,7 @@ class Runtime(Protocol):
     name: str
 
     def __call__(self, pixels: UInt8Array) -> dict[str, float]:
-        """(H, W, 3) -> one value per output."""
+        """(H, W, 3) -> one value per output; votes, which are several, are left out: their mean is the score."""
 
 
 class OnnxRuntime:
@@ -69,7 +69,8 @@ class OnnxRuntime:
         self._session: Any = onnxruntime.InferenceSession(
             str(file), providers=["CPUExecutionProvider"]
         )
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        outputs = self._session.get_outputs()
+        self._outputs = [output.name for output in outputs if len(output.shape) == 1]
 
     def __call__(self, pixels: UInt8Array) -> dict[str, float]:
         """Run the graph on one photo."""
@@ -93,7 +94,11 @@ class OpenVino:
     def __call__(self, pixels: UInt8Array) -> dict[str, float]:
         """Run the graph on one photo."""
         result = self._compiled(np.require(pixels[None], requirements=["C", "W"]))
-        return {port.get_any_name(): float(value[0]) for port, value in result.items()}
+        return {
+            port.get_any_name(): float(value[0])
+            for port, value in result.items()
+            if value.ndim == 1
+        }
 
 
 def check_exported(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from mlsp.base.closing import Closing
 from mlsp.base.errors import EngineError, FeatureStoreError, PhotoError, SettingsError
 from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure
+from mlsp.features.engines.openvino_votes import OpenVinoVotes, count_bins, open_votes
 from mlsp.features.store.npz import FeatureArray
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.model import Model, load_model
@@ -31,10 +32,12 @@ class Predicted:
     Attributes:
         source: name of the photo, or the number of the row from 0 where the file has no names.
         scores: on the scales of the ratings, by the head's name, in the model's order.
+        votes: shares of the ratings in `FeaturePredictor.bins`, which add up to 1, by the head's name.
     """
 
     source: str | int
     scores: Mapping[str, float]
+    votes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +57,23 @@ class FeaturePredictor(Closing):
         model: name of an installed model, or a folder; it need not hold a network.
         features: a feature file of ours, whose features must be of the model's kind; or an `.npz` with one array (rows, C) or
             (rows, views, C) of narrow features, (rows, G, G, C) or (rows, views, G, G, C) of any.
+        votes: predict the distributions of people's votes, too.
 
     Attributes:
         model: the model's record.
         column: what names a row: `photo`, or `row` for an `.npz`.
+        bins: ratings, ascending, whose shares of the votes are predicted, by the head's name; empty unless `votes`.
 
     Raises:
         ModelError: the model is missing or damaged.
         FeatureStoreError: the file cannot be read, or holds features of another kind.
-        SettingsError: there is no such file.
+        SettingsError: there is no such file, or no head predicts votes.
     """
 
-    def __init__(self, model: Path | str, features: Path) -> None:
+    def __init__(self, model: Path | str, features: Path, *, votes: bool = False) -> None:
         self.model: Model = load_model(model)
         self._heads = Heads.open(self.model, threads=usable_cores())
+        self.bins, self._votes = _open_votes(self.model) if votes else ({}, {})
         self._source: FeatureArray | FeatureStore
         self.column: Literal["photo", "row"]
         if not features.exists():
@@ -109,14 +115,48 @@ class FeaturePredictor(Closing):
     def _predict(self, batch: _Batch) -> list[Predicted | ScoreFailure]:
         if isinstance(batch.features, PhotoError):
             return [_failed(source, batch.features) for source in batch.sources]
+        votes = self._predict_votes(batch.features)
         return [
             _failed(source, PhotoError(str(outputs)))
             if isinstance(outputs, EngineError)
-            else Predicted(source, outputs.values)
-            for source, outputs in zip(
-                batch.sources, self._heads.compute(batch.features), strict=True
+            else Predicted(source, outputs.values, shares)
+            for source, outputs, shares in zip(
+                batch.sources, self._heads.compute(batch.features), votes, strict=True
             )
         ]
+
+    def _predict_votes(self, features: Float32Array) -> list[dict[str, tuple[float, ...]]]:
+        """Shares of each photo of (N, V, G, G, C), means over the views as scores are."""
+        photos, views = features.shape[:2]
+        crops = features.reshape(photos * views, *features.shape[2:])
+        by_head = {
+            name: head.predict(crops).reshape(photos, views, -1).mean(axis=1, dtype=np.float64)
+            for name, head in self._votes.items()
+        }
+        return [
+            {name: tuple(shares[photo].tolist()) for name, shares in by_head.items()}
+            for photo in range(photos)
+        ]
+
+
+def _open_votes(
+    model: Model,
+) -> tuple[dict[str, tuple[float, ...]], dict[str, OpenVinoVotes]]:
+    """Open the heads that predict votes for ratings at even steps over their scale; return these, and the heads, by name."""
+    bins: dict[str, tuple[float, ...]] = {}
+    opened: dict[str, OpenVinoVotes] = {}
+    for head in model.heads:
+        file = model.folder / head.file
+        values = tuple(np.linspace(head.lowest, head.highest, count_bins(file)).tolist())
+        votes = open_votes(file, values) if values else None
+        if votes is not None:
+            bins[head.name], opened[head.name] = values, votes
+    if not opened:
+        raise SettingsError(
+            f"no head of model {model.name!r} predicts votes for evenly spaced ratings: train one by mlsp train --distribution"
+            " on ratings with votes, or leave out --votes"
+        )
+    return bins, opened
 
 
 def _open_store(path: Path, model: Model) -> FeatureStore:

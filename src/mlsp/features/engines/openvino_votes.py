@@ -77,22 +77,43 @@ def open_votes(file: Path, bins: Sequence[float]) -> OpenVinoVotes | None:
     Raises:
         ModelError: the graph cannot be read.
     """
-    core = ov.Core()
     try:
-        graph = core.read_model(file)
-        if len(graph.outputs) == 1:
-            # Heads that were written before votes were an output hold them inside.
-            inside = [node for node in graph.get_ops() if node.get_type_name() == "Softmax"]
-            graph.add_outputs([node.output(0) for node in inside])
-        if len(graph.outputs) != 2:
-            return None
-        shape = graph.output(1).partial_shape
-        if shape.rank.get_length() != 2 or shape[1] != len(bins):
+        graph, count = _read(file)
+        if count != len(bins):
             return None
         config = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
-        votes = OpenVinoVotes(core.compile_model(graph, "CPU", config))
+        votes = OpenVinoVotes(ov.Core().compile_model(graph, "CPU", config))
     except RuntimeError as error:
-        raise ModelError(
-            f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
-        ) from error
+        raise _unreadable(file, error) from error
     return votes if votes.matches(bins) else None
+
+
+def count_bins(file: Path) -> int:
+    """Return the number of ratings that a head predicts the votes for; 0 where it predicts scores only.
+
+    Raises:
+        ModelError: the graph cannot be read.
+    """
+    try:
+        return _read(file)[1]
+    except RuntimeError as error:
+        raise _unreadable(file, error) from error
+
+
+def _read(file: Path) -> tuple[Any, int]:
+    """Return a head's graph with its votes as the second output, and the number of their bins, 0 where it has none."""
+    graph = ov.Core().read_model(file)
+    if len(graph.outputs) == 1:
+        # Heads that were written before votes were an output hold them inside.
+        inside = [node for node in graph.get_ops() if node.get_type_name() == "Softmax"]
+        graph.add_outputs([node.output(0) for node in inside])
+    if len(graph.outputs) != 2:
+        return graph, 0
+    shape = graph.output(1).partial_shape
+    if shape.rank.get_length() != 2 or shape[1].is_dynamic:
+        return graph, 0
+    return graph, int(shape[1].get_length())
+
+
+def _unreadable(file: Path, error: RuntimeError) -> ModelError:
+    return ModelError(f"{file} cannot be compiled: {str(error).strip()}. Install the model again")

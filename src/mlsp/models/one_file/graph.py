@@ -147,7 +147,8 @@ def one_file_graph(model: Model) -> ModelProto:
 
     The input `pixels` is uint8 (N, H, W, 3), RGB, upright, sRGB, of any size. The outputs are float32 (N,): for each head its score,
     named as the head, and `<head>_percentile` where the model knows of percentiles; `overall`, 0…100; and the probability of each fault and
-    kind, named as the label, 0…1. Percentiles and `overall` are NaN of what is no photo.
+    kind, named as the label, 0…1. Percentiles and `overall` are NaN of what is no photo. Of a head that predicts votes there is also
+    `<head>_votes`, (N, ratings), the share of each rating from the lowest to the highest.
 
     Args:
         model: verified, with its network.
@@ -174,10 +175,20 @@ def one_file_graph(model: Model) -> ModelProto:
     labels = LabelOutputs(parts, model, stored, view_count)
     outputs: list[str] = []
     overall: list[str] = []
+    votes: dict[str, int] = {}
     for record in model.heads:
-        raw = parts.add(onnx.load(model.folder / record.file), record.name, stored)
-        _mean_over_views(parts, raw, record, view_count)
+        head = onnx.load(model.folder / record.file)
+        raw = parts.mean_of_views(parts.add(head, record.name, stored), view_count)
+        _within_scale(parts, raw, record)
         outputs.append(record.name)
+        if len(head.graph.output) > 1:
+            shares = head.graph.output[1]
+            count = shares.type.tensor_type.shape.dim[1].dim_value
+            name = f"{record.name}_votes"
+            parts.mean_of_views(
+                f"{record.name}/{shares.name}", view_count, columns=count, output=name
+            )
+            votes[name] = count
         if record.quantiles:
             percentile = labels.percentile(record)
             labels.without_not_photos(percentile, f"{record.name}_percentile")
@@ -196,7 +207,13 @@ def one_file_graph(model: Model) -> ModelProto:
         parts.nodes,
         f"mlsp_{model.name}",
         [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", "H", "W", 3])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in outputs],
+        [
+            *(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in outputs),
+            *(
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", count])
+                for name, count in votes.items()
+            ),
+        ],
         parts.initializers,
     )
     joined = helper.make_model(
@@ -267,10 +284,6 @@ def _in_16_bits(parts: Parts, features: str) -> str:
     return parts.node("Cast", [half], to=TensorProto.FLOAT)
 
 
-def _mean_over_views(parts: Parts, raw: str, record: HeadRecord, views: int) -> None:
-    if views > 1:
-        by_view = parts.node("Reshape", [raw, parts.constant(np.array([views, -1], np.int64))])
-        axis = parts.constant(np.array([0], np.int64))
-        raw = parts.node("ReduceMean", [by_view, axis], keepdims=0)
+def _within_scale(parts: Parts, raw: str, record: HeadRecord) -> None:
     ends = [parts.constant(np.float32(end)) for end in (record.lowest, record.highest)]
     parts.node("Clip", [raw, *ends], record.name)

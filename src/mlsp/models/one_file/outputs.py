@@ -40,12 +40,7 @@ class LabelOutputs:
         """Add a classifier; return the name of its probabilities, (N, labels)."""
         parts = self._parts
         found = parts.add(onnx.load(model.folder / record.file), record.name, features)
-        if views > 1:
-            shape = parts.constant(np.array([views, -1, len(record.labels)], np.int64))
-            axis = parts.constant(np.array([0], np.int64))
-            found = parts.node(
-                "ReduceMean", [parts.node("Reshape", [found, shape]), axis], keepdims=0
-            )
+        found = parts.mean_of_views(found, views, columns=len(record.labels))
         for index, label in enumerate(record.labels):
             parts.node("Gather", [found, parts.constant(np.int64(index))], label.name, axis=1)
             self.names.append(label.name)

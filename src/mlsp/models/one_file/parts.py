@@ -37,3 +37,24 @@ class Parts:
         self.nodes.extend(part.graph.node)
         self.initializers.extend(part.graph.initializer)
         return str(part.graph.output[0].name)
+
+    def mean_of_views(
+        self, values: str, views: int, *, columns: int | None = None, output: str | None = None
+    ) -> str:
+        """Average values over the views of each photo.
+
+        Args:
+            values: name of (views · N,), or (views · N, columns), view by view.
+            views: per photo.
+            columns: see above; None for the former.
+            output: name of the result.
+
+        Returns:
+            The name of (N,) or (N, columns).
+        """
+        if views == 1:
+            return values if output is None else self.node("Identity", [values], output)
+        shape = np.array([views, -1, *([] if columns is None else [columns])], np.int64)
+        by_view = self.node("Reshape", [values, self.constant(shape)])
+        axis = self.constant(np.array([0], np.int64))
+        return self.node("ReduceMean", [by_view, axis], output, keepdims=0)
