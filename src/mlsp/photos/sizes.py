@@ -20,7 +20,7 @@ Reduction = Literal["area", "lanczos"]
 
 # Lanczos's filter looks at six pixels of the result: of more stored pixels than so many a side, area means are taken first, which
 # costs a fraction of the time and at most 3 % of the finest detail.
-_LANCZOS_MARGIN = 4
+LANCZOS_MARGIN = 4
 # Pillow's modes of so many channels that it filters one by one.
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
@@ -114,8 +114,8 @@ def reduce_rows(
         return area_means(read_rows, size, target, block=block)
     stored = -(-size[0] // block), -(-size[1] // block)
     middle = (
-        min(stored[0], _LANCZOS_MARGIN * target[0]),
-        min(stored[1], _LANCZOS_MARGIN * target[1]),
+        min(stored[0], LANCZOS_MARGIN * target[0]),
+        min(stored[1], LANCZOS_MARGIN * target[1]),
     )
     if middle != stored:
         pixels = area_means(read_rows, size, middle, block=block)

@@ -1,8 +1,9 @@
-"""Notebooks: features with their ratings as arrays and as a torch data set.
+"""Notebooks: rated features as arrays and as a torch data set, heads as estimators, scores with gradients.
 
     feature_set     FeatureSet: a feature file and its ratings, joined and split
     dataset         the same as a torch data set, safe in the workers of `DataLoader`
     head_regressor  HeadRegressor: a head as a scikit-learn estimator
+    mlsp_module     MlspModule: a model's score with gradients to the pixels; onnx_graph: its graphs in torch
     array_file      arrays as a feature file and its ratings
 
 Commands and notebooks use it; nothing here is computed that a package below does not compute. Importing it needs torch and
@@ -14,5 +15,6 @@ from __future__ import annotations
 from mlsp.ratings.splits import SplitSettings
 from mlsp.research.feature_set import Arrays, FeatureSet
 from mlsp.research.head_regressor import HeadRegressor
+from mlsp.research.mlsp_module import MlspModule
 
-__all__ = ["Arrays", "FeatureSet", "HeadRegressor", "SplitSettings"]
+__all__ = ["Arrays", "FeatureSet", "HeadRegressor", "MlspModule", "SplitSettings"]

@@ -1,0 +1,182 @@
+"""`MlspModule`: a model's score as a torch module, with gradients to the pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mlsp.backbones.pooled import area_weights
+from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.models.model import Model, load_model
+from mlsp.photos.crops import CROP
+from mlsp.photos.sizes import LANCZOS_MARGIN, reduced_size
+from mlsp.research.onnx_graph import OnnxGraph
+
+
+class MlspModule(nn.Module):
+    """Differentiable scores of a model, for use as a loss or reward; made by `from_pretrained`.
+
+    Photos are reduced, cut and pooled as for `mlsp.Scorer`, but nothing is rounded to 8 bits between, and scores are not cut to the
+    scale's ends, as both would stop gradients: scores differ from the scorer's by rounding only. `eval` and `train` are the same, and
+    its arrays are buffers, which no optimiser changes; `to` and `double` convert them, `state_dict` has them.
+
+    Args:
+        model: with the network's graph.
+        head: name of the head that `forward` computes; None for the model's first.
+
+    Attributes:
+        heads: names of the model's heads.
+        head: that `forward` computes.
+
+    Raises:
+        ModelError: the model has no network, or a graph with unknown operators.
+        SettingsError: the model has no such head.
+
+    Examples:
+        >>> module = MlspModule.from_pretrained("default", "quality")
+        >>> photos = torch.rand(2, 3, 64, 96, requires_grad=True)
+        >>> (-module(photos).mean()).backward()
+        >>> photos.grad.shape
+        torch.Size([2, 3, 64, 96])
+    """
+
+    def __init__(self, model: Model, head: str | None = None) -> None:
+        super().__init__()
+        self.heads = tuple(record.name for record in model.heads)
+        self.head = self.heads[0] if head is None else head
+        if self.head not in self.heads:
+            raise SettingsError(unknown_name(f"head of {model.name}", self.head, self.heads))
+        self._model = model
+        self._network = OnnxGraph(model.backbone)
+        self._graphs = nn.ModuleDict(
+            {record.name: OnnxGraph(model.folder / record.file) for record in model.heads}
+        )
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path = "default", head: str | None = None) -> Self:
+        """Read a model.
+
+        Args:
+            model: name of an installed model, or a folder, as for `mlsp.Scorer`.
+            head: see the class.
+
+        Raises:
+            ModelError: the model is missing or damaged, or see the class.
+            SettingsError: see the class.
+        """
+        return cls(load_model(model), head)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._model.name!r}, {self.head!r})"
+
+    def forward(self, photos: Tensor) -> Tensor:
+        """Score photos.
+
+        Args:
+            photos: (N, 3, H, W) sRGB from 0 to 1, float32 or the number format that the module was converted to; at least as large as
+                the network needs.
+
+        Returns:
+            (N,) on the ratings' scale, means over the model's views.
+
+        Raises:
+            SettingsError: the photos have another shape, or are too small.
+        """
+        return self._scores(self.head, self.features(photos))
+
+    def scores(self, photos: Tensor) -> dict[str, Tensor]:
+        """Score photos by all heads, by their names; see `forward`."""
+        features = self.features(photos)
+        return {name: self._scores(name, features) for name in self.heads}
+
+    def features(self, photos: Tensor) -> Tensor:
+        """Compute features, (N, V, G, G, C) of V views; see `forward`."""
+        if photos.ndim != 4 or photos.shape[1] != 3 or not photos.is_floating_point():
+            raise SettingsError(
+                f"expected photos of shape (N, 3, H, W), numbers from 0 to 1, got {photos.dtype} of {tuple(photos.shape)}"
+            )
+        spec = self._model.feature_spec
+        side = self._model.smallest_side
+        if min(photos.shape[2:]) < side:
+            raise SettingsError(
+                f"photos have {photos.shape[3]} × {photos.shape[2]} pixels, expected at least {side} a side"
+            )
+        pixels = _sized(self._model, photos * 255)
+        views = _views(pixels, spec.views)
+        # (V · N, H, W, 3), as graphs read photos.
+        found = self._network(torch.cat(views).permute(0, 2, 3, 1))["features"]
+        by_view: Tensor = found.reshape(len(views), len(photos), *found.shape[1:])
+        return by_view.transpose(0, 1)
+
+    def _scores(self, name: str, features: Tensor) -> Tensor:
+        # Of a distribution the votes are a second output.
+        scores: Tensor = self._graphs[name](features.flatten(0, 1))["scores"]
+        return scores.reshape(features.shape[:2]).mean(dim=1)
+
+
+def _sized(model: Model, pixels: Tensor) -> Tensor:
+    """Resize (N, 3, H, W) as the model's features have it."""
+    spec = model.feature_spec
+    height, width = pixels.shape[2:]
+    if spec.resize is not None:
+        target = spec.resize
+        shrunk = min(width, target[0]), min(height, target[1])
+        pixels = _reduced(pixels, shrunk, lanczos=False)
+        if shrunk != target:
+            pixels = functional.interpolate(pixels, (target[1], target[0]), mode="bilinear")
+        return pixels
+    target = reduced_size(width, height, spec.longest_side)
+    return _reduced(pixels, target, lanczos=spec.reduction == "lanczos")
+
+
+def _reduced(pixels: Tensor, target: tuple[int, int], *, lanczos: bool) -> Tensor:
+    """Reduce (N, 3, H, W) to width and height; see `mlsp.photos.sizes.reduce_rows`."""
+    height, width = pixels.shape[2:]
+    if target == (width, height):
+        return pixels
+    if lanczos:
+        middle = (
+            min(width, LANCZOS_MARGIN * target[0]),
+            min(height, LANCZOS_MARGIN * target[1]),
+        )
+        pixels = _reduced(pixels, middle, lanczos=False)
+        weights = [
+            _lanczos_weights(size, cells, pixels)
+            for size, cells in zip(middle, target, strict=True)
+        ]
+        # Pillow keeps pixels within their range after each axis.
+        fewer = (pixels @ weights[0].T).clamp(0, 255)
+        return (weights[1] @ fewer).clamp(0, 255)
+    columns, rows = (
+        area_weights(size, cells, pixels)
+        for size, cells in zip((width, height), target, strict=True)
+    )
+    return rows @ (pixels @ columns.T)
+
+
+def _lanczos_weights(size: int, cells: int, like: Tensor) -> Tensor:
+    """Return Pillow's weights of Lanczos's filter with three lobes, (cells, size); rows add up to 1."""
+    scale = size / cells
+    middles = (np.arange(cells) + 0.5) * scale
+    distance = (np.arange(size) + 0.5 - middles[:, None]) / scale
+    weights = np.where(np.abs(distance) < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return torch.from_numpy(weights).to(like)
+
+
+def _views(pixels: Tensor, views: str) -> list[Tensor]:
+    """Cut the views of (N, 3, H, W), as `mlsp.photos.crops.cut_views` orders them."""
+    if views == "whole":
+        return [pixels]
+    crops = [pixels]
+    if views == "corners8":
+        height, width = (max(1, side * CROP[0] // CROP[1]) for side in pixels.shape[2:])
+        rows = (slice(0, height), slice(pixels.shape[2] - height, None))
+        columns = (slice(0, width), slice(pixels.shape[3] - width, None))
+        crops = [pixels[:, :, row, column] for row in rows for column in columns]
+    return [view for crop in crops for view in (crop, crop.flip(3))]
