@@ -16,9 +16,10 @@ from typer.testing import CliRunner, Result
 
 from bulk_samples import jpeg, read_rows, tar_bytes, write_photos
 from mlsp.base.errors import SettingsError, UnreadablePhotoError
-from mlsp.bulk import ScorerSettings, SourceSpec, open_source
+from mlsp.bulk import SourceSpec, open_source
 from mlsp.cli import app
-from mlsp.scoring.scorer import Scorer
+
+pytestmark = pytest.mark.usefixtures("opened_once")
 
 
 class Server(BaseHTTPRequestHandler):
@@ -52,16 +53,6 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def scorer() -> Scorer:
-    return Scorer(workers=2)
-
-
-@pytest.fixture(autouse=True)
-def opened_once(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScorerSettings, "load", lambda settings: scorer)
 
 
 def bulk(*arguments: str | Path) -> Result:

@@ -16,11 +16,6 @@ from mlsp.bulk.shard_scoring import score_shard
 from mlsp.scoring.scorer import Scorer
 
 
-@pytest.fixture(scope="module")
-def scorer() -> Scorer:
-    return Scorer(workers=2)
-
-
 def survived(
     job: BulkJob, scorer: Scorer, task: ShardTask, deadly: set[str]
 ) -> Iterator[ShardReport | PartReport]:

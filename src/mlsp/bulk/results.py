@@ -157,6 +157,11 @@ class ResultDataset:
         """Return whether the data set has a shard, as listed when this object first looked."""
         return shard.name in self.done
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return columns(self.heads, self.format, self.labels)
+
     @cached_property
     def done(self) -> frozenset[str]:
         """Names of the shards that were there at the first look."""
@@ -184,7 +189,7 @@ class ResultDataset:
 
     def failed_rows(self, name: str) -> tuple[int, ...]:
         """Return the positions of the rows with an error in a shard that is done."""
-        errors = self._read(name, "error")["error"].to_pylist()
+        errors = self.read(name, "error")["error"].to_pylist()
         return tuple(row for row, error in enumerate(errors) if error is not None)
 
     def write(self, shard: Shard, rows: Iterable[ResultRow]) -> ShardReport:
@@ -218,7 +223,7 @@ class ResultDataset:
         """Return the table of a shard's file with some of its rows replaced by others of the same photos."""
         import pyarrow as pa
 
-        before = self._read(shard.name)
+        before = self.read(shard.name)
         column = self._files.photo_column
         rows = shard.rows or ()
         if before[column].take(list(rows)).to_pylist() != table[column].to_pylist():
@@ -230,7 +235,17 @@ class ResultDataset:
             order[row] = new
         return pa.concat_tables([before.cast(table.schema), table]).take(order)
 
-    def _read(self, name: str, *names: str) -> Any:
+    def read(self, name: str, *names: str) -> Any:
+        """Read a shard that is done as a pyarrow table.
+
+        Args:
+            name: of the shard.
+            names: of its columns; none for all.
+
+        Raises:
+            OutputError: its file is damaged.
+            ShardError: the store cannot be reached.
+        """
         import pyarrow.parquet as pq
 
         location = join(self.location, name + _SUFFIX)

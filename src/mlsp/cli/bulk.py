@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,6 +57,23 @@ def bulk(
         typer.Option("--shard-size", metavar="N", min=1, help="Photos per file of the data set."),
     ] = 1000,
     retry_failed: RetryFailed = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep",
+            metavar="CONDITION",
+            help="Keep the photos of which this holds, such as 'quality_percentile>=60' or kind==people; several must all hold.",
+        ),
+    ] = None,
+    kept: Annotated[
+        Path | None,
+        typer.Option(
+            "--kept",
+            metavar="FILE",
+            readable=False,
+            help="Where to: names (.txt), rows (.parquet), or the photos themselves (.tar).",
+        ),
+    ] = None,
     model: Model = "default",
     recursive: Recursive = True,
     device: ScoringDevice = "auto",
@@ -105,9 +123,11 @@ def bulk(
     Examples:
         mlsp bulk photos/ --output scores/
         mlsp bulk photos.csv --id-column key --path-column file --output table-scores/
+        mlsp bulk photos/ --output scores/ --keep 'quality_percentile>=60' --kept good.txt
     """
     from mlsp.base.errors import SettingsError
     from mlsp.bulk import BulkSettings, ScorerSettings, SourceSpec, TableColumns, prepare
+    from mlsp.bulk.keeping import Condition, check_kept, write_kept
     from mlsp.bulk.ray_cluster import RaySettings
     from mlsp.cli.bulk_progress import BulkProgress, listing_status
 
@@ -129,8 +149,13 @@ def bulk(
         ScorerSettings(model, device, precision, workers, round(max_megapixels * 1e6)),
         retry_failed,
     )
+    if (keep is None) != (kept is None):
+        raise SettingsError("--keep and --kept go together: which photos, and the file for them")
+    if kept is not None:
+        check_kept(kept)
     with listing_status(quiet=quiet) as show_listed:
         job = prepare(settings, on_photos=show_listed)
+    conditions = [Condition.parse(text, job.dataset.columns) for text in keep or ()]
     with BulkProgress(job, quiet=quiet, by_row=cluster is None) as progress:
         for report in _run(job, progress, cluster):
             progress.add(report)
@@ -138,6 +163,8 @@ def bulk(
     progress.print_failed_earlier(job.failed_earlier)
     if progress.print_unfinished(job.shards_missing()):
         raise typer.Exit(EXIT_UNFINISHED)
+    if kept is not None:
+        progress.print_kept(write_kept(job, conditions, kept), kept)
     if progress.failed or job.failed_earlier:
         raise typer.Exit(1)
 

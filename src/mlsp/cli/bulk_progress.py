@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
@@ -87,6 +88,11 @@ class BulkProgress(ProgressBar):
         """Print how many photos failed in earlier runs and were not tried again."""
         if photos and not self._quiet:
             self._console.print(Text(f"{photos:,} failed earlier; --retry-failed tries them again"))
+
+    def print_kept(self, photos: int, path: Path) -> None:
+        """Print how many photos passed, and where they are."""
+        if not self._quiet:
+            self._console.print(Text(f"{photos:,} kept in {printable(str(path))}"))
 
     def print_unfinished(self, shards: int) -> bool:
         """Print what is left to do, and return whether there is something.
