@@ -84,8 +84,14 @@ def test_the_notebook_learns_sharpness(workplace: Path, capsys: pytest.CaptureFi
         if cell["cell_type"] == "code":
             code = compile("".join(cell["source"]), f"{file.name}, cell {number}", "exec")
             exec(code, namespace)  # noqa: S102 - our own
-    namespace["store"].close()
-    assert namespace["trained"].test.srcc > 0.7
+    namespace["photos"].close()
+    namespace["scorer"].close()
+    assert namespace["ridge"].trained_.test.srcc > 0.8
+    # Drawn on the same photos, in groups.
+    assert (
+        namespace["difference"].low < namespace["difference"].value < namespace["difference"].high
+    )
+    assert namespace["explanation"].levels
     assert [result.source.name for result in namespace["ranked"]][-1] == "clock_motion.png"
     assert (workplace / "sharpness" / "model.json").is_file()
 

@@ -12,9 +12,22 @@ scikit-learn, extra `train`.
 
 from __future__ import annotations
 
+from mlsp.evaluation.intervals import paired_difference
+from mlsp.evaluation.metrics import plcc, srcc
+from mlsp.explaining import Explainer
 from mlsp.ratings.splits import SplitSettings
 from mlsp.research.feature_set import Arrays, FeatureSet
 from mlsp.research.head_regressor import HeadRegressor
 from mlsp.research.mlsp_module import MlspModule
 
-__all__ = ["Arrays", "FeatureSet", "HeadRegressor", "MlspModule", "SplitSettings"]
+__all__ = [
+    "Arrays",
+    "Explainer",
+    "FeatureSet",
+    "HeadRegressor",
+    "MlspModule",
+    "SplitSettings",
+    "paired_difference",
+    "plcc",
+    "srcc",
+]
