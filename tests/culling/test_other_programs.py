@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import read_marks, write_marks
+from mlsp.culling.xmp import rate, read_marks, write_marks
 from mlsp.culling.xmp.journal import Journal, runs, undo
 from xmp_samples import DARKTABLE, read_by_exiftool
 
@@ -49,6 +52,81 @@ def test_darktable_reads_them_and_writes_them_back(photo: Path, marks: Marks) ->
     if marks.label is not None:
         assert found["XMP-darktable:Colorlabels"] == labels.index(marks.label)
     assert read_marks(exported) == marks
+
+
+def darktable(folder: Path, *more: str) -> sqlite3.Connection:
+    """Import and export a folder's photos by darktable, and return its library."""
+    settings = [
+        "--core",
+        "--configdir",
+        str(folder / "conf"),
+        "--library",
+        str(folder / "library.db"),
+    ]
+    settings += ["--conf", "ui_last/import_initial_rating=0", *more]
+    size = ["--out-ext", "jpg", "--width", "32", "--height", "32"]
+    run("darktable-cli", folder / "photos", f"{folder}/out/", *size, *settings)
+    return sqlite3.connect(folder / "library.db")
+
+
+@pytest.fixture
+def photos(examples: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("rated.jpg", "rejected.jpg", "inside.jpg", 'it\'s, "new".jpg'):
+        shutil.copy(examples / "rocket.jpg", folder / name)
+    return folder
+
+
+def test_darktables_library_has_them_after_an_import(photos: Path) -> None:
+    rate(photos / "rated.jpg", Marks(4, None, "green"), convention="photo.jpg.xmp")
+    rate(photos / "rejected.jpg", Marks(None, "reject", "red"), convention="photo.jpg.xmp")
+    rate(photos / "inside.jpg", Marks(5, None, "blue"), inside=True)
+    with closing(darktable(photos.parent)) as library:
+        query = (
+            "select filename, flags & 15, color from images left join color_labels on imgid = id"
+        )
+        found = {name: (flags, label) for name, flags, label in library.execute(query)}
+    # Stars in three bits, 8 for rejected; labels from 0: red, yellow, green, blue, purple.
+    assert found["rated.jpg"] == (4, 2)
+    assert found["rejected.jpg"][0] & 8
+    assert found["rejected.jpg"][1] == 0
+    assert found["inside.jpg"] == (5, 3)
+
+
+def test_darktable_rates_by_our_script_what_nobody_rated(photos: Path, examples: Path) -> None:
+    """The script runs in darktable itself; in its windows two buttons call the same functions."""
+    rate(photos / "rated.jpg", Marks(1), convention="photo.jpg.xmp")
+    rate(photos / "rejected.jpg", Marks(flag="reject"), convention="photo.jpg.xmp")
+    darktable(photos.parent).close()
+    said, script = photos.parent / "said", examples / "darktable"
+    code = f"""
+        local darktable = require "darktable"
+        package.path = package.path .. ";{script}/?.lua"
+        local mlsp = require "rate_by_mlsp"
+        mlsp.command = "'{sys.executable}' -m mlsp"
+        local images = {{}}
+        for _, image in ipairs(darktable.database) do table.insert(images, image) end
+        local said = io.open("{said}", "w")
+        local given = mlsp.dry_run(images)
+        said:write(mlsp.summary(given), "\\n")
+        for _, image in ipairs(images) do said:write(image.rating, " ") end
+        said:write("\\n", mlsp.rate(given), "\\n")
+        said:close()
+    """
+    (photos.parent / "test.lua").write_text(code)
+    with closing(
+        darktable(photos.parent, "--luacmd", f'dofile("{photos.parent}/test.lua")')
+    ) as library:
+        query = "select filename, flags & 7, flags & 8 from images"
+        found = {name: flags for name, *flags in library.execute(query)}
+    summary, ratings, count = said.read_text().splitlines()
+    assert summary == "2 unrated photos, stars: 2 × 3"
+    assert sorted(ratings.split()) == ["-1", "0", "0", "1"]
+    assert count == "2"
+    assert found["rated.jpg"] == [1, 0]
+    assert found["rejected.jpg"][1] == 8
+    assert found["inside.jpg"] == found['it\'s, "new".jpg'] == [3, 0]
 
 
 def test_exiv2_reads_them(photo: Path) -> None:
