@@ -2,7 +2,7 @@
 
     python benchmarks/serve.py [--photos 20000] [--requests 200] [--json FILE]
 
-Times are of whole requests, as a browser waits for them, JSON not parsed. `all photos` is what a page asks when it opens, in one piece
+Five photos each are a burst, and every photo has what a camera writes. Times are of whole requests, as a browser waits for them, JSON not parsed. `all photos` is what a page asks when it opens, in one piece
 and in pieces of 5,000 as the page does it; `one rating` is a rating, on the disk, and the row that it changed.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 from PIL import Image
+from PIL.ExifTags import IFD, Base
 
 from mlsp.base.errors import UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
@@ -28,11 +29,13 @@ from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.scorer import Scorer
+from mlsp.serving.web.collection import StackPlace
 from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.security import Access
 from mlsp.serving.web.server import listen, page_server
 
 _PIECE = 5_000
+_BURST = 5
 
 
 def main() -> None:
@@ -62,9 +65,15 @@ def measure(folder: Path, photos: int, requests: int) -> list[dict[str, object]]
     photo = folder / "photo.jpg"
     noise = np.random.default_rng(0).integers(0, 256, (75, 100, 3), np.uint8)
     Image.fromarray(noise).resize((4000, 3000)).save(photo, quality=90)
+    small = folder / "small.jpg"
+    Image.fromarray(noise).save(small, exif=camera_exif())
+    sources = [folder / f"trip {n // 500}" / f"{n}.jpg" for n in range(photos)]
+    for source in sources:
+        source.parent.mkdir(exist_ok=True)
+        source.hardlink_to(small)
     with UserRatings.open(folder / "ratings.sqlite") as ratings, listen(0) as listener:
         controller = PageController(
-            [Shot(folder / f"trip {n // 500}" / f"{n}.jpg") for n in range(photos)],
+            [Shot(source) for source in sources],
             ratings,
             _no_scorer,
         )
@@ -82,6 +91,23 @@ def measure(folder: Path, photos: int, requests: int) -> list[dict[str, object]]
     return found
 
 
+def camera_exif() -> Image.Exif:
+    """What a camera writes into a photo."""
+    exif = Image.Exif()
+    exif[Base.Model] = "Camera of some name"
+    exif.get_ifd(IFD.Exif).update(
+        {
+            Base.DateTimeOriginal: "2024:05:03 10:00:00",
+            Base.ExposureTime: 1 / 250,
+            Base.FNumber: 2.8,
+            Base.ISOSpeedRatings: 400,
+            Base.FocalLength: 50.0,
+            Base.LensModel: "Lens 24-70mm F2.8",
+        }
+    )
+    return exif
+
+
 def fill(controller: PageController, photo: Path) -> None:
     """Scores of chance for every photo; the first is one that is there."""
     chance = np.random.default_rng(1)
@@ -91,6 +117,13 @@ def fill(controller: PageController, photo: Path) -> None:
         scores = {h.name: Score(*chance.uniform(0, 100, 2).tolist()) for h in heads}
         sha256 = f"{id_:064x}"
         controller.collection.add(id_, ScoreResult(source, scores, 6000, 4000, sha256))
+    reason = "sharper eyes than IMG_1234"
+    controller.collection.place(
+        {
+            id_: StackPlace(id_ - id_ % _BURST, id_ % _BURST, "burst", reason)
+            for id_ in range(len(controller.collection.sources))
+        }
+    )
     # Its thumbnail is asked for.
     controller.collection.add(0, ScoreResult(photo, scores, 4000, 3000, "f" * 64))
     controller.collection.add(
@@ -110,7 +143,8 @@ def questions(client: httpx.Client, photos: int) -> list[tuple[str, Callable[[in
         while more:
             answer = client.get(f"/api/photos?since={since}&limit={_PIECE}")
             size += len(answer.content)
-            since = min(since + _PIECE, revision)
+            # Read as a page reads it would take the time of its parser.
+            since = int(answer.content.partition(b":")[2].partition(b",")[0])
             more = since < revision
         return size
 

@@ -82,10 +82,10 @@ class Served:
         self._ratings.close()
 
 
-def exif(time: str) -> Image.Exif:
+def exif(time: str, model: str = "Camera 1") -> Image.Exif:
     """What a camera writes into a photo taken at a time."""
     found = Image.Exif()
-    found[Base.Model] = "Camera 1"
+    found[Base.Model] = model
     values = {Base.DateTimeOriginal: time, Base.ExposureTime: 1 / 250, Base.ISOSpeedRatings: 400}
     found.get_ifd(IFD.Exif).update(values)  # type: ignore[arg-type]
     return found
@@ -499,7 +499,9 @@ def burst(
     for second, photo in enumerate((soft, sharp, soft.crop((4, 4, 636, 420)))):
         photo.save(folder / f"IMG_{second}.jpg", exif=exif(f"2024:05:03 10:00:0{second}"))
     with Image.open(examples / "chelsea.png") as opened:
-        opened.convert("RGB").save(folder / "alone.jpg", exif=exif("2024:05:03 12:00:00"))
+        opened.convert("RGB").save(
+            folder / "alone.jpg", exif=exif("2024:05:03 12:00:00", "Camera 2")
+        )
     ratings = tmp_path_factory.mktemp("ratings") / "ratings.sqlite"
     with contextlib.closing(Served(folder, ratings, lambda _: scorer)) as found:
         assert found.controller.scoring.wait(60)
@@ -536,6 +538,8 @@ def test_a_burst_is_one_tile_that_opens_to_its_frames(
     frames.nth(2).locator("img[src]").wait_for()
     assert str(frames.nth(0).get_attribute("aria-label")).startswith("IMG_1.jpg: suggested: sharp")
     assert page.locator(".g-strip-best:visible").count() == 1
+    assert page.locator(".g-facts").last.inner_text() == "1/250 s · ISO 400 · Camera 1"
+    page.get_by_text(re.compile(r"^clipped [\d.<]+ %$")).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert violations(page) == []
     page.keyboard.press("k")
@@ -578,11 +582,18 @@ def test_frames_go_with_arrows_and_stacks_are_jumped_over(page: Page, burst: Ser
     page.keyboard.press("ArrowDown")
     assert name.inner_text() == "alone.jpg"
     page.keyboard.press("Escape")
+    page.select_option("[aria-label=Camera]", "Camera 2")
+    assert names(page) == ["alone.jpg"]
+    page.click("text=Show all")
+    assert names(page) == ["IMG_1.jpg", "alone.jpg"]
     # The frames of a stack are compared with each other.
     card(page, "IMG_1.jpg").click(modifiers=["Control"])
     page.keyboard.press("Escape")
     page.keyboard.press("c")
     assert page.locator(".g-pane").count() == 3
+    # The pictures have the window, but for a line under each.
+    lines = [box for one in page.locator(".g-caption").all() if (box := one.bounding_box())]
+    assert max(box["height"] for box in lines) < 50
 
 
 def test_chosen_photos_are_rated_together(either: Page) -> None:

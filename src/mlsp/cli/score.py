@@ -71,6 +71,16 @@ def score(
             help="Percentiles among the photos of this run instead of among rated photos.",
         ),
     ] = False,
+    preview: Annotated[
+        int | None,
+        typer.Option(
+            "--preview",
+            metavar="N",
+            min=320,
+            max=4096,
+            help="Put pictures of N pixels into an HTML report, to be seen full screen without the photos; 1600 takes about 0.3 MB each.",
+        ),
+    ] = None,
     all_columns: Annotated[
         bool,
         typer.Option(
@@ -167,6 +177,7 @@ def score(
     from mlsp.culling.shots import find_shots, score_shots
     from mlsp.culling.xmp.report import xmp_settings
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
+    from mlsp.reports.formats import PAGE_SUFFIX
     from mlsp.reports.ranking import Top
     from mlsp.reports.table import print_table, unranked_line
     from mlsp.scoring.cache import open_caches
@@ -185,6 +196,8 @@ def score(
         inside=xmp_inside,
     )
     wanted = None if top is None else Top.of(top)
+    if preview is not None and (output is None or output.suffix.lower() != PAGE_SUFFIX):
+        raise typer.BadParameter("--preview is for a report as a page: --output FILE.html")
     if output is not None:
         check_output(output)
     check_local(paths)
@@ -222,7 +235,7 @@ def score(
     if output is not None:
         outputs = [output, errors_path(output)] if failed else [output]
         with RunProgress(
-            len(ranked), done_word="shown", quiet=quiet or output.suffix.lower() != ".html"
+            len(ranked), done_word="shown", quiet=quiet or output.suffix.lower() != PAGE_SUFFIX
         ) as pictures:
             write_report(
                 output,
@@ -233,6 +246,7 @@ def score(
                 classifiers=scorer.model.classifiers,
                 every=all_columns,
                 is_relative=relative,
+                preview=preview,
                 on_picture=pictures.advance,
             )
     elif ranked:

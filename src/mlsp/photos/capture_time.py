@@ -55,16 +55,19 @@ def original_time(values: Mapping[int, Any]) -> datetime | None:
     return _first_time(values, _TIMES[:1])
 
 
-def shown_time(source: Path) -> tuple[str | None, bool]:
+def shown_time(source: Path, captured: datetime | None) -> tuple[str | None, bool]:
     """Return the time to show with a photo.
+
+    Args:
+        source: the photo.
+        captured: its capture time.
 
     Returns:
         The capture time as ISO text in seconds; where the photo has none, the time at which its file
         was changed, and None where that cannot be read either. Then whether it is the file's.
     """
-    time = capture_time(source)
-    if time is not None:
-        return time.isoformat(timespec="seconds"), False
+    if captured is not None:
+        return captured.isoformat(timespec="seconds"), False
     try:
         # Local, as cameras' times are.
         changed = datetime.fromtimestamp(source.stat().st_mtime)

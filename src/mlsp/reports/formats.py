@@ -134,6 +134,7 @@ def write_report(
     classifiers: Sequence[ClassifierRecord] = (),
     every: bool = False,
     is_relative: bool = False,
+    preview: int | None = None,
     on_picture: Callable[[ScoreResult], object] | None = None,
 ) -> None:
     """Write a report, and beside it the list of failed photos.
@@ -150,6 +151,7 @@ def write_report(
         classifiers: of the model; its faults and kinds are then in the report.
         every: all columns of `mlsp.reports.rows.report_columns`; an HTML report is the same.
         is_relative: percentiles are among the photos of the report, as an HTML report then says.
+        preview: longest side of the pictures of an HTML report, to be seen full screen too; by default they are small.
         on_picture: called for each result whose picture is in an HTML report, the only format that takes its time.
 
     Raises:
@@ -171,6 +173,7 @@ def write_report(
                 heads=heads,
                 classifiers=classifiers,
                 is_relative=is_relative,
+                preview=preview,
                 on_picture=on_picture,
             )
         else:

@@ -29,10 +29,11 @@ from mlsp.base.text import printable
 from mlsp.culling.marks import NO_MARKS
 from mlsp.culling.shots import shot_formats, shot_photos
 from mlsp.culling.xmp import Folders, read_shot_marks
+from mlsp.photos.camera_data import camera_data
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
-from mlsp.reports.rows import json_number
+from mlsp.reports.rows import camera_facts, json_number
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 Json: TypeAlias = "str | float | bool | Sequence[Json] | dict[str, Json] | None"
 
 # In the order in which one script may hold them: each uses only what is before it.
-_SCRIPTS = ("dom.js", "records.js", "marks.js", "marks_filter.js", "keys.js", "stacks.js", "card.js", "grid.js", "filters.js", "sorting.js", "failed.js", "selection.js", "view_controls.js", "bar.js", "filmstrip.js", "viewer.js", "gallery.js")  # fmt: skip
+_SCRIPTS = ("dom.js", "records.js", "marks.js", "marks_filter.js", "keys.js", "stacks.js", "card.js", "camera_filter.js", "exposure.js", "grid.js", "filters.js", "sorting.js", "failed.js", "selection.js", "view_controls.js", "bar.js", "filmstrip.js", "viewer.js", "gallery.js")  # fmt: skip
 _GALLERY = resources.files("mlsp.reports") / "gallery"
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
@@ -84,6 +85,14 @@ def picture_size(photos: int) -> PictureSize:
     return PictureSize(180, 4_000)
 
 
+def preview_size(longest_side: int) -> PictureSize:
+    """Return the size of pictures that are to be seen full screen too: as fine as small ones, for their pixels."""
+    small = picture_size(1)
+    return PictureSize(
+        longest_side, round(small.max_bytes * (longest_side / small.longest_side) ** 2)
+    )
+
+
 def write_html(
     path: Path,
     scored: Sequence[ScoreResult],
@@ -93,6 +102,7 @@ def write_html(
     heads: Sequence[str],
     classifiers: Sequence[ClassifierRecord] = (),
     is_relative: bool = False,
+    preview: int | None = None,
     on_picture: Callable[[ScoreResult], object] | None = None,
 ) -> None:
     """Write the report.
@@ -105,13 +115,14 @@ def write_html(
         heads: names of the model's heads, in the model's order.
         classifiers: of the model; they say what its labels mean.
         is_relative: percentiles are among the photos of the report.
+        preview: longest side of the pictures, to be seen full screen too; by default they are small, as `picture_size` chooses.
         on_picture: called with each result after its picture is in the file.
 
     Raises:
         OSError: the file cannot be written.
     """
     failures = list(failed)
-    size = picture_size(len(scored))
+    size = picture_size(len(scored)) if preview is None else preview_size(preview)
     workers = usable_cores()
 
     def picture(result: ScoreResult) -> str:
@@ -130,6 +141,7 @@ def write_html(
             "heads": list(heads),
             "meanings": label_meanings(classifiers),
             "among": "photos here" if is_relative else "rated photos",
+            "has_previews": preview is not None,
         }
         stream.write(_page(path, scored, failures, about=about, heads=heads, workers=workers))
         for index, encoded in enumerate(map_in_order(picture, scored, workers=workers)):
@@ -161,7 +173,9 @@ def _page(
     folders = Folders()
 
     def facts(result: ScoreResult) -> tuple[str | None, bool, dict[str, Json]]:
-        return *shown_time(result.source), _marks(result, folders)
+        about = camera_data(result.source)
+        given: dict[str, Json] = {"camera": camera_facts(about), **_marks(result, folders)}
+        return *shown_time(result.source, about.captured), given
 
     records: list[Json] = [
         {
@@ -169,7 +183,7 @@ def _page(
             **_names(result.source, root),
             "captured": captured,
             "captured_is_file_time": is_file_time,
-            **marks,
+            **given,
             "width": result.width,
             "height": result.height,
             "formats": shot_formats(result.files),
@@ -186,7 +200,7 @@ def _page(
             "faults": list(result.faults),
             "original": link(result.source, page_folder),
         }
-        for index, (result, (captured, is_file_time, marks)) in enumerate(
+        for index, (result, (captured, is_file_time, given)) in enumerate(
             zip(scored, map_in_order(facts, scored, workers=workers), strict=True)
         )
     ]

@@ -35,6 +35,7 @@ const gallery = new Gallery(document.querySelector("main"), {
   title: report.title,
   meanings: report.meanings,
   among: report.among,
+  ...(report.has_previews ? { smallNote: "" } : {}),
   load: (record) => picture(record, report), badge: marksBadge, badgeText: marksWords,
   sorts: [{ name: "stars", label: "stars", value: (record) => record.stars, isDescending: true }],
 });

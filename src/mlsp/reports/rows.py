@@ -10,9 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mlsp.base.errors import SettingsError
+from mlsp.base.text import printable
 
 if TYPE_CHECKING:
     from mlsp.models.records import ClassifierRecord
+    from mlsp.photos.camera_data import CameraData
     from mlsp.scoring.results import ScoreResult
 
 Cell: TypeAlias = str | float | int | tuple[str, ...]
@@ -31,6 +33,19 @@ def rounded(value: float, decimals: int) -> str:
 def json_number(value: float, decimals: int) -> float | None:
     """Return a rounded number for JSON: None if it is not finite."""
     return round(value, decimals) if math.isfinite(value) else None
+
+
+def camera_facts(about: CameraData) -> dict[str, Any] | None:
+    """Return what a page shows of a shot's camera data, for JSON; None where there is none of it."""
+    texts = {"model": about.camera, "lens": about.lens}
+    facts = {
+        **{name: text and printable(text) for name, text in texts.items()},
+        "seconds": about.exposure_seconds and float(f"{about.exposure_seconds:.3g}"),
+        "aperture": about.aperture and round(about.aperture, 1),
+        "iso": about.iso and round(about.iso),
+        "focal_length": about.focal_length and round(about.focal_length, 1),
+    }
+    return facts if any(facts.values()) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,21 +16,24 @@ const MOST_FAULTS = 2;
  */
 export function drawCard(record, { columns, load, meanings, among }) {
   const picture = element("img", { class: "g-thumbnail", alt: "", decoding: "async", draggable: "false" });
-  const frame = element("div", { class: "g-picture" }, picture);
+  const frame = element("div", { class: "g-picture g-waiting" }, picture);
+  picture.onload = () => frame.classList.remove("g-waiting");
   const show = (url) => {
     if (url) picture.src = url;
-    else frame.classList.add("g-missing");
+    else frame.classList.replace("g-waiting", "g-missing");
   };
   picture.onerror = () => show("");
   const url = load(record);
   if (typeof url === "string") show(url);
   else url.then(show, () => show(""));
-  const bars = columns.map((head, place) =>
-    element(
-      "div", { class: "g-score" },
-      element("span", { class: "g-head", text: head }), meter(record, head, place, among), element("span", { class: "g-value", text: shortNumber(record.scores[head]?.[0]) }),
-    ),
-  );
+  const bars = columns.map((head, place) => {
+    const [value, percentile] = record.scores[head] ?? [null, null];
+    const title = percentile === null ? null : `${head} ${shortNumber(value)}: better than ${percent(percentile)} of 100 ${among}`;
+    return element(
+      "div", { class: "g-score", title },
+      element("span", { class: "g-head", text: head }), meter(record, head, place, among), element("span", { class: "g-value", text: percentile === null ? shortNumber(value) : percent(percentile) }),
+    );
+  });
   const file = element("div", { class: "g-file" }, element("span", { class: "g-rank" }), element("span", { class: "g-name", text: nameOf(record), title: record.photo }));
   if (record.formats) file.append(element("span", { class: "g-formats", text: record.formats, title: record.files.join(", ") }));
   return element(

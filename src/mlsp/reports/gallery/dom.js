@@ -22,17 +22,24 @@ export function element(tag, attributes = {}, ...children) {
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * A line drawing of 24 × 24 units, for buttons; hidden from screen readers.
+ * Make an element of a drawing; drawings are hidden from screen readers.
+ * @param {string} tag
+ * @param {Object<string, any>} attributes
+ * @param {...Node} children
+ * @returns {SVGElement}
+ */
+export function drawing(tag, attributes, ...children) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/**
+ * A line drawing of 24 × 24 units, for buttons.
  * @param {string} path SVG path data.
  * @returns {SVGElement}
  */
 export function icon(path) {
-  const svg = document.createElementNS(SVG, "svg");
-  for (const [name, value] of Object.entries({ viewBox: "0 0 24 24", class: "g-icon", "aria-hidden": "true" })) {
-    svg.setAttribute(name, value);
-  }
-  const line = document.createElementNS(SVG, "path");
-  line.setAttribute("d", path);
-  svg.append(line);
-  return svg;
+  return drawing("svg", { viewBox: "0 0 24 24", class: "g-icon", "aria-hidden": "true" }, drawing("path", { d: path }));
 }

@@ -7,6 +7,7 @@
 // One gallery per page, with gallery.css. It works under the strictest content security policy.
 
 import { Bar } from "./bar.js";
+import { CameraFilter } from "./camera_filter.js";
 import { drawCard, markCard } from "./card.js";
 import { element } from "./dom.js";
 import { showFailed } from "./failed.js";
@@ -35,6 +36,7 @@ import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
  * @property {string[]} [columns] names of the scores, in their order
  * @property {function(PhotoRecord): (string|Promise<string>)} [load] URL of a small picture, "" if it has none; by default the record's `thumbnail`
  * @property {function(PhotoRecord): ?string} [original] URL of the photo itself; by default the record's `original`
+ * @property {string} [smallNote] what is said full-screen where only the small picture can be shown; "" for nothing
  * @property {function(PhotoRecord): ?Node} [badge] what the host shows on a photo's card, such as its stars; not interactive
  * @property {function(PhotoRecord): string} [badgeText] the same for screen readers
  * @property {function(PhotoRecord, PhotoRecord[]): ?Node} [stackTools] the host's buttons for a stack full-screen, given the active frame and all
@@ -65,7 +67,7 @@ export class Gallery extends EventTarget {
     super();
     this._options = {
       columns: [], load: (record) => record.thumbnail ?? "", original: (record) => record.original ?? null,
-      badge: () => null, badgeText: () => "", stackTools: () => null, details: () => null, onkey: () => false, keys: [], sorts: [], tools: [], meanings: {}, among: "rated photos", title: "Photos", ...options,
+      badge: () => null, badgeText: () => "", stackTools: () => null, details: () => null, onkey: () => false, keys: [], sorts: [], tools: [], meanings: {}, among: "rated photos", smallNote: "Small picture: the photo is not where it was, or of a format that browsers do not show.", title: "Photos", ...options,
     };
     this._records = [];
     this._byId = new Map();
@@ -81,9 +83,11 @@ export class Gallery extends EventTarget {
     const { columns } = this._options;
     this._sorting = new Sorting({ columns, sorts: this._options.sorts, pathRank: (record) => this._pathRanks().get(record), onchange: () => this._later() });
     this.filters = new Filters({ columns, onchange: () => this._later(), onleave: () => this.focus() });
+    this._camera = new CameraFilter((condition) => this.setCondition("camera", condition));
+    this.filters.add(this._camera);
     this.viewer = new Viewer({
       columns, meanings: this._options.meanings, among: this._options.among, load: this._options.load, original: this._options.original, badge: this._options.badge, details: this._options.details, onkey: this._options.onkey,
-      frames: (record) => this.stacks.frames(record), stackTools: this._options.stackTools,
+      frames: (record) => this.stacks.frames(record), stackTools: this._options.stackTools, smallNote: this._options.smallNote,
       onactive: (record) => this._emit("activechange", { record }), onclose: () => this._closed(),
     });
     this._build(root);
@@ -285,6 +289,7 @@ export class Gallery extends EventTarget {
     this._ranks = new Map(sortRecords(this._records.filter(isPhoto), (record) => record.overall, true).map((record, place) => [record.id, place + 1]));
     showFailed(this._failed, all.filter((record) => record.failed));
     this.filters.setRecords(this._records);
+    this._camera.setRecords(this._records);
     this._arrange(isUpdate);
   }
 

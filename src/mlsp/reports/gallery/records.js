@@ -12,6 +12,7 @@
  * @property {number} height of the upright photo, in pixels
  * @property {string} [formats] "RAW+JPEG" where its shot has several files; "" for one alone
  * @property {string[]} [files] their names, that of the photo first
+ * @property {?{model: ?string, lens: ?string, seconds: ?number, aperture: ?number, iso: ?number, focal_length: ?number}} [camera] what the camera wrote
  * @property {?number} overall 0…100
  * @property {Object<string, [?number, ?number]>} scores a head's value and percentile (0…100)
  * @property {?string} [kind] what it shows, such as "people"; "not_photo" for what is none, which has no rank

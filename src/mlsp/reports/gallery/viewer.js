@@ -1,7 +1,9 @@
 // Photos full-screen: one, or two to four side by side, by keyboard, mouse and touch.
 
+import { cameraWords } from "./camera_filter.js";
 import { faultList, meter } from "./card.js";
 import { element, icon } from "./dom.js";
+import { Exposure } from "./exposure.js";
 import { Filmstrip } from "./filmstrip.js";
 import { amount, dateOf, nameOf, percent, shortNumber } from "./records.js";
 
@@ -25,6 +27,7 @@ export class Viewer {
    * @param {string} options.among which photos percentiles are among
    * @param {function(any): (string|Promise<string>)} options.load URL of a record's small picture
    * @param {function(any): ?string} options.original URL of the photo itself
+   * @param {string} options.smallNote what is said where only the small picture can be shown; "" for nothing
    * @param {function(any): ?Node} options.badge what the host shows on a photo, such as its stars
    * @param {function(any): any[]} options.frames the frames of a record's stack, the best first
    * @param {function(any, any[]): ?Node} options.stackTools the host's buttons for a stack
@@ -33,8 +36,9 @@ export class Viewer {
    * @param {function(any): void} options.onactive the active pane shows another record
    * @param {function(): void} options.onclose
    */
-  constructor({ columns, meanings, among, load, original, badge, frames, stackTools, details, onkey, onactive, onclose }) {
-    Object.assign(this, { _frames: frames, _columns: columns, _meanings: meanings, _among: among, _load: load, _original: original, _details: details, _onkey: onkey, _onactive: onactive });
+  constructor({ columns, meanings, among, load, original, smallNote, badge, frames, stackTools, details, onkey, onactive, onclose }) {
+    Object.assign(this, { _frames: frames, _smallNote: smallNote, _columns: columns, _meanings: meanings, _among: among, _load: load, _original: original, _details: details, _onkey: onkey, _onactive: onactive });
+    this._exposures = new Map();
     this._list = [];
     this._shown = [];
     this._active = 0;
@@ -62,6 +66,7 @@ export class Viewer {
       this._bar, this._panes, this._strip.element,
     );
     this._listenToPointer();
+    window.addEventListener("resize", () => this._arrangePanes());
   }
 
   get isOpen() {
@@ -168,6 +173,7 @@ export class Viewer {
     if (this.element.open) return;
     this._shown = [];
     this._ahead = null;
+    this._exposures.clear();
     this._panes.replaceChildren();
     onclose();
   }
@@ -185,6 +191,7 @@ export class Viewer {
       pane.setAttribute("aria-current", isActive);
     });
     this._panes.dataset.count = this._shown.length;
+    this._arrangePanes();
     this._panes.classList.toggle("g-zoomed", this._isZoomed);
     this._zoom.setAttribute("aria-pressed", this._isZoomed);
     this._add.disabled = this._shown.length >= Math.min(MOST_SIDE_BY_SIDE, this._list.length);
@@ -201,18 +208,31 @@ export class Viewer {
     if (url) this._ahead = Object.assign(new Image(), { src: url });
   }
 
+  /** Put as many panes into a row as show the photos largest. */
+  _arrangePanes() {
+    const count = this._shown.length;
+    if (count === 0) return;
+    const { width, height } = this.activeItem;
+    const { clientWidth, clientHeight } = this._panes;
+    const scale = (columns) => Math.min(clientWidth / columns / width, clientHeight / Math.ceil(count / columns) / height);
+    const columns = Array.from({ length: count }, (_, index) => index + 1).sort((one, other) => scale(other) - scale(one))[0];
+    this._panes.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+  }
+
   _pane(record) {
     const picture = element("img", { class: "g-photo", alt: nameOf(record), draggable: "false", width: record.width, height: record.height });
     const frame = element("div", { class: "g-frame" }, picture);
+    const exposure = new Exposure();
+    this._exposures.set(record.id, exposure);
+    picture.onload = () => exposure.show(picture);
     const pane = element("figure", { class: "g-pane", "data-id": record.id }, frame, this._caption(record));
-    const note = (text) => frame.append(element("p", { class: "g-frame-note", text }));
     Promise.resolve(this._load(record)).then((url) => { if (url && !picture.src) picture.src = url; });
     const original = this._original(record);
     if (original) {
       const whole = new Image();
       whole.onload = () => { picture.src = whole.src; };
       // The page may have been moved away from its photos, and few browsers show HEIC or raw files.
-      whole.onerror = () => note("Small picture: the photo is not where it was, or of a format that browsers do not show.");
+      whole.onerror = () => { if (this._smallNote) frame.append(element("p", { class: "g-frame-note", text: this._smallNote })); };
       whole.src = original;
     }
     return pane;
@@ -221,6 +241,7 @@ export class Viewer {
   _caption(record) {
     const scores = this._columns.map((head, place) => element("li", {}, head, meter(record, head, place, this._among), element("b", { text: shortNumber(record.scores[head]?.[0]) })));
     const facts = [record.folder, record.formats, dateOf(record), `${record.width} × ${record.height}`].filter(Boolean).join(" · ");
+    const camera = cameraWords(record.camera);
     const original = this._original(record);
     return element(
       "figcaption", { class: "g-caption" },
@@ -229,7 +250,9 @@ export class Viewer {
         "div", { class: "g-caption-text" },
         original ? element("a", { class: "g-name", href: original, target: "_blank", rel: "noopener noreferrer", text: nameOf(record) }) : element("span", { class: "g-name", text: nameOf(record) }),
         element("ul", { class: "g-scores" }, ...scores), faultList(record, this._meanings), element("span", { class: "g-facts", text: facts }),
+        camera ? element("span", { class: "g-facts", text: camera }) : null,
       ),
+      this._exposures.get(record.id).element,
       this._details(record),
     );
   }

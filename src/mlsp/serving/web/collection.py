@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -21,14 +22,15 @@ from mlsp.base.text import printable
 from mlsp.culling.marks import NO_MARKS, Marks, newer_marks
 from mlsp.culling.sets import SetKind
 from mlsp.culling.shots import Shot
+from mlsp.photos.camera_data import CameraData, camera_data
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
-from mlsp.reports.rows import json_number
+from mlsp.reports.rows import camera_facts, json_number
 from mlsp.scoring.results import Score, ScoreResult
 
 FIELDS = (
     "id", "photo", "folder", "captured", "width", "height", "overall", "scores", "failed", "stars", "flag", "version",
-    "captured_is_file_time", "label", "formats", "files", "kind", "faults", "stack",
+    "captured_is_file_time", "label", "formats", "files", "kind", "faults", "stack", "camera",
 )  # fmt: skip
 # Enough of the SHA-256 to tell the versions of a photo apart.
 _VERSION_DIGITS = 16
@@ -64,6 +66,7 @@ class Entry:
         folder: of `shown`; empty for the uppermost.
         captured: local time in ISO form.
         captured_is_file_time: whether only the file says so.
+        camera: what its camera wrote.
         result: its scores, or why there are none.
         scores: of all columns so far.
     """
@@ -74,6 +77,7 @@ class Entry:
     folder: str
     captured: str | None
     captured_is_file_time: bool
+    camera: CameraData
     result: ScoreResult | ScoreFailure
     scores: Mapping[str, Score]
 
@@ -176,10 +180,11 @@ class Collection:
             result: of scoring it.
         """
         shown, folder = shown_name(result.source, self.root)
-        captured, is_file_time = shown_time(result.source)
+        camera = camera_data(result.source)
+        captured, is_file_time = shown_time(result.source, camera.captured)
         scores = result.scores if isinstance(result, ScoreResult) else {}
         shot = self.shots[id_]
-        entry = Entry(id_, shot, shown, folder, captured, is_file_time, result, scores)
+        entry = Entry(id_, shot, shown, folder, captured, is_file_time, camera, result, scores)
         with self._lock:
             before = self._entries.get(id_)
             if before is not None and before.sha256 == entry.sha256:
@@ -306,17 +311,20 @@ class Collection:
 
         Args:
             since: a revision; 0 for all.
-            limit: maximum number of changes.
+            limit: maximum number of rows.
         """
         with self._lock:
-            end = min(since + limit, len(self._log))
             # What has changed again is told with its last change: who asks for everything gets each photo once.
-            rows = tuple(
-                self._rows[id_]
-                for revision, id_ in enumerate(self._log[since:end], since)
+            newest = (
+                (revision, id_)
+                for revision, id_ in enumerate(self._log[since:], since)
                 if self._last_change[id_] == revision
             )
-            return Changes(max(since, end), end < len(self._log), self._columns, rows)
+            told = list(islice(newest, limit))
+            # The last change of all is always told.
+            end = told[-1][0] + 1 if told else max(since, len(self._log))
+            rows = tuple(self._rows[id_] for _, id_ in told)
+            return Changes(end, end < len(self._log), self._columns, rows)
 
     def _change(self, entry: Entry) -> None:
         self._entries[entry.id] = entry
@@ -340,7 +348,7 @@ class Collection:
         row = (
             entry.id, entry.shown, entry.folder, entry.captured, *found, rating.stars, rating.flag, entry.version,
             entry.captured_is_file_time, rating.label, entry.shot.formats,
-            [printable(file.name) for file in entry.shot.files], *labels, stack,
+            [printable(file.name) for file in entry.shot.files], *labels, stack, camera_facts(entry.camera),
         )  # fmt: skip
         return json.dumps(row, allow_nan=False, separators=(",", ":")).encode()
 

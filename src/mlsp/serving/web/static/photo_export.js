@@ -10,7 +10,7 @@ const WANTED = [
   ["picked", "picked"], ["picked,4+", "picked, or ★★★★ and more"], ["5", "★★★★★"], ["4+", "★★★★ and more"], ["3+", "★★★ and more"], ["rejected", "rejected"],
   ...LABELS.map((label) => [label, `${label} label`]),
 ];
-const WAYS = [["copy", "copies"], ["link", "hard links (same drive, no space)"]];
+const WAYS = [["copy", "copies"], ["link", "hard links"]];
 
 /** The part of the export dialog about photos. */
 export class PhotoExport {
@@ -28,7 +28,7 @@ export class PhotoExport {
     /** Elements for the dialog. */
     this.parts = [
       element("h3", { text: "Photos into a folder" }),
-      element("p", { class: "g-note", text: "With their sidecars, and their raw photos or JPEGs, in the folders that they have here. Nothing is moved or overwritten; what is there already is left." }),
+      element("p", { class: "g-note", text: "With their sidecars, and their raw photos or JPEGs, in the folders that they have here. Nothing is moved or overwritten; what is there already is left. Hard links take no space, and need the same drive." }),
       element("p", { class: "p-row" }, element("label", { for: "p-wanted", text: "Which" }), this._wanted, element("label", { for: "p-way", text: "as" }), this._way),
       element("p", { class: "p-row" }, element("label", { for: "p-folder", text: "Folder" }), this._folder),
       element(
