@@ -104,6 +104,32 @@ def test_maps_are_those_of_timm(name: str) -> None:
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit_xsmall_patch16_clip_224",
+        "vit_base_patch16_siglip_224",
+        "vit_small_patch14_dinov2",
+        "vit_small_patch16_dinov3",
+        "eva02_tiny_patch14_224",
+    ],
+)
+def test_every_block_of_a_pretrained_transformer_is_a_level(name: str, tmp_path: Path) -> None:
+    """CLIP, SigLIP, DINO, EVA at a size that no patch divides: each map is timm's own, from weights in a file."""
+    spec = backbone(f"timm:{name}")
+    network, _ = load_network(spec, untrained(name, tmp_path))
+    x = torch.randn(1, 3, 150, 99, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        maps = network(x)
+        wanted = stages(name, x, network)
+    names = [f"blocks.{number}" for number in range(len(wanted))]
+    assert [level.name for level in spec.levels] == names
+    patch = int(re.findall(r"patch(\d+)", name)[0])
+    assert tuple(maps[0].shape[2:]) == (-(-150 // patch), -(-99 // patch))
+    for level, reference in zip(maps, wanted, strict=True):
+        torch.testing.assert_close(level, reference)
+
+
 def test_preprocessing_is_timms() -> None:
     spec = backbone("timm:resnet18")
     model = timm.create_model("resnet18", pretrained=False)
