@@ -51,6 +51,8 @@ def get(
         megabytes = (file.record.size_bytes or 0) / 1e6
         origin = f"here: {file.found}" if file.found else f"download {file.record.url}"
         typer.echo(f"  {what:8}{megabytes:5.0f} MB  {file.record.license:11}{origin}")
+    if not quiet:
+        typer.echo("Once both are here, the model takes a minute to make.", err=True)
     with DownloadProgress(quiet=quiet) as on_download:
         model = get_released(released, files, on_download=on_download)
     typer.echo(f"  model   {model.folder}\nmlsp score --model {name} PHOTO... scores with it")
