@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from mlsp.base.errors import SettingsError
 from mlsp.evaluation.metrics import srcc
+from mlsp.models.model import load_model
 from mlsp.research import FeatureSet, HeadRegressor, SplitSettings
 from training_data import BINS, make_store, make_table, planted
 
@@ -104,3 +105,17 @@ def test_refusals(photos: FeatureSet, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="FeatureSet"):
         HeadRegressor("ridge").fit(features, mos).save(tmp_path / "mine")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_results_and_models_are_short_in_a_notebook(photos: FeatureSet) -> None:
+    regressor = HeadRegressor("ridge").fit(photos)
+    trained = regressor.trained_
+    for shown, words in (
+        (trained, "Ridge on tiny"),
+        (trained.test, "45 test photos"),
+        (photos, "75 train, 30 validation, 45 test"),
+        (photos.ratings, "150 photos, 1 to 10, with votes for 10 values"),
+        (load_model(), "quality, beauty"),
+    ):
+        assert words in repr(shown)
+        assert len(repr(shown)) < 160

@@ -72,6 +72,12 @@ class Model:
     card: Card
     classifiers: tuple[ClassifierRecord, ...] = ()
 
+    def __repr__(self) -> str:
+        heads = ", ".join(head.name for head in self.heads)
+        return (
+            f"Model({self.name!r}, version {self.version}: {heads} on {self.feature_spec.backbone})"
+        )
+
     def classifier(self, name: ClassifierName) -> ClassifierRecord | None:
         """Return a classifier; None where the model has none of this name."""
         return next((one for one in self.classifiers if one.name == name), None)

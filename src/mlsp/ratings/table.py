@@ -98,6 +98,10 @@ class RatingTable:
     def __len__(self) -> int:
         return len(self.ratings)
 
+    def __repr__(self) -> str:
+        votes = "" if self.bins is None else f", with votes for {len(self.bins)} values"
+        return f"RatingTable({self.name!r}: {len(self)} photos, {self.lowest:g} to {self.highest:g}{votes})"
+
     def __iter__(self) -> Iterator[Rating]:
         return iter(self.ratings)
 

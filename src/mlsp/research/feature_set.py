@@ -50,7 +50,8 @@ class FeatureSet(Closing):
     Attributes:
         store: the feature file.
         ratings: the whole table.
-        split: rows of the table that have features, in three parts.
+        split: rows of the table that have features, in three parts; split_settings: how they were split.
+        missing: as given.
         left_out: names of rated photos without features: missing, or failed when they were extracted.
 
     Raises:
@@ -79,6 +80,7 @@ class FeatureSet(Closing):
             )
         self.ratings = ratings if isinstance(ratings, RatingTable) else load_ratings(ratings)
         settings = split if isinstance(split, SplitSettings) else SplitSettings(split)
+        self.split_settings, self.missing = settings, missing
         rows = split_rows(self.ratings, settings)
         self._opened = not isinstance(features, FeatureStore)
         self.store = features if isinstance(features, FeatureStore) else FeatureStore.open(features)

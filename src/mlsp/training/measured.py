@@ -37,6 +37,12 @@ class Measured:
     majority_accuracy: float
     threshold: float
 
+    def __repr__(self) -> str:
+        return (
+            f"Measured({len(self.rows)} {self.part} photos: SRCC {self.srcc:.3f}, PLCC {self.plcc:.3f},"
+            f" accuracy {self.accuracy:.1%})"
+        )
+
     @classmethod
     def of(
         cls, part: str, ratings: RatingTable, rows: Rows, scores: Float64Array

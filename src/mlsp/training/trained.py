@@ -67,6 +67,13 @@ class TrainedHead:
     validation: Measured
     test: Measured | None
 
+    def __repr__(self) -> str:
+        found = self.measured[0]
+        return (
+            f"TrainedHead({self.title} on {self.feature_spec.backbone}, {self.ratings.name!r}:"
+            f" SRCC {found.srcc:.3f} on {len(found.rows)} {found.part} photos)"
+        )
+
     @property
     def measured(self) -> tuple[Measured, ...]:
         """Test photos first, if there are some."""
