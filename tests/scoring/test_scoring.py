@@ -223,6 +223,21 @@ def test_features_without_a_cache_are_computed(tmp_path: Path) -> None:
         scorer.features(photo)  # type: ignore[arg-type]
 
 
+def test_scores_come_with_their_features_and_from_the_cache(tmp_path: Path) -> None:
+    photos = [red_photo(tmp_path / "a.png", 51), tmp_path / "gone.png"]
+    with ScoreCache.open(tmp_path / "cache.sqlite") as cache:
+        scorer, _ = fake_scorer(cache)
+        both, failed = scorer.scores_and_features(photos)
+        assert isinstance(both, tuple)
+        assert isinstance(failed, ScoreFailure)
+        result, found = both
+        assert result.scores == scorer.scores_of(found.features)
+        assert result == next(scorer.score(photos))
+        # What is known is not computed again, whatever the features.
+        other = replace(found, features=np.zeros_like(found.features))
+        assert scorer.result_of(other) == result
+
+
 def test_another_precision_is_another_score(tmp_path: Path) -> None:
     photo = red_photo(tmp_path / "a.png", 10)
     with ScoreCache.open(tmp_path / "cache.sqlite") as cache:

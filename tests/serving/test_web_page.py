@@ -25,6 +25,7 @@ from mlsp.culling.xmp import write_marks
 from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
+from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.app import create_app
 from mlsp.serving.web.page_controller import PageController
@@ -230,12 +231,13 @@ class PacedScorer:
 
     def __init__(self, scorer: Scorer) -> None:
         self.model = scorer.model
-        self.result_of = scorer.result_of
         self.may = threading.Semaphore(0)
         self._scorer = scorer
 
-    def features(self, sources: Iterable[Path]) -> Iterator[PhotoFeatures | ScoreFailure]:
-        for result in self._scorer.features(sources):
+    def scores_and_features(
+        self, sources: Iterable[Path]
+    ) -> Iterator[tuple[ScoreResult, PhotoFeatures] | ScoreFailure]:
+        for result in self._scorer.scores_and_features(sources):
             assert self.may.acquire(timeout=30)
             yield result
 

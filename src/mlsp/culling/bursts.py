@@ -137,18 +137,15 @@ def take_shots(
         One result per shot, in their order. Close the generator to stop early.
     """
     channels = embedding_channels(scorer.model.feature_spec)
-    with closing(scorer.features([shot.photo for shot in shots])) as results:
+    with closing(scorer.scores_and_features([shot.photo for shot in shots])) as results:
         for shot, result in zip(shots, results, strict=True):
             if isinstance(result, ScoreFailure):
                 yield result
                 continue
-            scored = scorer.result_of(result)
-            if isinstance(scored, ScoreFailure):
-                yield scored
-                continue
-            embedding = embedding_of(result.features, channels)
+            scored, found = result
+            embedding = embedding_of(found.features, channels)
             scored = replace(scored, files=shot.files)
-            about = camera_data(result.source)
+            about = camera_data(found.source)
             yield ScoredShot(
                 shot, scored, about.captured, embedding, is_from_camera=about.is_from_camera
             )

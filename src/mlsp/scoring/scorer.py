@@ -267,6 +267,20 @@ class Scorer(Closing):
         """
         return self.limiter.map(self._features_of_file, several(photos))
 
+    def scores_and_features(
+        self, photos: Iterable[str | Path]
+    ) -> Generator[tuple[ScoreResult, PhotoFeatures] | ScoreFailure, None, None]:
+        """Score photos as `score` does, and give the features that the scores come from, as `features` does."""
+
+        def both(source: Path) -> tuple[ScoreResult, PhotoFeatures] | ScoreFailure:
+            found = self._features_of_file(source)
+            if isinstance(found, ScoreFailure):
+                return found
+            result = self.result_of(found)
+            return result if isinstance(result, ScoreFailure) else (result, found)
+
+        return self.limiter.map(both, several(photos))
+
     def scores_of(self, features: Float32Array) -> Mapping[str, Score]:
         """Score a photo by its features.
 
@@ -282,17 +296,15 @@ class Scorer(Closing):
         return self._heads.scores(self._outputs(features))
 
     def result_of(self, photo: PhotoFeatures) -> ScoreResult | ScoreFailure:
-        """Score a photo by the features that `features` gave."""
-        return result_or_failure(
-            photo.source,
-            lambda: self._heads.result(
-                photo.source,
-                self._outputs(photo.features),
-                photo.width,
-                photo.height,
-                photo.content_sha256,
-            ),
-        )
+        """Score a photo by the features that `features` gave; scores in the cache are not computed again."""
+        size, sha256 = (photo.width, photo.height), photo.content_sha256
+
+        def compute() -> ScoreResult:
+            known = self._known(sha256) or self._computed(photo.features, *size, sha256)
+            outputs = Outputs(known.values, known.probabilities)
+            return self._heads.result(photo.source, outputs, *size, sha256)
+
+        return result_or_failure(photo.source, compute)
 
     def read(self, photo: str | Path) -> Photo:
         """Decode a photo to the pixels that crops are cut from; raises PhotoError where it cannot be read."""
@@ -320,17 +332,28 @@ class Scorer(Closing):
 
     def _score(self, source: Path, content: bytes) -> ScoreResult:
         sha256 = hashlib.sha256(content).hexdigest()
-        known = self._scores.get(sha256, self._score_key)
-        if known is None or not self._heads.is_complete(known.probabilities):
+        known = self._known(sha256)
+        if known is None:
             found = self._features_of(source, content, sha256)
-            outputs = self._outputs(found.values.astype(np.float32))
-            known = CachedScores(outputs.values, found.width, found.height, outputs.probabilities)
-            self._scores.put(sha256, self._score_key, known)
+            features = found.values.astype(np.float32)
+            known = self._computed(features, found.width, found.height, sha256)
         else:
             # The limit may be another than when it was scored.
             check_pixels(known.width, known.height, self._pipeline.decode.max_pixels)
         outputs = Outputs(known.values, known.probabilities)
         return self._heads.result(source, outputs, known.width, known.height, sha256)
+
+    def _known(self, sha256: str) -> CachedScores | None:
+        known = self._scores.get(sha256, self._score_key)
+        return known if known and self._heads.is_complete(known.probabilities) else None
+
+    def _computed(
+        self, features: Float32Array, width: int, height: int, sha256: str
+    ) -> CachedScores:
+        outputs = self._outputs(features)
+        scores = CachedScores(outputs.values, width, height, outputs.probabilities)
+        self._scores.put(sha256, self._score_key, scores)
+        return scores
 
     def _score_pixels(self, pixels: Image | UInt8Array) -> ScoreResult:
         found = self._compute(lambda: photo_of_pixels(pixels, settings=self._pipeline.decode))
