@@ -26,7 +26,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.flop_counter import FlopCounterMode
 
 from mlsp.backbones import backbone, build_network
 from mlsp.base.arrays import Float32Array, UInt8Array
@@ -43,6 +42,7 @@ from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
 from mlsp.photos.crops import VIEW_COUNTS, ViewsName, cut_views
 from mlsp.photos.listing import NamedPhoto
+from mlsp.training.operations import matrix_peak, network_operations
 
 WIDTH, HEIGHT = 629, 497
 SHA256 = "0" * 64
@@ -120,35 +120,10 @@ def keras_pipeline(python: Path, name: str, photos: Path, views: int) -> Iterato
         to.close()
 
 
-def flops(name: str, views: ViewsName) -> int:
+def flops(name: str, views: ViewsName) -> float:
     """Floating-point operations of the network on one photo, all views."""
-    with torch.device("meta"):
-        network = build_network(backbone(name))
-        shape = cut_views(noise(1)[0], views).shape
-        photos = torch.empty(shape[0], 3, *shape[1:3])
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(photos)
-    return int(counter.get_total_flops())
-
-
-def matrix_peak(precision: str, device: str = "cpu") -> float:
-    """Floating-point operations a second of a large matrix product on all usable cores or a CUDA device, the best of several.
-
-    Measured beside each run, because the speed of a shared machine drifts: 183 and 201 GFLOP/s were seen in two processes. A network may
-    still come out a little above it.
-    """
-    torch.set_num_threads(usable_cores())
-    size = 2048 if device == "cpu" else 8192
-    dtype = getattr(torch, precision)
-    left, right = (torch.randn(size, size, dtype=dtype, device=device) for _ in range(2))
-    seconds = []
-    for _ in range(6):
-        started = time.perf_counter()
-        torch.mm(left, right)
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - started)
-    return 2.0 * size**3 / min(seconds)
+    crops, height, width, _ = cut_views(noise(1)[0], views).shape
+    return float(crops) * network_operations(backbone(name), width, height)
 
 
 def speed(graphs: Graphs, settings: argparse.Namespace, folder: Path) -> list[dict[str, object]]:

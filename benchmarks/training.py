@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from extraction import matrix_peak  # type: ignore[import-not-found]  # beside this file
-from torch.utils.flop_counter import FlopCounterMode
 
 from mlsp.backbones import Level, backbone
 from mlsp.base.machine import usable_cores
@@ -31,6 +29,7 @@ from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import HeadSpec, build_head
 from mlsp.training.adam import KerasAdam
 from mlsp.training.batches import FeatureBatches, training_batches
+from mlsp.training.operations import head_operations, matrix_peak
 from mlsp.training.trainable_head import trainable_head
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -108,15 +107,6 @@ def learning(
     return found
 
 
-def operations(spec: HeadSpec, levels: list[Level], size: int) -> int:
-    """Floating-point operations of a step in training, counted."""
-    head = build_head(spec, levels).train()
-    features = torch.zeros(4, spec.grid, spec.grid, sum(level.channels for level in levels))
-    with FlopCounterMode(display=False) as counter:
-        head.outputs(features).sum().backward()  # type: ignore[no-untyped-call]
-    return int(counter.get_total_flops()) * size // 4
-
-
 def measure(
     folder: Path, name: str, levels: list[Level], rows: int, steps: int, *, device: str
 ) -> list[dict[str, object]]:
@@ -126,7 +116,7 @@ def measure(
     make_store(path, rows, spec.grid, levels)
     found: list[dict[str, object]] = []
     size = min(BATCH, rows)
-    flops = operations(spec, levels, size)
+    flops = size * head_operations(spec, levels)
     with FeatureStore.open(path) as store:
         read = reading(store, spec.grid, rows, steps)
         for precision in PRECISIONS:

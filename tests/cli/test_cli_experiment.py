@@ -99,7 +99,8 @@ def test_scores_of_a_fine_tuned_model_are_a_row(tmp_path: Path, files: Path) -> 
     assert rows[row]["note"] == "scores of tuned.csv, 18 of 18 test photos"
     assert float(rows[row]["srcc"]) > 0.95
     assert rows["Single-3FC, fine-tuned"]["note"] == (
-        "not run: fine-tuning is `mlsp finetune`; give its scores by --scores 'Single-3FC, fine-tuned=FILE.csv'"
+        "not run: `mlsp finetune RATINGS --backbone tiny --head single_3fc --resize 256x256 --precision float32 --output MODEL`,"
+        " then --scores 'Single-3FC, fine-tuned=MODEL.run/test-scores.csv'"
     )
 
 

@@ -327,6 +327,16 @@ def test_widths_that_cannot_be() -> None:
         match="^X must be at least 1 and a column even and at least 2, got 8 and 5$",
     ):
         build_head(HeadSpec("pool_3fc"), LEVELS, first=8, column=5)
+    with pytest.raises(
+        SettingsError, match="^single_3fc has no column to choose, got 8: leave it out$"
+    ):
+        HeadSpec("single_3fc", column=8)
+    with pytest.raises(SettingsError, match="^column must be an even number, at least 2, got 5$"):
+        HeadSpec("pool_3fc", column=5)
+    narrower = build_head(HeadSpec("pool_3fc", first=64, column=8), LEVELS)
+    assert parameter_count(narrower) == parameter_count(
+        build_head(HeadSpec("pool_3fc"), LEVELS, first=64, column=8)
+    )
     with pytest.raises(SettingsError, match="^features have at least one level, got none$"):
         build_head(HeadSpec("single_1fc"), ())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mlsp.base.errors import OutputError, SettingsError
 from mlsp.features.store.store import FeatureStore
@@ -22,12 +23,13 @@ from mlsp.paper import (
     write_outcomes,
 )
 from mlsp.paper.baselines import size_scores
+from mlsp.paper.extremes import find_extremes
 from mlsp.paper.features import extract_command, fitting_store
 from mlsp.paper.plots import line_figure
 from mlsp.paper.records import Estimate, read_result, result_record
 from mlsp.ratings.splits import Split, SplitSettings
 from mlsp.training import EpochRecord, TrainingCallbacks, TrainSettings
-from training_data import ids, make_store, planted
+from training_data import ids, make_store, make_table, planted
 
 
 @pytest.fixture
@@ -99,12 +101,41 @@ def test_rows_run_once_and_say_what_they_lack(job: ExperimentJob) -> None:
     assert begun[2:] == ["Single-3FC (-aug)"]
 
 
-def test_files_and_photos_of_figure_8(job: ExperimentJob) -> None:
+def test_several_seeds_have_a_mean_and_a_spread(job: ExperimentJob) -> None:
+    begun: list[str] = []
+    wide = replace(job, seeds=3, rows=("Single*", "Ridge*"), first=64, levels="last2")
+    outcomes = run_experiment(wide, row_begins=lambda row: begun.append(row.label))
+    assert begun == ["Single-3FC (-aug)"] * 3 + ["Ridge (not in the paper)"]
+    single = outcomes[0]
+    values = [one.numbers["srcc"].value for one in single.repeats]
+    assert len(set(values)) == 3
+    assert single.result == single.repeats[0]
+    assert single.spread("srcc") == pytest.approx((np.mean(values), np.std(values, ddof=1)))
+    assert single.note.startswith("recipe paper, 2 of 3 levels, ")
+    (path, table, _) = write_outcomes(job.output, "table3", outcomes)
+    text = path.read_text("utf-8")
+    assert f"<br>{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}" in text
+    row = next(csv.DictReader(table.read_text("utf-8").splitlines()))
+    assert row["seeds"] == "3"
+    assert float(row["srcc_mean"]) == pytest.approx(np.mean(values), abs=1e-6)
+
+
+def test_files_and_photos_of_figures_8_and_9(job: ExperimentJob, examples: Path) -> None:
     job = replace(job, name="fig8")
     outcomes = run_experiment(job)
-    text, table, plot = write_outcomes(job.output, "fig8", outcomes)
+    extremes = find_extremes(outcomes)
+    assert extremes is not None
+    shown = extremes.smallest[0].photo_id
+    files = {shown: examples / "chelsea.png"}
+    text, table, *sheets = write_outcomes(job.output, "fig8", outcomes, photos=files)
     assert text.read_text("utf-8") == as_markdown("fig8", outcomes)
-    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert "Photos by Ridge (not in the paper) on tiny, whole: in closed form" in text.read_text()
+    assert [path.name for path in sheets] == ["fig8.png", "fig9.png"]
+    crops = [np.asarray(Image.open(path))[40:300, :206].reshape(-1, 3) for path in sheets]
+    colours = [len(np.unique(crop, axis=0)) for crop in crops]
+    # The first photo is there, the others are frames with a name.
+    assert colours[0] > 5000
+    assert colours[1] < 1000
     photos = list(csv.DictReader(table.read_text("utf-8").splitlines()))
     # 9 of 36 test photos are as high-rated as 5,000 of 19,928.
     assert [photo["of"] for photo in photos] == ["smallest errors"] * 4 + ["largest errors"] * 4
@@ -118,7 +149,12 @@ def test_baselines_and_cited_rows(job: ExperimentJob) -> None:
     outcomes = run_experiment(replace(job, name="table4"))
     by_label = {one.row.label: one for one in outcomes}
     assert by_label["Ma et al."].result is None
-    assert by_label["Ma et al."].reason == ""
+    assert by_label["Ma et al."].note == "as the paper cites it"
+    assert by_label["Talebi et al. (NIMA), Inception-v3, fine-tuned"].note == (
+        "not run: `mlsp finetune RATINGS --backbone tiny --head single_1fc --resize 256x256 --levels last1 --distribution"
+        " --precision float32 --output MODEL`, then"
+        " --scores 'Talebi et al. (NIMA), Inception-v3, fine-tuned=MODEL.run/test-scores.csv'"
+    )
     alike = by_label["All alike"].result
     size = by_label["Width and height only (SRCC: of width × height)"].result
     assert alike is not None
@@ -129,7 +165,36 @@ def test_baselines_and_cited_rows(job: ExperimentJob) -> None:
     assert 0.5 <= alike.numbers["accuracy"].value < 1
     written = result_record(size)
     assert result_record(read_result(written)) == written
-    assert "| Ma et al. |  |  | – | – | – | – | – | 81.70% |" in as_markdown("table4", outcomes)
+    text = as_markdown("table4", outcomes)
+    assert "| Ma et al. |  |  | – | – | – | – | – | 81.70% | – | – | – | – | as the" in text
+    # Section 4.3: .558 at 77.33 %, a ratio of .72.
+    assert "| Kong et al. |  |  | – | 0.558 | – | – | – | 77.33% | – | – | – | 0.72 |" in text
+    assert " | – | 0.070 | – | 0.88 | not run: `mlsp finetune" in text
+
+
+def test_votes_in_a_table_of_scores_give_the_earth_movers_distance(job: ExperimentJob) -> None:
+    row = "Talebi et al. (NIMA), Inception-v3, fine-tuned"
+    names = [f"votes_{value}" for value in range(1, 11)]
+    table = make_table(planted(120)[1], votes=True)
+    ratings = job.output.with_name("votes.csv")
+    scores = job.output.with_name("scores.csv")
+    for path, first in ((ratings, []), (scores, ["score"])):
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            kind = "score_" if path == scores else ""
+            writer.writerow(("photo", *first, *(f"{kind}{name}" for name in names)))
+            for one in table:
+                # The model's votes are people's, a rating too high.
+                votes = one.votes or ()
+                if path == scores:
+                    votes = (0, *votes[:-1])
+                writer.writerow((one.photo_id, *[one.mos for _ in first], *votes))
+    job = replace(job, name="table4", ratings=str(ratings), rows=("All*",), scores={row: scores})
+    result = {one.row.label: one for one in run_experiment(job)}[row].result
+    assert result is not None
+    assert result.numbers["srcc"].value == pytest.approx(1)
+    # One of ten ratings, but for photos whose highest votes fell off.
+    assert result.numbers["emd"].value == pytest.approx(0.1, abs=0.01)
 
 
 def test_sizes_that_tell_everything() -> None:

@@ -24,6 +24,8 @@ from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import MlspError, OutputError, RatingsError, SettingsError, TrainingError
 from mlsp.base.results import ScoreFailure
 from mlsp.cli import app
+from mlsp.evaluation.metrics import srcc
+from mlsp.evaluation.sources import FileScores
 from mlsp.features.engines.torch_engine import TorchEngine
 from mlsp.features.pipeline import FeaturePipeline
 from mlsp.features.spec import FeatureSpec
@@ -300,7 +302,7 @@ def test_the_model_scores_without_torch_as_torch_does(finetuned: Finetuned, tmp_
     assert test is not None
     values = [one.scores["score"].value for one in scored if isinstance(one, ScoreResult)]
     # The scorer's features come in steps of 16 bits.
-    np.testing.assert_allclose(values, test.scores, atol=1e-3)
+    np.testing.assert_allclose(values, test.scores.clip(0, 1), atol=1e-3)
     assert model.smallest_side == 10
     stated = [
         (one.photos.split(" photos")[0], one.photos.split("; ")[-1])
@@ -314,6 +316,11 @@ def test_the_model_scores_without_torch_as_torch_does(finetuned: Finetuned, tmp_
     assert model.heads[0].agreement[0].srcc == test.srcc
     results = json.loads((finetuned.folder / "results.json").read_text("utf-8"))
     assert results == [dataclasses.asdict(one) for one in model.heads[0].agreement]
+    # By random views, as the paper's: another table reads them.
+    found = FileScores(finetuned.folder / "test-scores.csv").read(finetuned.reader.table)
+    mos = dict(zip(finetuned.reader.table.photo_ids, finetuned.reader.table.mos, strict=True))
+    people = [mos[photo] for photo in found.scores]
+    assert srcc(list(found.scores.values()), people) == pytest.approx(results[1]["srcc"])
 
 
 def test_a_killed_run_ends_where_it_would_have(table: RatingTable, tmp_path: Path) -> None:
@@ -387,7 +394,7 @@ def test_photos_without_augmentation_are_seen_whole(table: RatingTable, tmp_path
     assert pixels.shape == (1, 12, 16, 3)
     with torch.no_grad():
         score = done.network.head.eval()(done.network.features(pixels))
-    assert measured.test.scores[0] == pytest.approx(float(score.clamp(0, 1)), abs=1e-6)
+    assert measured.test.scores[0] == pytest.approx(float(score), abs=1e-6)
 
 
 def test_distributions_are_learned(table: RatingTable, tmp_path: Path) -> None:
@@ -402,6 +409,11 @@ def test_distributions_are_learned(table: RatingTable, tmp_path: Path) -> None:
     assert float(last["train_loss"]) < float(first["train_loss"]) < 1
     scores = done.measure().validation.scores
     assert 1 <= scores.min() < scores.max() <= 3
+    found = FileScores(tmp_path / "run" / "test-scores.csv").read(voted)
+    assert found.votes is not None
+    shares = np.array([found.votes[photo] for photo in found.scores])
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(shares @ [1, 2, 3], list(found.scores.values()), rtol=1e-5)
 
 
 def trained_head(table: RatingTable, folder: Path) -> TrainedHead:

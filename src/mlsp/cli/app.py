@@ -29,6 +29,7 @@ from mlsp.cli.learn import learn
 from mlsp.cli.pick import pick
 from mlsp.cli.predict import predict
 from mlsp.cli.ratings import ratings
+from mlsp.cli.reproduce import reproduce
 from mlsp.cli.score import score
 from mlsp.cli.serve import serve
 from mlsp.cli.service import service
@@ -103,7 +104,7 @@ app.add_typer(_of_stars, name="stars", rich_help_panel="Photos")
 _add(app, backbones, extract, panel="Research")
 app.add_typer(_of_features, name="features", rich_help_panel="Research")
 _add(app, ratings, train, finetune, predict, evaluate, panel="Research")
-_add(app, experiment, import_keras, panel="Research")
+_add(app, experiment, reproduce, import_keras, panel="Research")
 _add(app, service, bulk, export, panel="Programs")
 
 
@@ -125,6 +126,16 @@ def _main(
     ] = False,
 ) -> None:
     """Give photos the score that people would give them, offline and without a GPU."""
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run a command in this process, as the command line would, and return its exit code.
+
+    Raises:
+        MlspError: whatever the command raises.
+    """
+    code = app(arguments, prog_name="mlsp", standalone_mode=False)
+    return code if isinstance(code, int) else 0
 
 
 def main() -> None:

@@ -9,11 +9,17 @@ import typer
 
 from mlsp.cli.options import (
     BatchSize,
+    Column,
+    Device,
     Epochs,
+    First,
     Highest,
+    Levels,
     Lowest,
+    Memory,
     Missing,
     Quiet,
+    RatedPhotos,
     Recipe,
     Seed,
     SplitBy,
@@ -102,6 +108,19 @@ def experiment(
     split: SplitBy = "given",
     validation_share: ValidationShare = 0.05,
     test_share: TestShare = 0.2,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            "--seeds",
+            metavar="N",
+            min=1,
+            help="Train each head N times, with seeds from --seed on, and report the mean and spread over them.",
+        ),
+    ] = 1,
+    levels: Levels = "all",
+    first: First = None,
+    column: Column = None,
+    photos: RatedPhotos = None,
     lowest: Lowest = None,
     highest: Highest = None,
     missing: Missing = "error",
@@ -109,11 +128,14 @@ def experiment(
     epochs: Epochs = None,
     batch: BatchSize = None,
     precision: TrainPrecision = "float32",
+    device: Device = "auto",
+    memory: Memory = None,
     quiet: Quiet = False,
 ) -> None:
     """Run a table or figure of the paper on stored features and ratings.
 
-    Rows that have a result are not run again. Where a row of the paper has corners8, --views replaces it.
+    Rows that have a result are not run again. Where a row of the paper has corners8, --views replaces it; where it has all levels,
+    --levels does. --first and --column change the widths of heads that have them.
 
     Examples:
         mlsp experiment table2 --ratings ratings.csv --features corners.h5 --backbone efficientnet_lite0 --own-size --rows 'Single-1FC*' --epochs 2 --output table2/
@@ -137,6 +159,10 @@ def experiment(
         rows=tuple(rows or ("*",)),
         scores=parse_scores(scores or ()),
         folds=folds,
+        seeds=seeds,
+        levels=levels,
+        first=first,
+        column=column,
         lowest=lowest,
         highest=highest,
         split=SplitSettings(split, validation_share, test_share, seed),  # type: ignore[arg-type]  # checked there
@@ -145,8 +171,11 @@ def experiment(
             precision=precision,  # type: ignore[arg-type]  # checked there
             epochs=epochs,
             batch=batch,
+            device=device,  # type: ignore[arg-type]  # checked there
+            memory_bytes=None if memory is None else round(memory * 1e9),
             missing=missing,  # type: ignore[arg-type]  # checked there
         ),
+        photos=photos,
     )
     with TrainProgress(quiet=quiet) as progress:
         outcomes = run_experiment(
@@ -154,5 +183,5 @@ def experiment(
             callbacks=progress.callbacks(),
             row_begins=lambda row: None if quiet else typer.echo(f"{row.label}:", err=True),
         )
-    text, *_ = write_outcomes(output, name, outcomes, job.groups())
+    text, *_ = write_outcomes(output, name, outcomes, job.groups(), photos=job.files())
     typer.echo(text.read_text("utf-8"), nl=False)

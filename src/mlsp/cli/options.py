@@ -259,6 +259,31 @@ MoreDropout = Annotated[
     bool,
     typer.Option("--more-dropout", help="The paper's +do: dropout rates of .5, .5 and .75."),
 ]
+First = Annotated[
+    int | None,
+    typer.Option(
+        "--first", metavar="X", min=1, help="Width of a 3FC's first layer; by default the paper's."
+    ),
+]
+Column = Annotated[
+    int | None,
+    typer.Option(
+        "--column",
+        metavar="N",
+        min=2,
+        help="Channels of each column of Pool-3FC, even; by default the paper's 1024.",
+    ),
+]
+Memory = Annotated[
+    float | None,
+    typer.Option(
+        "--memory",
+        metavar="GB",
+        min=0,
+        max=1e6,
+        help="Maximum size of the features to hold in memory, in gigabytes; larger ones are read while training. By default half of the machine's memory.",
+    ),
+]
 Distribution = Annotated[
     bool,
     typer.Option(

@@ -9,13 +9,16 @@ import typer
 
 from mlsp.cli.options import (
     BatchSize,
+    Column,
     Components,
     Device,
     Distribution,
     Epochs,
+    First,
     Highest,
     Levels,
     Lowest,
+    Memory,
     Missing,
     ModelFolder,
     ModelName,
@@ -56,6 +59,8 @@ def train(
     levels: Levels = "all",
     more_dropout: MoreDropout = False,
     distribution: Distribution = False,
+    first: First = None,
+    column: Column = None,
     name: ModelName = None,
     weights: Weights = None,
     split: SplitBy = "given",
@@ -71,16 +76,7 @@ def train(
     components: Components = None,
     run_folder: RunFolder = None,
     device: Device = "auto",
-    memory: Annotated[
-        float | None,
-        typer.Option(
-            "--memory",
-            metavar="GB",
-            min=0,
-            max=1e6,
-            help="Maximum size of the features to hold in memory, in gigabytes; larger ones are read while training. By default half of the machine's memory.",
-        ),
-    ] = None,
+    memory: Memory = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a head on stored features and ratings, and write a model that scores photos.
@@ -108,6 +104,8 @@ def train(
             levels=levels,
             more_dropout=more_dropout,
             distribution=distribution,
+            first=first,
+            column=column,
             seed=seed,
             epochs=epochs,
             batch=batch,

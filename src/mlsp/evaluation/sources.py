@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from mlsp.base.errors import RatingsError, SettingsError, unknown_name
+from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
 from mlsp.base.text import normal_name
 from mlsp.evaluation.records import Predictions, Unscored
-from mlsp.evaluation.score_tables import TABLE_SUFFIXES, number_of, read_score_table
+from mlsp.evaluation.score_tables import (
+    TABLE_SUFFIXES,
+    number_of,
+    read_score_table,
+    vote_column,
+)
 from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import Model, load_model
 from mlsp.models.records import HeadRecord
-from mlsp.ratings.table import RatingTable, missing_photos
+from mlsp.ratings.table import RatingTable, with_photos
 from mlsp.scoring.cache import Caches
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
@@ -67,11 +72,7 @@ class PhotoScores:
             RatingsError: none of the photos is there.
         """
         record = find_head(self.scorer.model, self.head)
-        if len(missing_photos(table)) == len(table):
-            raise RatingsError(
-                f"{table.name}: none of the {len(table)} rated photos is there, not even {table.photos[0]}:"
-                " give the folder that holds them by --photos"
-            )
+        with_photos(table)
         if table.bins is not None:
             # Metrics and tables of scores need no engine.
             from mlsp.features.engines.openvino_votes import open_votes
@@ -118,7 +119,8 @@ class PhotoScores:
 class FileScores:
     """Source of scores: a table, such as `mlsp predict` and `mlsp score --output` write.
 
-    It has a column `photo` (or `image`, `image_name`) and one per head; photos are found in the ratings by their names, or by the end of
+    It has a column `photo` (or `image`, `image_name`) and one per head, and of a head that predicts votes one per rating that people
+    could give, `HEAD_votes_1` and so on, with shares of the votes; photos are found in the ratings by their names, or by the end of
     their paths, so that a report of `photos/a.jpg` fits to ratings of `a.jpg`. Photos that are not rated are left out.
 
     Attributes:
@@ -145,6 +147,9 @@ class FileScores:
         scored = read_score_table(self.path)
         rows = scored.rows
         head = _choose(f"table {self.path}", "scores", scored.heads, self.head)
+        vote_columns = [vote_column(head, bin_) for bin_ in table.bins or ()]
+        has_votes = bool(rows and vote_columns) and all(name in rows[0] for name in vote_columns)
+        votes: dict[str, tuple[float, ...]] = {}
         find = _PhotoFinder(table.photo_ids)
         scores: dict[str, float] = {}
         unscored: dict[str, Unscored] = {}
@@ -163,8 +168,15 @@ class FileScores:
             if score is None:
                 reason = f"has no number in column {head!r} of {self.path.name}, but {row[head]!r}"
                 unscored[photo_id] = Unscored(photo_id, reason)
-            else:
-                scores[photo_id] = score
+                continue
+            if has_votes:
+                shares = [number_of(row[name]) for name in vote_columns]
+                if None in shares:
+                    reason = f"has no number in a column {vote_columns[0]} to {vote_columns[-1]} of {self.path.name}"
+                    unscored[photo_id] = Unscored(photo_id, reason)
+                    continue
+                votes[photo_id] = tuple(share for share in shares if share is not None)
+            scores[photo_id] = score
         if not found:
             names = (
                 f"photos like {rows[0][scored.photo_column]!r}, the ratings"
@@ -181,8 +193,10 @@ class FileScores:
             if photo_id not in scores
         )
         if self.model is not None:
-            return _with_card(self.model, find_head(self.model, head), scores, listed)
-        return Predictions(self.path.name, head, scores, listed)
+            known = _with_card(self.model, find_head(self.model, head), scores, listed)
+        else:
+            known = Predictions(self.path.name, head, scores, listed)
+        return replace(known, votes=votes) if has_votes else known
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ folds      each photo a test photo once
 measuring  metrics with intervals
 runner     run_experiment: runs what is missing
 claims     the paper's claims, tested on pairs of rows
-writing    Markdown and CSV; plots: pictures
+writing    Markdown and CSV; plots and extremes: pictures
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Choice of the feature file for a row."""
+"""Choice of the feature file for a row, and the commands that make what a row needs."""
 
 from __future__ import annotations
 
@@ -52,6 +52,12 @@ def level_count(name: str, stores: Sequence[FeatureStore]) -> int:
             if store.layout.feature_spec.backbone == name:
                 return len(store.layout.feature_spec.levels)
         raise
+
+
+def finetune_command(row: Row) -> str:
+    """Return the command that fine-tunes the network of a row."""
+    options = " ".join(row.finetune_options())
+    return f"mlsp finetune RATINGS {options} --precision float32 --output MODEL"
 
 
 def extract_command(row: Row) -> str:

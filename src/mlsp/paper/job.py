@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.models.heads import HEADS
 from mlsp.paper.measuring import groups_of
 from mlsp.paper.records import Row
 from mlsp.paper.tables import EXPERIMENTS
@@ -35,10 +36,15 @@ class ExperimentJob:
         rows: run only rows whose label fits to one of these patterns of `fnmatch`, in any case; of the others what is there already.
         scores: tables of scores by label of a row, whose result they are: of fine-tuned models, say.
         folds: 1, or how many times to split and train, so that each photo is a test photo once.
+        seeds: so many trainings of each head, with seeds from that of the settings on, for the spread over them.
+        levels: that rows read where the paper has all, see `mlsp.training.HeadTrainer`.
+        first: X of rows with a 3FC; None for the paper's.
+        column: channels of each column of rows with Pool-3FC; None for the paper's.
         lowest: end of a table's scale.
         highest: the other one.
         split: how the ratings are split.
         settings: how to train; not its recipe.
+        photos: folder of the photos, which figures show; None for where the ratings have them.
 
     Raises:
         SettingsError: there is no such experiment, recipe or kind of views, or scores are given for folds.
@@ -55,10 +61,15 @@ class ExperimentJob:
     rows: tuple[str, ...] = ("*",)
     scores: Mapping[str, Path] = field(default_factory=dict)
     folds: int = 1
+    seeds: int = 1
+    levels: str = "all"
+    first: int | None = None
+    column: int | None = None
     lowest: float | None = None
     highest: float | None = None
     split: SplitSettings = field(default_factory=SplitSettings)
     settings: TrainSettings = field(default_factory=TrainSettings)
+    photos: Path | None = None
 
     def __post_init__(self) -> None:
         if self.name not in EXPERIMENTS:
@@ -67,8 +78,9 @@ class ExperimentJob:
             find_recipe(self.recipe)
         if self.views is not None and self.views not in VIEW_COUNTS:
             raise SettingsError(unknown_name("views", self.views, VIEW_COUNTS))
-        if self.folds < 1:
-            raise SettingsError(f"folds must be at least 1, got {self.folds}")
+        for name, value in (("folds", self.folds), ("seeds", self.seeds)):
+            if value < 1:
+                raise SettingsError(f"{name} must be at least 1, got {value}")
         if self.scores and self.folds > 1:
             raise SettingsError(
                 "scores of a table are those of one model on one split: leave out the folds, or the scores"
@@ -85,19 +97,34 @@ class ExperimentJob:
         Raises:
             RatingsError: see `mlsp.ratings.datasets.registry.load_ratings`.
         """
-        return load_ratings(self.ratings, lowest=self.lowest, highest=self.highest)
+        return load_ratings(
+            self.ratings, photos=self.photos, lowest=self.lowest, highest=self.highest
+        )
+
+    def files(self) -> dict[str, Path]:
+        """Return the photos' files by their names, for figures that show photos; some may be missing."""
+        if self.name != "fig8":
+            return {}
+        return {rating.photo_id: rating.photo for rating in self.load_ratings()}
 
     def groups(self) -> dict[str, str] | None:
         """Return groups by the photos' names where intervals draw whole groups; None where they draw photos."""
         return groups_of(self.load_ratings()) if self.by_group else None
 
     def as_asked(self, row: Row) -> Row:
-        """Return a row with the size, views and recipe of the job."""
+        """Return a row with the size, views, recipe, levels and widths of the job."""
         if self.own_size:
             row = replace(row, resize=None)
         if self.views is not None and row.views == "corners8":
             row = replace(row, views=self.views)
-        return replace(row, recipe=self.recipe or row.recipe)
+        sizes = HEADS[row.head].sizes if row.head in HEADS else ()
+        return replace(
+            row,
+            recipe=self.recipe or row.recipe,
+            levels=self.levels if row.head and row.last_levels is None else "all",
+            first=self.first if "first" in sizes else None,
+            column=self.column if "column" in sizes else None,
+        )
 
     def runs(self, row: Row) -> bool:
         """Return whether a row is to run if it has no result."""

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from mlsp.base.arrays import Float64Array
 from mlsp.evaluation.intervals import bootstrap_interval
 from mlsp.evaluation.metrics import accuracy, default_threshold, plcc, srcc
+from mlsp.evaluation.votes import VOTE_MEASURES, VotePair
 from mlsp.paper.records import Estimate, Result
 from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import Rows
@@ -65,6 +66,16 @@ class Measure:
         return Result(
             how, validation_srcc, numbers, ids, tuple(mos.tolist()), tuple(scores.tolist()), seconds
         )
+
+    def emd(self, votes: VotePair, rows: Rows) -> Estimate:
+        """Return the earth mover's distance as NIMA reports it, r = 1.
+
+        Args:
+            votes: (photos,) of a model and of people.
+            rows: of the table, whose photos they are.
+        """
+        measure = VOTE_MEASURES["emd_1"]
+        return self.estimate(measure.metric, *measure.values(votes), rows)
 
     def estimate(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,12 +24,19 @@ class PaperNumbers:
         plcc: Pearson's.
         accuracy: 0…1, of MOS > 5.
         decimals: that the paper prints of the accuracy in per cent.
+        emd: the earth mover's distance between distributions of votes.
     """
 
     srcc: float | None = None
     plcc: float | None = None
     accuracy: float | None = None
     decimals: int = 2
+    emd: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """SRCC over accuracy, which tells whether a method knows the whole range of ratings (section 4.3)."""
+        return None if self.srcc is None or self.accuracy is None else self.srcc / self.accuracy
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,10 @@ class Row:
         last_levels: so many of the levels, from the last; None for all.
         more_dropout: see `HeadSpec`.
         recipe: see `TrainSettings`.
+        distribution: learn the votes, as NIMA does.
+        levels: see `mlsp.training.HeadTrainer`; those of `last_levels` where the row has these.
+        first: X of its 3FC; None for the paper's.
+        column: channels of each column of Pool-3FC; None for the paper's.
     """
 
     label: str
@@ -59,11 +71,30 @@ class Row:
     last_levels: int | None = None
     more_dropout: bool = False
     recipe: str = "paper"
+    distribution: bool = False
+    levels: str = "all"
+    first: int | None = None
+    column: int | None = None
 
     @property
     def grid(self) -> Grid:
         """Of the features that it needs; heads in closed form read narrow ones."""
         return HEADS[self.head].grid if self.head in HEADS else 1
+
+    def finetune_options(self) -> list[str]:
+        """Return the options of `mlsp finetune` for the row."""
+        options = ["--backbone", self.backbone, "--head", self.head]
+        if self.resize is not None:
+            options += ["--resize", f"{self.resize[0]}x{self.resize[1]}"]
+        if self.last_levels is not None:
+            options += ["--levels", f"last{self.last_levels}"]
+        for is_on, option in (
+            (self.more_dropout, "--more-dropout"),
+            (self.distribution, "--distribution"),
+            (self.views == "whole", "--no-augment"),
+        ):
+            options += [option] * is_on
+        return options
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +119,7 @@ class Result:
     Attributes:
         how: settings in a line.
         validation_srcc: of the photos that chose the best epoch; NaN for baselines.
-        numbers: by `METRICS`; those that a baseline does not have are left out.
+        numbers: by `METRICS`, and `emd` where votes are predicted; those that a row does not have are left out.
         photo_ids: test photos.
         mos: their ratings.
         scores: and what the head gives; empty for baselines.
@@ -110,13 +141,27 @@ class Outcome:
 
     Attributes:
         row: of the table.
-        result: None where it did not run.
-        reason: why not; empty where there is nothing to run, or it ran.
+        result: None where it did not run; of several seeds that of the first.
+        reason: why not.
+        repeats: results of all seeds, where there are several.
     """
 
     row: Row
     result: Result | None = None
     reason: str = ""
+    repeats: tuple[Result, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """How it came out, or why not."""
+        return self.result.how if self.result else self.reason
+
+    def spread(self, metric: str) -> tuple[float, float] | None:
+        """Return the mean and the standard deviation of a metric over the seeds; None of a row without repeats."""
+        values = [one.numbers[metric].value for one in self.repeats if metric in one.numbers]
+        if len(values) < 2:
+            return None
+        return statistics.fmean(values), statistics.stdev(values)
 
 
 def result_record(result: Result) -> dict[str, Any]:

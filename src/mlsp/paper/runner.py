@@ -6,11 +6,12 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +21,11 @@ from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.errors import OutputError, SettingsError
 from mlsp.evaluation.metrics import accuracy, majority_accuracy, srcc
 from mlsp.evaluation.sources import FileScores
+from mlsp.evaluation.votes import VotePair
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import HeadSpec
 from mlsp.paper.baselines import size_scores
-from mlsp.paper.features import extract_command, fitting_store, level_count
+from mlsp.paper.features import extract_command, finetune_command, fitting_store, level_count
 from mlsp.paper.folds import fold_splits
 from mlsp.paper.job import ExperimentJob
 from mlsp.paper.measuring import Measure
@@ -31,11 +33,17 @@ from mlsp.paper.records import Estimate, Outcome, Result, Row, read_result, resu
 from mlsp.paper.tables import EXPERIMENTS
 from mlsp.ratings.splits import Split, check_overlap, split_rows
 from mlsp.ratings.table import RatingTable
-from mlsp.training import TrainingCallbacks, train_closed_form, train_head
+from mlsp.training import TrainingCallbacks, TrainSettings, train_closed_form, train_head
 from mlsp.training.batches import Rows
+from mlsp.training.finetuning.output import TEST_SCORES
+from mlsp.training.head_trainer import chosen_levels
+from mlsp.training.job import hint_for
 from mlsp.training.rated_features import RatedFeatures, features_digest, join, ratings_digest
 
 _MIN_TEST_PHOTOS = 2
+# Attributes of a row that earlier versions did not have.
+_LATER = ("distribution", "levels", "first", "column")
+_log = logging.getLogger(__name__)
 
 
 def run_experiment(
@@ -87,16 +95,17 @@ class _Run:
     measure: Measure
     callbacks: TrainingCallbacks | None
     row_begins: Callable[[Row], None]
+    hints: set[str] = field(default_factory=set)
 
     def outcome(self, row: Row) -> Outcome:
         if row.label in self.job.scores:
             return Outcome(row, self._from_table(self.job.scores[row.label]))
         if row.way == "cited":
-            return Outcome(row)
+            return Outcome(row, reason="as the paper cites it")
         if row.way == "finetuned":
             return Outcome(
                 row,
-                reason=f"not run: fine-tuning is `mlsp finetune`; give its scores by --scores '{row.label}=FILE.csv'",
+                reason=f"not run: `{finetune_command(row)}`, then --scores '{row.label}=MODEL.run/{TEST_SCORES}'",
             )
         if row.way in ("majority", "size"):
             if row.way == "size" and not self.stores:
@@ -104,22 +113,40 @@ class _Run:
                     row, reason="not run: sizes of photos are in feature files: give one"
                 )
             store = self.stores[0] if row.way == "size" else None
-            return self._kept(row, store, self.splits)
+            return self._kept(row, store, self.splits, self.job.settings)
         store = fitting_store(row, self.stores)
         if store is None:
             return Outcome(
                 row,
                 reason=f"not run: needs features of {row.backbone}, make them by `{extract_command(row)}`",
             )
-        folds = [self._kept(row, store, (split,)) for split in self.splits]
+        found = self._of_folds(row, store, self.job.settings)
+        if row.way != "head" or self.job.seeds == 1 or found.result is None:
+            return found
+        first = self.job.settings.seed
+        repeats = [found] + [
+            self._of_folds(row, store, replace(self.job.settings, seed=seed))
+            for seed in range(first + 1, first + self.job.seeds)
+        ]
+        results = tuple(one.result for one in repeats if one.result is not None)
+        return replace(found, repeats=results)
+
+    def _of_folds(self, row: Row, store: FeatureStore, settings: TrainSettings) -> Outcome:
+        folds = [self._kept(row, store, (split,), settings) for split in self.splits]
         results = [one.result for one in folds if one.result is not None]
         if len(results) < len(folds):
             return next(one for one in folds if one.result is None)
         return Outcome(row, self.measure.joined(results))
 
-    def _kept(self, row: Row, store: FeatureStore | None, splits: tuple[Split, ...]) -> Outcome:
+    def _kept(
+        self,
+        row: Row,
+        store: FeatureStore | None,
+        splits: tuple[Split, ...],
+        settings: TrainSettings,
+    ) -> Outcome:
         """Return the result on splits from the folder, or compute it and put it there."""
-        digest = self._digest(row, store, splits)
+        digest = self._digest(row, store, splits, settings)
         path = self.job.output / f"{digest[:16]}.json"
         if path.exists():
             return Outcome(row, _read(path))
@@ -128,7 +155,7 @@ class _Run:
         self.row_begins(row)
         began = time.monotonic()
         folder = self.job.output / f"{digest[:16]}.run"
-        result = self._result(row, store, splits, folder)
+        result = self._result(row, store, splits, settings, folder)
         result = replace(result, seconds=round(time.monotonic() - began, 1))
         with atomic_write_text(path) as file:
             json.dump(result_record(result), file, allow_nan=False)
@@ -136,14 +163,25 @@ class _Run:
         shutil.rmtree(folder, ignore_errors=True)
         return Outcome(row, result)
 
-    def _digest(self, row: Row, store: FeatureStore | None, splits: tuple[Split, ...]) -> str:
+    def _digest(
+        self,
+        row: Row,
+        store: FeatureStore | None,
+        splits: tuple[Split, ...],
+        settings: TrainSettings,
+    ) -> str:
         """Return the digest of everything that a result follows from."""
-        settings = self.job.settings
         learns = row.way == "head"
         # Neither the label nor the paper's numbers change what comes out, nor a recipe where nothing is trained.
         without = {"label": "", "paper": None} | ({} if learns else {"recipe": ""})
+        # What came later counts only where it is not as before, so that earlier results are kept.
+        usual = Row("", row.way)
+        later = {name for name in _LATER if getattr(row, name) == getattr(usual, name)}
+        of_row = {
+            name: value for name, value in dataclasses.asdict(row).items() if name not in later
+        }
         what: dict[str, object] = {
-            "row": dataclasses.asdict(row) | without,
+            "row": of_row | without,
             "ratings": [ratings_digest(self.ratings, split) for split in splits],
             # Of the intervals.
             "groups": self.measure.groups,
@@ -166,7 +204,12 @@ class _Run:
         return join(store, self.ratings, split, missing=self.job.settings.missing)
 
     def _result(
-        self, row: Row, store: FeatureStore | None, splits: tuple[Split, ...], folder: Path
+        self,
+        row: Row,
+        store: FeatureStore | None,
+        splits: tuple[Split, ...],
+        settings: TrainSettings,
+        folder: Path,
     ) -> Result:
         if store is None:
             return self._majority()
@@ -174,8 +217,12 @@ class _Run:
             return self._size(store)
         (split,) = splits
         levels = store.layout.feature_spec.levels
-        chosen = None if row.last_levels is None else levels[-row.last_levels :]
-        settings = replace(self.job.settings, recipe=row.recipe)
+        chosen = (
+            chosen_levels(row.levels, levels)
+            if row.last_levels is None
+            else levels[-row.last_levels :]
+        )
+        settings = replace(settings, recipe=row.recipe)
         if row.way == "closed_form":
             trained = train_closed_form(
                 row.head,
@@ -192,7 +239,10 @@ class _Run:
                 row.more_dropout,
                 lowest=self.ratings.lowest,
                 highest=self.ratings.highest,
+                first=row.first,
+                column=row.column,
             )
+            self._hint(settings, spec, store, split)
             trained = train_head(
                 store,
                 self.ratings,
@@ -212,10 +262,20 @@ class _Run:
             test.rows, test.scores, how=trained.how, validation_srcc=of_validation, seconds=0
         )
 
+    def _hint(
+        self, settings: TrainSettings, head: HeadSpec, store: FeatureStore, split: Split
+    ) -> None:
+        """Log once what to do about a small collection."""
+        hint = hint_for(settings, head.grid, store.layout.views, len(split.train))
+        if hint and hint not in self.hints:
+            self.hints.add(hint)
+            _log.warning("mlsp: %s", hint)
+
     def _from_table(self, path: Path) -> Result:
         """Return the result of a table's scores of the test photos."""
         (split,) = self.splits
-        found = FileScores(path).read(self.ratings.select(split.test)).scores
+        source = FileScores(path).read(self.ratings.select(split.test))
+        found = source.scores
         ids = self.ratings.photo_ids
         rows = np.array([row for row in split.test if ids[row] in found], dtype=np.intp)
         if len(rows) < _MIN_TEST_PHOTOS:
@@ -224,14 +284,18 @@ class _Run:
             )
         scores = np.array([found[ids[row]] for row in rows])
         how = f"scores of {path.name}, {len(rows)} of {len(split.test)} test photos"
-        return self.measure.scored(rows, scores, how=how, validation_srcc=math.nan, seconds=0)
+        result = self.measure.scored(rows, scores, how=how, validation_srcc=math.nan, seconds=0)
+        votes = VotePair.of(source, self.ratings.select(rows))
+        if votes is None:
+            return result
+        return replace(result, numbers=result.numbers | {"emd": self.measure.emd(votes, rows)})
 
     def _majority(self) -> Result:
         test = np.concatenate([split.test for split in self.splits])
         mos = self.ratings.mos[test]
         metric = partial(majority_accuracy, threshold=self.measure.threshold)
         numbers = {"accuracy": self.measure.estimate(metric, mos, mos, test)}
-        return self._baseline("what most test photos are", numbers, test)
+        return self._baseline("what most test photos are; without an order", numbers, test)
 
     def _size(self, store: FeatureStore) -> Result:
         high = self.ratings.mos > self.measure.threshold

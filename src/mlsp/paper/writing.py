@@ -10,12 +10,19 @@ from pathlib import Path
 
 from mlsp.base.atomic_file import atomic_write, atomic_write_text
 from mlsp.paper.claims import PairResult, check_claims
+from mlsp.paper.extremes import Extremes, JudgedTestPhoto, contact_sheet, find_extremes
 from mlsp.paper.plots import line_figure, rows_figure
 from mlsp.paper.records import METRICS, Outcome
 from mlsp.paper.tables import EXPERIMENTS
 
-# The paper's: 5,000 of 19,928 test photos, of which 40 of either kind.
-_HIGH_RATED, _SHOWN = 5000 / 19928, 40
+_TITLES = {"srcc": "SRCC", "plcc": "PLCC", "accuracy": "accuracy", "emd": "EMD"}
+_CSV_METRICS = tuple(_TITLES)
+_CSV_HEADER = (
+    *("label", "backbone", "views"),
+    *(f"{name}{end}" for name in _CSV_METRICS for end in ("", "_low", "_high", "_mean", "_sd")),
+    *(f"paper_{name}" for name in _CSV_METRICS),
+    *("ratio", "paper_ratio", "seeds", "note"),
+)
 
 
 def write_outcomes(
@@ -23,14 +30,17 @@ def write_outcomes(
     name: str,
     outcomes: Sequence[Outcome],
     groups: Mapping[str, str] | None = None,
+    *,
+    photos: Mapping[str, Path] | None = None,
 ) -> tuple[Path, ...]:
-    """Write NAME.md, NAME.csv and NAME.png; for claims also `claims-pairs.csv`.
+    """Write NAME.md, NAME.csv and NAME.png; for claims also `claims-pairs.csv`, for fig8 also `fig9.png`.
 
     Args:
         folder: that exists.
         name: key of `EXPERIMENTS`.
         outcomes: of its rows.
         groups: see `mlsp.paper.check_claims`.
+        photos: files by the photos' names, for the contact sheets of fig8.
 
     Returns:
         The files.
@@ -40,33 +50,61 @@ def write_outcomes(
     """
     text, table, plot = (folder / f"{name}.{suffix}" for suffix in ("md", "csv", "png"))
     tested = check_claims(outcomes, groups) if name == "claims" else ()
+    extremes = find_extremes(outcomes) if name == "fig8" else None
     with atomic_write_text(text) as file:
         file.write(as_markdown(name, outcomes, tested))
     with atomic_write_text(table) as file:
         writer = csv.writer(file)
         if name == "fig8":
             writer.writerow(("photo", "mos", "score", "error", "of"))
-            writer.writerows((*photo, photo[2] - photo[1], of) for of, photo in _selected(outcomes))
+            writer.writerows(
+                (one.photo_id, one.mos, one.score, one.error, of)
+                for of, one in _shown_photos(extremes)
+            )
         else:
-            names = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
-            papers = [f"paper_{metric}" for metric in METRICS]
-            header = ("label", "backbone", "views", *names, *papers, "note")
-            writer.writerow(header)
+            writer.writerow(_CSV_HEADER)
             writer.writerows(_csv_row(outcome) for outcome in outcomes)
-    with atomic_write(plot) as binary:
+    written = [text, table, plot]
+    if name == "fig8":
+        written[2:] = _write_sheets(folder, extremes, photos or {})
+    else:
         figure = (line_figure if name == "fig7" else rows_figure)(outcomes)
-        figure.savefig(binary, format="png", dpi=110)
-    if not tested:
-        return text, table, plot
-    pairs = folder / f"{name}-pairs.csv"
-    with atomic_write_text(pairs) as file:
+        with atomic_write(plot) as binary:
+            figure.savefig(binary, format="png", dpi=110)
+    if tested:
+        written.append(folder / f"{name}-pairs.csv")
+        _write_pairs(written[-1], tested)
+    return tuple(written)
+
+
+def _write_sheets(
+    folder: Path, extremes: Extremes | None, photos: Mapping[str, Path]
+) -> list[Path]:
+    if extremes is None:
+        return []
+    written = []
+    for name, kind, shown in (
+        ("fig8", "smallest", extremes.smallest),
+        ("fig9", "largest", extremes.largest),
+    ):
+        title = (
+            f"Figure {name[-1]}: high-rated test photos with the {kind} errors; score, and people's rating in brackets"
+            f"\n{extremes.model}"
+        )
+        written.append(folder / f"{name}.png")
+        with atomic_write(written[-1]) as binary:
+            contact_sheet(title, shown, photos).save(binary, format="png")
+    return written
+
+
+def _write_pairs(path: Path, tested: Sequence[PairResult]) -> None:
+    with atomic_write_text(path) as file:
         writer = csv.writer(file)
         fields = ("photos", "first", "second", "difference", "low", "high", "p_value", "verdict")
         writer.writerow(("claim", "better", "worse", *fields))
         for one in tested:
             values = [getattr(one, field) for field in fields]
             writer.writerow((one.claim.text, one.better, one.worse, *map(_cell, values)))
-    return text, table, plot, pairs
 
 
 def as_markdown(name: str, outcomes: Sequence[Outcome], tested: Sequence[PairResult] = ()) -> str:
@@ -77,38 +115,79 @@ def as_markdown(name: str, outcomes: Sequence[Outcome], tested: Sequence[PairRes
         outcomes: of its rows.
         tested: see `mlsp.paper.check_claims`.
     """
+    metrics = [metric for metric in (*METRICS, "emd") if metric != "emd" or _has_emd(outcomes)]
+    seeds = max(len(outcome.repeats) for outcome in outcomes)
     lines = [f"# {EXPERIMENTS[name].title}", ""]
     lines += [
-        "Ours with 95 % bootstrap intervals over the test photos; the paper's are of AVA.",
+        "Ours with 95 % bootstrap intervals over the test photos; the paper's are of AVA."
+        + (f" Below: mean and standard deviation over {seeds} seeds." * (seeds > 1)),
         "",
     ]
-    heads = [
-        f"{metric} {whose}"
-        for metric in ("SRCC", "PLCC", "accuracy")
-        for whose in ("ours", "paper")
-    ]
+    heads = [f"{_TITLES[metric]} {whose}" for metric in metrics for whose in ("ours", "paper")]
+    heads += ["SRCC/accuracy ours", "paper"]
     lines.append(f"| row | network | views | {' | '.join(heads)} | note |")
     lines.append("|---" * (len(heads) + 4) + "|")
     for outcome in outcomes:
-        row, cells = outcome.row, []
-        for metric in METRICS:
-            ours = outcome.result.numbers.get(metric) if outcome.result else None
-            text = partial(_text, metric=metric, decimals=row.paper.decimals)
-            if ours is None:
-                cells.append("–")
-            else:
-                cells.append(f"{text(ours.value)} [{text(ours.low)}, {text(ours.high)}]")
-            cells.append(text(getattr(row.paper, metric)))
+        row = outcome.row
+        cells: list[str] = []
+        for metric in metrics:
+            cells += _cells(outcome, metric)
+        cells += [_ratio_text(_ratio(outcome)), _ratio_text(row.paper.ratio)]
         views = row.views if row.backbone else ""
-        note = outcome.result.how if outcome.result else outcome.reason
-        lines.append(f"| {row.label} | {row.backbone} | {views} | {' | '.join(cells)} | {note} |")
+        lines.append(
+            f"| {row.label} | {row.backbone} | {views} | {' | '.join(cells)} | {outcome.note} |"
+        )
     if name == "fig8":
+        extremes = find_extremes(outcomes)
+        if extremes is not None:
+            lines += ["", f"Photos by {extremes.model}"]
         lines += ["", "| photo | MOS | score | error | of |", "|---|---|---|---|---|"]
-        for of, (photo, mos, score) in _selected(outcomes):
-            lines.append(f"| {photo} | {mos:.3f} | {score:.3f} | {score - mos:+.3f} | {of} |")
+        for of, one in _shown_photos(extremes):
+            lines.append(
+                f"| {one.photo_id} | {one.mos:.3f} | {one.score:.3f} | {one.error:+.3f} | {of} |"
+            )
     if tested:
         lines += ["", *_claim_lines(tested)]
     return "\n".join(lines) + "\n"
+
+
+def _cells(outcome: Outcome, metric: str) -> tuple[str, str]:
+    """Return our number with its interval and its spread over seeds, and the paper's."""
+    paper = outcome.row.paper
+    text = partial(_text, metric=metric, decimals=paper.decimals)
+    ours = outcome.result.numbers.get(metric) if outcome.result else None
+    cell = "–"
+    if ours is not None:
+        cell = f"{text(ours.value)} [{text(ours.low)}, {text(ours.high)}]"
+    spread = outcome.spread(metric)
+    if spread is not None:
+        cell += f"<br>{text(spread[0])} ± {text(spread[1])}"
+    return cell, text(getattr(paper, metric))
+
+
+def _has_emd(outcomes: Sequence[Outcome]) -> bool:
+    return any(one.row.paper.emd is not None for one in outcomes)
+
+
+def _ratio(outcome: Outcome) -> float | None:
+    """Return SRCC over accuracy; None where one is not known."""
+    numbers = outcome.result.numbers if outcome.result else {}
+    if "srcc" not in numbers or not numbers.get("accuracy") or outcome.row.way == "size":
+        # The SRCC of width and height is not of what the accuracy is of.
+        return None
+    return numbers["srcc"].value / numbers["accuracy"].value
+
+
+def _ratio_text(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.2f}"
+
+
+def _shown_photos(extremes: Extremes | None) -> list[tuple[str, JudgedTestPhoto]]:
+    if extremes is None:
+        return []
+    return [("smallest errors", one) for one in extremes.smallest] + [
+        ("largest errors", one) for one in extremes.largest
+    ]
 
 
 def _claim_lines(tested: Sequence[PairResult]) -> list[str]:
@@ -139,38 +218,19 @@ def _cell(value: object) -> object:
     return value
 
 
-def _selected(outcomes: Sequence[Outcome]) -> list[tuple[str, tuple[str, float, float]]]:
-    """Return the photos of Fig. 8 and 9, of the row whose validation photos agree best."""
-    results = [one.result for one in outcomes if one.result and one.result.scores]
-    if not results:
-        return []
-    best = max(
-        results, key=lambda result: (not math.isnan(result.validation_srcc), result.validation_srcc)
-    )
-    photos = sorted(
-        zip(best.photo_ids, best.mos, best.scores, strict=True), key=lambda photo: -photo[1]
-    )
-    highest = photos[: max(1, round(len(photos) * _HIGH_RATED))]
-    by_error = sorted(highest, key=lambda photo: abs(photo[2] - photo[1]))
-    shown = min(_SHOWN, len(highest) // 2)
-    return [("smallest errors", photo) for photo in by_error[:shown]] + [
-        ("largest errors", photo) for photo in by_error[::-1][:shown]
-    ]
-
-
-def _csv_row(outcome: Outcome) -> list[str]:
-    cells = [
-        outcome.row.label,
-        outcome.row.backbone,
-        outcome.row.views if outcome.row.backbone else "",
-    ]
-    for metric in METRICS:
-        ours = outcome.result.numbers.get(metric) if outcome.result else None
+def _csv_row(outcome: Outcome) -> list[object]:
+    row, numbers = outcome.row, outcome.result.numbers if outcome.result else {}
+    cells: list[object] = [row.label, row.backbone, row.views if row.backbone else ""]
+    for metric in _CSV_METRICS:
+        ours = numbers.get(metric)
         values = (math.nan,) * 3 if ours is None else (ours.value, ours.low, ours.high)
-        cells += [f"{value:.6f}" if math.isfinite(value) else "" for value in values]
-    papers = [getattr(outcome.row.paper, metric) for metric in METRICS]
+        spread = outcome.spread(metric) or (math.nan,) * 2
+        cells += map(_cell, (*values, *spread))
+    papers = [getattr(row.paper, metric) for metric in _CSV_METRICS]
     cells += ["" if paper is None else str(paper) for paper in papers]
-    return [*cells, outcome.result.how if outcome.result else outcome.reason]
+    for ratio in (_ratio(outcome), row.paper.ratio):
+        cells.append("" if ratio is None else _cell(ratio))
+    return [*cells, len(outcome.repeats) or int(outcome.result is not None), outcome.note]
 
 
 def _text(value: float | None, *, metric: str, decimals: int) -> str:

@@ -225,6 +225,24 @@ def missing_photos(table: RatingTable) -> tuple[Rating, ...]:
     return tuple(rating for rating in table.ratings if not stored_path(rating.photo).is_file())
 
 
+def with_photos(table: RatingTable) -> RatingTable:
+    """Return the table of the photos that are there.
+
+    Args:
+        table: whose photos are looked up.
+
+    Raises:
+        RatingsError: none is.
+    """
+    rows = [row for row, rating in enumerate(table.ratings) if rating.photo.is_file()]
+    if not rows:
+        raise RatingsError(
+            f"{table.name}: none of the {len(table)} rated photos is there, not even {table.photos[0]}:"
+            " give the folder that holds them by --photos"
+        )
+    return table.select(rows)
+
+
 def require_photos(table: RatingTable) -> RatingTable:
     """Check that every photo is there.
 

@@ -31,6 +31,8 @@ class HeadTrainer:
         levels: that the head reads: `all`; `last5` for the last five, or another number; or names, with commas between them.
         more_dropout: the paper's "+do": dropouts .5, .5, .75 in place of .25, .25, .5.
         distribution: learn the distribution of the votes, as NIMA does, not their mean.
+        first: X of its 3FC; None for the paper's.
+        column: channels of each column of Pool-3FC, even; None for the paper's 1024.
         seed: of the first weights, the order of photos, the views and the dropout.
         epochs: at most; None for as many as the recipe has.
         batch: photos per step; None for the recipe's.
@@ -55,6 +57,8 @@ class HeadTrainer:
     levels: str = field(default="all", kw_only=True)
     more_dropout: bool = field(default=False, kw_only=True)
     distribution: bool = field(default=False, kw_only=True)
+    first: int | None = field(default=None, kw_only=True)
+    column: int | None = field(default=None, kw_only=True)
     seed: int = field(default=0, kw_only=True)
     epochs: int | None = field(default=None, kw_only=True)
     batch: int | None = field(default=None, kw_only=True)
@@ -69,7 +73,10 @@ class HeadTrainer:
         if self.head not in list_heads():
             raise SettingsError(unknown_name("head", self.head, list_heads()))
         if self.is_closed_form:
-            for name in ("more_dropout", "distribution", "epochs", "batch", "components"):
+            for name in (
+                *("more_dropout", "distribution", "first", "column"),
+                *("epochs", "batch", "components"),
+            ):
                 if getattr(self, name):
                     raise SettingsError(
                         f"head {self.head!r} is fitted in closed form: leave out {name}"
@@ -165,6 +172,8 @@ class HeadTrainer:
             levels=levels,
             more_dropout=self.more_dropout,
             distribution=self.distribution,
+            first=self.first,
+            column=self.column,
         )
         return train_head(
             store, ratings, split, spec, self.settings, run_folder=run_folder, callbacks=callbacks
@@ -190,6 +199,8 @@ def head_on_scale(
     levels: Sequence[str] | None,
     more_dropout: bool,
     distribution: bool,
+    first: int | None = None,
+    column: int | None = None,
 ) -> HeadSpec:
     """Return a head on a table's scale.
 
@@ -199,6 +210,8 @@ def head_on_scale(
         levels: names of the levels that it reads; None for all.
         more_dropout: the paper's "+do".
         distribution: learn the distribution of the votes, not their mean.
+        first: see `HeadSpec`.
+        column: see `HeadSpec`.
 
     Raises:
         SettingsError: a name is unknown, or one does not go with another.
@@ -215,6 +228,8 @@ def head_on_scale(
         lowest=ratings.lowest,
         highest=ratings.highest,
         bins=ratings.bins if distribution else None,
+        first=first,
+        column=column,
     )
 
 

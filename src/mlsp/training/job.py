@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlsp.backbones.weights.downloads import Progress
-from mlsp.features.spec import FeatureSpec
+from mlsp.features.spec import Grid
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.model import Model
 from mlsp.models.writing import check_model_folder
 from mlsp.photos.crops import VIEW_COUNTS
 from mlsp.ratings.datasets import load_ratings
-from mlsp.ratings.splits import Split, SplitSettings, check_overlap, split_rows
+from mlsp.ratings.splits import SplitSettings, check_overlap, split_rows
 from mlsp.training.backbone_graph import find_backbone_graph
 from mlsp.training.epochs import TrainingCallbacks
 from mlsp.training.head_trainer import HeadTrainer
 from mlsp.training.recipes import small_collection_hint
+from mlsp.training.settings import TrainSettings
 
 _log = logging.getLogger(__name__)
 
@@ -92,16 +93,25 @@ def run_job(
         )
         folder = job.run_folder
         if not trainer.is_closed_form:
-            _hint(trainer, feature_spec, split)
+            views = VIEW_COUNTS[feature_spec.views]
+            hint = hint_for(trainer.settings, trainer.grid, views, len(split.train))
+            if hint:
+                _log.warning("mlsp: %s", hint)
             folder = folder or job.output.absolute().with_name(job.output.name + ".run")
         trained = trainer.fit_split(store, ratings, split, run_folder=folder, callbacks=callbacks)
     model = trained.write(job.output, name=job.name, backbone_graph=graph)
     return Done(model, note)
 
 
-def _hint(trainer: HeadTrainer, feature_spec: FeatureSpec, split: Split) -> None:
-    recipe, grid = trainer.settings.of_recipe(), trainer.grid
-    batch = trainer.settings.batch or recipe.batch_size(grid, VIEW_COUNTS[feature_spec.views])
-    hint = small_collection_hint(recipe, grid, len(split.train), batch)
-    if hint:
-        _log.warning("mlsp: %s", hint)
+def hint_for(settings: TrainSettings, grid: Grid, views: int, photos: int) -> str:
+    """Return advice about a collection that is small for a training; empty where it is not.
+
+    Args:
+        settings: of the training.
+        grid: 1 for narrow features, 5 for wide ones.
+        views: stored of each photo.
+        photos: to learn from.
+    """
+    recipe = settings.of_recipe()
+    batch = settings.batch or recipe.batch_size(grid, views)
+    return small_collection_hint(recipe, grid, photos, batch)

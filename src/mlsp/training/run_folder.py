@@ -17,6 +17,7 @@ import torch
 from mlsp.base.atomic_file import atomic_write, atomic_write_text
 from mlsp.base.errors import OutputError, SettingsError, TrainingError
 from mlsp.base.json_text import parse_json
+from mlsp.models.heads import HeadSpec
 from mlsp.training.curves import draw_curves
 
 _RUN_FILE = "run.json"
@@ -50,6 +51,15 @@ class EpochRecord:
     seconds: float
     rows_per_s: float
     is_best: bool
+
+
+def head_identity(head: HeadSpec) -> dict[str, Any]:
+    """Return what tells a head from another; widths, which came later, only where they are not the paper's."""
+    record = dataclasses.asdict(head)
+    for name in ("first", "column"):
+        if record[name] is None:
+            del record[name]
+    return record
 
 
 class RunFolder:

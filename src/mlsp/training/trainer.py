@@ -25,7 +25,7 @@ from mlsp.training.epochs import TrainingCallbacks, best_epoch
 from mlsp.training.loop import HeadLoop, scores_of_photos
 from mlsp.training.measured import Measured
 from mlsp.training.rated_features import RatedFeatures, features_digest, join, ratings_digest
-from mlsp.training.run_folder import RunFolder
+from mlsp.training.run_folder import RunFolder, head_identity
 from mlsp.training.settings import TrainSettings, torch_device
 from mlsp.training.targets import Targets
 from mlsp.training.trained import TrainedHead
@@ -278,7 +278,7 @@ def _identity(
     used = rated.rows[rated.rows >= 0]
     return {
         "recipe": dataclasses.asdict(settings.of_recipe()),
-        "head": dataclasses.asdict(head),
+        "head": head_identity(head),
         "features": features_digest(features, used),
         "ratings": ratings_digest(ratings, rated.split),
         **{name: getattr(settings, name) for name in _IDENTITY},

@@ -73,6 +73,7 @@ class HeadForm:
         title: the paper's name; empty where it is that of the registry.
         section: of the paper that describes it; empty for a user's own.
         description: in a line.
+        sizes: of `BodySpec.first` and `BodySpec.column`, those that it has.
     """
 
     build: Callable[[BodySpec], nn.Module]
@@ -80,6 +81,7 @@ class HeadForm:
     title: str = ""
     section: str = ""
     description: str = ""
+    sizes: tuple[str, ...] = ("first", "column")
 
 
 def _single_1fc(body: BodySpec) -> nn.Module:
@@ -112,9 +114,15 @@ _HEADS = {
         "Single-1FC",
         "3.2.1, Fig. 4 (a)",
         "one fully-connected layer on all levels",
+        (),
     ),
     "single_3fc": HeadForm(
-        _single_3fc, 1, "Single-3FC", "3.2.1, Fig. 4 (b)", "3FC with X = 2048 on all levels"
+        _single_3fc,
+        1,
+        "Single-3FC",
+        "3.2.1, Fig. 4 (b)",
+        "3FC with X = 2048 on all levels",
+        ("first",),
     ),
     "multi_3fc": HeadForm(
         _multi_3fc,
@@ -122,6 +130,7 @@ _HEADS = {
         "Multi-3FC",
         "3.2.1, Fig. 5",
         "a 3FC for each level, X its width; their weighted sum",
+        (),
     ),
     "pool_3fc": HeadForm(
         _pool_3fc,
@@ -209,6 +218,8 @@ class HeadSpec:
         lowest: end of the ratings' scale.
         highest: other end of it.
         bins: ratings that people could give, ascending; needed for `distribution`.
+        first: X of its 3FC; None for the paper's.
+        column: channels of each column of Pool-3FC, even; None for the paper's 1024.
 
     Raises:
         SettingsError: a name is unknown, or a value is out of range or does not go with another.
@@ -225,6 +236,8 @@ class HeadSpec:
     lowest: float = _PAPER_LOWEST
     highest: float = _PAPER_HIGHEST
     bins: tuple[float, ...] | None = None
+    first: int | None = None
+    column: int | None = None
 
     def __post_init__(self) -> None:
         if self.name not in HEADS:
@@ -233,6 +246,7 @@ class HeadSpec:
             raise SettingsError(unknown_name("output of a head", self.output, get_args(Output)))
         if self.more_dropout and self.name == "single_1fc":
             raise SettingsError("single_1fc has no dropout: more_dropout goes with the 3FC heads")
+        self._check_sizes()
         if self.levels is not None:
             _check_levels(self.levels)
         if not (math.isfinite(self.lowest) and math.isfinite(self.highest)) or (
@@ -247,6 +261,18 @@ class HeadSpec:
             raise SettingsError(
                 "output 'distribution' needs bins: the ratings that people could give, (1, 2, …, 10) for AVA"
             )
+
+    def _check_sizes(self) -> None:
+        for name, value, least in (("first", self.first, 1), ("column", self.column, 2)):
+            if value is None:
+                continue
+            if name not in self.form.sizes:
+                raise SettingsError(
+                    f"{self.name} has no {name} to choose, got {value}: leave it out"
+                )
+            if value < least or value % least:
+                even = "an even number, " * (least == 2)
+                raise SettingsError(f"{name} must be {even}at least {least}, got {value}")
 
     @property
     def grid(self) -> Grid:

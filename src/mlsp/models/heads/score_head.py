@@ -14,6 +14,9 @@ from mlsp.models.heads.losses import mean_of_bins
 from mlsp.models.heads.pool import PoolThreeFC
 from mlsp.models.heads.records import BodySpec, FeatureLevel, HeadSpec
 
+# The paper's channels of each column of Pool-3FC.
+_COLUMN = 1024
+
 
 class ScoreHead(nn.Module):
     """A head with its choice of levels and its scale; made by `build_head`.
@@ -95,7 +98,7 @@ def build_head(
     *,
     seed: int = 0,
     first: int | None = None,
-    column: int = 1024,
+    column: int | None = None,
 ) -> ScoreHead:
     """Make a head that has learned nothing yet.
 
@@ -103,14 +106,32 @@ def build_head(
         spec: what it is to be.
         levels: all levels of the features, in the order of the channels.
         seed: of its first weights; the same seed gives the same ones. Torch's global generator stays as it is.
-        first: X of its 3FC, by default the paper's; Multi-3FC has the levels' widths, Single-1FC none.
-        column: channels of each column of Pool-3FC, by default the paper's.
+        first: X of its 3FC, by default the spec's; Multi-3FC has the levels' widths, Single-1FC none.
+        column: channels of each column of Pool-3FC, by default the spec's.
 
     Raises:
         SettingsError: the features lack a level, or a width is out of range or not one that this head has.
     """
+    head = empty_head(spec, levels, seed=seed, first=first, column=column)
+    body = head.body
+    initialise(head, seed, glorot=body.glorot_layers() if isinstance(body, PoolThreeFC) else ())
+    return head
+
+
+def empty_head(
+    spec: HeadSpec,
+    levels: Sequence[FeatureLevel],
+    *,
+    seed: int = 0,
+    first: int | None = None,
+    column: int | None = None,
+) -> ScoreHead:
+    """Make a head whose layers hold nothing yet, to count with; see `build_head` for arguments and errors."""
     if not levels:
         raise SettingsError("features have at least one level, got none")
+    first = spec.first if first is None else first
+    if column is None:
+        column = _COLUMN if spec.column is None else spec.column
     if first is not None and spec.name in ("single_1fc", "multi_3fc"):
         raise SettingsError(f"{spec.name} has no X to choose, got {first}")
     if (first is not None and first < 1) or column < 2 or column % 2:
@@ -122,10 +143,7 @@ def build_head(
     with torch.random.fork_rng(devices=[]):
         # A user's own head may draw from torch's global generator.
         torch.default_generator.manual_seed(seed)
-        head = ScoreHead(spec, levels, spec.form.build(sizes))
-    body = head.body
-    initialise(head, seed, glorot=body.glorot_layers() if isinstance(body, PoolThreeFC) else ())
-    return head
+        return ScoreHead(spec, levels, spec.form.build(sizes))
 
 
 def _joined(slices: Sequence[slice]) -> list[slice]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from mlsp.training.finetuning.photos import PhotoReader
 from mlsp.training.finetuning.pretrained import Pretrained
 from mlsp.training.finetuning.settings import FinetuneSettings
 from mlsp.training.rated_features import ratings_digest
-from mlsp.training.run_folder import RunFolder
+from mlsp.training.run_folder import RunFolder, head_identity
 from mlsp.training.settings import torch_device
 from mlsp.training.targets import Targets
 
@@ -143,7 +142,7 @@ def _identity(
     return {
         "backbone": pretrained.spec.name,
         "weights": weights_digest(pretrained.network),
-        "head": dataclasses.asdict(head.spec),
+        "head": head_identity(head.spec),
         "head weights": weights_digest(head),
         "ratings": ratings_digest(ratings, split),
         **{name: getattr(settings, name) for name in names},

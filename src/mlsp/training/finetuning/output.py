@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import tempfile
@@ -12,6 +13,7 @@ from mlsp.backbones import BackboneSpec
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.errors import RatingsError
+from mlsp.evaluation.score_tables import vote_column
 from mlsp.features.onnx_export import check_graph, export_backbone
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import Model
@@ -19,16 +21,19 @@ from mlsp.models.records import Agreement, Card
 from mlsp.models.writing import write_model
 from mlsp.photos.crops import ViewsName, cut_views, min_photo_side
 from mlsp.ratings.splits import Split
-from mlsp.training.cards import DEFAULT_LICENSE, head_record, trained_card
+from mlsp.training.cards import DEFAULT_LICENSE, HEAD_NAME, head_record, trained_card
 from mlsp.training.epochs import best_epoch
 from mlsp.training.finetuning.network import FinetunedNetwork, weights_digest
 from mlsp.training.finetuning.photos import CutViews, PhotoReader
-from mlsp.training.finetuning.scores import predict, seeded_views
+from mlsp.training.finetuning.scores import Outputs, predict, seeded_views
 from mlsp.training.finetuning.settings import FinetuneSettings
 from mlsp.training.measured import Measured
 from mlsp.training.run_folder import EpochRecord
 from mlsp.training.targets import scores_of
 from mlsp.training.trainer import title_of
+
+# In the run's folder: what `mlsp evaluate` and `mlsp experiment --scores` read.
+TEST_SCORES = "test-scores.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,9 @@ class Finetuned:
     def measure(self) -> Agreements:
         """Measure the agreement with people, and note it in the run folder's `results.json`.
 
+        The scores of the test photos by random views, of whole photos without augmentation, go to `test-scores.csv`, with the votes of
+        a head that predicts them.
+
         Raises:
             RatingsError: fewer than 2 validation photos can be read.
         """
@@ -100,12 +108,13 @@ class Finetuned:
             del row
             return cut_views(pixels, self.views)
 
-        validation = self._measured("validation", own)
+        validation = self._measured("validation", self._outputs("validation", own))
         if validation is None:
             raise RatingsError(
                 f"{self.reader.table.name}: fewer than 2 validation photos could be read: check the paths"
             )
-        drawn = None
+        outputs = self._outputs("test", own)
+        test, drawn = self._measured("test", outputs), None
         if self.settings.augment:
             cut = seeded_views(
                 self.reader.table,
@@ -113,8 +122,10 @@ class Finetuned:
                 seed=self.settings.seed,
                 augment=True,
             )
-            drawn = self._measured("test", cut)
-        found = Agreements(validation, self._measured("test", own), drawn)
+            outputs = self._outputs("test", cut)
+            drawn = self._measured("test", outputs)
+        self._write_scores(outputs)
+        found = Agreements(validation, test, drawn)
         with atomic_write_text(self.folder / "results.json") as stream:
             agreements = [dataclasses.asdict(one) for one in self._stated(found)]
             stream.write(json.dumps(agreements, indent=1) + "\n")
@@ -165,10 +176,27 @@ class Finetuned:
                 backbone=graph,
             )
 
-    def _measured(self, part: str, cut: CutViews) -> Measured | None:
-        found = predict(self.network, self.reader, getattr(self.split, part).tolist(), cut)
+    def _outputs(self, part: str, cut: CutViews) -> Outputs:
+        return predict(self.network, self.reader, getattr(self.split, part).tolist(), cut)
+
+    def _measured(self, part: str, found: Outputs) -> Measured | None:
         scores = scores_of(found.outputs, self.network.head.spec)
         return Measured.of(part, self.reader.table, found.rows, scores)
+
+    def _write_scores(self, found: Outputs) -> None:
+        head, ids = self.network.head.spec, self.reader.table.photo_ids
+        columns = {HEAD_NAME: scores_of(found.outputs, head)}
+        if head.output == "distribution":
+            shares = found.outputs.double().softmax(dim=1).numpy().T
+            columns |= {
+                vote_column(HEAD_NAME, bin_): of
+                for bin_, of in zip(head.bins or (), shares, strict=True)
+            }
+        with atomic_write_text(self.folder / TEST_SCORES) as stream:
+            writer = csv.writer(stream)
+            writer.writerow(("photo", *columns))
+            names = [ids[row] for row in found.rows]
+            writer.writerows(zip(names, *(of.tolist() for of in columns.values()), strict=True))
 
     def _stated(self, measured: Agreements) -> tuple[Agreement, ...]:
         """As they stand in the card, the model's own views first."""

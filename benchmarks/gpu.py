@@ -1,6 +1,6 @@
 """What a CUDA device does with the networks: how exact, how fast, and what fine-tuning takes of its memory.
 
-    python benchmarks/cuda.py [--only networks finetuning] [--networks inception_v3 …] [--json FILE]
+    python benchmarks/gpu.py [--only networks finetuning] [--networks inception_v3 …] [--json FILE]
 
 Networks have random weights, which compute as fast as trained ones; photos are noise of 629×497, AVA's mean size. Photos/s are of one thread that
 hands decoded photos to the engine and gets wide features of all levels back in the processor's memory, as float32. The share of the peak is the
@@ -24,7 +24,6 @@ from extraction import (  # type: ignore[import-not-found]  # beside this file
     SHA256,
     WIDTH,
     flops,
-    matrix_peak,
     noise,
     print_row,
 )
@@ -37,6 +36,7 @@ from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import HeadSpec, build_head
 from mlsp.training.finetuning.network import FinetunedNetwork, checkpointed
 from mlsp.training.finetuning.photos import pieces
+from mlsp.training.operations import matrix_peak
 
 NETWORKS = ("inception_v3", "inception_resnet_v2", "efficientnet_lite2")
 PRECISIONS = ("float32", "bfloat16", "float16")

@@ -1,0 +1,71 @@
+"""The plan of a reproduction as lines for the terminal."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlsp.base.machine import usable_cores
+from mlsp.base.text import printable
+from mlsp.paper.costs import Cost, total
+
+if TYPE_CHECKING:
+    from mlsp.paper.costs import Machine
+    from mlsp.paper.reproduction import Step
+    from mlsp.ratings.splits import Split
+
+
+def plan_lines(
+    split: Split,
+    costs: Mapping[Step, Cost],
+    saved: Mapping[str, Cost],
+    machine: Machine,
+    output: Path,
+    *,
+    missing: int,
+) -> Iterator[str]:
+    """Lay out a plan as lines, the most important first: what it takes, and what can be left out.
+
+    Args:
+        split: of the photos that are there.
+        costs: of the steps, in their order.
+        saved: by options.
+        machine: that runs them.
+        output: folder that they write to.
+        missing: rated photos that are not there.
+    """
+    left = total(cost for step, cost in costs.items() if not step.is_done)
+    free = shutil.disk_usage(next(path for path in output.absolute().parents if path.exists())).free
+    options = "; ".join(f"{option} saves {_takes(cost)}" for option, cost in saved.items())
+    yield (
+        f"{_takes(left)} on this machine ({usable_cores()} cores, {machine.flops / 1e9:.0f} GFLOP/s in float32; {_bytes(free)} free);"
+        f" {options}"
+    )
+    photos = sum(map(len, split.parts))
+    yield (
+        f"{photos:,} photos of about {machine.width}×{machine.height}: {len(split.train):,} to train with,"
+        f" {len(split.validation):,} for validation, {len(split.test):,} for the test; {missing:,} are missing and left out"
+    )
+    yield "Hours are estimates by arithmetic, of all epochs of a recipe; most runs stop earlier."
+    for number, (step, cost) in enumerate(costs.items(), 1):
+        takes = "done" if step.is_done else _takes(cost)
+        yield f"{number:2} {takes}: mlsp {printable(shlex.join(step.arguments))}"
+
+
+def _takes(cost: Cost) -> str:
+    return f"{_bytes(cost.disk)} and {_hours(cost.seconds / 3600)}"
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"

@@ -1,0 +1,253 @@
+"""The paper on one page: the commands that reproduce its tables and figures, in order, and what each takes.
+
+A step is a command of `mlsp` as a user could type it: features that rows need, networks that are fine-tuned, tables. Nothing else
+computes anything, so each step goes on where it was interrupted, and can be run by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from mlsp.backbones import backbone
+from mlsp.base.errors import FeatureStoreError, OutputError, SettingsError, unknown_name
+from mlsp.features.store.store import FeatureStore
+from mlsp.paper.features import level_count
+from mlsp.paper.records import Row
+from mlsp.paper.tables import EXPERIMENTS
+from mlsp.photos.crops import VIEW_COUNTS
+from mlsp.training.finetuning.output import TEST_SCORES
+
+TABLES = ("table2", "fig7", "table3", "fig8", "table4")
+_GRIDS = {(1,): "narrow", (5,): "wide", (1, 5): "both"}
+_FLOAT16_BYTES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ReproductionSettings:
+    """What to reproduce, on which photos.
+
+    Attributes:
+        ratings: see `mlsp.ratings.datasets.registry.load_ratings`.
+        output: folder of features, models and results.
+        photos: folder of the photos; None for where the ratings have them.
+        tables: keys of `TABLES`.
+        narrow: leave out wide features, and with them Pool-3FC.
+        finetunes: run the fine-tuned rows.
+        backbone: network in place of the paper's; None for these.
+        recipe: see `TrainSettings`.
+        epochs: at most; None for the recipe's.
+        seeds: trainings of each head, for the spread.
+        device: see `TrainSettings`.
+        read_as: see `mlsp.photos.DecodeSettings`.
+        lowest: end of a table's scale.
+        highest: the other one.
+        has_votes: whether the ratings are votes; NIMA is left out where they are means.
+
+    Raises:
+        SettingsError: there is no such table.
+    """
+
+    ratings: str
+    output: Path
+    photos: Path | None = None
+    tables: tuple[str, ...] = TABLES
+    narrow: bool = False
+    finetunes: bool = True
+    backbone: str | None = None
+    recipe: str = "paper"
+    epochs: int | None = None
+    seeds: int = 1
+    device: str = "auto"
+    read_as: str = "upright"
+    lowest: float | None = None
+    highest: float | None = None
+    has_votes: bool = True
+
+    def __post_init__(self) -> None:
+        for table in self.tables:
+            if table not in TABLES:
+                raise SettingsError(unknown_name("table", table, TABLES))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command of the reproduction.
+
+    Attributes:
+        kind: `extract`, `finetune` or `experiment`.
+        arguments: of `mlsp`.
+        output: file or folder that it writes.
+        rows: that need it; of an experiment those that it trains.
+    """
+
+    kind: Literal["extract", "finetune", "experiment"]
+    arguments: tuple[str, ...]
+    output: Path
+    rows: tuple[Row, ...]
+
+    @property
+    def is_done(self) -> bool:
+        """True if it need not run again; an experiment always runs, and keeps the results that it has."""
+        if self.kind == "extract":
+            return _is_extracted(self.output)
+        if self.kind == "finetune":
+            scores = self.output.with_name(f"{self.output.name}.run") / TEST_SCORES
+            return scores.exists() and (self.output / "model.json").exists()
+        return False
+
+
+def plan_steps(settings: ReproductionSettings) -> tuple[Step, ...]:
+    """Return the commands, in their order."""
+    rows_of = {
+        name: EXPERIMENTS[name].rows(settings.backbone, partial(level_count, stores=()))
+        for name in TABLES
+        if name in settings.tables
+    }
+    every = [row for rows in rows_of.values() for row in rows]
+    extractions = list(_extractions(settings, every))
+    finetunes = list(_finetunes(settings, every)) if settings.finetunes else []
+    experiments = [
+        _experiment(settings, name, rows, extractions, finetunes) for name, rows in rows_of.items()
+    ]
+    return (*extractions, *finetunes, *experiments)
+
+
+def check_disk(output: Path, needed: int) -> None:
+    """Refuse a reproduction that the disk cannot hold, before it begins.
+
+    Args:
+        output: folder of it, which need not be there.
+        needed: bytes.
+
+    Raises:
+        OutputError: less is free.
+    """
+    free = shutil.disk_usage(next(path for path in output.absolute().parents if path.exists())).free
+    if free < needed:
+        raise OutputError(
+            f"{output} needs {needed / 1e9:,.1f} GB more, and {free / 1e9:,.1f} GB are free: free some, name a folder on another disk, or"
+            " leave out what --plan names"
+        )
+
+
+def feature_bytes(step: Step, photos: int) -> int:
+    """Return the size of a step's feature file.
+
+    Args:
+        step: an extraction.
+        photos: number of them.
+    """
+    row = step.rows[0]
+    cells = sum(grid**2 for grid in _grids(step.rows))
+    channels = backbone(row.backbone).channels
+    return photos * channels * cells * VIEW_COUNTS[row.views] * _FLOAT16_BYTES
+
+
+def _grids(rows: Sequence[Row]) -> tuple[int, ...]:
+    return tuple(sorted({row.grid for row in rows}))
+
+
+def _extractions(settings: ReproductionSettings, rows: Sequence[Row]) -> Iterator[Step]:
+    wanted: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        if row.way in ("head", "closed_form") and not (settings.narrow and row.grid > 1):
+            wanted.setdefault((row.backbone, row.resize, row.views), []).append(row)
+    # Small files first: the first tables are there in hours.
+    for of in sorted(
+        wanted.values(), key=lambda of: (of[0].resize is None, of[0].views != "whole")
+    ):
+        row = of[0]
+        size = "own-size" if row.resize is None else f"{row.resize[0]}x{row.resize[1]}"
+        file = settings.output / "features" / f"{row.backbone}-{size}-{row.views}.h5"
+        grid = _GRIDS[_grids(of)]
+        arguments = [
+            *("extract", settings.ratings, "--backbone", row.backbone, "--grid", grid),
+            *("--views", row.views, "--precision", "float32", "--missing", "leave-out"),
+            *(*_reading(settings), *_device(settings), "--output", str(file)),
+        ]
+        if row.resize is not None:
+            arguments += ["--resize", size]
+        yield Step("extract", tuple(arguments), file, tuple(of))
+
+
+def _finetunes(settings: ReproductionSettings, rows: Sequence[Row]) -> Iterator[Step]:
+    for row in dict.fromkeys(row for row in rows if row.way == "finetuned"):
+        if row.distribution and not settings.has_votes:
+            continue
+        folder = settings.output / "models" / re.sub(r"[^a-z0-9]+", "-", row.label.lower())
+        arguments = [
+            *("finetune", settings.ratings, *row.finetune_options()),
+            *("--precision", "float32", "--missing", "leave-out", *_reading(settings)),
+            *(*_scale(settings), *_device(settings), *_epochs(settings), "--output", str(folder)),
+        ]
+        yield Step("finetune", tuple(arguments), folder, (row,))
+
+
+def _experiment(
+    settings: ReproductionSettings,
+    name: str,
+    rows: Sequence[Row],
+    extractions: Sequence[Step],
+    finetunes: Sequence[Step],
+) -> Step:
+    arguments = ["experiment", name, "--ratings", settings.ratings]
+    for step in extractions:
+        # Width and height are in any file.
+        if any(row in rows for row in step.rows) or name == "table4":
+            arguments += ["--features", str(step.output)]
+    for step in finetunes:
+        (row,) = step.rows
+        if row in rows:
+            scores = step.output.with_name(f"{step.output.name}.run") / TEST_SCORES
+            arguments += ["--scores", f"{row.label}={scores}"]
+    if settings.backbone is not None:
+        arguments += ["--backbone", settings.backbone]
+    arguments += [
+        *("--missing", "leave-out", "--recipe", settings.recipe, *_photos(settings)),
+        *(*_scale(settings), *_device(settings), *_epochs(settings)),
+        *("--output", str(settings.output / "results")),
+    ]
+    if settings.seeds > 1:
+        arguments += ["--seeds", str(settings.seeds)]
+    trained = [row for row in rows if row.way == "head"]
+    kept = [row for row in trained if not (settings.narrow and row.grid > 1)]
+    return Step("experiment", tuple(arguments), settings.output / "results", tuple(kept))
+
+
+def _photos(settings: ReproductionSettings) -> tuple[str, ...]:
+    return () if settings.photos is None else ("--photos", str(settings.photos))
+
+
+def _reading(settings: ReproductionSettings) -> tuple[str, ...]:
+    usual = settings.read_as == "upright"
+    return (*_photos(settings), *(() if usual else ("--read-as", settings.read_as)))
+
+
+def _scale(settings: ReproductionSettings) -> tuple[str, ...]:
+    ends = (("--lowest", settings.lowest), ("--highest", settings.highest))
+    return tuple(text for name, end in ends if end is not None for text in (name, f"{end:g}"))
+
+
+def _device(settings: ReproductionSettings) -> tuple[str, ...]:
+    return () if settings.device == "auto" else ("--device", settings.device)
+
+
+def _epochs(settings: ReproductionSettings) -> tuple[str, ...]:
+    return () if settings.epochs is None else ("--epochs", str(settings.epochs))
+
+
+def _is_extracted(file: Path) -> bool:
+    if not file.exists():
+        return False
+    try:
+        with FeatureStore.open(file) as store:
+            return not len(store.rows("pending"))
+    except FeatureStoreError:
+        # The command says what is wrong with it.
+        return False
