@@ -15,14 +15,18 @@ from PIL import Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner
 
+from mlsp.base.digests import file_sha256
 from mlsp.base.errors import SidecarError
 from mlsp.cli.app import app
 from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.xmp import Outcome, rate, rate_shot, read_marks
 from mlsp.culling.xmp.changes import changes_back, with_changes
+from mlsp.culling.xmp.containers import jpeg_segments
 from mlsp.culling.xmp.inside import change_inside, read_inside
 from mlsp.culling.xmp.journal import Journal, runs, undo
+from mlsp.culling.xmp.multi_picture import adjusted
 from mlsp.culling.xmp.removing import remove_stars
+from mlsp.personal.user_ratings import UserRatings, default_user_ratings_path
 from mlsp.photos import read_photo
 from photo_samples import dng, encode, heic, soft_photo
 from xmp_samples import DARKTABLE, DIGIKAM, read_by_exiftool
@@ -59,10 +63,7 @@ def mpo(packet: bytes | None, *, is_behind: bool = False) -> bytes:
     path = content.getvalue()
     body = b"http://ns.adobe.com/xap/1.0/\0" + packet
     segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
-    from mlsp.culling.xmp.containers import _segments
-    from mlsp.culling.xmp.multi_picture import adjusted
-
-    spans = list(_segments(path))
+    spans = list(jpeg_segments(path))
     place = next(end for marker, _, end in spans if marker == 0xE2) if is_behind else 2
     return with_changes(path, adjusted(path, spans, (place, place, segment)))
 
@@ -244,6 +245,9 @@ def test_score_with_xmp_inside(examples: Path, tmp_path: Path) -> None:
     ]
     before = {photo: photo.read_bytes() for photo in photos}
     shown = [read_photo(photo).pixels.tobytes() for photo in photos]
+    rated = file_sha256(photos[0])
+    with UserRatings.open(default_user_ratings_path()) as ratings:
+        ratings.rate(rated, str(photos[0]), stars=2, flag=None)
 
     def run(*command: str) -> str:
         done = CliRunner().invoke(app, list(command))
@@ -258,5 +262,9 @@ def test_score_with_xmp_inside(examples: Path, tmp_path: Path) -> None:
     assert sorted(str(one["XMP-xmp:Rating"]) for one in found) == ["1", "5"]
     assert all(str(one["XMP-dc:Subject"]).startswith("mlsp|score|") for one in found)
     assert [read_photo(photo).pixels.tobytes() for photo in photos] == shown
+    # Stars of the page follow, though the photo's content is another one now.
+    with UserRatings.open(default_user_ratings_path()) as ratings:
+        given = {one.content_sha256: one.marks for one in ratings.ratings()}
+    assert given == {file_sha256(photos[0]): Marks(2), rated: Marks(2)}
     run("stars", "undo")
     assert {photo: photo.read_bytes() for photo in tmp_path.iterdir()} == before

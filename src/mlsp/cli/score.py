@@ -280,8 +280,13 @@ def _give_stars(
     from mlsp.culling.xmp.journal import Journal
     from mlsp.culling.xmp.report import write_stars
     from mlsp.culling.xmp.tagging import tag_ranked
+    from mlsp.personal.following import follow_photos
+    from mlsp.personal.user_ratings import default_user_ratings_path
 
-    with Journal("mlsp score --xmp") as journal:
+    with contextlib.ExitStack() as ending, Journal("mlsp score --xmp") as journal:
+        if settings.inside:
+            # After Ctrl-C, too: what was written is another photo to `mlsp serve`.
+            ending.callback(lambda: follow_photos(journal.path, default_user_ratings_path()))
         with RunProgress(len(ranked), done_word="rated", quiet=quiet) as progress:
             summary = write_stars(
                 ranked, by=by, settings=settings, on_result=progress.advance, note=journal.note

@@ -29,7 +29,7 @@ def runs(
         typer.echo("no run has written sidecars")
     for number, run in enumerate(found, start=1):
         began = f"{run.began.astimezone():%Y-%m-%d %H:%M}"
-        typer.echo(f"{number}\t{began}\t{run.what}\t{len(run.sidecars)} sidecars")
+        typer.echo(f"{number}\t{began}\t{run.what}\t{len(run.sidecars)} files")
         if files:
             print_names(run.sidecars, stream=sys.stdout)
 
@@ -44,7 +44,7 @@ def undo(
 ) -> None:
     """Take back what the last run wrote into sidecars.
 
-    Sidecars are as they were before the run, byte for byte; those that it made are removed. A sidecar that another program has
+    Sidecars and photos are as they were before the run, byte for byte; those that it made are removed. A sidecar that another program has
     changed since is left alone and named. Said again, the run before that is taken back.
 
     Examples:
@@ -70,7 +70,7 @@ def undo(
 
 
 def remove(paths: Photos, recursive: Recursive = True) -> None:
-    """Take the stars, flags, labels and keywords that mlsp gave by itself out of sidecars, whenever and wherever that was.
+    """Take the stars, flags, labels and keywords that mlsp gave by itself out of sidecars and photos, whenever and wherever that was.
 
     What they replaced is back, byte for byte. Ratings by hand stay, and so do empty sidecars. It can be taken back too.
 

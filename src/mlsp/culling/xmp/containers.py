@@ -64,7 +64,7 @@ def container(content: bytes) -> Container:
 
 def _jpeg(content: bytes) -> Container:
     place, found, packet = 2, None, None
-    for marker, start, end in _segments(content):
+    for marker, start, end in jpeg_segments(content):
         body = content[start + 4 : end]
         if marker == 0xE1 and body.startswith(_IN_JPEG) and found is None:
             found, packet = (start, end), body[len(_IN_JPEG) :]
@@ -77,12 +77,12 @@ def _jpeg(content: bytes) -> Container:
             raise SidecarError(f"XMP of {len(new)} bytes has no room in a JPEG")
         segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
         start, end = found or (place, place)
-        return adjusted(content, _segments(content), (start, end, segment))
+        return adjusted(content, jpeg_segments(content), (start, end, segment))
 
     return Container(packet, put)
 
 
-def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, start and end of the segments before the pixels."""
     at = 2
     while True:

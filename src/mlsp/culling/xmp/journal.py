@@ -185,6 +185,19 @@ def runs(folder: Path | None = None) -> list[Run]:
     return found
 
 
+def written_photos(run: Path) -> Iterator[tuple[Path, str, str]]:
+    """Yield the photos that a run wrote into, in order, each with the SHA-256 of its content before and after, in hexadecimal digits.
+
+    Args:
+        run: file of the run.
+    """
+    _, *lines = _lines(run)
+    for line in lines:
+        file, was = Path(line["file"]), _was(line)
+        if file.suffix.lower() != ".xmp" and was is not None:
+            yield file, was, line["after"]
+
+
 def undo(run: Run) -> Undone:
     """Take back what a run wrote: sidecars are as they were before it, byte for byte, and those that it made are removed.
 

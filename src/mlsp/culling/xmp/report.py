@@ -19,7 +19,7 @@ from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
 from mlsp.scoring.results import ScoreResult
 
 # Each file is flushed to the disk, which takes several at a time.
-_WORKERS = 8
+WORKERS = 8
 XMP_NAMES: dict[str, Convention] = {
     "both": "both",
     "darktable": "photo.jpg.xmp",
@@ -186,7 +186,7 @@ def write_stars(
 
     pairs = zip(results, given, strict=True)
     # Closed on Ctrl-C too, so that what is queued is dropped.
-    with contextlib.closing(map_in_order(write, pairs, workers=_WORKERS)) as outcomes:
+    with contextlib.closing(map_in_order(write, pairs, workers=WORKERS)) as outcomes:
         for result, outcome in outcomes:
             shown = summary.count(result, outcome)
             if on_result is not None:

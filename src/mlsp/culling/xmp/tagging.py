@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlsp.base.errors import PhotoError, SidecarError
+from mlsp.base.parallel import map_in_order
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.bursts import Burst
 from mlsp.culling.shots import shot_photos
 from mlsp.culling.xmp.files import Note
 from mlsp.culling.xmp.keywords import BURST, RANK, ROOT, SCORE, with_keywords
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.report import percentile_of
+from mlsp.culling.xmp.report import WORKERS, percentile_of
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 from mlsp.culling.xmp.targets import change_target, path_of, targets
 from mlsp.scoring.results import ScoreResult
@@ -45,6 +47,18 @@ class TagSummary:
     written: int = 0
     unchanged: int = 0
     failed: list[ScoreFailure] = field(default_factory=list)
+
+    def count(
+        self, result: ScoreResult, outcome: list[Path] | SidecarError
+    ) -> ScoreResult | ScoreFailure:
+        """Count what became of a photo, and return it as a result to show."""
+        if isinstance(outcome, SidecarError):
+            failed = ScoreFailure(result.source, PhotoError(str(outcome)))
+            self.failed.append(failed)
+            return failed
+        self.written += bool(outcome)
+        self.unchanged += not outcome
+        return result
 
     def __str__(self) -> str:
         text = f"keywords: {self.written} written, {self.unchanged} unchanged"
@@ -108,10 +122,10 @@ def write_keywords(
         note: told of each sidecar before it is written.
     """
     summary, folders = TagSummary(), Folders()
-    for one in tagged:
-        shown: ScoreResult | ScoreFailure = one.result
+
+    def write(one: TaggedPhoto) -> tuple[ScoreResult, list[Path] | SidecarError]:
         try:
-            files = write_photo_keywords(
+            return one.result, write_photo_keywords(
                 shot_photos(one.result),
                 one.keywords,
                 convention,
@@ -120,15 +134,14 @@ def write_keywords(
                 inside=inside,
             )
         except SidecarError as error:
-            shown = ScoreFailure(one.result.source, PhotoError(str(error)))
-            summary.failed.append(shown)
-        else:
-            if files:
-                summary.written += 1
-            else:
-                summary.unchanged += 1
-        if on_result is not None:
-            on_result(shown)
+            return one.result, error
+
+    # Closed on Ctrl-C too, so that what is queued is dropped.
+    with contextlib.closing(map_in_order(write, tagged, workers=WORKERS)) as outcomes:
+        for result, outcome in outcomes:
+            shown = summary.count(result, outcome)
+            if on_result is not None:
+                on_result(shown)
     return summary
 
 

@@ -1,0 +1,36 @@
+"""Ratings of `mlsp serve`, which belong to what is in a photo's file, follow photos that `mlsp` itself has written into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlsp.culling.xmp.journal import written_photos
+from mlsp.personal.user_ratings import NewRating, UserRatings
+
+
+def follow_photos(run: Path | None, ratings: Path) -> int:
+    """Give the photos that a run has written into the ratings of their earlier content, which keeps them, too.
+
+    Args:
+        run: its journal; None where it wrote nothing.
+        ratings: file of the user's ratings; need not exist.
+
+    Returns:
+        How many ratings were given.
+
+    Raises:
+        RatingsError: the file of ratings cannot be used.
+    """
+    if run is None or not ratings.exists():
+        return 0
+    with UserRatings.open(ratings) as opened:
+        marks = {one.content_sha256: one.marks for one in opened.ratings()}
+        followed: dict[str, NewRating] = {}
+        # A run may write into a photo twice.
+        for photo, before, after in written_photos(run):
+            if before in marks and after not in marks:
+                marks[after] = marks[before]
+                followed.pop(str(photo), None)
+                followed[str(photo)] = NewRating(after, str(photo), marks[before], keep_empty=True)
+        opened.rate_all(list(followed.values()))
+    return len(followed)
