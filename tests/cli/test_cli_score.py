@@ -141,6 +141,7 @@ def test_strange_names_come_through(photos: Path, tmp_path: Path) -> None:
         (["--sort", "qualty"], "mlsp: unknown "),
         (["--device", "tpu"], "mlsp: unknown device 'tpu'"),
         (["--output", "scores.xls"], "mlsp: "),
+        (["--output", "scores.csv", "--preview", "1600"], "--preview is for a report as a page"),
         (["--workers", "0"], "Invalid value for '--workers'"),
         (["--no-such-option"], "No such option"),
     ],
