@@ -27,7 +27,7 @@ class ExperimentJob:
     Attributes:
         name: key of `EXPERIMENTS`.
         features: feature files; each row takes the first that has its features.
-        ratings: see `mlsp.ratings.datasets.registry.load_ratings`.
+        ratings: see `mlsp.ratings.datasets.registry.load_ratings`; or the table itself.
         output: folder of the results; those that are there are kept.
         backbone: network in place of the paper's; None for the paper's.
         own_size: run the rows on photos at their own size where the paper brings them to 256×256.
@@ -52,7 +52,7 @@ class ExperimentJob:
 
     name: str
     features: tuple[Path, ...]
-    ratings: str
+    ratings: str | RatingTable
     output: Path
     backbone: str | None = None
     own_size: bool = False
@@ -97,6 +97,8 @@ class ExperimentJob:
         Raises:
             RatingsError: see `mlsp.ratings.datasets.registry.load_ratings`.
         """
+        if isinstance(self.ratings, RatingTable):
+            return self.ratings
         return load_ratings(
             self.ratings, photos=self.photos, lowest=self.lowest, highest=self.highest
         )

@@ -218,19 +218,32 @@ def _cell(value: object) -> object:
     return value
 
 
-def _csv_row(outcome: Outcome) -> list[object]:
+def outcome_cells(outcome: Outcome) -> dict[str, object]:
+    """Return the cells of a row by their columns: texts, and numbers as they are, NaN where there is none.
+
+    Args:
+        outcome: of the row.
+    """
     row, numbers = outcome.row, outcome.result.numbers if outcome.result else {}
     cells: list[object] = [row.label, row.backbone, row.views if row.backbone else ""]
     for metric in _CSV_METRICS:
         ours = numbers.get(metric)
         values = (math.nan,) * 3 if ours is None else (ours.value, ours.low, ours.high)
-        spread = outcome.spread(metric) or (math.nan,) * 2
-        cells += map(_cell, (*values, *spread))
+        cells += (*values, *(outcome.spread(metric) or (math.nan,) * 2))
     papers = [getattr(row.paper, metric) for metric in _CSV_METRICS]
-    cells += ["" if paper is None else str(paper) for paper in papers]
-    for ratio in (_ratio(outcome), row.paper.ratio):
-        cells.append("" if ratio is None else _cell(ratio))
-    return [*cells, len(outcome.repeats) or int(outcome.result is not None), outcome.note]
+    known = [*papers, _ratio(outcome), row.paper.ratio]
+    cells += [math.nan if number is None else number for number in known]
+    cells += [len(outcome.repeats) or int(outcome.result is not None), outcome.note]
+    return dict(zip(_CSV_HEADER, cells, strict=True))
+
+
+def _csv_row(outcome: Outcome) -> list[object]:
+    papers = {f"paper_{metric}" for metric in _CSV_METRICS}
+    return [
+        # The paper's as it prints them.
+        cell if name in papers and cell == cell else _cell(cell)
+        for name, cell in outcome_cells(outcome).items()
+    ]
 
 
 def _text(value: float | None, *, metric: str, decimals: int) -> str:

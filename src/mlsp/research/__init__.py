@@ -4,6 +4,7 @@
     dataset         the same as a torch data set, safe in the workers of `DataLoader`
     head_regressor  HeadRegressor: a head as a scikit-learn estimator
     mlsp_module     MlspModule: a model's score with gradients to the pixels; onnx_graph: its graphs in torch
+    experiment      run_experiment: the paper's tables, as data frames
     array_file      arrays as a feature file and its ratings
 
 Commands and notebooks use it; nothing here is computed that a package below does not compute. Importing it needs torch and
@@ -16,12 +17,14 @@ from mlsp.evaluation.intervals import paired_difference
 from mlsp.evaluation.metrics import plcc, srcc
 from mlsp.explaining import Explainer
 from mlsp.ratings.splits import SplitSettings
+from mlsp.research.experiment import ExperimentResult, run_experiment
 from mlsp.research.feature_set import Arrays, FeatureSet
 from mlsp.research.head_regressor import HeadRegressor
 from mlsp.research.mlsp_module import MlspModule
 
 __all__ = [
     "Arrays",
+    "ExperimentResult",
     "Explainer",
     "FeatureSet",
     "HeadRegressor",
@@ -29,5 +32,6 @@ __all__ = [
     "SplitSettings",
     "paired_difference",
     "plcc",
+    "run_experiment",
     "srcc",
 ]
