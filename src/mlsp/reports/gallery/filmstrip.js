@@ -32,6 +32,10 @@ export class Filmstrip {
     this._frames = frames;
     this._strip.setAttribute("aria-label", stackWords(frames));
     [...this._strip.children].forEach((button, place) => this._mark(button, frames[place], frames[place].id === active.id));
+    const head = `${active.id} ${rankWords(active)} ${stackWords(frames)}`;
+    // Redrawn, a button would lose the focus.
+    if (head === this._head.dataset.of) return;
+    this._head.dataset.of = head;
     this._head.replaceChildren(...[element("span", { class: "g-strip-title", text: stackWords(frames) }), element("span", { class: "g-reason", text: rankWords(active) }), this._tools(active, frames)].filter(Boolean));
   }
 

@@ -42,7 +42,7 @@ import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
  * @property {function(PhotoRecord, PhotoRecord[]): ?Node} [stackTools] the host's buttons for a stack full-screen, given the active frame and all
  * @property {function(PhotoRecord): ?Node} [details] what the host adds to a photo's caption full-screen, such as buttons
  * @property {function(KeyboardEvent, PhotoRecord): boolean} [onkey] called first for each key in grid and viewer with the active photo (which may be
- *     undefined in the grid); true where the host has used the key. The gallery itself uses arrows, Home, End, Page, Enter, Space, Escape, A, C, S, Z, +, −, / and ?
+ *     undefined in the grid); true where the host has used the key. The gallery itself uses arrows, Home, End, Page, Enter, Space, Escape, Ctrl+A, C, S, Z, +, −, / and ?
  * @property {Array<[string, string]>} [keys] the host's keys and what they do, for the list of keys
  * @property {Sort[]} [sorts] further orders
  * @property {Object<string, string>} [meanings] what kinds and faults mean, by their names
@@ -259,6 +259,10 @@ export class Gallery extends EventTarget {
   }
 
   _keydown(event) {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a") {
+      event.preventDefault();
+      this._selection.add(this._tiles.map(({ id }) => id));
+    }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { activeItem } = this.grid;
     if (this._options.onkey(event, activeItem)) event.preventDefault();
@@ -270,7 +274,6 @@ export class Gallery extends EventTarget {
       if (activeItem) this._selection.toggle(activeItem.id);
     } else if (event.key.toLowerCase() === "c") this.compare();
     else if (event.key.toLowerCase() === "s") this._view.toggleStacks();
-    else if (event.key.toLowerCase() === "a") this._selection.add(this._tiles.map(({ id }) => id));
     else if (event.key === "Escape") this.selectNone();
   }
 

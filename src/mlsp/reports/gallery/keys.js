@@ -8,7 +8,7 @@ const KEYS = [
   ["Home End Page↑ Page↓", "move far"],
   ["Enter", "the photo full-screen"],
   ["Space", "choose it, to compare or to rate together, or no longer"],
-  ["A", "choose all that are shown"],
+  ["Ctrl+A", "choose all that are shown"],
   ["C", "compare the chosen photos, or the frames of this stack, or this and the next"],
   ["S", "stacks, or every photo for itself"],
   ["+ −", "full-screen: one photo more, one fewer"],
