@@ -124,6 +124,11 @@ def break_even(extraction_s: float, feature_epoch_s: float, finetune_epoch_s: fl
     return str(math.floor(extraction_s / (finetune_epoch_s - feature_epoch_s)) + 1)
 
 
+def shown(value: float) -> str:
+    """A number with three digits, never with an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def report(found: dict[str, dict[str, float]], settings: Settings) -> list[str]:
     """Lines of Markdown: what was measured, beside the paper's."""
     totals = {
@@ -145,7 +150,7 @@ def report(found: dict[str, dict[str, float]], settings: Settings) -> list[str]:
     }
     for name, one in found.items():
         lines.append(
-            f"| {titles[name]} | {one['seconds_a_photo'] * 1e3:.3g} ms | {totals[name] / 3600:.3g} hours | {PAPER.get(name, '–')} |"
+            f"| {titles[name]} | {shown(one['seconds_a_photo'])} s | {shown(totals[name] / 3600)} hours | {PAPER.get(name, '–')} |"
             f" {one['peak_bytes'] / 1e9:.2f} GB |"
         )
     lines.append("")

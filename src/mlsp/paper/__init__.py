@@ -12,6 +12,7 @@ measuring  metrics with intervals
 runner     run_experiment: runs what is missing
 claims     the paper's claims, tested on pairs of rows
 writing    Markdown and CSV; plots and extremes: pictures
+reproduction  all tables and figures as commands, in their order; costs: what they take
 """
 
 from __future__ import annotations
