@@ -266,5 +266,5 @@ def test_score_with_xmp_inside(examples: Path, tmp_path: Path) -> None:
     with UserRatings.open(default_user_ratings_path()) as ratings:
         given = {one.content_sha256: one.marks for one in ratings.ratings()}
     assert given == {file_sha256(photos[0]): Marks(2), rated: Marks(2)}
-    run("stars", "undo")
+    assert run("stars", "undo").rstrip().endswith(": 2 files restored, 0 removed")
     assert {photo: photo.read_bytes() for photo in tmp_path.iterdir()} == before

@@ -178,7 +178,8 @@ def runs(folder: Path | None = None) -> list[Run]:
             first, *lines = _lines(path)
             ratings = Path(first["ratings"]) if first["ratings"] else None
             began = datetime.fromisoformat(first["began"])
-            sidecars = tuple(Path(line["file"]) for line in lines)
+            # One may have been written twice: stars, then keywords.
+            sidecars = tuple(dict.fromkeys(Path(line["file"]) for line in lines))
             found.append(Run(path, str(first["what"]), began, ratings, sidecars))
         except (OSError, ValueError, KeyError) as error:
             _log.debug("%s is no run: %s", path, error)
@@ -227,6 +228,8 @@ def undo(run: Run) -> Undone:
             kept.append(line)
     if not kept:
         run.path.unlink(missing_ok=True)
+    removed = set(done.removed)
+    done.restored = [file for file in dict.fromkeys(done.restored) if file not in removed]
     return done
 
 
