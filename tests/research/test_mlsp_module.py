@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -19,9 +19,13 @@ from mlsp.backbones.pooled import PooledNetwork
 from mlsp.base.errors import ModelError, SettingsError
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_backbone, export_head
+from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import HeadSpec, build_head
 from mlsp.photos import read_photo
+from mlsp.photos.crops import ViewsName, cut_views
+from mlsp.photos.sizes import reduce_pixels, resize_pixels
 from mlsp.research import MlspModule
+from mlsp.research.mlsp_module import _sized, _views
 from mlsp.research.onnx_graph import OnnxGraph
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -48,6 +52,40 @@ def test_scores_are_those_of_the_scorer(module: MlspModule, examples: Path) -> N
                 scale = record.highest - record.lowest
                 value = expected[record.name].value
                 assert float(found[record.name]) == pytest.approx(value, abs=0.006 * scale)
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        ((97, 61), {"longest_side": 40}),
+        ((97, 61), {"longest_side": 40, "reduction": "lanczos"}),
+        ((397, 61), {"longest_side": 40, "reduction": "lanczos"}),
+        ((97, 20), {"resize": (32, 48)}),
+    ],
+)
+def test_photos_are_sized_as_the_decoder_does_it(
+    size: tuple[int, int], options: dict[str, Any]
+) -> None:
+    """But for its rounding to 8 bits, once or twice."""
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    spec = FeatureSpec(
+        "any", "0" * 64, ("any",), "whole", **{"longest_side": None, "grid": 1} | options
+    )
+    expected = (
+        resize_pixels(pixels, spec.resize)
+        if spec.resize
+        else reduce_pixels(pixels, options["longest_side"], spec.reduction)
+    )
+    found = _sized(spec, torch.from_numpy(pixels).permute(2, 0, 1)[None].double())
+    np.testing.assert_allclose(found[0].permute(1, 2, 0), expected, atol=1.6)
+
+
+@pytest.mark.parametrize("views", get_args(ViewsName))
+def test_views_are_cut_in_the_same_order(views: ViewsName) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (19, 27, 3), dtype=np.uint8)
+    found = _views(torch.from_numpy(pixels).permute(2, 0, 1)[None], views)
+    expected = cut_views(pixels, views)
+    np.testing.assert_array_equal(torch.cat(found).permute(0, 2, 3, 1), expected)
 
 
 def test_gradients_are_those_of_finite_differences(module: MlspModule, examples: Path) -> None:

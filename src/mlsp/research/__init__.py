@@ -7,7 +7,7 @@
     experiment      run_experiment: the paper's tables, as data frames
     array_file      arrays as a feature file and its ratings
 
-Commands and notebooks use it; nothing here is computed that a package below does not compute. Importing it needs torch and
+Notebooks use it, and commands may. Joining, training and running tables is done by the packages below. Importing it needs torch and
 scikit-learn, extra `train`.
 """
 

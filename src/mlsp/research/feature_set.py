@@ -50,7 +50,8 @@ class FeatureSet(Closing):
     Attributes:
         store: the feature file.
         ratings: the whole table.
-        split: rows of the table that have features, in three parts; split_settings: how they were split.
+        split: rows of the table that have features, in three parts.
+        split_settings: how they were split.
         missing: as given.
         left_out: names of rated photos without features: missing, or failed when they were extracted.
 

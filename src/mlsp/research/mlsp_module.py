@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from mlsp.backbones.pooled import area_weights
 from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import Model, load_model
 from mlsp.photos.crops import CROP
 from mlsp.photos.sizes import LANCZOS_MARGIN, reduced_size
@@ -100,14 +101,13 @@ class MlspModule(nn.Module):
             raise SettingsError(
                 f"expected photos of shape (N, 3, H, W), numbers from 0 to 1, got {photos.dtype} of {tuple(photos.shape)}"
             )
-        spec = self._model.feature_spec
         side = self._model.smallest_side
-        if min(photos.shape[2:]) < side:
+        pixels = _sized(self._model.feature_spec, photos * 255)
+        if min(pixels.shape[2:]) < side:
             raise SettingsError(
-                f"photos have {photos.shape[3]} × {photos.shape[2]} pixels, expected at least {side} a side"
+                f"photos have {pixels.shape[3]} × {pixels.shape[2]} pixels after their reduction, expected at least {side} a side"
             )
-        pixels = _sized(self._model, photos * 255)
-        views = _views(pixels, spec.views)
+        views = _views(pixels, self._model.feature_spec.views)
         # (V · N, H, W, 3), as graphs read photos.
         found = self._network(torch.cat(views).permute(0, 2, 3, 1))["features"]
         by_view: Tensor = found.reshape(len(views), len(photos), *found.shape[1:])
@@ -119,9 +119,8 @@ class MlspModule(nn.Module):
         return scores.reshape(features.shape[:2]).mean(dim=1)
 
 
-def _sized(model: Model, pixels: Tensor) -> Tensor:
-    """Resize (N, 3, H, W) as the model's features have it."""
-    spec = model.feature_spec
+def _sized(spec: FeatureSpec, pixels: Tensor) -> Tensor:
+    """Resize (N, 3, H, W) as features have it."""
     height, width = pixels.shape[2:]
     if spec.resize is not None:
         target = spec.resize
