@@ -15,7 +15,8 @@ from typing import Literal, TypeAlias
 from mlsp.base.errors import MlspError
 from mlsp.culling.bursts import Burst, ScoredShot, find_shot_sets, group_bursts
 from mlsp.culling.choosing import choose
-from mlsp.serving.web.collection import Collection, StackPlace
+from mlsp.serving.web.collection import Collection
+from mlsp.serving.web.stack_place import StackPlace
 
 State: TypeAlias = Literal["waiting", "grouping", "looking", "done", "failed"]
 
