@@ -72,6 +72,7 @@ class PhotoScores:
             RatingsError: none of the photos is there.
         """
         record = find_head(self.scorer.model, self.head)
+        # Raises where none is there: a folder was not named.
         with_photos(table)
         if table.bins is not None:
             # Metrics and tables of scores need no engine.
