@@ -9,7 +9,7 @@ PHOTOS is a folder; one photo is mutated in every format, a dozen are scored whi
   that crashed, or another error than a `PhotoError`, counts as a crash, and a cut file that is read otherwise than whole as false;
 - kills: SIGKILL at random times, then the same command to its end, whose rows must be those of a run that nothing disturbed. Ratings
   of `mlsp serve` are killed while they are stored; what was stored must be there. `mlsp extract` runs with --weights (Inception v3);
-- full disk: files may have a few kilobytes only. The command must fail with a message, and leave what it had or nothing;
+- full disk: files may have a kilobyte only. The command must fail with a message, and leave what it had or nothing;
 - service: clients that send headers byte by byte, half a body, scan bombs and mutated photos, a tenth of all, beside good ones, whose
   answers must be those of a quiet service.
 
@@ -55,7 +55,7 @@ with UserRatings.open(Path(sys.argv[1])) as ratings:
         ratings.rate(f"{number:064x}", f"{number}.jpg", stars=number % 5 + 1, flag=None)
         print(number, flush=True)
 """
-_KILOBYTES_OF_DISK = 4
+_KILOBYTES_OF_DISK = 1
 # To kill a command, which may end before it is killed.
 _ATTEMPTS = 4
 
@@ -163,7 +163,7 @@ def commands(photos: Path, weights: Path | None) -> dict[str, tuple[object, ...]
 def disturbed(
     name: str, command: tuple[object, ...], kills: int, rng: random.Random
 ) -> Iterator[Row]:
-    """Kill a command, and let its disk be full; then run it to its end."""
+    """Run a command on a full disk, kill it, and run it to its end."""
     with tempfile.TemporaryDirectory() as folder:
         output = next(Path(str(part)) for part in command if str(part).startswith("o"))
 
@@ -181,6 +181,9 @@ def disturbed(
 
         killed, full = Row(f"kill {name}"), Row(f"full disk {name}", tries=1)
         arguments, path, environment = placed("disturbed")
+        failed = run(*arguments, environment=environment, limit=_KILOBYTES_OF_DISK * 1024)
+        full.crashes += "Traceback" in failed.stderr or failed.returncode < 0
+        full.notes[f"exit code {failed.returncode}"] += 1
         for _ in range(_ATTEMPTS * kills):
             if killed.tries == kills:
                 break
@@ -200,9 +203,6 @@ def disturbed(
                 seconds = min(seconds, time.monotonic() - begun)
             child.kill()
             child.wait()
-        failed = run(*arguments, environment=environment, limit=_KILOBYTES_OF_DISK * 1024)
-        full.crashes += "Traceback" in failed.stderr or failed.returncode < 0
-        full.notes[f"exit code {failed.returncode}"] += 1
         done = run(*arguments, environment=environment)
         found = rows_of(path) if path.exists() else {}
         killed.crashes += "Traceback" in done.stderr or done.returncode not in (0, 1)
@@ -210,7 +210,7 @@ def disturbed(
         killed.false += sum(
             found[photo] != expected[photo] for photo in found.keys() & expected.keys()
         )
-        yield from (killed, full)
+        yield from (full, killed)
 
 
 def killed_ratings(kills: int, rng: random.Random) -> Row:

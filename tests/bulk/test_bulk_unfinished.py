@@ -103,11 +103,24 @@ def test_a_network_that_is_away_makes_no_rows(
     done = bulk(table, "-o", dataset)
     assert done.exit_code == 3
     assert "3 photos in a row cannot be reached, the last" in done.stderr
-    assert "not finished: 1 of 2 shards have no results; the same command" in done.stderr
+    assert "not finished: 1 of 2 shards could not be scored; the same command" in done.stderr
     assert len(read_rows(str(dataset))) == 4
     Server.away = frozenset()
     assert bulk(table, "-o", dataset).exit_code == 0
     assert len(read_rows(str(dataset))) == 8
+
+
+def test_rows_that_still_cannot_be_reached_are_not_forgotten(
+    web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, dataset = write_urls(tmp_path / "t.csv", web, 4), tmp_path / "scores"
+    Server.away = frozenset({"/1.jpg"})
+    assert bulk(table, "-o", dataset).exit_code == 3
+    # Now it is the network.
+    monkeypatch.setattr("mlsp.bulk.listed_photos._MAX_AWAY", 1)
+    done = bulk(table, "-o", dataset)
+    assert (done.exit_code, "1 of 1 shards could not be scored" in done.stderr) == (3, True)
+    assert list(errors(dataset)) == ["1.jpg"]
 
 
 def test_a_disk_of_the_network_that_is_away_makes_no_rows(

@@ -85,7 +85,7 @@ class ResultRow:
         return cls(photo_id, None, None, None, None, written(error), None, is_temporary)
 
     def cells(self, heads: int, labels: int = 0) -> tuple[Cell, ...]:
-        """Return the values in the order of `mlsp.bulk.results.columns`, without the model; what is NaN is None.
+        """Return the values in the order of `mlsp.bulk.result_files.columns`, without the model; what is NaN is None.
 
         Args:
             heads: how many the model has.

@@ -49,7 +49,7 @@ class BulkProgress(ProgressBar):
         self._shards_to_do = max(job.survey.shards - job.shards_done, 0)
         self._seen = self._seen_failed = self._shards = self._photos = 0
         self.failed = 0
-        self._temporary = 0
+        self._temporary = self._undone = 0
 
     def __enter__(self) -> Self:
         if self._job.shards_done and not self._quiet:
@@ -70,6 +70,7 @@ class BulkProgress(ProgressBar):
         """Count a shard."""
         self._shards += 1
         if report.error is not None:
+            self._undone += 1
             text = f"shard {report.name} has no results: {printable(report.error)}"
             self._console.print(Text(text, style="red"))
         self._photos += report.photos
@@ -101,8 +102,10 @@ class BulkProgress(ProgressBar):
             shards: number of those without results.
         """
         left = []
+        # One of which rows were to be scored again has its earlier results.
+        shards = max(shards, self._undone)
         if shards:
-            left.append(f"{shards:,} of {self._job.survey.shards:,} shards have no results")
+            left.append(f"{shards:,} of {self._job.survey.shards:,} shards could not be scored")
         if self._temporary:
             left.append(f"{self._temporary:,} photos could not be reached")
         if left:
