@@ -38,7 +38,7 @@ from pathlib import Path
 
 import numpy as np
 import pillow_heif
-from hostile_clients import Row, besieged, mutated
+from hostile_clients import Row, besieged, mutated  # type: ignore[import-not-found]
 from PIL import Image, ImageOps
 
 from mlsp.base.errors import PhotoError
