@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -91,8 +92,11 @@ class Scorer(Closing):
             weights=weights,
             on_download=on_download,
         )
-        engine = plan.open()
-        heads = Heads.open(record)
+        # Compiling takes most of a short run, and the network's and the heads' graphs compile at the same time.
+        with ThreadPoolExecutor(1) as beside:
+            opening = beside.submit(Heads.open, record)
+            engine = plan.open()
+            heads = opening.result()
         if heads.channels != engine.channels:
             raise ModelError(
                 f"model {record.folder}: its heads read {heads.channels} channels, its network makes {engine.channels}."
