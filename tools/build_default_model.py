@@ -2,7 +2,7 @@ r"""Build an embedded model from the published weights and rated photos.
 
     python tools/not_photos.py NOT_PHOTOS
     python tools/build_default_model.py --biq2021 DIR --oasis DIR --oasis-table FILE --oasis-beauty FILE --vessel DIR \
-        --not-photos NOT_PHOTOS [--work DIR] [--name fast --backbone efficientnet_lite0_overview_and_detail]
+        --not-photos NOT_PHOTOS [--work DIR] [--metric] [--name fast --backbone efficientnet_lite0_overview_and_detail]
 
 `--biq2021` is the folder of the repository nisarahmedrana/BIQ2021; `--oasis` the folder `images` and `--oasis-table` the file `OASIS.csv` of
 bkurdi/shiny-server; `--oasis-beauty` the file `means_per_image.csv` of aenneb/OASIS-beauty; `--vessel` the folder `source/images/vessel` of
@@ -29,8 +29,10 @@ from model_features import FeatureFolder
 from model_heads import (
     agreement,
     beauty_of_unseen,
+    beauty_weights,
     fit_beauty,
     fit_quality,
+    people_beside_others,
     quality_agreement,
     quantiles,
 )
@@ -73,6 +75,11 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet_lite2_overview_and_detail256")
     parser.add_argument("--name", default="default")
     parser.add_argument("--output", type=Path, help="default: src/mlsp/models/builtin/NAME")
+    parser.add_argument(
+        "--metric",
+        action="store_true",
+        help="compare photos by what changes the score (docs/decisions/040): not in the embedded models yet",
+    )
     parser.add_argument("--work", type=Path, default=Path("build/default_model"))
     arguments = parser.parse_args()
     output = arguments.output or Path("src/mlsp/models/builtin") / arguments.name
@@ -115,7 +122,7 @@ def main() -> None:
     quality = fit_quality(
         plain[train], mirrored[train], mos[train], copies, mos[copies.photo],
         of_not_photos[is_frame], channels,
-        components=COMPONENTS,
+        components=COMPONENTS, learns_metric=arguments.metric,
     )  # fmt: skip
     scores = quality.predict(plain[test].astype(np.float32))
     look_alike = np.isin(look_alikes[test], look_alikes[train])
@@ -172,14 +179,19 @@ def main() -> None:
     kinds, kinds_record = fit_kinds(of_kinds, last)
 
     print("beauty:", flush=True)
-    unseen = beauty_of_unseen(looks, oasis.mos, themes)
+    weights = beauty_weights(channels)
+    unseen = beauty_of_unseen(looks, oasis.mos, weights, themes)
     measured = [agreement("OASIS, 10 folds grouped by theme", unseen, oasis.mos)]
     measured.extend(
         agreement(f"of it {name}", unseen[kind == name], oasis.mos[kind == name])
         for name in np.unique(kind)
         if name
     )
-    beauty = fit_beauty(looks, oasis.mos)
+    above, people = people_beside_others(unseen, oasis.mos, kind)
+    print(
+        f"  people {above:+.1f} percentiles from others rated alike ({people} photos)", flush=True
+    )
+    beauty = fit_beauty(looks, oasis.mos, weights)
     beauty_record = HeadRecord(
         name="beauty",
         file="",

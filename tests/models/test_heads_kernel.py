@@ -18,6 +18,7 @@ from mlsp.features.onnx_export import export_head
 from mlsp.models.heads import (
     Differences,
     KernelHead,
+    KernelMetric,
     RidgeHead,
     fit_kernel_with_pairs,
     fit_kernels,
@@ -187,6 +188,30 @@ def test_it_is_the_minimum_of_squares_of_ratings_and_margins() -> None:
     for _ in range(5):
         assert loss(head.coef_ + 0.01 * rng.standard_normal(len(head.coef_))) > least
     assert len(head.support_) == 80 + 16
+
+
+def test_a_learned_metric_finds_what_people_rate() -> None:
+    """Ratings depend on one channel of many: of few directions, the learned ones hold it, the principal ones do not."""
+    rng = np.random.default_rng(3)
+    features = rng.gamma(2.0, size=(600, 40)).astype(np.float32)
+    mos = 3 - np.abs(np.sqrt(features[:, 0]) - np.sqrt(2))
+    new = rng.gamma(2.0, size=(200, 40)).astype(np.float32)
+    wanted = 3 - np.abs(np.sqrt(new[:, 0]) - np.sqrt(2))
+
+    def agreement(metric: KernelMetric | None) -> float:
+        head = fit_kernel_with_pairs(
+            KernelHead(components=8, penalty=0.05),
+            features,
+            mos,
+            Differences(features[:30], features[:30], np.zeros(30)),
+            weights=np.ones(600),
+            support=np.arange(600),
+            metric=metric,
+        )
+        assert head.axes_.shape == (40, 8)
+        return srcc(head.predict(new), wanted)
+
+    assert agreement(KernelMetric(searched=40)) > agreement(None) + 0.2
 
 
 def test_pairs_and_weights_are_checked() -> None:

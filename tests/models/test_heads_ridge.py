@@ -29,6 +29,16 @@ def test_is_the_minimum_of_the_penalised_squares(even: bool) -> None:
     np.testing.assert_allclose(got, expected, atol=2e-5)
 
 
+def test_channels_are_weighted_as_asked() -> None:
+    features, mos = rated()
+    weights = np.array([4, 1, 1, 1, 1, 1, 1, 6.0])
+    roots = np.sqrt(features.astype(np.float64))
+    z = (roots - roots.mean(0)) / roots.std(0) * np.sqrt(weights / weights.sum())
+    weight = np.linalg.solve(z.T @ z + 0.05 * 60 * np.eye(8), z.T @ (mos - mos.mean()))
+    head = RidgeHead(0.05, channel_weights=weights.tolist()).fit(features, mos)
+    np.testing.assert_allclose(head.predict(features), z @ weight + mos.mean(), atol=2e-5)
+
+
 def test_without_noise_it_finds_the_rule() -> None:
     features, mos = rated()
     head = RidgeHead(1e-9).fit(features, mos)

@@ -117,19 +117,35 @@ class KernelForm:
         components: Float64Array = (roots * self.scale - self.mean) @ self.axes
         return components
 
-    def _distances(self, photos: Float64Array) -> Float64Array:
-        squares = (photos**2).sum(axis=1)[:, None] + (self.support**2).sum(axis=1)
-        squares -= 2 * photos @ self.support.T
-        distances: Float64Array = np.sqrt(np.maximum(squares, 0) + MIN_SQUARE)
-        return distances
-
     def _similarities(self, photos: Float64Array) -> Float64Array:
-        return np.exp(-self.steepness * self._distances(photos))
+        return np.exp(-self.steepness * _distances(photos, self.support))
 
     def _gradients(self, photos: Float64Array) -> Float64Array:
-        distances = self._distances(photos)
-        pulls = (
-            -self.steepness * np.exp(-self.steepness * distances) * self.coefficients / distances
-        )
-        gradients: Float64Array = photos * pulls.sum(axis=1)[:, None] - pulls @ self.support
-        return gradients
+        return gradients(photos, self.support, self.coefficients, self.steepness)
+
+
+def gradients(
+    photos: Float64Array, support: Float64Array, coefficients: Float64Array, steepness: float
+) -> Float64Array:
+    """Return the slopes of a kernel head's score along the components, at photos.
+
+    Args:
+        photos: (photos, D) components.
+        support: (S, D) components of the rated photos.
+        coefficients: (S,) of their similarities.
+        steepness: of the similarity.
+
+    Returns:
+        (photos, D).
+    """
+    distances = _distances(photos, support)
+    pulls = -steepness * np.exp(-steepness * distances) * coefficients / distances
+    slopes: Float64Array = photos * pulls.sum(axis=1)[:, None] - pulls @ support
+    return slopes
+
+
+def _distances(photos: Float64Array, support: Float64Array) -> Float64Array:
+    squares = (photos**2).sum(axis=1)[:, None] + (support**2).sum(axis=1)
+    squares -= 2 * photos @ support.T
+    distances: Float64Array = np.sqrt(np.maximum(squares, 0) + MIN_SQUARE)
+    return distances

@@ -27,6 +27,7 @@ except ImportError as _error:
 
 from mlsp.models.heads.differences import Differences
 from mlsp.models.heads.kernel import KernelHead, fit_kernels
+from mlsp.models.heads.kernel_metric import KernelMetric
 from mlsp.models.heads.kernel_module import KernelModule
 from mlsp.models.heads.kernel_pairs import fit_kernel_with_pairs
 from mlsp.models.heads.layers import parameter_count
@@ -54,6 +55,7 @@ __all__ = [
     "HeadForm",
     "HeadSpec",
     "KernelHead",
+    "KernelMetric",
     "KernelModule",
     "RidgeHead",
     "RidgeModule",

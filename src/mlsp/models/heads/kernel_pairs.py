@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,8 +11,9 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
 from mlsp.models.heads.differences import Differences
 from mlsp.models.heads.kernel import KernelHead, directions, similarities, solved
+from mlsp.models.heads.kernel_metric import KernelMetric
 from mlsp.models.heads.kernel_module import in_steps
-from mlsp.models.heads.square_roots import standardised_roots
+from mlsp.models.heads.square_roots import StandardisedRoots, standardised_roots
 
 # Photos, and worse photos of pairs, that the principal components are found in: more would say the same.
 _RATED_IN_COMPONENTS = 6000
@@ -29,6 +32,7 @@ def fit_kernel_with_pairs(
     *,
     weights: Float64Array,
     support: NDArray[np.intp],
+    metric: KernelMetric | None = None,
     in_8_bits: bool = False,
 ) -> KernelHead:
     """Fit a kernel head by least squares to ratings and, of pairs, to the margins by which their scores differ.
@@ -42,6 +46,7 @@ def fit_kernel_with_pairs(
         pairs: of photos, with the same channels.
         weights: (photos,) of squared errors.
         support: indices of the rated photos that photos are compared with.
+        metric: compare photos by what changes the score, learned by a head of before; None compares them in principal components.
         in_8_bits: round axes and support before the fit, so that a module of it in 8 bits scores the same.
 
     Returns:
@@ -55,44 +60,126 @@ def fit_kernel_with_pairs(
             f"expected a rating and a weight for each of {len(features)} photos, got {mos.shape} and {weights.shape}"
         )
     rng = np.random.default_rng(head.seed)
+    head.intercept_ = float(np.average(mos, weights=weights))
+    axes = _principal_axes(head, features, mos, pairs, rng, metric)
+    if metric is not None:
+        head.axes_ = axes
+        drawn = _drawn(rng, len(features), metric.photos)
+        # Those that are drawn count for those left out too.
+        drawn_weights = weights[drawn] * len(features) / len(drawn)
+        some = _part(pairs, _drawn(rng, len(pairs.better), metric.photos))
+        rows = _Rows.of(head, features[drawn], mos[drawn], drawn_weights, some)
+        head.support_ = _support(rows, _drawn(rng, len(drawn), metric.support), rng)
+        head.coef_ = _coefficients(head, rows)
+        axes = axes @ metric.axes(head, rows.photos)
+    head.axes_ = _rounded(axes, in_8_bits)
+    rows = _Rows.of(head, features, mos, weights, pairs)
+    head.support_ = _rounded(_support(rows, support, rng), in_8_bits)
+    head.coef_ = _coefficients(head, rows)
+    return head
+
+
+def _principal_axes(
+    head: KernelHead,
+    features: Float32Array,
+    mos: Float64Array,
+    pairs: Differences,
+    rng: np.random.Generator,
+    metric: KernelMetric | None,
+) -> Float32Array:
+    """Find the components of rated photos and worse ones of pairs together, and set what comes before them."""
     rated = _drawn(rng, len(features), _RATED_IN_COMPONENTS)
     roots = standardised_roots(features[rated].astype(np.float32), mos[rated], head.level_channels)
     worse = pairs.worse[_drawn(rng, len(pairs.worse), _PAIRS_IN_COMPONENTS)]
-    shift, scale = roots.mean.astype(np.float32), roots.scale.astype(np.float32)
-    together = np.concatenate([roots.values, (_roots(worse) - shift) * scale])
-    axes = directions(together, head.components, head.seed)
+    together = np.concatenate([roots.values, _standardised(worse, roots)])
+    count = head.components if metric is None else metric.searched
+    axes = directions(together, count, head.seed)
     norm = np.sqrt(((roots.values @ axes).astype(np.float64) ** 2).sum(axis=1).mean())
-    head.scale_ = roots.scale
-    head.axes_ = _rounded((axes / np.float32(norm)).astype(np.float32), in_8_bits)
-    head.mean_ = roots.mean * roots.scale
-    head.n_features_in_ = len(scale)
+    head.scale_, head.mean_ = roots.scale, roots.mean * roots.scale
+    head.n_features_in_ = len(roots.scale)
+    return (axes / np.float32(norm)).astype(np.float32)
 
-    photos = head.project(features)
-    better, worse = head.project(pairs.better), head.project(pairs.worse)
-    added = _drawn(rng, len(worse), round(len(support) * _PAIRS_IN_SUPPORT))
-    head.support_ = _rounded(np.concatenate([photos[support], worse[added]]), in_8_bits)
-    head.intercept_ = float(np.average(mos, weights=weights))
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the squares are summed over, in components.
+
+    Attributes:
+        photos: (photos, D), rated.
+        deviations: (photos,) of their ratings from the mean.
+        weights: (photos,)
+        better: (pairs, D)
+        worse: (pairs, D)
+        margins: (pairs,)
+        pair_weights: (pairs,)
+    """
+
+    photos: Float32Array
+    deviations: Float64Array
+    weights: Float64Array
+    better: Float32Array
+    worse: Float32Array
+    margins: Float64Array
+    pair_weights: Float64Array
+
+    @classmethod
+    def of(
+        cls,
+        head: KernelHead,
+        features: Float32Array,
+        mos: Float64Array,
+        weights: Float64Array,
+        pairs: Differences,
+    ) -> _Rows:
+        """Project photos and pairs as the head does."""
+        return cls(
+            head.project(features),
+            mos - head.intercept_,
+            weights,
+            head.project(pairs.better),
+            head.project(pairs.worse),
+            pairs.margins,
+            np.broadcast_to(pairs.weight, len(pairs.better)),
+        )
+
+
+def _support(rows: _Rows, photos: NDArray[np.intp], rng: np.random.Generator) -> Float32Array:
+    """Return the rated photos of these indices, and a fifth as many worse ones of pairs."""
+    added = _drawn(rng, len(rows.worse), round(len(photos) * _PAIRS_IN_SUPPORT))
+    return np.concatenate([rows.photos[photos], rows.worse[added]])
+
+
+def _coefficients(head: KernelHead, rows: _Rows) -> Float64Array:
+    """Return the weights of the similarities to the head's support that make the sum of squares least."""
+    support, steepness = head.support_, head.steepness
     normal = head.penalty * np.concatenate(
-        [part for _, part in similarities(head.support_, head.support_, head.steepness)]
+        [part for _, part in similarities(support, support, steepness)]
     )
-    right = np.zeros(len(head.support_))
-    for rows, similarity in similarities(photos, head.support_, head.steepness):
-        weighted = similarity * weights[rows, None]
-        normal += weighted.T @ similarity
-        right += weighted.T @ (mos[rows] - head.intercept_)
-    pair_weights = np.broadcast_to(pairs.weight, len(better))
-    for (rows, of_better), (_, of_worse) in zip(
-        similarities(better, head.support_, head.steepness),
-        similarities(worse, head.support_, head.steepness),
+    right = np.zeros(len(support))
+    for at, similarity in similarities(rows.photos, support, steepness):
+        # A product of an array with itself is half the work.
+        roots = np.sqrt(rows.weights[at])
+        weighted = similarity * roots[:, None]
+        normal += weighted.T @ weighted
+        right += weighted.T @ (roots * rows.deviations[at])
+    for (at, of_better), (_, of_worse) in zip(
+        similarities(rows.better, support, steepness),
+        similarities(rows.worse, support, steepness),
         strict=True,
     ):
-        difference = of_better - of_worse
-        weighted = difference * pair_weights[rows, None]
-        normal += weighted.T @ difference
-        right += weighted.T @ pairs.margins[rows]
+        roots = np.sqrt(rows.pair_weights[at])
+        weighted = (of_better - of_worse) * roots[:, None]
+        normal += weighted.T @ weighted
+        right += weighted.T @ (roots * rows.margins[at])
     normal[np.diag_indices_from(normal)] += _JITTER * np.trace(normal) / len(normal)
-    head.coef_ = solved(normal, right)
-    return head
+    return solved(normal, right)
+
+
+def _part(pairs: Differences, chosen: NDArray[np.intp]) -> Differences:
+    """Return some of the pairs; each then counts for those left out too."""
+    share = len(chosen) / len(pairs.better)
+    weight = np.broadcast_to(pairs.weight, len(pairs.better))[chosen] / share
+    return Differences(pairs.better[chosen], pairs.worse[chosen], pairs.margins[chosen], weight)
 
 
 def _rounded(array: Float32Array, in_8_bits: bool) -> Float32Array:
@@ -106,5 +193,6 @@ def _drawn(rng: np.random.Generator, count: int, most: int) -> NDArray[np.intp]:
     return np.sort(rng.permutation(count)[:most])
 
 
-def _roots(features: Float32Array) -> Float32Array:
-    return np.sqrt(np.maximum(features.astype(np.float32), 0))
+def _standardised(features: Float32Array, roots: StandardisedRoots) -> Float32Array:
+    values = np.sqrt(np.maximum(features.astype(np.float32), 0))
+    return (values - roots.mean.astype(np.float32)) * roots.scale.astype(np.float32)

@@ -49,6 +49,8 @@ class RidgeHead(RootsRegressor):
             weight of a standardised channel (or level) is minimised.
         level_channels: channels of each level, adding up to C; levels are then weighted equally, whatever their number of
             channels. None weights all channels equally.
+        channel_weights: (C,) weights of the channels' variances, above 0: a channel of a larger one explains ratings more cheaply.
+            None weights them as `level_channels` says.
 
     Attributes:
         coef_: (C,) weights of the square roots.
@@ -64,12 +66,20 @@ class RidgeHead(RootsRegressor):
     coef_: Float64Array
     intercept_: float
 
-    def __init__(self, alpha: float = 6e-4, level_channels: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        alpha: float = 6e-4,
+        level_channels: Sequence[int] | None = None,
+        channel_weights: Sequence[float] | None = None,
+    ) -> None:
         self.alpha = alpha
         self.level_channels = level_channels
+        self.channel_weights = channel_weights
 
     def _fit(self, features: Float32Array, ratings: Float64Array) -> Self:
-        (fitted,) = fit_ridges(features, ratings, self.level_channels, [self.alpha])
+        (fitted,) = fit_ridges(
+            features, ratings, self.level_channels, [self.alpha], self.channel_weights
+        )
         self.coef_, self.intercept_ = fitted.coef_, fitted.intercept_
         return self
 
@@ -96,6 +106,7 @@ def fit_ridges(
     mos: Float64Array,
     level_channels: Sequence[int] | None,
     alphas: Sequence[float],
+    channel_weights: Sequence[float] | None = None,
 ) -> Iterator[RidgeHead]:
     """Fit ridge heads of several penalties. Most of the work is the same for all, and done once.
 
@@ -104,6 +115,7 @@ def fit_ridges(
         mos: (photos,).
         level_channels: see `RidgeHead`.
         alphas: penalties, see `RidgeHead`.
+        channel_weights: see `RidgeHead`.
 
     Yields:
         A fitted head for each penalty, in their order.
@@ -111,7 +123,7 @@ def fit_ridges(
     Raises:
         SettingsError: shapes do not agree, or a number is not finite.
     """
-    roots = standardised_roots(features, mos, level_channels)
+    roots = standardised_roots(features, mos, level_channels, channel_weights)
     values, bias = roots.values, float(mos.mean())
     target = (mos - bias).astype(np.float32)
     photos, channels = values.shape
@@ -122,7 +134,7 @@ def fit_ridges(
     for alpha in alphas:
         solved = _solved(products, alpha * photos, right)
         weight = (values.T @ solved if by_photos else solved).astype(np.float64) * roots.scale
-        head = RidgeHead(alpha, level_channels)
+        head = RidgeHead(alpha, level_channels, channel_weights)
         head.coef_, head.intercept_ = weight, bias - float(weight @ roots.mean)
         head.n_features_in_ = channels
         yield head

@@ -33,6 +33,7 @@ def standardised_roots(
     features: Float32Array,
     mos: Float64Array,
     level_channels: Sequence[int] | None = None,
+    channel_weights: Sequence[float] | None = None,
 ) -> StandardisedRoots:
     """Standardise the square roots of features, so that all of a photo's together have a variance of about 1.
 
@@ -43,6 +44,7 @@ def standardised_roots(
         mos: (photos,), only checked.
         level_channels: channels of each level, adding up to C; levels are then weighted equally, whatever their number of
             channels. None weights all channels equally.
+        channel_weights: (C,) shares of each channel in the variance, above 0, whatever their sum; multiplied with those of levels.
 
     Raises:
         SettingsError: shapes do not agree, or a number is not finite.
@@ -58,7 +60,11 @@ def standardised_roots(
     mean = roots.mean(axis=0, dtype=np.float64)
     deviation = np.maximum(roots.std(axis=0, dtype=np.float64), _MIN_DEVIATION)
     scale: Float64Array = 1 / deviation
-    scale *= np.repeat(1 / np.sqrt(channels * len(channels)), channels)
+    shares = np.repeat(1 / (channels * len(channels)), channels)
+    if channel_weights is not None:
+        shares *= np.asarray(channel_weights)
+        shares /= shares.sum()
+    scale *= np.sqrt(shares)
     roots -= mean.astype(np.float32)
     roots *= scale.astype(np.float32)
     return StandardisedRoots(roots, mean, scale)
