@@ -120,7 +120,7 @@ def test_a_recipe_goes_on_and_says_how_well(tmp_path: Path, stored: tuple[Path, 
         (("--head", "single_1fc", "--levels", "last4"), "mlsp: levels 'last4' of the features: choose last1 to last3"),
         (("--head", "pool_3fc"), "holds narrow features only, and the head reads wide ones"),
         (("--head", "ridge", "--weights", "gone.h5"), "mlsp: weights file gone.h5 does not exist: expected weights of tiny"),
-        (("--head", "ridge", "--recipe", "fast"), "mlsp: unknown recipe 'fast': Known: 'paper', 'released'"),
+        (("--head", "ridge", "--recipe", "fast"), "mlsp: unknown recipe 'fast': Known: 'components', 'paper'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_before_the_training(

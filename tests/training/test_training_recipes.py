@@ -120,7 +120,7 @@ def test_any_run_ends_and_never_raises_the_rate(losses: list[float], name: str) 
     [
         (
             {"recipe": "papers"},
-            "unknown recipe 'papers': did you mean 'paper'? Known: 'paper', 'released', 'small', 'components'",
+            "unknown recipe 'papers': did you mean 'paper'? Known: 'components', 'paper', 'released', 'small'",
         ),
         (
             {"precision": "float16"},
