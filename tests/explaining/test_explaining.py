@@ -335,16 +335,16 @@ def test_the_blurred_half_of_a_photo_is_the_worse_one(
 def test_a_mirrored_photo_has_a_mirrored_map(
     default: Explainer, examples: Path, tmp_path: Path
 ) -> None:
-    photo = Image.open(examples / "coffee.png").convert("RGB")
+    photo = Image.open(examples / "chelsea.png").convert("RGB")
     photo.save(tmp_path / "plain.png")
     photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mirrored.png")
     for head, plain in default.explain(tmp_path / "plain.png").items():
         mirrored = default.explain(tmp_path / "mirrored.png")[head].contributions[:, ::-1]
         both = smoothed(plain.contributions.astype(float)), smoothed(mirrored.astype(float))
-        # Not 1: the network's strides begin at the left.
+        # Not 1: the network's strides begin at the left, by up to 32 pixels in the deep levels that beauty reads most.
         agreement = srcc(both[0].ravel(), both[1].ravel())
         assert agreement > 0.7
-        # The photo itself is nearly symmetric.
+        # Its two ears are alike, its sides are not.
         assert srcc(both[0].ravel(), both[1][:, ::-1].ravel()) < agreement - 0.05
 
 
