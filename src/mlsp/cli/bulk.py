@@ -121,7 +121,6 @@ def bulk(
     then the same command tries those again. Needs the bulk extra, a cluster the ray extra.
 
     Examples:
-        mlsp bulk photos/ --output scores/
         mlsp bulk photos.csv --id-column key --path-column file --output table-scores/
         mlsp bulk photos/ --output scores/ --keep 'quality_percentile>=60' --kept good.txt
     """

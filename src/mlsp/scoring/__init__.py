@@ -1,6 +1,7 @@
 """Photos -> scores. `scorer.Scorer` is the way in.
 
     scorer     Scorer: photos -> results, in order, failures as values
+    steps      content -> features -> outputs, each computed once
     heads      Heads: features -> outputs -> scores, faults and kinds
     results    the scores of a photo
     relative   percentiles among the photos of one run

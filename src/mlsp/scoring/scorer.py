@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from mlsp.backbones import BACKBONES
 from mlsp.backbones.weights.downloads import Progress
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.closing import Closing
-from mlsp.base.errors import EngineError, ModelError, SettingsError
+from mlsp.base.errors import ModelError, SettingsError
 from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.engines import Engine, check_choices
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
@@ -24,12 +21,12 @@ from mlsp.features.engines.decode_limiter import DecodeLimiter
 from mlsp.features.opening import plan_backbone_here
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures, several
 from mlsp.models.model import Model, load_model
-from mlsp.photos import Photo, check_pixels, photo_of_pixels, read_bytes
+from mlsp.photos import Photo, photo_of_pixels, read_bytes
 from mlsp.photos.decoding_processes import DecodingProcesses
-from mlsp.scoring.cache import CachedFeatures, CachedScores, Caches, NullCache, open_caches
-from mlsp.scoring.cache.keys import feature_key, score_key
-from mlsp.scoring.heads import Head, Heads, Outputs
+from mlsp.scoring.cache import Caches, open_caches
+from mlsp.scoring.heads import Head, Heads
 from mlsp.scoring.results import Score, ScoreResult
+from mlsp.scoring.steps import ScoringSteps
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -160,26 +157,21 @@ class Scorer(Closing):
                 f"the engine makes features of {engine.feature_spec}, model {model.name!r} reads {spec}"
             )
         self.model = model
-        self._pipeline = FeaturePipeline(
+        pipeline = FeaturePipeline(
             engine, min_side=model.smallest_side, workers=workers, max_pixels=max_pixels
         )
-        self._heads = heads
-        self._score_key = score_key(model, engine.precision, runtime)
-        self._feature_key = feature_key(model, engine.precision, runtime)
         self._opened = ExitStack()
         if decode_seconds is not None:
-            processes = DecodingProcesses(self.limiter.workers, seconds=decode_seconds)
-            self._pipeline.read = self._opened.enter_context(processes).read
+            processes = DecodingProcesses(pipeline.limiter.workers, seconds=decode_seconds)
+            pipeline.read = self._opened.enter_context(processes).read
         if isinstance(cache, bool):
             cache = self._opened.enter_context(open_caches(enabled=cache))
-        self._scores = cache.scores
-        # Wide features take a megabyte per photo: those belong into a feature file.
-        self._features = cache.features if spec.grid == 1 else NullCache[CachedFeatures]()
+        self._steps = ScoringSteps.of(model, pipeline, heads, cache, runtime)
 
     @property
     def limiter(self) -> DecodeLimiter:
         """Bounds the photos in memory."""
-        return self._pipeline.limiter
+        return self._steps.pipeline.limiter
 
     @property
     def threads(self) -> int:
@@ -189,7 +181,7 @@ class Scorer(Closing):
     @property
     def batches(self) -> BatchSettings | None:
         """Settings by which photos are joined, see `in_batches`; None where each goes through the network alone."""
-        engine = self._pipeline.engine
+        engine = self._steps.pipeline.engine
         return engine.settings if isinstance(engine, BatchingEngine) else None
 
     def in_batches(
@@ -201,7 +193,8 @@ class Scorer(Closing):
     ) -> Self:
         """Return a scorer like this one that joins waiting photos; see `FeaturePipeline.in_batches`."""
         scorer = copy.copy(self)
-        scorer._pipeline = self._pipeline.in_batches(settings, streams=streams, computing=computing)
+        joined = self._steps.pipeline.in_batches(settings, streams=streams, computing=computing)
+        scorer._steps = self._steps.by(joined)
         return scorer
 
     def score(
@@ -236,7 +229,13 @@ class Scorer(Closing):
         elif isinstance(photo, str | Path):
             result = self._score_file(Path(photo))
         else:
-            result = result_or_failure(_IN_MEMORY, lambda: self._score_pixels(photo))
+            decode = self._steps.pipeline.decode
+            result = result_or_failure(
+                _IN_MEMORY,
+                lambda: self._steps.result_of_photo(
+                    _IN_MEMORY, lambda: photo_of_pixels(photo, settings=decode)
+                ),
+            )
         if isinstance(result, ScoreFailure):
             raise result.error
         return result
@@ -253,7 +252,7 @@ class Scorer(Closing):
         Returns:
             Its scores; a photo that cannot be scored is a `ScoreFailure`.
         """
-        return result_or_failure(source, lambda: self._score(source, content))
+        return result_or_failure(source, lambda: self._steps.result_of_content(source, content))
 
     def features(
         self, photos: Iterable[str | Path]
@@ -297,22 +296,15 @@ class Scorer(Closing):
         Raises:
             EngineError: a head failed, or gave no finite number.
         """
-        return self._heads.scores(self._outputs(features))
+        return self._steps.heads.scores(self._steps.outputs(features))
 
     def result_of(self, photo: PhotoFeatures) -> ScoreResult | ScoreFailure:
         """Score a photo by the features that `features` gave; scores in the cache are not computed again."""
-        size, sha256 = (photo.width, photo.height), photo.content_sha256
-
-        def compute() -> ScoreResult:
-            known = self._known(sha256) or self._computed(photo.features, *size, sha256)
-            outputs = Outputs(known.values, known.probabilities)
-            return self._heads.result(photo.source, outputs, *size, sha256)
-
-        return result_or_failure(photo.source, compute)
+        return result_or_failure(photo.source, lambda: self._steps.result_of_features(photo))
 
     def read(self, photo: str | Path) -> Photo:
         """Decode a photo to the pixels that crops are cut from; raises PhotoError where it cannot be read."""
-        return self._pipeline.read(Path(photo), settings=self._pipeline.decode)
+        return self._steps.pipeline.read(Path(photo), settings=self._steps.pipeline.decode)
 
     def close(self) -> None:
         """Close the caches that `cache=True` opened; the scorer still scores, without them."""
@@ -322,69 +314,14 @@ class Scorer(Closing):
         return f"Scorer({self.model.name!r})"
 
     def _score_file(self, source: Path) -> ScoreResult | ScoreFailure:
-        return result_or_failure(source, lambda: self._score(source, read_bytes(source)))
+        return result_or_failure(
+            source, lambda: self._steps.result_of_content(source, read_bytes(source))
+        )
 
     def _features_of_file(self, source: Path) -> PhotoFeatures | ScoreFailure:
-        def compute() -> PhotoFeatures:
-            content = read_bytes(source)
-            sha256 = hashlib.sha256(content).hexdigest()
-            found = self._features_of(source, content, sha256)
-            features = found.values.astype(np.float32)
-            return PhotoFeatures(source, features, found.width, found.height, sha256)
-
-        return result_or_failure(source, compute)
-
-    def _score(self, source: Path, content: bytes) -> ScoreResult:
-        sha256 = hashlib.sha256(content).hexdigest()
-        known = self._known(sha256)
-        if known is None:
-            found = self._features_of(source, content, sha256)
-            features = found.values.astype(np.float32)
-            known = self._computed(features, found.width, found.height, sha256)
-        else:
-            # The limit may be another than when it was scored.
-            check_pixels(known.width, known.height, self._pipeline.decode.max_pixels)
-        outputs = Outputs(known.values, known.probabilities)
-        return self._heads.result(source, outputs, known.width, known.height, sha256)
-
-    def _known(self, sha256: str) -> CachedScores | None:
-        known = self._scores.get(sha256, self._score_key)
-        return known if known and self._heads.is_complete(known.probabilities) else None
-
-    def _computed(
-        self, features: Float32Array, width: int, height: int, sha256: str
-    ) -> CachedScores:
-        outputs = self._outputs(features)
-        scores = CachedScores(outputs.values, width, height, outputs.probabilities)
-        self._scores.put(sha256, self._score_key, scores)
-        return scores
-
-    def _score_pixels(self, pixels: Image | UInt8Array) -> ScoreResult:
-        found = self._compute(lambda: photo_of_pixels(pixels, settings=self._pipeline.decode))
-        outputs = self._outputs(found.values.astype(np.float32))
-        return self._heads.result(_IN_MEMORY, outputs, found.width, found.height)
-
-    def _outputs(self, features: Float32Array) -> Outputs:
-        (outputs,) = self._heads.compute(features[None])
-        if isinstance(outputs, EngineError):
-            raise outputs
-        return outputs
-
-    def _features_of(self, source: Path, content: bytes, sha256: str) -> CachedFeatures:
-        decode = self._pipeline.decode
-        if (known := self._features.get(sha256, self._feature_key)) is not None:
-            check_pixels(known.width, known.height, decode.max_pixels)
-            return known
-        found = self._compute(
-            lambda: self._pipeline.read(content, settings=decode, source_path=source)
+        return result_or_failure(
+            source, lambda: self._steps.features_of_content(source, read_bytes(source))
         )
-        self._features.put(sha256, self._feature_key, found)
-        return found
-
-    def _compute(self, load: Callable[[], Photo]) -> CachedFeatures:
-        features, width, height = self._pipeline.compute(load)
-        # As cached, whether there is a cache or not: scores must not depend on it.
-        return CachedFeatures.rounded(features, width, height)
 
 
 def _runs_from_weights(model: Model, weights: Path | None) -> bool:

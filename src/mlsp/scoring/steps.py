@@ -1,0 +1,150 @@
+"""Content of a photo -> features -> outputs of the heads, each step computed once: what the caches have is not computed again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from mlsp.base.arrays import Float32Array
+from mlsp.base.errors import EngineError
+from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
+from mlsp.models.model import Model
+from mlsp.photos import Photo, check_pixels
+from mlsp.scoring.cache import (
+    CachedFeatures,
+    CachedScores,
+    Caches,
+    FeatureCache,
+    NullCache,
+    ScoreCache,
+)
+from mlsp.scoring.cache.keys import feature_key, score_key
+from mlsp.scoring.heads import Heads, Outputs
+from mlsp.scoring.results import ScoreResult
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringSteps:
+    """The steps from a photo to its result. Several threads may use them at once.
+
+    Attributes:
+        pipeline: computes features.
+        heads: compute outputs.
+        scores: cache of outputs.
+        features: cache of features.
+        score_key: of this model's outputs in the cache.
+        feature_key: of its network's features.
+    """
+
+    pipeline: FeaturePipeline
+    heads: Heads
+    scores: ScoreCache | NullCache[CachedScores]
+    features: FeatureCache | NullCache[CachedFeatures]
+    score_key: str
+    feature_key: str
+
+    @classmethod
+    def of(
+        cls, model: Model, pipeline: FeaturePipeline, heads: Heads, caches: Caches, runtime: str
+    ) -> Self:
+        """Return the steps of a model.
+
+        Args:
+            model: the model's record.
+            pipeline: computes the features that it reads.
+            heads: of the model.
+            caches: of scores and features.
+            runtime: package that computes the features.
+        """
+        precision = pipeline.engine.precision
+        return cls(
+            pipeline,
+            heads,
+            caches.scores,
+            # Wide features take a megabyte per photo: those belong into a feature file.
+            caches.features if model.feature_spec.grid == 1 else NullCache[CachedFeatures](),
+            score_key(model, precision, runtime),
+            feature_key(model, precision, runtime),
+        )
+
+    def by(self, pipeline: FeaturePipeline) -> Self:
+        """Return the same steps with features from another pipeline."""
+        return replace(self, pipeline=pipeline)
+
+    def result_of_content(self, source: Path, content: bytes) -> ScoreResult:
+        """Score a photo; raises PhotoError where it cannot be read, EngineError where a head failed."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        known = self._known(sha256)
+        if known is None:
+            found = self._computed_or_known(source, content, sha256)
+            features = found.values.astype(np.float32)
+            known = self._computed(features, found.width, found.height, sha256)
+        else:
+            # The limit may be another than when it was scored.
+            check_pixels(known.width, known.height, self.pipeline.decode.max_pixels)
+        return self._result(source, known, sha256)
+
+    def result_of_features(self, photo: PhotoFeatures) -> ScoreResult:
+        """Score a photo by its features; raises EngineError where a head failed."""
+        sha256 = photo.content_sha256
+        known = self._known(sha256) or self._computed(
+            photo.features, photo.width, photo.height, sha256
+        )
+        return self._result(photo.source, known, sha256)
+
+    def result_of_photo(self, source: Path, load: Callable[[], Photo]) -> ScoreResult:
+        """Score a photo that no cache knows; raises what `load` does, or EngineError where a head failed."""
+        found = self._compute(load)
+        outputs = self.outputs(found.values.astype(np.float32))
+        return self.heads.result(source, outputs, found.width, found.height)
+
+    def features_of_content(self, source: Path, content: bytes) -> PhotoFeatures:
+        """Compute the features of a photo; raises PhotoError where it cannot be read."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        found = self._computed_or_known(source, content, sha256)
+        features = found.values.astype(np.float32)
+        return PhotoFeatures(source, features, found.width, found.height, sha256)
+
+    def outputs(self, features: Float32Array) -> Outputs:
+        """Compute the outputs for features (V, G, G, C); raises EngineError where a head failed."""
+        (outputs,) = self.heads.compute(features[None])
+        if isinstance(outputs, EngineError):
+            raise outputs
+        return outputs
+
+    def _result(self, source: Path, known: CachedScores, sha256: str) -> ScoreResult:
+        outputs = Outputs(known.values, known.probabilities)
+        return self.heads.result(source, outputs, known.width, known.height, sha256)
+
+    def _known(self, sha256: str) -> CachedScores | None:
+        known = self.scores.get(sha256, self.score_key)
+        return known if known and self.heads.is_complete(known.probabilities) else None
+
+    def _computed(
+        self, features: Float32Array, width: int, height: int, sha256: str
+    ) -> CachedScores:
+        outputs = self.outputs(features)
+        scores = CachedScores(outputs.values, width, height, outputs.probabilities)
+        self.scores.put(sha256, self.score_key, scores)
+        return scores
+
+    def _computed_or_known(self, source: Path, content: bytes, sha256: str) -> CachedFeatures:
+        decode = self.pipeline.decode
+        if (known := self.features.get(sha256, self.feature_key)) is not None:
+            check_pixels(known.width, known.height, decode.max_pixels)
+            return known
+        found = self._compute(
+            lambda: self.pipeline.read(content, settings=decode, source_path=source)
+        )
+        self.features.put(sha256, self.feature_key, found)
+        return found
+
+    def _compute(self, load: Callable[[], Photo]) -> CachedFeatures:
+        features, width, height = self.pipeline.compute(load)
+        # As cached, whether there is a cache or not: scores must not depend on it.
+        return CachedFeatures.rounded(features, width, height)
