@@ -14,6 +14,8 @@ DIFFER = {
     *("--model", "--backbone", "--weights", "--epochs", "--device", "--precision", "--compression"),
     # Of `explain` whether to list them, of others which to keep.
     *("--group", "--levels"),
+    # A rank is among all photos, or in the burst.
+    "--xmp-keywords",
 }
 
 

@@ -522,7 +522,7 @@ def test_batches_of_a_cuda_device_stay_or_are_replaced(
         answers += [
             pool.submit(httpx.post, f"{address}/v1/scores", content=content) for _ in range(4)
         ]
-        until(lambda: len(inner._scorer._pipeline.engine._waiting) == 4)
+        until(lambda: len(inner._scorer._steps.pipeline.engine._waiting) == 4)
         engine.gate.set()
         assert [answer.result().status_code for answer in answers] == [200] * 5
         lines = httpx.get(f"{address}/metrics").text.splitlines()

@@ -114,7 +114,7 @@ def experiment(
             "--seeds",
             metavar="N",
             min=1,
-            help="Train each head N times, with seeds from --seed on, and report the mean and spread over them.",
+            help="Train each head N times, with other seeds, and report the mean and spread over them.",
         ),
     ] = 1,
     levels: Levels = "all",

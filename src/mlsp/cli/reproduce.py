@@ -65,7 +65,10 @@ def reproduce(
     seeds: Annotated[
         int,
         typer.Option(
-            "--seeds", metavar="N", min=1, help="Train each head on features with N seeds."
+            "--seeds",
+            metavar="N",
+            min=1,
+            help="Train each head N times, with other seeds, and report the mean and spread over them.",
         ),
     ] = 1,
     photos: RatedPhotos = None,
