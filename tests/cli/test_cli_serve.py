@@ -78,7 +78,7 @@ def test_serves_rates_and_ends_at_ctrl_c(examples: Path, tmp_path: Path) -> None
         assert time.monotonic() - began < 10
         assert (process.returncode, stdout) == (0, "")
         assert stderr == (
-            "left out: 3 .md, 1 .ipynb\n"
+            "left out: 3 .md, 1 .ipynb, 1 .lua\n"
             f"7 photos. The link works once, in a browser of this machine. Ratings: {file}. Ctrl-C ends.\n"
         )
     with UserRatings.open(file) as ratings:
