@@ -77,6 +77,21 @@ def test_a_deadly_photo_costs_its_row(tmp_path: Path, scorer: Scorer, kind: str)
     assert read_rows(str(dataset))[f"{source}/2.jpg"] == expected[f"{source}/2.jpg"]
 
 
+def test_a_tar_is_counted_when_it_is_divided_and_not_for_each_part(tmp_path: Path) -> None:
+    source = tmp_path / "photos.tar"
+    source.write_bytes(tar_bytes([(f"{number}.jpg", jpeg(number)) for number in range(4)]))
+    job = prepare(BulkSettings(SourceSpec((str(source),)), str(tmp_path / "scores")))
+    (shard,) = job.shards_to_do()
+    first, second = divided(ShardTask(shard))
+    third, fourth = divided(second)
+    source.unlink()
+    collector = PartCollector(job.dataset)
+    for part in (first, fourth):
+        assert collector.add(PartReport(part, (), "no memory")) is None
+    report = collector.add(PartReport(third, (), "no memory"))
+    assert report == ShardReport(shard.name, 0, 0, error="no memory")
+
+
 def test_a_part_that_cannot_be_read_leaves_its_shard_undone(tmp_path: Path) -> None:
     source = tmp_path / "photos"
     write_photos(source, 4)

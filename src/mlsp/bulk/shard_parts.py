@@ -27,10 +27,12 @@ class ShardTask:
     Attributes:
         shard: of a part, with its rows.
         whole: the shard that was divided; None where the worker is to write the shard itself.
+        whole_count: photos of that shard that are to be scored; of a tar, only reading tells it.
     """
 
     shard: Shard
     whole: Shard | None = None
+    whole_count: int = 0
 
     @property
     def seconds(self) -> float:
@@ -63,10 +65,7 @@ def divided(task: ShardTask) -> tuple[ShardTask, ...]:
     if len(rows) < 2:
         return ()
     middle = len(rows) // 2
-    whole = task.whole or task.shard
-    return tuple(
-        ShardTask(replace(whole, rows=half), whole) for half in (rows[:middle], rows[middle:])
-    )
+    return tuple(_part(task, half, len(rows)) for half in (rows[:middle], rows[middle:]))
 
 
 def lost(task: ShardTask, why: str) -> PartReport | ShardReport:
@@ -81,12 +80,20 @@ def lost(task: ShardTask, why: str) -> PartReport | ShardReport:
         if len(rows) == 1:
             (photo,) = task.shard.piece.read(frozenset(rows))
             row = ResultRow.failure(photo.id, f"it {why}")
-            return PartReport(replace(task, whole=task.whole or task.shard), [row])
+            return PartReport(_part(task, rows, 1), [row])
     except ShardError as error:
         why = str(error)
     if task.whole is not None:
         return PartReport(task, (), why)
     return ShardReport(task.shard.name, 0, 0, error=why)
+
+
+def _part(task: ShardTask, rows: tuple[int, ...], count: int) -> ShardTask:
+    """Part of a task, which has so many rows in all."""
+    shard = replace(task.shard, rows=rows)
+    if task.whole is not None:
+        return replace(task, shard=shard)
+    return ShardTask(shard, task.shard, count)
 
 
 def _rows(shard: Shard) -> tuple[int, ...]:
@@ -121,7 +128,7 @@ class PartCollector:
         reports = self._reports.setdefault(whole.name, [])
         reports.append(report)
         parts = sorted(reports, key=lambda one: _rows(one.task.shard))
-        if sum(len(_rows(one.task.shard)) for one in parts) < len(_rows(whole)):
+        if sum(len(_rows(one.task.shard)) for one in parts) < report.task.whole_count:
             return None
         del self._reports[whole.name]
         error = next((one.error for one in parts if one.error is not None), None)
