@@ -154,6 +154,6 @@ def prepare(settings: BulkSettings, *, on_photos: Callable[[int], object] | None
         last_shard=found.last.name,
         last_photos=found.last.piece.photo_count,
     )
-    dataset = dataset.begin(manifest, begun, is_appended=found.is_appended, outgrown=found.outgrown)
+    dataset = dataset.begin(manifest, begun, found.continued)
     failed = {name: rows for name, rows in dataset.failed_in(sorted(dataset.done)) if rows.count}
     return BulkJob(source, found, dataset, model, settings, failed)

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mlsp.base.errors import MissingExtraError, OutputError, SettingsError
 from mlsp.base.parallel import map_in_order
@@ -117,20 +118,14 @@ class ResultDataset:
         return None
 
     def begin(
-        self,
-        manifest: Manifest,
-        begun: Manifest | None,
-        *,
-        is_appended: bool,
-        outgrown: str | None = None,
+        self, manifest: Manifest, begun: Manifest | None, continued: Shard | None
     ) -> ResultDataset:
         """Make sure that results of a run belong here: write its manifest, or compare it with that of an earlier run.
 
         Args:
             manifest: of the run.
             begun: of the earlier run; None for none.
-            is_appended: the run's input begins with the earlier one's.
-            outgrown: name of a shard whose photos and those behind them are one shard now; None for none.
+            continued: the shard in which the earlier run's input ends; None where the run's does not begin with that one.
 
         Returns:
             This data set, in the format it was begun with.
@@ -142,11 +137,13 @@ class ResultDataset:
         """
         found = self if begun is None else replace(self, format=begun.format)
         if begun is not None:
+            is_appended = continued is not None
             begun.check_continued_by(manifest, self.location, is_appended=is_appended)
             if begun.input_sha256 == manifest.input_sha256:
                 return found
-            if outgrown is not None:
-                remove_file(join(self.location, outgrown + _SUFFIX))
+            if continued is not None and continued.name != begun.last_shard:
+                # Its photos and those behind them are one shard now.
+                remove_file(self._file(begun.last_shard))
             manifest = replace(manifest, format=begun.format)
         files = found._files
         content = files.content(files.table(()), more=manifest.to_metadata())
@@ -212,7 +209,7 @@ class ResultDataset:
         ]
         whole = table if shard.rows is None else self._replaced(shard, table)
         content = self._files.content(whole, temporary=temporary)
-        write_file(join(self.location, shard.name + _SUFFIX), content)
+        write_file(self._file(shard.name), content)
         return ShardReport(shard.name, len(found), failed, len(temporary))
 
     @cached_property
@@ -248,12 +245,8 @@ class ResultDataset:
         """
         import pyarrow.parquet as pq
 
-        location = join(self.location, name + _SUFFIX)
-        with open_file(location) as file:
-            try:
-                return pq.read_table(file, columns=list(names) or None)
-            except (OSError, ValueError) as error:
-                raise _damaged(location, error) from error
+        with self._opened(name) as file:
+            return pq.read_table(file, columns=list(names) or None)
 
     def _names(self) -> list[str]:
         if is_url(self.location):
@@ -270,15 +263,20 @@ class ResultDataset:
             ) from error
 
     def _failed_in(self, name: str) -> tuple[str, Failed]:
-        location = join(self.location, name + _SUFFIX)
+        with self._opened(name) as file:
+            return name, failed_in(file)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BinaryIO]:
+        """Open the file of a shard that is done, and say of what is wrong in it what to do."""
+        location = self._file(name)
         with open_file(location) as file:
             try:
-                return name, failed_in(file)
+                yield file
             except (OSError, ValueError, KeyError) as error:
-                raise _damaged(location, error) from error
+                raise OutputError(
+                    f"{location} is damaged or not of mlsp: {error}. Remove it, and the same command scores its photos again"
+                ) from error
 
-
-def _damaged(location: str, error: Exception) -> OutputError:
-    return OutputError(
-        f"{location} is damaged or not of mlsp: {error}. Remove it, and the same command scores its photos again"
-    )
+    def _file(self, name: str) -> str:
+        return join(self.location, name + _SUFFIX)

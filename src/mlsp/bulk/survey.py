@@ -28,8 +28,8 @@ class Survey:
         photos: how many; None where there are tars, which only reading tells.
         prefix: fingerprint of all shards but the last.
         last: the last shard; None of an empty input.
-        is_appended: the input begins with that of an earlier run.
-        outgrown: name of the earlier run's last shard, if photos came into it; else None.
+        continued: the shard in which the input of an earlier run ends, perhaps with more photos behind that end; None where the input
+            does not begin with that one.
     """
 
     fingerprint: str
@@ -37,8 +37,7 @@ class Survey:
     photos: int | None
     prefix: str
     last: Shard | None
-    is_appended: bool
-    outgrown: str | None
+    continued: Shard | None
 
 
 class Fingerprint:
@@ -79,13 +78,14 @@ def survey(
     hashes = array("Q")
     photos: int | None = 0
     shards = 0
-    prefix, last, is_appended, outgrown = fingerprint.digest(), None, False, None
+    prefix = fingerprint.digest()
+    last = continued = None
     for shard in source.shards(shard_size):
         shards += 1
         prefix, last = fingerprint.digest(), shard
         if earlier is not None and shards == earlier.shards and prefix == earlier.prefix_sha256:
-            is_appended = shard.begins_with(earlier.last_shard, earlier.last_photos)
-            outgrown = earlier.last_shard if shard.name != earlier.last_shard else None
+            is_there = shard.begins_with(earlier.last_shard, earlier.last_photos)
+            continued = shard if is_there else None
         fingerprint.add(shard.name)
         hashes.extend(map(_hash64, shard.piece.names))
         count = shard.piece.photo_count
@@ -93,7 +93,7 @@ def survey(
         if on_photos is not None:
             on_photos(len(hashes))
     _check_different(source, shard_size, np.frombuffer(hashes, np.uint64))
-    return Survey(fingerprint.digest(), shards, photos, prefix, last, is_appended, outgrown)
+    return Survey(fingerprint.digest(), shards, photos, prefix, last, continued)
 
 
 def _check_different(source: Source, shard_size: int, hashes: np.ndarray) -> None:
