@@ -88,6 +88,11 @@ def test_conditions_that_are_none(text: str, message: str) -> None:
         Condition.parse(text, ["photo", "quality", "kind", "faults", "error"])
 
 
+def test_names_are_texts_in_data_sets_of_either_format() -> None:
+    for column in ("id", "photo"):
+        assert Condition.parse(f"{column}==1.jpg", [column]).value == "1.jpg"
+
+
 def test_what_is_missing_in_a_command_is_said(tmp_path: Path) -> None:
     for options in (("--keep", "quality>1"), ("--kept", "x.txt")):
         done = bulk(tmp_path, "-o", tmp_path / "scores", *options)

@@ -15,6 +15,7 @@ from mlsp.base.atomic_file import atomic_write
 from mlsp.base.errors import OutputError, PhotoError, SettingsError, unknown_name
 from mlsp.bulk.job import BulkJob
 from mlsp.bulk.records import Shard
+from mlsp.bulk.result_files import TEXT_COLUMNS
 from mlsp.photos import PHOTO_SUFFIXES
 from mlsp.photos.formats import photo_format
 
@@ -27,8 +28,8 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
 }
 _CONDITION = re.compile(r"\s*(\w+)\s*(>=|<=|==|!=|>|<)\s*(.*?)\s*")
-_TEXTS = frozenset({"photo", "kind", "model"})
-_ROW = "row"
+# No head can be called so.
+_ROW = "#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Condition:
         known = [name for name in columns if name not in {"faults", "error"}]
         if column not in known:
             raise SettingsError(f"condition {text!r}: {unknown_name('column', column, known)}")
-        if column in _TEXTS:
+        if column in TEXT_COLUMNS:
             return cls(column, sign, value)
         try:
             return cls(column, sign, float(value))

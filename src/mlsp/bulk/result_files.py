@@ -12,6 +12,8 @@ from typing import Any
 from mlsp.bulk.manifest import FORMAT
 from mlsp.bulk.shard_scoring import ResultRow
 
+# Columns of texts; `id` is that of format 1.
+TEXT_COLUMNS = frozenset({"photo", "id", "kind", "model", "error"})
 _FAILED_KEY = b"mlsp.failed"
 _TEMPORARY_KEY = b"mlsp.temporary"
 
@@ -113,12 +115,11 @@ class ResultFiles:
         import pyarrow as pa
 
         types = {"width": pa.int32(), "height": pa.int32(), "faults": pa.list_(pa.string())}
-        texts = {"photo", "id", "model", "error", "kind"}
         return pa.schema(
             [
                 pa.field(
                     name,
-                    pa.string() if name in texts else types.get(name, pa.float64()),
+                    pa.string() if name in TEXT_COLUMNS else types.get(name, pa.float64()),
                     nullable=name not in {"photo", "id", "model"},
                 )
                 for name in columns(self.heads, self.format, self.labels)
