@@ -17,6 +17,7 @@ from mlsp.base.errors import (
     OutputError,
     SettingsError,
 )
+from mlsp.base.text import printable
 from mlsp.bulk.records import ShardError
 
 # HTTP statuses below 500 that may succeed later: timeout, too early, too many requests.
@@ -62,12 +63,7 @@ def written(name: str) -> str:
         >>> written("caf\udce9.jpg")
         'caf\\xe9.jpg'
     """
-    return name if name.isascii() else _SURROGATE.sub(_escaped, name)
-
-
-def _escaped(surrogate: re.Match[str]) -> str:
-    code = ord(surrogate[0])
-    return f"\\x{code & 0xFF:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+    return name if name.isascii() else _SURROGATE.sub(lambda found: printable(found[0]), name)
 
 
 def join(folder: str, name: str) -> str:
