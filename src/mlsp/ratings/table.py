@@ -213,6 +213,10 @@ def mean_of_votes(votes: Sequence[float], bins: Sequence[float]) -> float:
     return sum(map(mul, votes, bins)) / total if total else math.nan
 
 
+def _is_there(photo: Path) -> bool:
+    return stored_path(photo).is_file()
+
+
 def missing_photos(table: RatingTable) -> tuple[Rating, ...]:
     """Return the ratings whose photo is missing; training from stored features does not need the photos.
 
@@ -222,7 +226,7 @@ def missing_photos(table: RatingTable) -> tuple[Rating, ...]:
     Returns:
         In the table's order.
     """
-    return tuple(rating for rating in table.ratings if not stored_path(rating.photo).is_file())
+    return tuple(rating for rating in table.ratings if not _is_there(rating.photo))
 
 
 def with_photos(table: RatingTable) -> RatingTable:
@@ -234,7 +238,7 @@ def with_photos(table: RatingTable) -> RatingTable:
     Raises:
         RatingsError: none is.
     """
-    rows = [row for row, rating in enumerate(table.ratings) if rating.photo.is_file()]
+    rows = [row for row, rating in enumerate(table.ratings) if _is_there(rating.photo)]
     if not rows:
         raise RatingsError(
             f"{table.name}: none of the {len(table)} rated photos is there, not even {table.photos[0]}:"
