@@ -147,10 +147,11 @@ def check_webp_filled(content: bytes) -> None:
     at = 12
     while at + 8 <= len(content):
         kind, size = struct.unpack_from("<4sI", content, at)
-        pixels = content[at + 8 : at + 8 + size]
-        if kind == b"VP8 " and not pixels[-_MAX_ZEROS:].strip(b"\0"):
+        at += 8
+        stop = min(at + size, len(content))
+        if kind == b"VP8 " and not content[max(at, stop - _MAX_ZEROS) : stop].strip(b"\0"):
             raise OSError("a part of the picture was never written")
-        at += 8 + size + size % 2
+        at += size + size % 2
 
 
 def exif_orientation(exif: bytes) -> int | None:
