@@ -8,9 +8,7 @@ import pickle
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -18,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bulk_samples import jpeg, tar_bytes, write_photos
+from bulk_samples import PhotoServer, jpeg, photo_server, tar_bytes, write_photos
 from mlsp.base.errors import SettingsError
 from mlsp.bulk import ShardError, SourcePhoto, SourceSpec, TableColumns, open_source
 from mlsp.bulk.sources import expand
@@ -333,38 +331,23 @@ def test_a_tar_that_goes_away_is_tried_again_later(tmp_path: Path) -> None:
         list(source.read(shard))
 
 
-class Web(BaseHTTPRequestHandler):
+class Web(PhotoServer):
     """Photos by number, and answers of all kinds."""
 
-    asked: dict[str, int]
-
-    def do_GET(self) -> None:
-        asked = type(self).asked
-        asked[self.path] = asked.get(self.path, 0) + 1
+    def answer(self) -> tuple[int, bytes]:
         status = {"/gone.jpg": 404, "/forbidden.jpg": 403, "/down.jpg": 503}.get(self.path, 200)
-        if self.path == "/restarting.jpg" and asked[self.path] == 1:
+        if self.path == "/restarting.jpg" and self.asked[self.path] == 1:
             status = 503
         body = jpeg(3) if status == 200 else b"no"
         if self.path == "/large.jpg":
             body = bytes(200_000)
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
+        return status, body
 
 
 @pytest.fixture
 def web() -> Iterator[str]:
-    Web.asked = {}
-    with ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with photo_server(Web) as address:
+        yield address
 
 
 def test_a_table_of_urls_and_what_servers_answer(

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from bulk_samples import jpeg, read_rows, tar_bytes, write_photos
+from bulk_samples import PhotoServer, jpeg, photo_server, read_rows, tar_bytes, write_photos
 from mlsp.base.errors import SettingsError, UnreadablePhotoError
 from mlsp.bulk import SourceSpec, open_source
 from mlsp.cli import app
@@ -22,23 +20,15 @@ from mlsp.cli import app
 pytestmark = pytest.mark.usefixtures("opened_once")
 
 
-class Server(BaseHTTPRequestHandler):
+class Server(PhotoServer):
     """Photos by number; answers 503 for those that are away."""
 
     away: frozenset[str]
-    asked: Counter[str]
 
-    def do_GET(self) -> None:
-        self.asked[self.path] += 1
-        is_away = self.path in self.away
-        body = b"no" if is_away else jpeg(int(self.path.strip("/.jpg")))
-        self.send_response(503 if is_away else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
+    def answer(self) -> tuple[int, bytes]:
+        if self.path in self.away:
+            return 503, b"no"
+        return 200, jpeg(int(self.path.strip("/.jpg")))
 
 
 @pytest.fixture
@@ -46,13 +36,9 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     # The clock: seconds between tries.
     monkeypatch.setattr("mlsp.bulk.photo_contents._WAITS", (0.01, 0.01))
     monkeypatch.setattr("mlsp.bulk.driver._WAITS", (0.01, 0.01))
-    Server.away, Server.asked = frozenset(), Counter()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    Server.away = frozenset()
+    with photo_server(Server) as address:
+        yield address
 
 
 def bulk(*arguments: str | Path) -> Result:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Mapping
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +61,36 @@ def read_rows(dataset: str) -> dict[str, Mapping[str, object]]:
     by_id = {row["photo"]: row for row in rows}
     assert len(by_id) == len(rows)
     return by_id
+
+
+class PhotoServer(BaseHTTPRequestHandler):
+    """Web server that counts what it is asked for."""
+
+    asked: Counter[str]
+
+    def answer(self) -> tuple[int, bytes]:
+        """Status and body for the path that is asked for."""
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        self.asked[self.path] += 1
+        status, body = self.answer()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@contextmanager
+def photo_server(handler: type[PhotoServer]) -> Iterator[str]:
+    """Serve by a handler; yields the address."""
+    handler.asked = Counter()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
