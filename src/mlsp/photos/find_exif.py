@@ -22,7 +22,7 @@ from PIL.ExifTags import IFD
 from mlsp.base.regular_file import open_regular
 from mlsp.photos.formats import photo_format
 from mlsp.photos.heif_boxes import boxes, content, item_contents, read
-from mlsp.photos.pillow_decoder import open_header
+from mlsp.photos.pillow_headers import open_header
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import SIGNATURE, png_metadata
 

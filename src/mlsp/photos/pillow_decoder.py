@@ -6,8 +6,6 @@ import io
 import re
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from importlib import import_module
-from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
@@ -25,11 +23,11 @@ from mlsp.photos.hdr import hdr_to_srgb
 from mlsp.photos.heif_checks import check_items, colour_code
 from mlsp.photos.jpeg_file import JpegFile
 from mlsp.photos.memory import bytes_needed, memory_for
+from mlsp.photos.pillow_headers import open_header
 from mlsp.photos.pillow_warnings import pillow_is_quiet
-from mlsp.photos.png_chunks import pixels_only, png_metadata
-from mlsp.photos.psd import open_psd
+from mlsp.photos.png_chunks import png_metadata
 from mlsp.photos.sizes import ReadRows, Reduction, check_pixels, reduce_rows, reduced_size
-from mlsp.photos.tiff_directories import libtiff, photo_first
+from mlsp.photos.tiff_directories import photo_first
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
 # is wanted: then its errors are averaged away (measured in docs/photos.md).
@@ -192,54 +190,6 @@ def upright(pixels: UInt8Array, orientation: int) -> UInt8Array:
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
-
-
-# Loaded when they are needed.
-_PLUGINS = {
-    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
-    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
-}
-
-
-def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFile:
-    """Open a photo, which reads its header; pixels are decoded when they are asked for.
-
-    The classes are called directly because `Image.open` compares the size to `Image.MAX_IMAGE_PIXELS`, which belongs to the whole
-    process, warns, and takes several photos in one file (MPO) for something else.
-    """
-    match photo_format:
-        case "JPEG":
-            return JpegFile(file)
-        case "PNG":
-            from PIL.PngImagePlugin import PngImageFile
-
-            image = PngImageFile(io.BytesIO(pixels_only(file.read())))
-            metadata = png_metadata(file)
-            found = {"exif": metadata.exif, "icc_profile": metadata.profile}
-            found["xmp"] = next(iter(metadata.xmp), None)
-            image.info |= {name: value for name, value in found.items() if value is not None}
-            return image
-        case "TIFF":
-            from PIL.TiffImagePlugin import TiffImageFile
-
-            libtiff()
-            return TiffImageFile(file)
-        case "HEIC":
-            # Not registered with Pillow, which would change it for the whole process.
-            from pillow_heif import HeifImageFile
-
-            heif: ImageFile.ImageFile = HeifImageFile(file)  # type: ignore[no-untyped-call]
-            return heif
-        case "PSD":
-            return open_psd(file)
-        case "WebP" | "AVIF" | "BMP" | "GIF":
-            module, name = _PLUGINS[photo_format]
-            opened: ImageFile.ImageFile = getattr(import_module(module), name)(file)
-            return opened
-        case "RAW":
-            raise ValueError("raw photos are decoded by mlsp.photos.raw_decoder")
 
 
 def _draft(image: ImageFile.ImageFile, size: tuple[int, int], margin: float) -> int:

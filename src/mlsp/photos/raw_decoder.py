@@ -17,6 +17,7 @@ from mlsp.base.errors import MissingExtraError, UnreadablePhotoError, Unsupporte
 from mlsp.photos import pillow_decoder
 from mlsp.photos.formats import exif_orientation
 from mlsp.photos.memory import bytes_needed, memory_for
+from mlsp.photos.pillow_headers import open_header
 from mlsp.photos.sizes import Reduction, check_pixels, reduce_pixels
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _preview(
         orientation = None
         if thumbnail.format == rawpy.ThumbFormat.JPEG:
             content = bytes(thumbnail.data)
-            with pillow_decoder.open_header("JPEG", io.BytesIO(content)) as header:
+            with open_header("JPEG", io.BytesIO(content)) as header:
                 orientation = exif_orientation(header.info.get("exif", b""))
             if max(header.size) < wanted:
                 return None
