@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from mlsp.ratings.table import (
     mean_of_votes,
     missing_photos,
     require_photos,
+    with_photos,
 )
 
 A = Rating(Path("p/a.jpg"), "a.jpg", 2.0, "train", "one", (1, 2, 1))
@@ -136,6 +138,14 @@ def test_missing_photos_are_named(tmp_path: Path) -> None:
         f"T: 12 of 13 photos are missing: {first} and 2 more: give the folder that holds the photos"
     )
     assert require_photos(rated.select([0])).photo_ids == ("there.jpg",)
+
+
+def test_a_photo_whose_accents_are_spelled_in_another_way_is_there(tmp_path: Path) -> None:
+    (tmp_path / unicodedata.normalize("NFD", "müde.jpg")).touch()
+    rating = Rating(tmp_path / "müde.jpg", "müde.jpg", 2.0)
+    rated = table(rating, Rating(tmp_path / "no.jpg", "no.jpg", 2.0), bins=None)
+    assert [one.photo_id for one in missing_photos(rated)] == ["no.jpg"]
+    assert with_photos(rated).ratings == (rating,)
 
 
 def test_names_for_messages() -> None:
