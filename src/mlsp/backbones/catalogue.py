@@ -81,21 +81,20 @@ def _efficientnet_lite(
         for region in regions
         for level in spec.levels
     )
-    two_scale = replace(
-        spec,
-        name=f"{spec.name}_overview_and_detail",
-        levels=levels,
-        smallest_side=2 * spec.smallest_side,
-        builder=_builder("efficientnet_lite", width=width, depth=depth, detail_side=192),
-        detail_side=192,
-    )
-    large_detail = replace(
-        two_scale,
-        name=f"{two_scale.name}256",
-        builder=_builder("efficientnet_lite", width=width, depth=depth, detail_side=256),
-        detail_side=256,
-    )
-    return spec, two_scale, large_detail
+
+    def two_scale(suffix: str, detail_side: int) -> BackboneSpec:
+        return replace(
+            spec,
+            name=f"{spec.name}_overview_and_detail{suffix}",
+            levels=levels,
+            smallest_side=2 * spec.smallest_side,
+            builder=_builder(
+                "efficientnet_lite", width=width, depth=depth, detail_side=detail_side
+            ),
+            detail_side=detail_side,
+        )
+
+    return spec, two_scale("", 192), two_scale("256", 256)
 
 
 _EFFICIENTNET_LITE = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlsp.backbones import BACKBONES
 from mlsp.base.arrays import Float64Array
-from mlsp.photos.crops import CROP, ViewsName
+from mlsp.photos.crops import ViewsName, crop_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,8 @@ def view_regions(views: ViewsName, height: int, width: int) -> tuple[Region, ...
         case "whole_mirrored":
             return (Region(), Region(is_mirrored=True))
         case "corners8":
-            numerator, denominator = CROP
-            high = max(1, height * numerator // denominator) / height
-            wide = max(1, width * numerator // denominator) / width
+            rows, columns = crop_size((height, width))
+            high, wide = rows / height, columns / width
             return tuple(
                 Region(top, top + high, left, left + wide, is_mirrored)
                 for top in (0.0, 1 - high)

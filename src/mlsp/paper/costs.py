@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,7 +13,7 @@ from mlsp.models.heads.score_head import empty_head
 from mlsp.paper.records import PaperNumbers, Row
 from mlsp.paper.reproduction import ReproductionSettings, Step, feature_bytes, plan_steps
 from mlsp.photos import read_photo
-from mlsp.photos.crops import VIEW_COUNTS
+from mlsp.photos.crops import VIEW_COUNTS, crop_size
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.finetuning import FinetuneSettings
@@ -25,7 +24,6 @@ from mlsp.training.recipes import find_recipe
 _EXTRACTING, _TRAINING, _FINETUNING = 0.9, 0.45, 0.7
 # Forward and back, and the second pass forward of a batch in pieces.
 _FINETUNE_PASSES = 4
-_CROP = 7 / 8
 _SAMPLED_PHOTOS = 32
 # Network, best network, Adam's two moments, and the model.
 _FINETUNE_COPIES, _FLOAT32_BYTES = 5, 4
@@ -167,7 +165,7 @@ def _view_operations(row: Row, machine: Machine) -> float:
     """Return the operations of a pass forward of one view."""
     width, height = row.resize or (machine.width, machine.height)
     if row.views == "corners8":
-        width, height = math.floor(_CROP * width), math.floor(_CROP * height)
+        width, height = crop_size((width, height))
     return _network_operations(row.backbone, width, height)
 
 

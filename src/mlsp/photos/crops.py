@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -40,7 +41,7 @@ def cut_views(pixels: UInt8Array, views: ViewsName) -> UInt8Array:
         return pixels[None]
     crops = [pixels]
     if views == "corners8":
-        height, width = crop_size(pixels, CROP)
+        height, width = crop_size(pixels.shape[:2])
         rows = (slice(0, height), slice(pixels.shape[0] - height, None))
         columns = (slice(0, width), slice(pixels.shape[1] - width, None))
         crops = [pixels[row, column] for row in rows for column in columns]
@@ -86,7 +87,7 @@ def random_view(
         >>> random_view(np.zeros((256, 256, 3), np.uint8), np.random.default_rng(0)).shape
         (224, 224, 3)
     """
-    height, width = crop_size(pixels, crop)
+    height, width = crop_size(pixels.shape[:2], crop)
     top = int(rng.integers(pixels.shape[0] - height + 1))
     left = int(rng.integers(pixels.shape[1] - width + 1))
     view = pixels[top : top + height, left : left + width]
@@ -115,8 +116,12 @@ def random_views(
     return np.stack([random_view(pixels, rng, crop=crop) for _ in range(count)])
 
 
-def crop_size(pixels: UInt8Array, crop: tuple[int, int]) -> tuple[int, int]:
-    """Return height and width of a crop: floor(crop · side), at least 1.
+def crop_size(sides: Sequence[int], crop: tuple[int, int] = CROP) -> tuple[int, int]:
+    """Return both sides of a crop: floor(crop · side), at least 1.
+
+    Args:
+        sides: of the photo, in pixels; height and width, or the other way round.
+        crop: share of each side as a fraction.
 
     Raises:
         SettingsError: the fraction is not above 0 and at most 1.
@@ -124,5 +129,5 @@ def crop_size(pixels: UInt8Array, crop: tuple[int, int]) -> tuple[int, int]:
     numerator, denominator = crop
     if not 0 < numerator <= denominator:
         raise SettingsError(f"a crop must be above 0 and at most the whole, got {crop}")
-    height, width = (max(1, side * numerator // denominator) for side in pixels.shape[:2])
-    return height, width
+    first, second = (max(1, side * numerator // denominator) for side in sides)
+    return first, second

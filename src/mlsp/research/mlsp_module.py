@@ -14,7 +14,7 @@ from mlsp.backbones.pooled import area_weights
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import Model, load_model
-from mlsp.photos.crops import CROP
+from mlsp.photos.crops import crop_size
 from mlsp.photos.sizes import LANCZOS_MARGIN, reduced_size
 from mlsp.research.onnx_graph import OnnxGraph
 
@@ -174,7 +174,7 @@ def _views(pixels: Tensor, views: str) -> list[Tensor]:
         return [pixels]
     crops = [pixels]
     if views == "corners8":
-        height, width = (max(1, side * CROP[0] // CROP[1]) for side in pixels.shape[2:])
+        height, width = crop_size(pixels.shape[2:])
         rows = (slice(0, height), slice(pixels.shape[2] - height, None))
         columns = (slice(0, width), slice(pixels.shape[3] - width, None))
         crops = [pixels[:, :, row, column] for row in rows for column in columns]

@@ -15,7 +15,7 @@ from mlsp.base.closing import Closing
 from mlsp.base.errors import EngineError, FeatureStoreError, PhotoError, SettingsError
 from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines.openvino_votes import OpenVinoVotes, count_bins, open_votes
+from mlsp.features.engines.openvino_votes import OpenVinoVotes, open_even_votes
 from mlsp.features.store.npz import FeatureArray
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.model import Model, load_model
@@ -146,9 +146,7 @@ def _open_votes(
     bins: dict[str, tuple[float, ...]] = {}
     opened: dict[str, OpenVinoVotes] = {}
     for head in model.heads:
-        file = model.folder / head.file
-        values = tuple(np.linspace(head.lowest, head.highest, count_bins(file)).tolist())
-        votes = open_votes(file, values) if values else None
+        values, votes = open_even_votes(model.folder / head.file, head.lowest, head.highest)
         if votes is not None:
             bins[head.name], opened[head.name] = values, votes
     if not opened:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,43 +78,61 @@ def open_votes(file: Path, bins: Sequence[float]) -> OpenVinoVotes | None:
     Raises:
         ModelError: the graph cannot be read.
     """
-    try:
-        graph, count = _read(file)
-        if count != len(bins):
-            return None
-        config = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
-        votes = OpenVinoVotes(ov.Core().compile_model(graph, "CPU", config))
-    except RuntimeError as error:
-        raise _unreadable(file, error) from error
-    return votes if votes.matches(bins) else None
+    graph, count = _read(file)
+    return _compiled(file, graph, bins) if count == len(bins) else None
 
 
-def count_bins(file: Path) -> int:
-    """Return the number of ratings that a head predicts the votes for; 0 where it predicts scores only.
+def open_even_votes(
+    file: Path, lowest: float, highest: float
+) -> tuple[tuple[float, ...], OpenVinoVotes | None]:
+    """Open a head for votes of ratings at even steps over its scale.
+
+    Args:
+        file: see `open_votes`.
+        lowest: end of the scale.
+        highest: other end of it.
+
+    Returns:
+        The ratings, ascending, and the head; None where it predicts scores only, or votes for other ratings.
 
     Raises:
         ModelError: the graph cannot be read.
     """
-    try:
-        return _read(file)[1]
-    except RuntimeError as error:
-        raise _unreadable(file, error) from error
+    graph, count = _read(file)
+    bins = tuple(np.linspace(lowest, highest, count).tolist())
+    return bins, _compiled(file, graph, bins) if bins else None
 
 
 def _read(file: Path) -> tuple[Any, int]:
     """Return a head's graph with its votes as the second output, and the number of their bins, 0 where it has none."""
-    graph = ov.Core().read_model(file)
-    if len(graph.outputs) == 1:
-        # Heads that were written before votes were an output hold them inside.
-        inside = [node for node in graph.get_ops() if node.get_type_name() == "Softmax"]
-        graph.add_outputs([node.output(0) for node in inside])
-    if len(graph.outputs) != 2:
-        return graph, 0
-    shape = graph.output(1).partial_shape
-    if shape.rank.get_length() != 2 or shape[1].is_dynamic:
-        return graph, 0
-    return graph, int(shape[1].get_length())
+    with _naming(file):
+        graph = ov.Core().read_model(file)
+        if len(graph.outputs) == 1:
+            # Heads that were written before votes were an output hold them inside.
+            inside = [node for node in graph.get_ops() if node.get_type_name() == "Softmax"]
+            graph.add_outputs([node.output(0) for node in inside])
+        if len(graph.outputs) != 2:
+            return graph, 0
+        shape = graph.output(1).partial_shape
+        if shape.rank.get_length() != 2 or shape[1].is_dynamic:
+            return graph, 0
+        return graph, int(shape[1].get_length())
 
 
-def _unreadable(file: Path, error: RuntimeError) -> ModelError:
-    return ModelError(f"{file} cannot be compiled: {str(error).strip()}. Install the model again")
+def _compiled(file: Path, graph: Any, bins: Sequence[float]) -> OpenVinoVotes | None:
+    """Return the head of a graph; None where its votes are for other bins."""
+    config = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
+    with _naming(file):
+        votes = OpenVinoVotes(ov.Core().compile_model(graph, "CPU", config))
+    return votes if votes.matches(bins) else None
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Name the file of a graph that cannot be read or compiled."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ModelError(
+            f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
+        ) from error

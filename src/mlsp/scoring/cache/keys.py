@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.metadata import version
 
 from mlsp.features.spec import spec_record
@@ -28,5 +29,7 @@ def feature_key(model: Model, precision: str, runtime: str) -> str:
     return f"{spec} {_made_by(precision, runtime)}"
 
 
+@cache
 def _made_by(precision: str, runtime: str) -> str:
+    # Metadata of packages are read from files, which takes milliseconds.
     return " ".join([precision, *map(version, (*_DECODERS, runtime))])
