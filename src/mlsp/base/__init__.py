@@ -6,6 +6,7 @@
     parallel     a bounded map over threads, in order
     atomic_file  files and folders that are written whole or not at all
     digests      SHA-256 and MD5 of files
+    records      dataclasses as records that later fields do not change
     text         names and lists as people read them
     tables       CSV and parquet files as rows of cells
     groups       things that belong together, directly or through others

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.base.records import record_of
 from mlsp.photos import ReadAs
 from mlsp.photos.crops import ViewsName
 from mlsp.photos.sizes import Reduction
 
 Grid = Literal[1, 5]
+# Of a `FeatureSpec`: earlier versions did not have them.
+LATER_FIELDS = ("resize", "reduction", "read_as")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,7 @@ def spec_record(feature_spec: FeatureSpec) -> dict[str, Any]:
 
     What came later is left out where it is as before, so that earlier versions read files and models without it.
     """
-    record = dataclasses.asdict(feature_spec)
-    if feature_spec.resize is None:
-        del record["resize"]
-    if feature_spec.reduction == "area":
-        del record["reduction"]
-    if feature_spec.read_as == "upright":
-        del record["read_as"]
-    return record
+    return record_of(feature_spec, later=LATER_FIELDS)
 
 
 def read_spec(record: Mapping[str, Any]) -> FeatureSpec:

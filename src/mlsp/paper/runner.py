@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import logging
@@ -19,6 +18,7 @@ import numpy as np
 
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.errors import OutputError, SettingsError
+from mlsp.base.records import record_of
 from mlsp.evaluation.metrics import accuracy, majority_accuracy, srcc
 from mlsp.evaluation.sources import FileScores
 from mlsp.evaluation.votes import VotePair
@@ -174,14 +174,9 @@ class _Run:
         learns = row.way == "head"
         # Neither the label nor the paper's numbers change what comes out, nor a recipe where nothing is trained.
         without = {"label": "", "paper": None} | ({} if learns else {"recipe": ""})
-        # What came later counts only where it is not as before, so that earlier results are kept.
-        usual = Row("", row.way)
-        later = {name for name in _LATER if getattr(row, name) == getattr(usual, name)}
-        of_row = {
-            name: value for name, value in dataclasses.asdict(row).items() if name not in later
-        }
         what: dict[str, object] = {
-            "row": of_row | without,
+            # What came later counts only where it is not as before, so that earlier results are kept.
+            "row": record_of(row, later=_LATER) | without,
             "ratings": [ratings_digest(self.ratings, split) for split in splits],
             # Of the intervals.
             "groups": self.measure.groups,

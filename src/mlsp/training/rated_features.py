@@ -20,12 +20,11 @@ from mlsp.features.spec import spec_record
 from mlsp.features.store.schema import FAILED, PENDING
 from mlsp.features.store.store import FeatureStore
 from mlsp.ratings.splits import Split
-from mlsp.ratings.table import RatingTable
+from mlsp.ratings.table import SPLITS, RatingTable
 
 _log = logging.getLogger(__name__)
 
 MIN_TRAIN, MIN_VALIDATION = 10, 2
-_PARTS = ("train", "validation", "test")
 # What becomes of rated photos that are not in a feature file.
 Missing = Literal["error", "leave-out"]
 
@@ -86,7 +85,7 @@ def join(
         RatingsError: a photo is not in the file and not to be left out, two are the same one there, or too few are left to learn from.
         FeatureStoreError: the extraction is not finished.
     """
-    used = np.unique(np.concatenate([getattr(split, part) for part in _PARTS]).astype(np.intp))
+    used = np.unique(np.concatenate(split.parts).astype(np.intp))
     found = _found(store, ratings, used)
     names = np.array(ratings.photo_ids, dtype=object)[used]
     absent = names[found < 0]
@@ -106,7 +105,7 @@ def join(
     failed = names[statuses == FAILED]
     rows = np.full(len(ratings), -1, dtype=np.intp)
     rows[used] = np.where(statuses == FAILED, -1, found)
-    kept = Split(*(part[rows[part] >= 0] for part in (getattr(split, name) for name in _PARTS)))
+    kept = Split(*(part[rows[part] >= 0] for part in split.parts))
     _check_enough(ratings, kept)
     return RatedFeatures(kept, rows, tuple(failed), tuple(absent))
 
@@ -172,9 +171,9 @@ def ratings_digest(ratings: RatingTable, split: Split) -> str:
     digest = hashlib.sha256()
     what = (ratings.lowest, ratings.highest, ratings.bins)
     digest.update(json.dumps(what).encode())
-    for part in _PARTS:
+    for part, rows in zip(SPLITS, split.parts, strict=True):
         digest.update(part.encode())
-        for row in getattr(split, part):
+        for row in rows:
             rating = ratings.ratings[row]
             line = f"{rating.photo_id}\0{rating.mos!r}\0{rating.votes!r}\n"
             digest.update(line.encode(errors="surrogateescape"))

@@ -17,6 +17,7 @@ import torch
 from mlsp.base.atomic_file import atomic_write, atomic_write_text
 from mlsp.base.errors import OutputError, SettingsError, TrainingError
 from mlsp.base.json_text import parse_json
+from mlsp.base.records import record_of
 from mlsp.models.heads import HeadSpec
 from mlsp.training.curves import draw_curves
 
@@ -55,11 +56,7 @@ class EpochRecord:
 
 def head_identity(head: HeadSpec) -> dict[str, Any]:
     """Return what tells a head from another; widths, which came later, only where they are not the paper's."""
-    record = dataclasses.asdict(head)
-    for name in ("first", "column"):
-        if record[name] is None:
-            del record[name]
-    return record
+    return record_of(head, later=("first", "column"))
 
 
 class RunFolder:

@@ -23,7 +23,7 @@ import numpy as np
 
 from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.base.json_text import parse_json
-from mlsp.features.spec import FeatureSpec, Grid, read_spec
+from mlsp.features.spec import LATER_FIELDS, FeatureSpec, Grid, read_spec
 from mlsp.features.store.codec import GridCodec, Part, StoredDtype
 from mlsp.features.store.compression import Compression, filter_settings
 from mlsp.photos.crops import VIEW_COUNTS
@@ -214,7 +214,7 @@ def open_hdf5(path: Path) -> h5py.File:
 
 def _feature_spec(path: Path, values: dict[str, Any]) -> FeatureSpec:
     names = {field.name for field in dataclasses.fields(FeatureSpec)}
-    if values.keys() | {"resize", "reduction", "read_as"} != names:
+    if values.keys() | set(LATER_FIELDS) != names:
         raise FeatureStoreError(
             f"feature file {path} describes its features by {sorted(values)}, expected "
             f"{sorted(names)}: it is of another version of mlsp"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mlsp.base.errors import SettingsError
 from mlsp.base.machine import usable_cores
+from mlsp.base.records import record_of
 from mlsp.base.results import ScoreFailure
 from mlsp.models.heads import HeadSpec, ScoreHead, build_head
 from mlsp.ratings.splits import Split
@@ -136,15 +137,14 @@ def _identity(
         "resize",
         "longest_side",
         "seed",
+        "read_as",
     )
-    # What came later is left out where it is as before, so that runs of earlier versions go on.
-    reading = {} if settings.read_as == "upright" else {"read_as": settings.read_as}
+    learning = record_of(settings, later=("read_as",))
     return {
         "backbone": pretrained.spec.name,
         "weights": weights_digest(pretrained.network),
         "head": head_identity(head.spec),
         "head weights": weights_digest(head),
         "ratings": ratings_digest(ratings, split),
-        **{name: getattr(settings, name) for name in names},
-        **reading,
+        **{name: learning[name] for name in names if name in learning},
     }
