@@ -21,7 +21,8 @@ from mlsp.backbones.weights.containers import read_arrays
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.features.graph_cache import cached_graph
 from mlsp.features.spec import FeatureSpec
-from mlsp.models.heads import FeatureLevel, HeadSpec, ScoreHead, build_head
+from mlsp.models.heads import FeatureLevel, HeadSpec, ScoreHead
+from mlsp.models.heads.score_head import empty_head
 from mlsp.models.model import Model
 from mlsp.models.records import Card, HeadRecord
 from mlsp.models.released import AVA_TEST_QUANTILES, BACKBONE, find_views, identify_head
@@ -88,7 +89,7 @@ def read_keras_head(file: Path, levels: Sequence[FeatureLevel]) -> ScoreHead:
             f"{file} is damaged: got columns of {column} channels and a first layer of {first}, expected an even number and at least 1"
         )
     spec = HeadSpec("pool_3fc_released" if is_pool else "single_3fc")
-    head = build_head(spec, levels, first=first, column=column)
+    head = empty_head(spec, levels, first=first, column=column)
     _load(head, arrays, _names(is_pool=is_pool), file)
     return head.eval()
 

@@ -118,7 +118,7 @@ class KernelForm:
         return components
 
     def _similarities(self, photos: Float64Array) -> Float64Array:
-        return np.exp(-self.steepness * _distances(photos, self.support))
+        return np.exp(-self.steepness * distances(photos, self.support))
 
     def _gradients(self, photos: Float64Array) -> Float64Array:
         return gradients(photos, self.support, self.coefficients, self.steepness)
@@ -138,14 +138,17 @@ def gradients(
     Returns:
         (photos, D).
     """
-    distances = _distances(photos, support)
-    pulls = -steepness * np.exp(-steepness * distances) * coefficients / distances
+    away = distances(photos, support)
+    pulls = -steepness * np.exp(-steepness * away) * coefficients / away
     slopes: Float64Array = photos * pulls.sum(axis=1)[:, None] - pulls @ support
     return slopes
 
 
-def _distances(photos: Float64Array, support: Float64Array) -> Float64Array:
-    squares = (photos**2).sum(axis=1)[:, None] + (support**2).sum(axis=1)
-    squares -= 2 * photos @ support.T
-    distances: Float64Array = np.sqrt(np.maximum(squares, 0) + MIN_SQUARE)
-    return distances
+def distances(
+    photos: Float32Array | Float64Array, support: Float32Array | Float64Array
+) -> Float64Array:
+    """Return the distances of photos, (photos, D) components, to those in the support, (S, D): (photos, S)."""
+    own, others = ((some.astype(np.float64) ** 2).sum(axis=1) for some in (photos, support))
+    squares = own[:, None] + others - 2 * (photos @ support.T).astype(np.float64)
+    found: Float64Array = np.sqrt(np.maximum(squares, 0) + MIN_SQUARE)
+    return found

@@ -72,7 +72,8 @@ class LevelComponents:
 
     def of(self, features: Float32Array) -> Float16Array:
         """Compute components: (..., C) -> (..., sum of counts)."""
-        parts = [features[..., part] @ axes for part, axes in self._pairs()]
+        pairs = zip(self.slices, self.axes, strict=True)
+        parts = [features[..., part] @ axes for part, axes in pairs]
         return np.concatenate(parts, axis=-1).astype(np.float16)
 
     def in_channels(
@@ -113,9 +114,6 @@ class LevelComponents:
             ],
             dim=1,
         )
-
-    def _pairs(self) -> Iterable[tuple[slice, Float32Array]]:
-        return zip(self.slices, self.axes, strict=True)
 
 
 def _whitening(covariance: Float64Array, count: int) -> Float32Array:

@@ -76,11 +76,6 @@ class Ladder:
     is_exposure: bool = False
     limits: tuple[float, float] = (-math.inf, math.inf)
 
-    def copies(self, pixels: UInt8Array, generator: Generator) -> Iterator[UInt8Array]:
-        """Yield a copy of each step, each made from the photo itself, with noise or a direction of its own."""
-        for step in self.steps:
-            yield self.degrade(pixels, step, generator)
-
 
 @dataclass(frozen=True, slots=True)
 class LadderPhotos:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ from mlsp.training.epochs import EpochLoop, TrainingCallbacks, Validation
 from mlsp.training.recipes import Schedule
 from mlsp.training.run_folder import RunFolder
 from mlsp.training.settings import TrainSettings
-from mlsp.training.targets import Targets, mean_over_views, scores_of
+from mlsp.training.targets import Targets, mean_over_views
 from mlsp.training.trainable_head import trainable_head
 
 _TEST_BYTES = 64 << 20
@@ -77,12 +78,32 @@ def scores_of_photos(
     Returns:
         (photos,) in the order of `rows`.
     """
-    # Scores are averaged like the outputs of a head that gives one number.
-    spec = HeadSpec("single_1fc")
     module.to(device)
-    outputs = predict(lambda views: module(views)[:, None], spec, features, rows, device=device)
+    scores = numbers_of_photos(lambda views: module(views)[:, None], features, rows, device)
     module.to("cpu")
-    return scores_of(outputs, spec)
+    return scores[:, 0]
+
+
+def numbers_of_photos(
+    numbers_of: Callable[[Tensor], Tensor],
+    features: FeatureBatches,
+    rows: Rows,
+    device: torch.device,
+) -> Float64Array:
+    """Compute numbers of photos, each the mean over its stored views.
+
+    Args:
+        numbers_of: (N, G, G, C) -> (N, numbers).
+        features: of the photos.
+        rows: of the table.
+        device: to compute on.
+
+    Returns:
+        (photos, numbers) in the order of `rows`.
+    """
+    # They are averaged as they are, like the outputs of a head that gives one number.
+    found = predict(numbers_of, HeadSpec("single_1fc"), features, rows, device=device)
+    return np.asarray(found.double().numpy())
 
 
 class HeadLoop(EpochLoop):

@@ -17,7 +17,7 @@ from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.schema import DONE
 from mlsp.features.store.store import FeatureStore
-from mlsp.models.heads import HeadSpec, ScoreHead
+from mlsp.models.heads import ScoreHead
 from mlsp.models.model import Model
 from mlsp.models.writing import write_model
 from mlsp.photos.crops import min_photo_side
@@ -26,7 +26,7 @@ from mlsp.ratings.table import RatingTable
 from mlsp.training.backbone_graph import find_backbone_graph
 from mlsp.training.batches import FeatureBatches, Rows
 from mlsp.training.cards import DEFAULT_LICENSE, head_record, trained_card
-from mlsp.training.loop import predict
+from mlsp.training.loop import numbers_of_photos
 from mlsp.training.measured import Measured
 from mlsp.training.run_folder import EpochRecord
 
@@ -138,14 +138,7 @@ class TrainedHead:
         chosen = np.arange(len(store)) if rows is None else np.asarray(rows, dtype=np.intp)
         has_features = store.statuses()[chosen] == DONE
         features = FeatureBatches(store, np.arange(len(store)), self.grid, memory_bytes=0)
-        # Numbers are averaged as they are, like those of a head that gives one.
-        found = predict(
-            numbers_of,
-            HeadSpec("single_1fc"),
-            features,
-            chosen[has_features],
-            device=torch.device("cpu"),
-        )
+        found = numbers_of_photos(numbers_of, features, chosen[has_features], torch.device("cpu"))
         numbers = np.full((len(chosen), found.shape[1]), np.nan)
         numbers[has_features] = found
         return numbers

@@ -16,6 +16,7 @@ from mlsp.backbones import Level
 from mlsp.base.errors import RatingsError, SettingsError, unknown_name
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import CLOSED_FORMS, HeadSpec, build_head
+from mlsp.models.heads.score_head import empty_head
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import FeatureBatches, ordered_batches
@@ -72,15 +73,18 @@ def train_head(
     rated = join(features, ratings, split, missing=settings.missing)
     rated.warn_of_left_out()
     targets, batches = Targets.of(ratings, head), _batches(features, rated, head, settings)
-    built, recipe = build_head(head, levels, seed=settings.seed), settings.of_recipe()
+    recipe, seed = settings.of_recipe(), settings.seed
     components, learned_from = None, batches
-    if settings.components is not None:
-        components = _components(batches, rated, head.chosen(levels), settings)
+    if settings.components is None:
+        built = build_head(head, levels, seed=seed)
+    else:
+        components = _components(
+            batches, rated, head.chosen(levels), count=settings.components, seed=seed
+        )
         learned_from = _batches(features, rated, head, settings, components)
-        of_channels = built.state_dict()
-        built = build_head(head, _levels_of(components, levels, head), seed=settings.seed)
+        built = build_head(head, _levels_of(components, levels, head), seed=seed)
         # A head that cannot be turned is an error now, not after the learning.
-        components.in_channels(built.state_dict(), of_channels)
+        components.in_channels(built.state_dict(), empty_head(head, levels, seed=seed).state_dict())
     if recipe.begins_at_mean:
         built.initialise_bias(targets.mean_outputs(rated.split.train))
     folder = None
@@ -98,7 +102,7 @@ def train_head(
         callbacks=callbacks,
     )
     best = loop.run()
-    module = build_head(head, levels, seed=settings.seed)
+    module = empty_head(head, levels, seed=seed)
     if components is not None:
         best = components.in_channels(best, module.state_dict())
     module.load_state_dict(best)
@@ -108,7 +112,7 @@ def train_head(
     of_components = "" if components is None else f" by {sum(components.counts)} components"
     how = (
         f"recipe {recipe.name}, {len(head.chosen(levels))} of {len(levels)} levels{of_components}, {len(loop.log)} epochs of which"
-        f" {best_one} was the best, batch {batch}, seed {settings.seed}, {settings.precision}"
+        f" {best_one} was the best, batch {batch}, seed {seed}, {settings.precision}"
     )
     return _trained(
         features,
@@ -233,15 +237,17 @@ def _components(
     batches: FeatureBatches,
     rated: RatedFeatures,
     slices: Sequence[slice],
-    settings: TrainSettings,
+    *,
+    count: int,
+    seed: int,
 ) -> LevelComponents:
     """Find the components of train photos, drawn where there are many."""
     rows = rated.split.train
     photos = math.ceil(_MIN_CELLS / (batches.views * batches.grid**2))
     if len(rows) > photos:
-        rows = np.random.default_rng(settings.seed).choice(rows, photos, replace=False)
+        rows = np.random.default_rng(seed).choice(rows, photos, replace=False)
     found = batches.read(ordered_batches(np.sort(rows), size=_PHOTOS_AT_ONCE))
-    return LevelComponents.fit(found, slices, settings.components or 1)
+    return LevelComponents.fit(found, slices, count)
 
 
 def feature_levels(features: FeatureStore) -> tuple[Level, ...]:

@@ -16,7 +16,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.models.heads.estimators import RootsRegressor
 from mlsp.models.heads.kernel_module import KernelModule
 from mlsp.models.heads.square_roots import standardised_roots
-from mlsp.models.kernel_form import MIN_SQUARE
+from mlsp.models.kernel_form import distances
 
 _ROWS_AT_ONCE = 4096
 _PROJECTED_AT_ONCE = 2000
@@ -281,13 +281,9 @@ def similarities(
     photos: Float32Array | Float64Array, support: Float32Array, steepness: float
 ) -> Iterator[tuple[slice, Float64Array]]:
     """Yield rows of the kernel, some thousand at a time: their slice and (rows, S)."""
-    norms = (support.astype(np.float64) ** 2).sum(axis=1)
     for start in range(0, len(photos), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        part = photos[rows]
-        own = (part.astype(np.float64) ** 2).sum(axis=1)
-        squares = own[:, None] + norms - 2 * (part @ support.T).astype(np.float64)
-        yield rows, np.exp(-steepness * np.sqrt(np.maximum(squares, 0) + MIN_SQUARE))
+        yield rows, np.exp(-steepness * distances(photos[rows], support))
 
 
 def solved(matrix: Float64Array, right: Float64Array) -> Float64Array:

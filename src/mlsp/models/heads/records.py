@@ -30,6 +30,8 @@ Values = TypeVar("Values", float, Float32Array, Float64Array, Tensor)
 
 # The scale on which the paper's heads learn, that of AVA; other scales are mapped to it.
 _PAPER_LOWEST, _PAPER_HIGHEST = 1.0, 10.0
+# Its channels of each column of Pool-3FC.
+PAPER_COLUMN = 1024
 
 
 class FeatureLevel(Protocol):
@@ -60,7 +62,7 @@ class BodySpec:
     outputs: int
     dropouts: Dropouts = DROPOUTS
     first: int | None = None
-    column: int = 1024
+    column: int = PAPER_COLUMN
 
 
 @dataclass(frozen=True, slots=True)

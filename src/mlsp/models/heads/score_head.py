@@ -12,10 +12,7 @@ from mlsp.models.heads.fully_connected import ThreeFC
 from mlsp.models.heads.layers import initialise
 from mlsp.models.heads.losses import mean_of_bins
 from mlsp.models.heads.pool import PoolThreeFC
-from mlsp.models.heads.records import BodySpec, FeatureLevel, HeadSpec
-
-# The paper's channels of each column of Pool-3FC.
-_COLUMN = 1024
+from mlsp.models.heads.records import PAPER_COLUMN, BodySpec, FeatureLevel, HeadSpec
 
 
 class ScoreHead(nn.Module):
@@ -126,13 +123,13 @@ def empty_head(
     first: int | None = None,
     column: int | None = None,
 ) -> ScoreHead:
-    """Make a head whose layers hold nothing yet, to count with; see `build_head` for arguments and errors."""
+    """Make a head whose layers hold nothing yet, to be filled or to count with; see `build_head` for arguments and errors."""
     if not levels:
         raise SettingsError("features have at least one level, got none")
     first = spec.first if first is None else first
     if column is None:
-        column = _COLUMN if spec.column is None else spec.column
-    if first is not None and spec.name in ("single_1fc", "multi_3fc"):
+        column = PAPER_COLUMN if spec.column is None else spec.column
+    if first is not None and "first" not in spec.form.sizes:
         raise SettingsError(f"{spec.name} has no X to choose, got {first}")
     if (first is not None and first < 1) or column < 2 or column % 2:
         raise SettingsError(
