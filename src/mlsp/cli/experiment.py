@@ -8,25 +8,29 @@ from typing import Annotated
 import typer
 
 from mlsp.cli.options import (
-    BatchSize,
-    Column,
     Device,
-    Epochs,
-    First,
     Highest,
     Levels,
     Lowest,
-    Memory,
     Missing,
     Quiet,
     RatedPhotos,
-    Recipe,
     Seed,
     SplitBy,
     TestShare,
-    TrainPrecision,
     ValidationShare,
     Views,
+)
+from mlsp.cli.training_options import (
+    BatchSize,
+    Column,
+    Epochs,
+    First,
+    Memory,
+    OtherBackbone,
+    Recipe,
+    Seeds,
+    TrainPrecision,
 )
 
 
@@ -63,15 +67,7 @@ def experiment(
             help="Feature file of `mlsp extract`; may be repeated. Each row reads the first that has its features.",
         ),
     ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone",
-            "-b",
-            metavar="NAME",
-            help="Network to take instead of the paper's.",
-        ),
-    ] = None,
+    backbone: OtherBackbone = None,
     own_size: Annotated[
         bool,
         typer.Option(
@@ -108,15 +104,7 @@ def experiment(
     split: SplitBy = "given",
     validation_share: ValidationShare = 0.05,
     test_share: TestShare = 0.2,
-    seeds: Annotated[
-        int,
-        typer.Option(
-            "--seeds",
-            metavar="N",
-            min=1,
-            help="Train each head N times, with other seeds, and report the mean and spread over them.",
-        ),
-    ] = 1,
+    seeds: Seeds = 1,
     levels: Levels = "all",
     first: First = None,
     column: Column = None,

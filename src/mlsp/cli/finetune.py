@@ -10,7 +10,6 @@ import typer
 from mlsp.cli.options import (
     Backbone,
     Device,
-    Distribution,
     Highest,
     Levels,
     LongestSide,
@@ -19,19 +18,22 @@ from mlsp.cli.options import (
     Missing,
     ModelFolder,
     ModelName,
-    MoreDropout,
     Quiet,
     RatedPhotos,
     Ratings,
     ReadAs,
     Resize,
-    RunFolder,
     Seed,
     SplitBy,
     TestShare,
     ValidationShare,
     Weights,
     Workers,
+)
+from mlsp.cli.training_options import (
+    Distribution,
+    MoreDropout,
+    RunFolder,
 )
 
 

@@ -9,13 +9,17 @@ import typer
 
 from mlsp.cli.options import (
     Device,
-    Epochs,
     Highest,
     Lowest,
     Quiet,
     RatedPhotos,
     ReadAs,
+)
+from mlsp.cli.training_options import (
+    Epochs,
+    OtherBackbone,
     Recipe,
+    Seeds,
 )
 
 
@@ -54,23 +58,10 @@ def reproduce(
     finetunes: Annotated[
         bool, typer.Option("--finetune/--no-finetune", help="Run the fine-tuned rows.")
     ] = True,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone", "-b", metavar="NAME", help="Network to take instead of the paper's two."
-        ),
-    ] = None,
+    backbone: OtherBackbone = None,
     recipe: Recipe = "paper",
     epochs: Epochs = None,
-    seeds: Annotated[
-        int,
-        typer.Option(
-            "--seeds",
-            metavar="N",
-            min=1,
-            help="Train each head N times, with other seeds, and report the mean and spread over them.",
-        ),
-    ] = 1,
+    seeds: Seeds = 1,
     photos: RatedPhotos = None,
     lowest: Lowest = None,
     highest: Highest = None,

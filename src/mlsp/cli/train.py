@@ -8,31 +8,33 @@ from typing import Annotated
 import typer
 
 from mlsp.cli.options import (
-    BatchSize,
-    Column,
-    Components,
     Device,
-    Distribution,
-    Epochs,
-    First,
     Highest,
     Levels,
     Lowest,
-    Memory,
     Missing,
     ModelFolder,
     ModelName,
-    MoreDropout,
     Quiet,
     Ratings,
-    Recipe,
-    RunFolder,
     Seed,
     SplitBy,
     TestShare,
-    TrainPrecision,
     ValidationShare,
     Weights,
+)
+from mlsp.cli.training_options import (
+    BatchSize,
+    Column,
+    Components,
+    Distribution,
+    Epochs,
+    First,
+    Memory,
+    MoreDropout,
+    Recipe,
+    RunFolder,
+    TrainPrecision,
 )
 
 
