@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from mlsp.paper.reproduction import (
     Step,
     check_disk,
     feature_bytes,
+    free_bytes,
     plan_steps,
 )
 from mlsp.ratings.splits import Split
@@ -100,6 +103,17 @@ def test_what_can_be_left_out(tmp_path: Path) -> None:
         settings(tmp_path, tables=("table9",))
     with pytest.raises(OutputError, match=r"out needs 1,000,000\.0 GB more, and .* GB are free"):
         check_disk(tmp_path / "out", 10**15)
+
+
+def test_the_disk_is_that_of_the_folder_or_of_the_first_one_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = {tmp_path: 1, tmp_path / "disk": 2}
+    (tmp_path / "disk").mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
+    assert free_bytes(tmp_path / "disk") == 2
+    assert free_bytes(tmp_path / "disk" / "a" / "b") == 2
+    assert free_bytes(tmp_path / "other") == 1
 
 
 def test_arithmetic_of_a_network_and_of_heads() -> None:

@@ -149,6 +149,7 @@ def finetune(
     from mlsp.training.finetuning import finetune as learn_end_to_end
     from mlsp.training.finetuning.settings import parse_pieces
     from mlsp.training.finetuning.start import check_different_files, head_for, open_pretrained
+    from mlsp.training.run_folder import run_folder_of
 
     left_out = leaves_out(missing)
     check_model_folder(output)
@@ -189,7 +190,7 @@ def finetune(
             parts,
             spec,
             settings,
-            run_folder=run_folder or output.absolute().with_name(f"{output.name}.run"),
+            run_folder=run_folder or run_folder_of(output.absolute()),
             callbacks=progress.callbacks(),
             on_failure=(lambda _failed: None) if left_out else progress.name_failure,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from mlsp.base.machine import usable_cores
 from mlsp.base.text import printable
 from mlsp.paper.costs import Cost, total
+from mlsp.paper.reproduction import free_bytes
 
 if TYPE_CHECKING:
     from mlsp.paper.costs import Machine
@@ -38,10 +38,9 @@ def plan_lines(
         missing: rated photos that are not there.
     """
     left = total(cost for step, cost in costs.items() if not step.is_done)
-    free = shutil.disk_usage(next(path for path in output.absolute().parents if path.exists())).free
     options = "; ".join(f"{option} saves {_takes(cost)}" for option, cost in saved.items())
     yield (
-        f"{_takes(left)} on this machine ({usable_cores()} cores, {machine.flops / 1e9:.0f} GFLOP/s in float32; {_bytes(free)} free);"
+        f"{_takes(left)} on this machine ({usable_cores()} cores, {machine.flops / 1e9:.0f} GFLOP/s in float32; {_bytes(free_bytes(output))} free);"
         f" {options}"
     )
     photos = sum(map(len, split.parts))

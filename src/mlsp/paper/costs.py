@@ -94,12 +94,9 @@ def step_costs(
         split: of them.
         machine: that runs it.
     """
-    rates = find_recipe(settings.recipe).rates(1)
-    epochs = settings.epochs or find_recipe(settings.recipe).epochs_per_rate * len(rates)
+    epochs = settings.epochs or _max_epochs(settings.recipe)
     # Fine-tuning has recipe `paper` whatever the others have.
-    of_paper = find_recipe("paper")
-    tuned_epochs = settings.epochs or of_paper.epochs_per_rate * len(of_paper.rates(1))
-
+    tuned_epochs = settings.epochs or _max_epochs("paper")
     trained: dict[Row, None] = {}
 
     def cost(step: Step) -> Cost:
@@ -161,6 +158,11 @@ def total(costs: Iterable[Cost]) -> Cost:
     return Cost(sum(cost.disk for cost in every), sum(cost.seconds for cost in every))
 
 
+def _max_epochs(name: str) -> int:
+    recipe = find_recipe(name)
+    return recipe.epochs_per_rate * len(recipe.rates(1))
+
+
 def _view_operations(row: Row, machine: Machine) -> float:
     """Return the operations of a pass forward of one view."""
     width, height = row.resize or (machine.width, machine.height)
@@ -189,9 +191,13 @@ def _head_operations(row: Row) -> float:
 
 
 def _parameters(row: Row) -> int:
-    spec = backbone(row.backbone)
-    network, head = build_network(spec), empty_head(_head(row), spec.levels)
-    return parameter_count(network) + parameter_count(head)
+    head = empty_head(_head(row), backbone(row.backbone).levels)
+    return _network_parameters(row.backbone) + parameter_count(head)
+
+
+@cache
+def _network_parameters(name: str) -> int:
+    return parameter_count(build_network(backbone(name)))
 
 
 def _head(row: Row) -> HeadSpec:

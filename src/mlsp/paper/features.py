@@ -57,14 +57,10 @@ def level_count(name: str, stores: Sequence[FeatureStore]) -> int:
 def finetune_command(row: Row) -> str:
     """Return the command that fine-tunes the network of a row."""
     options = " ".join(row.finetune_options())
-    return f"mlsp finetune RATINGS {options} --precision float32 --output MODEL"
+    return f"mlsp finetune RATINGS {options} --output MODEL"
 
 
 def extract_command(row: Row) -> str:
     """Return the command that makes the features of a row."""
     grid = "narrow" if row.grid == 1 else "wide"
-    size = "" if row.resize is None else f" --resize {row.resize[0]}x{row.resize[1]}"
-    options = (
-        f"--backbone {row.backbone} --grid {grid} --views {row.views}{size} --precision float32"
-    )
-    return f"mlsp extract PHOTOS -o FILE.h5 {options}"
+    return f"mlsp extract PHOTOS -o FILE.h5 {' '.join(row.extract_options(grid))}"

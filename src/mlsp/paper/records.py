@@ -13,6 +13,8 @@ from mlsp.photos.crops import ViewsName
 
 Way = Literal["head", "closed_form", "finetuned", "cited", "majority", "size"]
 METRICS = ("srcc", "plcc", "accuracy")
+# As the paper computes, whatever the processor would choose.
+_PRECISION = ("--precision", "float32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,27 @@ class Row:
         """Of the features that it needs; heads in closed form read narrow ones."""
         return HEADS[self.head].grid if self.head in HEADS else 1
 
+    @property
+    def size(self) -> str:
+        """Of the photos as `--resize` takes it; empty for their own."""
+        return "" if self.resize is None else f"{self.resize[0]}x{self.resize[1]}"
+
+    def extract_options(self, grid: str) -> list[str]:
+        """Return the options of `mlsp extract` for the row.
+
+        Args:
+            grid: as `--grid` takes it; more than the row's own where others read the same file.
+        """
+        options = ["--backbone", self.backbone, "--grid", grid, "--views", self.views]
+        if self.size:
+            options += ["--resize", self.size]
+        return [*options, *_PRECISION]
+
     def finetune_options(self) -> list[str]:
         """Return the options of `mlsp finetune` for the row."""
         options = ["--backbone", self.backbone, "--head", self.head]
-        if self.resize is not None:
-            options += ["--resize", f"{self.resize[0]}x{self.resize[1]}"]
+        if self.size:
+            options += ["--resize", self.size]
         if self.last_levels is not None:
             options += ["--levels", f"last{self.last_levels}"]
         for is_on, option in (
@@ -94,7 +112,7 @@ class Row:
             (self.views == "whole", "--no-augment"),
         ):
             options += [option] * is_on
-        return options
+        return [*options, *_PRECISION]
 
 
 @dataclass(frozen=True, slots=True)

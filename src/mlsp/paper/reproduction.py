@@ -22,6 +22,7 @@ from mlsp.paper.records import Row
 from mlsp.paper.tables import EXPERIMENTS
 from mlsp.photos.crops import VIEW_COUNTS
 from mlsp.training.finetuning.output import TEST_SCORES
+from mlsp.training.run_folder import run_folder_of
 
 TABLES = ("table2", "fig7", "table3", "fig8", "table4")
 _GRIDS = {(1,): "narrow", (5,): "wide", (1, 5): "both"}
@@ -97,9 +98,13 @@ class Step:
         if self.kind == "extract":
             return _is_extracted(self.output)
         if self.kind == "finetune":
-            scores = self.output.with_name(f"{self.output.name}.run") / TEST_SCORES
-            return scores.exists() and (self.output / "model.json").exists()
+            return self.test_scores.exists() and (self.output / "model.json").exists()
         return False
+
+    @property
+    def test_scores(self) -> Path:
+        """Table of the test photos' scores, of a fine-tuning."""
+        return run_folder_of(self.output) / TEST_SCORES
 
 
 def plan_steps(settings: ReproductionSettings) -> tuple[Step, ...]:
@@ -118,6 +123,12 @@ def plan_steps(settings: ReproductionSettings) -> tuple[Step, ...]:
     return (*extractions, *finetunes, *experiments)
 
 
+def free_bytes(folder: Path) -> int:
+    """Return the free bytes of the disk that a folder is or will be on."""
+    path = folder.absolute()
+    return shutil.disk_usage(next(one for one in (path, *path.parents) if one.exists())).free
+
+
 def check_disk(output: Path, needed: int) -> None:
     """Refuse a reproduction that the disk cannot hold, before it begins.
 
@@ -128,7 +139,7 @@ def check_disk(output: Path, needed: int) -> None:
     Raises:
         OutputError: less is free.
     """
-    free = shutil.disk_usage(next(path for path in output.absolute().parents if path.exists())).free
+    free = free_bytes(output)
     if free < needed:
         raise OutputError(
             f"{output} needs {needed / 1e9:,.1f} GB more, and {free / 1e9:,.1f} GB are free: free some, name a folder on another disk, or"
@@ -163,16 +174,13 @@ def _extractions(settings: ReproductionSettings, rows: Sequence[Row]) -> Iterato
         wanted.values(), key=lambda of: (of[0].resize is None, of[0].views != "whole")
     ):
         row = of[0]
-        size = "own-size" if row.resize is None else f"{row.resize[0]}x{row.resize[1]}"
-        file = settings.output / "features" / f"{row.backbone}-{size}-{row.views}.h5"
-        grid = _GRIDS[_grids(of)]
+        name = f"{row.backbone}-{row.size or 'own-size'}-{row.views}.h5"
+        file = settings.output / "features" / name
         arguments = [
-            *("extract", settings.ratings, "--backbone", row.backbone, "--grid", grid),
-            *("--views", row.views, "--precision", "float32", "--missing", "leave-out"),
-            *(*_reading(settings), *_device(settings), "--output", str(file)),
+            *("extract", settings.ratings, *row.extract_options(_GRIDS[_grids(of)])),
+            *("--missing", "leave-out", *_reading(settings), *_device(settings)),
+            *("--output", str(file)),
         ]
-        if row.resize is not None:
-            arguments += ["--resize", size]
         yield Step("extract", tuple(arguments), file, tuple(of))
 
 
@@ -183,7 +191,7 @@ def _finetunes(settings: ReproductionSettings, rows: Sequence[Row]) -> Iterator[
         folder = settings.output / "models" / re.sub(r"[^a-z0-9]+", "-", row.label.lower())
         arguments = [
             *("finetune", settings.ratings, *row.finetune_options()),
-            *("--precision", "float32", "--missing", "leave-out", *_reading(settings)),
+            *("--missing", "leave-out", *_reading(settings)),
             *(*_scale(settings), *_device(settings), *_epochs(settings), "--output", str(folder)),
         ]
         yield Step("finetune", tuple(arguments), folder, (row,))
@@ -204,8 +212,7 @@ def _experiment(
     for step in finetunes:
         (row,) = step.rows
         if row in rows:
-            scores = step.output.with_name(f"{step.output.name}.run") / TEST_SCORES
-            arguments += ["--scores", f"{row.label}={scores}"]
+            arguments += ["--scores", f"{row.label}={step.test_scores}"]
     if settings.backbone is not None:
         arguments += ["--backbone", settings.backbone]
     arguments += [

@@ -18,6 +18,7 @@ from mlsp.training.backbone_graph import find_backbone_graph
 from mlsp.training.epochs import TrainingCallbacks
 from mlsp.training.head_trainer import HeadTrainer
 from mlsp.training.recipes import small_collection_hint
+from mlsp.training.run_folder import run_folder_of
 from mlsp.training.settings import TrainSettings
 
 _log = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ def run_job(
             hint = hint_for(trainer.settings, trainer.grid, views, len(split.train))
             if hint:
                 _log.warning("mlsp: %s", hint)
-            folder = folder or job.output.absolute().with_name(job.output.name + ".run")
+            folder = folder or run_folder_of(job.output.absolute())
         trained = trainer.fit_split(store, ratings, split, run_folder=folder, callbacks=callbacks)
     model = trained.write(job.output, name=job.name, backbone_graph=graph)
     return Done(model, note)

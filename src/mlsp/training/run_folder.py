@@ -54,6 +54,11 @@ class EpochRecord:
     is_best: bool
 
 
+def run_folder_of(model: Path) -> Path:
+    """Return the folder of a model's run where none is named: beside the model's, with `.run` after its name."""
+    return model.with_name(f"{model.name}.run")
+
+
 def head_identity(head: HeadSpec) -> dict[str, Any]:
     """Return what tells a head from another; widths, which came later, only where they are not the paper's."""
     return record_of(head, later=("first", "column"))
