@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -52,8 +52,7 @@ def model_result(
     photos = tuple(
         _judged(rating, float(score), source) for rating, score in zip(rated, scores, strict=True)
     )
-    highest = sorted(photos, key=lambda photo: -photo.rating)[:high_rated]
-    by_error = sorted(highest, key=lambda photo: abs(photo.error))
+    by_error = high_rated_by_error(photos, high_rated)
     largest = sorted(photos, key=lambda photo: -abs(photo.error))
     spread = scores - scores.mean()
     slope = float(spread @ mos / (spread @ spread)) if spread.any() else float("nan")
@@ -73,6 +72,12 @@ def model_result(
         largest_errors=tuple(largest[: settings.shown]),
         votes=votes,
     )
+
+
+def high_rated_by_error(photos: Sequence[JudgedPhoto], count: int) -> list[JudgedPhoto]:
+    """Return so many photos with the highest ratings, those with the smallest errors first."""
+    highest = sorted(photos, key=lambda photo: -photo.rating)[:count]
+    return sorted(highest, key=lambda photo: abs(photo.error))
 
 
 def _judged(rating: Rating, score: float, source: Predictions) -> JudgedPhoto:

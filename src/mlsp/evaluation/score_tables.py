@@ -72,11 +72,6 @@ def read_score_table(path: Path) -> ScoreTable:
     return ScoreTable(photo, heads, rows)
 
 
-def vote_column(head: str, bin_: float) -> str:
-    """Return the name of the column with a head's share of the votes for a rating."""
-    return f"{head}_votes_{bin_:g}"
-
-
 def number_of(cell: object) -> float | None:
     """Return a cell's number; None unless it is finite."""
     if not isinstance(cell, (str, int, float)):

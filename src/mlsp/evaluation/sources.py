@@ -14,16 +14,12 @@ from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
 from mlsp.base.text import normal_name
 from mlsp.evaluation.records import Predictions, Unscored
-from mlsp.evaluation.score_tables import (
-    TABLE_SUFFIXES,
-    number_of,
-    read_score_table,
-    vote_column,
-)
+from mlsp.evaluation.score_tables import TABLE_SUFFIXES, number_of, read_score_table
 from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import Model, load_model
 from mlsp.models.records import HeadRecord
 from mlsp.ratings.table import RatingTable, with_photos
+from mlsp.reports.predictions import vote_column
 from mlsp.scoring.cache import Caches
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mlsp.base.errors import PhotoError
 from mlsp.base.machine import usable_cores
+from mlsp.base.parallel import map_in_order
+from mlsp.evaluation.model_result import high_rated_by_error
+from mlsp.evaluation.records import JudgedPhoto
 from mlsp.paper.records import Outcome
 from mlsp.photos.thumbnails import thumbnail
 
@@ -21,20 +23,6 @@ _HIGH_RATED, _SHOWN = 5000 / 19928, 40
 # Of a sheet.
 _COLUMNS, _SIDE, _LINE, _MARGIN = 8, 200, 20, 6
 _GREY = (128, 128, 128)
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedTestPhoto:
-    """A test photo, people's rating and the model's score."""
-
-    photo_id: str
-    mos: float
-    score: float
-
-    @property
-    def error(self) -> float:
-        """Score minus rating."""
-        return self.score - self.mos
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +36,18 @@ class Extremes:
     """
 
     model: str
-    smallest: tuple[JudgedTestPhoto, ...]
-    largest: tuple[JudgedTestPhoto, ...]
+    smallest: tuple[JudgedPhoto, ...]
+    largest: tuple[JudgedPhoto, ...]
 
 
-def find_extremes(outcomes: Sequence[Outcome]) -> Extremes | None:
+def find_extremes(
+    outcomes: Sequence[Outcome], files: Mapping[str, Path] | None = None
+) -> Extremes | None:
     """Choose the photos by the row whose validation photos agree best; None where no row has scores.
 
     Args:
         outcomes: of rows with test photos and their scores.
+        files: of the photos by their names, for sheets that show them.
     """
     found = [(one, one.result) for one in outcomes if one.result and one.result.scores]
     if not found:
@@ -68,34 +59,29 @@ def find_extremes(outcomes: Sequence[Outcome]) -> Extremes | None:
             pair[1].validation_srcc,
         ),
     )
+    known = files or {}
     photos = [
-        JudgedTestPhoto(*values)
-        for values in zip(result.photo_ids, result.mos, result.scores, strict=True)
+        JudgedPhoto(name, known.get(name, Path(name)), mos, score)
+        for name, mos, score in zip(result.photo_ids, result.mos, result.scores, strict=True)
     ]
-    photos.sort(key=lambda photo: -photo.mos)
-    highest = photos[: max(1, round(len(photos) * _HIGH_RATED))]
-    highest.sort(key=lambda photo: abs(photo.error))
-    shown = min(_SHOWN, len(highest) // 2)
+    by_error = high_rated_by_error(photos, max(1, round(len(photos) * _HIGH_RATED)))
+    shown = min(_SHOWN, len(by_error) // 2)
     row = best.row
     return Extremes(
         f"{row.label} on {row.backbone}, {row.views}: {result.how}",
-        tuple(highest[:shown]),
-        tuple(highest[::-1][:shown]),
+        tuple(by_error[:shown]),
+        tuple(by_error[::-1][:shown]),
     )
 
 
-def contact_sheet(
-    title: str, shown: Sequence[JudgedTestPhoto], files: Mapping[str, Path]
-) -> Image.Image:
+def contact_sheet(title: str, shown: Sequence[JudgedPhoto]) -> Image.Image:
     """Draw photos with their scores, and people's ratings in brackets, as the paper does.
 
     Args:
         title: lines above the photos.
-        shown: photos, row by row.
-        files: of the photos by their names; one that cannot be read is a grey frame with its name.
+        shown: photos, row by row; one that cannot be read is a grey frame with its name.
     """
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        pictures = list(pool.map(lambda photo: _picture(files.get(photo.photo_id)), shown))
+    pictures = list(map_in_order(_picture, shown, workers=usable_cores()))
     font = ImageFont.load_default(size=14)
     step = _SIDE + _MARGIN
     lines = title.splitlines()
@@ -114,15 +100,13 @@ def contact_sheet(
         else:
             x = left + (_SIDE - picture.width) // 2
             sheet.paste(picture, (x, upper + (_SIDE - picture.height) // 2))
-        text = f"{photo.score:.2f} ({photo.mos:.2f})"
+        text = f"{photo.score:.2f} ({photo.rating:.2f})"
         draw.text((left, upper + _SIDE), text, fill="black", font=font)
     return sheet
 
 
-def _picture(file: Path | None) -> Image.Image | None:
-    if file is None:
-        return None
+def _picture(photo: JudgedPhoto) -> Image.Image | None:
     try:
-        return Image.open(io.BytesIO(thumbnail(file, longest_side=_SIDE)))
+        return Image.open(io.BytesIO(thumbnail(photo.photo, longest_side=_SIDE)))
     except PhotoError:
         return None

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from mlsp.base.atomic_file import atomic_write, atomic_write_text
+from mlsp.evaluation.records import JudgedPhoto
 from mlsp.paper.claims import PairResult, check_claims
-from mlsp.paper.extremes import Extremes, JudgedTestPhoto, contact_sheet, find_extremes
+from mlsp.paper.extremes import Extremes, contact_sheet, find_extremes
 from mlsp.paper.plots import line_figure, rows_figure
 from mlsp.paper.records import METRICS, Outcome
 from mlsp.paper.tables import EXPERIMENTS
@@ -50,7 +51,7 @@ def write_outcomes(
     """
     text, table, plot = (folder / f"{name}.{suffix}" for suffix in ("md", "csv", "png"))
     tested = check_claims(outcomes, groups) if name == "claims" else ()
-    extremes = find_extremes(outcomes) if name == "fig8" else None
+    extremes = find_extremes(outcomes, photos) if name == "fig8" else None
     with atomic_write_text(text) as file:
         file.write(as_markdown(name, outcomes, tested))
     with atomic_write_text(table) as file:
@@ -58,7 +59,7 @@ def write_outcomes(
         if name == "fig8":
             writer.writerow(("photo", "mos", "score", "error", "of"))
             writer.writerows(
-                (one.photo_id, one.mos, one.score, one.error, of)
+                (one.photo_id, one.rating, one.score, one.error, of)
                 for of, one in _shown_photos(extremes)
             )
         else:
@@ -66,7 +67,7 @@ def write_outcomes(
             writer.writerows(_csv_row(outcome) for outcome in outcomes)
     written = [text, table, plot]
     if name == "fig8":
-        written[2:] = _write_sheets(folder, extremes, photos or {})
+        written[2:] = _write_sheets(folder, extremes)
     else:
         figure = (line_figure if name == "fig7" else rows_figure)(outcomes)
         with atomic_write(plot) as binary:
@@ -77,9 +78,7 @@ def write_outcomes(
     return tuple(written)
 
 
-def _write_sheets(
-    folder: Path, extremes: Extremes | None, photos: Mapping[str, Path]
-) -> list[Path]:
+def _write_sheets(folder: Path, extremes: Extremes | None) -> list[Path]:
     if extremes is None:
         return []
     written = []
@@ -93,7 +92,7 @@ def _write_sheets(
         )
         written.append(folder / f"{name}.png")
         with atomic_write(written[-1]) as binary:
-            contact_sheet(title, shown, photos).save(binary, format="png")
+            contact_sheet(title, shown).save(binary, format="png")
     return written
 
 
@@ -144,7 +143,7 @@ def as_markdown(name: str, outcomes: Sequence[Outcome], tested: Sequence[PairRes
         lines += ["", "| photo | MOS | score | error | of |", "|---|---|---|---|---|"]
         for of, one in _shown_photos(extremes):
             lines.append(
-                f"| {one.photo_id} | {one.mos:.3f} | {one.score:.3f} | {one.error:+.3f} | {of} |"
+                f"| {one.photo_id} | {one.rating:.3f} | {one.score:.3f} | {one.error:+.3f} | {of} |"
             )
     if tested:
         lines += ["", *_claim_lines(tested)]
@@ -182,7 +181,7 @@ def _ratio_text(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.2f}"
 
 
-def _shown_photos(extremes: Extremes | None) -> list[tuple[str, JudgedTestPhoto]]:
+def _shown_photos(extremes: Extremes | None) -> list[tuple[str, JudgedPhoto]]:
     if extremes is None:
         return []
     return [("smallest errors", one) for one in extremes.smallest] + [

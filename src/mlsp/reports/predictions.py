@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from mlsp.scoring.predictor import Predicted
 
 
+def vote_column(head: str, bin_: float) -> str:
+    """Return the name of the column with a head's share of the votes for a rating."""
+    return f"{head}_votes_{bin_:g}"
+
+
 def write_predictions(
     path: Path,
     predicted: Sequence[Predicted],
@@ -37,7 +42,7 @@ def write_predictions(
     is_name = column == "photo"
     source = Column(column, "string" if is_name else "int64", is_name=is_name)
     bins = bins or {}
-    names = [*heads, *(f"{head}_votes_{value:g}" for head in bins for value in bins[head])]
+    names = [*heads, *(vote_column(head, value) for head in bins for value in bins[head])]
     numbers = [Column(name, "double", "{:.7g}".format) for name in names]
     rows = (
         (

@@ -13,7 +13,6 @@ from mlsp.backbones import BackboneSpec
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.errors import RatingsError
-from mlsp.evaluation.score_tables import vote_column
 from mlsp.features.onnx_export import check_graph, export_backbone
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import Model
@@ -21,6 +20,7 @@ from mlsp.models.records import Agreement, Card
 from mlsp.models.writing import write_model
 from mlsp.photos.crops import ViewsName, cut_views, min_photo_side
 from mlsp.ratings.splits import Split
+from mlsp.reports.predictions import vote_column
 from mlsp.training.cards import DEFAULT_LICENSE, HEAD_NAME, head_record, trained_card
 from mlsp.training.epochs import best_epoch
 from mlsp.training.finetuning.network import FinetunedNetwork, weights_digest
