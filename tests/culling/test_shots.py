@@ -185,6 +185,10 @@ def test_one_rating_is_written_for_every_photo_of_a_shot(tmp_path: Path) -> None
     assert not (tmp_path / "2.jpg.xmp").exists()
     assert rate_shot(others, Marks(2), overwrite=True).status == "written"
     assert [read_rating(photo) for photo in others] == [2, 2]
+    # What is neither kept nor written is not read either.
+    (tmp_path / "2.cr3.xmp").write_bytes(DIGIKAM[:-1])
+    outcome = rate_shot(others, Marks(1), overwrite=True, convention="photo.xmp")
+    assert outcome.files == (tmp_path / "2.xmp",)
 
 
 def test_stars_of_a_raw_photo_are_learned_from_as_its_jpegs(tmp_path: Path) -> None:

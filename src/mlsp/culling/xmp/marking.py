@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 
 from mlsp.culling.marks import NO_MARKS, Marks
@@ -12,7 +11,7 @@ from mlsp.culling.xmp.hand_marks import with_marks
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.rating import Outcome, write_into, write_shot
 from mlsp.culling.xmp.reading import marks_in, rating_inside
-from mlsp.culling.xmp.sidecars import Convention, read_sidecars
+from mlsp.culling.xmp.sidecars import Convention
 
 
 def write_marks(
@@ -40,21 +39,9 @@ def write_marks(
     Raises:
         SidecarError: as for `rate`.
     """
-    folders = folders or Folders()
-    files = read_sidecars(photo, convention if overwrite else "both", folders)
-    inside = rating_inside(photo)
-    if not overwrite and _has_others_marks(photo, marks, files):
-        return Outcome("kept")
-
-    def change(content: bytes) -> bytes:
-        return with_marks(content, marks, is_rated_elsewhere=inside is not None)
-
-    if marks == NO_MARKS and inside is None:
-        # Nothing to say is no reason to make a file.
-        files = [file for file in files if file.content is not None]
-        if not files:
-            return Outcome("unchanged")
-    return write_into(photo, files, change, convention=convention, note=note)
+    return write_shot_marks(
+        [photo], marks, overwrite=overwrite, convention=convention, folders=folders, note=note
+    )
 
 
 def write_shot_marks(
@@ -82,22 +69,27 @@ def write_shot_marks(
     Raises:
         SidecarError: as for `rate`. Without `overwrite` nothing is written then.
     """
-    folders = folders or Folders()
-    write = partial(
-        write_marks,
-        marks=marks,
-        overwrite=overwrite,
-        convention=convention,
-        folders=folders,
-        note=note,
+
+    def keeps(photo: Path, files: Sequence[SidecarFile]) -> bool:
+        return _has_others_marks(photo, marks, files)
+
+    def write(photo: Path, files: Sequence[SidecarFile]) -> Outcome:
+        # Without `overwrite` such a photo is kept.
+        is_rated_inside = overwrite and rating_inside(photo) is not None
+
+        def change(content: bytes) -> bytes:
+            return with_marks(content, marks, is_rated_elsewhere=is_rated_inside)
+
+        if marks == NO_MARKS and not is_rated_inside:
+            # Nothing to say is no reason to make a file.
+            files = [file for file in files if file.content is not None]
+            if not files:
+                return Outcome("unchanged")
+        return write_into(photo, files, change, convention=convention, note=note)
+
+    return write_shot(
+        photos, write, keeps=None if overwrite else keeps, convention=convention, folders=folders
     )
-
-    def keeps(photo: Path) -> bool:
-        return not overwrite and _has_others_marks(
-            photo, marks, read_sidecars(photo, "both", folders)
-        )
-
-    return write_shot(photos, keeps, write)
 
 
 def _has_others_marks(photo: Path, marks: Marks, files: Iterable[SidecarFile]) -> bool:

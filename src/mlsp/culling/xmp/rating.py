@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -92,18 +91,12 @@ def rate(
         SidecarError: a sidecar is damaged, not XMP or cannot be written; it is left as it was. Without `overwrite` a damaged
             one keeps the other from being written too, because it may hold the user's rating.
     """
-    if marks.stars is not None and not 1 <= marks.stars <= MAX_STARS:
-        raise SettingsError(f"expected 1 to {MAX_STARS} stars as a rating, got {marks.stars}")
-    folders = folders or Folders()
-    # A rating by hand counts wherever it is, also where it would not be written.
-    files = read_sidecars(photo, convention if overwrite else "both", folders)
-    if not overwrite and _is_given_by_hand(photo, marks, files):
-        return Outcome("kept")
-    return write_into(
-        photo,
-        files,
-        lambda content: with_suggestion(content, marks),
+    return rate_shot(
+        [photo],
+        marks,
+        overwrite=overwrite,
         convention=convention,
+        folders=folders,
         note=note,
         inside=inside,
     )
@@ -137,37 +130,57 @@ def rate_shot(
         SettingsError: the stars are not 1…5.
         SidecarError: as for `rate`. Without `overwrite` nothing is written then.
     """
-    folders = folders or Folders()
-    write = partial(
-        rate,
-        marks=marks,
-        overwrite=overwrite,
-        convention=convention,
-        folders=folders,
-        note=note,
-        inside=inside,
+    if marks.stars is not None and not 1 <= marks.stars <= MAX_STARS:
+        raise SettingsError(f"expected 1 to {MAX_STARS} stars as a rating, got {marks.stars}")
+
+    def keeps(photo: Path, files: Sequence[SidecarFile]) -> bool:
+        return _is_given_by_hand(photo, marks, files)
+
+    def write(photo: Path, files: Sequence[SidecarFile]) -> Outcome:
+        return write_into(
+            photo,
+            files,
+            lambda content: with_suggestion(content, marks),
+            convention=convention,
+            note=note,
+            inside=inside,
+        )
+
+    return write_shot(
+        photos, write, keeps=None if overwrite else keeps, convention=convention, folders=folders
     )
-
-    def keeps(photo: Path) -> bool:
-        files = read_sidecars(photo, "both", folders)
-        return not overwrite and _is_given_by_hand(photo, marks, files)
-
-    return write_shot(photos, keeps, write)
 
 
 def write_shot(
-    photos: Sequence[Path], keeps: Callable[[Path], bool], write: Callable[[Path], Outcome]
+    photos: Sequence[Path],
+    write: Callable[[Path, Sequence[SidecarFile]], Outcome],
+    *,
+    keeps: Callable[[Path, Sequence[SidecarFile]], bool] | None,
+    convention: Convention,
+    folders: Folders | None,
 ) -> Outcome:
     """Write into the sidecars of all photos of a shot.
 
     Args:
         photos: of the shot, at least one.
-        keeps: whether what a photo has keeps the shot as it is. Asked of all before one is written: a shot has one rating.
-        write: writes the sidecars of one.
+        write: writes those of one photo, given its sidecars as they were read.
+        keeps: whether what a photo has keeps the shot as it is. Asked of all before one is written: a shot has one rating. None:
+            nothing does, and other sidecars than those of the convention are not read.
+        convention: which sidecars are written.
+        folders: listings to use again.
     """
-    if any(keeps(photo) for photo in photos):
-        return Outcome("kept")
-    found = [write(photo) for photo in photos]
+    folders = folders or Folders()
+    files: dict[Path, Sequence[SidecarFile]] = {}
+    if keeps is not None:
+        for photo in photos:
+            # A rating by hand counts wherever it is, also where it would not be written.
+            files[photo] = read_sidecars(photo, "both", folders)
+            if keeps(photo, files[photo]):
+                return Outcome("kept")
+    found = [
+        write(photo, files[photo] if photo in files else read_sidecars(photo, convention, folders))
+        for photo in photos
+    ]
     status = next(one for one in _BY_WEIGHT if any(outcome.status == one for outcome in found))
     return Outcome(status, tuple(file for outcome in found for file in outcome.files))
 
