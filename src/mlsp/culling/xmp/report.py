@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
-from mlsp.base.errors import PhotoError, SettingsError, SidecarError, unknown_name
-from mlsp.base.parallel import map_in_order
+from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
-from mlsp.culling.marks import Marks
-from mlsp.culling.shots import shot_photos
 from mlsp.culling.xmp import Convention, Folders, Outcome, StarSettings, rate_shot, stars
+from mlsp.culling.xmp.each_shot import write_each
 from mlsp.culling.xmp.files import Note
 from mlsp.culling.xmp.keywords import RUN_KEYWORDS, keyword_kinds
 from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
 from mlsp.scoring.results import ScoreResult
 
-# Each file is flushed to the disk, which takes several at a time.
-WORKERS = 8
 XMP_NAMES: dict[str, Convention] = {
     "both": "both",
     "darktable": "photo.jpg.xmp",
@@ -118,16 +114,9 @@ class XmpSummary:
     shared: int = 0
     failed: list[ScoreFailure] = field(default_factory=list)
 
-    def count(
-        self, result: ScoreResult, outcome: Outcome | SidecarError
-    ) -> ScoreResult | ScoreFailure:
-        """Count what became of a photo, and return it as a result to show."""
-        if isinstance(outcome, SidecarError):
-            failed = ScoreFailure(result.source, PhotoError(str(outcome)))
-            self.failed.append(failed)
-            return failed
+    def count(self, outcome: Outcome) -> None:
+        """Count what became of a shot that was not left alone."""
         setattr(self, outcome.status, getattr(self, outcome.status) + 1)
-        return result
 
     def __str__(self) -> str:
         parts = [f"stars: {self.written} written, {self.kept} kept, {self.unchanged} unchanged"]
@@ -166,31 +155,17 @@ def write_stars(
         settings.becomes.of_stars(stars(percentile_of(result, by), settings.stars))
         for result in results
     ]
-    summary, folders = XmpSummary(), Folders()
-
-    def write(pair: tuple[ScoreResult, Marks]) -> tuple[ScoreResult, Outcome | SidecarError]:
-        result, marks = pair
-        try:
-            done = rate_shot(
-                shot_photos(result),
-                marks,
-                overwrite=settings.overwrite,
-                convention=settings.convention,
-                folders=folders,
-                note=note,
-                inside=settings.inside,
-            )
-        except SidecarError as error:
-            return result, error
-        return result, done
-
+    summary = XmpSummary()
+    write = partial(
+        rate_shot,
+        overwrite=settings.overwrite,
+        convention=settings.convention,
+        folders=Folders(),
+        note=note,
+        inside=settings.inside,
+    )
     pairs = zip(results, given, strict=True)
-    # Closed on Ctrl-C too, so that what is queued is dropped.
-    with contextlib.closing(map_in_order(write, pairs, workers=WORKERS)) as outcomes:
-        for result, outcome in outcomes:
-            shown = summary.count(result, outcome)
-            if on_result is not None:
-                on_result(shown)
+    summary.failed = write_each(pairs, write, on_outcome=summary.count, on_result=on_result)
     return summary
 
 

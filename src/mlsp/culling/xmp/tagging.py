@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from mlsp.base.errors import PhotoError, SidecarError
-from mlsp.base.parallel import map_in_order
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.bursts import Burst
-from mlsp.culling.shots import shot_photos
+from mlsp.culling.xmp.each_shot import write_each
 from mlsp.culling.xmp.files import Note
 from mlsp.culling.xmp.keywords import BURST, RANK, ROOT, SCORE, with_keywords
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.report import WORKERS, percentile_of
+from mlsp.culling.xmp.report import percentile_of
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 from mlsp.culling.xmp.targets import change_target, path_of, targets
 from mlsp.scoring.results import ScoreResult
@@ -48,17 +46,10 @@ class TagSummary:
     unchanged: int = 0
     failed: list[ScoreFailure] = field(default_factory=list)
 
-    def count(
-        self, result: ScoreResult, outcome: list[Path] | SidecarError
-    ) -> ScoreResult | ScoreFailure:
-        """Count what became of a photo, and return it as a result to show."""
-        if isinstance(outcome, SidecarError):
-            failed = ScoreFailure(result.source, PhotoError(str(outcome)))
-            self.failed.append(failed)
-            return failed
-        self.written += bool(outcome)
-        self.unchanged += not outcome
-        return result
+    def count(self, files: Sequence[Path]) -> None:
+        """Count a shot that was not left alone, by the files that were written for it."""
+        self.written += bool(files)
+        self.unchanged += not files
 
     def __str__(self) -> str:
         text = f"keywords: {self.written} written, {self.unchanged} unchanged"
@@ -121,27 +112,12 @@ def write_keywords(
         on_result: called for each.
         note: told of each sidecar before it is written.
     """
-    summary, folders = TagSummary(), Folders()
-
-    def write(one: TaggedPhoto) -> tuple[ScoreResult, list[Path] | SidecarError]:
-        try:
-            return one.result, write_photo_keywords(
-                shot_photos(one.result),
-                one.keywords,
-                convention,
-                folders=folders,
-                note=note,
-                inside=inside,
-            )
-        except SidecarError as error:
-            return one.result, error
-
-    # Closed on Ctrl-C too, so that what is queued is dropped.
-    with contextlib.closing(map_in_order(write, tagged, workers=WORKERS)) as outcomes:
-        for result, outcome in outcomes:
-            shown = summary.count(result, outcome)
-            if on_result is not None:
-                on_result(shown)
+    summary = TagSummary()
+    write = partial(
+        write_photo_keywords, convention=convention, folders=Folders(), note=note, inside=inside
+    )
+    pairs = ((one.result, one.keywords) for one in tagged)
+    summary.failed = write_each(pairs, write, on_outcome=summary.count, on_result=on_result)
     return summary
 
 
