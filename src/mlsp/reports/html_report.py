@@ -33,7 +33,7 @@ from mlsp.photos.camera_data import camera_data
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
-from mlsp.reports.rows import camera_facts, json_number
+from mlsp.reports.rows import camera_facts, json_number, label_meanings
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
@@ -139,7 +139,7 @@ def write_html(
         about: dict[str, Json] = {
             "model": printable(model_name),
             "heads": list(heads),
-            "meanings": label_meanings(classifiers),
+            "meanings": {**label_meanings(classifiers)},
             "among": "photos here" if is_relative else "rated photos",
             "has_previews": preview is not None,
         }
@@ -233,11 +233,6 @@ def _page(
         script_hash=_hash(script),
         data=embed(data),
     )
-
-
-def label_meanings(classifiers: Iterable[ClassifierRecord]) -> dict[str, Json]:
-    """Return what labels mean, by their names, for a page."""
-    return {label.name: label.meaning for one in classifiers for label in one.labels}
 
 
 def embed(data: Json) -> str:

@@ -48,6 +48,11 @@ def camera_facts(about: CameraData) -> dict[str, Any] | None:
     return facts if any(facts.values()) else None
 
 
+def label_meanings(classifiers: Iterable[ClassifierRecord]) -> dict[str, str]:
+    """Return what labels mean, by their names, for a page."""
+    return {label.name: label.meaning for one in classifiers for label in one.labels}
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table.

@@ -26,6 +26,7 @@ from mlsp.personal import (
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.collection import Entry
+from mlsp.serving.web.ended import why_ended
 from mlsp.serving.web.live_scoring import LiveScoring
 from mlsp.serving.web.rated_photos import RatedPhotos
 
@@ -199,11 +200,8 @@ class TasteLearner:
             )
             self._state = "done"
         except Exception as error:
-            # Nobody waits for this thread: this message is all that anyone learns.
-            self._message = str(error) or type(error).__name__
+            self._message = why_ended(error, "learning")
             self._state = "failed"
-            if not isinstance(error, MlspError):
-                _log.exception("learning ended")
 
     def _show(self, folder: Path, number: int) -> None:
         """Score all photos by a model that was kept, also those that are scored by the default only later."""

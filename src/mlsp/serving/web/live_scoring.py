@@ -17,6 +17,7 @@ from mlsp.culling.bursts import ScoredShot, take_shots
 from mlsp.models.model import MODEL_FILE, Model
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.collection import Collection
+from mlsp.serving.web.ended import why_ended
 
 State: TypeAlias = Literal["loading", "scoring", "done", "failed"]
 
@@ -119,10 +120,7 @@ class LiveScoring:
                     return
                 scorer = changed
         except Exception as error:
-            # Nobody waits for this thread: this message is all that anyone learns.
-            self._state, self._message = "failed", str(error) or type(error).__name__
-            if not isinstance(error, MlspError):
-                _log.exception("scoring ended")
+            self._state, self._message = "failed", why_ended(error, "scoring")
         finally:
             self._ended = self._ended or time.monotonic()
             self._is_over.set()

@@ -14,6 +14,7 @@ from mlsp.culling.shots import Shot
 from mlsp.explaining import Explainer, heat_map_png
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import DecodeSettings, read_photo
+from mlsp.reports.rows import label_meanings
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.collection import Collection, Entry
 from mlsp.serving.web.file_marks import FileMarks
@@ -103,8 +104,7 @@ class PageController:
     def meanings(self) -> dict[str, str]:
         """Return what kinds and faults mean, by name; empty while the model is loaded."""
         scorer = self.scoring.scorer
-        found = () if scorer is None else scorer.model.classifiers
-        return {label.name: label.meaning for one in found for label in one.labels}
+        return label_meanings(() if scorer is None else scorer.model.classifiers)
 
     def question(self) -> tuple[tuple[Entry, Entry] | None, str | None, str | None]:
         """Return two photos to compare, why these, and where there are none, why not."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
 
-from mlsp.base.errors import MlspError, SettingsError, SidecarError
+from mlsp.base.errors import SettingsError, SidecarError
 from mlsp.base.text import printable
 from mlsp.culling.copies import Placed, make_folder, place_photos
 from mlsp.culling.shots import Shot
 from mlsp.culling.xmp import Folders
 from mlsp.personal.rated_shots import rated_condition
 from mlsp.serving.web.collection import Collection
-from mlsp.serving.web.learning import BusyError
-
-State: TypeAlias = Literal["idle", "running", "done", "failed"]
-
-_log = logging.getLogger(__name__)
+from mlsp.serving.web.ended import why_ended
+from mlsp.serving.web.learning import BusyError, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +144,8 @@ class PhotoExport:
                     return
             self._placing = replace(self._placing, state="done")
         except Exception as error:
-            # Nobody waits for this thread: this message is all that anyone learns.
-            message = printable(str(error) or type(error).__name__)
+            message = why_ended(error, "putting photos into a folder")
             self._placing = replace(self._placing, state="failed", message=message)
-            if not isinstance(error, MlspError):
-                _log.exception("putting photos into a folder ended")
 
 
 def _files(shots: Sequence[Shot]) -> list[Path]:

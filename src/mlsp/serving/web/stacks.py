@@ -5,22 +5,19 @@ shots with embeddings ─ find_shot_sets, group_bursts ─ stacks by score ─ c
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from mlsp.base.errors import MlspError
 from mlsp.culling.bursts import Burst, ScoredShot, find_shot_sets, group_bursts
 from mlsp.culling.choosing import choose
 from mlsp.serving.web.collection import Collection
+from mlsp.serving.web.ended import why_ended
 from mlsp.serving.web.stack_place import StackPlace
 
 State: TypeAlias = Literal["waiting", "grouping", "looking", "done", "failed"]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +95,7 @@ class Stacks:
             self._collection.place({**alone, **self._places(bursts)})
             self._look([burst for burst in bursts if burst.competes], is_stopping)
         except Exception as error:
-            # Nobody waits for this thread: this message is all that anyone learns.
-            self._progress = StackProgress("failed", message=str(error) or type(error).__name__)
-            if not isinstance(error, MlspError):
-                _log.exception("finding stacks ended")
+            self._progress = StackProgress("failed", message=why_ended(error, "finding stacks"))
 
     def _look(self, bursts: Sequence[Burst], is_stopping: threading.Event) -> None:
         self._progress = StackProgress("looking", len(bursts))
