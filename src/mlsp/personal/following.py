@@ -30,7 +30,6 @@ def follow_photos(run: Path | None, ratings: Path) -> int:
         for photo, before, after in written_photos(run):
             if before in marks and after not in marks:
                 marks[after] = marks[before]
-                followed.pop(str(photo), None)
                 followed[str(photo)] = NewRating(after, str(photo), marks[before], keep_empty=True)
         opened.rate_all(list(followed.values()))
     return len(followed)

@@ -21,9 +21,8 @@ from typing import BinaryIO
 
 from mlsp.photos.find_exif import TIFF_STARTS, raf_jpeg, tiff_exif
 from mlsp.photos.heif_boxes import boxes, content, item_contents, read
-from mlsp.photos.png_chunks import SIGNATURE, png_metadata
+from mlsp.photos.png_chunks import SIGNATURE, XMP_IN_JPEG, png_metadata
 
-_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 _IN_GIF = b"\x21\xff\x0bXMP DataXMP"
 _CR3_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _TIFF_TAG = 700
@@ -90,8 +89,8 @@ def _in_jpeg(file: BinaryIO) -> Iterator[bytes]:
         size = int.from_bytes(head[2:], "big")
         if head[1] == 0xE1:
             segment = file.read(max(0, size - 2))
-            if segment.startswith(_IN_JPEG):
-                yield segment[len(_IN_JPEG) :]
+            if segment.startswith(XMP_IN_JPEG):
+                yield segment[len(XMP_IN_JPEG) :]
         at += 2 + max(2, size)
 
 

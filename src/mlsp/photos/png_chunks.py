@@ -17,6 +17,9 @@ from typing import BinaryIO
 from mlsp.photos.hdr import ColourCode
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# What stands before XMP: as keyword of a text, and in a JPEG's segment.
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 
 # Metadata larger than this, packed or unpacked, are no orientation, profile or rating.
 _MAX_BYTES = 64 * 1024**2
@@ -24,8 +27,6 @@ _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # In IHDR; lengths of tRNS that go with each kind of colours: grey, RGB, palette.
 _COLOUR_TYPE_AT = 25
 _TRANSPARENCY_BYTES = {b"\0": (2,), b"\2": (6,), b"\3": range(1, 257)}
-_XMP_KEYWORD = b"XML:com.adobe.xmp"
-_XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 # APP1 is the segment in which a JPEG has either.
 _RAW_PROFILES = (b"raw profile type exif", b"raw profile type xmp", b"raw profile type app1")
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F\s]*")
@@ -92,14 +93,14 @@ def png_metadata(file: BinaryIO) -> PngMetadata:
             profile = profile or _inflated(content.partition(b"\0")[2][1:])
         else:
             keyword, text = _text(kind, content)
-            if keyword == _XMP_KEYWORD and text:
+            if keyword == XMP_KEYWORD and text:
                 packets.append(text)
             elif keyword.lower() in _RAW_PROFILES:
                 raw = _raw_profile(text)
                 if raw is not None and raw.startswith((b"Exif\0", b"II", b"MM")):
                     old_exif = old_exif or raw
                 elif raw is not None:
-                    packets.append(raw.removeprefix(_XMP_IN_JPEG))
+                    packets.append(raw.removeprefix(XMP_IN_JPEG))
     return PngMetadata(exif or old_exif, tuple(packets), profile, code)
 
 

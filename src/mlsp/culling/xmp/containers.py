@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from mlsp.base.errors import SidecarError
 from mlsp.culling.xmp.changes import Change
 from mlsp.culling.xmp.multi_picture import adjusted
-from mlsp.photos.png_chunks import SIGNATURE
+from mlsp.photos.png_chunks import SIGNATURE, XMP_IN_JPEG, XMP_KEYWORD
 
-_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 _MAX_SEGMENT = 0xFFFF - 2
-_IN_PNG = b"XML:com.adobe.xmp\0"
+_IN_PNG = XMP_KEYWORD + b"\0"
 _TIFF_TAG = 700
 _BYTES = 1
 _MAX_TIFF = 2**32 - 1
@@ -66,13 +65,13 @@ def _jpeg(content: bytes) -> Container:
     place, found, packet = 2, None, None
     for marker, start, end in jpeg_segments(content):
         body = content[start + 4 : end]
-        if marker == 0xE1 and body.startswith(_IN_JPEG) and found is None:
-            found, packet = (start, end), body[len(_IN_JPEG) :]
+        if marker == 0xE1 and body.startswith(XMP_IN_JPEG) and found is None:
+            found, packet = (start, end), body[len(XMP_IN_JPEG) :]
         if start == place and (marker == 0xE0 or (marker == 0xE1 and body.startswith(b"Exif"))):
             place = end
 
     def put(new: bytes) -> list[Change]:
-        body = _IN_JPEG + new
+        body = XMP_IN_JPEG + new
         if len(body) > _MAX_SEGMENT:
             raise SidecarError(f"XMP of {len(new)} bytes has no room in a JPEG")
         segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body

@@ -1,4 +1,4 @@
-"""The XMP inside a photo, which other programs may have written. Read only: photos are never changed."""
+"""The XMP inside a photo, which other programs may have written. Read only; `mlsp.culling.xmp.inside` writes."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from mlsp.culling.xmp.changes import with_changes
 from mlsp.culling.xmp.containers import Container, container
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR
 from mlsp.culling.xmp.files import Note, SidecarFile, left_alone, replace_sidecar, status_of
-from mlsp.culling.xmp.packet import Packet, parse_packet
+from mlsp.culling.xmp.packet import parse_packet
 from mlsp.photos.files import RAW_SUFFIXES, read_bytes
 from mlsp.photos.find_xmp import trimmed
 
@@ -36,11 +36,6 @@ class InsideFile:
 
     file: SidecarFile
     container: Container
-
-    @property
-    def packet(self) -> Packet | None:
-        """Return the parsed XMP; None where there is none."""
-        return self.file.packet
 
 
 def goes_inside(photo: Path) -> bool:
