@@ -12,11 +12,8 @@ method returns. A file that is damaged, of another program or of a newer version
 
 from __future__ import annotations
 
-from mlsp.personal.user_ratings.ratings import (
-    KEPT_CHANGES,
-    UserRatings,
-    default_user_ratings_path,
-)
+from mlsp.personal.user_ratings.changes import KEPT_CHANGES
+from mlsp.personal.user_ratings.ratings import UserRatings, default_user_ratings_path
 from mlsp.personal.user_ratings.records import Change, NewRating, UserRating
 
 __all__ = [

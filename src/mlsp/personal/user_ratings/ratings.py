@@ -8,20 +8,25 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeAlias, get_args
+from typing import Any, Self, get_args
 
 from mlsp.base.closing import Closing
 from mlsp.base.digests import sha256_bytes
 from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.base.sqlite import transaction
 from mlsp.culling.marks import NO_MARKS, Flag, Label, Marks
+from mlsp.personal.user_ratings.changes import (
+    Row,
+    delete_old_steps,
+    last_step,
+    last_text,
+    make_one_step,
+    note_comparison,
+    note_rating,
+)
 from mlsp.personal.user_ratings.file import open_ratings_file, translated
 from mlsp.personal.user_ratings.records import Change, Comparison, NewRating, UserRating
-
-# More than anyone undoes; the log must not outgrow the ratings.
-KEPT_CHANGES = 1_000
 
 
 def default_user_ratings_path() -> Path:
@@ -100,12 +105,8 @@ class UserRatings(Closing):
             changes = [_rate(connection, one) for one in ratings]
             numbers = [number for number in changes if number is not None]
             if len(numbers) > 1:
-                text = f"ratings of {len(numbers)} photos"
-                connection.executemany(
-                    "UPDATE changes SET text = ?, batch = ? WHERE id = ?",
-                    [(text, numbers[0], number) for number in numbers],
-                )
-            _delete_old_changes(connection)
+                make_one_step(connection, f"ratings of {len(numbers)} photos", numbers)
+            delete_old_steps(connection)
 
     def note_found(self, found: Mapping[str, Marks]) -> None:
         """Note what the files of rated photos say, so that a change by another program can be told later.
@@ -158,11 +159,17 @@ class UserRatings(Closing):
                 " VALUES (?, ?, ?, ?, ?)",
                 (*contents, _stored(better), _stored(worse), time.time()),
             ).lastrowid
-            connection.execute(
-                "INSERT INTO changes (text, comparison) VALUES (?, ?)",
-                (f"{_shown(better)} is better than {_shown(worse)}", row),
-            )
-            _delete_old_changes(connection)
+            note_comparison(connection, f"{_shown(better)} is better than {_shown(worse)}", row)
+            delete_old_steps(connection)
+
+    def last_text(self) -> str | None:
+        """Return what `undo` would undo, in words; None where there is nothing.
+
+        Raises:
+            RatingsError: the file cannot be read.
+        """
+        with self._reading() as connection:
+            return last_text(connection)
 
     def last_change(self) -> Change | None:
         """Return the change that `undo` would undo; None where there is none.
@@ -171,7 +178,7 @@ class UserRatings(Closing):
             RatingsError: the file cannot be read.
         """
         with self._reading() as connection:
-            last = _last_changes(connection)
+            last = last_step(connection)
             if not last:
                 return None
             text, comparison = last[0].text, last[0].comparison
@@ -183,7 +190,7 @@ class UserRatings(Closing):
         return Change(text, tuple(content.hex() for content in pair), is_comparison=True)
 
     def undo(self) -> str | None:
-        """Undo the last rating, ratings that were given together, or comparison, up to `KEPT_CHANGES` times.
+        """Undo the last rating, ratings that were given together, or comparison, up to `mlsp.personal.user_ratings.KEPT_CHANGES` times.
 
         Returns:
             What was undone, in words; None where there is nothing to undo.
@@ -192,7 +199,7 @@ class UserRatings(Closing):
             RatingsError: it cannot be written; nothing has changed then.
         """
         with self._writing() as connection:
-            last = _last_changes(connection)
+            last = last_step(connection)
             for change in last:
                 if change.comparison is not None:
                     connection.execute("DELETE FROM comparisons WHERE id = ?", (change.comparison,))
@@ -252,12 +259,8 @@ class UserRatings(Closing):
             yield self._connection
 
 
-# photo, stars, flag, rated_at, label
-_Row: TypeAlias = tuple[Any, ...]
-
-
-def _rating_row(connection: sqlite3.Connection, content: bytes) -> _Row | None:
-    row: _Row | None = connection.execute(
+def _rating_row(connection: sqlite3.Connection, content: bytes) -> Row | None:
+    row: Row | None = connection.execute(
         "SELECT photo, stars, flag, rated_at, label FROM ratings WHERE content = ?", (content,)
     ).fetchone()
     return row
@@ -280,43 +283,17 @@ def _rate(connection: sqlite3.Connection, new: NewRating) -> int | None:
         row = (_stored(new.photo), marks.stars, marks.flag, time.time(), marks.label)
         _put(connection, content, row)
     text = _rating_text(new.photo, _marks_of(before), marks)
-    return connection.execute(
-        "INSERT INTO changes (text, content, photo, stars, flag, rated_at, label) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (text, content, *(before or (None,) * 5)),
-    ).lastrowid
+    return note_rating(connection, text, content, before)
 
 
-@dataclass(frozen=True, slots=True)
-class _StoredChange:
-    """A row of `changes`: a rating's content and the row that it replaced, or a comparison's number."""
-
-    number: int
-    text: str
-    content: bytes
-    before: _Row | None
-    comparison: int | None
-
-
-def _last_changes(connection: sqlite3.Connection) -> list[_StoredChange]:
-    """Return what `undo` would undo, the last first: one change, or those of ratings that were given together."""
-    rows = connection.execute(
-        "SELECT id, text, content, comparison, photo, stars, flag, rated_at, label FROM changes WHERE coalesce(batch, id) ="
-        " (SELECT coalesce(batch, id) FROM changes ORDER BY id DESC LIMIT 1) ORDER BY id DESC"
-    ).fetchall()
-    return [
-        _StoredChange(number, text, content, None if before[0] is None else tuple(before), compared)
-        for number, text, content, compared, *before in rows
-    ]
-
-
-def _put(connection: sqlite3.Connection, content: bytes, row: _Row) -> None:
+def _put(connection: sqlite3.Connection, content: bytes, row: Row) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO ratings (content, photo, stars, flag, rated_at, label) VALUES (?, ?, ?, ?, ?, ?)",
         (content, *row),
     )
 
 
-def _marks_of(row: _Row | None) -> Marks:
+def _marks_of(row: Row | None) -> Marks:
     return NO_MARKS if row is None else Marks(row[1], row[2], row[4])
 
 
@@ -329,15 +306,6 @@ def _check(marks: Marks) -> None:
     if label is not None and label not in get_args(Label):
         colours = ", ".join(get_args(Label))
         raise SettingsError(f"label must be one of {colours}, or none, got {label!r}")
-
-
-def _delete_old_changes(connection: sqlite3.Connection) -> None:
-    # Ratings that were given together stay together, and count as one.
-    connection.execute(
-        "DELETE FROM changes WHERE coalesce(batch, id) <="
-        " (SELECT DISTINCT coalesce(batch, id) AS step FROM changes ORDER BY step DESC LIMIT 1 OFFSET ?)",
-        (KEPT_CHANGES,),
-    )
 
 
 def _rating_text(photo: str, before: Marks, after: Marks) -> str:

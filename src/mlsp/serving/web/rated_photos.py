@@ -159,8 +159,7 @@ class RatedPhotos:
 
     def undoable(self) -> str | None:
         """Change that `undo` would undo, in words."""
-        change = self.ratings.last_change()
-        return None if change is None else change.text
+        return self.ratings.last_text()
 
     def counts(self) -> tuple[int, int]:
         """Return how many photos of this page are rated, and how many comparisons are of two of them."""
