@@ -216,8 +216,8 @@ def test_other_features_are_refused_field_by_field(path: Path) -> None:
     path.unlink()
     FeatureStore.create(path, narrow, IDS).close()
     assert message(FeatureStoreError, lambda: FeatureStore.open(path, mode="a", expect=KIND)) == (
-        f"feature file {path} has other features or photos: grids are (1,), expected 5 among them. Choose another "
-        "file, or extract again"
+        f"feature file {path} has other features or photos: features are narrow, expected wide ones (mlsp "
+        "extract --grid wide). Choose another file, or extract again"
     )
     # Nobody is left holding it.
     FeatureStore.open(path, mode="a").close()

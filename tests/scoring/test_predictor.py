@@ -168,7 +168,6 @@ def test_a_store_of_both_grids(tmp_path: Path) -> None:
         ({"weights_sha256": "1" * 64}, f"weights_sha256 is {'1' * 64!r}, expected {'0' * 64!r}"),
         ({"longest_side": 512}, "longest_side is 512, expected None"),
         ({"levels": ("a", "c")}, "levels is ('a', 'c'), expected ('a', 'b')"),
-        ({"grid": 5}, "grids are (5,), expected 1 among them"),
     ],
 )
 def test_features_of_another_kind(tmp_path: Path, change: dict[str, Any], phrase: str) -> None:
@@ -183,6 +182,29 @@ def test_features_of_another_kind(tmp_path: Path, change: dict[str, Any], phrase
         FeatureStoreError, match=f"{re.escape(str(path))}.*: {re.escape(phrase)}\\."
     ):
         FeaturePredictor(tmp_path / "model", path)
+
+
+def test_narrow_features_of_a_wide_model(tmp_path: Path) -> None:
+    model(tmp_path / "model", replace(KIND, grid=5))
+    path = store(tmp_path / "f.h5", features(3))
+    with pytest.raises(
+        FeatureStoreError,
+        match=r"features are narrow, expected wide ones \(mlsp extract --grid wide",
+    ):
+        FeaturePredictor(tmp_path / "model", path)
+
+
+def test_wide_features_of_a_narrow_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlsp.scoring.predictor._BATCH_BYTES", 10_000)
+    _, heads = model(tmp_path / "model")
+    wide = features(7, 5)
+    scores = expected(heads, wide.mean(axis=(2, 3), keepdims=True, dtype=np.float64).astype("f4"))
+    results = run(tmp_path / "model", store(tmp_path / "f.h5", wide, replace(KIND, grid=5)))
+    np.testing.assert_allclose(values_of(results), np.delete(scores, 1, axis=0), atol=1e-5)
+    np.savez(tmp_path / "f.npz", wide)
+    np.testing.assert_allclose(
+        values_of(run(tmp_path / "model", tmp_path / "f.npz")), scores, atol=1e-5
+    )
 
 
 def test_a_model_that_does_not_know_its_weights_reads_features_of_any(tmp_path: Path) -> None:
@@ -243,7 +265,7 @@ def test_scores_stay_within_the_scale(tmp_path: Path) -> None:
     assert set(result.scores.values()) <= {1.0, 10.0}
 
 
-ONE = "(rows, 10), (rows, views, 10), (rows, 1, 1, 10) or (rows, views, 1, 1, 10)"
+ONE = "(rows, 10), (rows, views, 10), (rows, 5, 5, 10) or (rows, views, 5, 5, 10)"
 
 
 @pytest.mark.parametrize(
@@ -252,8 +274,8 @@ ONE = "(rows, 10), (rows, views, 10), (rows, 1, 1, 10) or (rows, views, 1, 1, 10
         ({"a": np.zeros((3, 9))}, f"features in {{path}} have the shape (3, 9), expected {ONE}"),
         ({"a": np.zeros((0, 10))}, f"features in {{path}} have the shape (0, 10), expected {ONE}"),
         (
-            {"a": np.zeros((2, 5, 5, 10))},
-            f"features in {{path}} have the shape (2, 5, 5, 10), expected {ONE}",
+            {"a": np.zeros((2, 4, 4, 10))},
+            f"features in {{path}} have the shape (2, 4, 4, 10), expected {ONE}",
         ),
         (
             {"a": np.zeros((3, 10), np.int64)},

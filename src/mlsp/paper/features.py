@@ -17,11 +17,9 @@ def fitting_store(row: Row, stores: Sequence[FeatureStore]) -> FeatureStore | No
 
 def _fits(row: Row, store: FeatureStore) -> bool:
     feature_spec = store.layout.feature_spec
-    # Wide features of the same pass give narrow ones by their mean.
-    has_grid = row.grid in store.layout.grids or 5 in store.layout.grids
     return (
         (feature_spec.backbone, feature_spec.views) == (row.backbone, row.views)
-        and has_grid
+        and row.grid in store.layout.grid_sources
         and len(feature_spec.levels) == level_count(row.backbone, [store])
         and _has_size(row, store)
     )

@@ -56,7 +56,8 @@ class FeaturePredictor(Closing):
     Args:
         model: name of an installed model, or a folder; it need not hold a network.
         features: a feature file of ours, whose features must be of the model's kind; or an `.npz` with one array (rows, C) or
-            (rows, views, C) of narrow features, (rows, G, G, C) or (rows, views, G, G, C) of any.
+            (rows, views, C) of narrow features, (rows, G, G, C) or (rows, views, G, G, C) of any. Heads on narrow features read
+            wide ones too, by their mean.
         votes: predict the distributions of people's votes, too.
 
     Attributes:
@@ -169,9 +170,10 @@ def _open_store(path: Path, model: Model) -> FeatureStore:
 
 
 def _store_batches(store: FeatureStore, model: Model) -> Iterator[_Batch]:
-    grid = model.feature_spec.grid
     layout = store.layout
-    rows = _rows_of_batch(layout.views * grid * grid * sum(layout.level_channels))
+    # What is read: wide features where narrow ones are made of them.
+    grid = layout.grid_sources[model.feature_spec.grid]
+    rows = _rows_of_batch(layout.views * grid * grid * layout.channels)
     is_done = store.done
     # A row that is not done makes a batch of its own, so that results come in order.
     start = 0

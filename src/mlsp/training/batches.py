@@ -12,7 +12,6 @@ from mlsp.base.arrays import Float16Array, Float32Array
 from mlsp.base.errors import SettingsError
 from mlsp.base.machine import usable_cores, usable_memory
 from mlsp.base.parallel import map_in_order
-from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
 from mlsp.features.store.store import FeatureStore
 from mlsp.training.components import LevelComponents
@@ -71,12 +70,12 @@ class FeatureBatches:
         components: LevelComponents | None = None,
     ) -> None:
         layout = store.layout
-        self._source: Grid = grid if grid in layout.grids else 5
-        if self._source not in layout.grids:
+        if grid not in layout.grid_sources:
             raise SettingsError(
                 f"feature file {store.path} holds narrow features only, and the head reads wide ones: extract them with --grid wide,"
                 " or choose a head on narrow features"
             )
+        self._source: Grid = layout.grid_sources[grid]
         self._store = store
         self._rows = rows
         self.grid: Grid = grid
@@ -169,9 +168,7 @@ class FeatureBatches:
 
     def _stored(self, batch: Batch) -> Float16Array | Float32Array:
         rows = self._rows[batch.rows]
-        features = self._store.read_batch(rows, views=batch.views, grid=self._source)
-        if self._source != self.grid:
-            features = narrow_from_wide(features)
+        features = self._store.read_batch(rows, views=batch.views, grid=self.grid)
         return features if self._components is None else self._components.of(features)
 
     def _rows_per_piece(self, views: int) -> int:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -175,3 +176,10 @@ def writer_lock(path: Path) -> Iterator[None]:
         if sys.platform != "win32":
             file.unlink(missing_ok=True)
         lock.release()
+
+
+def disk_bytes(file: os.stat_result) -> int:
+    """Return the room that a file takes on the disk, in bytes; of a sparse one less than its size."""
+    # st_blocks counts 512 bytes whatever the file system's block size; Windows has none.
+    blocks: Any = getattr(file, "st_blocks", None)
+    return file.st_size if blocks is None else int(blocks) * 512

@@ -15,6 +15,7 @@ import numpy as np
 from mlsp.base.arrays import Float32Array
 from mlsp.base.atomic_file import atomic_write
 from mlsp.base.errors import FeatureStoreError, OutputError, SettingsError, unknown_name
+from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
 from mlsp.features.store.codec import grid_name
 from mlsp.features.store.store import FeatureStore
@@ -27,7 +28,7 @@ class FeatureArray:
 
     Args:
         path: of the file.
-        grid: G, cells per side that the features must have.
+        grid: G, cells per side of the features that are wanted; narrow ones are made of wide ones.
         channels: C that they must have.
 
     Attributes:
@@ -44,18 +45,19 @@ class FeatureArray:
             with self._opened() as stream:
                 shape, self._dtype = _read_header(stream, path)
             self._rows = shape[0]
-            self.views = _views(shape, grid, channels, path)
+            self.views, stored = _views(shape, grid, channels, path)
         except BaseException:
             self._archive.close()
             raise
-        self._row_shape = (self.views, grid, grid, channels)
+        self._grid = grid
+        self._row_shape = (self.views, stored, stored, channels)
 
     def __len__(self) -> int:
         return self._rows
 
     @property
     def values_per_row(self) -> int:
-        """V · G · G · C."""
+        """Numbers that are stored for a photo: V · G · G · C."""
         return math.prod(self._row_shape)
 
     def batches(self, rows: int) -> Iterator[Float32Array]:
@@ -80,7 +82,8 @@ class FeatureArray:
                     if len(content) < size:
                         raise EOFError("the file ends too early")
                 values = np.frombuffer(content, self._dtype).reshape(count, *self._row_shape)
-                yield values.astype(np.float32)
+                features = values.astype(np.float32)
+                yield features if self._row_shape[1] == self._grid else narrow_from_wide(features)
 
     def _opened(self) -> IO[bytes]:
         with _naming(self._path):
@@ -126,20 +129,19 @@ def _read_header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dty
     return shape, dtype
 
 
-def _views(shape: tuple[int, ...], grid: Grid, channels: int, path: Path) -> int:
-    """Return the number of views that the shape has."""
-    accepted: list[tuple[int, ...]] = [(grid, grid, channels)]
+def _views(shape: tuple[int, ...], grid: Grid, channels: int, path: Path) -> tuple[int, Grid]:
+    """Return the number of views that the shape has, and the grid."""
+    accepted: dict[tuple[int, ...], Grid] = {(5, 5, channels): 5}
     if grid == 1:
-        accepted.append((channels,))
-    for inner in accepted:
+        accepted |= {(channels,): 1, (1, 1, channels): 1}
+    for inner, stored in accepted.items():
         if shape[1:] == inner and shape[0]:
-            return 1
+            return 1, stored
         if shape[2:] == inner and shape[0] and shape[1]:
-            return shape[1]
+            return shape[1], stored
     plain = f"(rows, {channels}), (rows, views, {channels}), " if grid == 1 else ""
     raise FeatureStoreError(
-        f"features in {path} have the shape {shape}, expected {plain}(rows, {grid}, {grid}, {channels}) or"
-        f" (rows, views, {grid}, {grid}, {channels})"
+        f"features in {path} have the shape {shape}, expected {plain}(rows, 5, 5, {channels}) or (rows, views, 5, 5, {channels})"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +12,12 @@ from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureStoreError, SettingsError
+from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
 from mlsp.features.store.codec import Part, StoredArray, view_checksums
 from mlsp.features.store.compression import Chunk, Compression
 from mlsp.features.store.copy import CopiedRow
-from mlsp.features.store.files import PositionedFile
+from mlsp.features.store.files import PositionedFile, disk_bytes
 from mlsp.features.store.records import PhotoRecords, Status, StoredPhoto, StoreInfo
 from mlsp.features.store.rows import CompressedRows, FixedRows, Rows, journal_path
 from mlsp.features.store.schema import (
@@ -175,7 +175,7 @@ class FeatureReader:
         Args:
             index: its row.
             view: read only this one.
-            grid: may be left out if the store has only one.
+            grid: see `read_batch`.
 
         Returns:
             (V, G, G, C) of all views; V is 1 if `view` is given.
@@ -200,7 +200,7 @@ class FeatureReader:
         Args:
             indices: N rows; one may come more than once.
             views: one per row; all views if left out.
-            grid: may be left out if the store has only one.
+            grid: may be left out if the store has only one. Narrow features are made of wide ones if only those are stored.
 
         Returns:
             (N, V, G, G, C), in the order of `indices`; V is 1 if `views` is given.
@@ -209,7 +209,8 @@ class FeatureReader:
             FeatureStoreError: a row is not done or damaged.
             SettingsError: a row, a view or the grid is not in the store.
         """
-        codec = self._codecs[self._grid(grid)]
+        wanted = self._grid(grid)
+        codec = self._codecs[self.layout.grid_sources[wanted]]
         if views is not None and len(views) != len(indices):
             raise SettingsError(
                 f"views must be one per row, got {len(views)} for {len(indices)} rows"
@@ -229,7 +230,7 @@ class FeatureReader:
                     )
                 chosen = slice(view, view + 1)
             codec.decode(self._stored(index, chosen, codec.parts), batch[position])
-        return batch
+        return batch if codec.grid == wanted else narrow_from_wide(batch)
 
     def check(self) -> list[str]:
         """Read every row and compare its checksums.
@@ -263,7 +264,7 @@ class FeatureReader:
             done=len(self.rows("done")),
             failed=len(self.rows("failed")),
             size_bytes=sum(file.st_size for file in files),
-            disk_bytes=sum(_disk_bytes(file) for file in files),
+            disk_bytes=sum(disk_bytes(file) for file in files),
         )
 
     def copied_rows(
@@ -328,7 +329,7 @@ class FeatureReader:
     def _grid(self, grid: Grid | None) -> Grid:
         if grid is None and len(self._codecs) == 1:
             return self.layout.grids[0]
-        if grid is None or grid not in self._codecs:
+        if grid is None or grid not in self.layout.grid_sources:
             raise SettingsError(
                 f"feature file {self.path} has grids {self.layout.grids}: choose one, got {grid}"
             )
@@ -338,9 +339,3 @@ class FeatureReader:
         if not 0 <= index < self._photos:
             raise SettingsError(f"row {index} is out of range: the store has {self._photos} photos")
         return index
-
-
-def _disk_bytes(file: os.stat_result) -> int:
-    # st_blocks counts 512 bytes whatever the file system's block size; Windows has none.
-    blocks: Any = getattr(file, "st_blocks", None)
-    return file.st_size if blocks is None else int(blocks) * 512

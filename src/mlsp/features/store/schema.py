@@ -84,6 +84,14 @@ class StoreLayout:
         """Number of channels, of all levels together."""
         return sum(self.level_channels)
 
+    @property
+    def grid_sources(self) -> dict[Grid, Grid]:
+        """The stored grid that gives each grid which can be read: itself, or the wide one, whose mean is narrow."""
+        sources: dict[Grid, Grid] = {grid: grid for grid in self.grids}
+        if 5 in sources:
+            sources.setdefault(1, 5)
+        return sources
+
     def codecs(self) -> dict[Grid, GridCodec]:
         """Return the codec of each grid, in order."""
         return {grid: GridCodec(grid, self.level_channels, self.dtype) for grid in self.grids}

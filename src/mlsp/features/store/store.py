@@ -273,10 +273,8 @@ class FeatureStore(FeatureReader, Closing):
 
     def _expect(self, feature_spec: FeatureSpec) -> None:
         differing = spec_differences(self.layout.feature_spec, feature_spec)
-        if feature_spec.grid not in self.layout.grids:
-            differing.append(
-                f"grids are {self.layout.grids}, expected {feature_spec.grid} among them"
-            )
+        if feature_spec.grid not in self.layout.grid_sources:
+            differing.append("features are narrow, expected wide ones (mlsp extract --grid wide)")
         self._refuse(differing)
 
     def _refuse(self, differing: Sequence[str]) -> None:
