@@ -132,6 +132,11 @@ def test_a_network_and_a_head_of_a_package_score_photos(
     assert "Two layers on narrow features" in done.stdout
     assert ("has no network" in done.stderr) is (network == "unexported")
     run("predict", "model", "f.h5", "--output", "predicted.csv", "--quiet")
+    table = ["table3", "--ratings", "photos/ratings.csv", "--features", "f.h5", *head, *split]
+    rows = ["--backbone", network, "--rows", "two_layers*"]
+    done = run("experiment", *table, *rows, "--output", "table3")
+    assert f"| two_layers (-aug) | {network} | whole |" in done.stdout
+    assert "recipe small, 2 of 2 levels, 2 epochs" in done.stdout
     score = ["score", "photos", "--model", "./model", "--output", "scores.csv", "--quiet"]
     if network == "unexported":
         refused = CliRunner().invoke(app, score)

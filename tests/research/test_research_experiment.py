@@ -6,8 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pandas import DataFrame
+from torch import Tensor, nn
 
+from mlsp import register_head
 from mlsp.base.errors import SettingsError
+from mlsp.models.heads import HEADS, BodySpec
 from mlsp.research import FeatureSet, SplitSettings, run_experiment
 from mlsp.training import TrainSettings
 from training_data import make_store, make_table, planted
@@ -49,8 +53,63 @@ def test_a_figure_is_a_frame_with_the_spread_over_seeds(photos: FeatureSet, tmp_
     assert len(kept) == 2
 
 
+class _TwoLayers(nn.Module):
+    def __init__(self, body: BodySpec, activation: nn.Module) -> None:
+        super().__init__()
+        self.first = nn.Linear(sum(body.widths), 16)
+        self.activation = activation
+        self.second = nn.Linear(16, body.outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        found: Tensor = self.second(self.activation(self.first(features)))
+        return found
+
+
+def test_heads_of_ones_own_are_rows_and_run_again_when_they_change(
+    photos: FeatureSet, tmp_path: Path
+) -> None:
+    def scores(activation: nn.Module, name: str = "table3") -> DataFrame:
+        register_head("two_layers", lambda body: _TwoLayers(body, activation))
+        found = run_experiment(
+            name,
+            photos,
+            backbone="tiny",
+            own_size=True,
+            recipe="small",
+            heads=["two_layers", "ridge", "single_3fc"],
+            rows=["two_layers*", "*ridge*"],
+            settings=TrainSettings(epochs=2),
+            output=tmp_path,
+        )
+        return found.frame().set_index("label")
+
+    try:
+        first = scores(nn.ReLU())
+        # Those of the paper are there once.
+        assert list(first.index) == [
+            *("Single-3FC (-aug)", "Single-3FC", "Pool-3FC", "Pool-3FC (-aug)"),
+            *("Ridge (not in the paper)", "two_layers (-aug)", "two_layers", "ridge"),
+        ]
+        assert first.loc["two_layers (-aug)", "note"].startswith("recipe small, 3 of 3 levels")
+        assert "needs features of tiny" in first.loc["two_layers", "note"]
+        assert np.isnan(first.loc["two_layers (-aug)", "paper_srcc"])
+        kept = set(tmp_path.glob("*.json"))
+        assert len(kept) == 2
+        scores(nn.ReLU())
+        assert set(tmp_path.glob("*.json")) == kept
+        second = scores(nn.Tanh())
+        assert len(set(tmp_path.glob("*.json")) - kept) == 1
+        assert second.loc["two_layers (-aug)", "srcc"] != first.loc["two_layers (-aug)", "srcc"]
+        levels = scores(nn.Tanh(), "fig7")
+        assert "two_layers, last 2" in levels.index
+    finally:
+        HEADS.discard("two_layers")
+
+
 def test_refusals(photos: FeatureSet) -> None:
     with pytest.raises(SettingsError, match="did you mean 'table3'"):
         run_experiment("tabel3", photos)
     with pytest.raises(SettingsError, match="no row of table2"):
         run_experiment("table2", photos, rows=["Quadruple*"])
+    with pytest.raises(SettingsError, match="unknown head 'two_layer'"):
+        run_experiment("table2", photos, heads=["two_layer"])

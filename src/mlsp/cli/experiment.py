@@ -101,6 +101,14 @@ def experiment(
             help="Cross-validate in K folds, each photo tested once; for small collections.",
         ),
     ] = 1,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--head",
+            metavar="NAME",
+            help="Add rows of another head: one of an installed package, pool_3fc_released, ridge or kernel; may be repeated.",
+        ),
+    ] = None,
     split: SplitBy = "given",
     validation_share: ValidationShare = 0.05,
     test_share: TestShare = 0.2,
@@ -123,7 +131,8 @@ def experiment(
     """Run a table or figure of the paper on stored features and ratings.
 
     Rows that have a result are not run again. Where a row of the paper has corners8, --views replaces it; where it has all levels,
-    --levels does. --first and --column change the widths of heads that have them.
+    --levels does. --first and --column change the widths of heads that have them. Each --head gets rows with the sizes, views and levels
+    of Single-3FC, in table4 of Pool-3FC.
 
     Examples:
         mlsp experiment table2 --ratings ratings.csv --features corners.h5 --backbone efficientnet_lite0 --own-size --rows 'Single-1FC*' --epochs 2 --output table2/
@@ -151,6 +160,7 @@ def experiment(
         levels=levels,
         first=first,
         column=column,
+        heads=tuple(dict.fromkeys(head or ())),
         lowest=lowest,
         highest=highest,
         split=SplitSettings(split, validation_share, test_share, seed),  # type: ignore[arg-type]  # checked there

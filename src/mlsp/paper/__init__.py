@@ -3,7 +3,7 @@
 `cli` imports it; running an experiment needs torch. The way in is `run_experiment`, then `write_outcomes`.
 
 records    a row, and its result
-tables     the paper's rows and numbers: EXPERIMENTS
+tables     the paper's rows and numbers: EXPERIMENTS; further_heads: rows of other heads
 job        rows to run, and their files
 features   the feature file of a row, or the command that makes it
 baselines  rows without features: the majority, width and height

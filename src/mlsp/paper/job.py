@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlsp.base.errors import SettingsError, unknown_name
-from mlsp.models.heads import HEADS
+from mlsp.models.heads import HEADS, list_heads
 from mlsp.paper.measuring import groups_of
 from mlsp.paper.records import Row
 from mlsp.paper.tables import EXPERIMENTS
@@ -42,12 +42,13 @@ class ExperimentJob:
         column: channels of each column of rows with Pool-3FC; None for the paper's.
         lowest: end of a table's scale.
         highest: the other one.
+        heads: names of `mlsp.list_heads`, each of which gets rows of its own, see `mlsp.paper.further_heads`.
         split: how the ratings are split.
         settings: how to train; not its recipe.
         photos: folder of the photos, which figures show; None for where the ratings have them.
 
     Raises:
-        SettingsError: there is no such experiment, recipe or kind of views, or scores are given for folds.
+        SettingsError: there is no such experiment, recipe, head or kind of views, or scores are given for folds.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ExperimentJob:
     column: int | None = None
     lowest: float | None = None
     highest: float | None = None
+    heads: tuple[str, ...] = ()
     split: SplitSettings = field(default_factory=SplitSettings)
     settings: TrainSettings = field(default_factory=TrainSettings)
     photos: Path | None = None
@@ -78,6 +80,9 @@ class ExperimentJob:
             find_recipe(self.recipe)
         if self.views is not None and self.views not in VIEW_COUNTS:
             raise SettingsError(unknown_name("views", self.views, VIEW_COUNTS))
+        for head in self.heads:
+            if head not in list_heads():
+                raise SettingsError(unknown_name("head", head, list_heads()))
         for name, value in (("folds", self.folds), ("seeds", self.seeds)):
             if value < 1:
                 raise SettingsError(f"{name} must be at least 1, got {value}")

@@ -48,13 +48,22 @@ def line_figure(outcomes: Sequence[Outcome]) -> Figure:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    there = [(one.row.last_levels or 0, found) for one in outcomes if (found := _srcc(one))]
-    if there:
+    paper_head = outcomes[0].row.head
+    for number, head in enumerate(dict.fromkeys(one.row.head for one in outcomes)):
+        there = [
+            (one.row.last_levels or 0, found)
+            for one in outcomes
+            if one.row.head == head and (found := _srcc(one))
+        ]
+        if not there:
+            continue
         levels = [count for count, _ in there]
         values = [found.value for _, found in there]
         lows, highs = [found.low for _, found in there], [found.high for _, found in there]
-        axes.fill_between(levels, lows, highs, color=_OURS, alpha=0.2, linewidth=0)
-        axes.plot(levels, values, "o-", color=_OURS, label="ours, with its 95 % interval")
+        colour = _OURS if head == paper_head else f"C{number + 1}"
+        axes.fill_between(levels, lows, highs, color=colour, alpha=0.2, linewidth=0)
+        whose = "ours" if head == paper_head else head
+        axes.plot(levels, values, "o-", color=colour, label=f"{whose}, with its 95 % interval")
     papers = [
         (one.row.last_levels or 0, one.row.paper.srcc)
         for one in outcomes
@@ -62,9 +71,9 @@ def line_figure(outcomes: Sequence[Outcome]) -> Figure:
     ]
     if papers:
         axes.plot(*zip(*papers, strict=True), "x", color=_PAPERS, label="the paper's, on AVA")
-    if there or papers:
+    if axes.lines:
         axes.legend()
-    axes.set_xlim(0.5, len(outcomes) + 0.5)
+    axes.set_xlim(0.5, max(one.row.last_levels or 0 for one in outcomes) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("levels, from the last")
     axes.set_ylabel("SRCC")

@@ -23,10 +23,11 @@ from mlsp.evaluation.metrics import accuracy, majority_accuracy, srcc
 from mlsp.evaluation.sources import FileScores
 from mlsp.evaluation.votes import VotePair
 from mlsp.features.store.store import FeatureStore
-from mlsp.models.heads import HeadSpec
+from mlsp.models.heads import HEADS, HeadSpec
 from mlsp.paper.baselines import size_scores
 from mlsp.paper.features import extract_command, finetune_command, fitting_store, level_count
 from mlsp.paper.folds import fold_splits
+from mlsp.paper.further_heads import code_of, with_heads
 from mlsp.paper.job import ExperimentJob
 from mlsp.paper.measuring import Measure
 from mlsp.paper.records import Estimate, Outcome, Result, Row, read_result, result_record
@@ -75,10 +76,8 @@ def run_experiment(
             )
     with contextlib.ExitStack() as files:
         stores = [files.enter_context(FeatureStore.open(path)) for path in job.features]
-        rows = tuple(
-            job.as_asked(row)
-            for row in EXPERIMENTS[job.name].rows(job.backbone, partial(level_count, stores=stores))
-        )
+        papers = EXPERIMENTS[job.name].rows(job.backbone, partial(level_count, stores=stores))
+        rows = tuple(job.as_asked(row) for row in with_heads(papers, job.heads))
         job.check_labels(rows)
         job.output.mkdir(parents=True, exist_ok=True)
         measure = Measure(ratings, job.by_group)
@@ -191,6 +190,8 @@ class _Run:
                 settings.epochs,
                 settings.batch,
             ]
+            if row.head not in HEADS.own:
+                what["head"] = code_of(row.head)
         elif row.way == "size":
             what["settings"] = settings.seed
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

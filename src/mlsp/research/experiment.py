@@ -72,6 +72,7 @@ def run_experiment(
     own_size: bool = False,
     views: ViewsName | None = None,
     recipe: str | None = None,
+    heads: Sequence[str] = (),
     settings: TrainSettings | None = None,
     callbacks: TrainingCallbacks | None = None,
 ) -> ExperimentResult:
@@ -89,6 +90,8 @@ def run_experiment(
         own_size: take photos at their own size where the paper has 256×256.
         views: in place of the paper's `corners8`.
         recipe: in place of `paper`.
+        heads: of `mlsp.list_heads`, a registered one say: each gets rows with the sizes, views and levels of Single-3FC, in `table4` of
+            Pool-3FC.
         settings: of the training.
         callbacks: are called as the training goes on.
 
@@ -113,6 +116,7 @@ def run_experiment(
             rows=tuple(rows),
             folds=folds,
             seeds=seeds,
+            heads=tuple(dict.fromkeys(heads)),
             split=photos.split_settings,
             settings=settings or TrainSettings(missing=photos.missing),
         )
