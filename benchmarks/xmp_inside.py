@@ -23,10 +23,10 @@ from mlsp.culling.xmp import rate
 from mlsp.culling.xmp.journal import Journal, runs, undo
 from mlsp.photos import find_photos, read_photo
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dng"}
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dng", ".heic", ".heif", ".hif", ".avif"}
 # Of the XMP itself, and of what moves.
 _OF_XMP = ("XMP-", "PNG:", "File:", "ExifTool:", "SourceFile")
-_MOVES = ("Offset", "Length", "Start")
+_MOVES = ("Offset", "Length", "Start", "MediaDataSize")
 
 
 def main() -> None:

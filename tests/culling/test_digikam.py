@@ -13,9 +13,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import rate
+from photo_samples import heic
 
 MISSING = [
     name for name in ("digikam", "xvfb-run", "dbus-run-session") if shutil.which(name) is None
@@ -90,6 +92,8 @@ def test_digikam_reads_sidecars_with_its_switch_and_photos_without(
         shutil.copy(examples / "rocket.jpg", photos / name)
     rate(photos / "sidecar.jpg", MARKS, convention="photo.jpg.xmp")
     rate(photos / "inside.jpg", MARKS, inside=True)
+    (photos / "inside.heic").write_bytes(heic(Image.open(examples / "rocket.jpg")))
+    rate(photos / "inside.heic", MARKS, inside=True)
     (tmp_path / ".config").mkdir()
     (tmp_path / ".config" / "digikamrc").write_text(SETTINGS.format(home=tmp_path, switch=switch))
     tmp_path.chmod(0o700)
@@ -105,10 +109,10 @@ def test_digikam_reads_sidecars_with_its_switch_and_photos_without(
             [f"volumeid:?path={photos}"],
         )
         database.commit()
-    run_until(tmp_path, lambda database: len(database.execute(MARKS_OF).fetchall()) == 2)
+    run_until(tmp_path, lambda database: len(database.execute(MARKS_OF).fetchall()) == 3)
     with closing(sqlite3.connect(tmp_path / "digikam4.db")) as database:
         found = {name: (rating, tags) for name, rating, tags in database.execute(MARKS_OF)}
     read = (4, "Color Label Green,Pick Label Accepted")
-    assert found["inside.jpg"] == read
+    assert found["inside.jpg"] == found["inside.heic"] == read
     assert (found["sidecar.jpg"] == read) == (switch == "true")
     assert found["sidecar.jpg"][0] == (4 if switch == "true" else -1)

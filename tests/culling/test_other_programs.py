@@ -10,10 +10,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import rate, read_marks, write_marks
 from mlsp.culling.xmp.journal import Journal, runs, undo
+from mlsp.photos import read_photo
+from photo_samples import heic, soft_photo
 from xmp_samples import DARKTABLE, read_by_exiftool
 
 MARKS = [
@@ -82,6 +85,11 @@ def test_darktables_library_has_them_after_an_import(photos: Path) -> None:
     rate(photos / "rated.jpg", Marks(4, None, "green"), convention="photo.jpg.xmp")
     rate(photos / "rejected.jpg", Marks(None, "reject", "red"), convention="photo.jpg.xmp")
     rate(photos / "inside.jpg", Marks(5, None, "blue"), inside=True)
+    with Image.open(photos / "inside.jpg") as image:
+        (photos / "inside.heic").write_bytes(heic(image))
+        image.save(photos / "inside.avif")
+    rate(photos / "inside.heic", Marks(3, None, "red"), inside=True)
+    rate(photos / "inside.avif", Marks(2, None, "green"), inside=True)
     with closing(darktable(photos.parent)) as library:
         query = (
             "select filename, flags & 15, color from images left join color_labels on imgid = id"
@@ -92,6 +100,8 @@ def test_darktables_library_has_them_after_an_import(photos: Path) -> None:
     assert found["rejected.jpg"][0] & 8
     assert found["rejected.jpg"][1] == 0
     assert found["inside.jpg"] == (5, 3)
+    assert found["inside.heic"] == (3, 0)
+    assert found["inside.avif"] == (2, 2)
 
 
 def test_darktable_rates_by_our_script_what_nobody_rated(photos: Path, examples: Path) -> None:
@@ -136,6 +146,19 @@ def test_exiv2_reads_them(photo: Path) -> None:
     assert found["Xmp.xmp.Rating"] == "4"
     assert found["Xmp.xmp.Label"] == "Purple"
     assert found["Xmp.digiKam.PickLabel"] == "3"
+
+
+def test_exiv2_and_exiftool_read_and_change_them_inside_heic(tmp_path: Path) -> None:
+    photo = tmp_path / "photo.heic"
+    photo.write_bytes(heic(Image.fromarray(soft_photo(64, 48))))
+    pixels = read_photo(photo).pixels.tobytes()
+    rate(photo, Marks(4, "pick", "purple"), inside=True)
+    assert "Xmp.xmp.Rating 4" in " ".join(run("exiv2", "-PXkt", photo).split())
+    run("exiftool", "-q", "-overwrite_original", "-XMP-xmp:Rating=2", photo)
+    assert read_marks(photo).rating == 2
+    assert rate(photo, Marks(5), inside=True, overwrite=True).status == "written"
+    assert read_by_exiftool([photo])[0]["XMP-xmp:Rating"] == 5
+    assert read_photo(photo).pixels.tobytes() == pixels
 
 
 def test_what_exiftool_changes_is_read_and_ours_taken_back(photo: Path) -> None:

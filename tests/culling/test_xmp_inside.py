@@ -83,11 +83,15 @@ PHOTOS = {
     "a.dng": dng(soft_photo(96, 64).astype(np.uint16) * 257),
     "motorola.tif": tiff(None, order=">"),
     "motorola xmp.tiff": tiff(UNRATED, order=">"),
+    "a.heic": heic(IMAGE),
+    "xmp.heic": heic(IMAGE, xmp=UNRATED, exif=Image.Exif().tobytes()),
+    "a.avif": encode(IMAGE, "AVIF"),
+    "xmp.avif": encode(IMAGE, "AVIF", xmp=UNRATED),
 }
 
 
 def pixels(photo: Path) -> list[str]:
-    if photo.suffix == ".dng":
+    if photo.suffix in (".dng", ".heic"):
         return [hashlib.sha256(read_photo(photo).pixels.tobytes()).hexdigest()]
     with Image.open(photo) as image:
         return [
@@ -167,12 +171,20 @@ def test_a_cameras_raw_photo_gets_a_sidecar(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.heic", heic(IMAGE), "XMP is written into JPEG, PNG, TIFF and DNG only"),
-        ("a.webp", encode(IMAGE, "WEBP"), "XMP is written into JPEG, PNG, TIFF and DNG only"),
-        ("big.tif", b"II+\0" + bytes(60), "XMP is written into JPEG, PNG, TIFF and DNG only"),
+        (
+            "a.webp",
+            encode(IMAGE, "WEBP"),
+            "XMP is written into JPEG, PNG, TIFF, DNG, HEIC and AVIF only",
+        ),
+        (
+            "big.tif",
+            b"II+\0" + bytes(60),
+            "XMP is written into JPEG, PNG, TIFF, DNG, HEIC and AVIF only",
+        ),
         ("a.jpg", encode(IMAGE, "JPEG", xmp=b"<x:xmpmeta Description"), "damaged or not XML"),
         ("cut.jpg", PHOTOS["a.jpg"][:30], "its structure is damaged"),
         ("cut.png", PHOTOS["a.png"][:20], "its structure is damaged"),
+        ("cut.heic", PHOTOS["a.heic"][:-1], "its structure is damaged"),
         ("cut.tif", b"II*\0\xff\xff\0\0", "its structure is damaged"),
     ],
 )

@@ -150,7 +150,7 @@ def score(
         bool,
         _star(
             "--xmp-inside",
-            help="Write into the photos themselves instead: JPEG, PNG, TIFF and DNG; other raw photos get sidecars.",
+            help="Write into the photos themselves instead: JPEG, PNG, TIFF, DNG, HEIC and AVIF; other raw photos get sidecars.",
         ),
     ] = False,
     overwrite_ratings: Annotated[

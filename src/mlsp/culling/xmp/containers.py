@@ -1,8 +1,9 @@
-"""The XMP packet in a JPEG, PNG, TIFF or DNG, and the file with another one: all other bytes of the photo stay, pixels too.
+"""The XMP packet in a JPEG, PNG, TIFF, DNG, HEIC or AVIF, and the file with another one: all other bytes of the photo stay, pixels too.
 
 JPEG          an APP1 segment; put behind JFIF and EXIF data
 PNG           an iTXt chunk; put behind the header
 TIFF, DNG     tag 700 of the first directory; new packets, and a directory that grows, go to the end of the file, so no offset moves
+HEIC, AVIF    see mlsp.culling.xmp.heif_items
 
 Where it stands: XMP Specification Part 3, https://github.com/adobe/XMP-Toolkit-SDK/tree/main/docs
 """
@@ -11,12 +12,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.xmp.changes import Change
+from mlsp.culling.xmp.heif_items import HeifItems
 from mlsp.culling.xmp.multi_picture import adjusted
+from mlsp.photos.formats import photo_format
 from mlsp.photos.png_chunks import SIGNATURE, XMP_IN_JPEG, XMP_KEYWORD
 
 _MAX_SEGMENT = 0xFFFF - 2
@@ -34,10 +37,12 @@ class Container:
     Attributes:
         packet: as it is stored; None where there is none.
         put: the packet that shall be there -> the file's changes. Raises SidecarError where it has no room.
+        others: what else stands at positions that are written anew, and must be the same afterwards; by number.
     """
 
     packet: bytes | None
     put: Callable[[bytes], list[Change]]
+    others: Mapping[int, bytes] = field(default_factory=dict)
 
 
 def container(content: bytes) -> Container:
@@ -48,6 +53,7 @@ def container(content: bytes) -> Container:
 
     Raises:
         SidecarError: its format has no place that can be written, or its structure is damaged.
+        UnsupportedPhotoError: it is no photo.
     """
     try:
         if content.startswith(b"\xff\xd8\xff"):
@@ -56,9 +62,12 @@ def container(content: bytes) -> Container:
             return _png(content)
         if content[:4] in (b"II*\0", b"MM\0*"):
             return _tiff(content)
+        if content[4:8] == b"ftyp" and photo_format(content) in ("HEIC", "AVIF"):
+            items = HeifItems(content)
+            return Container(items.packet, items.put, items.others)
     except (struct.error, IndexError, zlib.error) as error:
         raise SidecarError(f"its structure is damaged: {error}") from error
-    raise SidecarError("XMP is written into JPEG, PNG, TIFF and DNG only")
+    raise SidecarError("XMP is written into JPEG, PNG, TIFF, DNG, HEIC and AVIF only")
 
 
 def _jpeg(content: bytes) -> Container:

@@ -95,6 +95,7 @@ def change_inside(
 
 def _with_packet(content: bytes, found: Container, packet: bytes) -> bytes:
     changed = with_changes(content, found.put(packet))
-    if container(changed).packet != packet:
+    after = container(changed)
+    if (after.packet, after.others) != (packet, found.others):
         raise SidecarError("the XMP could not be put into it")
     return changed

@@ -1,0 +1,253 @@
+"""The XMP in HEIC and AVIF, and the file with another one.
+
+The packet is an item of the kind `mime`, which describes the main picture. It goes into a box of its own behind `meta`:
+
+ftyp │ meta ─┬ pitm   the main picture's item        │ mdat   the packet │ mdat, mpvd, …   as they were
+             ├ iinf   kinds of items                 │                   │
+             ├ iref   what describes what            │                   │
+             └ iloc   their positions in the file    │                   │
+
+What stands behind it moves, so `iloc` is written anew. A file with a box of which it is not known whether it, too, has positions in
+the file is refused. An item that stood elsewhere stays there, unused.
+
+ISO/IEC 14496-12 and 23008-12; XMP Specification Part 3.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mlsp.base.errors import SidecarError
+from mlsp.culling.xmp.changes import Change
+from mlsp.culling.xmp.heif_positions import ItemPosition, ItemPositions
+
+# Those with no positions in the file. `mpvd` is the film of a motion photo, `sefd` Samsung's data; positions in them are their own.
+_KNOWN = {b"ftyp", b"meta", b"mdat", b"free", b"skip", b"wide", b"mpvd", b"sefd"}
+_CONTENT_TYPE = b"application/rdf+xml"
+_HIDDEN = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """A box: its kind, where it starts, where its content starts, and where it ends."""
+
+    kind: bytes
+    start: int
+    body: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Information:
+    """An item as `iinf` has it; content type and encoding are of the kind `mime`."""
+
+    item: int
+    kind: bytes
+    is_protected: bool
+    content_type: bytes
+    encoding: bytes
+
+
+class HeifItems:
+    """The items of a HEIC or AVIF file.
+
+    Args:
+        content: all of the file.
+
+    Attributes:
+        packet: the XMP of the main picture, as it is stored; None where there is none.
+        others: the content of all other items, by number.
+
+    Raises:
+        SidecarError: it is damaged, or of a form whose XMP is not written.
+        struct.error, IndexError: it is damaged.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._top = list(_boxes(content, 0, len(content)))
+        for box in self._top:
+            if box.kind not in _KNOWN:
+                raise SidecarError(
+                    f"it has a box {box.kind.decode('latin-1')!r}, which may hold positions that would be wrong afterwards"
+                )
+        metas = [number for number, box in enumerate(self._top) if box.kind == b"meta"]
+        if len(metas) != 1:
+            raise SidecarError(f"it has {len(metas)} lists of items, expected one")
+        self._place = metas[0]
+        meta = self._top[self._place]
+        self._parts = list(_boxes(content, meta.body + 4, meta.end))
+        kinds = [box.kind for box in self._parts]
+        for kind in (b"pitm", b"iinf", b"iloc"):
+            if kinds.count(kind) != 1:
+                raise SidecarError(
+                    f"its structure is damaged: it has {kinds.count(kind)} boxes {kind.decode()!r}, expected one"
+                )
+        self._read_items()
+
+    def _read_items(self) -> None:
+        content = self._content
+        part = {box.kind: box for box in self._parts}
+        self._iinf, self._iref = part[b"iinf"], part.get(b"iref")
+        pitm, iloc, idat = part[b"pitm"], part[b"iloc"], part.get(b"idat")
+        self._primary = int.from_bytes(content[pitm.body + 4 : pitm.end], "big")
+        self._positions = ItemPositions.read(content[iloc.body : iloc.end])
+        self._data = b"" if idat is None else content[idat.body : idat.end]
+        self._items = list(_information(content, self._iinf))
+        self._item = self._xmp_item()
+        found = {entry.item: self._stored(entry) for entry in self._positions.entries}
+        self.packet = None if self._item is None else found.pop(self._item, None)
+        if self._item is not None and self.packet is None:
+            raise SidecarError("its structure is damaged: its XMP is nowhere in the file")
+        self.others: Mapping[int, bytes] = found
+
+    def put(self, packet: bytes) -> list[Change]:
+        """Return the file's changes that give the main picture another packet.
+
+        Raises:
+            SidecarError: it has no room for it.
+        """
+        meta, end = self._top[self._place], self._end_of_packet()
+        mdat = _box(b"mdat", packet)
+        try:
+            # Numbers take the same room whatever they are.
+            start = meta.start + len(self._meta(self._positions.with_item(self._number, 0, 0)))
+            moved = self._positions.moved(end, start + len(mdat) - end)
+            moved = moved.with_item(self._number, start + 8, len(packet))
+            return [(meta.start, end, self._meta(moved) + mdat)]
+        except OverflowError as error:
+            raise SidecarError("its list of items has no room for it") from error
+
+    @property
+    def _number(self) -> int:
+        """The number of the XMP's item; one that nothing has, where there is none."""
+        if self._item is not None:
+            return self._item
+        numbers = {information.item for information in self._items} | set(self.others)
+        return max(numbers | set(self._groups())) + 1
+
+    def _groups(self) -> Iterator[int]:
+        """Numbers of groups, which are no item's."""
+        for box in self._parts:
+            if box.kind == b"grpl":
+                for group in _boxes(self._content, box.body, box.end):
+                    (number,) = struct.unpack_from(">I", self._content, group.body + 4)
+                    yield number
+
+    def _end_of_packet(self) -> int:
+        """Return where the box of the packet ends, if it stands behind `meta` already, else where `meta` ends."""
+        meta = self._top[self._place]
+        after = self._top[self._place + 1 : self._place + 2]
+        for entry in self._positions.entries:
+            if entry.item == self._item and after and after[0].kind == b"mdat":
+                is_own = list(entry.spans) == [(after[0].body, after[0].end - after[0].body)]
+                return after[0].end if is_own and entry.method == 0 else meta.end
+        return meta.end
+
+    def _meta(self, positions: ItemPositions) -> bytes:
+        """Return the box `meta` with these positions, and with an item of XMP."""
+        meta = self._top[self._place]
+        new = {b"iloc": _box(b"iloc", positions.packed())}
+        if self._item is None:
+            new |= {b"iinf": self._grown_iinf(), b"iref": self._grown_iref()}
+        parts = [new.pop(part.kind, self._content[part.start : part.end]) for part in self._parts]
+        version = self._content[meta.body : meta.body + 4]
+        return _box(b"meta", version + b"".join([*parts, *new.values()]))
+
+    def _grown_iinf(self) -> bytes:
+        body = self._content[self._iinf.body : self._iinf.end]
+        size = 2 if body[0] == 0 else 4
+        count = (int.from_bytes(body[4 : 4 + size], "big") + 1).to_bytes(size, "big")
+        # Version 3 has numbers of four bytes.
+        version, number_size = (2, 2) if self._number <= 0xFFFF else (3, 4)
+        entry = struct.pack(">I", version << 24 | _HIDDEN)
+        entry += self._number.to_bytes(number_size, "big")
+        entry += bytes(2) + b"mime\0" + _CONTENT_TYPE + b"\0"
+        return _box(b"iinf", body[:4] + count + body[4 + size :] + _box(b"infe", entry))
+
+    def _grown_iref(self) -> bytes:
+        is_wide = max(self._number, self._primary) > 0xFFFF
+        body = bytes([is_wide, 0, 0, 0])
+        if self._iref is not None:
+            body = self._content[self._iref.body : self._iref.end]
+        size = 2 if body[0] == 0 else 4
+        reference = self._number.to_bytes(size, "big") + b"\0\1"
+        reference += self._primary.to_bytes(size, "big")
+        return _box(b"iref", body + _box(b"cdsc", reference))
+
+    def _xmp_item(self) -> int | None:
+        """Find the XMP that describes the main picture: phones have some for gain maps, too."""
+        described = defaultdict(set)
+        if self._iref is not None:
+            for item, target in _descriptions(self._content, self._iref):
+                described[item].add(target)
+        for found in self._items:
+            if found.kind == b"mime" and found.content_type == _CONTENT_TYPE:
+                # What describes nothing by name is of the whole file.
+                if self._primary not in described.get(found.item, {self._primary}):
+                    continue
+                if found.is_protected or found.encoding:
+                    raise SidecarError("its XMP is encrypted or packed, which is not changed")
+                return found.item
+        return None
+
+    def _stored(self, entry: ItemPosition) -> bytes:
+        if entry.method > 1 or entry.reference:
+            raise SidecarError("some of its items are in other items or files")
+        source = self._data if entry.method == 1 else self._content
+        return b"".join(source[at : at + size] if size else source[at:] for at, size in entry.spans)
+
+
+def _boxes(content: bytes, start: int, stop: int) -> Iterator[_Box]:
+    """Yield the boxes that fill a part of a file.
+
+    Raises:
+        SidecarError: they do not.
+    """
+    while start < stop:
+        size, kind = struct.unpack_from(">I4s", content, start)
+        body = start + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", content, body)
+            body += 8
+        elif size == 0:
+            size = stop - start
+        if start + size > stop or start + size < body:
+            raise SidecarError("its structure is damaged: a box ends where it cannot")
+        yield _Box(kind, start, body, start + size)
+        start += size
+
+
+def _box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def _information(content: bytes, iinf: _Box) -> Iterator[_Information]:
+    start = iinf.body + (6 if content[iinf.body] == 0 else 8)
+    for box in _boxes(content, start, iinf.end):
+        version, size = content[box.body], 4 if content[box.body] == 3 else 2
+        if box.kind != b"infe" or version not in (2, 3):
+            raise SidecarError("its list of items has an old form, which is not changed")
+        at = box.body + 4 + size
+        kind, names = content[at + 2 : at + 6], content[at + 6 : box.end]
+        _, content_type, encoding = (names.split(b"\0") + [b""] * 3)[:3]
+        yield _Information(
+            int.from_bytes(content[box.body + 4 : at], "big"),
+            kind,
+            any(content[at : at + 2]),
+            content_type,
+            encoding,
+        )
+
+
+def _descriptions(content: bytes, iref: _Box) -> Iterator[tuple[int, int]]:
+    """Yield items that describe others, and which."""
+    size = 2 if content[iref.body] == 0 else 4
+    for box in _boxes(content, iref.body + 4, iref.end):
+        if box.kind == b"cdsc":
+            targets = range(box.body + size + 2, box.end, size)
+            item = int.from_bytes(content[box.body : box.body + size], "big")
+            yield from ((item, int.from_bytes(content[at : at + size], "big")) for at in targets)
