@@ -30,6 +30,7 @@ from mlsp.base.errors import (
     WeightsError,
 )
 from mlsp.base.results import ScoreFailure
+from mlsp.base.spawning import allow_spawning
 from mlsp.bulk.ray_cluster import LOCAL, RaySettings
 from mlsp.bulk.ray_jobs import PoolJob
 from mlsp.bulk.ray_pool import run_pool
@@ -114,6 +115,8 @@ class _PhotoWorker:
 
     def prepare(self) -> None:
         """Open the network."""
+        # Ray's main module does nothing when it is imported.
+        allow_spawning()
         order = self._order
         try:
             check_versions(order.plan.network.versions(), order.versions, order.host)

@@ -13,6 +13,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from mlsp.base.errors import MlspError
+from mlsp.base.spawning import allow_spawning
 from mlsp.base.standard_streams import open_closed_streams
 from mlsp.cli import features, models, stars
 from mlsp.cli.backbones import backbones
@@ -146,6 +147,8 @@ def main() -> None:
     background of a shell script, it stays so: Ctrl-C is for the foreground then, and SIGTERM ends the program.
     """
     open_closed_streams()
+    # `mlsp.__main__` and the entry point of an installed program do nothing when they are imported.
+    allow_spawning()
     try:
         app(prog_name="mlsp")
     except MlspError as error:

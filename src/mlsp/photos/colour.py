@@ -21,6 +21,8 @@ ColourMode = Literal["L", "RGB", "CMYK"]
 
 # ICC names of colour spaces.
 _MODES: Mapping[str, ColourMode] = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
+# What stands before the tags of a profile, and the size of each tag's entry.
+_TAGS_AT, _TAG_BYTES = 132, 12
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -70,7 +72,7 @@ def _transform(profile: bytes, mode: ColourMode) -> tuple[ColourMode, ImageCmsTr
     from PIL import ImageCms
 
     try:
-        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(_without_pipelines(profile)))
         source = _MODES.get(opened.profile.xcolor_space)
         # Cameras put an RGB profile into grey photos, too.
         if source is None or source not in (mode, "RGB" if mode == "L" else mode):
@@ -89,6 +91,15 @@ def _transform(profile: bytes, mode: ColourMode) -> tuple[ColourMode, ImageCmsTr
     if source == "RGB" and _changes_nothing(transform):
         return mode, None
     return source, transform
+
+
+def _without_pipelines(profile: bytes) -> bytes:
+    """Return a profile without its pipelines of floating-point numbers (D2B0 and the like), as browsers read it.
+
+    Kilobytes of them take minutes. They are optional: each profile has tables or a matrix as well.
+    """
+    end = _TAGS_AT + _TAG_BYTES * int.from_bytes(profile[_TAGS_AT - 4 : _TAGS_AT], "big")
+    return profile[:_TAGS_AT] + profile[_TAGS_AT:end].replace(b"D2B", b"---") + profile[end:]
 
 
 def _changes_nothing(transform: ImageCmsTransform) -> bool:

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -41,16 +42,19 @@ class DecodingProcesses(Closing):
     Args:
         processes: maximum number of them; so many photos are decoded at the same time.
         seconds: that a photo may take.
+        outlives_interrupt: whether a photo is decoded to its end after Ctrl-C, which goes to all processes of a terminal; else the
+            process ends, and nobody waits for it.
 
     Raises:
         SettingsError: one of them is not above 0.
     """
 
-    def __init__(self, processes: int, *, seconds: float) -> None:
+    def __init__(self, processes: int, *, seconds: float, outlives_interrupt: bool = True) -> None:
         check_workers(processes)
         if not seconds > 0:
             raise SettingsError(f"decoding needs a time above 0 seconds, got {seconds:g}")
         self._seconds = seconds
+        self._outlives_interrupt = outlives_interrupt
         # Last in, first out: what is not needed is never started.
         self._idle: queue.LifoQueue[_Decoder | None] = queue.LifoQueue()
         for _ in range(processes):
@@ -103,7 +107,7 @@ class DecodingProcesses(Closing):
         with self._lock:
             if self._is_closed:
                 raise EngineError("photos are no longer decoded: the scorer is closed")
-            decoder = _Decoder()
+            decoder = _Decoder(outlives_interrupt=self._outlives_interrupt)
             self._started.add(decoder)
         decoder.wait_until_ready()
         return decoder
@@ -117,11 +121,13 @@ class DecodingProcesses(Closing):
 class _Decoder:
     """A process that decodes one photo after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, outlives_interrupt: bool) -> None:
         # Not forked: this process has threads, of which a fork would find locks that nobody opens.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_decode, args=(theirs,), daemon=True)
+        self._process = context.Process(
+            target=_decode, args=(theirs, outlives_interrupt), daemon=True
+        )
         try:
             self._process.start()
         except OSError as error:
@@ -205,10 +211,10 @@ class _BudgetOfParent:
         return
 
 
-def _decode(connection: Connection) -> None:
+def _decode(connection: Connection, outlives_interrupt: bool) -> None:
     """Decode what comes, until nobody is left to send it."""
-    # Ctrl-C goes to all processes of a terminal; the one in front says when these end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if outlives_interrupt else signal.SIG_DFL)
+    _silence_libraries()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     ask_elsewhere(_BudgetOfParent(connection))
     connection.send("ready")
@@ -224,6 +230,14 @@ def _decode(connection: Connection) -> None:
         except PhotoError as error:
             found = error
         connection.send(found)
+
+
+def _silence_libraries() -> None:
+    """Keep the lines that decoders in C write to the terminal away; Python's own still come."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    os.close(silence)
 
 
 def _end_with_parent() -> None:

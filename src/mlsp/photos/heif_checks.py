@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from mlsp.base.errors import PhotoTooLargeError, UnsupportedPhotoError
+from mlsp.photos.apart import leave_apart
 from mlsp.photos.formats import PhotoFormat
 from mlsp.photos.hdr import ColourCode
 from mlsp.photos.heif_boxes import Items, find_items
@@ -19,7 +20,14 @@ _NEVER_IN_HEVC = re.compile(rb"\0\0[\0-\2]")
 _MAX_ZEROS = 4096
 # A phone's photo of 48 megapixels has 192 tiles.
 _MAX_TILES = 4096
+_MAX_REPEATS = 4
+_MAX_REPEATED_BYTES = 16_000_000
 _MAX_DEPTH = 4
+_FILMS = (b"avis", b"msf1", b"hevc", b"hevx")
+# A picture is one frame, or up to four layers of better and better quality, and what these are predicted from.
+_MAX_FRAMES = 16
+# Kinds of AV1's units that are frames: a header, and all of one.
+_AV1_FRAMES = (3, 6)
 
 
 def check_items(content: bytes, photo_format: PhotoFormat, max_pixels: int) -> Items | None:
@@ -39,9 +47,12 @@ def check_items(content: bytes, photo_format: PhotoFormat, max_pixels: int) -> I
         UnsupportedPhotoError: a part is coded in another way.
     """
     items = find_items(io.BytesIO(content))
-    if items is None or items.primary is None:
+    primary = None if items is None else items.primary
+    if primary is None or content[8:12] in _FILMS:
+        leave_apart()  # The first picture of a film may be any number of frames.
+    if items is None or primary is None:
         return items
-    tiles = list(_tiles(items, items.primary, 0))
+    tiles = list(_tiles(items, primary, 0))
     if len(tiles) > _MAX_TILES:
         raise PhotoTooLargeError(
             f"it is put together from {len(tiles):,} tiles, more than the {_MAX_TILES:,} that are read"
@@ -51,20 +62,18 @@ def check_items(content: bytes, photo_format: PhotoFormat, max_pixels: int) -> I
         raise PhotoTooLargeError(
             f"its {len(tiles):,} tiles have {pixels:,} pixels, more than twice the limit of {max_pixels:,}"
         )
+    # Equal tiles may share their bytes, but not so that gigabytes are read.
+    room = _MAX_REPEATS * len(content) + _MAX_REPEATED_BYTES
     for tile in dict.fromkeys(tiles):
-        kind = items.kinds.get(tile)
-        if kind is None or len(kind) < 4:
-            raise OSError("the list of its parts is not whole")
-        if kind not in _CODINGS[photo_format]:
-            raise UnsupportedPhotoError(
-                f"its picture is coded as {kind.decode('latin-1')!r}, which is not read in {photo_format}:"
-                " convert it to JPEG or PNG"
-            )
-        coded = _coded(content, items, tile)
+        _check_kind(items.kinds.get(tile), photo_format)
+        coded = _coded(content, items, tile, room)
+        room -= len(coded)
         if not any(coded[-_MAX_ZEROS:]):
             raise OSError("a part of the picture was never written")
         if photo_format == "HEIC" and not _is_hevc(coded, _length_size(items, tile)):
             raise OSError("a part of the picture is damaged")
+        if photo_format == "AVIF":
+            _check_frames(coded)
     return items
 
 
@@ -101,7 +110,7 @@ def _pixels(items: Items, item: int) -> int:
     return int.from_bytes(size[4:8], "big") * int.from_bytes(size[8:12], "big")
 
 
-def _coded(content: bytes, items: Items, item: int) -> bytes:
+def _coded(content: bytes, items: Items, item: int, room: int) -> bytes:
     place = items.places.get(item)
     if place is None or not place.pieces:
         raise OSError("a part of the picture is missing")
@@ -112,8 +121,46 @@ def _coded(content: bytes, items: Items, item: int) -> bytes:
         stop = start + size if size else end
         if start >= end or stop > end:
             raise OSError(f"a part of the picture is {stop - end:,} bytes beyond its end")
+        room -= stop - start
+        if room < 0:
+            raise UnsupportedPhotoError(
+                f"its parts are the same bytes again and again, more than {_MAX_REPEATS} times the file: save it anew"
+            )
         pieces.append(content[start:stop])
     return b"".join(pieces)
+
+
+def _check_kind(kind: bytes | None, photo_format: PhotoFormat) -> None:
+    if kind is None or len(kind) < 4:
+        raise OSError("the list of its parts is not whole")
+    if kind not in _CODINGS[photo_format]:
+        raise UnsupportedPhotoError(
+            f"its picture is coded as {kind.decode('latin-1')!r}, which is not read in {photo_format}:"
+            " convert it to JPEG or PNG"
+        )
+
+
+def _check_frames(coded: bytes) -> None:
+    """Refuse a picture coded by AV1 as many frames, all of which would be decoded: https://aomediacodec.github.io/av1-spec/#obu-syntax."""
+    frames = at = 0
+    while at < len(coded):
+        head = coded[at]
+        frames += head >> 3 & 15 in _AV1_FRAMES
+        if not head & 2:
+            break  # It has no size: it is the last one.
+        at += 2 if head & 4 else 1
+        size = 0
+        for position, byte in enumerate(coded[at : at + 8]):
+            size |= (byte & 127) << 7 * position
+            if not byte & 128:
+                at += position + 1 + size
+                break
+        else:
+            break
+    if frames > _MAX_FRAMES:
+        raise UnsupportedPhotoError(
+            f"a part of its picture has {frames:,} frames, more than the {_MAX_FRAMES} that are decoded: save it anew"
+        )
 
 
 def _length_size(items: Items, item: int) -> int:

@@ -17,6 +17,11 @@ from mlsp.base.errors import UnsupportedPhotoError
 
 # Progressive photos have about ten. Each is a pass over all pixels: 20,000 of them in 3 MB would take 20 minutes.
 MAX_SCANS = 100
+# The same of large photos: as much as the usual scans of 250 megapixels.
+_USUAL_SCANS = 10
+_MAX_SCANNED_PIXELS = 2_500_000_000
+# Pillow keeps each. Photos have dozens, with large metadata hundreds.
+_MAX_SEGMENTS = 10_000
 
 # Padding that some cameras leave before the end, in bytes. What is filled up with zeros leaves far more.
 _MAX_EXTRA_BYTES = 1_000
@@ -38,11 +43,35 @@ _HARMLESS = re.compile(
 )
 
 
+class _Segments(list[tuple[str, bytes]]):
+    """Pillow's list of segments, of which a file may have any number: four bytes are one."""
+
+    def append(self, segment: tuple[str, bytes]) -> None:
+        if len(self) == _MAX_SEGMENTS:
+            raise UnsupportedPhotoError(
+                f"it has more than {_MAX_SEGMENTS:,} segments of metadata: save it anew"
+            )
+        super().append(segment)
+
+
 class JpegFile(JpegImagePlugin.JpegImageFile):
     """A JPEG in which nothing missing is made up.
 
     Its EXIF data Pillow does not read: it would look for the resolution only, and warn of what it finds odd.
     """
+
+    def _open(self) -> None:
+        super()._open()
+        self._stored_pixels = self.width * self.height
+
+    @property
+    def applist(self) -> _Segments:
+        """Segments of metadata."""
+        return self._segments
+
+    @applist.setter
+    def applist(self, segments: list[tuple[str, bytes]]) -> None:
+        self._segments = _Segments(segments)
 
     def getexif(self) -> Image.Exif:
         """Return no EXIF data."""
@@ -59,7 +88,7 @@ class JpegFile(JpegImagePlugin.JpegImageFile):
             self.fp.seek(0)
             content = _with_end(self.fp.read())
             _check_process(content)
-            _check_scans(content)
+            _check_scans(content, self._stored_pixels)
             pixels = _decode(content, self.mode, self.size) if self.mode in _COLOURS else None
             if pixels is not None:
                 self.im = Image.fromarray(pixels[..., 0] if self.mode == "L" else pixels).im
@@ -142,13 +171,14 @@ def _check_process(content: bytes) -> None:
             return
 
 
-def _check_scans(content: bytes) -> None:
+def _check_scans(content: bytes, pixels: int) -> None:
+    most = min(MAX_SCANS, max(_USUAL_SCANS, _MAX_SCANNED_PIXELS // pixels))
     # Also those of its thumbnail, and of further photos in the file: only if they are many does it matter which.
-    if content.count(_START_OF_SCAN) <= MAX_SCANS:
+    if content.count(_START_OF_SCAN) <= most:
         return
     scans = sum(marker == _START_OF_SCAN[1] for marker, _ in _segments(content))
-    if scans > MAX_SCANS:
+    if scans > most:
         raise UnsupportedPhotoError(
             f"it has {scans:,} scans, each of which is a pass over all of its pixels,"
-            f" more than the {MAX_SCANS} that are decoded: save it anew"
+            f" more than the {most} that are decoded: save it anew"
         )

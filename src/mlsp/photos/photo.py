@@ -20,6 +20,7 @@ from mlsp.base.errors import (
     unknown_name,
 )
 from mlsp.photos import pillow_decoder, raw_decoder
+from mlsp.photos.apart import LeftApartError, read_apart
 from mlsp.photos.files import read_bytes
 from mlsp.photos.formats import PhotoFormat, photo_format
 from mlsp.photos.sizes import Reduction, reduce_pixels, resize_pixels
@@ -146,7 +147,10 @@ def read_photo(
         source_path = source
     if not content:
         raise UnreadablePhotoError("the file is empty")
-    pixels, width, height = _decode(content, photo_format(content), settings)
+    try:
+        pixels, width, height = _decode(content, photo_format(content), settings)
+    except LeftApartError:
+        return read_apart(content, settings, source_path)
     if settings.resize is not None:
         pixels = resize_pixels(pixels, settings.resize)
     return Photo(pixels, source_path, width, height)
@@ -206,7 +210,7 @@ def _decode(
             is_preview=settings.is_preview,
             reduction=settings.reduction,
         )
-    except PhotoError:
+    except (PhotoError, LeftApartError):
         raise
     except Image.DecompressionBombError as error:
         raise PhotoTooLargeError(f"{error} This limit is Pillow's own") from error

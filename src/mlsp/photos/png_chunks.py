@@ -21,8 +21,10 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 
-# Metadata larger than this, packed or unpacked, are no orientation, profile or rating.
+# Metadata larger than this, packed or unpacked together, are no orientation, profile or rating.
 _MAX_BYTES = 64 * 1024**2
+# Each may take the time of so many bytes: more of them are no metadata.
+_MAX_PACKED = 16
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # In IHDR; lengths of tRNS that go with each kind of colours: grey, RGB, palette.
 _COLOUR_TYPE_AT = 25
@@ -84,24 +86,48 @@ def png_metadata(file: BinaryIO) -> PngMetadata:
     """
     exif = old_exif = profile = code = None
     packets = []
+    unpack = _Unpacker()
     for kind, content in _metadata_chunks(file):
         if kind == b"eXIf":
             exif = exif or content
         elif kind == b"cICP":
             code = ColourCode(*content[:2]) if len(content) == 4 else None
         elif kind == b"iCCP":
-            profile = profile or _inflated(content.partition(b"\0")[2][1:])
+            profile = profile or unpack(content.partition(b"\0")[2][1:])
         else:
-            keyword, text = _text(kind, content)
-            if keyword == XMP_KEYWORD and text:
-                packets.append(text)
+            keyword, _, rest = content.partition(b"\0")
+            if keyword == XMP_KEYWORD:
+                packets.append(_text(kind, rest, unpack))
             elif keyword.lower() in _RAW_PROFILES:
-                raw = _raw_profile(text)
+                raw = _raw_profile(_text(kind, rest, unpack))
                 if raw is not None and raw.startswith((b"Exif\0", b"II", b"MM")):
                     old_exif = old_exif or raw
                 elif raw is not None:
                     packets.append(raw.removeprefix(XMP_IN_JPEG))
-    return PngMetadata(exif or old_exif, tuple(packets), profile, code)
+    return PngMetadata(exif or old_exif, tuple(filter(None, packets)), profile, code)
+
+
+class _Unpacker:
+    """Unpacks metadata of one photo, up to a limit for all of them: kilobytes may unpack to gigabytes."""
+
+    def __init__(self) -> None:
+        self._room = _MAX_BYTES
+        self._tries = _MAX_PACKED
+
+    def __call__(self, packed: bytes) -> bytes | None:
+        """Return what was packed; None where it is damaged or too much."""
+        if not (self._room and self._tries):
+            return None
+        self._tries -= 1
+        unpacker = zlib.decompressobj()
+        try:
+            content = unpacker.decompress(packed, self._room)
+        except zlib.error:
+            return None
+        if not unpacker.eof:
+            return None
+        self._room -= len(content)
+        return content
 
 
 def _metadata_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -125,27 +151,16 @@ def _is_whole(chunk: bytes) -> bool:
     return zlib.crc32(chunk[:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
-def _text(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
-    """Return keyword and text of a chunk of text, b"" where it cannot be unpacked."""
-    keyword, _, text = content.partition(b"\0")
+def _text(kind: bytes, rest: bytes, unpack: _Unpacker) -> bytes:
+    """Return the text of a chunk, of which `rest` stands behind the keyword; b"" where it cannot be unpacked."""
     if kind == b"zTXt":
-        return keyword, _inflated(text[1:]) or b""
+        return unpack(rest[1:]) or b""
     if kind == b"iTXt":
-        is_packed = text[:1] == b"\1"
         # Behind its method stand the language and the translated keyword.
-        parts = text[2:].split(b"\0", 2)
+        parts = rest[2:].split(b"\0", 2)
         text = parts[2] if len(parts) == 3 else b""
-        return keyword, (_inflated(text) or b"") if is_packed else text
-    return keyword, text
-
-
-def _inflated(packed: bytes) -> bytes | None:
-    unpacker = zlib.decompressobj()
-    try:
-        content = unpacker.decompress(packed, _MAX_BYTES)
-    except zlib.error:
-        return None
-    return content if unpacker.eof else None
+        return (unpack(text) or b"") if rest[:1] == b"\1" else text
+    return rest
 
 
 def _raw_profile(text: bytes) -> bytes | None:

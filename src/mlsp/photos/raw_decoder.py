@@ -15,6 +15,7 @@ import numpy as np
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import MissingExtraError, UnreadablePhotoError, UnsupportedPhotoError
 from mlsp.photos import pillow_decoder
+from mlsp.photos.apart import leave_apart
 from mlsp.photos.formats import exif_orientation
 from mlsp.photos.memory import bytes_needed, memory_for
 from mlsp.photos.pillow_headers import open_header
@@ -65,6 +66,7 @@ def decode(
             preview = _preview(raw, longest_side, max_pixels, reduction)
             if preview is not None:
                 return preview, width, height
+            leave_apart()
             # Half the size needs no interpolation of the missing colours, and is enough if twice what is wanted.
             half_size = longest_side is not None and max(width, height) >= 4 * longest_side
             with memory_for(bytes_needed("RAW", raw.sizes.raw_width * raw.sizes.raw_height)):

@@ -21,6 +21,7 @@ _WIDTH, _HEIGHT, _COMPRESSION = 256, 257, 259
 # Bits, strips and tiles with their sizes, palette, kind of numbers: without them Pillow takes the pixels for something else.
 _NEEDED = frozenset((258, 273, 279, 320, 324, 325, 339))
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _SUB_DIRECTORIES = 330
 # What belongs to the photo but stands beside the thumbnail: its turn and its colours.
 _SHARED = (274, 34675)
@@ -37,6 +38,8 @@ _MAX_DIRECTORIES = 16
 # Pillow makes an object of each; a photo of 250 megapixels in tiles of 256 has 3,815.
 _MAX_PIECES = 300_000
 _MAX_METADATA_BYTES = 16_000_000
+# Of a small photo in one large tile.
+_MAX_TILE_PIXELS = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,16 @@ def _pixels(content: bytes, directory: _Directory, layout: _Layout) -> int:
     return width[0] * height[0] if width and height else 0
 
 
+def _tile_pixels(content: bytes, directory: _Directory, layout: _Layout) -> int:
+    """Pixels that are decoded where the picture is in tiles, which may stand over its border; else 0."""
+    tags = (_WIDTH, _TILE_WIDTH, _HEIGHT, _TILE_HEIGHT)
+    sizes = [_values(content, directory, tag, layout)[:1] for tag in tags]
+    if not all(size and size[0] for size in sizes):
+        return 0
+    (width,), (tile_width,), (height,), (tile_height,) = sizes
+    return -(-width // tile_width) * tile_width * -(-height // tile_height) * tile_height
+
+
 def _check(content: bytes, photo: _Directory, layout: _Layout) -> None:
     coding = (_values(content, photo, _COMPRESSION, layout) or (1,))[0]
     if not _is_decoded(coding):
@@ -201,6 +214,11 @@ def _check(content: bytes, photo: _Directory, layout: _Layout) -> None:
             raise UnsupportedPhotoError(
                 f"it is stored in {count:,} pieces, more than the {_MAX_PIECES:,} that are read: save it anew"
             )
+    tiled = _tile_pixels(content, photo, layout)
+    if tiled > 4 * _pixels(content, photo, layout) + _MAX_TILE_PIXELS:
+        raise UnsupportedPhotoError(
+            f"its tiles have {tiled:,} pixels, many times those of the photo: save it anew"
+        )
     # Pillow reads each, and they may all be the same part of the file.
     if read > 4 * len(content) + _MAX_METADATA_BYTES:
         raise UnsupportedPhotoError(

@@ -1,0 +1,209 @@
+"""Small files whose decoding would take minutes or gigabytes: refused before, or ended."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from mlsp.base.errors import UnsupportedPhotoError
+from mlsp.base.spawning import allow_spawning
+from mlsp.photos import apart, read_photo
+from mlsp.photos.heif_boxes import find_items
+from mlsp.photos.png_chunks import png_metadata
+from photo_samples import dng, encode, soft_photo
+
+SMALL = Image.fromarray(soft_photo(64, 48))
+
+
+def heic() -> bytes:
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(SMALL).save(stream)
+    return stream.getvalue()
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def many_segments() -> bytes:
+    jpeg = encode(SMALL, "JPEG")
+    return jpeg[:2] + segment(0xE5, b"") * 20_000 + jpeg[2:]
+
+
+def scans_of_a_large_photo() -> bytes:
+    """60 scans, of which a small photo may have so many."""
+    jpeg = encode(Image.new("L", (10_000, 5_000)), "JPEG", progressive=True)
+    last = jpeg.rindex(b"\xff\xda")
+    return jpeg[:last] + jpeg[last:-2] * 60 + jpeg[-2:]
+
+
+def tiles_beyond_the_border() -> bytes:
+    """One row of pixels, in tiles of 16 × 16,384 that are all the same bytes."""
+    count, tile = 2_000, zlib.compress(bytes(16 * 16_384))
+    place = 8 + 2 + 9 * 12 + 4
+    tags: list[tuple[int, int, int]] = [
+        (256, 1, 16 * count),
+        (257, 1, 1),
+        (258, 1, 8),
+        (259, 1, 8),
+        (262, 1, 1),
+        (322, 1, 16),
+        (323, 1, 16_384),
+        (324, count, place + len(tile)),
+        (325, count, place + len(tile) + 4 * count),
+    ]
+    entries = b"".join(struct.pack("<HHII", tag, 4, number, value) for tag, number, value in tags)
+    places = struct.pack("<I", place) * count + struct.pack("<I", len(tile)) * count
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", 9) + entries + bytes(4) + tile + places
+
+
+def with_item(content: bytes, pieces: int, repeats: int) -> bytes:
+    """A HEIC or AVIF whose picture is its bytes again and again: so many pieces, each so many times."""
+    items = find_items(io.BytesIO(content))
+    assert items is not None
+    assert items.primary is not None
+    ((offset, size),) = items.places[items.primary].pieces
+    location = content.index(b"iloc") - 4
+    (length,) = struct.unpack_from(">I", content, location)
+    meta = content.index(b"meta") - 4
+    body = struct.pack(">4xHHHHH", 0x4400, 1, items.primary, 0, pieces)
+    grown = 8 + len(body) + 8 * pieces - length
+    body += struct.pack(">II", offset + grown, size * repeats) * pieces
+    changed = bytearray(content[:location] + struct.pack(">I4s", length + grown, b"iloc"))
+    changed += body + content[location + length : offset]
+    changed += content[offset : offset + size] * repeats + content[offset + size :]
+    struct.pack_into(">I", changed, meta, struct.unpack_from(">I", content, meta)[0] + grown)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("bomb", "message"),
+    [
+        pytest.param(many_segments, r"more than 10,000 segments", id="segments of a JPEG"),
+        pytest.param(
+            scans_of_a_large_photo, r"^it has \d+ scans, .* than the 50 that", id="scans of a JPEG"
+        ),
+        pytest.param(tiles_beyond_the_border, r"^its tiles have 524,288,000 p", id="tiles of TIFF"),
+        pytest.param(
+            lambda: with_item(encode(SMALL, "AVIF"), 1, 17), r"has 17 frames", id="frames of AVIF"
+        ),
+        pytest.param(
+            lambda: with_item(heic(), 60_000, 100),
+            r"the same bytes again and again",
+            id="pieces of HEIC",
+        ),
+    ],
+)
+def test_what_is_absurd_is_refused_before_it_is_decoded(bomb: object, message: str) -> None:
+    assert callable(bomb)
+    with pytest.raises(UnsupportedPhotoError, match=message):
+        read_photo(bomb())
+
+
+def test_a_picture_may_be_some_pieces_and_frames() -> None:
+    assert read_photo(with_item(heic(), 1, 1)).width == 64
+    assert read_photo(with_item(encode(SMALL, "AVIF"), 1, 16)).width == 64
+
+
+def packed_xmp(text: bytes) -> bytes:
+    content = b"zTXtXML:com.adobe.xmp\0\0" + zlib.compress(text)
+    return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+
+
+def test_packed_metadata_of_png_are_bounded_together() -> None:
+    png = encode(SMALL, "PNG")
+    large = png[:33] + packed_xmp(bytes(30 * 1024**2)) * 3 + png[33:]
+    assert len(png_metadata(io.BytesIO(large)).xmp) == 2
+    many = png[:33] + packed_xmp(b"x") * 20 + png[33:]
+    assert len(png_metadata(io.BytesIO(many)).xmp) == 16
+    assert read_photo(large).width == 64
+
+
+def endless_profile() -> bytes:
+    """Profile of 10,000 curves, one after the other, of each of which LittleCMS makes a table of 4,096 values."""
+    curve = (
+        b"curf" + struct.pack(">4xHH", 1, 0) + b"parf" + struct.pack(">4xHH4f", 0, 0, 1.1, 1, 0, 0)
+    )
+    curves = b"cvst" + struct.pack(">4xHH", 3, 3) + struct.pack(">II", 36, len(curve)) * 3 + curve
+    count = 10_000
+    places = struct.pack(">II", 16 + 8 * count, len(curves)) * count
+    pipeline = b"mpet" + struct.pack(">4xHHI", 3, 3, count) + places + curves
+    head = struct.pack(">I4xI", 144 + len(pipeline), 0x04300000) + b"mntrRGB XYZ " + bytes(12)
+    head += b"acsp" + bytes(24) + struct.pack(">4i", 1, 63190, 65536, 54061)
+    tags = struct.pack(">I4sII", 1, b"D2B1", 144, len(pipeline))
+    return head.ljust(128, b"\0") + tags + pipeline
+
+
+def test_pipelines_of_colour_profiles_are_passed_over() -> None:
+    # Minutes, if they were not.
+    found = read_photo(encode(SMALL, "PNG", icc_profile=endless_profile())).pixels
+    np.testing.assert_array_equal(found, np.asarray(SMALL))
+
+
+def endless_raw() -> bytes:
+    """A raw photo of 4,000 × 3,000 in one tile of lossless JPEG, which says that it is 65,500 × 64,000."""
+    codes = segment(0xC4, bytes([0, 1, *[0] * 15, 0]))
+    sizes = struct.pack(">BHHB", 14, 65_500, 32_000, 2) + bytes([1, 0x11, 0, 2, 0x11, 0])
+    scan = segment(0xDA, bytes([2, 1, 0, 2, 0, 1, 0, 0]))
+    tile = b"\xff\xd8" + codes + segment(0xC3, sizes) + scan + b"\xff\xd9" + bytes(100)
+    tags = {
+        256: 4000,
+        257: 3000,
+        258: 16,
+        259: 7,
+        262: 32803,
+        277: 1,
+        322: 4000,
+        323: 3000,
+        324: 8 + 2 + 13 * 12 + 4,
+        325: len(tile),
+        33421: 2 << 16 | 2,
+        33422: 0x02010100,
+        50706: 0x0401,
+    }
+    kinds = {33421: (3, 2), 33422: (1, 4), 50706: (1, 4)}
+    entries = [
+        struct.pack("<HHII", tag, *kinds.get(tag, (4, 1)), value) for tag, value in tags.items()
+    ]
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", 13) + b"".join(entries) + bytes(4) + tile
+
+
+@pytest.fixture
+def spawning(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(apart, "SECONDS", 2)
+    apart._processes.cache_clear()
+    allow_spawning()
+    yield
+    allow_spawning(is_allowed=False)
+    apart._processes().close()
+    apart._processes.cache_clear()
+
+
+@pytest.mark.usefixtures("spawning")
+def test_a_raw_photo_that_takes_too_long_is_ended_and_the_next_is_read(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("rawpy")
+    with pytest.raises(UnsupportedPhotoError, match=r"^decoding it takes more than 2 s"):
+        read_photo(endless_raw())
+    assert read_photo(dng(np.zeros((64, 96, 3), np.uint16))).width == 96
+    # LibRaw writes a line of its own for each damaged tile.
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("spawning")
+def test_photos_that_are_bounded_are_decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rawpy")
+    monkeypatch.setattr(apart, "SECONDS", 0)  # With it no process can be had.
+    preview = encode(Image.new("RGB", (1200, 900)), "JPEG")
+    raw = dng(np.zeros((900, 1200, 3), np.uint16), preview=preview)
+    for content in (raw, heic(), *(encode(SMALL, name) for name in ("JPEG", "PNG", "AVIF"))):
+        assert read_photo(content).pixels.size
+    monkeypatch.setattr(apart, "SECONDS", 2)
