@@ -128,7 +128,6 @@ def test_what_cannot_be_noted_is_not_written(photo: Path, tmp_path: Path) -> Non
 
 
 @posix
-@pytest.mark.slow
 def test_a_kill_at_any_moment_can_be_taken_back(examples: Path, tmp_path: Path) -> None:
     photos = [
         Path(shutil.copy(examples / "rocket.jpg", tmp_path / f"{number}.jpg"))

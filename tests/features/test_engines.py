@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from children import start_child
 from mlsp.backbones import BACKBONES, BackboneSpec, build_network
 from mlsp.backbones.pooled import PooledNetwork, area_weights
 from mlsp.backbones.weights.finding import find_weights
@@ -283,6 +285,31 @@ def test_a_damaged_graph_is_a_model_error(tmp_path: Path) -> None:
         ModelError, match=f"^{re.escape(str(tmp_path))}/backbone.onnx cannot be compiled: "
     ):
         open_backbone(feature_spec(), graph=tmp_path / "backbone.onnx")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+def test_ctrl_c_is_heard_after_networks_have_come_and_gone(tmp_path: Path) -> None:
+    export_head(RidgeModule(np.zeros(3), 1.0), 3, tmp_path / "head.onnx", grid=1)
+    code = """
+import os, signal, sys
+from pathlib import Path
+from mlsp.features.engines.openvino_engine import OpenVinoHead
+first, second = (OpenVinoHead(Path(sys.argv[1])) for _ in range(2))
+del first
+del second
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.pause()
+except KeyboardInterrupt:
+    print("heard")
+"""
+    child = start_child(
+        [sys.executable, "-c", code, str(tmp_path / "head.onnx")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.communicate() == ("heard\n", None)
+    assert child.returncode == 0
 
 
 @pytest.mark.parametrize(

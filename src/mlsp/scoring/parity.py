@@ -86,10 +86,11 @@ class OpenVino:
     """
 
     def __init__(self, file: Path) -> None:
+        from mlsp.features.engines.openvino_runtime import core
         from mlsp.features.engines.openvino_runtime import runtime as ov
 
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}"
-        self._compiled = ov.Core().compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        self._compiled = core.compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def __call__(self, pixels: UInt8Array) -> dict[str, float]:
         """Run the graph on one photo."""

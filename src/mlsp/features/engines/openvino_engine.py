@@ -13,6 +13,7 @@ import numpy as np
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import EngineError, ModelError, SettingsError
 from mlsp.features.engines.engine import Precision
+from mlsp.features.engines.openvino_runtime import core
 from mlsp.features.engines.openvino_runtime import runtime as ov
 from mlsp.features.spec import FeatureSpec
 
@@ -42,7 +43,6 @@ class CompiledGraph:
         config: dict[str, Any],
         prepare: Callable[[Any], None] = lambda graph: None,
     ) -> None:
-        core = ov.Core()
         try:
             graph = core.read_model(file)
             prepare(graph)
@@ -97,7 +97,7 @@ class CompiledGraph:
 
 @functools.cache
 def _has_bfloat16() -> bool:
-    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def processor_precision(precision: str) -> Precision:
@@ -193,7 +193,7 @@ class OpenVinoHead:
     @functools.cached_property
     def _constants(self) -> dict[str, Any]:
         # Read once, and only for those who ask for arrays.
-        nodes = ov.Core().read_model(self._file).get_ops()
+        nodes = core.read_model(self._file).get_ops()
         return {
             node.get_friendly_name(): node for node in nodes if node.get_type_name() == "Constant"
         }

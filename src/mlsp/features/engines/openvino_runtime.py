@@ -28,3 +28,6 @@ def _import_runtime() -> Any:
 
 
 runtime = _import_runtime()
+# The only one of the process, for as long as it lasts. OpenVINO 2026.4 has the thread that loads the plugin of the processor receive signals on a
+# stack that goes with its core: after two cores had come and gone, Ctrl-C was a segmentation fault.
+core = runtime.Core()

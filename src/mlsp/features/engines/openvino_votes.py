@@ -11,6 +11,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import EngineError, ModelError
+from mlsp.features.engines.openvino_runtime import core
 from mlsp.features.engines.openvino_runtime import runtime as ov
 
 _CHECKED_ROWS = 4
@@ -106,7 +107,7 @@ def open_even_votes(
 def _read(file: Path) -> tuple[Any, int]:
     """Return a head's graph with its votes as the second output, and the number of their bins, 0 where it has none."""
     with _naming(file):
-        graph = ov.Core().read_model(file)
+        graph = core.read_model(file)
         if len(graph.outputs) == 1:
             # Heads that were written before votes were an output hold them inside.
             inside = [node for node in graph.get_ops() if node.get_type_name() == "Softmax"]
@@ -123,7 +124,7 @@ def _compiled(file: Path, graph: Any, bins: Sequence[float]) -> OpenVinoVotes | 
     """Return the head of a graph; None where its votes are for other bins."""
     config = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
     with _naming(file):
-        votes = OpenVinoVotes(ov.Core().compile_model(graph, "CPU", config))
+        votes = OpenVinoVotes(core.compile_model(graph, "CPU", config))
     return votes if votes.matches(bins) else None
 
 

@@ -66,13 +66,14 @@ def graph_bytes(model: Model) -> bytes:
 
 def _write_openvino(content: bytes, output: Path) -> tuple[Path, ...]:
     """Write weights, then the graph that names them: a graph is never there without its weights."""
+    from mlsp.features.engines.openvino_runtime import core
     from mlsp.features.engines.openvino_runtime import runtime as ov
 
     weights = output.with_suffix(".bin")
     with folder_beside(output) as folder:
         written = folder / output.name
         # The network keeps the 16 bits that its weights are stored in; those of the heads need their 32.
-        ov.save_model(ov.Core().read_model(io.BytesIO(content)), written, compress_to_fp16=False)
+        ov.save_model(core.read_model(io.BytesIO(content)), written, compress_to_fp16=False)
         for source, target in ((written.with_suffix(".bin"), weights), (written, output)):
             with atomic_write(target) as stream:
                 stream.write(source.read_bytes())
