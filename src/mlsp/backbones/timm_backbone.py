@@ -5,6 +5,7 @@ The record follows from the network itself: blocks are found by running it, prep
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import warnings
@@ -22,6 +23,7 @@ from mlsp.backbones.timm_blocks import (
     find_blocks,
     is_channels_last,
 )
+from mlsp.backbones.timm_positions import MatrixResizing
 from mlsp.base.errors import SettingsError, needs_extra
 
 # Options by which networks take photos of any size; the first that a network knows is used. Convolutional networks need none.
@@ -60,6 +62,12 @@ class TimmNetwork(nn.Module):
         )
 
     @property
+    def is_plain_transformer(self) -> bool:
+        """Return whether all blocks have the tokens of one grid: all that depends on a photo's size are embeddings of positions."""
+        reductions = {block.reduction for block in self.blocks}
+        return len(reductions) == 1 and None not in reductions
+
+    @property
     def classifiers(self) -> tuple[str, ...]:
         """Prefixes of the classifier's arrays in a weights file."""
         named = _config(self.model).get("classifier") or ()
@@ -77,7 +85,8 @@ class TimmNetwork(nn.Module):
         if self.multiple > 1:
             below, right = (-side % self.multiple for side in x.shape[2:])
             x = nn.functional.pad(x, (0, right, 0, below))
-        return block_maps(self.model, self.blocks, x, self.model.forward_features)  # type: ignore[arg-type]
+        with MatrixResizing() if torch.compiler.is_exporting() else contextlib.nullcontext():
+            return block_maps(self.model, self.blocks, x, self.model.forward_features)  # type: ignore[arg-type]
 
 
 @functools.lru_cache(maxsize=16)
@@ -111,9 +120,8 @@ def record(name: str) -> BackboneSpec:
         weights=_published(config),
         smallest_side=max(_MIN_SMALLEST_SIDE, *reductions, 0),
         origin=f"timm {_timm().__version__}, {_own_name(name)}: {config.get('paper_name') or 'see timm'}",
-        # Traced, the windows and the interpolated positions of transformers are right for the traced size only, where tracing
-        # ends at all.
-        export="tried" if network.is_convolutional else "never",
+        # Traced, the windows of other transformers are right for the traced size only, where tracing ends at all.
+        export="tried" if network.is_convolutional or network.is_plain_transformer else "never",
         layouts=("timm",),
         builder=functools.partial(build, name),
     )

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from mlsp.backbones import BACKBONES
+from mlsp.backbones import backbone
 from mlsp.backbones.weights.downloads import Progress
+from mlsp.backbones.weights.finding import may_be_published
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.closing import Closing
 from mlsp.base.errors import ModelError, SettingsError
@@ -325,11 +326,13 @@ class Scorer(Closing):
 
 
 def _runs_from_weights(model: Model, weights: Path | None) -> bool:
-    """Return whether a model lacks its network's graph, but its weights are given, or published by a record that is known here."""
+    """Return whether a model lacks its network's graph, but its weights are given, or those of a record that is known here."""
     if model.backbone_file is not None:
         return False
-    spec = BACKBONES.get(model.feature_spec.backbone)
-    published = () if spec is None else spec.weights
-    return weights is not None or any(
-        file.sha256 == model.feature_spec.weights_sha256 for file in published
-    )
+    if weights is not None:
+        return True
+    try:
+        spec = backbone(model.feature_spec.backbone)
+    except SettingsError:
+        return False
+    return may_be_published(spec, model.feature_spec.weights_sha256)

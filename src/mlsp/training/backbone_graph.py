@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.downloads import Progress
-from mlsp.backbones.weights.finding import check_weights
+from mlsp.backbones.weights.finding import check_weights, may_be_published
 from mlsp.base.errors import ModelError, OutputError, SettingsError, WeightsError
 from mlsp.features.graph_cache import cached_graph
 from mlsp.features.spec import FeatureSpec, Grid
@@ -44,9 +44,7 @@ def find_backbone_graph(
         spec = backbone(feature_spec.backbone)
         if spec.export == "never":
             return None, f"no graph of {spec.name} is right for photos of every size"
-        if weights is None and feature_spec.weights_sha256 not in {
-            file.sha256 for file in spec.weights
-        }:
+        if weights is None and not may_be_published(spec, feature_spec.weights_sha256):
             return (
                 None,
                 f"the features were made with weights that are not the published ones: {hint}",

@@ -78,6 +78,11 @@ def find_weights(
     return FoundWeights(file, check_weights(file, spec.name, sha256=sha256), published)
 
 
+def may_be_published(spec: BackboneSpec, sha256: str) -> bool:
+    """Return whether weights may be published ones of a network: a published file has this SHA-256, or one that is not known."""
+    return any(file.sha256 in (None, sha256) for file in spec.weights)
+
+
 def check_weights(file: Path, backbone: str, *, sha256: str | None = None) -> str:
     """Check that a weights file is there and is the expected one.
 
