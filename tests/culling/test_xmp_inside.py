@@ -19,7 +19,7 @@ from mlsp.base.digests import file_sha256
 from mlsp.base.errors import SidecarError
 from mlsp.cli.app import app
 from mlsp.culling.marks import NO_MARKS, Marks
-from mlsp.culling.xmp import Outcome, rate, rate_shot, read_marks
+from mlsp.culling.xmp import Outcome, rate, rate_shot, read_marks, write_marks
 from mlsp.culling.xmp.changes import changes_back, with_changes
 from mlsp.culling.xmp.containers import jpeg_segments
 from mlsp.culling.xmp.inside import change_inside, read_inside
@@ -149,6 +149,25 @@ def test_a_rating_by_hand_inside_is_kept(tmp_path: Path) -> None:
     assert rate(photo, MARKS, inside=True, overwrite=True).status == "written"
     remove_stars([photo])
     assert photo.read_bytes() == before
+
+
+@pytest.mark.parametrize("photo", ["a.jpg", "a.heic"], indirect=True)
+def test_marks_of_the_user_inside(photo: Path) -> None:
+    before = photo.read_bytes()
+    with Journal("test") as journal:
+        assert write_marks(photo, MARKS, inside=True, note=journal.note).files == (photo,)
+    assert read_marks(photo) == MARKS
+    assert write_marks(photo, MARKS, inside=True) == Outcome("unchanged")
+    # Ours by hand: the user may give others. Those of another program stay.
+    assert write_marks(photo, Marks(2, label="green"), inside=True).status == "written"
+    assert rate(photo, Marks(1), inside=True).status == "kept"
+    assert write_marks(photo, NO_MARKS, inside=True, overwrite=True).status == "written"
+    assert read_marks(photo) == NO_MARKS
+    undo(runs()[0])
+    photo.write_bytes(before)
+    assert write_marks(photo, NO_MARKS, inside=True) == Outcome("unchanged")
+    photo.write_bytes(encode(IMAGE, "JPEG", xmp=DIGIKAM))
+    assert write_marks(photo, MARKS, inside=True) == Outcome("kept")
 
 
 def test_sidecars_that_are_there_say_the_same(tmp_path: Path) -> None:

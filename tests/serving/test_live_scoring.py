@@ -18,7 +18,8 @@ from mlsp.culling.shots import Shot
 from mlsp.models.model import MODEL_FILE, load_model
 from mlsp.scoring.results import Score
 from mlsp.scoring.scorer import Scorer
-from mlsp.serving.web.collection import FIELDS, Collection
+from mlsp.serving.web.collection import Collection
+from mlsp.serving.web.entry import FIELDS
 from mlsp.serving.web.live_scoring import LiveScoring
 from served_page import RednessEngine, RednessHead
 

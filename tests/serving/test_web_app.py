@@ -17,8 +17,9 @@ import pytest
 from PIL import Image
 
 import waiting
+from mlsp.base.digests import file_sha256
 from mlsp.base.errors import ModelError
-from mlsp.culling.marks import Marks
+from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.shots import Shot
 from mlsp.culling.xmp import read_marks, read_rating
 from mlsp.culling.xmp.journal import runs
@@ -27,9 +28,11 @@ from mlsp.personal.taking_back import take_back
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import read_photo
 from mlsp.scoring.scorer import Scorer
-from mlsp.serving.web.collection import FIELDS, Collection
+from mlsp.serving.web.collection import Collection
+from mlsp.serving.web.entry import FIELDS
 from mlsp.serving.web.page_controller import PageController
 from served_page import PHOTOS, Served, fake_scorer, make_photos, serving
+from xmp_samples import read_by_exiftool
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +289,18 @@ def test_ratings_are_there_again_and_follow_a_renamed_photo(tmp_path: Path) -> N
         ("ratings", [], 422, "what was sent: Input should be a valid dictionary"),
         ("comparisons", {"better": 0}, 422, "worse: Field required"),
         ("export/xmp", {"convention": "../x"}, 422, "convention: Input should be 'both'"),
+        (
+            "export/xmp",
+            {"becomes": "5=pink"},
+            400,
+            "unknown mark 'pink'",
+        ),
+        (
+            "export/xmp",
+            {"keywords": ["burst"]},
+            422,
+            "keywords.0: Input should be 'score' or 'rank'",
+        ),
         ("learn", {}, 400, "too little to learn from: 0 ratings and comparisons of these photos"),
         ("learn/save", {"name": "mine"}, 409, "no model of yours predicts you better"),
         ("learn/save", {"name": "../../mine"}, 400, "a model cannot be called '../../mine': "),
@@ -427,7 +442,7 @@ def test_a_change_while_the_page_is_closed_is_followed(tmp_path: Path) -> None:
     with serving(folder, file) as served:
         assert marks(served, "06.png") == [1, None, None]
         answer = served.post("export/xmp", {"convention": "photo.jpg.xmp"})
-        assert answer == {"written": 1, "files": 1, "kept": ["06.png"], "failed": []}
+        assert answer == {"written": 1, "files": 1, "tagged": 0, "kept": ["06.png"], "failed": []}
         answer = served.post("export/xmp", {"convention": "photo.jpg.xmp", "overwrite": True})
         assert answer["files"] == 1
     assert read_rating(folder / "06.png") == 1
@@ -474,7 +489,7 @@ def test_sidecars(served: Served) -> None:
     mine.write_text(SIDECAR.format(5, ""))
     before = mine.read_bytes()
     answer = served.post("export/xmp", {"convention": "photo.jpg.xmp"})
-    assert answer == {"written": 3, "files": 3, "kept": [], "failed": []}
+    assert answer == {"written": 3, "files": 3, "tagged": 0, "kept": [], "failed": []}
     assert read_rating(served.folder / "01.png") == 4
     assert read_rating(served.folder / "02.png") == -1
     assert mine.read_bytes() == before
@@ -487,6 +502,70 @@ def test_sidecars(served: Served) -> None:
     failed = served.post("export/xmp", {})["failed"]
     assert [one["photo"] for one in failed] == ["06.png"]
     assert str(mine) in failed[0]["error"]
+
+
+def test_stars_as_other_marks_and_keywords(served: Served) -> None:
+    names = served.ids()
+    served.rate({"id": names["05.png"], "stars": 5, "label": "red"})
+    served.rate({"id": names["06.png"], "stars": 2})
+    export = {
+        "convention": "photo.jpg.xmp",
+        "becomes": "5=4+pick+blue,2=none",
+        "keywords": ["rank"],
+    }
+    answer = served.post("export/xmp", export)
+    assert answer == {"written": 2, "files": 1, "tagged": PHOTOS + 1, "kept": [], "failed": []}
+    # What the user gave by hand stays; here all of it.
+    assert read_marks(served.folder / "05.png") == Marks(4, "pick", "red")
+    assert read_marks(served.folder / "06.png") == NO_MARKS
+    assert marks(served, "05.png") == [5, None, "red"]
+    rows = served.rows()
+    best = max((row for row in rows.values() if row["overall"]), key=lambda row: row["overall"])
+    found = read_by_exiftool(list(served.folder.rglob("*.xmp")))
+    assert {
+        str(one["SourceFile"]).removesuffix(".xmp").removeprefix(f"{served.folder}/")
+        for one in found
+        if one["XMP-dc:Subject"] == "mlsp|rank|01"
+    } == {best["photo"]}
+    assert served.post("export/undo", {}) == {"restored": 0, "removed": PHOTOS + 1, "left": []}
+
+
+def test_an_export_into_the_photos_is_followed_and_taken_back(tmp_path: Path) -> None:
+    folder, file = make_photos(tmp_path / "p"), tmp_path / "r.sqlite"
+    photo, before = folder / "05.png", (folder / "05.png").read_bytes()
+    pixels = read_photo(photo).pixels.tobytes()
+    with serving(folder, file) as served:
+        mine, other = served.ids()["05.png"], served.ids()["06.png"]
+        served.rate({"id": mine, "stars": 5})
+        served.post("comparisons", {"better": mine, "worse": other})
+        answer = served.post("export/xmp", {"inside": True, "keywords": ["score"]})
+        assert (answer["written"], answer["files"], answer["failed"]) == (1, 1, [])
+        assert list(folder.rglob("*.xmp")) == []
+        (found,) = read_by_exiftool([photo])
+        assert found["XMP-xmp:Rating"] == 5
+        assert str(found["XMP-dc:Subject"]).startswith("mlsp|score|")
+        assert read_photo(photo).pixels.tobytes() == pixels
+        # The photo is another one now; what was said of it, and what can be undone, is the same.
+        assert served.controller.entry(mine).sha256 == file_sha256(photo)
+        served.rate({"id": mine, "stars": 2})
+        assert marks(served, "05.png") == [2, None, None]
+        assert served.post("undo", {})["ids"] == [mine]
+        assert marks(served, "05.png") == [5, None, None]
+    with serving(folder, file) as served:
+        assert marks(served, "05.png") == [5, None, None]
+        assert served.get("status")["ratings"]["comparisons"] == 1
+        served.rate({"id": mine, "stars": 3})
+        assert served.post("export/xmp", {"inside": True})["files"] == 1
+        assert served.post("export/undo", {}) == {"restored": 1, "removed": 0, "left": []}
+        assert marks(served, "05.png") == [3, None, None]
+    # The first export is taken back by the command line.
+    assert str(take_back(runs()[0])).startswith(f"{PHOTOS + 1} files restored, 0 removed")
+    assert photo.read_bytes() == before
+    with serving(folder, file) as served:
+        assert marks(served, "05.png") == [3, None, None]
+        assert served.get("status")["ratings"]["comparisons"] == 1
+        assert served.post("undo", {})["ids"] == [mine]
+        assert marks(served, "05.png") == [5, None, None]
 
 
 def test_pairs_are_close_new_and_not_copies(served: Served) -> None:

@@ -21,7 +21,7 @@ from PIL.ExifTags import IFD, Base
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.marks import Marks
 from mlsp.culling.shots import Shot
-from mlsp.culling.xmp import write_marks
+from mlsp.culling.xmp import read_marks, write_marks
 from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
@@ -780,11 +780,11 @@ def test_export(opened: Page, collection: Path, tmp_path: Path) -> None:
     assert lines[0].startswith("photo,stars,flag,")
     assert len(lines) == 2
     assert Path(first).name in lines[1]
-    page.click("text=Write sidecars")
+    page.click("text=Write ratings")
     page.wait_for_selector("text=Wrote the rating of 1 photo into 2 files")
     assert len(list(collection.rglob("*.xmp"))) == 2
     page.get_by_role("button", name="Take back").click()
-    page.wait_for_selector("text=Taken back: 0 sidecars are as they were, 2 removed")
+    page.wait_for_selector("text=Taken back: 0 files are as they were, 2 removed")
     assert list(collection.rglob("*.xmp")) == []
     assert rated(page) == {first: (4, None)}
     page.select_option("#p-wanted", "4+")
@@ -793,7 +793,39 @@ def test_export(opened: Page, collection: Path, tmp_path: Path) -> None:
     page.wait_for_selector(f"text=1 photo: 1 file put into {tmp_path / 'best'}")
     assert [path.name for path in tmp_path.rglob("*.jpg")] == [Path(first).name]
     page.keyboard.press("Escape")
-    assert not page.is_visible("text=Write sidecars")
+    assert not page.is_visible("text=Write ratings")
+
+
+def test_export_into_the_photos_by_keyboard(either: Page, collection: Path) -> None:
+    page = either
+    first = path_of(page, 0)
+    before = {path: path.read_bytes() for path in collection.rglob("*.jpg")}
+    page.keyboard.press("Home")
+    page.keyboard.press("5")
+    page.get_by_role("button", name="Export").focus()
+    page.keyboard.press("Enter")
+    keys = {"p-inside": " ", "SUMMARY": "Enter", "p-becomes": "5=4+purple", "p-keyword-score": " "}
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        name = page.evaluate("document.activeElement.id || document.activeElement.tagName")
+        pressed = keys.pop(name, "Shift")
+        (page.keyboard.type if "=" in pressed else page.keyboard.press)(pressed)
+    assert keys == {}
+    assert page.is_checked("#p-keyword-score")
+    assert not page.is_checked("#p-keyword-rank")
+    assert violations(page) == []
+    page.get_by_role("button", name="Write ratings").press("Enter")
+    page.wait_for_selector("text=Wrote the rating of 1 photo into 1 file; keywords of 12 photos")
+    assert list(collection.rglob("*.xmp")) == []
+    assert read_marks(collection / first) == Marks(4, None, "purple")
+    assert rated(page) == {first: (5, None)}
+    page.get_by_role("button", name="Take back").press("Enter")
+    page.wait_for_selector("text=Taken back: 12 files are as they were, 0 removed")
+    assert {path: path.read_bytes() for path in collection.rglob("*.jpg")} == before
+    # A map that says nothing is told apart.
+    page.fill("#p-becomes", "5=pink")
+    page.get_by_role("button", name="Write ratings").press("Enter")
+    page.wait_for_selector(".p-bad >> text=unknown mark 'pink'")
 
 
 # Trouble

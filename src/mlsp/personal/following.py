@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlsp.culling.xmp.journal import written_photos
-from mlsp.personal.user_ratings import NewRating, UserRatings
+from mlsp.personal.user_ratings import UserRatings
 
 
 def follow_photos(run: Path | None, ratings: Path) -> int:
-    """Give the photos that a run has written into the ratings of their earlier content, which keeps them, too.
+    """Give the photos that a run has written into the ratings and comparisons of their earlier content.
 
     Args:
         run: its journal; None where it wrote nothing.
@@ -24,12 +24,4 @@ def follow_photos(run: Path | None, ratings: Path) -> int:
     if run is None or not ratings.exists():
         return 0
     with UserRatings.open(ratings) as opened:
-        marks = {one.content_sha256: one.marks for one in opened.ratings()}
-        followed: dict[str, NewRating] = {}
-        # A run may write into a photo twice.
-        for photo, before, after in written_photos(run):
-            if before in marks and after not in marks:
-                marks[after] = marks[before]
-                followed[str(photo)] = NewRating(after, str(photo), marks[before], keep_empty=True)
-        opened.rate_all(list(followed.values()))
-    return len(followed)
+        return opened.follow(written_photos(run))

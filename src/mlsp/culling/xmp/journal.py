@@ -186,17 +186,20 @@ def runs(folder: Path | None = None) -> list[Run]:
     return found
 
 
-def written_photos(run: Path) -> Iterator[tuple[Path, str, str]]:
-    """Yield the photos that a run wrote into, in order, each with the SHA-256 of its content before and after, in hexadecimal digits.
+def written_photos(run: Path) -> list[tuple[Path, str, str]]:
+    """Return the photos that a run wrote into, in order, each with the SHA-256 of its content before and after, in hexadecimal digits.
 
     Args:
         run: file of the run.
     """
     _, *lines = _lines(run)
+    found: dict[Path, tuple[str, str]] = {}
     for line in lines:
         file, was = Path(line["file"]), _was(line)
         if file.suffix.lower() != ".xmp" and was is not None:
-            yield file, was, line["after"]
+            # One may have been written twice: stars, then keywords.
+            found[file] = found[file][0] if file in found else was, line["after"]
+    return [(file, before, after) for file, (before, after) in found.items()]
 
 
 def undo(run: Run) -> Undone:

@@ -61,6 +61,18 @@ class XmpMap:
         """Return what a number of stars, 1…5, becomes."""
         return self.marks[stars - 1]
 
+    def of_marks(self, marks: Marks) -> Marks:
+        """Return what a person's marks become: their stars become what they do, a flag and a label that they gave stay.
+
+        Examples:
+            >>> XmpMap.of("5=4+pick+green").of_marks(Marks(5, label="red"))
+            Marks(stars=4, flag='pick', label='red')
+        """
+        if marks.stars is None or marks.flag == "reject":
+            return marks
+        becomes = self.of_stars(marks.stars)
+        return Marks(becomes.stars, marks.flag or becomes.flag, marks.label or becomes.label)
+
 
 def _marks(part: str, words: list[str]) -> Marks:
     for word in words:

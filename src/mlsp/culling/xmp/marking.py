@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mlsp.culling.marks import NO_MARKS, Marks
+from mlsp.culling.xmp.embedded import embedded_packet
 from mlsp.culling.xmp.files import Note, SidecarFile
 from mlsp.culling.xmp.hand_marks import with_marks
+from mlsp.culling.xmp.inside import goes_inside
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.rating import Outcome, write_into, write_shot
 from mlsp.culling.xmp.reading import marks_in, rating_inside
@@ -22,16 +24,18 @@ def write_marks(
     convention: Convention = "both",
     folders: Folders | None = None,
     note: Note | None = None,
+    inside: bool = False,
 ) -> Outcome:
     """Write the user's own marks into a photo's sidecars: `mlsp score --xmp` keeps them. Stars of a reject have no place in XMP.
 
     Args:
-        photo: must exist; never changed itself.
+        photo: must exist; changed itself only with `inside`.
         marks: what it shall have; other stars, flags and labels in these sidecars are taken away.
         overwrite: also replace marks of another program.
         convention: as for `rate`, like the rest.
         folders: listings to use again.
-        note: told of each sidecar before it is written.
+        note: told of each file before it is written.
+        inside: write into the photo itself, where that is the place of its XMP; see `mlsp.culling.xmp.targets`.
 
     Returns:
         The outcome.
@@ -40,7 +44,13 @@ def write_marks(
         SidecarError: as for `rate`.
     """
     return write_shot_marks(
-        [photo], marks, overwrite=overwrite, convention=convention, folders=folders, note=note
+        [photo],
+        marks,
+        overwrite=overwrite,
+        convention=convention,
+        folders=folders,
+        note=note,
+        inside=inside,
     )
 
 
@@ -52,6 +62,7 @@ def write_shot_marks(
     convention: Convention = "both",
     folders: Folders | None = None,
     note: Note | None = None,
+    inside: bool = False,
 ) -> Outcome:
     """Write the user's own marks into the sidecars of all photos of a shot.
 
@@ -61,7 +72,8 @@ def write_shot_marks(
         overwrite: also replace marks of another program; else those of one photo, whichever, keep the shot as it is.
         convention: which sidecars are written.
         folders: listings to use again.
-        note: told of each sidecar before it is written.
+        note: told of each file before it is written.
+        inside: write into the photos themselves.
 
     Returns:
         The outcome for the shot. It is `shared` only if no photo of it has a sidecar of its own.
@@ -83,9 +95,9 @@ def write_shot_marks(
         if marks == NO_MARKS and not is_rated_inside:
             # Nothing to say is no reason to make a file.
             files = [file for file in files if file.content is not None]
-            if not files:
+            if not files and not (inside and goes_inside(photo)):
                 return Outcome("unchanged")
-        return write_into(photo, files, change, convention=convention, note=note)
+        return write_into(photo, files, change, convention=convention, note=note, inside=inside)
 
     return write_shot(
         photos, write, keeps=None if overwrite else keeps, convention=convention, folders=folders
@@ -97,6 +109,12 @@ def _has_others_marks(photo: Path, marks: Marks, files: Iterable[SidecarFile]) -
     sidecars = [file.packet for file in files if file.packet]
     return (
         any(packet.is_by_hand and not packet.is_ours_by_hand for packet in sidecars)
-        or rating_inside(photo) is not None
+        or _is_rated_inside_by_others(photo)
         or marks_in(photo, sidecars).label not in (None, marks.label)
     )
+
+
+def _is_rated_inside_by_others(photo: Path) -> bool:
+    inside = embedded_packet(photo)
+    is_ours = inside is not None and inside.is_ours_by_hand
+    return rating_inside(photo) is not None and not is_ours

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -15,18 +15,23 @@ from mlsp.base.closing import Closing
 from mlsp.base.digests import sha256_bytes
 from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.base.sqlite import transaction
-from mlsp.culling.marks import NO_MARKS, Flag, Label, Marks
+from mlsp.culling.marks import Flag, Label, Marks
 from mlsp.personal.user_ratings.changes import (
-    Row,
     delete_old_steps,
     last_step,
     last_text,
     make_one_step,
     note_comparison,
-    note_rating,
 )
 from mlsp.personal.user_ratings.file import open_ratings_file, translated
 from mlsp.personal.user_ratings.records import Change, Comparison, NewRating, UserRating
+from mlsp.personal.user_ratings.rows import (
+    follow_contents,
+    put_row,
+    rate_row,
+    shown_name,
+    stored_path,
+)
 
 
 def default_user_ratings_path() -> Path:
@@ -102,11 +107,32 @@ class UserRatings(Closing):
         for one in ratings:
             _check(one.marks)
         with self._writing() as connection:
-            changes = [_rate(connection, one) for one in ratings]
+            changes = [rate_row(connection, one) for one in ratings]
             numbers = [number for number in changes if number is not None]
             if len(numbers) > 1:
                 make_one_step(connection, f"ratings of {len(numbers)} photos", numbers)
             delete_old_steps(connection)
+
+    def follow(self, moved: Iterable[tuple[Path, str, str]]) -> int:
+        """Give photos that `mlsp` has written into what belongs to their earlier content; see `follow_contents`.
+
+        Args:
+            moved: photos, each with the SHA-256 of its content before and after.
+
+        Returns:
+            How many ratings were given.
+
+        Raises:
+            RatingsError: it cannot be written; nothing has changed then.
+        """
+        with self._writing() as connection:
+            return follow_contents(
+                connection,
+                [
+                    (stored_path(str(photo)), sha256_bytes(before), sha256_bytes(after))
+                    for photo, before, after in moved
+                ],
+            )
 
     def note_found(self, found: Mapping[str, Marks]) -> None:
         """Note what the files of rated photos say, so that a change by another program can be told later.
@@ -121,7 +147,7 @@ class UserRatings(Closing):
             connection.executemany(
                 "INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?)",
                 [
-                    (_stored(photo), marks.stars, marks.flag, marks.label)
+                    (stored_path(photo), marks.stars, marks.flag, marks.label)
                     for photo, marks in found.items()
                 ],
             )
@@ -151,15 +177,17 @@ class UserRatings(Closing):
         contents = sha256_bytes(better_sha256), sha256_bytes(worse_sha256)
         if contents[0] == contents[1]:
             raise SettingsError(
-                f"cannot compare {_shown(better)} with {_shown(worse)}: they are the same file, or copies of it"
+                f"cannot compare {shown_name(better)} with {shown_name(worse)}: they are the same file, or copies of it"
             )
         with self._writing() as connection:
             row = connection.execute(
                 "INSERT INTO comparisons (better, worse, better_photo, worse_photo, compared_at)"
                 " VALUES (?, ?, ?, ?, ?)",
-                (*contents, _stored(better), _stored(worse), time.time()),
+                (*contents, stored_path(better), stored_path(worse), time.time()),
             ).lastrowid
-            note_comparison(connection, f"{_shown(better)} is better than {_shown(worse)}", row)
+            note_comparison(
+                connection, f"{shown_name(better)} is better than {shown_name(worse)}", row
+            )
             delete_old_steps(connection)
 
     def last_text(self) -> str | None:
@@ -206,7 +234,7 @@ class UserRatings(Closing):
                 elif change.before is None:
                     connection.execute("DELETE FROM ratings WHERE content = ?", (change.content,))
                 else:
-                    _put(connection, change.content, change.before)
+                    put_row(connection, change.content, change.before)
                 connection.execute("DELETE FROM changes WHERE id = ?", (change.number,))
         return last[0].text if last else None
 
@@ -259,44 +287,6 @@ class UserRatings(Closing):
             yield self._connection
 
 
-def _rating_row(connection: sqlite3.Connection, content: bytes) -> Row | None:
-    row: Row | None = connection.execute(
-        "SELECT photo, stars, flag, rated_at, label FROM ratings WHERE content = ?", (content,)
-    ).fetchone()
-    return row
-
-
-def _rate(connection: sqlite3.Connection, new: NewRating) -> int | None:
-    """Store a rating and its change; return the change's number, None where nothing changes."""
-    content = sha256_bytes(new.content_sha256)
-    marks, shown = new.marks, new.shown
-    before = _rating_row(connection, content)
-    if shown is not None and shown != _marks_of(before):
-        # Undoing leads back to it.
-        before = (_stored(new.photo), shown.stars, shown.flag, time.time(), shown.label)
-        _put(connection, content, before)
-    if marks == _marks_of(before):
-        return None
-    if marks == NO_MARKS and not new.keep_empty:
-        connection.execute("DELETE FROM ratings WHERE content = ?", (content,))
-    else:
-        row = (_stored(new.photo), marks.stars, marks.flag, time.time(), marks.label)
-        _put(connection, content, row)
-    text = _rating_text(new.photo, _marks_of(before), marks)
-    return note_rating(connection, text, content, before)
-
-
-def _put(connection: sqlite3.Connection, content: bytes, row: Row) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO ratings (content, photo, stars, flag, rated_at, label) VALUES (?, ?, ?, ?, ?, ?)",
-        (content, *row),
-    )
-
-
-def _marks_of(row: Row | None) -> Marks:
-    return NO_MARKS if row is None else Marks(row[1], row[2], row[4])
-
-
 def _check(marks: Marks) -> None:
     stars, flag, label = marks.stars, marks.flag, marks.label
     if stars is not None and (type(stars) is not int or not 1 <= stars <= 5):
@@ -306,30 +296,3 @@ def _check(marks: Marks) -> None:
     if label is not None and label not in get_args(Label):
         colours = ", ".join(get_args(Label))
         raise SettingsError(f"label must be one of {colours}, or none, got {label!r}")
-
-
-def _rating_text(photo: str, before: Marks, after: Marks) -> str:
-    """Return a change in words."""
-    parts = []
-    if after.stars != before.stars:
-        stars = after.stars
-        parts.append("no stars" if stars is None else f"{stars} star{'s' if stars > 1 else ''}")
-    if after.flag != before.flag:
-        parts.append("no flag" if after.flag is None else after.flag)
-    if after.label != before.label:
-        parts.append("no label" if after.label is None else after.label)
-    return f"{', '.join(parts)} for {_shown(photo)}"
-
-
-def _stored(photo: str) -> str | bytes:
-    """Return a path as SQLite stores it: as text where it is valid text, so that people can read the file, else as bytes."""
-    try:
-        photo.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(photo)
-    return photo
-
-
-def _shown(photo: str) -> str:
-    """Return the name of a photo for messages; undecodable parts are replaced."""
-    return os.path.basename(photo).encode("utf-8", "replace").decode()

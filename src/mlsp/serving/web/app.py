@@ -17,10 +17,10 @@
     GET  /api/export/photos.txt?rated=    names of the photos with a rating, as `mlsp pick --rated` takes it
     POST /api/export/photos               {rated, folder, hard_links}: puts their files into a folder, in a thread
     GET  /api/export/photos               how far that is
-    POST /api/export/xmp                  {overwrite, convention}: stars, flags and labels into sidecars
-    POST /api/export/undo                 {}: sidecars as they were before the last such export
+    POST /api/export/xmp                  {overwrite, convention, becomes, keywords, inside}: ratings into sidecars or photos
+    POST /api/export/undo                 {}: files as they were before the last such export
 
-A row is an array of `mlsp.serving.web.collection.FIELDS`. Errors are `{"error": message}`, to be shown as they are. Photos are named
+A row is an array of `mlsp.serving.web.entry.FIELDS`. Errors are `{"error": message}`, to be shown as they are. Photos are named
 by numbers only; `mlsp.serving.web.security` decides which requests come here at all.
 """
 
@@ -43,6 +43,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from mlsp.base.errors import MlspError, ModelError, OutputError, PhotoError, SettingsError
 from mlsp.base.machine import usable_cores
 from mlsp.base.text import printable
+from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
 from mlsp.serving.asgi import Application
 from mlsp.serving.web.bodies import (
@@ -53,11 +54,12 @@ from mlsp.serving.web.bodies import (
     SaveBody,
     XmpBody,
 )
-from mlsp.serving.web.collection import FIELDS, Entry
+from mlsp.serving.web.entry import FIELDS, Entry
 from mlsp.serving.web.learning import BusyError, NotBetterError
 from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.pictures import PictureCache, preview
 from mlsp.serving.web.security import Access, AuthMiddleware
+from mlsp.serving.web.sidecar_export import ExportSettings
 from mlsp.serving.web.static_files import PAGE, static_files
 
 _log = logging.getLogger(__name__)
@@ -314,8 +316,14 @@ def _add_exports(app: FastAPI, controller: PageController) -> None:
 
     @app.post("/api/export/xmp")
     def xmp(body: XmpBody) -> dict[str, Any]:
-        written = controller.sidecars.write(overwrite=body.overwrite, convention=body.convention)
-        return asdict(written)
+        settings = ExportSettings(
+            body.overwrite,
+            body.convention,
+            XmpMap.of(body.becomes) if body.becomes else STARS_ONLY,
+            tuple(body.keywords),
+            body.inside,
+        )
+        return asdict(controller.sidecars.write(settings))
 
     @app.post("/api/export/undo")
     def take_back(_: Nothing) -> dict[str, Any]:

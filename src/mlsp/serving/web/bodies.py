@@ -41,10 +41,13 @@ class ComparisonBody(_Body):
 
 
 class XmpBody(_Body):
-    """Settings of writing sidecars."""
+    """Settings of writing ratings; `becomes` as `--xmp-map` has it, empty for stars as they are."""
 
     overwrite: bool = False
     convention: Literal["both", "photo.jpg.xmp", "photo.xmp"] = "both"
+    becomes: str = Field(default="", max_length=200)
+    keywords: list[Literal["score", "rank"]] = Field(default_factory=list, max_length=2)
+    inside: bool = False
 
 
 class PlaceBody(_Body):

@@ -8,73 +8,23 @@ stacks ─ place ┘
 
 from __future__ import annotations
 
-import json
+import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
 from mlsp.base.results import ScoreFailure
-from mlsp.base.text import printable
 from mlsp.culling.marks import NO_MARKS, Marks, newer_marks
 from mlsp.culling.shots import Shot
-from mlsp.photos.camera_data import CameraData, camera_data
+from mlsp.photos.camera_data import camera_data
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
-from mlsp.reports.rows import camera_facts, json_number
 from mlsp.scoring.results import Score, ScoreResult
+from mlsp.serving.web.entry import Entry, json_row
 from mlsp.serving.web.stack_place import StackPlace
-
-FIELDS = (
-    "id", "photo", "folder", "captured", "width", "height", "overall", "scores", "failed", "stars", "flag", "version",
-    "captured_is_file_time", "label", "formats", "files", "kind", "faults", "stack", "camera",
-)  # fmt: skip
-# Enough of the SHA-256 to tell the versions of a photo apart.
-_VERSION_DIGITS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A photo of the page.
-
-    Attributes:
-        id: its number; browsers name photos by nothing else.
-        shot: its files; the first is the photo that is scored and shown.
-        shown: its path below the folder of all, safe to show.
-        folder: of `shown`; empty for the uppermost.
-        captured: local time in ISO form.
-        captured_is_file_time: whether only the file says so.
-        camera: what its camera wrote.
-        result: its scores, or why there are none.
-        scores: of all columns so far.
-    """
-
-    id: int
-    shot: Shot
-    shown: str
-    folder: str
-    captured: str | None
-    captured_is_file_time: bool
-    camera: CameraData
-    result: ScoreResult | ScoreFailure
-    scores: Mapping[str, Score]
-
-    @property
-    def source(self) -> Path:
-        """Photo that is scored and shown."""
-        return self.shot.photo
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the file when it was scored; empty if it could not be."""
-        return self.result.content_sha256 if isinstance(self.result, ScoreResult) else ""
-
-    @property
-    def version(self) -> str:
-        """Version of the file: changes when the file does."""
-        return self.sha256[:_VERSION_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +178,27 @@ class Collection:
                 self._change(self._entries[id_])
         return ids
 
+    def follow(self, moved: Iterable[tuple[Path, str, str]]) -> None:
+        """Show that photos have another content now, with the same pixels and rating.
+
+        Args:
+            moved: photos, each with the SHA-256 of its content before and after.
+        """
+        ids = {Path(os.path.abspath(source)): id_ for source, id_ in self.ids_of_sources.items()}
+        with self._lock:
+            for photo, before, after in moved:
+                entry = self._entries.get(ids.get(photo, -1))
+                if entry is None or not isinstance(entry.result, ScoreResult):
+                    continue
+                if entry.sha256 != before:
+                    continue  # another program was faster
+                if before in self._ratings:
+                    self._ratings[after] = self._ratings[before]
+                self._ids[before].remove(entry.id)
+                self._ids.setdefault(after, []).append(entry.id)
+                result = replace(entry.result, content_sha256=after)
+                self._change(replace(entry, result=result))
+
     def set_found(self, id_: int, found: Marks) -> None:
         """Show what the files of a photo say of it: its sidecars, and itself.
 
@@ -308,32 +279,8 @@ class Collection:
 
     def _change(self, entry: Entry) -> None:
         self._entries[entry.id] = entry
-        self._rows[entry.id] = self._row(entry)
+        self._rows[entry.id] = json_row(
+            entry, self.rating_of(entry), self._places.get(entry.id), self._columns
+        )
         self._last_change[entry.id] = len(self._log)
         self._log.append(entry.id)
-
-    def _row(self, entry: Entry) -> bytes:
-        rating = self.rating_of(entry)
-        result = entry.result
-        if isinstance(result, ScoreResult):
-            is_photo = result.is_photo
-            scores = [_pair(entry.scores.get(name), is_photo=is_photo) for name in self._columns]
-            size = result.width, result.height
-            found: tuple[object, ...] = (*size, json_number(result.overall, 1), scores, None)
-        else:
-            found = (None, None, None, [], printable(str(result.error)))
-        labels = (result.kind, result.faults) if isinstance(result, ScoreResult) else (None, ())
-        place = self._places.get(entry.id)
-        stack = (place.stack, place.rank, place.kind, printable(place.reason)) if place else None
-        row = (
-            entry.id, entry.shown, entry.folder, entry.captured, *found, rating.stars, rating.flag, entry.version,
-            entry.captured_is_file_time, rating.label, entry.shot.formats,
-            [printable(file.name) for file in entry.shot.files], *labels, stack, camera_facts(entry.camera),
-        )  # fmt: skip
-        return json.dumps(row, allow_nan=False, separators=(",", ":")).encode()
-
-
-def _pair(score: Score | None, *, is_photo: bool) -> tuple[float | None, float | None]:
-    if score is None:
-        return None, None
-    return json_number(score.value, 4), json_number(score.percentile, 1) if is_photo else None

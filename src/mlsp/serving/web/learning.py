@@ -25,8 +25,8 @@ from mlsp.personal import (
 )
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.scorer import Scorer
-from mlsp.serving.web.collection import Entry
 from mlsp.serving.web.ended import why_ended
+from mlsp.serving.web.entry import Entry
 from mlsp.serving.web.live_scoring import LiveScoring
 from mlsp.serving.web.rated_photos import RatedPhotos
 

@@ -16,7 +16,8 @@ from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.reports.rows import label_meanings
 from mlsp.scoring.scorer import Scorer
-from mlsp.serving.web.collection import Collection, Entry
+from mlsp.serving.web.collection import Collection
+from mlsp.serving.web.entry import Entry
 from mlsp.serving.web.file_marks import FileMarks
 from mlsp.serving.web.learning import TASTE, TasteLearner
 from mlsp.serving.web.live_scoring import LiveScoring

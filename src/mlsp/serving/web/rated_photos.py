@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from mlsp.base.errors import SettingsError
 from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.personal.user_ratings import NewRating, UserRatings
 from mlsp.scoring.results import Score
-from mlsp.serving.web.collection import Collection, Entry
+from mlsp.serving.web.collection import Collection
+from mlsp.serving.web.entry import Entry
 
 # Photos that are looked at for the next question, and pairs of them that it is drawn from.
 _SAMPLE = 400
@@ -39,10 +41,7 @@ class RatedPhotos:
         self.ratings = ratings
         self._chance = chance or random.Random()  # noqa: S311 - which photos to show is no secret
         self._lock = threading.Lock()
-        self._compared = [
-            frozenset((comparison.better_sha256, comparison.worse_sha256))
-            for comparison in ratings.comparisons()
-        ]
+        self._compared = _pairs(ratings)
         self._skipped: set[frozenset[str]] = set()
         # They are asked for every second, and cost milliseconds with 20,000 photos.
         self._counted, self._counts = (-1, -1), (0, 0)
@@ -113,6 +112,20 @@ class RatedPhotos:
         """
         with self._lock:
             self._note({entry.id: self.collection.found(entry.id)})
+
+    def follow(self, moved: Sequence[tuple[Path, str, str]]) -> None:
+        """Take it that `mlsp` itself has written into photos: ratings and comparisons belong to their content.
+
+        Args:
+            moved: photos, each with the SHA-256 of its content before and after.
+
+        Raises:
+            RatingsError: it could not be written.
+        """
+        with self._lock:
+            self.ratings.follow(moved)
+            self.collection.follow(moved)
+            self._compared = _pairs(self.ratings)
 
     def _note(self, found: Mapping[int, Marks]) -> None:
         sources = self.collection.sources
@@ -259,6 +272,11 @@ class RatedPhotos:
             if comparison.better_sha256 in here and comparison.worse_sha256 in here
         ]
         return _csv(("better", "worse", "better_sha256", "worse_sha256", "compared_at"), rows)
+
+
+def _pairs(ratings: UserRatings) -> list[frozenset[str]]:
+    """Return the contents of the photos that were compared."""
+    return [frozenset((one.better_sha256, one.worse_sha256)) for one in ratings.comparisons()]
 
 
 def _check_rateable(entry: Entry) -> None:

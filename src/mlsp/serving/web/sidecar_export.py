@@ -1,40 +1,68 @@
-"""A page's ratings into sidecars, and back out."""
+"""A page's ratings into sidecars or photos, with keywords of their scores, and back out."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlsp.base.errors import MlspError, OutputError
 from mlsp.base.text import printable
 from mlsp.culling.xmp import Convention, Folders, write_shot_marks
-from mlsp.culling.xmp.journal import Journal, Undone, runs, undo
-from mlsp.serving.web.collection import Entry
+from mlsp.culling.xmp.journal import Journal, Undone, runs, undo, written_photos
+from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
+from mlsp.culling.xmp.tagging import TaggedPhoto, tag_ranked, write_keywords
+from mlsp.personal.taking_back import moved_back
+from mlsp.reports.ranking import sort_results
+from mlsp.scoring.results import ScoreResult
+from mlsp.serving.web.entry import Entry
 from mlsp.serving.web.file_marks import FileMarks
 from mlsp.serving.web.rated_photos import RatedPhotos
 
 _SHARED = "photo.xmp would be its only sidecar, and belongs to another photo of that name: write photo.jpg.xmp"
+_SORT = "overall"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """Settings of writing ratings.
+
+    Attributes:
+        overwrite: also replace a rating by hand of which nobody knows whether it is older than the one here.
+        convention: which sidecars.
+        becomes: what the user's stars become.
+        keywords: kinds of keywords that all scored photos get: `score`, `rank`; none for none.
+        inside: write into the photos themselves, where that is the place of their XMP.
+    """
+
+    overwrite: bool = False
+    convention: Convention = "both"
+    becomes: XmpMap = STARS_ONLY
+    keywords: tuple[str, ...] = ()
+    inside: bool = False
 
 
 @dataclass(slots=True)
 class Written:
-    """Result of writing sidecars.
+    """Result of writing ratings.
 
     Attributes:
-        written: photos whose sidecars have the rating now.
-        files: sidecars that were written.
+        written: photos whose files have the rating now.
+        files: that were written with ratings.
+        tagged: photos whose keywords were written.
         kept: photos that kept another rating, which someone gave them by hand.
-        failed: photos whose sidecars could not be written, and why.
+        failed: photos whose files could not be written, and why.
     """
 
     written: int = 0
     files: int = 0
+    tagged: int = 0
     kept: list[str] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
 
 
 class SidecarExport:
-    """Writer of a page's ratings into sidecars. Safe for several threads.
+    """Writer of a page's ratings into sidecars, or into the photos. Safe for several threads.
 
     Args:
         rated: the ratings.
@@ -48,52 +76,27 @@ class SidecarExport:
         self._last: Journal | None = None
         self._last_entries: list[Entry] = []
 
-    def write(self, *, overwrite: bool, convention: Convention) -> Written:
-        """Write the user's marks into the sidecars of the photos that have other ones.
-
-        Args:
-            overwrite: also replace a rating by hand of which nobody knows whether it is older than the one here.
-            convention: which sidecars.
+    def write(self, settings: ExportSettings) -> Written:
+        """Write the user's marks about the photos whose files have other ones, and keywords about all.
 
         Raises:
-            OutputError: what the sidecars have cannot be noted, so that writing could not be taken back; the rest is not written.
+            SettingsError: keywords cannot be told from these scores; nothing is written then.
+            OutputError: what the files have cannot be noted, so that writing could not be taken back; the rest is not written.
         """
-        collection = self._rated.collection
-        found, written, folders = Written(), [], Folders()
+        found = Written()
+        written: list[Entry] = []
         with self._lock, Journal("mlsp serve", ratings=self._rated.ratings.path) as journal:
             # What another program wrote a moment ago counts.
             self._files.look()
-            for entry in collection.entries():
-                marks = collection.own(entry)
-                if marks is None or collection.rating_of(entry) != marks:
-                    continue
-                # The user saw what the files say, and rated otherwise.
-                is_seen = collection.known(entry) == collection.found(entry.id)
-                try:
-                    outcome = write_shot_marks(
-                        entry.shot.photos,
-                        marks,
-                        overwrite=overwrite or is_seen,
-                        convention=convention,
-                        folders=folders,
-                        note=journal.note,
-                    )
-                except OutputError:
-                    raise
-                except MlspError as error:
-                    found.failed.append({"photo": entry.shown, "error": printable(str(error))})
-                    continue
-                found.files += len(outcome.files)
-                if outcome.status == "kept":
-                    found.kept.append(entry.shown)
-                elif outcome.status == "shared":
-                    found.failed.append({"photo": entry.shown, "error": _SHARED})
-                else:
-                    found.written += 1
-                    written.append(entry)
-            if journal.path is not None:
-                self._last, self._last_entries = journal, written
-            self._know(written)
+            tagged = self._tagged(settings)
+            try:
+                self._write_marks(settings, journal, found, written)
+                self._write_keywords(tagged, settings, journal, found)
+            finally:
+                if journal.path is not None:
+                    self._last, self._last_entries = journal, written
+                    self._rated.follow(written_photos(journal.path))
+                self._know(written)
         return found
 
     def take_back(self) -> Undone | None:
@@ -103,9 +106,71 @@ class SidecarExport:
             run = next((run for run in runs() if last and run.path == last.path), None)
             if run is None:
                 return None
+            photos = written_photos(run.path)
             done = undo(run)
+            self._rated.follow(moved_back(photos, done))
             self._know(self._last_entries)
             return done
+
+    def _write_marks(
+        self, settings: ExportSettings, journal: Journal, found: Written, written: list[Entry]
+    ) -> None:
+        """Write marks, count what became of them, and add the photos whose files have them now."""
+        collection, folders = self._rated.collection, Folders()
+        for entry in collection.entries():
+            marks = collection.own(entry)
+            if marks is None or collection.rating_of(entry) != marks:
+                continue
+            # The user saw what the files say, and rated otherwise.
+            is_seen = collection.known(entry) == collection.found(entry.id)
+            try:
+                outcome = write_shot_marks(
+                    entry.shot.photos,
+                    settings.becomes.of_marks(marks),
+                    overwrite=settings.overwrite or is_seen,
+                    convention=settings.convention,
+                    folders=folders,
+                    note=journal.note,
+                    inside=settings.inside,
+                )
+            except OutputError:
+                raise
+            except MlspError as error:
+                found.failed.append({"photo": entry.shown, "error": printable(str(error))})
+                continue
+            found.files += len(outcome.files)
+            if outcome.status == "kept":
+                found.kept.append(entry.shown)
+            elif outcome.status == "shared":
+                found.failed.append({"photo": entry.shown, "error": _SHARED})
+            else:
+                found.written += 1
+                written.append(entry)
+
+    def _tagged(self, settings: ExportSettings) -> list[TaggedPhoto]:
+        """Return the keywords of the photos that are scored so far."""
+        if not settings.keywords:
+            return []
+        results = [entry.result for entry in self._rated.collection.entries()]
+        scored = [result for result in results if isinstance(result, ScoreResult)]
+        return tag_ranked(sort_results(scored, _SORT, heads=()), settings.keywords, by=_SORT)
+
+    def _write_keywords(
+        self,
+        tagged: Sequence[TaggedPhoto],
+        settings: ExportSettings,
+        journal: Journal,
+        found: Written,
+    ) -> None:
+        summary = write_keywords(
+            tagged, convention=settings.convention, inside=settings.inside, note=journal.note
+        )
+        found.tagged = summary.written
+        shown = {entry.source: entry.shown for entry in self._rated.collection.entries()}
+        found.failed += [
+            {"photo": shown[failure.source], "error": printable(str(failure.error))}
+            for failure in summary.failed
+        ]
 
     def _know(self, entries: list[Entry]) -> None:
         """Take what the files say now as known: it was not another program that changed them."""
