@@ -51,7 +51,7 @@ def record(name, export):
 
 
 BLOCKS, UNEXPORTED = record("blocks", "tried"), record("unexported", "never")
-TWO_LAYERS = mlsp.heads.HeadForm(
+LAYERS = mlsp.heads.HeadForm(
     lambda body: nn.Sequential(nn.Linear(sum(body.widths), 16), nn.ReLU(), nn.Linear(16, body.outputs)),
     title="Two layers",
 )
@@ -64,7 +64,7 @@ unexported = photo_blocks:UNEXPORTED
 broken = photo_blocks:NO_RECORD
 
 [mlsp.heads]
-two_layers = photo_blocks:TWO_LAYERS
+layers_of_package = photo_blocks:LAYERS
 gone = photo_blocks_gone:HEAD
 """
 
@@ -85,12 +85,14 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
     BACKBONES.discard("blocks")
     BACKBONES.discard("unexported")
-    HEADS.discard("two_layers")
+    HEADS.discard("layers_of_package")
     sys.modules.pop("photo_blocks", None)
 
 
 def run(*arguments: str) -> Result:
     done = CliRunner().invoke(app, arguments)
+    if done.exception is not None:
+        raise done.exception
     assert done.exit_code == 0, done.output
     return done
 
@@ -127,15 +129,15 @@ def test_a_network_and_a_head_of_a_package_score_photos(
     grid = ["--grid", "narrow"]
     run("extract", "photos", "--backbone", network, *grid, *weights, "--output", "f.h5")
     split = ["--split", "random", "--validation-share", "0.2"]
-    head = ["--head", "two_layers", "--recipe", "small", "--epochs", "2"]
+    head = ["--head", "layers_of_package", "--recipe", "small", "--epochs", "2"]
     done = run("train", "f.h5", "photos/ratings.csv", *head, *split, *weights, "-o", "model")
     assert "Two layers on narrow features" in done.stdout
     assert ("has no network" in done.stderr) is (network == "unexported")
     run("predict", "model", "f.h5", "--output", "predicted.csv", "--quiet")
     table = ["table3", "--ratings", "photos/ratings.csv", "--features", "f.h5", *head, *split]
-    rows = ["--backbone", network, "--rows", "two_layers*"]
+    rows = ["--backbone", network, "--rows", "layers_of_package*"]
     done = run("experiment", *table, *rows, "--output", "table3")
-    assert f"| two_layers (-aug) | {network} | whole |" in done.stdout
+    assert f"| layers_of_package (-aug) | {network} | whole |" in done.stdout
     assert "recipe small, 2 of 2 levels, 2 epochs" in done.stdout
     score = ["score", "photos", "--model", "./model", "--output", "scores.csv", "--quiet"]
     if network == "unexported":
@@ -159,7 +161,7 @@ def test_a_fresh_process_lists_names_and_says_whose_the_broken_ones_are(package:
         text=True,
         check=False,
     )
-    for name in ("two_layers", "gone", "blocks", "broken"):
+    for name in ("layers_of_package", "gone", "blocks", "broken"):
         assert f"'{name}'" in done.stdout
     assert "head 'gone' of the package photo-blocks cannot be used" in done.stderr
     assert "No module named 'photo_blocks_gone'" in done.stderr
