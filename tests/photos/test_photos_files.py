@@ -96,6 +96,35 @@ def test_each_real_file_comes_once(tmp_path: Path) -> None:
 
 
 @posix
+def test_a_file_that_links_lead_to_comes_once_wherever_these_are(tmp_path: Path) -> None:
+    one, two = tmp_path / "1", tmp_path / "2"
+    for file in (
+        one / "a.jpg",
+        one / "x-edit.jpg",
+        one / ".hidden.jpg",
+        one / "raw",
+        two / "z.jpg",
+    ):
+        touch(file)
+    links = {
+        "a.jpg": "../1/a.jpg",  # came before
+        "b.jpg": "../1/.hidden.jpg",
+        "c.jpg": "../1/raw",
+        "d.jpg": "../1/missing.jpg",
+        "e.jpg": "../1/x-edit.jpg",
+        "f.jpg": "z.jpg",  # comes after
+        "g.jpg": "c.jpg",
+        "h.jpg": "../1/x-edit.jpg",
+    }
+    for name, target in links.items():
+        (two / name).symlink_to(target)
+    names = [path.name for path in find_photos([tmp_path], exclude=["x-edit.jpg"])]
+    assert names == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg", "f.jpg"]
+    assert found(two, one)[:2] == [two / "a.jpg", two / "b.jpg"]
+    assert found(two, one)[-1] == two / "f.jpg"
+
+
+@posix
 def test_links_in_circles_end(tmp_path: Path) -> None:
     touch(tmp_path / "a" / "1.jpg")
     (tmp_path / "a" / "b").symlink_to("..")

@@ -73,7 +73,11 @@ def join(folder: str, name: str) -> str:
         >>> join("s3://bucket/photos/", "a.jpg")
         's3://bucket/photos/a.jpg'
     """
-    return f"{folder.rstrip('/')}/{name}" if is_url(folder) else os.path.join(folder, name)
+    # What os.path.join does here, in a fraction of its time: names come by the million.
+    is_plain = bool(folder) and os.sep == "/" and not name.startswith("/")
+    return (
+        f"{folder.rstrip('/')}/{name}" if is_plain or is_url(folder) else os.path.join(folder, name)
+    )
 
 
 def parent(location: str) -> str:

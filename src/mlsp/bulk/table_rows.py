@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from mlsp.base.errors import MissingExtraError, SettingsError
@@ -12,8 +12,9 @@ from mlsp.base.text_lines import TextLines, read_csv_header
 from mlsp.bulk.stores import open_file
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
-# Rows of a Parquet file in memory at a time; each may hold a photo.
-_BATCH_ROWS = 64
+# Of a Parquet file in memory at a time.
+_BATCH_BYTES = 16_000_000
+_MAX_BATCH_ROWS = 4096
 
 
 class Row(NamedTuple):
@@ -22,12 +23,12 @@ class Row(NamedTuple):
     Attributes:
         number: from 1.
         offset: where its text begins, in bytes; 0 in a Parquet file.
-        cells: by column.
+        cells: of the wanted columns, in their order; None where the row has none.
     """
 
     number: int
     offset: int
-    cells: Mapping[str, object]
+    cells: tuple[object, ...]
 
 
 class Table(Protocol):
@@ -39,7 +40,7 @@ class Table(Protocol):
         """Read rows, lazily.
 
         Args:
-            columns: wanted; a .jsonl table gives them all.
+            columns: wanted.
             first_row: number of the first row, from 1.
             offset: of that row.
 
@@ -74,7 +75,7 @@ class _CsvTable:
         self.columns = tuple(names)
 
     def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
-        wanted = [(name, self.columns.index(name)) for name in columns]
+        wanted = [self.columns.index(name) for name in columns]
         with open_file(self._location) as file:
             lines = TextLines(file, offset or self._first_offset)
             # The reader takes just the lines of one row, so what was read so far ends where the next row begins.
@@ -84,7 +85,8 @@ class _CsvTable:
                 for cells in reader:
                     if cells:
                         # A row that was cut off lacks its last cells.
-                        found = {name: cells[at] for name, at in wanted if at < len(cells)}
+                        width = len(cells)
+                        found = tuple([cells[at] if at < width else None for at in wanted])
                         yield Row(number, begin, found)
                         number += 1
                     begin = lines.offset
@@ -97,17 +99,20 @@ class _CsvTable:
 class _JsonTable:
     def __init__(self, location: str) -> None:
         self._location = location
-        first = next(self.rows(()), None)
-        self.columns = () if first is None else tuple(first.cells)
+        first = next(self._records(1, 0), None)
+        self.columns = () if first is None else tuple(first[2])
 
     def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
-        del columns
+        for number, begin, record in self._records(first_row, offset):
+            yield Row(number, begin, tuple(map(record.get, columns)))
+
+    def _records(self, first_row: int, offset: int) -> Iterator[tuple[int, int, dict[str, object]]]:
         with open_file(self._location) as file:
             lines = TextLines(file, offset)
             number, begin = first_row, lines.offset
             for line in lines:
                 if line.strip():
-                    yield Row(number, begin, self._parse(line, number))
+                    yield number, begin, self._parse(line, number)
                     number += 1
                 begin = lines.offset
 
@@ -157,7 +162,7 @@ class _ParquetTable:
                             yield row
                     number += count
                 else:
-                    yield from (Row(number + index, 0, {}) for index in range(count))
+                    yield from (Row(number + index, 0, ()) for index in range(count))
                     number += count
 
     def _open(self, file: BinaryIO) -> Any:
@@ -176,11 +181,14 @@ class _ParquetTable:
     ) -> Iterator[Row]:
         try:
             batches = parquet.iter_batches(
-                _BATCH_ROWS, row_groups=[group], columns=list(columns), use_threads=False
+                _batch_rows(parquet.metadata.row_group(group), columns),
+                row_groups=[group],
+                columns=list(dict.fromkeys(columns)),
+                use_threads=False,
             )
             for batch in batches:
-                for cells in batch.to_pylist():
-                    yield Row(number, 0, {name: _cell(cells, name) for name in columns})
+                for cells in zip(*(_cells(batch, name) for name in columns), strict=True):
+                    yield Row(number, 0, cells)
                     number += 1
         except (OSError, ValueError) as error:
             # pyarrow's errors are of these.
@@ -189,9 +197,21 @@ class _ParquetTable:
             ) from error
 
 
-def _cell(cells: Mapping[str, Any], name: str) -> object:
-    if name in cells:
-        return cells[name]
+def _batch_rows(group: Any, columns: Sequence[str]) -> int:
+    """Return how many rows of a group are read at a time: each may hold a photo, or only name one."""
+    parts = [group.column(index) for index in range(group.num_columns)]
+    size = sum(
+        part.total_uncompressed_size
+        for part in parts
+        if any(f"{part.path_in_schema}.".startswith(f"{name}.") for name in columns)
+    )
+    return max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES * group.num_rows // max(1, size)))
+
+
+def _cells(batch: Any, name: str) -> list[object]:
+    if name in batch.schema.names:
+        found: list[object] = batch.column(name).to_pylist()
+        return found
     column, _, child = name.partition(".")
-    inner = cells[column]
-    return None if inner is None else inner[child]
+    records = batch.column(column).to_pylist()
+    return [None if record is None else record[child] for record in records]

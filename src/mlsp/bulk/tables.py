@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -123,15 +123,19 @@ class TableSource:
 
     def _named(self, chosen: _Chosen) -> Iterator[ListedPhoto]:
         folder = parent(absolute(self.location))
-        columns = tuple(dict.fromkeys(name for name in (chosen.id, chosen.photo) if name))
+        columns = (chosen.photo,) if chosen.id is None else (chosen.photo, chosen.id)
         for row in open_table(absolute(self.location)).rows(columns):
-            location = row.cells.get(chosen.photo)
+            location = row.cells[0]
             if location is not None and not isinstance(location, str):
                 raise SettingsError(
                     f"row {row.number} of table {self.location}: column {chosen.photo!r} holds {type(location).__name__},"
                     " expected a path or URL; bytes are read by --bytes-column"
                 )
-            photo_id = self._id(chosen, row, location)
+            photo_id = (
+                written(location or f"{self.location}#{row.number}")
+                if chosen.id is None
+                else self._id(row, chosen.id)
+            )
             yield named_photo(photo_id, location, folder=folder)
 
     def _held(self, chosen: _Chosen, size: int) -> Iterator[HeldPhotos]:
@@ -141,7 +145,7 @@ class TableSource:
         table_bytes = size_of(table)
         while group := list(islice(rows, size)):
             first = group[0]
-            ids = tuple(self._id(chosen, row, None) for row in group)
+            ids = tuple(self._id(row, chosen.id) for row in group)
             yield HeldPhotos(
                 table,
                 chosen.photo,
@@ -152,13 +156,14 @@ class TableSource:
                 -1 if table_bytes is None else table_bytes,
             )
 
-    def _id(self, chosen: _Chosen, row: Row, location: str | None) -> str:
-        if chosen.id is None:
-            return written(location or f"{self.location}#{row.number}")
-        value = row.cells.get(chosen.id)
+    def _id(self, row: Row, column: str | None) -> str:
+        """Return the last cell of a row, in which its column of ids is; without one the row's number."""
+        if column is None:
+            return written(f"{self.location}#{row.number}")
+        value = row.cells[-1]
         if value is None or value == "":
             raise SettingsError(
-                f"row {row.number} of table {self.location} has no id in its column {chosen.id!r}: give it one"
+                f"row {row.number} of table {self.location} has no id in its column {column!r}: give it one"
             )
         return written(str(value))
 
@@ -219,11 +224,10 @@ class HeldPhotos:
             # It could be read when the run began.
             raise ShardError(str(error)) from error
 
-    def _photo(self, photo_id: str, cells: Mapping[str, object]) -> SourcePhoto:
-        value = cells.get(self.column)
+    def _photo(self, photo_id: str, cells: tuple[object, ...]) -> SourcePhoto:
+        value = cells[0]
         if value is None or value in ("", b""):
-            location = cells.get(self.path_column) if self.path_column else None
-            if location:
+            if len(cells) > 1 and (location := cells[1]):
                 return named_photo(photo_id, location, folder=parent(self.table)).read()
             reason = f"its row of the table has nothing in column {self.column!r}"
             return SourcePhoto(photo_id, None, reason)

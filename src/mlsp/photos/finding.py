@@ -90,16 +90,35 @@ def find_files(
 
 
 class _Search:
-    """A search through folders, which yields each real file and folder once."""
+    """A search through folders, which yields each real file and folder once.
+
+    It keeps folders and links, and not each of millions of files: a file without links to it comes with its folder only.
+    """
 
     def __init__(self, recursive: bool, exclude: Sequence[str]) -> None:
         self._recursive = recursive
         self._exclude = exclude
-        self._files: set[str] = set()
         self._folders: set[tuple[int, int]] = set()
+        # Files that were given or that links led to, by their real paths.
+        self._reached: set[str] = set()
+        # Folders that were listed, by their real paths: the path by which, and the given path above it.
+        self._listed: dict[str, tuple[Path, Path]] = {}
+        # The folder that is being listed, and the names that came so far.
+        self._current: tuple[str, set[str]] = "", set()
 
     def is_new_file(self, real_path: str) -> bool:
-        return _is_new(real_path, self._files)
+        """Return whether a file that was given or that a link leads to did not come yet; now it has."""
+        return not self._came_with_folder(real_path) and _is_new(real_path, self._reached)
+
+    def _came_with_folder(self, real_path: str) -> bool:
+        real_folder, name = os.path.split(real_path)
+        current, names = self._current
+        if real_folder == current:
+            return name in names
+        if real_folder not in self._listed or not _is_photo(name):
+            return False
+        folder, root = self._listed[real_folder]
+        return os.path.lexists(real_path) and not self._is_excluded(folder / name, root)
 
     def below(self, root: Path) -> Iterator[Found]:
         # A list and not recursion: folders may be nested deeper than calls.
@@ -135,9 +154,20 @@ class _Search:
                 yield Found(path, "excluded")
             else:
                 photos.append(path)
+        names: set[str] = set()
+        self._current = real_folder, names
         for path in photos:
-            if self.is_new_file(_real_below(path, real_folder, path.name in listing.links)):
+            if path.name in listing.links:
+                is_new = self.is_new_file(_real_path(path))
+            else:
+                names.add(path.name)
+                is_new = not (
+                    self._reached and os.path.join(real_folder, path.name) in self._reached
+                )
+            if is_new:
                 yield Found(path, "photo")
+        self._current = "", set()
+        self._listed[real_folder] = folder, root
 
     def _folders_in(
         self, folder: Path, listing: _Listing, root: Path
@@ -185,13 +215,17 @@ def _list_folder(folder: Path) -> _Listing:
                 listing.folders.append(name)
             elif name.startswith("."):
                 continue
-            elif os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES:
+            elif _is_photo(name):
                 listing.photos.append(name)
             else:
                 listing.others.append(name)
             if entry.is_symlink():
                 listing.links.add(name)
     return listing
+
+
+def _is_photo(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
