@@ -205,7 +205,8 @@ def _batch_rows(group: Any, columns: Sequence[str]) -> int:
         for part in parts
         if any(f"{part.path_in_schema}.".startswith(f"{name}.") for name in columns)
     )
-    return max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES * group.num_rows // max(1, size)))
+    fitting: int = _BATCH_BYTES * group.num_rows // max(1, size)
+    return max(1, min(_MAX_BATCH_ROWS, fitting))
 
 
 def _cells(batch: Any, name: str) -> list[object]:
