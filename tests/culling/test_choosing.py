@@ -10,11 +10,15 @@ import pytest
 from PIL import Image, ImageFilter
 
 from face_samples import portrait, with_shut_eyes
+from mlsp.base.digests import file_sha256
 from mlsp.culling.bursts import Burst, ScoredShot
 from mlsp.culling.choosing import choose, rank_closely
-from mlsp.culling.close_ups import CloseUp, close_up_of, look_closely
+from mlsp.culling.close_ups import CloseUp, close_up_of
+from mlsp.culling.looking import CloseUpCache, look_closely
 from mlsp.culling.shots import Shot
 from mlsp.models.records import NOT_PHOTO
+from mlsp.scoring.cache import NullCache
+from mlsp.scoring.cache.keys import made_by
 from mlsp.scoring.results import Score, ScoreResult
 
 
@@ -89,7 +93,7 @@ def test_a_much_higher_score_wins_and_what_has_gone_keeps_its_rank(
 
 def test_copies_of_other_sizes_are_compared(photos: dict[str, Path]) -> None:
     """The same picture at half the size has the same blur in shares of its sides, but for its coarser pixels."""
-    large = look_closely(photos["soft"])
+    large = look_closely(photos["soft"], NullCache())
     half = np.asarray(Image.open(photos["soft"]).reduce(2))
     small = close_up_of(half)
     assert large.blur is not None
@@ -120,10 +124,29 @@ def test_a_model_without_quality_ranks_by_overall_and_what_is_no_photo_comes_las
 
 
 def test_a_shot_without_edges_is_the_softest(photos: dict[str, Path]) -> None:
-    sharp, flat = look_closely(photos["rocket"]), CloseUp((), "photo", None)
+    sharp, flat = look_closely(photos["rocket"], NullCache()), CloseUp((), "photo", None)
     one, other = shot(Path("a.jpg"), 50), shot(Path("b.jpg"), 55)
     found = rank_closely(Burst((other, one)), [flat, sharp])
     assert [each.reason for each in found.shots] == ["sharper than b", "softer than a"]
+
+
+def test_what_was_seen_is_cached(photos: dict[str, Path], tmp_path: Path) -> None:
+    burst = Burst((shot(photos["shut"], 60), shot(photos["open"], 58)))
+    path, photo = tmp_path / "close-ups.sqlite", photos["open"]
+    with CloseUpCache.open(path) as cache:
+        (first,) = choose([burst], cache=cache)
+    with CloseUpCache.open(path) as cache:
+        assert list(choose([burst], cache=cache)) == [first]
+        # It is what was cached, for this content and these settings.
+        key = made_by("faces", "openvino")
+        assert cache.get(file_sha256(photo), key) == first.shots[0].close_up
+        other = CloseUp((), "photo", 1.5)
+        cache.put(file_sha256(photo), key, other)
+        assert look_closely(photo, cache) == other
+        assert look_closely(photo, cache, faces=False) == look_closely(
+            photo, NullCache(), faces=False
+        )
+        assert look_closely(photos["rocket"], cache).blur != other.blur
 
 
 def test_tiny_photos_are_measured_whole() -> None:

@@ -200,7 +200,12 @@ def pick(
     bursts = group_bursts(scored, settings, by=by, sets=sets)
     if by is None:
         bursts = _choose(
-            bursts, faces=look_for_faces, workers=workers, max_pixels=max_pixels, quiet=quiet
+            bursts,
+            faces=look_for_faces,
+            workers=workers,
+            max_pixels=max_pixels,
+            use_cache=use_cache,
+            quiet=quiet,
         )
     if bursts_only:
         bursts = [burst for burst in bursts if not burst.is_alone]
@@ -279,17 +284,25 @@ def _take(
 
 
 def _choose(
-    bursts: list[Burst], *, faces: bool, workers: int | None, max_pixels: int, quiet: bool
+    bursts: list[Burst],
+    *,
+    faces: bool,
+    workers: int | None,
+    max_pixels: int,
+    use_cache: bool,
+    quiet: bool,
 ) -> list[Burst]:
     from mlsp.cli.progress import RunProgress
     from mlsp.culling.choosing import choose
+    from mlsp.culling.looking import open_close_ups
 
     competing = sum(len(burst.shots) for burst in bursts if burst.competes)
     chosen: list[Burst] = []
     with (
-        RunProgress(competing, done_word="looked at", quiet=quiet) as progress,
+        RunProgress(competing, done_word="looked at", quiet=quiet, goes_on=use_cache) as progress,
+        open_close_ups(enabled=use_cache) as cache,
         contextlib.closing(
-            choose(bursts, faces=faces, workers=workers, max_pixels=max_pixels)
+            choose(bursts, faces=faces, workers=workers, max_pixels=max_pixels, cache=cache)
         ) as results,
     ):
         for burst in results:

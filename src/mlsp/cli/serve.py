@@ -53,6 +53,7 @@ def serve(
     from mlsp.base.errors import MissingExtraError
     from mlsp.base.text import printable
     from mlsp.cli.inputs import found_shots, switch
+    from mlsp.culling.looking import open_close_ups
     from mlsp.culling.shots import find_shots
     from mlsp.models.model import load_model
     from mlsp.personal.user_ratings import UserRatings, default_user_ratings_path
@@ -80,6 +81,7 @@ def serve(
     with (
         UserRatings.open(ratings or default_user_ratings_path()) as kept,
         open_caches(enabled=use_cache) as caches,
+        open_close_ups(enabled=use_cache) as close_ups,
     ):
 
         def load(name: Path | str) -> Scorer:
@@ -102,6 +104,12 @@ def serve(
                 )
 
         controller = PageController(
-            shots, kept, load, model=model, faces=look_for_faces, max_pixels=max_pixels
+            shots,
+            kept,
+            load,
+            model=model,
+            faces=look_for_faces,
+            max_pixels=max_pixels,
+            close_ups=close_ups,
         )
         serve(controller, port=port, ready=ready)

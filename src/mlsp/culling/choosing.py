@@ -18,7 +18,9 @@ from mlsp.base.errors import PhotoError
 from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
 from mlsp.culling.bursts import RANKING_HEAD, Burst, ScoredShot
-from mlsp.culling.close_ups import CloseUp, look_closely
+from mlsp.culling.close_ups import CloseUp
+from mlsp.culling.looking import CloseUps, look_closely
+from mlsp.scoring.cache import NullCache
 from mlsp.scoring.results import ScoreResult
 
 # Points, of the 100 between both ends of the score's scale.
@@ -57,6 +59,7 @@ def choose(
     faces: bool = True,
     workers: int | None = None,
     max_pixels: int | None = None,
+    cache: CloseUps | None = None,
 ) -> Generator[Burst, None, None]:
     """Look at the shots of bursts at full size, and rank each burst by score, sharpness and eyes.
 
@@ -65,6 +68,7 @@ def choose(
         faces: whether to look for faces.
         workers: photos decoded at the same time; by default one per core, at most four, each of which may take some hundred MB.
         max_pixels: photos with more are not looked at.
+        cache: of what was seen; None caches nothing.
 
     Yields:
         One burst for each, in their order; its shots have `close_up` and `reason`. Close the generator to stop early.
@@ -72,10 +76,11 @@ def choose(
     Raises:
         ModelError: a network of faces is damaged.
     """
+    kept = NullCache[CloseUp]() if cache is None else cache
 
     def look(photo: Path) -> CloseUp | None:
         try:
-            return look_closely(photo, faces=faces, max_pixels=max_pixels)
+            return look_closely(photo, kept, faces=faces, max_pixels=max_pixels)
         except PhotoError:
             # It was scored: the file has gone or changed since. It keeps its rank by score.
             return None

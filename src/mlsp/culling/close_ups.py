@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -21,7 +20,6 @@ from PIL import Image, ImageFilter
 from mlsp.base.arrays import UInt8Array
 from mlsp.culling.faces import Face, face_finder
 from mlsp.culling.sharpness import blur_of
-from mlsp.photos import DecodeSettings, read_photo
 
 Subject = Literal["eyes", "photo"]
 
@@ -65,24 +63,8 @@ class CloseUp:
         return sum(face.is_cut_off for face in self.prominent_faces)
 
 
-def look_closely(photo: Path, *, faces: bool = True, max_pixels: int | None = None) -> CloseUp:
-    """Decode a photo at full size and measure it. Several threads may call it at once.
-
-    Args:
-        photo: the file.
-        faces: whether to look for faces.
-        max_pixels: photos with more are refused; 250 million by default.
-
-    Raises:
-        PhotoError: the photo cannot be read.
-        ModelError: a network of faces is damaged.
-    """
-    pixels = read_photo(photo, settings=DecodeSettings.of(None, max_pixels)).pixels
-    return close_up_of(pixels, faces=faces)
-
-
 def close_up_of(pixels: UInt8Array, *, faces: bool = True) -> CloseUp:
-    """Measure pixels (H, W, 3) at full size; see `look_closely`."""
+    """Measure pixels (H, W, 3) at full size, as `mlsp.culling.looking` decodes them."""
     found = face_finder().find(pixels) if faces else ()
     subject: Subject = "eyes"
     blur = _blur_of_faces(found)

@@ -61,15 +61,16 @@ class NullCache(Closing, Generic[Value]):
 
 def default_cache_path() -> Path:
     """Return the file of cached scores: in MLSP_CACHE_DIR if it is set, else in the user's cache folder."""
-    return _cache_folder() / "scores.sqlite"
+    return cache_folder() / "scores.sqlite"
 
 
 def default_feature_cache_path() -> Path:
     """Return the file of cached features, beside that of the scores."""
-    return _cache_folder() / "features.sqlite"
+    return cache_folder() / "features.sqlite"
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Return the folder of caches: MLSP_CACHE_DIR if it is set, else the user's cache folder."""
     folder = os.environ.get("MLSP_CACHE_DIR")
     if folder:
         return Path(folder).expanduser()

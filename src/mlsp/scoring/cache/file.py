@@ -20,7 +20,7 @@ from mlsp.base.sqlite import (
     primary_code,
 )
 
-TableName: TypeAlias = Literal["scores", "features"]
+TableName: TypeAlias = Literal["scores", "features", "close_ups"]
 _APPLICATION_ID = 0x4D4C5350  # "MLSP"
 _VERSION = 1
 

@@ -1,4 +1,4 @@
-"""The rows of the caches: a photo's scores by one model, a photo's features by one network, packed bit for bit.
+"""The rows of the caches of scoring: a photo's scores by one model, a photo's features by one network, packed bit for bit.
 
 A row begins with a checksum that covers its key too, so that no damage can give a photo the values of another.
 """
@@ -78,7 +78,7 @@ def pack_scores(content: bytes, model_key: str, value: CachedScores) -> bytes:
     values = struct.pack(f"<{len(flat)}d", *flat.values())
     names = json.dumps(list(flat), separators=(",", ":")).encode()
     header = _SCORES_HEADER.pack(len(flat), value.width, value.height)
-    return _with_checksum(content, model_key, header + values + names)
+    return with_checksum(content, model_key, header + values + names)
 
 
 def unpack_scores(content: bytes, model_key: str, row: object) -> CachedScores:
@@ -87,7 +87,7 @@ def unpack_scores(content: bytes, model_key: str, row: object) -> CachedScores:
     Raises:
         DamagedRowError: the row is not as it was written.
     """
-    body = _checked(content, model_key, row, _SCORES_HEADER)
+    body = checked(content, model_key, row, _SCORES_HEADER.size)
     count, width, height = _SCORES_HEADER.unpack_from(body)
     values = struct.unpack_from(f"<{count}d", body, _SCORES_HEADER.size)
     names = _names(body[_SCORES_HEADER.size + 8 * count :])
@@ -107,7 +107,7 @@ def pack_features(content: bytes, model_key: str, value: CachedFeatures) -> byte
     views, grid, _, channels = value.values.shape
     header = _FEATURES_HEADER.pack(value.width, value.height, views, grid, channels)
     numbers = value.values.astype("<f2", copy=False).tobytes()
-    return _with_checksum(content, model_key, header + numbers)
+    return with_checksum(content, model_key, header + numbers)
 
 
 def unpack_features(content: bytes, model_key: str, row: object) -> CachedFeatures:
@@ -116,19 +116,30 @@ def unpack_features(content: bytes, model_key: str, row: object) -> CachedFeatur
     Raises:
         DamagedRowError: the row is not as it was written.
     """
-    body = _checked(content, model_key, row, _FEATURES_HEADER)
+    body = checked(content, model_key, row, _FEATURES_HEADER.size)
     width, height, views, grid, channels = _FEATURES_HEADER.unpack_from(body)
     values = np.frombuffer(body, "<f2", offset=_FEATURES_HEADER.size)
     return CachedFeatures(values.reshape(views, grid, grid, channels), width, height)
 
 
-def _with_checksum(content: bytes, model_key: str, body: bytes) -> bytes:
+def with_checksum(content: bytes, model_key: str, body: bytes) -> bytes:
+    """Write a row: what is cached, and before it the checksum."""
     return _CHECKSUM.pack(_checksum(content, model_key, body)) + body
 
 
-def _checked(content: bytes, model_key: str, row: object, header: struct.Struct) -> bytes:
-    """Return what follows the checksum."""
-    if not isinstance(row, bytes) or len(row) < _CHECKSUM.size + header.size:
+def checked(content: bytes, model_key: str, row: object, least: int) -> bytes:
+    """Return what follows the checksum of a row.
+
+    Args:
+        content: SHA-256 of the photo's file.
+        model_key: key of what computed it.
+        row: as it is stored.
+        least: bytes that it has at least.
+
+    Raises:
+        DamagedRowError: it is not as it was written.
+    """
+    if not isinstance(row, bytes) or len(row) < _CHECKSUM.size + least:
         raise DamagedRowError("a row is cut off")
     body = row[_CHECKSUM.size :]
     if _CHECKSUM.unpack_from(row) != (_checksum(content, model_key, body),):

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from mlsp.base.errors import PhotoError, SettingsError, unknown_name
 from mlsp.base.text import printable
+from mlsp.culling.looking import CloseUps
 from mlsp.culling.shots import Shot
 from mlsp.explaining import Explainer, heat_map_png
 from mlsp.personal.user_ratings import UserRatings
@@ -40,6 +41,7 @@ class PageController:
         model: name or folder of the model that scores the photos.
         faces: whether the best of a burst is chosen by its faces too.
         max_pixels: photos of a burst with more are not looked at.
+        close_ups: cache of what they show at full size; None caches nothing.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class PageController:
         model: str = "default",
         faces: bool = True,
         max_pixels: int | None = None,
+        close_ups: CloseUps | None = None,
     ) -> None:
         self.model = printable(model)
         earlier = {rating.content_sha256: rating.marks for rating in ratings.ratings()}
@@ -59,7 +62,7 @@ class PageController:
         self.files = FileMarks(self.rated)
         self.sidecars = SidecarExport(self.rated, self.files)
         self.photo_export = PhotoExport(self.collection)
-        self.stacks = Stacks(self.collection, faces=faces, max_pixels=max_pixels)
+        self.stacks = Stacks(self.collection, faces=faces, max_pixels=max_pixels, cache=close_ups)
         self.scoring = LiveScoring(self.collection, lambda: load(model), then=self.stacks.find)
         self.learner = TasteLearner(self.rated, self.scoring, load)
         # By the score; a taste that is learned again has another scorer.

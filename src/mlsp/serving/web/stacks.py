@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from mlsp.culling.bursts import Burst, ScoredShot, find_shot_sets, group_bursts
 from mlsp.culling.choosing import choose
+from mlsp.culling.looking import CloseUps
 from mlsp.serving.web.collection import Collection
 from mlsp.serving.web.ended import why_ended
 from mlsp.serving.web.stack_place import StackPlace
@@ -44,14 +45,21 @@ class Stacks:
         collection: shows them.
         faces: whether faces and their eyes are looked for.
         max_pixels: photos with more are not looked at.
+        cache: of what was seen at full size; None caches nothing.
     """
 
     def __init__(
-        self, collection: Collection, *, faces: bool = True, max_pixels: int | None = None
+        self,
+        collection: Collection,
+        *,
+        faces: bool = True,
+        max_pixels: int | None = None,
+        cache: CloseUps | None = None,
     ) -> None:
         self._collection = collection
         self._faces = faces
         self._max_pixels = max_pixels
+        self._cache = cache
         self._progress = StackProgress()
         self._thread: threading.Thread | None = None
         self._is_stopping = threading.Event()
@@ -99,7 +107,8 @@ class Stacks:
 
     def _look(self, bursts: Sequence[Burst], is_stopping: threading.Event) -> None:
         self._progress = StackProgress("looking", len(bursts))
-        with closing(choose(bursts, faces=self._faces, max_pixels=self._max_pixels)) as chosen:
+        chosen = choose(bursts, faces=self._faces, max_pixels=self._max_pixels, cache=self._cache)
+        with closing(chosen):
             for number, burst in enumerate(chosen, 1):
                 self._collection.place(self._places([burst]))
                 self._progress = StackProgress("looking", len(bursts), number)
