@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -198,7 +200,10 @@ def test_tables_and_contact_sheets_from_one_command(
     assert plan.exit_code == 0
     first, second, _, *steps = plan.stdout.splitlines()
     assert " on this machine (" in first
-    assert "; --no-finetune saves " in first
+    assert " saves " not in first
+    wide = [word for word in command if word != "--narrow"]
+    wide_plan = CliRunner().invoke(app, [*wide, "--plan"], catch_exceptions=False)
+    assert re.search(r" free\); --narrow saves .*", wide_plan.stdout.splitlines()[0])
     assert second == (
         "60 photos of about 40×30: 38 to train with, 2 for validation, 20 for the test; 1 are missing and left out"
     )
@@ -226,6 +231,23 @@ def test_tables_and_contact_sheets_from_one_command(
     assert "learning rate" in done.stderr
     assert "learning rate" not in again.stderr
     assert again.stdout == done.stdout
+
+
+def test_ctrl_c_names_the_step(extracted: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["mlsp.cli.app"], "run_command", interrupted)
+    done = CliRunner().invoke(
+        app,
+        [
+            *("reproduce", str(extracted / "ratings.csv"), "--photos", str(extracted / "photos")),
+            *("--backbone", tiny, "--lowest", "1", "--highest", "10", "--table", "table3"),
+            *("--output", str(extracted / "out")),
+        ],
+    )
+    assert done.exit_code == 130
+    assert "mlsp: interrupted in step 3/3; the same command goes on" in done.stderr
 
 
 def test_a_step_that_fails_ends_the_command(extracted: Path, tiny: str) -> None:

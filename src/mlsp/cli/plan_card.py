@@ -38,10 +38,15 @@ def plan_lines(
         missing: rated photos that are not there.
     """
     left = total(cost for step, cost in costs.items() if not step.is_done)
-    options = "; ".join(f"{option} saves {_takes(cost)}" for option, cost in saved.items())
+    # Options that are given save nothing more.
+    options = [
+        f"; {option} saves {_takes(cost)}"
+        for option, cost in saved.items()
+        if cost.disk or cost.seconds
+    ]
     yield (
-        f"{_takes(left)} on this machine ({usable_cores()} cores, {machine.flops / 1e9:.0f} GFLOP/s in float32; {_bytes(free_bytes(output))} free);"
-        f" {options}"
+        f"{_takes(left)} on this machine ({usable_cores()} cores, {machine.flops / 1e9:.0f} GFLOP/s in float32;"
+        f" {_bytes(free_bytes(output))} free){''.join(options)}"
     )
     photos = sum(map(len, split.parts))
     yield (
@@ -67,4 +72,7 @@ def _bytes(count: float) -> str:
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:,.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
+    if hours >= 1:
+        return f"{hours:,.1f} hours"
+    minutes = round(hours * 60)
+    return f"{minutes} minutes" if minutes > 1 else "a minute at most"

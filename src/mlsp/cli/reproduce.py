@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from mlsp.cli.training_options import (
     Recipe,
     Seeds,
 )
+
+if TYPE_CHECKING:
+    from mlsp.paper.reproduction import Step
 
 
 def reproduce(
@@ -78,9 +81,6 @@ def reproduce(
         mlsp reproduce ratings.csv --photos photos/ --backbone efficientnet_lite0 --plan --output paper/
         mlsp reproduce ratings.csv --photos photos/ --backbone efficientnet_lite0 --table table2 --no-finetune --plan --output paper/
     """
-    import shlex
-
-    from mlsp.cli.app import run_command
     from mlsp.cli.plan_card import plan_lines
     from mlsp.paper.costs import Machine, savings, step_costs
     from mlsp.paper.reproduction import (
@@ -93,6 +93,9 @@ def reproduce(
     from mlsp.ratings.splits import split_rows
     from mlsp.ratings.table import with_photos
 
+    if not quiet:
+        # Of a quarter of a million photos this takes a while.
+        typer.echo("mlsp: looking for the photos, measuring this machine", err=True)
     source = f"ava:{ratings}" if Path(ratings).is_dir() else ratings
     rated = load_ratings(source, photos=photos, lowest=lowest, highest=highest)
     settings = ReproductionSettings(
@@ -127,10 +130,21 @@ def reproduce(
     for folder in ("features", "models", "results"):
         (output / folder).mkdir(parents=True, exist_ok=True)
     for number, step in enumerate(steps, 1):
-        if step.is_done:
-            continue
-        if not quiet:
-            typer.echo(f"[{number}/{len(steps)}] mlsp {shlex.join(step.arguments)}", err=True)
+        if not step.is_done:
+            _run(step, f"{number}/{len(steps)}", quiet=quiet)
+
+
+def _run(step: Step, number: str, *, quiet: bool) -> None:
+    import shlex
+
+    from mlsp.cli.app import run_command
+
+    if not quiet:
+        typer.echo(f"[{number}] mlsp {shlex.join(step.arguments)}", err=True)
+    try:
         code = run_command([*step.arguments, *(["--quiet"] if quiet else [])])
-        if code:
-            raise typer.Exit(code)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo(f"mlsp: interrupted in step {number}; the same command goes on", err=True)
+        raise
+    if code:
+        raise typer.Exit(code)
