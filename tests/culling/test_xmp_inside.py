@@ -6,7 +6,9 @@ import hashlib
 import io
 import os
 import shutil
+import sqlite3
 import struct
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from mlsp.culling.xmp.multi_picture import adjusted
 from mlsp.culling.xmp.removing import remove_stars
 from mlsp.personal.user_ratings import UserRatings, default_user_ratings_path
 from mlsp.photos import read_photo
+from mlsp.scoring.cache import default_cache_path
 from photo_samples import dng, encode, heic, soft_photo
 from xmp_samples import DARKTABLE, DIGIKAM, read_by_exiftool
 
@@ -270,6 +273,12 @@ def test_changes_back() -> None:
     )
 
 
+def cached_scores() -> int:
+    with closing(sqlite3.connect(default_cache_path())) as cache:
+        count: int = cache.execute("SELECT count(*) FROM scores").fetchone()[0]
+    return count
+
+
 def test_score_with_xmp_inside(examples: Path, tmp_path: Path) -> None:
     photos = [
         Path(shutil.copy(examples / name, tmp_path)) for name in ("rocket.jpg", "chelsea.png")
@@ -297,5 +306,9 @@ def test_score_with_xmp_inside(examples: Path, tmp_path: Path) -> None:
     with UserRatings.open(default_user_ratings_path()) as ratings:
         given = {one.content_sha256: one.marks for one in ratings.ratings()}
     assert given == {file_sha256(photos[0]): Marks(2), rated: Marks(2)}
+    # So do cached scores: nothing is computed anew.
+    kept = cached_scores()
+    run("score", str(tmp_path))
+    assert cached_scores() == kept
     assert run("stars", "undo").rstrip().endswith(": 2 files restored, 0 removed")
     assert {photo: photo.read_bytes() for photo in tmp_path.iterdir()} == before

@@ -151,6 +151,19 @@ def _seconds_a_get(cache: ScoreCache, numbers: range) -> float:
     return (time.perf_counter() - started) / len(keys)
 
 
+def test_what_is_cached_follows_a_photo(tmp_path: Path) -> None:
+    for key in ("one", "other"):
+        fill(tmp_path / "c", 3, key=key)
+    with ScoreCache.open(tmp_path / "c") as cache:
+        cache.put(sha256(10), "one", numbered(7))
+        cache.follow([(sha256(0), sha256(10)), (sha256(1), sha256(11)), (sha256(8), sha256(18))])
+        for key in ("one", "other"):
+            found = [cache.get(sha256(number), key) for number in (0, 1, 10, 11, 8, 18)]
+            assert found == [numbered(0), numbered(1), numbered(0), numbered(1), None, None]
+    cache.follow([(sha256(2), sha256(12))])
+    assert known(tmp_path / "c", 3, key="one") == [0, 1, 2]
+
+
 def test_only_the_models_last_used_are_kept(tmp_path: Path) -> None:
     for number in range(12):
         fill(tmp_path / "c", 3, key=f"model {number}")

@@ -266,13 +266,13 @@ def score(
     if stars is not None:
         if stars.of_own:
             ranked = sort_results(own, sort, heads=heads, top=wanted)
-        failed += _give_stars(ranked, stars, by=sort, quiet=quiet)
+        failed += _give_stars(ranked, stars, by=sort, use_cache=use_cache, quiet=quiet)
     if failed:
         raise typer.Exit(1)
 
 
 def _give_stars(
-    ranked: Sequence[ScoreResult], settings: XmpSettings, *, by: str, quiet: bool
+    ranked: Sequence[ScoreResult], settings: XmpSettings, *, by: str, use_cache: bool, quiet: bool
 ) -> Sequence[ScoreFailure]:
     """Write sidecars with a progress bar and a summary; return the photos whose sidecar was left alone."""
     from mlsp.cli.keywords import give_keywords
@@ -286,7 +286,8 @@ def _give_stars(
     with contextlib.ExitStack() as ending, Journal("mlsp score --xmp") as journal:
         if settings.inside:
             # After Ctrl-C, too: what was written is another photo to `mlsp serve`.
-            ending.callback(lambda: follow_photos(journal.path, default_user_ratings_path()))
+            ratings = default_user_ratings_path()
+            ending.callback(lambda: follow_photos(journal.path, ratings, use_cache=use_cache))
         with RunProgress(len(ranked), done_word="rated", quiet=quiet) as progress:
             summary = write_stars(
                 ranked, by=by, settings=settings, on_result=progress.advance, note=journal.note

@@ -111,5 +111,6 @@ def serve(
             faces=look_for_faces,
             max_pixels=max_pixels,
             close_ups=close_ups,
+            caches=(caches.scores, caches.features, close_ups),
         )
         serve(controller, port=port, ready=ready)

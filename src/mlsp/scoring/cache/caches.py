@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -53,6 +53,9 @@ class NullCache(Closing, Generic[Value]):
         return None
 
     def put(self, content_sha256: str, model_key: str, value: Value) -> None:
+        """Do nothing."""
+
+    def follow(self, moved: Iterable[tuple[str, str]]) -> None:
         """Do nothing."""
 
     def close(self) -> None:

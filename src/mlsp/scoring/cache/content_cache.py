@@ -19,6 +19,7 @@ import sqlite3
 import threading
 import time
 from abc import abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar, Generic, Self, TypeVar
 
@@ -135,10 +136,42 @@ class ContentCache(Closing, Generic[Value]):
             except sqlite3.Error as error:
                 self._give_up_writing(error)
 
+    def follow(self, moved: Iterable[tuple[str, str]]) -> None:
+        """Cache for photos' contents what is cached for their earlier ones; a closed cache does nothing.
+
+        Args:
+            moved: SHA-256 of a content before and after something was changed that is no pixel, in hexadecimal digits.
+        """
+        with self._lock:
+            if self._connection is None or not self._is_writable:
+                return
+            try:
+                models = self._connection.execute("SELECT id, key FROM models").fetchall()
+                with transaction(self._connection):
+                    for before, after in moved:
+                        for model, key in models:
+                            self._follow(model, key, bytes.fromhex(before), bytes.fromhex(after))
+            except (sqlite3.Error, DamagedRowError) as error:
+                self._give_up_writing(error)
+
     def close(self) -> None:
         """Close the file. Threads that are still scoring may go on to call `get` and `put`."""
         with self._lock:
             self._disconnect()
+
+    def _follow(self, model: int, key: str, before: bytes, after: bytes) -> None:
+        connection = self._usable_connection()
+        row = connection.execute(
+            f"SELECT value FROM {self.table} WHERE model = ? AND content = ?",  # noqa: S608 - a constant
+            (model, before),
+        ).fetchone()
+        if row is not None and self._has_room():
+            # A row's checksum covers its content.
+            packed = self._pack(after, key, self._unpack(before, key, row[0]))
+            connection.execute(
+                f"INSERT OR REPLACE INTO {self.table} VALUES (?, ?, ?)",  # noqa: S608 - a constant
+                (model, after, packed),
+            )
 
     def _connect(self) -> None:
         try:
@@ -232,7 +265,7 @@ class ContentCache(Closing, Generic[Value]):
             self._disconnect()
             _log.warning("%s are no longer cached in %s: %s", self.table, self._path, error)
 
-    def _give_up_writing(self, error: sqlite3.Error) -> None:
+    def _give_up_writing(self, error: Exception) -> None:
         if is_damage(error):
             self._begin_anew(error)
         else:

@@ -13,6 +13,7 @@ from mlsp.base.text import printable
 from mlsp.culling.looking import CloseUps
 from mlsp.culling.shots import Shot
 from mlsp.explaining import Explainer, heat_map_png
+from mlsp.personal.following import AnyCache
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.reports.rows import label_meanings
@@ -42,6 +43,7 @@ class PageController:
         faces: whether the best of a burst is chosen by its faces too.
         max_pixels: photos of a burst with more are not looked at.
         close_ups: cache of what they show at full size; None caches nothing.
+        caches: all of them, in which photos that are written stay known.
     """
 
     def __init__(
@@ -54,13 +56,14 @@ class PageController:
         faces: bool = True,
         max_pixels: int | None = None,
         close_ups: CloseUps | None = None,
+        caches: Sequence[AnyCache] = (),
     ) -> None:
         self.model = printable(model)
         earlier = {rating.content_sha256: rating.marks for rating in ratings.ratings()}
         self.collection = Collection(shots, earlier, ratings.found())
         self.rated = RatedPhotos(self.collection, ratings)
         self.files = FileMarks(self.rated)
-        self.sidecars = SidecarExport(self.rated, self.files)
+        self.sidecars = SidecarExport(self.rated, self.files, caches)
         self.photo_export = PhotoExport(self.collection)
         self.stacks = Stacks(self.collection, faces=faces, max_pixels=max_pixels, cache=close_ups)
         self.scoring = LiveScoring(self.collection, lambda: load(model), then=self.stacks.find)

@@ -12,6 +12,7 @@ from mlsp.culling.xmp import Convention, Folders, write_shot_marks
 from mlsp.culling.xmp.journal import Journal, Undone, runs, undo, written_photos
 from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
 from mlsp.culling.xmp.tagging import TaggedPhoto, tag_ranked, write_keywords
+from mlsp.personal.following import AnyCache, follow_in_caches
 from mlsp.personal.taking_back import moved_back
 from mlsp.reports.ranking import sort_results
 from mlsp.scoring.results import ScoreResult
@@ -67,11 +68,15 @@ class SidecarExport:
     Args:
         rated: the ratings.
         files: what the photos' files say.
+        caches: in which photos that are written stay known.
     """
 
-    def __init__(self, rated: RatedPhotos, files: FileMarks) -> None:
+    def __init__(
+        self, rated: RatedPhotos, files: FileMarks, caches: Sequence[AnyCache] = ()
+    ) -> None:
         self._rated = rated
         self._files = files
+        self._caches = caches
         self._lock = threading.Lock()
         self._last: Journal | None = None
         self._last_entries: list[Entry] = []
@@ -95,7 +100,9 @@ class SidecarExport:
             finally:
                 if journal.path is not None:
                     self._last, self._last_entries = journal, written
-                    self._rated.follow(written_photos(journal.path))
+                    moved = written_photos(journal.path)
+                    self._rated.follow(moved)
+                    follow_in_caches(moved, self._caches)
                 self._know(written)
         return found
 
