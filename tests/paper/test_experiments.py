@@ -24,7 +24,7 @@ from mlsp.paper import (
 )
 from mlsp.paper.baselines import size_scores
 from mlsp.paper.extremes import find_extremes
-from mlsp.paper.features import extract_command, fitting_store
+from mlsp.paper.features import extract_command, fitting_store, lacking
 from mlsp.paper.plots import line_figure
 from mlsp.paper.records import Estimate, read_result, result_record
 from mlsp.ratings.splits import Split, SplitSettings
@@ -86,6 +86,7 @@ def test_rows_run_once_and_say_what_they_lack(job: ExperimentJob) -> None:
     assert by_label["Pool-3FC"].reason == (
         "not run: needs features of tiny, make them by"
         " `mlsp extract PHOTOS -o FILE.h5 --backbone tiny --grid wide --views corners8 --precision float32`"
+        f"; {job.features[0].name} has views whole, narrow features only"
     )
     ridge = by_label["Ridge (not in the paper)"].result
     assert ridge is not None
@@ -166,6 +167,8 @@ def test_baselines_and_cited_rows(job: ExperimentJob) -> None:
     written = result_record(size)
     assert result_record(read_result(written)) == written
     text = as_markdown("table4", outcomes)
+    assert "width and height; no SRCC, as all test photos have the same value |" in text
+    assert "[–, –]" not in text
     assert "| Ma et al. |  |  | – | – | – | – | – | 81.70% | – | – | – | – | as the" in text
     # Section 4.3: .558 at 77.33 %, a ratio of .72.
     assert "| Kong et al. |  |  | – | 0.558 | – | – | – | 77.33% | – | – | – | 0.72 |" in text
@@ -248,6 +251,13 @@ def test_square_photos_are_256_wide_by_either_option(tmp_path: Path) -> None:
         row = replace(small, resize=(side, side))
         with FeatureStore.open(path) as store:
             assert (fitting_store(row, [store]) is store) is fits
+            if not fits:
+                size = (
+                    "at their own size"
+                    if longest is None
+                    else f"of at most {longest} pixels a side"
+                )
+                assert lacking(row, [store]).endswith(f"`; {path.name} has photos {size}")
 
 
 def test_figure_7_is_a_line_over_levels() -> None:

@@ -6,23 +6,45 @@ from collections.abc import Sequence
 
 from mlsp.backbones import backbone
 from mlsp.base.errors import SettingsError
+from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.store import FeatureStore
 from mlsp.paper.records import Row
 
 
 def fitting_store(row: Row, stores: Sequence[FeatureStore]) -> FeatureStore | None:
     """Find the first file with the features of a row: of its network, all levels, views, size and a grid that gives its own."""
-    return next((store for store in stores if _fits(row, store)), None)
+    return next((store for store in stores if not _misfits(row, store)), None)
 
 
-def _fits(row: Row, store: FeatureStore) -> bool:
-    feature_spec = store.layout.feature_spec
+def lacking(row: Row, stores: Sequence[FeatureStore]) -> str:
+    """Return what a row needs that no file has: the command that makes it, and what the files have instead."""
+    found = [f"; {store.path.name} has {', '.join(_misfits(row, store))}" for store in stores]
     return (
-        (feature_spec.backbone, feature_spec.views) == (row.backbone, row.views)
-        and row.grid in store.layout.grid_sources
-        and len(feature_spec.levels) == level_count(row.backbone, [store])
-        and _has_size(row, store)
+        f"needs features of {row.backbone}, make them by `{extract_command(row)}`{''.join(found)}"
     )
+
+
+def _misfits(row: Row, store: FeatureStore) -> list[str]:
+    """Return what a file has that is not as the row needs it."""
+    feature_spec = store.layout.feature_spec
+    if feature_spec.backbone != row.backbone:
+        return [f"features of {feature_spec.backbone}"]
+    levels = len(feature_spec.levels)
+    described = (
+        (feature_spec.views == row.views, f"views {feature_spec.views}"),
+        (row.grid in store.layout.grid_sources, "narrow features only"),
+        (levels == level_count(row.backbone, [store]), f"{levels} levels only"),
+        (_has_size(row, store), f"photos {_size_text(feature_spec)}"),
+    )
+    return [text for fits, text in described if not fits]
+
+
+def _size_text(feature_spec: FeatureSpec) -> str:
+    if feature_spec.longest_side is not None:
+        return f"of at most {feature_spec.longest_side} pixels a side"
+    if feature_spec.resize is not None:
+        return "of {}×{}".format(*feature_spec.resize)
+    return "at their own size"
 
 
 def _has_size(row: Row, store: FeatureStore) -> bool:

@@ -171,8 +171,13 @@ class Outcome:
 
     @property
     def note(self) -> str:
-        """How it came out, or why not."""
-        return self.result.how if self.result else self.reason
+        """How it came out, and why it has no SRCC; or why it did not run."""
+        if self.result is None:
+            return self.reason
+        srcc = self.result.numbers.get("srcc")
+        if srcc is not None and math.isnan(srcc.value):
+            return f"{self.result.how}; no SRCC, as all test photos have the same value"
+        return self.result.how
 
     def spread(self, metric: str) -> tuple[float, float] | None:
         """Return the mean and the standard deviation of a metric over the seeds; None of a row without repeats."""

@@ -25,7 +25,7 @@ from mlsp.evaluation.votes import VotePair
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import HEADS, HeadSpec
 from mlsp.paper.baselines import size_scores
-from mlsp.paper.features import extract_command, finetune_command, fitting_store, level_count
+from mlsp.paper.features import finetune_command, fitting_store, lacking, level_count
 from mlsp.paper.folds import fold_splits
 from mlsp.paper.further_heads import code_of, with_heads
 from mlsp.paper.job import ExperimentJob
@@ -115,10 +115,9 @@ class _Run:
             return self._kept(row, store, self.splits, self.job.settings)
         store = fitting_store(row, self.stores)
         if store is None:
-            return Outcome(
-                row,
-                reason=f"not run: needs features of {row.backbone}, make them by `{extract_command(row)}`",
-            )
+            # Of a row that nobody asked for, nobody asks why.
+            why = lacking(row, self.stores) if self.job.runs(row) else "left out by --rows"
+            return Outcome(row, reason=f"not run: {why}")
         found = self._of_folds(row, store, self.job.settings)
         if row.way != "head" or self.job.seeds == 1 or found.result is None:
             return found

@@ -156,7 +156,7 @@ def _cells(outcome: Outcome, metric: str) -> tuple[str, str]:
     text = partial(_text, metric=metric, decimals=paper.decimals)
     ours = outcome.result.numbers.get(metric) if outcome.result else None
     cell = "–"
-    if ours is not None:
+    if ours is not None and math.isfinite(ours.value):
         cell = f"{text(ours.value)} [{text(ours.low)}, {text(ours.high)}]"
     spread = outcome.spread(metric)
     if spread is not None:
