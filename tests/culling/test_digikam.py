@@ -94,6 +94,8 @@ def test_digikam_reads_sidecars_with_its_switch_and_photos_without(
     rate(photos / "inside.jpg", MARKS, inside=True)
     (photos / "inside.heic").write_bytes(heic(Image.open(examples / "rocket.jpg")))
     rate(photos / "inside.heic", MARKS, inside=True)
+    Image.open(examples / "rocket.jpg").save(photos / "inside.avif")
+    rate(photos / "inside.avif", MARKS, inside=True)
     (tmp_path / ".config").mkdir()
     (tmp_path / ".config" / "digikamrc").write_text(SETTINGS.format(home=tmp_path, switch=switch))
     tmp_path.chmod(0o700)
@@ -109,10 +111,10 @@ def test_digikam_reads_sidecars_with_its_switch_and_photos_without(
             [f"volumeid:?path={photos}"],
         )
         database.commit()
-    run_until(tmp_path, lambda database: len(database.execute(MARKS_OF).fetchall()) == 3)
+    run_until(tmp_path, lambda database: len(database.execute(MARKS_OF).fetchall()) == 4)
     with closing(sqlite3.connect(tmp_path / "digikam4.db")) as database:
         found = {name: (rating, tags) for name, rating, tags in database.execute(MARKS_OF)}
     read = (4, "Color Label Green,Pick Label Accepted")
-    assert found["inside.jpg"] == found["inside.heic"] == read
+    assert found["inside.jpg"] == found["inside.heic"] == found["inside.avif"] == read
     assert (found["sidecar.jpg"] == read) == (switch == "true")
     assert found["sidecar.jpg"][0] == (4 if switch == "true" else -1)
