@@ -259,6 +259,51 @@ def test_a_task_that_kills_three_workers_is_given_up_and_the_others_go_on(node: 
     assert reports == expected
 
 
+def test_the_task_of_a_worker_that_hangs_is_done_by_another(
+    cluster: Any, node: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlsp.bulk.ray_cluster import RaySettings
+    from mlsp.bulk.ray_jobs import PoolJob
+    from mlsp.bulk.ray_pool import run_pool
+
+    del node
+    # The clock: when a task takes too long, and how often it looks.
+    monkeypatch.setattr("mlsp.bulk.ray_pool._STRAGGLER_SECONDS", 0.5)
+    monkeypatch.setattr("mlsp.bulk.ray_pool._WAIT_SECONDS", 0.2)
+    begun = tmp_path / "begun"
+
+    class Worker:
+        def __init__(self, order: None) -> None:
+            del order
+
+        def prepare(self) -> None:
+            pass
+
+        def work(self, task: int) -> int:
+            with begun.open("a") as file:
+                file.write(f"{task} ")
+            if task == 1 and begun.read_text().split().count("1") == 1:
+                time.sleep(600)
+            return task
+
+    def lost(task: int, why: str) -> int:
+        raise AssertionError(why)
+
+    job: PoolJob[int, int] = PoolJob(
+        worker=Worker,
+        order=lambda: None,
+        tasks=iter(range(6)),
+        task_count=6,
+        lost=lost,
+        is_repeatable=True,
+    )
+    second = cluster.add_node(**NODE)
+    reports = list(run_pool(job, RaySettings(workers=2, cpus_per_worker=1)))
+    cluster.remove_node(second)
+    assert sorted(reports) == list(range(6))
+    assert begun.read_text().split().count("1") == 2
+
+
 def test_a_task_is_divided_until_what_kills_or_holds_its_worker_is_alone(
     node: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

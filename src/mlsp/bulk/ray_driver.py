@@ -110,6 +110,7 @@ def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:
         task_count=job.survey.shards - job.shards_done,
         lost=lost,
         divided=divided,
+        is_repeatable=True,
         seconds=lambda task: task.seconds,
     )
     return PartCollector(job.dataset).complete(run_pool(work, settings))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 Task = TypeVar("Task")
@@ -39,6 +40,7 @@ class PoolJob(Generic[Task, Report]):
             worker are started beyond the one whose report is awaited, as the reports of the others wait in memory.
         divided: makes the parts of a task that lost two workers, of which one part only is to blame; none where it has no parts. Each
             has a report of its own. Only without an order.
+        is_repeatable: whether two workers may do the same task at a time, and the first to end counts. Only where each has one task.
         seconds: that a task may take; a worker that takes longer is ended and counts as lost. None for any time.
     """
 
@@ -50,4 +52,50 @@ class PoolJob(Generic[Task, Report]):
     tasks_per_worker: int = 1
     in_order: int | None = None
     divided: Callable[[Task], Sequence[Task]] = lambda task: ()
+    is_repeatable: bool = False
     seconds: Callable[[Task], float] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class NumberedTask(Generic[Task]):
+    """A task.
+
+    Attributes:
+        number: position in the order.
+        task: what is to be done.
+        lost_workers: number of workers lost with it.
+    """
+
+    number: int
+    task: Task
+    lost_workers: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class PoolMember(Generic[Task]):
+    """A worker and its tasks.
+
+    Attributes:
+        actor: Ray's handle.
+        tasks: that it has; none while it is not placed on a machine yet or prepares.
+        is_ready: whether it may have some.
+    """
+
+    actor: Any
+    tasks: list[NumberedTask[Task]] = field(default_factory=list)
+    is_ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Task]):
+    """A call on the cluster.
+
+    Attributes:
+        worker: that does it.
+        task: None while the worker prepares.
+        begun: time at which it was made.
+    """
+
+    worker: PoolMember[Task]
+    task: NumberedTask[Task] | None
+    begun: float = field(default_factory=time.monotonic)

@@ -11,19 +11,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic
 
 from mlsp.base.errors import MlspError, SettingsError
 from mlsp.bulk.ray_cluster import RaySettings, connected
-from mlsp.bulk.ray_jobs import TRIES, PoolJob, Report, Task
+from mlsp.bulk.ray_jobs import TRIES, Call, NumberedTask, PoolJob, PoolMember, Report, Task
 
 _log = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 5.0
 # A worker that was asked for takes its room at once, or in a second or two.
 _ROOM_SECONDS = 8.0
+# A task that takes so long, and twice as long as any before, is begun by an idle worker too.
+_STRAGGLER_SECONDS = 30.0
 
 
 def run_pool(job: PoolJob[Task, Report], settings: RaySettings) -> Generator[Report, None, None]:
@@ -52,38 +53,6 @@ def run_pool(job: PoolJob[Task, Report], settings: RaySettings) -> Generator[Rep
             pool.close()
 
 
-@dataclass(slots=True, eq=False)
-class _Numbered(Generic[Task]):
-    """A task.
-
-    Attributes:
-        number: position in the order.
-        task: what is to be done.
-        lost_workers: number of workers lost with it.
-        begun: time at which a worker got it.
-    """
-
-    number: int
-    task: Task
-    lost_workers: int = 0
-    begun: float = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Worker(Generic[Task]):
-    """A worker and its tasks.
-
-    Attributes:
-        actor: Ray's handle.
-        tasks: that it has; none while it is not placed on a machine yet or prepares.
-        is_ready: whether it may have some.
-    """
-
-    actor: Any
-    tasks: list[_Numbered[Task]] = field(default_factory=list)
-    is_ready: bool = False
-
-
 class _Pool(Generic[Task, Report]):
     """Workers, and the tasks that they are to do; see `run_pool`.
 
@@ -97,15 +66,16 @@ class _Pool(Generic[Task, Report]):
         self._ray = ray
         self._job = job
         self._settings = settings
-        self._workers: list[_Worker[Task]] = []
-        # Calls on the cluster, by Ray's reference to the result: a task, or None for a worker that prepares.
-        self._running: dict[Any, tuple[_Worker[Task], _Numbered[Task] | None]] = {}
-        self._again: deque[_Numbered[Task]] = deque()
+        self._workers: list[PoolMember[Task]] = []
+        # Calls on the cluster, by Ray's reference to the result.
+        self._running: dict[Any, Call[Task]] = {}
+        self._again: deque[NumberedTask[Task]] = deque()
         self._reports: dict[int, Report] = {}
         self._next_report = 0
         # Of parts of tasks, whose numbers are below all others.
         self._part_number = 0
         self._early_deaths = 0
+        self._longest_task = 0.0
         self._room_since: float | None = None
         self._room_seconds = _ROOM_SECONDS
         # One is drawn ahead, so that the end is known before a worker asks for more.
@@ -172,9 +142,9 @@ class _Pool(Generic[Task, Report]):
         )
         return make(self._job.worker)
 
-    def _drawn(self, number: int) -> _Numbered[Task] | None:
+    def _drawn(self, number: int) -> NumberedTask[Task] | None:
         for task in self._job.tasks:
-            return _Numbered(number, task)
+            return NumberedTask(number, task)
         return None
 
     def _adapt(self) -> None:
@@ -187,9 +157,9 @@ class _Pool(Generic[Task, Report]):
         for worker in loading[left:]:
             self._give_back(worker)
         for _ in range(min(self._limit - len(self._workers), left - len(loading))):
-            worker = _Worker[Task](self._actor_class.remote(self._order))
+            worker = PoolMember[Task](self._actor_class.remote(self._order))
             self._workers.append(worker)
-            self._running[worker.actor.prepare.remote()] = worker, None
+            self._running[worker.actor.prepare.remote()] = Call(worker, None)
 
     def _ask_anew(self) -> None:
         """Give back a worker that is not placed although there is room, so that another is asked for.
@@ -214,9 +184,11 @@ class _Pool(Generic[Task, Report]):
         cpus, gpus = self._settings.cpus_per_worker, self._settings.gpus_per_worker
         return bool(free.get("CPU", 0) >= cpus and free.get("GPU", 0) >= gpus)
 
-    def _give_back(self, worker: _Worker[Task]) -> None:
+    def _give_back(self, worker: PoolMember[Task]) -> None:
         self._dismiss(worker)
-        self._running = {key: has for key, has in self._running.items() if has[0] is not worker}
+        self._running = {
+            key: call for key, call in self._running.items() if call.worker is not worker
+        }
 
     def _hand_out(self) -> None:
         """Give tasks to the workers that have too few, first to those that have least; dismiss those for which there is none."""
@@ -224,15 +196,32 @@ class _Pool(Generic[Task, Report]):
         for held in range(self._job.tasks_per_worker):
             for worker in ready:
                 if len(worker.tasks) == held and (given := self._next_for(worker)) is not None:
-                    worker.tasks.append(given)
-                    given.begun = time.monotonic()
-                    self._running[worker.actor.work.remote(given.task)] = worker, given
+                    self._begin(worker, given)
         if not self._again and self._upcoming is None:
-            for worker in ready:
-                if not worker.tasks:
-                    self._dismiss(worker)
+            self._use_idle([worker for worker in ready if not worker.tasks])
 
-    def _next_for(self, worker: _Worker[Task]) -> _Numbered[Task] | None:
+    def _begin(self, worker: PoolMember[Task], given: NumberedTask[Task]) -> None:
+        worker.tasks.append(given)
+        self._running[worker.actor.work.remote(given.task)] = Call(worker, given)
+
+    def _use_idle(self, idle: list[PoolMember[Task]]) -> None:
+        """Let idle workers begin the tasks that take too long, for which each waits as long as there may be one; dismiss the others."""
+        held = [task for worker in self._workers for task in worker.tasks]
+        alone = [
+            (call.begun, call.task)
+            for call in self._running.values()
+            if self._job.is_repeatable and call.task is not None and held.count(call.task) == 1
+        ]
+        for worker in idle[len(alone) :]:
+            self._dismiss(worker)
+        patience = max(_STRAGGLER_SECONDS, 2 * self._longest_task)
+        # Calls are kept in the order in which they were made.
+        for worker, (begun, task) in zip(idle, alone, strict=False):
+            if time.monotonic() - begun > patience:
+                _log.info("task %d takes long and is begun once more", task.number)
+                self._begin(worker, task)
+
+    def _next_for(self, worker: PoolMember[Task]) -> NumberedTask[Task] | None:
         if self._again:
             # It may be what its worker died of, so it is alone with the next and takes no other task with it.
             return None if worker.tasks else self._again.popleft()
@@ -245,7 +234,7 @@ class _Pool(Generic[Task, Report]):
         self._upcoming = self._drawn(given.number + 1)
         return given
 
-    def _dismiss(self, worker: _Worker[Task]) -> None:
+    def _dismiss(self, worker: PoolMember[Task]) -> None:
         if worker not in self._workers:
             return
         self._workers.remove(worker)
@@ -256,7 +245,8 @@ class _Pool(Generic[Task, Report]):
 
     def _settle(self, reference: Any) -> None:
         """Take the report of a worker, or find that it is lost."""
-        worker, held = self._running.pop(reference)
+        call = self._running.pop(reference)
+        worker, held = call.worker, call.task
         if held is not None:
             worker.tasks.remove(held)
         try:
@@ -274,6 +264,9 @@ class _Pool(Generic[Task, Report]):
             self._early_deaths = 0
         else:
             self._reports[held.number] = report
+            self._longest_task = max(self._longest_task, time.monotonic() - call.begun)
+            for other in [one for one in self._workers if held in one.tasks]:
+                self._give_back(other)  # It was slower.
 
     def _end_overdue(self) -> None:
         """End the workers whose tasks take longer than they may."""
@@ -281,14 +274,15 @@ class _Pool(Generic[Task, Report]):
         if seconds is None:
             return
         now = time.monotonic()
-        for reference, (worker, held) in list(self._running.items()):
-            if held is not None and now - held.begun > (most := seconds(held.task)):
+        for reference, call in list(self._running.items()):
+            worker, held = call.worker, call.task
+            if held is not None and now - call.begun > (most := seconds(held.task)):
                 del self._running[reference]
                 worker.tasks.remove(held)
                 self._dismiss(worker)
                 self._lose(held, TimeoutError(f"it took more than {most:.0f} s"))
 
-    def _lose(self, held: _Numbered[Task] | None, error: Exception) -> None:
+    def _lose(self, held: NumberedTask[Task] | None, error: Exception) -> None:
         lines = str(error).strip().splitlines() or ["no more is known"]
         # If the worker's own code failed, the reason is in the last line; if it was lost, in the first.
         has_failed = hasattr(error, "cause") or "creation task" in lines[0]
@@ -301,6 +295,8 @@ class _Pool(Generic[Task, Report]):
                     f"{self._early_deaths} workers in a row were lost before they did anything: {reason}. Look into the cluster's logs"
                 ) from error
             return
+        if any(held in worker.tasks for worker in self._workers):
+            return  # Another is at it.
         held.lost_workers += 1
         parts = self._job.divided(held.task) if held.lost_workers == TRIES - 1 else ()
         if parts:
@@ -309,7 +305,7 @@ class _Pool(Generic[Task, Report]):
                 self._part_number -= 1
                 # Where a part can be divided, one more loss is enough to do so.
                 losses = TRIES - 2 if self._job.divided(part) else 0
-                self._again.append(_Numbered(self._part_number, part, losses))
+                self._again.append(NumberedTask(self._part_number, part, losses))
             return
         if held.lost_workers < TRIES:
             _log.info("task %d lost its worker and goes to another: %s", held.number, reason)
