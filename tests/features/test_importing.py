@@ -81,6 +81,33 @@ def test_wide_features_with_the_photos(tmp_path: Path, weights: Path) -> None:
         import_released(*arguments, weights=weights)
 
 
+def test_a_bad_photo_costs_its_row_only(tmp_path: Path, weights: Path) -> None:
+    channels = backbone("inception_v3").channels
+    with h5py.File(tmp_path / "released.h5", "w") as file:
+        file["a.png"] = np.ones(channels, np.float16)
+        file["b.png"] = np.ones(channels - 1, np.float16)
+        file.create_dataset("c.png", data=np.ones(channels, np.float16), fletcher32=True)
+        file["d.png"] = np.ones(channels, np.float16)
+        damaged = file["c.png"].id.get_chunk_info(0).byte_offset
+    with (tmp_path / "released.h5").open("r+b") as stream:
+        stream.seek(damaged)
+        stream.write(b"damage")
+    Image.new("RGB", (90, 70)).save(tmp_path / "a.png")
+    options = ("--weights", weights, "--photos", tmp_path, "--output", tmp_path / "f.h5")
+    done = expect_mlsp("features", "import", tmp_path / "released.h5", *options, code=1)
+    assert done.stderr.splitlines() == [
+        f"mlsp: 3 photos cannot be read in {tmp_path}, and are noted as 1×1 pixels: 'b.png', 'c.png', 'd.png'",
+        "b.png: not imported, see mlsp features info --failed",
+        "c.png: not imported, see mlsp features info --failed",
+        f"2 photos, inception_v3, narrow, whole → {tmp_path / 'f.h5'}",
+    ]
+    with FeatureStore.open(tmp_path / "f.h5") as store:
+        sizes = [(store.photo(row).width, store.photo(row).height) for row in (0, 3)]
+        assert sizes == [(90, 70), (1, 1)]
+        assert f"expected {channels} numbers" in str(store.photo(1).message)
+        assert "cannot be read" in str(store.photo(2).message)
+
+
 def test_features_of_another_network(tmp_path: Path, weights: Path) -> None:
     with h5py.File(tmp_path / "released.h5", "w") as file:
         file["a.png"] = np.zeros(2048, np.float16)

@@ -173,13 +173,26 @@ def import_(
         mlsp features import released.h5 --weights notop.h5 --output imported.h5
         mlsp features import released.h5 --weights notop.h5 --photos photos/ --output sized.h5
     """
-    from mlsp.base.text import printable
-    from mlsp.cli.progress import DownloadProgress
+    from mlsp.base.text import listed, printable
+    from mlsp.cli.progress import CountProgress, DownloadProgress
     from mlsp.features.importing import import_released
 
-    with DownloadProgress(quiet=quiet) as on_download:
+    with (
+        DownloadProgress(quiet=quiet) as on_download,
+        CountProgress(quiet=quiet) as on_progress,
+    ):
         done = import_released(
-            file, output, weights=weights, photos=photos, on_download=on_download
+            file,
+            output,
+            weights=weights,
+            photos=photos,
+            on_download=on_download,
+            on_progress=on_progress,
+        )
+    if done.unmeasured:
+        typer.echo(
+            f"mlsp: {len(done.unmeasured)} photos cannot be read in {photos}, and are noted as 1×1 pixels: {listed(done.unmeasured)}",
+            err=True,
         )
     for name in done.failed:
         typer.echo(f"{printable(name)}: not imported, see mlsp features info --failed", err=True)

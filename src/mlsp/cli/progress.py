@@ -149,6 +149,19 @@ class DownloadProgress(ProgressBar):
         self._end_bar()
 
 
+class CountProgress(ProgressBar):
+    """Callback that shows how many photos of a run are done."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that so many of all photos are done."""
+        if self._bar is None:
+            self._begin_bar(total)
+        self._show(done, "", f"{done} of {total}")
+
+    def _interrupted(self) -> str:
+        return "; the same command continues from here"
+
+
 class RunProgress(ProgressBar):
     """A progress bar and the run's summary.
 

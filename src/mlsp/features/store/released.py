@@ -112,7 +112,12 @@ class ReleasedFeatures(Closing):
                         f"photo {photo_id!r} of feature file {self.path} has features of shape {dataset.shape}, "
                         f"expected {batch[row, view].size} numbers as the first photo has"
                     )
-                batch[row, view] = dataset[()].reshape(self._shape)
+                try:
+                    batch[row, view] = dataset[()].reshape(self._shape)
+                except OSError as error:
+                    raise FeatureStoreError(
+                        f"photo {photo_id!r} of feature file {self.path} cannot be read: {error}"
+                    ) from error
         return batch
 
     def close(self) -> None:
