@@ -14,7 +14,7 @@ from PIL import Image
 
 from mlsp.base.errors import UnsupportedPhotoError
 from mlsp.base.spawning import allow_spawning
-from mlsp.photos import apart, read_photo
+from mlsp.photos import DecodeSettings, apart, read_photo
 from mlsp.photos.heif_boxes import find_items
 from mlsp.photos.png_chunks import png_metadata
 from photo_samples import dng, encode, soft_photo
@@ -103,8 +103,9 @@ def with_item(content: bytes, pieces: int, repeats: int) -> bytes:
 )
 def test_what_is_absurd_is_refused_before_it_is_decoded(bomb: object, message: str) -> None:
     assert callable(bomb)
-    with pytest.raises(UnsupportedPhotoError, match=message):
-        read_photo(bomb())
+    for settings in (DecodeSettings(), DecodeSettings(read_as="released")):
+        with pytest.raises(UnsupportedPhotoError, match=message):
+            read_photo(bomb(), settings=settings)
 
 
 def test_a_picture_may_be_some_pieces_and_frames() -> None:

@@ -19,7 +19,7 @@ from mlsp.photos.formats import (
     exif_orientation,
     webp_size,
 )
-from mlsp.photos.hdr import hdr_to_srgb
+from mlsp.photos.hdr import ColourCode, hdr_to_srgb
 from mlsp.photos.heif_checks import check_items, colour_code
 from mlsp.photos.jpeg_file import JpegFile
 from mlsp.photos.memory import bytes_needed, memory_for
@@ -70,13 +70,7 @@ def decode(
         UnsupportedPhotoError: its pixels have no defined white.
         Exception: whatever the decoder meets in damaged data; `mlsp.photos` translates it.
     """
-    code = None
-    if photo_format == "TIFF":
-        content = photo_first(content)
-    elif photo_format in ("HEIC", "AVIF"):
-        code = colour_code(check_items(content, photo_format, max_pixels))
-    elif photo_format == "PNG":
-        code = png_metadata(io.BytesIO(content)).code
+    content, code = _checked(content, photo_format, max_pixels)
     quiet = pillow_is_quiet() if _may_warn(photo_format) else nullcontext()
     with ExitStack() as opened:
         if photo_format == "WebP":
@@ -143,6 +137,7 @@ def stored_pixels(content: bytes, photo_format: PhotoFormat, *, max_pixels: int)
         PhotoTooLargeError: it has more pixels than the limit.
         Exception: see `decode`.
     """
+    content, _ = _checked(content, photo_format, max_pixels)
     # Pillow also warns of palettes with transparency that become RGB.
     quiet = nullcontext() if photo_format == "JPEG" else pillow_is_quiet()
     with quiet, open_header(photo_format, io.BytesIO(content)) as image:
@@ -190,6 +185,19 @@ def upright(pixels: UInt8Array, orientation: int) -> UInt8Array:
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
+
+
+def _checked(
+    content: bytes, photo_format: PhotoFormat, max_pixels: int
+) -> tuple[bytes, ColourCode | None]:
+    """Refuse what is absurd before it is opened; return the photo's content and its colours by their numbers."""
+    if photo_format == "TIFF":
+        return photo_first(content), None
+    if photo_format in ("HEIC", "AVIF"):
+        return content, colour_code(check_items(content, photo_format, max_pixels))
+    if photo_format == "PNG":
+        return content, png_metadata(io.BytesIO(content)).code
+    return content, None
 
 
 def _draft(image: ImageFile.ImageFile, size: tuple[int, int], margin: float) -> int:
