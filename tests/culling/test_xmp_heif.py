@@ -12,11 +12,12 @@ from pillow_heif import open_heif
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import rate
+from mlsp.culling.xmp import rate, read_marks, write_marks
 from mlsp.culling.xmp.changes import with_changes
 from mlsp.culling.xmp.heif_items import HeifItems
 from mlsp.culling.xmp.heif_positions import ItemPosition, ItemPositions, Piece
 from mlsp.culling.xmp.journal import Journal, runs, undo
+from mlsp.culling.xmp.removing import remove_stars
 from mlsp.photos import read_photo
 from photo_samples import heic, soft_photo
 from xmp_samples import LIGHTROOM, read_by_exiftool
@@ -68,6 +69,10 @@ def test_xmp_of_another_picture_stays(tmp_path: Path) -> None:
     assert b'xmp:Rating="5"' in items.packet
     assert items.others[3] == LIGHTROOM
     assert read_by_exiftool([photo])[0]["XMP-xmp:Rating"] == 5
+    # What is said of the photo is read from there.
+    assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars"
+    write_marks(photo, Marks(label="red"), inside=True)
+    assert read_marks(photo) == Marks(label="red")
 
 
 def test_xmp_that_describes_nothing_by_name_is_of_the_photo(tmp_path: Path) -> None:

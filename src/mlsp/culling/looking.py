@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mlsp.culling.close_ups import CloseUp, close_up_of
 from mlsp.culling.faces import Eye, Face
@@ -86,6 +86,6 @@ def look_closely(
     return found
 
 
-def _face(values: dict[str, object]) -> Face:
-    eyes = values.pop("eyes")
-    return Face(**values, eyes=tuple(Eye(**eye) for eye in eyes))  # type: ignore[arg-type, attr-defined]
+def _face(values: dict[str, Any]) -> Face:
+    one, other = values.pop("eyes")
+    return Face(**values, eyes=(Eye(**one), Eye(**other)))

@@ -3,7 +3,7 @@
 meta ─┬ pitm   the main picture's item
       ├ iinf   kinds of items: hvc1, av01, grid, Exif, mime …
       ├ iloc   their places in the file
-      ├ iref   what a picture is put together from
+      ├ iref   what a picture is put together from, and what describes which
       └ iprp   their properties: size, colours, how they are coded
 
 ISO/IEC 14496-12 and 23008-12.
@@ -44,6 +44,7 @@ class Items:
         kinds: by number.
         places: by number.
         parts: of items that are put together, the items they are made of, by number.
+        described: of items that describe others, such as EXIF data, these others, by number.
         properties: kind and content of each property, by the item's number.
         data: start and end of the box `idat`; None where there is none.
     """
@@ -52,6 +53,7 @@ class Items:
     kinds: Mapping[int, bytes]
     places: Mapping[int, Place]
     parts: Mapping[int, tuple[int, ...]]
+    described: Mapping[int, tuple[int, ...]]
     properties: Mapping[int, tuple[tuple[bytes, bytes], ...]]
     data: tuple[int, int] | None
 
@@ -76,7 +78,7 @@ def find_items(file: BinaryIO) -> Items | None:
 
 
 def item_contents(file: BinaryIO, kind: bytes) -> Iterator[bytes]:
-    """Yield the contents of the items of a kind that stand in the file itself.
+    """Yield the contents of the items of a kind that stand in the file itself; first what is about the main picture, or all.
 
     Raises:
         Exception: whatever damaged boxes lead to.
@@ -84,9 +86,10 @@ def item_contents(file: BinaryIO, kind: bytes) -> Iterator[bytes]:
     items = find_items(file)
     if items is None:
         return
-    for item, found in items.kinds.items():
+    main = items.primary
+    for item in sorted(items.kinds, key=lambda item: main not in items.described.get(item, [main])):
         place = items.places.get(item)
-        if found == kind and place is not None and place.method == 0 and place.pieces:
+        if items.kinds[item] == kind and place is not None and place.method == 0 and place.pieces:
             yield b"".join(content(file, at, at + size) for at, size in place.pieces)
 
 
@@ -146,7 +149,8 @@ def _items(file: BinaryIO, start: int, stop: int) -> Items:
         primary,
         dict(_kinds(file, *found[b"iinf"])) if b"iinf" in found else {},
         dict(_places(place[b"iloc"])) if b"iloc" in place else {},
-        dict(_parts(file, *found[b"iref"])) if b"iref" in found else {},
+        dict(_references(file, *found[b"iref"], b"dimg")) if b"iref" in found else {},
+        dict(_references(file, *found[b"iref"], b"cdsc")) if b"iref" in found else {},
         _properties(file, *found[b"iprp"]) if b"iprp" in found else {},
         found.get(b"idat"),
     )
@@ -185,10 +189,13 @@ def _places(iloc: bytes) -> Iterator[tuple[int, Place]]:
         yield item, Place(method, tuple(pieces))
 
 
-def _parts(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+def _references(
+    file: BinaryIO, start: int, stop: int, wanted: bytes
+) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Items that refer to others in a way, and to which."""
     size = 2 if read(file, start, 1) == b"\0" else 4
     for kind, at, end in boxes(file, start + 4, stop):
-        if kind == b"dimg":
+        if kind == wanted:
             number = _Numbers(content(file, at, end))
             item = number(size)
             count = min(number(2), (end - at) // size)

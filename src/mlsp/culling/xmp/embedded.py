@@ -23,7 +23,7 @@ def embedded_packet(photo: Path) -> Packet | None:
 
     Returns:
         Its content; None where there is none, or the file cannot be read. Of several packets the first that has a rating by hand,
-        else the first.
+        else the first, which is the main picture's.
 
     Raises:
         SidecarError: a packet is damaged, so that it may hold a rating that is not seen.
