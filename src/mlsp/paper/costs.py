@@ -10,7 +10,7 @@ from mlsp.backbones import backbone, build_network
 from mlsp.base.errors import PhotoError, RatingsError
 from mlsp.models.heads import HeadSpec, parameter_count
 from mlsp.models.heads.score_head import empty_head
-from mlsp.paper.records import PaperNumbers, Row
+from mlsp.paper.records import Row
 from mlsp.paper.reproduction import ReproductionSettings, Step, feature_bytes, plan_steps
 from mlsp.photos import read_photo
 from mlsp.photos.crops import VIEW_COUNTS, crop_size
@@ -116,7 +116,8 @@ def step_costs(
             disk = _FINETUNE_COPIES * _FLOAT32_BYTES * _parameters(row)
             return Cost(disk, operations / machine.flops / _FINETUNING)
         # Tables have rows in common, which are trained once.
-        new = dict.fromkeys(row for row in map(_anonymous, step.rows) if row not in trained)
+        designs = (row.design for row in step.rows)
+        new = dict.fromkeys(row for row in designs if row not in trained)
         trained.update(new)
         operations = sum(map(_row_operations, new))
         photos = len(split.train) * epochs * settings.seeds
@@ -174,11 +175,6 @@ def _view_operations(row: Row, machine: Machine) -> float:
 @cache
 def _network_operations(name: str, width: int, height: int) -> float:
     return network_operations(backbone(name), width, height)
-
-
-def _anonymous(row: Row) -> Row:
-    """Return a row without what its table says of it."""
-    return replace(row, label="", paper=PaperNumbers())
 
 
 def _row_operations(row: Row) -> float:

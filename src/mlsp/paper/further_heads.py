@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
 from torch import nn
 
 from mlsp.models.heads import CLOSED_FORMS, HEADS, BodySpec
@@ -13,7 +14,6 @@ from mlsp.paper.records import PaperNumbers, Row
 
 # Whose sizes, views and levels another head is to have: Table 4 has no Single-3FC.
 _LIKE = ("single_3fc", "pool_3fc")
-_WIDTHS = (8, 8)
 
 
 def with_heads(rows: Sequence[Row], heads: Sequence[str]) -> tuple[Row, ...]:
@@ -27,9 +27,9 @@ def with_heads(rows: Sequence[Row], heads: Sequence[str]) -> tuple[Row, ...]:
     """
     trained = [row for row in rows if row.way == "head" and not row.more_dropout]
     like = next(found for name in _LIKE if (found := [row for row in trained if row.head == name]))
-    there = {_design(row) for row in rows}
+    there = {row.design for row in rows}
     further = [_row(head, row) for head in heads for row in like]
-    return (*rows, *(row for row in further if _design(row) not in there))
+    return (*rows, *(row for row in further if row.design not in there))
 
 
 def _row(head: str, like: Row) -> Row:
@@ -43,13 +43,19 @@ def _row(head: str, like: Row) -> Row:
     )
 
 
-def _design(row: Row) -> Row:
-    return replace(row, label="", paper=PaperNumbers())
+def code_of(head: str, widths: tuple[int, ...]) -> list[str]:
+    """Return what tells a user's own head from another of its name.
 
+    Args:
+        head: its name.
+        widths: channels of the levels of features that it can read.
 
-def code_of(head: str) -> list[str]:
-    """Return what tells a user's own head from another of its name: its layers, and the code of its classes where that is to be had."""
-    body = HEADS[head].build(BodySpec(_WIDTHS, 1))
+    Returns:
+        Its layers, and the code of its classes where that is to be had.
+    """
+    # The global generator stays as it is.
+    with torch.random.fork_rng(devices=[]):
+        body = HEADS[head].build(BodySpec(widths, 1))
     return [str(body), *sorted(_source(kind) for kind in set(map(type, body.modules())))]
 
 

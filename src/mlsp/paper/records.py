@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mlsp.features.spec import Grid
@@ -77,6 +77,11 @@ class Row:
     levels: str = "all"
     first: int | None = None
     column: int | None = None
+
+    @property
+    def design(self) -> Row:
+        """The same without what its table says of it."""
+        return replace(self, label="", paper=PaperNumbers())
 
     @property
     def grid(self) -> Grid:

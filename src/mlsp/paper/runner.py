@@ -189,8 +189,8 @@ class _Run:
                 settings.epochs,
                 settings.batch,
             ]
-            if row.head not in HEADS.own:
-                what["head"] = code_of(row.head)
+            if store is not None and row.head not in HEADS.own:
+                what["head"] = code_of(row.head, store.layout.level_channels)
         elif row.way == "size":
             what["settings"] = settings.seed
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
