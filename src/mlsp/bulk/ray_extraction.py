@@ -115,16 +115,14 @@ class _PhotoWorker:
 
     def prepare(self) -> None:
         """Open the network."""
-        # Ray's main module does nothing when it is imported.
-        allow_spawning()
+        allow_spawning()  # Ray's main module allows it.
         order = self._order
         try:
             check_versions(order.plan.network.versions(), order.versions, order.host)
             with tempfile.TemporaryDirectory(prefix="mlsp-") as folder:
                 file = Path(folder, order.plan.network.file.name)
                 file.write_bytes(order.file.data)
-                found = hashlib.sha256(order.file.data).hexdigest()
-                if found != order.file_sha256:
+                if (found := hashlib.sha256(order.file.data).hexdigest()) != order.file_sha256:
                     raise WeightsError(
                         f"the network arrived with SHA-256 {found}, expected {order.file_sha256}: try again"
                     )
@@ -142,9 +140,8 @@ class _PhotoWorker:
             workers=order.streams + 1,
             max_pixels=order.max_pixels,
         )
-        self._threads = ThreadPoolExecutor(
-            self._pipeline.limiter.threads, thread_name_prefix="mlsp"
-        )
+        threads = self._pipeline.limiter.threads
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mlsp")
 
     def work(self, task: _Piece) -> _PieceReport:
         """Compute the features of a piece."""
