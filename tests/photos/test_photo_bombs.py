@@ -12,7 +12,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from mlsp.base.errors import UnsupportedPhotoError
+from mlsp.base.errors import SettingsError, UnsupportedPhotoError
 from mlsp.base.spawning import allow_spawning
 from mlsp.photos import DecodeSettings, apart, read_photo
 from mlsp.photos.heif_boxes import find_items
@@ -207,4 +207,7 @@ def test_photos_that_are_bounded_are_decoded_here(monkeypatch: pytest.MonkeyPatc
     raw = dng(np.zeros((900, 1200, 3), np.uint16), preview=preview)
     for content in (raw, heic(), *(encode(SMALL, name) for name in ("JPEG", "PNG", "AVIF"))):
         assert read_photo(content).pixels.size
+    film = encode(SMALL, "AVIF", save_all=True, append_images=[Image.new("RGB", SMALL.size)])
+    with pytest.raises(SettingsError, match="above 0 seconds"):
+        read_photo(film)
     monkeypatch.setattr(apart, "SECONDS", 2)
