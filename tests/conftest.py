@@ -33,10 +33,27 @@ def reference_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def exported_networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of exported networks for all tests of a run, in all its processes: the large ones take a minute each."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    (folder / "exports").mkdir(exist_ok=True)
+    return folder / "exports"
+
+
 @pytest.fixture(autouse=True)
-def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_folders(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    exported_networks: Path,
+) -> None:
     """Tests, and the processes they start, keep off the user's cache, models and ratings."""
     folder = tmp_path_factory.mktemp("user")
+    (folder / "cache").mkdir()
+    if os.name == "posix":
+        (folder / "cache" / "exports").symlink_to(exported_networks)
     monkeypatch.setenv("MLSP_CACHE_DIR", str(folder / "cache"))
     monkeypatch.setenv("MLSP_MODELS_DIR", str(folder / "models"))
     monkeypatch.setenv("MLSP_RATINGS", str(folder / "ratings.sqlite"))

@@ -28,9 +28,12 @@ LAST2 = (*LITE, "--levels", "last2", "--grid", "narrow")
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory, exported_networks: Path) -> Path:
     """One cache for all tests, so that the network is exported once."""
-    return tmp_path_factory.mktemp("cache")
+    folder = tmp_path_factory.mktemp("cache")
+    if os.name == "posix":
+        (folder / "exports").symlink_to(exported_networks)
+    return folder
 
 
 @pytest.fixture(autouse=True)

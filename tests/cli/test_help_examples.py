@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import itertools
+import os
 import shlex
 import signal
 import subprocess
@@ -115,9 +116,12 @@ def done() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory, exported_networks: Path) -> Path:
     """One cache, so that networks are exported and photos scored once."""
-    return tmp_path_factory.mktemp("cache")
+    folder = tmp_path_factory.mktemp("cache")
+    if os.name == "posix":
+        (folder / "exports").symlink_to(exported_networks)
+    return folder
 
 
 def test_every_command_has_two_examples() -> None:
