@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import re
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +37,7 @@ from mlsp.scoring.scorer import Scorer
 LEVELS = (Level("a", 6), Level("b", 4))
 KIND = FeatureSpec("tiny", "0" * 64, ("a", "b"), "corners8", None, 1)
 RECORD = HeadRecord("taste", "", "", "liked", 1, 10, "nobody's", (), ())
+MODELS = tempfile.TemporaryDirectory()
 
 
 def head(grid: Grid, seed: int) -> ScoreHead:
@@ -47,10 +51,19 @@ def head(grid: Grid, seed: int) -> ScoreHead:
 
 
 def model(folder: Path, feature_spec: FeatureSpec = KIND) -> tuple[Model, list[ScoreHead]]:
+    """Write a model of two heads."""
+    written, heads = _written(feature_spec)
+    shutil.copytree(written, folder)
+    return load_model(folder), heads
+
+
+@functools.cache
+def _written(feature_spec: FeatureSpec) -> tuple[Path, list[ScoreHead]]:
+    """Write a model once for all tests: exporting heads takes seconds."""
     heads = [head(feature_spec.grid, seed) for seed in (1, 2)]
     records = [RECORD, replace(RECORD, name="skill")]
     written = write_model(
-        folder,
+        Path(tempfile.mkdtemp(dir=MODELS.name)) / "model",
         name="tiny",
         feature_spec=feature_spec,
         smallest_side=32,
@@ -59,7 +72,7 @@ def model(folder: Path, feature_spec: FeatureSpec = KIND) -> tuple[Model, list[S
         card=Card("A test.", (), (), "CC0-1.0"),
         backbone=None,
     )
-    return written, heads
+    return written.folder, heads
 
 
 def features(photos: int, grid: Grid = 1, views: int = 8) -> np.ndarray:
