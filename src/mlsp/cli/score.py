@@ -179,7 +179,7 @@ def score(
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
     from mlsp.reports.formats import PAGE_SUFFIX
     from mlsp.reports.ranking import Top
-    from mlsp.reports.table import print_table, unranked_line
+    from mlsp.reports.table import print_table
     from mlsp.scoring.cache import open_caches
     from mlsp.scoring.relative import relative_percentiles
     from mlsp.scoring.results import ScoreResult
@@ -260,15 +260,26 @@ def score(
             every=all_columns,
         )
     progress.summarise(len(scored), len(failed), outputs)
-    unranked = [result for result in scored if not result.is_photo]
-    if unranked and not quiet and (output is not None or wanted is not None):
-        typer.echo(unranked_line(unranked), err=True)
+    if not quiet:
+        full_side = scorer.model.feature_spec.longest_side
+        _tell(scored, full_side, names_unranked=output is not None or wanted is not None)
     if stars is not None:
         if stars.of_own:
             ranked = sort_results(own, sort, heads=heads, top=wanted)
         failed += _give_stars(ranked, stars, by=sort, use_cache=use_cache, quiet=quiet)
     if failed:
         raise typer.Exit(1)
+
+
+def _tell(scored: Sequence[ScoreResult], full_side: int | None, *, names_unranked: bool) -> None:
+    """Tell what to know about scores; a table names what is no photo itself."""
+    from mlsp.reports.table import small_line, unranked_line
+
+    unranked = [result for result in scored if not result.is_photo]
+    if unranked and names_unranked:
+        typer.echo(unranked_line(unranked), err=True)
+    if full_side and (small := sum(result.is_small for result in scored)):
+        typer.echo(small_line(small, full_side), err=True)
 
 
 def _give_stars(

@@ -198,6 +198,7 @@ def _page(
             },
             "kind": result.kind,
             "faults": list(result.faults),
+            "is_small": result.is_small,
             "original": link(result.source, page_folder),
         }
         for index, (result, (captured, is_file_time, given)) in enumerate(

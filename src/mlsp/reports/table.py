@@ -169,6 +169,17 @@ def words(name: str) -> str:
     return "not a photo" if name == NOT_PHOTO else name.replace("_", " ")
 
 
+def small_line(count: int, side: int) -> str:
+    """Return a line that says what small photos' scores are worth.
+
+    Args:
+        count: of them, at least 1.
+        side: longest side, in pixels, from which photos are not small.
+    """
+    verb = "is" if count == 1 else "are"
+    return f"{count} {verb} smaller than {side} pixels: the smaller a photo, the less sure its percentiles"
+
+
 def unranked_line(others: Sequence[ScoreResult], *, encoding: str | None = None) -> str:
     """Return a line that names what is no photo.
 

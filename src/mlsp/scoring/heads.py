@@ -65,6 +65,7 @@ class Heads:
                 f"model {model.name!r} has {len(model.classifiers)} classifiers, got {len(self._classifiers)}"
             )
         self._records = model.heads
+        self._full_side = model.feature_spec.longest_side or 0
         self._classifier_records = model.classifiers if self._classifiers else ()
         self.channels = channels
 
@@ -158,6 +159,7 @@ class Heads:
             fault_probabilities=outputs.probabilities.get("faults", {}),
             kind=next(iter(shown.get("kinds", ())), None),
             kind_probabilities=outputs.probabilities.get("kinds", {}),
+            is_small=max(width, height) < self._full_side,
         )
 
     def _checked(

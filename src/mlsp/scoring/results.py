@@ -55,6 +55,7 @@ class ScoreResult:
         kind: name of the most probable kind, such as `people`; None where the model tells no kinds apart.
         kind_probabilities: by the kind's name; they add up to 1.
         files: all files of the shot that the photo is of, itself first; empty where no shots were looked for.
+        is_small: whether it is smaller than the size that photos are scored at, and its percentiles are less sure.
         relative_overall: `overall` where percentiles are among the photos of one run; see `mlsp.scoring.relative`.
     """
 
@@ -71,6 +72,7 @@ class ScoreResult:
     kind: str | None = None
     kind_probabilities: Mapping[str, float] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    is_small: bool = False
     relative_overall: float | None = None
 
     @property

@@ -43,18 +43,21 @@ export function drawCard(record, { columns, load, meanings, among }) {
   );
 }
 
+const SMALL = "smaller than the size that photos are scored at: its percentiles are less sure";
+
 /**
- * What is wrong with a photo, as small badges; or that it is none.
+ * What is wrong with a photo, as small badges, and that it is small; or that it is none.
  * @param {import("./records.js").PhotoRecord} record
  * @param {Object<string, string>} meanings what each means
  * @param {number} [most] of them; the rest is counted
  */
 export function faultList(record, meanings, most = Infinity) {
-  const names = isPhoto(record) ? record.faults ?? [] : [record.kind];
+  const faults = isPhoto(record) ? record.faults ?? [] : [record.kind];
+  const names = record.is_small ? [...faults, "small"] : faults;
   const rest = names.slice(most);
   return element(
     "span", { class: "g-faults" },
-    ...names.slice(0, most).map((name) => element("span", { class: "g-fault", text: words(name), title: meanings[name] })),
+    ...names.slice(0, most).map((name) => element("span", { class: "g-fault", text: words(name), title: meanings[name] ?? (name === "small" ? SMALL : null) })),
     rest.length > 0 ? element("span", { class: "g-fault", text: `+${rest.length}`, title: rest.map(words).join(", ") }) : null,
   );
 }

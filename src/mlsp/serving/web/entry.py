@@ -18,7 +18,8 @@ from mlsp.serving.web.stack_place import StackPlace
 
 FIELDS = (
     "id", "photo", "folder", "captured", "width", "height", "overall", "scores", "failed", "stars", "flag", "version",
-    "captured_is_file_time", "label", "formats", "files", "kind", "faults", "stack", "camera",
+    "captured_is_file_time", "label", "formats", "files", "kind", "faults", "is_small", "stack",
+    "camera",
 )  # fmt: skip
 # Enough of the SHA-256 to tell the versions of a photo apart.
 _VERSION_DIGITS = 16
@@ -83,9 +84,10 @@ def json_row(
         scores = [_pair(entry.scores.get(name), is_photo=is_photo) for name in columns]
         size = result.width, result.height
         found: tuple[object, ...] = (*size, json_number(result.overall, 1), scores, None)
+        labels: tuple[object, ...] = (result.kind, result.faults, result.is_small)
     else:
         found = (None, None, None, [], printable(str(result.error)))
-    labels = (result.kind, result.faults) if isinstance(result, ScoreResult) else (None, ())
+        labels = (None, (), False)
     stack = (place.stack, place.rank, place.kind, printable(place.reason)) if place else None
     row = (
         entry.id, entry.shown, entry.folder, entry.captured, *found, rating.stars, rating.flag, entry.version,

@@ -105,7 +105,7 @@ export class Collection extends EventTarget {
       id, photo: field("photo"), folder: field("folder"), captured: field("captured"), captured_is_file_time: field("captured_is_file_time"),
       width: field("width"), height: field("height"), overall: field("overall"),
       scores: Object.fromEntries(columns.map((head, index) => [head, field("scores")[index] ?? [null, null]])),
-      kind: field("kind"), faults: field("faults"), version, stack: stackOf(field("stack")), camera: field("camera"),
+      kind: field("kind"), faults: field("faults"), is_small: field("is_small"), version, stack: stackOf(field("stack")), camera: field("camera"),
       formats: field("formats"), files: field("files"),
       stars: before ? before.stars : field("stars"), flag: before ? before.flag : field("flag"), label: before ? before.label : field("label"),
       thumbnail: `/api/thumbnail/${id}?v=${version}`, original: `/api/photo/${id}?side=${LONGEST_SIDE}&v=${version}`,
