@@ -2,7 +2,7 @@ r"""Build an embedded model from the published weights and rated photos.
 
     python tools/not_photos.py NOT_PHOTOS
     python tools/build_default_model.py --biq2021 DIR --oasis DIR --oasis-table FILE --oasis-beauty FILE --vessel DIR \
-        --not-photos NOT_PHOTOS [--work DIR] [--metric] [--name fast --backbone efficientnet_lite0_overview_and_detail]
+        --not-photos NOT_PHOTOS [--work DIR] [--name fast --backbone efficientnet_lite0_overview_and_detail]
 
 `--biq2021` is the folder of the repository nisarahmedrana/BIQ2021; `--oasis` the folder `images` and `--oasis-table` the file `OASIS.csv` of
 bkurdi/shiny-server; `--oasis-beauty` the file `means_per_image.csv` of aenneb/OASIS-beauty; `--vessel` the folder `source/images/vessel` of
@@ -12,7 +12,7 @@ same inputs on the same processor give the same files.
 
 The quality head learns from the official train split, and from copies of 450 of its photos that are known to be worse or as good; 40 photos of
 it are in no fit at all, and `benchmarks/trust.py` measures by them. All settings were chosen inside the train split
-(docs/decisions/034); the test split is only measured on, and gives the percentiles, as its photos are rated and unseen. The beauty head learns
+(docs/decisions/034 and 040); the test split is only measured on, and gives the percentiles, as its photos are rated and unseen. The beauty head learns
 from all 900 photos; how well it agrees is measured by folds grouped by theme.
 """
 
@@ -75,11 +75,6 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet_lite2_overview_and_detail256")
     parser.add_argument("--name", default="default")
     parser.add_argument("--output", type=Path, help="default: src/mlsp/models/builtin/NAME")
-    parser.add_argument(
-        "--metric",
-        action="store_true",
-        help="compare photos by what changes the score (docs/decisions/040): not in the embedded models yet",
-    )
     parser.add_argument("--work", type=Path, default=Path("build/default_model"))
     arguments = parser.parse_args()
     output = arguments.output or Path("src/mlsp/models/builtin") / arguments.name
@@ -119,10 +114,13 @@ def main() -> None:
     test = np.flatnonzero(split == "test")
 
     print("quality:", flush=True)
-    quality = fit_quality(
-        plain[train], mirrored[train], mos[train], copies, mos[copies.photo],
-        of_not_photos[is_frame], channels,
-        components=COMPONENTS, learns_metric=arguments.metric,
+    quality, space = (
+        fit_quality(
+            plain[train], mirrored[train], mos[train], copies, mos[copies.photo],
+            of_not_photos[is_frame], channels,
+            components=COMPONENTS, learns_metric=learns_metric,
+        )
+        for learns_metric in (True, False)
     )  # fmt: skip
     scores = quality.predict(plain[test].astype(np.float32))
     look_alike = np.isin(look_alikes[test], look_alikes[train])
@@ -150,13 +148,14 @@ def main() -> None:
     vessel = sorted(arguments.vessel.glob("*.jpg"))
     of_vessel = folder.of_photos("vessel", vessel)
     good = np.intersect1d(train, np.flatnonzero(mos >= GOOD))
+    # Faults are told in principal components: where the score changes most, what is dark on purpose is nearer to what is too dark.
     # Stock photos hardly have faults, and are of other sizes and kinds than those that copies were made of.
-    stock = [quality.project(some) for some in (looks[0], of_vessel)]
+    stock = [space.project(some) for some in (looks[0], of_vessel)]
     flawless = [
-        quality.project(plain[good]),
+        space.project(plain[good]),
         *(one for one in stock for _ in range(STOCK_REPEATED)),
     ]
-    faults, faults_record = fit_faults(copies, np.concatenate(flawless), SHOWN, quality)
+    faults, faults_record = fit_faults(copies, np.concatenate(flawless), SHOWN, space)
     kind, themes = oasis_kinds(arguments.oasis_table, [photo.stem for photo in oasis_photos])
     last = embedding_channels(feature_spec)
     if last is None:

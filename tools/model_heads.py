@@ -25,7 +25,14 @@ from mlsp.ratings.table import RatingTable
 STEEPNESS, PENALTY = 0.3, 0.01
 PAIR_WEIGHT, FRAME_WEIGHT = 0.2, 0.2
 # What a learned metric wins pays for pairs of these ladders: by so much their weight is larger.
-METRIC_PAIR_WEIGHTS = {"dark": 4.0, "bright": 5.0, "haze": 3.0, "tilt": 3.0, "black": 6.0}
+METRIC_PAIR_WEIGHTS = {
+    "dark": 4.0,
+    "bright": 5.0,
+    "haze": 3.0,
+    "tilt": 3.0,
+    "black": 6.0,
+    "size": 4.0,
+}
 # What is shown makes beauty more than how finely it is drawn: by so much, as a logarithm, the last level of a look weighs more than its first;
 # and so much weighs a level of the photo's middle against the same one of the whole. Where each fold
 # chooses both on the other folds' themes, agreement is .002 lower.
