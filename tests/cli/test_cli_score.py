@@ -49,6 +49,15 @@ def photos(examples: Path, tmp_path: Path) -> Path:
     return folder
 
 
+def test_small_photos_are_told(photos: Path) -> None:
+    done = mlsp("score", photos)
+    assert (
+        "2 are smaller than 512 pixels: the smaller a photo, the less sure its percentiles"
+        in done.stderr
+    )
+    assert "smaller" not in mlsp("score", photos / "rocket.jpg").stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
 def test_streams_may_be_closed_or_full(closed: str, tmp_path: Path) -> None:

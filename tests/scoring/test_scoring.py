@@ -83,6 +83,14 @@ def test_one_result_for_each_photo_in_order(tmp_path: Path) -> None:
     assert values == sorted(values)
 
 
+def test_photos_below_the_models_size_are_small() -> None:
+    scorer, _ = fake_scorer()
+    sizes = {(511, 300): True, (300, 511): True, (512, 64): False, (2000, 1000): False}
+    for (height, width), is_small in sizes.items():
+        pixels = np.zeros((height, width, 3), np.uint8)
+        assert scorer.score_one(pixels).is_small is is_small
+
+
 def test_is_lazy(tmp_path: Path) -> None:
     photo = red_photo(tmp_path / "a.png", 9)
     results = fake_scorer()[0].score(itertools.repeat(photo))
