@@ -77,8 +77,8 @@ class HeifItems:
         metas = [number for number, box in enumerate(self._top) if box.kind == b"meta"]
         if len(metas) != 1:
             raise SidecarError(f"it has {len(metas)} lists of items, expected one")
-        self._place = metas[0]
-        meta = self._top[self._place]
+        self._meta_index = metas[0]
+        meta = self._top[self._meta_index]
         self._parts = list(_boxes(content, meta.body + 4, meta.end))
         kinds = [box.kind for box in self._parts]
         for kind in (b"pitm", b"iinf", b"iloc"):
@@ -110,7 +110,7 @@ class HeifItems:
         Raises:
             SidecarError: it has no room for it.
         """
-        meta, end = self._top[self._place], self._end_of_packet()
+        meta, end = self._top[self._meta_index], self._end_of_packet()
         mdat = _box(b"mdat", packet)
         try:
             # Numbers take the same room whatever they are.
@@ -139,8 +139,8 @@ class HeifItems:
 
     def _end_of_packet(self) -> int:
         """Return where the box of the packet ends, if it stands behind `meta` already, else where `meta` ends."""
-        meta = self._top[self._place]
-        after = self._top[self._place + 1 : self._place + 2]
+        meta = self._top[self._meta_index]
+        after = self._top[self._meta_index + 1 : self._meta_index + 2]
         for entry in self._positions.entries:
             if entry.item == self._item and after and after[0].kind == b"mdat":
                 is_own = list(entry.spans) == [(after[0].body, after[0].end - after[0].body)]
@@ -149,7 +149,7 @@ class HeifItems:
 
     def _meta(self, positions: ItemPositions) -> bytes:
         """Return the box `meta` with these positions, and with an item of XMP."""
-        meta = self._top[self._place]
+        meta = self._top[self._meta_index]
         new = {b"iloc": _box(b"iloc", positions.packed())}
         if self._item is None:
             new |= {b"iinf": self._grown_iinf(), b"iref": self._grown_iref()}
