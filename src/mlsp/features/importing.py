@@ -10,7 +10,7 @@ from typing import TypedDict
 from mlsp.backbones import BackboneSpec, backbone
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.digests import file_sha256
-from mlsp.base.errors import FeatureStoreError, FeatureValueError, PhotoError
+from mlsp.base.errors import FeatureStoreError, PhotoError
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.released import ReleasedFeatures
 from mlsp.features.store.schema import StoreLayout
@@ -104,7 +104,7 @@ def import_released(
                     unmeasured.append(name)
                 try:
                     store.write(row, {grid: released.read(name)}, **facts)
-                except (FeatureStoreError, FeatureValueError) as error:
+                except FeatureStoreError as error:
                     store.write_failure(row, str(error))
                 on_progress(row + 1, len(store))
             failed = tuple(store.ids[row] for row in store.rows("failed").tolist())
