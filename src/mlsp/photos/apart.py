@@ -38,7 +38,19 @@ def leave_apart() -> None:
 
 
 def read_apart(content: bytes, settings: DecodeSettings, source_path: Path | None) -> Photo:
-    """Decode a photo in a process that is ended after a minute; see `mlsp.photos.decoding_processes`."""
+    """Decode a photo in a process that is ended after a minute; see `mlsp.photos.decoding_processes`.
+
+    Args:
+        content: of the file.
+        settings: reduction and limits.
+        source_path: where `content` came from; None for memory.
+
+    Raises:
+        UnsupportedPhotoError: it takes longer, or as `mlsp.photos.read_photo`.
+        UnreadablePhotoError: its decoder crashed, or as `mlsp.photos.read_photo`.
+        PhotoError: as `mlsp.photos.read_photo`.
+        EngineError: no process can be started.
+    """
     return _processes().read(content, settings=settings, source_path=source_path)
 
 

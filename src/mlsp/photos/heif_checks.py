@@ -44,7 +44,8 @@ def check_items(content: bytes, photo_format: PhotoFormat, max_pixels: int) -> I
     Raises:
         OSError: a part is cut off or filled with zeros.
         PhotoTooLargeError: its tiles have too many pixels, or are too many.
-        UnsupportedPhotoError: a part is coded in another way.
+        UnsupportedPhotoError: a part is coded in another way, or as too many frames, or the same bytes come again and again.
+        LeftApartError: it is a film, and for another process, see `mlsp.photos.apart`.
     """
     items = find_items(io.BytesIO(content))
     primary = None if items is None else items.primary

@@ -137,8 +137,10 @@ def read_photo(
 
     Raises:
         UnreadablePhotoError: it is missing, forbidden, empty, truncated or damaged.
-        UnsupportedPhotoError: it is not a photo, of a format that is not read, or needs an extra that is not installed.
+        UnsupportedPhotoError: it is not a photo, of a format that is not read, has an absurd structure, takes longer than a minute in a
+            process of its own (`mlsp.photos.apart`), or needs an extra that is not installed.
         PhotoTooLargeError: it has more pixels than the limit, or does not fit into memory.
+        EngineError: it needs a process of its own, and none can be started.
     """
     if isinstance(source, bytes):
         content = source

@@ -67,7 +67,8 @@ def decode(
 
     Raises:
         PhotoTooLargeError: it has more pixels than the limit.
-        UnsupportedPhotoError: its pixels have no defined white.
+        UnsupportedPhotoError: its pixels have no defined white, its structure is absurd, or it is coded in a way that is not read.
+        LeftApartError: it is for another process, see `mlsp.photos.apart`.
         Exception: whatever the decoder meets in damaged data; `mlsp.photos` translates it.
     """
     content, code = _checked(content, photo_format, max_pixels)
@@ -135,6 +136,7 @@ def stored_pixels(content: bytes, photo_format: PhotoFormat, *, max_pixels: int)
 
     Raises:
         PhotoTooLargeError: it has more pixels than the limit.
+        UnsupportedPhotoError: its structure is absurd, or it is coded in a way that is not read.
         Exception: see `decode`.
     """
     content, _ = _checked(content, photo_format, max_pixels)

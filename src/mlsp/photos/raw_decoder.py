@@ -53,6 +53,7 @@ def decode(
         UnsupportedPhotoError: rawpy is not installed, or does not know the camera.
         UnreadablePhotoError: the file is damaged.
         PhotoTooLargeError: it has more pixels than the limit.
+        LeftApartError: it is to be developed in another process, see `mlsp.photos.apart`.
     """
     try:
         import rawpy
