@@ -1,8 +1,8 @@
 """Workers on a Ray cluster: actors take tasks from this process, which knows at any time who has which.
 
 Not Ray Data, because it would hold the list of the whole input, and would try a task that kills its worker for ever; see
-`docs/decisions/023-bulk.md`, and `045-ray-data-again.md` for what both measured. Each worker has one task or a few, so what is in memory does not grow with the input, and it is known what
-a lost worker had: another gets it.
+`docs/decisions/023-bulk.md`, and `045-ray-data-again.md` for what both measured. Each worker has one task or a few, so what is in
+memory does not grow with the input, and it is known what a lost worker had: another gets it.
 """
 
 from __future__ import annotations
