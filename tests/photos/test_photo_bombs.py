@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image
 
-from mlsp.base.errors import SettingsError, UnsupportedPhotoError
+from mlsp.base.errors import (
+    SettingsError,
+    SidecarError,
+    UnreadablePhotoError,
+    UnsupportedPhotoError,
+)
 from mlsp.base.spawning import allow_spawning
+from mlsp.culling.xmp.heif_items import HeifItems
 from mlsp.photos import DecodeSettings, apart, read_photo
-from mlsp.photos.heif_boxes import find_items
+from mlsp.photos.heif_boxes import find_items, item_contents
 from mlsp.photos.png_chunks import png_metadata
 from photo_samples import dng, encode, soft_photo
 
@@ -111,6 +118,65 @@ def test_what_is_absurd_is_refused_before_it_is_decoded(bomb: object, message: s
 def test_a_picture_may_be_some_pieces_and_frames() -> None:
     assert read_photo(with_item(heic(), 1, 1)).width == 64
     assert read_photo(with_item(encode(SMALL, "AVIF"), 1, 16)).width == 64
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def heif(*parts: bytes, kinds: tuple[bytes, ...] = (b"grid",), data: bytes = b"") -> bytes:
+    """A HEIC of boxes in `meta`, whose items 1, 2, … are of these kinds; the first is the picture."""
+    listed = b"".join(
+        box(b"infe", bytes([2, 0, 0, 0]) + struct.pack(">HH4s", number, 0, kind) + b"\0")
+        for number, kind in enumerate(kinds, start=1)
+    )
+    iinf = box(b"iinf", bytes(4) + struct.pack(">H", len(kinds)) + listed)
+    meta = box(b"meta", bytes(4) + box(b"pitm", bytes(4) + b"\0\1") + iinf + b"".join(parts))
+    return box(b"ftyp", b"heic\0\0\0\0mif1heic") + meta + box(b"mdat", data)
+
+
+def pieces_without_bytes() -> bytes:
+    entry = struct.pack(">HHH", 1, 0, 0xFFFF)
+    return heif(box(b"iloc", bytes(4) + b"\0\0" + struct.pack(">H", 10_000) + 10_000 * entry))
+
+
+def grids_of_grids_of_nothing() -> bytes:
+    references = b"".join(
+        box(b"dimg", struct.pack(">HH", number, 0xFFFF) + 0xFFFF * struct.pack(">H", number + 1))
+        for number in (1, 2)
+    )
+    return heif(box(b"iref", bytes(4) + references), kinds=(b"grid",) * 3)
+
+
+def lists_of_properties_that_are_not_there() -> bytes:
+    lists = box(b"ipma", bytes(4) + struct.pack(">I", 10_000)) * 10_000
+    return heif(box(b"iprp", box(b"ipco", b"") + lists))
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [pieces_without_bytes, grids_of_grids_of_nothing, lists_of_properties_that_are_not_there],
+)
+def test_lists_of_a_heic_that_never_end_are_damage(bomb: Callable[[], bytes]) -> None:
+    content = bomb()
+    assert len(content) < 400_000
+    begun = time.process_time()
+    with pytest.raises(UnreadablePhotoError):
+        read_photo(content)
+    with pytest.raises(SidecarError):
+        HeifItems(content)
+    assert time.process_time() - begun < 5
+
+
+def test_metadata_of_a_heic_are_bounded_together() -> None:
+    pieces = 60_000 * struct.pack(">II", 0, 1_000_000)
+    entry = struct.pack(">HHH", 2, 0, 60_000) + pieces
+    iloc = box(b"iloc", bytes(4) + b"\x44\0" + struct.pack(">H", 1) + entry)
+    content = heif(iloc, kinds=(b"hvc1", b"Exif"), data=bytes(1_000_000))
+    found = list(item_contents(io.BytesIO(content), b"Exif"))
+    assert sum(map(len, found)) == 8_000_000
+    with pytest.raises(SidecarError, match="many times the file"):
+        HeifItems(content)
 
 
 def packed_xmp(text: bytes) -> bytes:

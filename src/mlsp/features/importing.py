@@ -103,9 +103,11 @@ def import_released(
                 if photos is not None and facts is _NO_FACTS:
                     unmeasured.append(name)
                 try:
-                    store.write(row, {grid: released.read(name)}, **facts)
+                    values = released.read(name)
                 except FeatureStoreError as error:
                     store.write_failure(row, str(error))
+                else:
+                    store.write(row, {grid: values}, **facts)
                 on_progress(row + 1, len(store))
             failed = tuple(store.ids[row] for row in store.rows("failed").tolist())
             done = len(store.rows("done"))

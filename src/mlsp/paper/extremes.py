@@ -23,6 +23,8 @@ _HIGH_RATED, _SHOWN = 5000 / 19928, 40
 # Of a sheet.
 _COLUMNS, _SIDE, _LINE, _MARGIN = 8, 200, 20, 6
 _GREY = (128, 128, 128)
+# A folder, which no photo is.
+_NO_FILE = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def find_extremes(
     )
     known = files or {}
     photos = [
-        JudgedPhoto(name, known.get(name, Path(name)), mos, score)
+        JudgedPhoto(name, known.get(name, _NO_FILE), mos, score)
         for name, mos, score in zip(result.photo_ids, result.mos, result.scores, strict=True)
     ]
     by_error = high_rated_by_error(photos, max(1, round(len(photos) * _HIGH_RATED)))

@@ -109,7 +109,11 @@ class DecodingProcesses(Closing):
                 raise EngineError("photos are no longer decoded: the scorer is closed")
             decoder = _Decoder(outlives_interrupt=self._outlives_interrupt)
             self._started.add(decoder)
-        decoder.wait_until_ready()
+        try:
+            decoder.wait_until_ready()
+        except BaseException:
+            self._end(decoder)
+            raise
         return decoder
 
     def _end(self, decoder: _Decoder) -> None:
@@ -213,7 +217,9 @@ class _BudgetOfParent:
 
 def _decode(connection: Connection, outlives_interrupt: bool) -> None:
     """Decode what comes, until nobody is left to send it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN if outlives_interrupt else signal.SIG_DFL)
+    # Where it is ignored already, in the background of a script, it stays so.
+    if outlives_interrupt or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_IGN if outlives_interrupt else signal.SIG_DFL)
     _silence_libraries()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     ask_elsewhere(_BudgetOfParent(connection))

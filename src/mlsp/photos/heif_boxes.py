@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 # Damaged files may claim anything.
 _MAX_PARTS = 10_000
+_MAX_PIECES = 100_000
 _MAX_BYTES = 8_000_000
 
 
@@ -78,7 +79,7 @@ def find_items(file: BinaryIO) -> Items | None:
 
 
 def item_contents(file: BinaryIO, kind: bytes) -> Iterator[bytes]:
-    """Yield the contents of the items of a kind that stand in the file itself; first what is about the main picture, or all.
+    """Yield the contents of the items of a kind that stand in the file itself; first what is about the main picture, or all. Of all at most 8 MB.
 
     Raises:
         Exception: whatever damaged boxes lead to.
@@ -86,11 +87,16 @@ def item_contents(file: BinaryIO, kind: bytes) -> Iterator[bytes]:
     items = find_items(file)
     if items is None:
         return
-    main = items.primary
+    main, room = items.primary, _MAX_BYTES
     for item in sorted(items.kinds, key=lambda item: main not in items.described.get(item, [main])):
         place = items.places.get(item)
         if items.kinds[item] == kind and place is not None and place.method == 0 and place.pieces:
-            yield b"".join(content(file, at, at + size) for at, size in place.pieces)
+            found = []
+            for at, size in place.pieces:
+                # Pieces may be the same bytes again and again.
+                found.append(read(file, at, min(size, room)))
+                room -= len(found[-1])
+            yield b"".join(found)
 
 
 def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
@@ -175,6 +181,7 @@ def _places(iloc: bytes) -> Iterator[tuple[int, Place]]:
     if version == 0:
         index_size = 0
     number_size = 4 if version == 2 else 2
+    room = _MAX_PIECES
     for _ in range(min(number(number_size), _MAX_PARTS)):
         item = number(number_size)
         method = 0 if version == 0 else number(2) & 15
@@ -182,7 +189,8 @@ def _places(iloc: bytes) -> Iterator[tuple[int, Place]]:
         base = number(base_size)
         pieces = []
         for _ in range(number(2)):
-            if number.is_at_end:
+            room -= 1
+            if number.is_at_end or room < 0:
                 return
             number(index_size)
             pieces.append((base + number(offset_size), number(length_size)))
@@ -215,6 +223,8 @@ def _properties(
             is_wide = bool(int.from_bytes(association[1:4], "big") & 1)
             number = _Numbers(association[4:])
             for _ in range(min(number(4), _MAX_PARTS)):
+                if number.is_at_end:
+                    break
                 item = number(2 if association[:1] == b"\0" else 4)
                 indices = [
                     number(2) & 0x7FFF if is_wide else number(1) & 0x7F for _ in range(number(1))

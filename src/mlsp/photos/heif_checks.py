@@ -97,8 +97,10 @@ def _tiles(items: Items, item: int, depth: int) -> Iterator[int]:
         return
     if depth == _MAX_DEPTH:
         raise UnsupportedPhotoError("its picture is put together from pictures in turn, too deeply")
-    used = 0
-    for part in items.parts.get(item, ()):
+    parts, used = items.parts.get(item), 0
+    if not parts:
+        raise OSError("a part of the picture is missing")
+    for part in parts:
         for tile in _tiles(items, part, depth + 1):
             used += 1
             if used > _MAX_TILES + 1:

@@ -139,7 +139,8 @@ def stored_pixels(content: bytes, photo_format: PhotoFormat, *, max_pixels: int)
         UnsupportedPhotoError: its structure is absurd, or it is coded in a way that is not read.
         Exception: see `decode`.
     """
-    content, _ = _checked(content, photo_format, max_pixels)
+    # Of a TIFF whose first picture is a thumbnail, `load_img` reads that.
+    _checked(content, photo_format, max_pixels)
     # Pillow also warns of palettes with transparency that become RGB.
     quiet = nullcontext() if photo_format == "JPEG" else pillow_is_quiet()
     with quiet, open_header(photo_format, io.BytesIO(content)) as image:

@@ -28,6 +28,8 @@ from mlsp.culling.xmp.heif_positions import ItemPosition, ItemPositions
 _KNOWN = {b"ftyp", b"meta", b"mdat", b"free", b"skip", b"wide", b"mpvd", b"sefd"}
 _CONTENT_TYPE = b"application/rdf+xml"
 _HIDDEN = 1
+# Items may share bytes, but not so that they are many times the file.
+_MAX_REPEATS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class HeifItems:
         self._positions = ItemPositions.read(content[iloc.body : iloc.end])
         self._data = b"" if idat is None else content[idat.body : idat.end]
         self._items = list(_information(content, self._iinf))
+        self._groups = list(self._numbers_of_groups())
+        self._room = _MAX_REPEATS * len(content)
         self._item = self._xmp_item()
         found = {entry.item: self._stored(entry) for entry in self._positions.entries}
         self.packet = None if self._item is None else found.pop(self._item, None)
@@ -127,9 +131,9 @@ class HeifItems:
         if self._item is not None:
             return self._item
         numbers = {information.item for information in self._items} | set(self.others)
-        return max(numbers | set(self._groups())) + 1
+        return max({*numbers, *self._groups, self._primary}) + 1
 
-    def _groups(self) -> Iterator[int]:
+    def _numbers_of_groups(self) -> Iterator[int]:
         """Numbers of groups, which are no item's."""
         for box in self._parts:
             if box.kind == b"grpl":
@@ -198,7 +202,13 @@ class HeifItems:
         if entry.method > 1 or entry.reference:
             raise SidecarError("some of its items are in other items or files")
         source = self._data if entry.method == 1 else self._content
-        return b"".join(source[at : at + size] if size else source[at:] for at, size in entry.spans)
+        pieces = []
+        for at, size in entry.spans:
+            pieces.append(source[at : at + size] if size else source[at:])
+            self._room -= len(pieces[-1])
+            if self._room < 0:
+                raise SidecarError("its structure is damaged: its items are many times the file")
+        return b"".join(pieces)
 
 
 def _boxes(content: bytes, start: int, stop: int) -> Iterator[_Box]:

@@ -106,7 +106,10 @@ class ItemPositions:
             construction = 0 if version == 0 else number(2)
             reference, start = number(2), number(base)
             pieces = []
-            for _ in range(number(2)):
+            count = number(2)
+            if count > 1 and not index + offset + length:
+                raise SidecarError("its structure is damaged: an item has pieces without a size")
+            for _ in range(count):
                 at = number(index)
                 pieces.append(Piece(number(offset), number(length), at))
             entries.append(ItemPosition(item, tuple(pieces), start, construction, reference))

@@ -109,12 +109,15 @@ class SidecarExport:
     def take_back(self) -> Undone | None:
         """Take back what `write` wrote last; the ratings here stay. None where there is nothing to take back."""
         with self._lock:
-            last, self._last = self._last, None
+            last = self._last
             run = next((run for run in runs() if last and run.path == last.path), None)
             if run is None:
+                self._last = None
                 return None
             photos = written_photos(run.path)
             done = undo(run)
+            if not done.left:
+                self._last = None
             self._rated.follow(moved_back(photos, done))
             self._know(self._last_entries)
             return done

@@ -45,8 +45,11 @@ export class SidecarExport {
   async _write() {
     await this._attempt(async () => {
       const keywords = this._keywords.filter(([, box]) => box.checked).map(([kind]) => kind);
-      const { written, files, tagged, kept, failed } = await post("export/xmp", {
-        overwrite: this._overwrite.checked, convention: this._convention.value, becomes: this._becomes.value.trim(), keywords, inside: this._inside.checked,
+      const wanted = { overwrite: this._overwrite.checked, convention: this._convention.value, becomes: this._becomes.value.trim(), keywords, inside: this._inside.checked };
+      const { written, files, tagged, kept, failed } = await post("export/xmp", wanted).catch((error) => {
+        // Some files may be written already.
+        this._takeBack.hidden = false;
+        throw error;
       });
       this._list([...kept.map((photo) => `${photo}: kept its rating`), ...failed.map(({ photo, error }) => `${photo}: ${error}`)]);
       const parts = [`Wrote the rating of ${photos(written)} into ${files === 1 ? "1 file" : `${files} files`}`];
@@ -62,7 +65,7 @@ export class SidecarExport {
     await this._attempt(async () => {
       const { restored, removed, left } = await post("export/undo");
       this._list(left);
-      this._takeBack.hidden = true;
+      this._takeBack.hidden = left.length === 0;
       const parts = [`Taken back: ${restored} files are as they were, ${removed} removed`];
       if (left.length > 0) parts.push(`${left.length} left as they are`);
       return parts.join("; ");
