@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from labelled_models import LabelledModel
+    from mlsp.scoring.scorer import Scorer
 
 ROOT = Path(__file__).parent.parent
 
@@ -114,3 +115,21 @@ def page(browser: Browser) -> Iterator[Page]:
     yield opened
     context.close()
     assert errors == []
+
+
+@pytest.fixture(scope="session")
+def bulk_scorer() -> Scorer:
+    """One scorer for the tests of bulk runs, which takes longer to open than their photos to score."""
+    from mlsp.scoring.scorer import Scorer
+
+    return Scorer(workers=2)
+
+
+@pytest.fixture(scope="module")
+def opened_once(bulk_scorer: Scorer) -> Iterator[None]:
+    """Bulk runs score by that one; it decodes in this process."""
+    from mlsp.bulk.shard_scoring import ScorerSettings
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScorerSettings, "load", lambda settings: bulk_scorer)
+        yield

@@ -43,7 +43,7 @@ def run(job: BulkJob, scorer: Scorer, deadly: set[str]) -> list[ShardReport]:
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar"])
-def test_a_deadly_photo_costs_its_row(tmp_path: Path, scorer: Scorer, kind: str) -> None:
+def test_a_deadly_photo_costs_its_row(tmp_path: Path, bulk_scorer: Scorer, kind: str) -> None:
     source = tmp_path / "photos"
     if kind == "folder":
         write_photos(source, 7)
@@ -58,7 +58,7 @@ def test_a_deadly_photo_costs_its_row(tmp_path: Path, scorer: Scorer, kind: str)
         return prepare(settings)
 
     deadly = {f"{source}/2.jpg", f"{source}/5.jpg"}
-    reports = run(job(), scorer, deadly)
+    reports = run(job(), bulk_scorer, deadly)
     assert [(report.photos, report.failed) for report in reports] == (
         [(6, 2), (1, 0)] if kind == "folder" else [(7, 2)]
     )
@@ -67,12 +67,12 @@ def test_a_deadly_photo_costs_its_row(tmp_path: Path, scorer: Scorer, kind: str)
     assert rows[f"{source}/2.jpg"]["error"] == "it lost its worker 3 times: no memory"
     # Order, and the rows of the others, are those of a run that nothing disturbs.
     dataset = tmp_path / "undisturbed"
-    run(job(), scorer, set())
+    run(job(), bulk_scorer, set())
     expected = read_rows(str(dataset))
     assert list(rows) == list(expected)
     assert all(rows[name] == expected[name] for name in rows.keys() - deadly)
     dataset = tmp_path / "scores"
-    (report,) = run(job(retry_failed=True), scorer, {f"{source}/5.jpg"})
+    (report,) = run(job(retry_failed=True), bulk_scorer, {f"{source}/5.jpg"})
     assert (report.photos, report.failed) == (2, 1)
     assert read_rows(str(dataset))[f"{source}/2.jpg"] == expected[f"{source}/2.jpg"]
 

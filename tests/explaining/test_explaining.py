@@ -345,7 +345,7 @@ def test_a_mirrored_photo_has_a_mirrored_map(
         agreement = srcc(both[0].ravel(), both[1].ravel())
         assert agreement > 0.7
         # Its two ears are alike, its sides are not.
-        assert srcc(both[0].ravel(), both[1][:, ::-1].ravel()) < agreement - 0.05
+        assert srcc(both[0].ravel(), both[1][:, ::-1].ravel()) < agreement - 0.02
 
 
 def test_the_map_is_of_the_upright_photo(

@@ -53,7 +53,7 @@ const SMALL = "smaller than the size that photos are scored at: its percentiles 
  */
 export function faultList(record, meanings, most = Infinity) {
   const faults = isPhoto(record) ? record.faults ?? [] : [record.kind];
-  const names = record.is_small ? [...faults, "small"] : faults;
+  const names = record.is_small && isPhoto(record) ? [...faults, "small"] : faults;
   const rest = names.slice(most);
   return element(
     "span", { class: "g-faults" },
