@@ -75,7 +75,7 @@ def measure(folder: Path, photos: int, requests: int) -> list[dict[str, object]]
         controller = PageController(
             [Shot(source) for source in sources],
             ratings,
-            _no_scorer,
+            Scorer,
         )
         fill(controller, photo)
         access = Access(listener.getsockname()[1])
@@ -180,10 +180,6 @@ def time_all(name: str, ask: Callable[[int], int], requests: int) -> dict[str, o
         seconds.append(time.perf_counter() - began)
     p50, p99 = np.percentile(seconds, [50, 99]) * 1e3
     return {"request": name, "p50 ms": round(p50, 1), "p99 ms": round(p99, 1), "bytes": size}
-
-
-def _no_scorer(_model: Path | str) -> Scorer:
-    raise NotImplementedError
 
 
 if __name__ == "__main__":

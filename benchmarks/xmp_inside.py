@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mlsp.base.errors import PhotoError, SidecarError
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import rate
+from mlsp.culling.xmp import rate_shot
 from mlsp.culling.xmp.journal import Journal, runs, undo
 from mlsp.photos import find_photos, read_photo
 
@@ -60,7 +60,7 @@ def tried(photo: Path, stars: Path) -> str:
     tags = other_tags(photo)
     try:
         with Journal("benchmark", folder=stars) as journal:
-            done = rate(photo, Marks(5, "pick", "green"), inside=True, note=journal.note)
+            done = rate_shot([photo], Marks(5, "pick", "green"), inside=True, note=journal.note)
     except SidecarError as error:
         return str(error).partition("left alone: ")[2][:50]
     if done.status != "written":

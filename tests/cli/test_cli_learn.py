@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from children import run_mlsp as mlsp
 from mlsp.base.errors import ModelError, RatingsError
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import rate
+from mlsp.culling.xmp import rate_shot
 from mlsp.personal import Judgements, PhotoReference, read_judged_photos, read_judgements
 from mlsp.personal.judgements import read_sidecar_judgements
 from mlsp.personal.user_ratings import UserRatings
@@ -294,7 +294,7 @@ def test_stars_of_sidecars_and_inside_photos(photos: Path, tmp_path: Path) -> No
     for number in (3, 4, 5):
         shutil.copy(photos / f"{number:02}.png", tmp_path)
     # Stars that mlsp gave, and a damaged sidecar.
-    rate(tmp_path / "04.png", Marks(5))
+    rate_shot([tmp_path / "04.png"], Marks(5))
     (tmp_path / "05.png.xmp").write_text("<x:xmpmeta")
     packet = (tmp_path / "02.png.xmp").read_bytes()
     with Image.open(photos / "06.png") as image:

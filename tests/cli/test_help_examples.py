@@ -27,7 +27,7 @@ from keras_heads import seeded_head, write_keras
 from mlsp.backbones import backbone
 from mlsp.cli import app
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import rate, write_marks
+from mlsp.culling.xmp import rate_shot, write_shot_marks
 from mlsp.culling.xmp.journal import Journal
 from waiting import until
 
@@ -74,7 +74,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
     for name, photo in (("cat.jpg", "chelsea.png"), ("sea.jpg", "rocket.jpg")):
         with Image.open(examples / photo) as opened:
             opened.convert("RGB").resize((160, 120)).save(folder / "holiday" / name)
-    write_marks(folder / "holiday" / "cat.jpg", Marks(flag="pick"))
+    write_shot_marks([folder / "holiday" / "cat.jpg"], Marks(flag="pick"))
     (folder / "photos").mkdir()
     rng = np.random.default_rng(0)
     stars, mos = [], []
@@ -85,7 +85,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
         path = folder / "photos" / f"{number:02}.png"
         Image.blend(image, Image.new("RGB", image.size, tint), 0.4).save(path)
         stars.append((path.name, liked + number // 2 % 2))
-        write_marks(path, Marks(stars[-1][1]))
+        write_shot_marks([path], Marks(stars[-1][1]))
         part = ("train", "train", "validation", "test")[number // 2 % 4]
         mos.append((path.name, f"{liked + number / COUNT:.3f}", part))
     _write(folder / "stars.csv", [("photo", "rating"), *stars])
@@ -175,7 +175,7 @@ def run(name: str, done: set[str]) -> None:
 def _make_runs() -> None:
     for number, name in enumerate(("cat", "sea", "sea"), start=1):
         with Journal("mlsp score --xmp") as journal:
-            rate(Path("holiday", f"{name}.jpg"), Marks(number), note=journal.note)
+            rate_shot([Path("holiday", f"{name}.jpg")], Marks(number), note=journal.note)
 
 
 def _serve(arguments: list[str]) -> None:

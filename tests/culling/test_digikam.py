@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import rate
+from mlsp.culling.xmp import rate_shot
 from photo_samples import heic
 
 MISSING = [
@@ -90,12 +90,12 @@ def test_digikam_reads_sidecars_with_its_switch_and_photos_without(
     photos.mkdir()
     for name in ("sidecar.jpg", "inside.jpg"):
         shutil.copy(examples / "rocket.jpg", photos / name)
-    rate(photos / "sidecar.jpg", MARKS, convention="photo.jpg.xmp")
-    rate(photos / "inside.jpg", MARKS, inside=True)
+    rate_shot([photos / "sidecar.jpg"], MARKS, convention="photo.jpg.xmp")
+    rate_shot([photos / "inside.jpg"], MARKS, inside=True)
     (photos / "inside.heic").write_bytes(heic(Image.open(examples / "rocket.jpg")))
-    rate(photos / "inside.heic", MARKS, inside=True)
+    rate_shot([photos / "inside.heic"], MARKS, inside=True)
     Image.open(examples / "rocket.jpg").save(photos / "inside.avif")
-    rate(photos / "inside.avif", MARKS, inside=True)
+    rate_shot([photos / "inside.avif"], MARKS, inside=True)
     (tmp_path / ".config").mkdir()
     (tmp_path / ".config" / "digikamrc").write_text(SETTINGS.format(home=tmp_path, switch=switch))
     tmp_path.chmod(0o700)

@@ -16,7 +16,7 @@ from children import start_child
 from mlsp.base.errors import OutputError
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import journal as journals
-from mlsp.culling.xmp import rate, read_rating, write_marks
+from mlsp.culling.xmp import rate_shot, read_rating, write_shot_marks
 from mlsp.culling.xmp.journal import Journal, runs, undo
 from mlsp.culling.xmp.packet import parse_packet
 from mlsp.culling.xmp.properties import RATING, replaced
@@ -40,12 +40,12 @@ def test_a_run_is_taken_back_to_the_byte(photo: Path, sample: str) -> None:
     photo.with_name("photo.jpg.xmp").write_bytes(SAMPLES[sample])
     before = contents(photo.parent)
     with Journal("one") as journal:
-        rate(photo, Marks(3), overwrite=True, note=journal.note)
+        rate_shot([photo], Marks(3), overwrite=True, note=journal.note)
     between = contents(photo.parent)
     assert len(between) == 3
     with Journal("two") as journal:
         marks = Marks(5, "pick", "blue")
-        write_marks(photo, marks, overwrite=True, note=journal.note)
+        write_shot_marks([photo], marks, overwrite=True, note=journal.note)
     last, first = runs()
     assert [(run.what, len(run.sidecars)) for run in (last, first)] == [("two", 2), ("one", 2)]
     assert str(undo(last)) == "2 sidecars restored, 0 removed"
@@ -58,14 +58,14 @@ def test_a_run_is_taken_back_to_the_byte(photo: Path, sample: str) -> None:
 def test_a_run_that_writes_nothing_is_none(photo: Path) -> None:
     photo.with_name("photo.jpg.xmp").write_bytes(DIGIKAM)
     with Journal("one") as journal:
-        assert rate(photo, Marks(3), note=journal.note).status == "kept"
+        assert rate_shot([photo], Marks(3), note=journal.note).status == "kept"
     assert journal.path is None
     assert runs() == []
 
 
 def test_what_was_changed_since_is_left_alone_and_named(photo: Path) -> None:
     with Journal("one") as journal:
-        rate(photo, Marks(3), note=journal.note)
+        rate_shot([photo], Marks(3), note=journal.note)
     changed, made = photo.with_name("photo.jpg.xmp"), photo.with_name("photo.xmp")
     changed.write_bytes(DARKTABLE)
     (run,) = runs()
@@ -83,13 +83,15 @@ def test_what_was_changed_since_is_left_alone_and_named(photo: Path) -> None:
 
 def test_a_rating_that_is_overwritten_is_never_lost(photo: Path) -> None:
     sidecar = photo.with_name("photo.jpg.xmp")
-    rate(photo, Marks(4), convention="photo.jpg.xmp")
+    rate_shot([photo], Marks(4), convention="photo.jpg.xmp")
     # As darktable would, after our stars; then ours again, and once more.
     for theirs, ours in ((2, 5), (1, 3)):
         content = re.sub(rb'xmp:Rating="\d"', b'xmp:Rating="%d"' % theirs, sidecar.read_bytes())
         sidecar.write_bytes(content)
         with Journal("overwriting") as journal:
-            rate(photo, Marks(ours), overwrite=True, convention="photo.jpg.xmp", note=journal.note)
+            rate_shot(
+                [photo], Marks(ours), overwrite=True, convention="photo.jpg.xmp", note=journal.note
+            )
         packet = parse_packet(sidecar.read_bytes())
         assert (packet.rating, packet.is_by_hand) == (ours, False)
         assert packet.values[replaced(RATING)].text == str(theirs)
@@ -101,8 +103,8 @@ def test_a_rating_that_is_overwritten_is_never_lost(photo: Path) -> None:
 def test_our_stars_can_be_removed_without_a_journal(photo: Path) -> None:
     photo.with_name("photo.jpg.xmp").write_bytes(DARKTABLE)
     other = Path(shutil.copy(photo, photo.with_name("other.jpg")))
-    rate(photo, Marks(3), convention="photo.jpg.xmp")
-    write_marks(other, Marks(2), convention="photo.jpg.xmp")
+    rate_shot([photo], Marks(3), convention="photo.jpg.xmp")
+    write_shot_marks([other], Marks(2), convention="photo.jpg.xmp")
     rated = contents(photo.parent)
     assert str(remove_stars([photo, other])) == "stars: taken out of 1 sidecars"
     assert photo.with_name("photo.jpg.xmp").read_bytes() == DARKTABLE
@@ -122,7 +124,7 @@ def test_only_the_newest_runs_are_kept(photo: Path, monkeypatch: pytest.MonkeyPa
 def test_what_cannot_be_noted_is_not_written(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with Journal("one", folder=tmp_path / "file") as journal, pytest.raises(OutputError) as caught:
-        rate(photo, Marks(3), note=journal.note)
+        rate_shot([photo], Marks(3), note=journal.note)
     assert str(tmp_path / "file") in str(caught.value)
     assert list(tmp_path.glob("*.xmp")) == []
 
@@ -138,10 +140,10 @@ def test_a_kill_at_any_moment_can_be_taken_back(examples: Path, tmp_path: Path) 
     before = contents(tmp_path)
     code = (
         "import sys, itertools; from pathlib import Path\n"
-        "from mlsp.culling.marks import Marks; from mlsp.culling.xmp import rate; from mlsp.culling.xmp.journal import Journal\n"
+        "from mlsp.culling.marks import Marks; from mlsp.culling.xmp import rate_shot; from mlsp.culling.xmp.journal import Journal\n"
         "photos = sorted(Path(sys.argv[1]).glob('*.jpg')); journal = Journal('killed')\n"
         "for rating in itertools.cycle((1, 2, 3)):\n"
-        "    for photo in photos: rate(photo, Marks(rating), note=journal.note)\n"
+        "    for photo in photos: rate_shot([photo], Marks(rating), note=journal.note)\n"
         "    print('round', flush=True)\n"
     )
     child = start_child([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)

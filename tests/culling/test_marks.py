@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlsp.culling.marks import NO_MARKS, Marks
-from mlsp.culling.xmp import rate, read_marks, write_marks
+from mlsp.culling.xmp import rate_shot, read_marks, write_shot_marks
 from xmp_samples import DARKTABLE, DIGIKAM, LIGHTROOM
 
 
@@ -75,7 +75,7 @@ def test_inside_a_photo(photo: Path, tags: tuple[str, ...], marks: Marks) -> Non
     write_by_exiftool(photo, *tags)
     assert read_marks(photo) == marks
     # What is found there is by hand, so our own stars do not go over it.
-    assert rate(photo, Marks(1)).status == ("kept" if marks.rating else "written")
+    assert rate_shot([photo], Marks(1)).status == ("kept" if marks.rating else "written")
 
 
 def test_a_sidecar_counts_more_than_the_photo(photo: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_sidecar_counts_more_than_the_photo(photo: Path) -> None:
 
 
 def test_our_own_stars_are_nobodys(photo: Path) -> None:
-    rate(photo, Marks(4))
+    rate_shot([photo], Marks(4))
     assert read_marks(photo) == NO_MARKS
-    write_marks(photo, Marks(3))
+    write_shot_marks([photo], Marks(3))
     assert read_marks(photo) == Marks(3)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import rate, read_marks, write_marks
+from mlsp.culling.xmp import rate_shot, read_marks, write_shot_marks
 from mlsp.culling.xmp.journal import Journal, runs, undo
 from mlsp.photos import read_photo
 from photo_samples import heic, soft_photo
@@ -42,7 +42,7 @@ def run(*command: str | Path) -> str:
 @pytest.mark.parametrize("marks", MARKS, ids=str)
 def test_darktable_reads_them_and_writes_them_back(photo: Path, marks: Marks) -> None:
     """An export by darktable has what its sidecar said, in darktable's own form too."""
-    write_marks(photo, marks, convention="photo.jpg.xmp")
+    write_shot_marks([photo], marks, convention="photo.jpg.xmp")
     sidecar, exported = photo.with_name("photo.jpg.xmp"), photo.with_name("out.jpg")
     folder = str(photo.parent / "conf")
     settings = ["--core", "--configdir", folder, "--library", ":memory:"]
@@ -82,14 +82,14 @@ def photos(examples: Path, tmp_path: Path) -> Path:
 
 
 def test_darktables_library_has_them_after_an_import(photos: Path) -> None:
-    rate(photos / "rated.jpg", Marks(4, None, "green"), convention="photo.jpg.xmp")
-    rate(photos / "rejected.jpg", Marks(None, "reject", "red"), convention="photo.jpg.xmp")
-    rate(photos / "inside.jpg", Marks(5, None, "blue"), inside=True)
+    rate_shot([photos / "rated.jpg"], Marks(4, None, "green"), convention="photo.jpg.xmp")
+    rate_shot([photos / "rejected.jpg"], Marks(None, "reject", "red"), convention="photo.jpg.xmp")
+    rate_shot([photos / "inside.jpg"], Marks(5, None, "blue"), inside=True)
     with Image.open(photos / "inside.jpg") as image:
         (photos / "inside.heic").write_bytes(heic(image))
         image.save(photos / "inside.avif")
-    rate(photos / "inside.heic", Marks(3, None, "red"), inside=True)
-    rate(photos / "inside.avif", Marks(2, None, "green"), inside=True)
+    rate_shot([photos / "inside.heic"], Marks(3, None, "red"), inside=True)
+    rate_shot([photos / "inside.avif"], Marks(2, None, "green"), inside=True)
     with closing(darktable(photos.parent)) as library:
         query = (
             "select filename, flags & 15, color from images left join color_labels on imgid = id"
@@ -106,8 +106,8 @@ def test_darktables_library_has_them_after_an_import(photos: Path) -> None:
 
 def test_darktable_rates_by_our_script_what_nobody_rated(photos: Path, examples: Path) -> None:
     """The script runs in darktable itself; in its windows two buttons call the same functions."""
-    rate(photos / "rated.jpg", Marks(1), convention="photo.jpg.xmp")
-    rate(photos / "rejected.jpg", Marks(flag="reject"), convention="photo.jpg.xmp")
+    rate_shot([photos / "rated.jpg"], Marks(1), convention="photo.jpg.xmp")
+    rate_shot([photos / "rejected.jpg"], Marks(flag="reject"), convention="photo.jpg.xmp")
     darktable(photos.parent).close()
     said, script = photos.parent / "said", examples / "darktable"
     code = f"""
@@ -140,7 +140,7 @@ def test_darktable_rates_by_our_script_what_nobody_rated(photos: Path, examples:
 
 
 def test_exiv2_reads_them(photo: Path) -> None:
-    write_marks(photo, Marks(4, "pick", "purple"), convention="photo.jpg.xmp")
+    write_shot_marks([photo], Marks(4, "pick", "purple"), convention="photo.jpg.xmp")
     lines = run("exiv2", "-PXkt", photo.with_name("photo.jpg.xmp")).splitlines()
     found = dict(line.split(maxsplit=1) for line in lines)
     assert found["Xmp.xmp.Rating"] == "4"
@@ -152,11 +152,11 @@ def test_exiv2_and_exiftool_read_and_change_them_inside_heic(tmp_path: Path) -> 
     photo = tmp_path / "photo.heic"
     photo.write_bytes(heic(Image.fromarray(soft_photo(64, 48))))
     pixels = read_photo(photo).pixels.tobytes()
-    rate(photo, Marks(4, "pick", "purple"), inside=True)
+    rate_shot([photo], Marks(4, "pick", "purple"), inside=True)
     assert "Xmp.xmp.Rating 4" in " ".join(run("exiv2", "-PXkt", photo).split())
     run("exiftool", "-q", "-overwrite_original", "-XMP-xmp:Rating=2", photo)
     assert read_marks(photo).rating == 2
-    assert rate(photo, Marks(5), inside=True, overwrite=True).status == "written"
+    assert rate_shot([photo], Marks(5), inside=True, overwrite=True).status == "written"
     assert read_by_exiftool([photo])[0]["XMP-xmp:Rating"] == 5
     assert read_photo(photo).pixels.tobytes() == pixels
 
@@ -165,10 +165,10 @@ def test_what_exiftool_changes_is_read_and_ours_taken_back(photo: Path) -> None:
     sidecar = photo.with_name("photo.jpg.xmp")
     sidecar.write_bytes(DARKTABLE)
     with Journal("test") as journal:
-        write_marks(photo, Marks(4, "pick", "blue"), overwrite=True, note=journal.note)
+        write_shot_marks([photo], Marks(4, "pick", "blue"), overwrite=True, note=journal.note)
     undo(runs()[0])
     assert sidecar.read_bytes() == DARKTABLE
-    write_marks(photo, Marks(4, "pick", "blue"), overwrite=True, convention="photo.jpg.xmp")
+    write_shot_marks([photo], Marks(4, "pick", "blue"), overwrite=True, convention="photo.jpg.xmp")
     tags = ("-XMP-xmp:Rating=2", "-XMP-xmp:Label=Red", "-XMP-digiKam:PickLabel=1")
     run("exiftool", "-q", "-n", "-overwrite_original", *tags, sidecar)
     assert read_marks(photo) == Marks(2, "reject", "red")

@@ -24,11 +24,11 @@ from mlsp.culling.xmp import (
     Folders,
     Outcome,
     StarSettings,
-    rate,
+    rate_shot,
     read_rating,
     remove_rating,
     stars,
-    write_marks,
+    write_shot_marks,
 )
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR
 from mlsp.culling.xmp.packet import parse_packet
@@ -48,7 +48,7 @@ def ratings(*files: Path) -> list[int | None]:
 
 
 def write_rating(photo: Path, rating: int, **settings: Any) -> list[Path]:
-    return list(rate(photo, Marks(rating), **settings).files)
+    return list(rate_shot([photo], Marks(rating), **settings).files)
 
 
 def test_a_new_rating_is_read_by_two_other_programs(photo: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_new_rating_is_read_by_two_other_programs(photo: Path) -> None:
 def test_conventions(photo: Path, convention: Convention, names: list[str]) -> None:
     written = write_rating(photo, 3, convention=convention)
     assert [file.name for file in written] == names
-    assert rate(photo, Marks(3), convention=convention) == Outcome("unchanged")
+    assert rate_shot([photo], Marks(3), convention=convention) == Outcome("unchanged")
     # Our own rating follows new scores.
     assert write_rating(photo, 2, convention=convention) == written
     assert ratings(*written) == [2] * len(names)
@@ -84,7 +84,7 @@ def test_a_rating_by_hand_is_kept_wherever_it_is(photo: Path, name: str) -> None
     sidecar = photo.with_name(name)
     sidecar.write_bytes(DIGIKAM)
     for convention in ("both", "photo.jpg.xmp", "photo.xmp"):
-        assert rate(photo, Marks(2), convention=convention) == Outcome("kept")
+        assert rate_shot([photo], Marks(2), convention=convention) == Outcome("kept")
     assert sidecar.read_bytes() == DIGIKAM
     assert read_rating(photo) == 4
     assert len(write_rating(photo, 2, overwrite=True)) == 2
@@ -98,19 +98,19 @@ def test_what_the_user_changes_later_is_kept(photo: Path) -> None:
     for changed in ('xmp:Rating="3"', 'xmp:Rating="0"', 'xmp:Rating="-1"', ""):
         content = sidecar.read_bytes()
         sidecar.write_bytes(content.replace(b'xmp:Rating="4"', changed.encode()))
-        assert rate(photo, Marks(5)).status == "kept"
+        assert rate_shot([photo], Marks(5)).status == "kept"
         sidecar.write_bytes(content)
-    assert rate(photo, Marks(5)).status == "written"
+    assert rate_shot([photo], Marks(5)).status == "written"
 
 
 def test_a_rating_by_hand_of_our_own_is_kept_until_the_next_by_hand(photo: Path) -> None:
     write_rating(photo, 2)
-    assert len(write_marks(photo, Marks(4)).files) == 2
-    assert rate(photo, Marks(1)) == Outcome("kept")
-    assert len(write_marks(photo, Marks(flag="reject")).files) == 2
+    assert len(write_shot_marks([photo], Marks(4)).files) == 2
+    assert rate_shot([photo], Marks(1)) == Outcome("kept")
+    assert len(write_shot_marks([photo], Marks(flag="reject")).files) == 2
     assert read_rating(photo) == -1
     photo.with_name("photo.xmp").write_bytes(DIGIKAM)
-    assert write_marks(photo, Marks(5)) == Outcome("kept")
+    assert write_shot_marks([photo], Marks(5)) == Outcome("kept")
 
 
 def test_a_rating_inside_the_photo_is_kept(photo: Path) -> None:
@@ -121,8 +121,8 @@ def test_a_rating_inside_the_photo_is_kept(photo: Path) -> None:
         length = (len(segment) + 2).to_bytes(2, "big")
         photo.write_bytes(content[:2] + b"\xff\xe1" + length + segment + content[2:])
         assert read_by_exiftool([photo])[0]["XMP-xmp:Rating"] == rating
-        assert rate(photo, Marks(3)).status == status
-    assert rate(photo, Marks(2), overwrite=True).status == "written"
+        assert rate_shot([photo], Marks(3)).status == status
+    assert rate_shot([photo], Marks(2), overwrite=True).status == "written"
 
 
 def test_zero_and_nonsense_are_never_written(photo: Path) -> None:
@@ -138,7 +138,7 @@ def test_of_raw_and_jpeg_the_raw_one_has_the_short_name(photo: Path) -> None:
     short = photo.with_name("PHOTO.xmp")
     assert write_rating(photo, 4) == [photo.with_name("photo.jpg.xmp")]
     assert write_rating(raw, 2) == [photo.with_name("PHOTO.CR2.xmp"), short]
-    assert rate(photo, Marks(4), convention="photo.xmp") == Outcome("shared")
+    assert rate_shot([photo], Marks(4), convention="photo.xmp") == Outcome("shared")
     assert (read_rating(photo), read_rating(raw)) == (4, 2)
 
 
@@ -147,7 +147,7 @@ def test_of_two_photos_without_a_raw_one_nobody_has_the_short_name(photo: Path) 
     other.touch()
     photo.with_suffix(".xmp").write_bytes(DIGIKAM)
     for each in (photo, other):
-        assert rate(each, Marks(3), convention="photo.xmp") == Outcome("shared")
+        assert rate_shot([each], Marks(3), convention="photo.xmp") == Outcome("shared")
         assert [file.name for file in write_rating(each, 3)] == [f"{each.name}.xmp"]
     assert photo.with_suffix(".xmp").read_bytes() == DIGIKAM
 
@@ -306,8 +306,8 @@ def test_killed_while_it_writes_leaves_the_old_or_the_new(photo: Path) -> None:
     sidecar.write_bytes(large)
     whole = {with_suggestion(large, Marks(rating)) for rating in range(1, 6)} | {large}
     code = (
-        "import sys, itertools; from pathlib import Path; from mlsp.culling.marks import Marks; from mlsp.culling.xmp import rate\n"
-        "for rating in itertools.cycle(range(1, 6)): rate(Path(sys.argv[1]), Marks(rating), convention='photo.xmp')"
+        "import sys, itertools; from pathlib import Path; from mlsp.culling.marks import Marks; from mlsp.culling.xmp import rate_shot\n"
+        "for rating in itertools.cycle(range(1, 6)): rate_shot([Path(sys.argv[1])], Marks(rating), convention='photo.xmp')"
     )
     for wait in (0.05, 0.11, 0.17):
         before = sidecar.stat().st_mtime_ns
@@ -385,8 +385,8 @@ def test_another_program_keeps_our_mark_and_its_users_rating_counts(
     write_rating(photo, 4, convention="photo.xmp")
     change("Red", None)
     assert b"Red" in sidecar.read_bytes()
-    assert rate(photo, Marks(5), convention="photo.xmp").status == "written"
+    assert rate_shot([photo], Marks(5), convention="photo.xmp").status == "written"
     assert read_by_exiv2(sidecar.read_bytes())["Xmp.xmp.Rating"] == "5"
     change("Blue", 3)
-    assert rate(photo, Marks(5), convention="photo.xmp").status == "kept"
+    assert rate_shot([photo], Marks(5), convention="photo.xmp").status == "kept"
     assert read_rating(photo) == 3

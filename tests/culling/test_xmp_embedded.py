@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from mlsp.base.errors import SidecarError
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp.embedded import embedded_packet
-from mlsp.culling.xmp.rating import rate
+from mlsp.culling.xmp.rating import rate_shot
 from photo_samples import encode, heic, soft_photo
 
 CASES = Path(os.environ.get("MLSP_REFERENCE_DATA", "")) / "cases"
@@ -125,7 +125,7 @@ def test_a_rating_in_windows_wrapper_is_not_written_over(tmp_path: Path) -> None
     size = int.from_bytes(changed[start : start + 2], "big") + len(rated) - len(unrated)
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(changed[:start] + size.to_bytes(2, "big") + changed[start + 2 :])
-    assert rate(photo, Marks(5)).status == "kept"
+    assert rate_shot([photo], Marks(5)).status == "kept"
     assert list(tmp_path.iterdir()) == [photo]
 
 
@@ -147,7 +147,7 @@ def test_a_damaged_packet_is_treated_as_a_damaged_sidecar(tmp_path: Path, name: 
     with pytest.raises(
         SidecarError, match=r"^the XMP in '.*photo.jpg' is left alone: it is damaged"
     ):
-        rate(photo, Marks(5))
+        rate_shot([photo], Marks(5))
     assert list(tmp_path.iterdir()) == [photo]
 
 

@@ -12,7 +12,7 @@ from pillow_heif import open_heif
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import rate, read_marks, write_marks
+from mlsp.culling.xmp import rate_shot, read_marks, write_shot_marks
 from mlsp.culling.xmp.changes import with_changes
 from mlsp.culling.xmp.heif_items import HeifItems
 from mlsp.culling.xmp.heif_positions import ItemPosition, ItemPositions, Piece
@@ -39,7 +39,7 @@ def changed(content: bytes, old: bytes, new: bytes) -> bytes:
 def written(folder: Path, content: bytes) -> Path:
     photo = folder / "a.heic"
     photo.write_bytes(content)
-    assert rate(photo, Marks(5), inside=True, overwrite=True).files == (photo,)
+    assert rate_shot([photo], Marks(5), inside=True, overwrite=True).files == (photo,)
     return photo
 
 
@@ -54,7 +54,7 @@ def test_an_item_of_its_own_describes_the_picture(tmp_path: Path, content: bytes
     assert b'xmp:Rating="5"' in xmp_of(photo)
     # The next packet takes its place: it does not leave old ones behind.
     size = photo.stat().st_size
-    assert rate(photo, Marks(3), inside=True).status == "written"
+    assert rate_shot([photo], Marks(3), inside=True).status == "written"
     assert photo.stat().st_size == size
     assert b'xmp:Rating="3"' in xmp_of(photo)
 
@@ -71,7 +71,7 @@ def test_xmp_of_another_picture_stays(tmp_path: Path) -> None:
     assert read_by_exiftool([photo])[0]["XMP-xmp:Rating"] == 5
     # What is said of the photo is read from there.
     assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars"
-    write_marks(photo, Marks(label="red"), inside=True)
+    write_shot_marks([photo], Marks(label="red"), inside=True)
     assert read_marks(photo) == Marks(label="red")
 
 
@@ -106,7 +106,7 @@ def test_a_phones_photo(reference_data: Path, tmp_path: Path) -> None:
     photo, before = tmp_path / "tiled.heic", original.read_bytes()
     photo.write_bytes(before)
     with Journal("test") as journal:
-        rate(photo, Marks(4), inside=True, note=journal.note)
+        rate_shot([photo], Marks(4), inside=True, note=journal.note)
     assert np.array_equal(read_photo(photo).pixels, read_photo(original).pixels)
     assert read_by_exiftool([photo])[0]["XMP-xmp:Rating"] == 4
     (run,) = runs()
@@ -136,7 +136,7 @@ def test_what_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     photo = tmp_path / "a.heic"
     photo.write_bytes(content)
     with pytest.raises(SidecarError, match=f"is left alone: {message}"):
-        rate(photo, Marks(3), inside=True)
+        rate_shot([photo], Marks(3), inside=True)
     assert photo.read_bytes() == content
 
 
@@ -188,4 +188,4 @@ def test_an_item_that_cannot_stay(tmp_path: Path) -> None:
     photo = tmp_path / "a.heic"
     photo.write_bytes(PLAIN[:iloc] + positions.packed() + PLAIN[iloc + size :])
     with pytest.raises(SidecarError, match="the XMP could not be put into it"):
-        rate(photo, Marks(3), inside=True)
+        rate_shot([photo], Marks(3), inside=True)

@@ -21,7 +21,7 @@ from mlsp.base.digests import file_sha256
 from mlsp.base.errors import SidecarError
 from mlsp.cli.app import app
 from mlsp.culling.marks import NO_MARKS, Marks
-from mlsp.culling.xmp import Outcome, rate, rate_shot, read_marks, write_marks
+from mlsp.culling.xmp import Outcome, rate_shot, read_marks, write_shot_marks
 from mlsp.culling.xmp.changes import changes_back, with_changes
 from mlsp.culling.xmp.containers import jpeg_segments
 from mlsp.culling.xmp.inside import change_inside, read_inside
@@ -114,9 +114,11 @@ def photo(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 def test_pixels_stay_and_undo_gives_the_file_back(photo: Path) -> None:
     before, shown = photo.read_bytes(), pixels(photo)
     with Journal("test") as journal:
-        assert rate(photo, MARKS, inside=True, note=journal.note) == Outcome("written", (photo,))
+        assert rate_shot([photo], MARKS, inside=True, note=journal.note) == Outcome(
+            "written", (photo,)
+        )
         after = photo.read_bytes()
-        assert rate(photo, MARKS, inside=True, note=journal.note) == Outcome("unchanged")
+        assert rate_shot([photo], MARKS, inside=True, note=journal.note) == Outcome("unchanged")
     assert pixels(photo) == shown
     (found,) = read_by_exiftool([photo])
     assert "ExifTool:Warning" not in found
@@ -124,7 +126,7 @@ def test_pixels_stay_and_undo_gives_the_file_back(photo: Path) -> None:
     assert found["XMP-digiKam:PickLabel"] == 3
     # Ours are nobody's, and follow the next score.
     assert read_marks(photo) == NO_MARKS
-    assert rate(photo, Marks(1), inside=True).status == "written"
+    assert rate_shot([photo], Marks(1), inside=True).status == "written"
     assert pixels(photo) == shown
     photo.write_bytes(after)
     assert str(undo(runs()[0])) == "1 files restored, 0 removed"
@@ -135,7 +137,7 @@ def test_pixels_stay_and_undo_gives_the_file_back(photo: Path) -> None:
 @pytest.mark.parametrize("photo", PHOTOS, indirect=True)
 def test_what_is_inside_is_merged_to_the_byte(photo: Path) -> None:
     inside = read_inside(photo).container.packet
-    rate(photo, MARKS, inside=True)
+    rate_shot([photo], MARKS, inside=True)
     assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars"
     left = read_inside(photo).container.packet
     assert left is not None
@@ -147,9 +149,9 @@ def test_a_rating_by_hand_inside_is_kept(tmp_path: Path) -> None:
     photo = tmp_path / "a.jpg"
     photo.write_bytes(encode(IMAGE, "JPEG", xmp=DIGIKAM))
     before = photo.read_bytes()
-    assert rate(photo, MARKS, inside=True) == Outcome("kept")
+    assert rate_shot([photo], MARKS, inside=True) == Outcome("kept")
     assert photo.read_bytes() == before
-    assert rate(photo, MARKS, inside=True, overwrite=True).status == "written"
+    assert rate_shot([photo], MARKS, inside=True, overwrite=True).status == "written"
     remove_stars([photo])
     assert photo.read_bytes() == before
 
@@ -158,26 +160,26 @@ def test_a_rating_by_hand_inside_is_kept(tmp_path: Path) -> None:
 def test_marks_of_the_user_inside(photo: Path) -> None:
     before = photo.read_bytes()
     with Journal("test") as journal:
-        assert write_marks(photo, MARKS, inside=True, note=journal.note).files == (photo,)
+        assert write_shot_marks([photo], MARKS, inside=True, note=journal.note).files == (photo,)
     assert read_marks(photo) == MARKS
-    assert write_marks(photo, MARKS, inside=True) == Outcome("unchanged")
+    assert write_shot_marks([photo], MARKS, inside=True) == Outcome("unchanged")
     # Ours by hand: the user may give others. Those of another program stay.
-    assert write_marks(photo, Marks(2, label="green"), inside=True).status == "written"
-    assert rate(photo, Marks(1), inside=True).status == "kept"
-    assert write_marks(photo, NO_MARKS, inside=True, overwrite=True).status == "written"
+    assert write_shot_marks([photo], Marks(2, label="green"), inside=True).status == "written"
+    assert rate_shot([photo], Marks(1), inside=True).status == "kept"
+    assert write_shot_marks([photo], NO_MARKS, inside=True, overwrite=True).status == "written"
     assert read_marks(photo) == NO_MARKS
     undo(runs()[0])
     photo.write_bytes(before)
-    assert write_marks(photo, NO_MARKS, inside=True) == Outcome("unchanged")
+    assert write_shot_marks([photo], NO_MARKS, inside=True) == Outcome("unchanged")
     photo.write_bytes(encode(IMAGE, "JPEG", xmp=DIGIKAM))
-    assert write_marks(photo, MARKS, inside=True) == Outcome("kept")
+    assert write_shot_marks([photo], MARKS, inside=True) == Outcome("kept")
 
 
 def test_sidecars_that_are_there_say_the_same(tmp_path: Path) -> None:
     photo, sidecar = tmp_path / "a.jpg", tmp_path / "a.jpg.xmp"
     photo.write_bytes(PHOTOS["a.jpg"])
     sidecar.write_bytes(DARKTABLE)
-    assert rate(photo, Marks(3), inside=True).files == (sidecar, photo)
+    assert rate_shot([photo], Marks(3), inside=True).files == (sidecar, photo)
     assert [one["XMP-xmp:Rating"] for one in read_by_exiftool([photo, sidecar])] == [3, 3]
 
 
@@ -216,7 +218,7 @@ def test_what_is_left_alone(tmp_path: Path, name: str, content: bytes, message: 
     with pytest.raises(
         SidecarError, match=rf"^the (photo|XMP in) .*{name}' is left alone: .*{message}"
     ):
-        rate(photo, Marks(3), inside=True)
+        rate_shot([photo], Marks(3), inside=True)
     assert photo.read_bytes() == content
     assert list(tmp_path.iterdir()) == [photo]
 
@@ -226,7 +228,7 @@ def test_a_packet_that_has_no_room_in_a_jpeg(tmp_path: Path) -> None:
     large = UNRATED.replace(b"<rdf:li>", b"<rdf:li>" + b"x" * (65_400 - len(UNRATED)))
     photo.write_bytes(encode(IMAGE, "JPEG", xmp=large))
     with pytest.raises(SidecarError, match="has no room in a JPEG"):
-        rate(photo, MARKS, inside=True)
+        rate_shot([photo], MARKS, inside=True)
 
 
 def test_what_another_program_changes_meanwhile_wins(tmp_path: Path) -> None:
@@ -246,7 +248,7 @@ def test_the_journal_of_a_large_photo_is_small(tmp_path: Path) -> None:
         photo.write_bytes(encode(noise, kind))
         before = photo.read_bytes()
         with Journal("test") as journal:
-            rate(photo, Marks(3), inside=True, note=journal.note)
+            rate_shot([photo], Marks(3), inside=True, note=journal.note)
         (run, *_) = runs()
         assert run.path.stat().st_size < 2_000
         undo(run)

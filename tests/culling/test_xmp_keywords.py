@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mlsp.base.errors import SettingsError, SidecarError
 from mlsp.cli.app import app
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import rate
+from mlsp.culling.xmp import rate_shot
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR
 from mlsp.culling.xmp.keywords import RUN_KEYWORDS, keyword_kinds, keywords_of, with_keywords
 from mlsp.culling.xmp.packet import parse_packet
@@ -149,10 +149,10 @@ def test_score_and_pick_write_them_and_undo_and_remove_take_them_out(
 
 def test_they_stay_beside_stars_that_change(examples: Path, tmp_path: Path) -> None:
     photo = Path(shutil.copy(examples / "rocket.jpg", tmp_path))
-    rate(photo, Marks(3))
+    rate_shot([photo], Marks(3))
     sidecar = tmp_path / "rocket.jpg.xmp"
     sidecar.write_bytes(with_keywords(sidecar.read_bytes(), OURS))
-    rate(photo, Marks(4, None, "blue"))
+    rate_shot([photo], Marks(4, None, "blue"))
     assert keywords_in(sidecar.read_bytes()) == OURS
     assert str(remove_stars([photo])) == "stars: taken out of 2 sidecars"
     assert sidecar.read_bytes() == EMPTY_SIDECAR

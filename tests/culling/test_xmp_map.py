@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from mlsp.base.errors import SettingsError
 from mlsp.cli.app import app
 from mlsp.culling.marks import NO_MARKS, Marks
-from mlsp.culling.xmp import Outcome, rate, read_marks, write_marks
+from mlsp.culling.xmp import Outcome, rate_shot, read_marks, write_shot_marks
 from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
 from mlsp.culling.xmp.removing import remove_stars
 from xmp_samples import DARKTABLE, DIGIKAM, read_by_exiftool
@@ -61,7 +61,7 @@ def test_maps_that_are_none(text: str, message: str) -> None:
 def test_other_programs_read_what_stars_become(photo: Path) -> None:
     sidecar = photo.with_name(LONG)
     sidecar.write_bytes(DIGIKAM.replace(b'xmp:Rating="4"', b'digiKam:ColorLabel="0"'))
-    rate(photo, Marks(5, "pick", "green"), convention="photo.jpg.xmp")
+    rate_shot([photo], Marks(5, "pick", "green"), convention="photo.jpg.xmp")
     (found,) = read_by_exiftool([sidecar])
     names = ("xmp:Rating", "xmp:Label", "digiKam:PickLabel", "digiKam:ColorLabel")
     assert [found[f"XMP-{name}"] for name in names] == [5, "Green", 3, 4]
@@ -73,12 +73,12 @@ def test_ours_follow_the_map_and_are_nobodys(photo: Path, content: bytes | None)
     if content is not None:
         sidecar.write_bytes(content)
     for marks in (Marks(5, "pick", "green"), Marks(label="red"), Marks(flag="reject"), NO_MARKS):
-        assert rate(photo, marks, convention="photo.jpg.xmp").files == (sidecar,)
-        assert rate(photo, marks, convention="photo.jpg.xmp") == Outcome("unchanged")
+        assert rate_shot([photo], marks, convention="photo.jpg.xmp").files == (sidecar,)
+        assert rate_shot([photo], marks, convention="photo.jpg.xmp") == Outcome("unchanged")
         assert read_marks(photo) == NO_MARKS
         (found,) = read_by_exiftool([sidecar])
         assert found.get("XMP-xmp:Label", "") == (marks.label or "").capitalize()
-    rate(photo, Marks(2, None, "blue"), convention="photo.jpg.xmp")
+    rate_shot([photo], Marks(2, None, "blue"), convention="photo.jpg.xmp")
     assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars"
     if content is not None:
         assert sidecar.read_bytes() == content
@@ -99,25 +99,25 @@ def test_what_a_person_gave_of_the_same_kind_is_kept(
     sidecar = photo.with_name(LONG)
     content = DIGIKAM.replace(b'digiKam:PickLabel="0"\n   xmp:Rating="4"', by_hand.encode())
     sidecar.write_bytes(content)
-    assert rate(photo, marks, convention="photo.jpg.xmp") == Outcome("kept")
+    assert rate_shot([photo], marks, convention="photo.jpg.xmp") == Outcome("kept")
     assert sidecar.read_bytes() == content
-    assert rate(photo, marks, overwrite=True, convention="photo.jpg.xmp").status == "written"
+    assert rate_shot([photo], marks, overwrite=True, convention="photo.jpg.xmp").status == "written"
     assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars"
     assert sidecar.read_bytes() == content
 
 
 def test_a_label_beside_stars_by_hand(photo: Path) -> None:
     photo.with_name(LONG).write_bytes(DIGIKAM)
-    assert rate(photo, Marks(label="green")).status == "written"
+    assert rate_shot([photo], Marks(label="green")).status == "written"
     assert read_marks(photo) == Marks(4)
 
 
 def test_what_a_person_changes_later_is_theirs(photo: Path) -> None:
-    (sidecar,) = rate(photo, Marks(5, "pick", "green"), convention="photo.jpg.xmp").files
+    (sidecar,) = rate_shot([photo], Marks(5, "pick", "green"), convention="photo.jpg.xmp").files
     changed = sidecar.read_bytes().replace(b'xmp:Label="Green"', b'xmp:Label="Red"')
     sidecar.write_bytes(changed)
     assert read_marks(photo) == Marks(label="red")
-    assert rate(photo, Marks(label="blue")) == Outcome("kept")
+    assert rate_shot([photo], Marks(label="blue")) == Outcome("kept")
     assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars"
     assert read_marks(photo) == Marks(label="red")
     (found,) = read_by_exiftool([sidecar])
@@ -125,10 +125,10 @@ def test_what_a_person_changes_later_is_theirs(photo: Path) -> None:
 
 
 def test_what_the_user_agrees_to_on_the_page_is_the_users(photo: Path) -> None:
-    rate(photo, Marks(5, "pick", "green"))
-    write_marks(photo, Marks(5, "pick", "green"))
+    rate_shot([photo], Marks(5, "pick", "green"))
+    write_shot_marks([photo], Marks(5, "pick", "green"))
     assert read_marks(photo) == Marks(5, "pick", "green")
-    assert rate(photo, Marks(1, None, "red")) == Outcome("kept")
+    assert rate_shot([photo], Marks(1, None, "red")) == Outcome("kept")
 
 
 def test_score_with_a_map(examples: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.cli.app import app
 from mlsp.culling.marks import Marks
 from mlsp.culling.shots import find_shots
-from mlsp.culling.xmp import write_marks
+from mlsp.culling.xmp import write_shot_marks
 from mlsp.personal.rated_shots import rated_condition, rated_shots
 from mlsp.personal.user_ratings import UserRatings
 
@@ -33,7 +33,7 @@ def folder(examples: Path, tmp_path: Path) -> Path:
         photo = Path(shutil.copy(examples / "rocket.jpg", folder / f"{name}.jpg"))
         # Of one photo: files of one content would be one to the ratings.
         photo.write_bytes(photo.read_bytes() + name.encode())
-        write_marks(photo, marks, convention="photo.jpg.xmp")
+        write_shot_marks([photo], marks, convention="photo.jpg.xmp")
     return folder
 
 
@@ -79,7 +79,7 @@ def test_ratings_of_the_page_count_wherever_the_photo_is_now(folder: Path, tmp_p
     (folder / "d.jpg").rename(folder / "e.jpg")
     assert names(folder, "2", file) == "ae"
     # Another program is newer.
-    write_marks(folder / "a.jpg", Marks(3), overwrite=True, convention="photo.jpg.xmp")
+    write_shot_marks([folder / "a.jpg"], Marks(3), overwrite=True, convention="photo.jpg.xmp")
     assert names(folder, "2", file) == "e"
     assert names(folder, "3", file) == "a"
 

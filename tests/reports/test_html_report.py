@@ -27,7 +27,7 @@ import mlsp.reports
 from mlsp.base.errors import UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp import rate, write_marks
+from mlsp.culling.xmp import rate_shot, write_shot_marks
 from mlsp.photos.thumbnails import MIN_BYTES
 from mlsp.reports import write_report
 from mlsp.reports.html_report import link, picture_size, write_html
@@ -329,10 +329,10 @@ def test_sort(page: Page, collection: Path, label: str, order: list[str]) -> Non
 
 def test_what_other_programs_say_is_shown(page: Page, tmp_path: Path) -> None:
     photos = [draw(tmp_path / f"{name}.jpg", "teal") for name in "abc"]
-    write_marks(photos[0], Marks(4))
-    write_marks(photos[1], Marks(flag="reject"))
+    write_shot_marks([photos[0]], Marks(4))
+    write_shot_marks([photos[1]], Marks(flag="reject"))
     # Our own stars are nobody's.
-    rate(photos[2], Marks(5))
+    rate_shot([photos[2]], Marks(5))
     write(tmp_path / "r.html", [scored(photo, 50, 50) for photo in photos])
     show(page, tmp_path / "r.html")
     badges = page.locator(".g-marks")

@@ -21,7 +21,7 @@ from PIL.ExifTags import IFD, Base
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.marks import Marks
 from mlsp.culling.shots import Shot
-from mlsp.culling.xmp import read_marks, write_marks
+from mlsp.culling.xmp import read_marks, write_shot_marks
 from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
@@ -475,12 +475,12 @@ def test_what_other_programs_say_is_shown_and_followed(opened: Page, served: Ser
     first = path_of(page, 0)
     id_ = next(id_ for id_, e in served.controller.collection._entries.items() if e.shown == first)
     source = served.controller.entry(id_).source
-    write_marks(source, Marks(5))
+    write_shot_marks([source], Marks(5))
     served.controller.files.look()
     badge = card(page, first).locator(".g-marks")
     badge.wait_for(timeout=10_000)
     assert badge.inner_text() == "★★★★★"
-    write_marks(source, Marks(flag="reject"))
+    write_shot_marks([source], Marks(flag="reject"))
     served.controller.files.look()
     card(page, first).locator(".g-marks.g-reject").wait_for(timeout=10_000)
 

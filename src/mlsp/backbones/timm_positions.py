@@ -30,6 +30,7 @@ class MatrixResizing(TorchFunctionMode):
             and options.get("antialias")
             and options.get("mode") == "bicubic"
             and not options.get("align_corners")
+            and options.get("size") is not None
         ):
             return resized(args[0], options["size"])
         return func(*args, **options)

@@ -7,9 +7,9 @@ percentile ─ stars ─ mapping: stars, flag, label ─ rating
 
 from __future__ import annotations
 
-from mlsp.culling.xmp.marking import write_marks, write_shot_marks
+from mlsp.culling.xmp.marking import write_shot_marks
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.rating import Outcome, rate, rate_shot, read_rating, remove_rating
+from mlsp.culling.xmp.rating import Outcome, rate_shot, read_rating, remove_rating
 from mlsp.culling.xmp.reading import read_marks, read_shot_marks
 from mlsp.culling.xmp.sidecars import Convention
 from mlsp.culling.xmp.stars import StarSettings, stars
@@ -19,13 +19,11 @@ __all__ = [
     "Folders",
     "Outcome",
     "StarSettings",
-    "rate",
     "rate_shot",
     "read_marks",
     "read_rating",
     "read_shot_marks",
     "remove_rating",
     "stars",
-    "write_marks",
     "write_shot_marks",
 ]

@@ -16,44 +16,6 @@ from mlsp.culling.xmp.reading import marks_in, rating_inside
 from mlsp.culling.xmp.sidecars import Convention
 
 
-def write_marks(
-    photo: Path,
-    marks: Marks,
-    *,
-    overwrite: bool = False,
-    convention: Convention = "both",
-    folders: Folders | None = None,
-    note: Note | None = None,
-    inside: bool = False,
-) -> Outcome:
-    """Write the user's own marks into a photo's sidecars: `mlsp score --xmp` keeps them. Stars of a reject have no place in XMP.
-
-    Args:
-        photo: must exist; changed itself only with `inside`.
-        marks: what it shall have; other stars, flags and labels in these sidecars are taken away.
-        overwrite: also replace marks of another program.
-        convention: as for `rate`, like the rest.
-        folders: listings to use again.
-        note: told of each file before it is written.
-        inside: write into the photo itself, where that is the place of its XMP; see `mlsp.culling.xmp.targets`.
-
-    Returns:
-        The outcome.
-
-    Raises:
-        SidecarError: as for `rate`.
-    """
-    return write_shot_marks(
-        [photo],
-        marks,
-        overwrite=overwrite,
-        convention=convention,
-        folders=folders,
-        note=note,
-        inside=inside,
-    )
-
-
 def write_shot_marks(
     photos: Sequence[Path],
     marks: Marks,
@@ -64,22 +26,24 @@ def write_shot_marks(
     note: Note | None = None,
     inside: bool = False,
 ) -> Outcome:
-    """Write the user's own marks into the sidecars of all photos of a shot.
+    """Write the user's own marks into the sidecars of all photos of a shot: `mlsp score --xmp` keeps them.
+
+    Stars of a reject have no place in XMP.
 
     Args:
-        photos: of the shot: a raw photo and its JPEG, say; at least one.
-        marks: as for `write_marks`, like the rest.
+        photos: of the shot: a raw photo and its JPEG, say; at least one. They must exist, and are changed only with `inside`.
+        marks: what it shall have; other stars, flags and labels in these sidecars are taken away.
         overwrite: also replace marks of another program; else those of one photo, whichever, keep the shot as it is.
-        convention: which sidecars are written.
+        convention: as for `rate_shot`, like the rest.
         folders: listings to use again.
         note: told of each file before it is written.
-        inside: write into the photos themselves.
+        inside: write into the photos themselves, where that is the place of their XMP; see `mlsp.culling.xmp.targets`.
 
     Returns:
         The outcome for the shot. It is `shared` only if no photo of it has a sidecar of its own.
 
     Raises:
-        SidecarError: as for `rate`. Without `overwrite` nothing is written then.
+        SidecarError: as for `rate_shot`. Without `overwrite` nothing is written then.
     """
 
     def keeps(photo: Path, files: Sequence[SidecarFile]) -> bool:

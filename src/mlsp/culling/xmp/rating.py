@@ -62,46 +62,6 @@ def read_rating(photo: Path, *, folders: Folders | None = None) -> int | None:
     return next((packet.rating for packet in packets if packet.rating is not None), None)
 
 
-def rate(
-    photo: Path,
-    marks: Marks,
-    *,
-    overwrite: bool = False,
-    convention: Convention = "both",
-    folders: Folders | None = None,
-    note: Note | None = None,
-    inside: bool = False,
-) -> Outcome:
-    """Write what `mlsp` gives a photo by itself into its sidecars; what else is in them stays as it is, byte for byte.
-
-    Args:
-        photo: must exist; changed itself only with `inside`.
-        marks: what it gets. Of what it does not get, an earlier one of ours is taken away.
-        overwrite: also replace stars, a flag or a label that are not ours.
-        convention: which sidecars are written.
-        folders: listings to use again.
-        note: told of each file before it is written.
-        inside: write into the photo itself, where that is the place of its XMP; see `mlsp.culling.xmp.targets`.
-
-    Returns:
-        The outcome.
-
-    Raises:
-        SettingsError: the stars are not 1…5.
-        SidecarError: a sidecar is damaged, not XMP or cannot be written; it is left as it was. Without `overwrite` a damaged
-            one keeps the other from being written too, because it may hold the user's rating.
-    """
-    return rate_shot(
-        [photo],
-        marks,
-        overwrite=overwrite,
-        convention=convention,
-        folders=folders,
-        note=note,
-        inside=inside,
-    )
-
-
 def rate_shot(
     photos: Sequence[Path],
     marks: Marks,
@@ -112,23 +72,24 @@ def rate_shot(
     note: Note | None = None,
     inside: bool = False,
 ) -> Outcome:
-    """Write what `mlsp` gives a shot by itself into the sidecars of all its photos.
+    """Write what `mlsp` gives a shot by itself into the sidecars of all its photos; what else is in them stays as it is, byte for byte.
 
     Args:
-        photos: of the shot: a raw photo and its JPEG, say; at least one.
-        marks: as for `rate`, like the rest.
-        overwrite: also replace what is not ours; else that of one photo, whichever, keeps the shot as it is.
+        photos: of the shot: a raw photo and its JPEG, say; at least one. They must exist, and are changed only with `inside`.
+        marks: what it gets. Of what it does not get, an earlier one of ours is taken away.
+        overwrite: also replace stars, a flag or a label that are not ours; else those of one photo, whichever, keep the shot as it is.
         convention: which sidecars are written.
         folders: listings to use again.
         note: told of each file before it is written.
-        inside: write into the photos themselves.
+        inside: write into the photos themselves, where that is the place of their XMP; see `mlsp.culling.xmp.targets`.
 
     Returns:
         The outcome for the shot. It is `shared` only if no photo of it has a sidecar of its own.
 
     Raises:
         SettingsError: the stars are not 1…5.
-        SidecarError: as for `rate`. Without `overwrite` nothing is written then.
+        SidecarError: a sidecar is damaged, not XMP or cannot be written; it is left as it was. Without `overwrite` nothing is written
+            then: a damaged one may hold the user's rating.
     """
     if marks.stars is not None and not 1 <= marks.stars <= MAX_STARS:
         raise SettingsError(f"expected 1 to {MAX_STARS} stars as a rating, got {marks.stars}")
