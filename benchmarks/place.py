@@ -34,8 +34,8 @@ from mlsp.features.pipeline import PhotoFeatures
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import register_head
+from mlsp.models.heads.forms import BodySpec
 from mlsp.models.heads.pool import PoolThreeFC
-from mlsp.models.heads.records import BodySpec
 from mlsp.paper.folds import fold_splits
 from mlsp.paper.measuring import groups_of
 from mlsp.ratings.datasets import load_ratings

@@ -1,6 +1,7 @@
 """Heads: from features to a score. Importing this needs torch and scikit-learn, extra `train`.
 
-    records           registry of the architectures; HeadSpec: a head to be built; register_head
+    forms             HEADS, the registry of the architectures; register_head
+    records           HeadSpec: a head to be built
     score_head        build_head -> ScoreHead: levels chosen, scale of the ratings
     fully_connected   Single-1FC, 3FC, Multi-3FC
     pool              Pool-3FC
@@ -26,22 +27,21 @@ except ImportError as _error:
     raise MissingExtraError("Building heads", "train") from _error
 
 from mlsp.models.heads.differences import Differences
+from mlsp.models.heads.forms import (
+    CLOSED_FORMS,
+    HEADS,
+    BodySpec,
+    HeadForm,
+    list_heads,
+    register_head,
+)
 from mlsp.models.heads.kernel import KernelHead, fit_kernels
 from mlsp.models.heads.kernel_metric import KernelMetric
 from mlsp.models.heads.kernel_module import KernelModule
 from mlsp.models.heads.kernel_pairs import fit_kernel_with_pairs
 from mlsp.models.heads.layers import parameter_count
 from mlsp.models.heads.losses import emd_squared, mean_of_bins
-from mlsp.models.heads.records import (
-    CLOSED_FORMS,
-    HEADS,
-    BodySpec,
-    FeatureLevel,
-    HeadForm,
-    HeadSpec,
-    list_heads,
-    register_head,
-)
+from mlsp.models.heads.records import FeatureLevel, HeadSpec
 from mlsp.models.heads.ridge import RidgeHead, RidgeModule, fit_ridges
 from mlsp.models.heads.score_head import ScoreHead, build_head
 from mlsp.models.heads.size_network import SizeNetwork, build_size_network

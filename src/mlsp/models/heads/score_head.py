@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from mlsp.base.errors import SettingsError
+from mlsp.models.heads.forms import PAPER_COLUMN, BodySpec
 from mlsp.models.heads.fully_connected import ThreeFC
 from mlsp.models.heads.layers import initialise
 from mlsp.models.heads.losses import mean_of_bins
 from mlsp.models.heads.pool import PoolThreeFC
-from mlsp.models.heads.records import PAPER_COLUMN, BodySpec, FeatureLevel, HeadSpec
+from mlsp.models.heads.records import FeatureLevel, HeadSpec
 
 
 class ScoreHead(nn.Module):
