@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from caches import make_cache
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -52,9 +54,7 @@ def _own_folders(
 ) -> None:
     """Tests, and the processes they start, keep off the user's cache, models and ratings."""
     folder = tmp_path_factory.mktemp("user")
-    (folder / "cache").mkdir()
-    if os.name == "posix":
-        (folder / "cache" / "exports").symlink_to(exported_networks)
+    make_cache(folder / "cache", exported_networks)
     monkeypatch.setenv("MLSP_CACHE_DIR", str(folder / "cache"))
     monkeypatch.setenv("MLSP_MODELS_DIR", str(folder / "models"))
     monkeypatch.setenv("MLSP_RATINGS", str(folder / "ratings.sqlite"))

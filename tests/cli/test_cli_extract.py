@@ -27,20 +27,6 @@ RAY = ("--on", "local", "--workers", "2")
 LAST2 = (*LITE, "--levels", "last2", "--grid", "narrow")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory, exported_networks: Path) -> Path:
-    """One cache for all tests, so that the network is exported once."""
-    folder = tmp_path_factory.mktemp("cache")
-    if os.name == "posix":
-        (folder / "exports").symlink_to(exported_networks)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _shared_cache(_own_folders: None, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLSP_CACHE_DIR", str(cache))
-
-
 @pytest.fixture
 def photos(examples: Path, tmp_path: Path) -> Path:
     """Five photos, one of them in a subfolder."""

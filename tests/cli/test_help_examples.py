@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import itertools
-import os
 import shlex
 import signal
 import subprocess
@@ -22,6 +21,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+from caches import make_cache
 from children import start_child
 from keras_heads import seeded_head, write_keras
 from mlsp.backbones import backbone
@@ -117,10 +117,9 @@ def done() -> set[str]:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory, exported_networks: Path) -> Path:
-    """One cache, so that networks are exported and photos scored once."""
-    folder = tmp_path_factory.mktemp("cache")
-    if os.name == "posix":
-        (folder / "exports").symlink_to(exported_networks)
+    """One cache, so that photos are scored once."""
+    folder = tmp_path_factory.mktemp("work") / "cache"
+    make_cache(folder, exported_networks)
     return folder
 
 
