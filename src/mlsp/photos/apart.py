@@ -7,6 +7,7 @@ not pay for the way there.
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # Of the largest raw photos that pass the limit of pixels, on a busy machine.
 SECONDS = 60
+# Threads that come first at the same time start one pool.
+_lock = threading.Lock()
 
 
 class LeftApartError(Exception):
@@ -51,7 +54,9 @@ def read_apart(content: bytes, settings: DecodeSettings, source_path: Path | Non
         PhotoError: as `mlsp.photos.read_photo`.
         EngineError: no process can be started.
     """
-    return _processes().read(content, settings=settings, source_path=source_path)
+    with _lock:
+        processes = _processes()
+    return processes.read(content, settings=settings, source_path=source_path)
 
 
 @lru_cache(maxsize=1)
