@@ -322,8 +322,7 @@ def _tag(
     from mlsp.culling.xmp.tagging import tag_bursts
 
     with Journal("mlsp pick --xmp-keywords") as journal:
-        tagged = tag_bursts(bursts, kinds, by=by)
-        return give_keywords(tagged, journal, quiet=quiet)
+        return give_keywords(tag_bursts(bursts, kinds, by=by), journal, quiet=quiet)
 
 
 def _place(
