@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import waiting
+from mlsp.base.digests import file_sha256
 from mlsp.culling.shots import Shot
 from mlsp.models.model import MODEL_FILE, load_model
 from mlsp.scoring.results import Score
@@ -124,6 +125,26 @@ def test_a_photo_that_changed_meanwhile_is_another_photo(
     assert list(after.scores) == ["quality"]
     assert collection.ids(before.sha256) == []
     assert collection.ids(after.sha256) == [0]
+
+
+def test_a_result_from_before_mlsp_wrote_into_the_photo_is_of_what_it_is_now(
+    folder: Path, scoring: tuple[Collection, LiveScoring]
+) -> None:
+    collection, _ = scoring
+    photo = folder / "51.png"
+    entry = collection.entry(0)
+    assert entry is not None
+    before, content = entry.sha256, photo.read_bytes()
+    written = content + b"a packet"
+    photo.write_bytes(written)
+    after = file_sha256(photo)
+    collection.follow([(photo, before, after)])
+    collection.add(0, entry.result)
+    assert (collection.ids(before), collection.ids(after)) == ([], [0])
+    # Taken back, by the page and by the command line.
+    photo.write_bytes(content)
+    collection.add(0, entry.result)
+    assert (collection.ids(before), collection.ids(after)) == ([0], [])
 
 
 def test_scores_that_another_model_does_not_give_go() -> None:

@@ -538,8 +538,12 @@ def test_an_export_into_the_photos_is_followed_and_taken_back(tmp_path: Path) ->
         mine, other = served.ids()["05.png"], served.ids()["06.png"]
         served.rate({"id": mine, "stars": 5})
         served.post("comparisons", {"better": mine, "worse": other})
+        assert served.get("export/xmp") == {"total": 0, "done": 0}
         answer = served.post("export/xmp", {"inside": True, "keywords": ["score"]})
         assert (answer["written"], answer["files"], answer["failed"]) == (1, 1, [])
+        # One rating, and the keywords of all.
+        steps = 1 + answer["tagged"]
+        assert served.get("export/xmp") == {"total": steps, "done": steps}
         assert list(folder.rglob("*.xmp")) == []
         (found,) = read_by_exiftool([photo])
         assert found["XMP-xmp:Rating"] == 5

@@ -18,6 +18,7 @@
     POST /api/export/photos               {rated, folder, hard_links}: puts their files into a folder, in a thread
     GET  /api/export/photos               how far that is
     POST /api/export/xmp                  {overwrite, convention, becomes, keywords, inside}: ratings into sidecars or photos
+    GET  /api/export/xmp                  how far that is
     POST /api/export/undo                 {}: files as they were before the last such export
 
 A row is an array of `mlsp.serving.web.entry.FIELDS`. Errors are `{"error": message}`, to be shown as they are. Photos are named
@@ -42,24 +43,20 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from mlsp.base.errors import MlspError, ModelError, OutputError, PhotoError, SettingsError
 from mlsp.base.machine import usable_cores
-from mlsp.base.text import printable
-from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
 from mlsp.serving.asgi import Application
 from mlsp.serving.web.bodies import (
     ComparisonBody,
     Nothing,
-    PlaceBody,
     RatingsBody,
     SaveBody,
-    XmpBody,
 )
 from mlsp.serving.web.entry import FIELDS, Entry
+from mlsp.serving.web.export_routes import add_exports
 from mlsp.serving.web.learning import BusyError, NotBetterError
 from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.pictures import PictureCache, preview
 from mlsp.serving.web.security import Access, AuthMiddleware
-from mlsp.serving.web.sidecar_export import ExportSettings
 from mlsp.serving.web.static_files import PAGE, static_files
 
 _log = logging.getLogger(__name__)
@@ -87,7 +84,7 @@ def create_app(controller: PageController, access: Access) -> Application:
     _add_photos(app, controller)
     _add_pictures(app, controller)
     _add_ratings(app, controller)
-    _add_exports(app, controller)
+    add_exports(app, controller)
     _add_learning(app, controller)
     return AuthMiddleware(app, access)
 
@@ -245,10 +242,8 @@ def _add_ratings(app: FastAPI, controller: PageController) -> None:
             (controller.entry(one.id), one.model_dump(include=one.model_fields_set - {"id"}))
             for one in body.ratings
         ]
-        now = rated.rate(given)
-        ratings = [
-            {"id": entry.id, **asdict(marks)} for (entry, _), marks in zip(given, now, strict=True)
-        ]
+        now = zip(given, rated.rate(given), strict=True)
+        ratings = [{"id": entry.id, **asdict(marks)} for (entry, _), marks in now]
         return {"ratings": ratings, "revision": collection.revision, "undo": rated.undoable()}
 
     @app.post("/api/comparisons")
@@ -283,55 +278,6 @@ def _add_ratings(app: FastAPI, controller: PageController) -> None:
             "comparisons": rated.counts()[1],
             "message": message,
         }
-
-
-def _add_exports(app: FastAPI, controller: PageController) -> None:
-    def file(text: str, name: str, media_type: str = "text/csv") -> Response:
-        headers = {"content-disposition": f'attachment; filename="{name}"'}
-        # Bytes of names that are no text come out as they are on disk, as in the reports.
-        content = text.encode("utf-8", "surrogateescape")
-        return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
-
-    @app.get("/api/export.csv")
-    def ratings(everything: Annotated[bool, Query(alias="all")] = False) -> Response:
-        return file(controller.rated.ratings_csv(everything=everything), "ratings.csv")
-
-    @app.get("/api/comparisons.csv")
-    def comparisons() -> Response:
-        return file(controller.rated.comparisons_csv(), "comparisons.csv")
-
-    @app.get("/api/export/photos.txt")
-    def names(rated: str) -> Response:
-        lines = [f"{photo}\n" for photo in controller.photo_export.photos(rated)]
-        return file("".join(lines), "photos.txt", "text/plain")
-
-    @app.post("/api/export/photos", status_code=202)
-    def place(body: PlaceBody) -> dict[str, Any]:
-        placing = controller.photo_export.start(body.rated, body.folder, hard_links=body.hard_links)
-        return asdict(placing)
-
-    @app.get("/api/export/photos")
-    def placing() -> dict[str, Any]:
-        return asdict(controller.photo_export.progress)
-
-    @app.post("/api/export/xmp")
-    def xmp(body: XmpBody) -> dict[str, Any]:
-        settings = ExportSettings(
-            body.overwrite,
-            body.convention,
-            XmpMap.of(body.becomes) if body.becomes else STARS_ONLY,
-            tuple(body.keywords),
-            body.inside,
-        )
-        return asdict(controller.sidecars.write(settings))
-
-    @app.post("/api/export/undo")
-    def take_back(_: Nothing) -> dict[str, Any]:
-        done = controller.sidecars.take_back()
-        if done is None:
-            return {"restored": 0, "removed": 0, "left": []}
-        left = [printable(str(error)) for error in done.left]
-        return {"restored": len(done.restored), "removed": len(done.removed), "left": left}
 
 
 def _add_learning(app: FastAPI, controller: PageController) -> None:

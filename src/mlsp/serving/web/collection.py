@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
+from mlsp.base.digests import file_sha256
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.marks import NO_MARKS, Marks, newer_marks
 from mlsp.culling.shots import Shot
@@ -73,6 +74,8 @@ class Collection:
         self._entries: dict[int, Entry] = {}
         self._rows: dict[int, bytes] = {}
         self._ids: dict[str, list[int]] = {}
+        # What became of the content of photos that `mlsp` has written into, by their numbers and the content.
+        self._moved: dict[tuple[int, str], str] = {}
         # A photo's number for each change; the revision is how many there were. And where each photo's last change is.
         self._log: list[int] = []
         self._last_change: dict[int, int] = {}
@@ -109,6 +112,8 @@ class Collection:
             id_: its index in `shots`.
             result: of scoring it.
         """
+        if isinstance(result, ScoreResult):
+            result = self._now(id_, result)
         shown, folder = shown_name(result.source, self.root)
         camera = camera_data(result.source)
         captured, is_file_time = shown_time(result.source, camera.captured)
@@ -196,6 +201,8 @@ class Collection:
                     self._ratings[after] = self._ratings[before]
                 self._ids[before].remove(entry.id)
                 self._ids.setdefault(after, []).append(entry.id)
+                self._moved[entry.id, before] = after
+                self._moved.pop((entry.id, after), None)
                 result = replace(entry.result, content_sha256=after)
                 self._change(replace(entry, result=result))
 
@@ -276,6 +283,21 @@ class Collection:
             end = told[-1][0] + 1 if told else max(since, len(self._log))
             rows = tuple(self._rows[id_] for _, id_ in told)
             return Changes(end, end < len(self._log), self._columns, rows)
+
+    def _now(self, id_: int, result: ScoreResult) -> ScoreResult:
+        """Return a result under the content that the photo has now, if `mlsp` wrote into it since it was read."""
+        now = result.content_sha256
+        with self._lock:
+            while (id_, now) in self._moved:
+                now = self._moved[id_, now]
+        if now == result.content_sha256:
+            return result
+        try:
+            # The command line may have taken back since what was written here.
+            is_now = file_sha256(result.source) == now
+        except OSError:
+            is_now = False
+        return replace(result, content_sha256=now) if is_now else result
 
     def _change(self, entry: Entry) -> None:
         self._entries[entry.id] = entry

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlsp.base.errors import MlspError, OutputError
 from mlsp.base.text import printable
+from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import Convention, Folders, write_shot_marks
 from mlsp.culling.xmp.journal import Journal, Undone, runs, undo, written_photos
 from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
@@ -41,6 +42,19 @@ class ExportSettings:
     becomes: XmpMap = STARS_ONLY
     keywords: tuple[str, ...] = ()
     inside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Progress of writing ratings and keywords.
+
+    Attributes:
+        total: photos that get ratings, and once more those that get keywords; 0 until they are known.
+        done: those of them that were looked at.
+    """
+
+    total: int = 0
+    done: int = 0
 
 
 @dataclass(slots=True)
@@ -78,8 +92,14 @@ class SidecarExport:
         self._files = files
         self._caches = caches
         self._lock = threading.Lock()
+        self._writing = Writing()
         self._last: Journal | None = None
         self._last_entries: list[Entry] = []
+
+    @property
+    def progress(self) -> Writing:
+        """How far `write` is, or was when it ended."""
+        return self._writing
 
     def write(self, settings: ExportSettings) -> Written:
         """Write the user's marks about the photos whose files have other ones, and keywords about all.
@@ -91,11 +111,13 @@ class SidecarExport:
         found = Written()
         written: list[Entry] = []
         with self._lock, Journal("mlsp serve", ratings=self._rated.ratings.path) as journal:
+            self._writing = Writing()
             # What another program wrote a moment ago counts.
             self._files.look()
-            tagged = self._tagged(settings)
+            tagged, rated = self._tagged(settings), self._own_marks()
+            self._writing = Writing(len(rated) + len(tagged))
             try:
-                self._write_marks(settings, journal, found, written)
+                self._write_marks(rated, settings, journal, found, written)
                 self._write_keywords(tagged, settings, journal, found)
             finally:
                 if journal.path is not None:
@@ -106,14 +128,14 @@ class SidecarExport:
                 self._know(written)
         return found
 
-    def take_back(self) -> Undone | None:
-        """Take back what `write` wrote last; the ratings here stay. None where there is nothing to take back."""
+    def take_back(self) -> Undone:
+        """Take back what `write` wrote last, where there is something to take back; the ratings here stay."""
         with self._lock:
             last = self._last
             run = next((run for run in runs() if last and run.path == last.path), None)
             if run is None:
                 self._last = None
-                return None
+                return Undone()
             photos = written_photos(run.path)
             done = undo(run)
             if not done.left:
@@ -122,15 +144,31 @@ class SidecarExport:
             self._know(self._last_entries)
             return done
 
+    def _own_marks(self) -> list[tuple[Entry, Marks]]:
+        """Return what the user gave photos, where no other program has changed it since."""
+        collection = self._rated.collection
+        given = [(entry, collection.own(entry)) for entry in collection.entries()]
+        return [
+            (entry, marks)
+            for entry, marks in given
+            if marks is not None and collection.rating_of(entry) == marks
+        ]
+
+    def _count(self, _: object = None) -> None:
+        self._writing = replace(self._writing, done=self._writing.done + 1)
+
     def _write_marks(
-        self, settings: ExportSettings, journal: Journal, found: Written, written: list[Entry]
+        self,
+        rated: Sequence[tuple[Entry, Marks]],
+        settings: ExportSettings,
+        journal: Journal,
+        found: Written,
+        written: list[Entry],
     ) -> None:
         """Write marks, count what became of them, and add the photos whose files have them now."""
         collection, folders = self._rated.collection, Folders()
-        for entry in collection.entries():
-            marks = collection.own(entry)
-            if marks is None or collection.rating_of(entry) != marks:
-                continue
+        for entry, marks in rated:
+            self._count()
             # The user saw what the files say, and rated otherwise.
             is_seen = collection.known(entry) == collection.found(entry.id)
             try:
@@ -173,7 +211,11 @@ class SidecarExport:
         found: Written,
     ) -> None:
         summary = write_keywords(
-            tagged, convention=settings.convention, inside=settings.inside, note=journal.note
+            tagged,
+            convention=settings.convention,
+            inside=settings.inside,
+            on_result=self._count,
+            note=journal.note,
         )
         found.tagged = summary.written
         shown = {entry.source: entry.shown for entry in self._rated.collection.entries()}

@@ -21,8 +21,8 @@ export class Export {
     this._outbox = outbox;
     this._status = element("p", { class: "p-said", role: "status" });
     this._list = element("ul", { class: "p-kept" });
-    const shared = { attempt: (action) => this._try(action), list: (lines) => this._showList(lines) };
-    const folder = new PhotoExport({ ...shared, say: (text) => { this._status.textContent = text; } });
+    const shared = { attempt: (action) => this._try(action), list: (lines) => this._showList(lines), say: (text) => { this._status.textContent = text; } };
+    const folder = new PhotoExport(shared);
     const sidecars = canWriteXmp ? new SidecarExport(shared).parts : [];
     const tables = TABLES.map(([path, name, content]) =>
       element("div", { class: "p-export" }, element("button", { type: "button", class: "g-button", text: `${name} (CSV)`, onclick: () => this._save(path) }), element("span", { class: "g-note", text: content })),

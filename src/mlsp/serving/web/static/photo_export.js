@@ -3,9 +3,8 @@
 import { element } from "./dom.js";
 import { LABELS } from "./marks.js";
 import { amount, photos } from "./records.js";
-import { download, get, post } from "./server.js";
+import { download, get, pause, post } from "./server.js";
 
-const ASK_MS = 300;
 const WANTED = [
   ["picked", "picked"], ["picked,4+", "picked, or ★★★★ and more"], ["5", "★★★★★"], ["4+", "★★★★ and more"], ["3+", "★★★ and more"], ["rejected", "rejected"],
   ...LABELS.map((label) => [label, `${label} label`]),
@@ -47,7 +46,7 @@ export class PhotoExport {
       let now = await post("export/photos", { rated: this._wanted.value, folder: this._folder.value.trim(), hard_links: this._way.value === "link" });
       while (now.state === "running") {
         this._say(`${amount(now.done)} of ${amount(now.total)} files …`);
-        await new Promise((done) => { setTimeout(done, ASK_MS); });
+        await pause();
         now = await get("export/photos");
       }
       this._list(now.failed.map(({ photo, error }) => `${photo}: ${error}`));

@@ -1,5 +1,7 @@
 // Requests to the server of this page. Failures become errors whose message can be shown to the user.
 
+const ASK_MS = 300;
+
 /** A refusal by the server, with its reason. */
 export class Refused extends Error {
   /**
@@ -33,6 +35,11 @@ export async function get(path) {
 export async function post(path, body = {}) {
   const answer = await request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
   return answer.json();
+}
+
+/** Wait before progress is asked for again. */
+export function pause() {
+  return new Promise((done) => { setTimeout(done, ASK_MS); });
 }
 
 /**

@@ -1,8 +1,8 @@
 // Ratings into files that other programs read: sidecars beside the photos, or the photos themselves.
 
 import { element } from "./dom.js";
-import { photos } from "./records.js";
-import { post } from "./server.js";
+import { amount, photos } from "./records.js";
+import { get, pause, post } from "./server.js";
 
 const CONVENTIONS = [["both", "both"], ["photo.jpg.xmp", "photo.jpg.xmp (darktable)"], ["photo.xmp", "photo.xmp (Lightroom)"]];
 const KEYWORDS = [["score", "mlsp|score|83: percentile"], ["rank", "mlsp|rank|07: place among the photos here"]];
@@ -13,9 +13,10 @@ export class SidecarExport {
    * @param {object} options
    * @param {function(function(): Promise<string>): Promise<void>} options.attempt runs an action and shows what it returns, or why it failed
    * @param {function(string[]): void} options.list shows lines
+   * @param {function(string): void} options.say shows progress
    */
-  constructor({ attempt, list }) {
-    Object.assign(this, { _attempt: attempt, _list: list });
+  constructor({ attempt, list, say }) {
+    Object.assign(this, { _attempt: attempt, _list: list, _say: say });
     this._convention = element("select", { class: "g-input", id: "p-convention" }, ...CONVENTIONS.map(([value, text]) => element("option", { value, text })));
     this._becomes = element("input", { type: "text", class: "g-input p-folder", id: "p-becomes", placeholder: "5=5+pick,4=green,1=reject", autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-describedby": "p-becomes-note" });
     this._inside = checkbox("p-inside");
@@ -46,7 +47,7 @@ export class SidecarExport {
     await this._attempt(async () => {
       const keywords = this._keywords.filter(([, box]) => box.checked).map(([kind]) => kind);
       const wanted = { overwrite: this._overwrite.checked, convention: this._convention.value, becomes: this._becomes.value.trim(), keywords, inside: this._inside.checked };
-      const { written, files, tagged, kept, failed } = await post("export/xmp", wanted).catch((error) => {
+      const { written, files, tagged, kept, failed } = await this._tell(post("export/xmp", wanted)).catch((error) => {
         // Some files may be written already.
         this._takeBack.hidden = false;
         throw error;
@@ -59,6 +60,24 @@ export class SidecarExport {
       if (files + tagged > 0) this._takeBack.hidden = false;
       return parts.join("; ");
     });
+  }
+
+  /** Say how far writing is until the server has answered; nothing of it replaces what is said then. */
+  async _tell(answer) {
+    let isOver = false;
+    const ask = async () => {
+      for (await pause(); !isOver; await pause()) {
+        const { done, total } = await get("export/xmp");
+        if (!isOver && total > 0) this._say(`Writing: ${amount(done)} of ${amount(total)} …`);
+      }
+    };
+    // Where it cannot be asked, the answer says why.
+    ask().catch(() => {});
+    try {
+      return await answer;
+    } finally {
+      isOver = true;
+    }
   }
 
   async _undo() {
