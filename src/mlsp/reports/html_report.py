@@ -188,7 +188,8 @@ def _page(
             "height": result.height,
             "formats": shot_formats(result.files),
             "files": [printable(file.name) for file in result.files],
-            "overall": json_number(result.overall, 1),
+            # As exact as scores: pages rank by it, in the order of the table.
+            "overall": json_number(result.overall, 4),
             "scores": {
                 head: [
                     json_number(result.scores[head].value, 4),

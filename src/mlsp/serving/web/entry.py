@@ -83,7 +83,7 @@ def json_row(
         is_photo = result.is_photo
         scores = [_pair(entry.scores.get(name), is_photo=is_photo) for name in columns]
         size = result.width, result.height
-        found: tuple[object, ...] = (*size, json_number(result.overall, 1), scores, None)
+        found: tuple[object, ...] = (*size, json_number(result.overall, 4), scores, None)
         labels: tuple[object, ...] = (result.kind, result.faults, result.is_small)
     else:
         found = (None, None, None, [], printable(str(result.error)))
