@@ -1,6 +1,6 @@
 """Feature files whose ratings follow from the features, for the tests of training; and a training that can be killed.
 
-python training_data.py FOLDER RUN_FOLDER EPOCHS [save [RECIPE]]    # trains from FOLDER/f.h5, writes RUN_FOLDER.pt
+python training_data.py FOLDER RUN_FOLDER EPOCHS    # trains from FOLDER/f.h5
 """
 
 from __future__ import annotations
@@ -125,8 +125,5 @@ def run_small(folder: Path, run_folder: Path, epochs: int, **settings: Any) -> T
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    folder, run_folder, epochs, *rest = sys.argv[1:]
-    recipe = rest[1] if len(rest) > 1 else "paper"
-    trained = run_small(Path(folder), Path(run_folder), int(epochs), recipe=recipe)
-    if torch.distributed.is_available() and rest[:1] == ["save"]:
-        torch.save(trained.module.state_dict(), Path(run_folder + ".pt"))
+    folder, run_folder, epochs = sys.argv[1:]
+    run_small(Path(folder), Path(run_folder), int(epochs))

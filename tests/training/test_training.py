@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -260,30 +259,24 @@ def untimed(trained: TrainedHead) -> list[EpochRecord]:
     return [replace(record, seconds=0, rows_per_s=0) for record in trained.history]
 
 
-def start(*arguments: str | Path | int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return start_child(command)
-
-
 def test_a_killed_run_ends_bit_equal_to_an_undisturbed_one(tmp_path: Path) -> None:
     epochs = 8
-    undisturbed = start(tmp_path, tmp_path / "undisturbed", epochs, "save")
-    assert undisturbed.wait(120) == 0
+    undisturbed = run_small(tmp_path, tmp_path / "undisturbed", epochs)
     log = tmp_path / "killed" / "log.csv"
-    for lines in (2, 4):
-        process = start(tmp_path, tmp_path / "killed", epochs, "save")
-        while not (log.exists() and len(log.read_text("utf-8").splitlines()) > lines):
-            assert process.poll() is None
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-        assert not (tmp_path / "killed.pt").exists(), "it was killed too late"
-    final = start(tmp_path, tmp_path / "killed", epochs, "save")
-    assert final.wait(120) == 0
-    first, second = (
-        torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("undisturbed", "killed")
-    )
-    assert all(torch.equal(first[name], second[name]) for name in first)
+
+    def lines() -> int:
+        return len(log.read_text("utf-8").splitlines()) if log.exists() else 0
+
+    process = start_child([sys.executable, SCRIPT, tmp_path, log.parent, str(epochs)])
+    while lines() < 3:
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    assert lines() <= epochs, "it was killed too late"
+    final = run_small(tmp_path, log.parent, epochs)
+    assert same_weights(undisturbed, final)
+    assert untimed(undisturbed) == untimed(final)
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ class EpochLoop(ABC):
         self._resume()
         while not self._schedule.is_over and len(self.log) < self._limit:
             self._epoch(len(self.log) + 1)
+        if self._folder is not None:
+            self._folder.finish(self.log)
         return self._best
 
     def _epoch(self, epoch: int) -> None:
@@ -189,7 +191,7 @@ class EpochLoop(ABC):
 
     def _resume(self) -> None:
         found = None if self._folder is None else self._folder.load()
-        if self._folder is None or found is None:
+        if found is None:
             return
         state, self.log = found
         self._schedule.load_state_dict(state["schedule"])
@@ -197,8 +199,6 @@ class EpochLoop(ABC):
         self._best = state["best"]
         self._optimizer = KerasAdam(self._model, self._schedule.learning_rate)
         self._optimizer.load_state_dict(state["optimizer"])
-        # A kill may have come between the state and the log.
-        self._folder.write_log(self.log)
 
 
 def best_epoch(log: Sequence[EpochRecord]) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
 import json
 import pickle
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ _RUN_FILE = "run.json"
 _STATE_FILE = "last.pt"
 _LOG_FILE = "log.csv"
 _CURVES_FILE = "curves.png"
+# A picture takes longer than an epoch of a small head.
+_SECONDS_PER_PICTURE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class RunFolder:
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.folder = folder
+        self._drawn = time.monotonic()
         file = folder / _RUN_FILE
         # Through JSON, where tuples become lists, so that it compares with what is read.
         wanted = json.loads(json.dumps(identity))
@@ -110,23 +115,39 @@ class RunFolder:
             )
 
     def save(self, state: Mapping[str, Any], log: Sequence[EpochRecord]) -> None:
-        """Write the state, whole or not at all; then the log and the curves.
+        """Write the state, whole or not at all; then the log, and the curves if they are some seconds old.
 
         Raises:
             OutputError: the disk is full.
         """
-        try:
+        with self._full_disk_is_told():
             with atomic_write(self.folder / _STATE_FILE) as file:
                 torch.save({**state, "log": [dataclasses.asdict(record) for record in log]}, file)
-            self.write_log(log)
+            self._write_log(log)
+            if time.monotonic() - self._drawn >= _SECONDS_PER_PICTURE:
+                self._draw_curves(log)
+
+    def finish(self, log: Sequence[EpochRecord]) -> None:
+        """Write log and curves of all epochs, also of those that a killed run saved but did not write down.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        with self._full_disk_is_told():
+            self._write_log(log)
+            self._draw_curves(log)
+
+    @contextlib.contextmanager
+    def _full_disk_is_told(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, RuntimeError) as error:
             # torch tells of a full disk in its own words.
             raise OutputError(
                 f"run folder {self.folder} cannot be written: {error}: free some space, then the same command continues"
             ) from error
 
-    def write_log(self, log: Sequence[EpochRecord]) -> None:
-        """Write log and curves."""
+    def _write_log(self, log: Sequence[EpochRecord]) -> None:
         text = io.StringIO()
         fields = [field.name for field in dataclasses.fields(EpochRecord)]
         writer = csv.DictWriter(text, fields, lineterminator="\n")
@@ -134,8 +155,11 @@ class RunFolder:
         writer.writerows(dataclasses.asdict(record) for record in log)
         with atomic_write_text(self.folder / _LOG_FILE) as stream:
             stream.write(text.getvalue())
+
+    def _draw_curves(self, log: Sequence[EpochRecord]) -> None:
         with atomic_write(self.folder / _CURVES_FILE) as file:
             draw_curves(file, log)
+        self._drawn = time.monotonic()
 
     def load(self) -> tuple[dict[str, Any], list[EpochRecord]] | None:
         """Return the last state that was saved, and the log; None before the end of the first epoch.
