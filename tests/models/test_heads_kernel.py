@@ -198,8 +198,12 @@ def test_a_learned_metric_finds_what_people_rate() -> None:
     new = rng.gamma(2.0, size=(200, 40)).astype(np.float32)
     wanted = 3 - np.abs(np.sqrt(new[:, 0]) - np.sqrt(2))
 
-    def agreement(metric: KernelMetric | None) -> float:
-        head = fit_kernel_with_pairs(
+    def agreement(head: KernelHead) -> float:
+        assert head.axes_.shape == (40, 8)
+        return srcc(head.predict(new), wanted)
+
+    def with_pairs(metric: KernelMetric | None) -> KernelHead:
+        return fit_kernel_with_pairs(
             KernelHead(components=8, penalty=0.05),
             features,
             mos,
@@ -208,10 +212,16 @@ def test_a_learned_metric_finds_what_people_rate() -> None:
             support=np.arange(600),
             metric=metric,
         )
-        assert head.axes_.shape == (40, 8)
-        return srcc(head.predict(new), wanted)
 
-    assert agreement(KernelMetric(searched=40)) > agreement(None) + 0.2
+    def alone(metric: KernelMetric | None) -> KernelHead:
+        return KernelHead(components=8, penalty=0.05, metric=metric).fit(features, mos)
+
+    for fit in (with_pairs, alone):
+        assert agreement(fit(KernelMetric(searched=40))) > agreement(fit(None)) + 0.2
+    head = alone(KernelMetric(searched=40, photos=300, support=100))
+    assert len(head.support_) == 600
+    of_module = head.module()(torch.from_numpy(new)[:, None, None, :])
+    np.testing.assert_allclose(of_module.detach().ravel(), head.predict(new), atol=1e-4)
 
 
 def test_pairs_and_weights_are_checked() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from sklearn.base import clone
@@ -12,7 +13,7 @@ from torch import nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
-from mlsp.models.heads import KernelHead, RidgeHead, fit_kernels, fit_ridges
+from mlsp.models.heads import KernelHead, KernelMetric, RidgeHead, fit_kernels, fit_ridges
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import FeatureBatches, Rows, gather
@@ -23,26 +24,55 @@ _PENALTIES = (0.003, 0.01, 0.03, 0.1)
 _TITLES = {"ridge": "Ridge", "kernel": "Kernel ridge"}
 
 
-def _fits(
-    name: str, features: Float32Array, mos: Float64Array, widths: Sequence[int]
-) -> Iterator[RidgeHead | KernelHead]:
-    """Heads of all settings on narrow features (rows, C), ratings (rows,) and channels of each level, one at a time."""
+Head: TypeAlias = RidgeHead | KernelHead
+
+
+def _best(
+    name: str,
+    features: Float32Array,
+    mos: Float64Array,
+    widths: Sequence[int],
+    error: Callable[[Head], float],
+) -> tuple[Head, int]:
+    """Fit heads of all settings on narrow features (rows, C), ratings (rows,) and channels of each level.
+
+    Returns:
+        The one with the least error, and how many there were.
+    """
     if name == "ridge":
-        for levels in (None, widths):
-            yield from fit_ridges(features, mos, levels, _ALPHAS)
-    else:
-        settings = itertools.product(_STEEPNESSES, _PENALTIES)
-        unfitted = (KernelHead(*one, level_channels=widths) for one in settings)
-        yield from fit_kernels(features, mos, unfitted)
+        ridges = (fit_ridges(features, mos, levels, _ALPHAS) for levels in (None, widths))
+        _, ridge, tried = _least(itertools.chain.from_iterable(ridges), error)
+        return ridge, tried
+    settings = itertools.product(_STEEPNESSES, _PENALTIES)
+    unfitted = (KernelHead(*one, level_channels=widths) for one in settings)
+    least, kernel, tried = _least(fit_kernels(features, mos, unfitted), error)
+    # The best settings hardly depend on what photos are compared by, which is tried with these alone.
+    compared = clone(kernel).set_params(metric=KernelMetric()).fit(features, mos)
+    return compared if error(compared) < least else kernel, tried + 1
 
 
-def _in_words(head: RidgeHead | KernelHead) -> str:
+def _least(heads: Iterable[Head], error: Callable[[Head], float]) -> tuple[float, Head, int]:
+    """Return the least error, the head that has it, and the number of heads; holds two of them at most."""
+    best: tuple[float, Head] | None = None
+    tried = 0
+    for head in heads:
+        tried += 1
+        found = error(head)
+        if best is None or found < best[0]:
+            best = found, head
+    if best is None:
+        raise SettingsError("no settings of a head to choose from")
+    return *best, tried
+
+
+def _in_words(head: Head) -> str:
     if isinstance(head, RidgeHead):
         weighting = "channels" if head.level_channels is None else "levels"
         return f"penalty {head.alpha:g} with {weighting} alike"
     photos, components = head.support_.shape
+    directions = "principal components" if head.metric is None else "learned directions"
     return (
-        f"{photos} photos in {components} principal components, steepness {head.steepness:g}, penalty"
+        f"{photos} photos in {components} {directions}, steepness {head.steepness:g}, penalty"
         f" {head.penalty:g}"
     )
 
@@ -94,17 +124,12 @@ def fit_closed_form(
     validation = _rows(features, split.validation, channels)
     mos = np.repeat(ratings.mos[split.train], features.views)
     actual = ratings.mos[split.validation]
-    best: tuple[float, RidgeHead | KernelHead] | None = None
-    tried = 0
-    for head in _fits(name, train, mos, widths):
-        tried += 1
+
+    def error(head: Head) -> float:
         predicted = head.predict(validation).reshape(-1, features.views).mean(axis=1)
-        error = float(np.mean((predicted - actual) ** 2))
-        if best is None or error < best[0]:
-            best = error, head
-    if best is None:
-        raise SettingsError(f"no settings of head {name!r} to choose from")
-    fitted_on_train = best[1]
+        return float(np.mean((predicted - actual) ** 2))
+
+    fitted_on_train, tried = _best(name, train, mos, widths, error)
     head = clone(fitted_on_train).fit(
         np.concatenate([train, validation]),
         np.concatenate([mos, np.repeat(actual, features.views)]),

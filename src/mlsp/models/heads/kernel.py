@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from sklearn.base import clone
 from sklearn.utils.extmath import randomized_svd
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
 from mlsp.models.heads.estimators import RootsRegressor
+from mlsp.models.heads.kernel_metric import KernelMetric
 from mlsp.models.heads.kernel_module import KernelModule
 from mlsp.models.heads.square_roots import standardised_roots
 from mlsp.models.kernel_form import distances
@@ -39,7 +41,8 @@ class KernelHead(RootsRegressor):
             (Nyström).
         level_channels: channels of each level, adding up to C; levels are then weighted equally, whatever their number of
             channels. None weights all channels equally.
-        seed: of the components and of the draw.
+        seed: of the components and of the draws.
+        metric: compare photos by what changes the score, learned by a head of before; None compares them in principal components.
 
     Attributes:
         scale_: (C,) of the square roots of features.
@@ -71,6 +74,7 @@ class KernelHead(RootsRegressor):
         support: int = 10_000,
         level_channels: Sequence[int] | None = None,
         seed: int = 0,
+        metric: KernelMetric | None = None,
     ) -> None:
         self.steepness = steepness
         self.penalty = penalty
@@ -78,13 +82,16 @@ class KernelHead(RootsRegressor):
         self.support = support
         self.level_channels = level_channels
         self.seed = seed
+        self.metric = metric
 
     def _fit(self, features: Float32Array, ratings: Float64Array) -> Self:
         self._check()
-        found = _components(
-            features, ratings, self.level_channels, components=self.components, seed=self.seed
-        )
-        return self._fit_in(found, ratings)
+        return self._fit_in(_components(features, ratings, self), ratings)
+
+    @property
+    def searched(self) -> int:
+        """Principal components to be found: those that photos are compared in, or that a metric is learned in."""
+        return self.components if self.metric is None else self.metric.searched
 
     def _check(self) -> None:
         if self.components < 1 or self.support < 2:
@@ -98,6 +105,8 @@ class KernelHead(RootsRegressor):
             )
 
     def _fit_in(self, found: _Components, ratings: Float64Array) -> Self:
+        if self.metric is not None:
+            found = found.turned(self._metric_axes(self.metric, found, ratings))
         drawn = np.arange(len(found.photos))
         if len(drawn) > self.support:
             rng = np.random.default_rng(self.seed)
@@ -109,6 +118,14 @@ class KernelHead(RootsRegressor):
         deviations = ratings - self.intercept_
         self.coef_ = _weights(found.photos, drawn, deviations, self.steepness, self.penalty)
         return self
+
+    def _metric_axes(
+        self, metric: KernelMetric, found: _Components, ratings: Float64Array
+    ) -> Float32Array:
+        drawn = np.random.default_rng(self.seed).permutation(len(ratings))[: metric.photos]
+        some = replace(found, photos=found.photos[drawn])
+        provisional = clone(self).set_params(metric=None, support=metric.support)
+        return metric.axes(provisional._fit_in(some, ratings[drawn]), some.photos)
 
     def project(self, features: NDArray[np.floating]) -> Float32Array:
         """Return the components of photos, some thousand at a time: features may be stored in 16 bits, and many.
@@ -178,24 +195,21 @@ class _Components:
     mean: Float64Array
     axes: Float32Array
 
+    def turned(self, axes: Float32Array) -> _Components:
+        """Return the same photos in other directions: (D, new D) axes."""
+        return replace(self, photos=self.photos @ axes, axes=self.axes @ axes)
 
-def _components(
-    features: Float32Array,
-    mos: Float64Array,
-    level_channels: Sequence[int] | None,
-    *,
-    components: int,
-    seed: int,
-) -> _Components:
-    """Find the principal components in which photos are compared.
+
+def _components(features: Float32Array, mos: Float64Array, head: KernelHead) -> _Components:
+    """Find the principal components in which a head compares photos, or learns its metric.
 
     Components are scaled by the inverse square root of their deviations, halfway between unscaled and all equal.
 
     Raises:
         SettingsError: shapes do not agree, a number is not finite, or all photos have the same features.
     """
-    roots = standardised_roots(features, mos, level_channels)
-    axes = directions(roots.values, components, seed)
+    roots = standardised_roots(features, mos, head.level_channels)
+    axes = directions(roots.values, head.searched, head.seed)
     photos = roots.values @ axes
     norm = np.sqrt((photos.astype(np.float64) ** 2).sum(axis=1).mean())
     axes = (axes / norm).astype(np.float32)
@@ -239,7 +253,7 @@ def fit_kernels(
     Args:
         features: (photos, C), narrow.
         mos: (photos,).
-        heads: to fit; components, support, level_channels and seed are those of the first.
+        heads: to fit; the principal components that are found are those of the first.
 
     Yields:
         The heads, fitted, in their order.
@@ -249,9 +263,7 @@ def fit_kernels(
     """
     found: _Components | None = None
     for head in heads:
-        found = found or _components(
-            features, mos, head.level_channels, components=head.components, seed=head.seed
-        )
+        found = found or _components(features, mos, head)
         yield head._fit_in(found, mos)
 
 

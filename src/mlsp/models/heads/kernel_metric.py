@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
-from mlsp.models.heads.kernel import KernelHead
 from mlsp.models.kernel_form import gradients
+
+if TYPE_CHECKING:
+    from mlsp.models.heads.kernel import KernelHead
 
 _ROWS_AT_ONCE = 1000
 

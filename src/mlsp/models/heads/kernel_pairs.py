@@ -40,7 +40,7 @@ def fit_kernel_with_pairs(
     A pair adds no offset of its own: what is learned of a photo and its worse copy does not move photos that people rated.
 
     Args:
-        head: with its settings; its `support` is not used.
+        head: with its settings; its `support` and `metric` are not used.
         features: (photos, C), narrow.
         mos: (photos,).
         pairs: of photos, with the same channels.
