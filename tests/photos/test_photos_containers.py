@@ -76,6 +76,21 @@ def test_zeros_in_a_tile_are_damage(tile: int, start: float, stop: float) -> Non
         read_photo(bytes(content))
 
 
+@pytest.mark.parametrize("name", ["HEIC", "AVIF"])
+def test_alpha_that_was_never_written_is_damage(name: str) -> None:
+    alpha = Image.linear_gradient("L").resize((64, 48))
+    photo = Image.fromarray(np.dstack([soft_photo(64, 48), np.asarray(alpha)]))
+    content = bytearray(heic(photo) if name == "HEIC" else encode(photo, name))
+    assert read_photo(bytes(content)).width == 64
+    items = find_items(io.BytesIO(content))
+    assert items is not None
+    (item,) = items.auxiliary
+    ((offset, size),) = items.places[item].pieces
+    content[offset : offset + size] = bytes(size)
+    with pytest.raises(UnreadablePhotoError, match=r"a part of the picture was never written"):
+        read_photo(bytes(content))
+
+
 @needs_cases
 def test_zeros_in_the_middle_of_a_phones_photo_are_damage() -> None:
     content = bytearray((CASES / "tiled.heic").read_bytes())

@@ -46,6 +46,7 @@ class Items:
         places: by number.
         parts: of items that are put together, the items they are made of, by number.
         described: of items that describe others, such as EXIF data, these others, by number.
+        auxiliary: of pictures that add to others, such as alpha or depth, these others, by number.
         properties: kind and content of each property, by the item's number.
         data: start and end of the box `idat`; None where there is none.
     """
@@ -55,6 +56,7 @@ class Items:
     places: Mapping[int, Place]
     parts: Mapping[int, tuple[int, ...]]
     described: Mapping[int, tuple[int, ...]]
+    auxiliary: Mapping[int, tuple[int, ...]]
     properties: Mapping[int, tuple[tuple[bytes, bytes], ...]]
     data: tuple[int, int] | None
 
@@ -151,12 +153,17 @@ def _items(file: BinaryIO, start: int, stop: int) -> Items:
     primary = None
     if b"pitm" in place:
         primary = int.from_bytes(place[b"pitm"][4 : 6 if place[b"pitm"][:1] == b"\0" else 8], "big")
+
+    def references(kind: bytes) -> dict[int, tuple[int, ...]]:
+        return dict(_references(file, *found[b"iref"], kind)) if b"iref" in found else {}
+
     return Items(
         primary,
         dict(_kinds(file, *found[b"iinf"])) if b"iinf" in found else {},
         dict(_places(place[b"iloc"])) if b"iloc" in place else {},
-        dict(_references(file, *found[b"iref"], b"dimg")) if b"iref" in found else {},
-        dict(_references(file, *found[b"iref"], b"cdsc")) if b"iref" in found else {},
+        references(b"dimg"),
+        references(b"cdsc"),
+        references(b"auxl"),
         _properties(file, *found[b"iprp"]) if b"iprp" in found else {},
         found.get(b"idat"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from mlsp.base.errors import PhotoTooLargeError, UnsupportedPhotoError
 from mlsp.photos.apart import leave_apart
@@ -28,6 +29,10 @@ _FILMS = (b"avis", b"msf1", b"hevc", b"hevx")
 _MAX_FRAMES = 16
 # Kinds of AV1's units that are frames: a header, and all of one.
 _AV1_FRAMES = (3, 6)
+# Kinds of HEVC's units below this are pieces of a frame, whose first piece has the highest bit behind the unit's head of two bytes.
+_HEVC_FRAMES = 32
+# Auxiliary pictures that are decoded with theirs: alpha, as it is called of HEVC and of everything.
+_ALPHA = (b"urn:mpeg:hevc:2015:auxid:1", b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha")
 
 
 def check_items(content: bytes, photo_format: PhotoFormat, max_pixels: int) -> Items | None:
@@ -53,7 +58,9 @@ def check_items(content: bytes, photo_format: PhotoFormat, max_pixels: int) -> I
         leave_apart()  # The first picture of a film may be any number of frames.
     if items is None or primary is None:
         return items
-    tiles = list(_tiles(items, primary, 0))
+    pictures = (primary, *_alphas(items, primary))
+    coded_pictures = (tile for picture in pictures for tile in _tiles(items, picture, 0))
+    tiles = list(islice(coded_pictures, _MAX_TILES + 1))
     if len(tiles) > _MAX_TILES:
         raise PhotoTooLargeError(
             f"it is put together from {len(tiles):,} tiles, more than the {_MAX_TILES:,} that are read"
@@ -71,10 +78,14 @@ def check_items(content: bytes, photo_format: PhotoFormat, max_pixels: int) -> I
         room -= len(coded)
         if not any(coded[-_MAX_ZEROS:]):
             raise OSError("a part of the picture was never written")
-        if photo_format == "HEIC" and not _is_hevc(coded, _length_size(items, tile)):
-            raise OSError("a part of the picture is damaged")
-        if photo_format == "AVIF":
-            _check_frames(coded)
+        if photo_format == "HEIC":
+            frames = _hevc_frames(coded, _length_size(items, tile))
+        else:
+            frames = _av1_frames(coded)
+        if frames > _MAX_FRAMES:
+            raise UnsupportedPhotoError(
+                f"a part of its picture has {frames:,} frames, more than the {_MAX_FRAMES} that are decoded: save it anew"
+            )
     return items
 
 
@@ -88,6 +99,14 @@ def colour_code(items: Items | None) -> ColourCode | None:
                 int.from_bytes(content[4:6], "big"), int.from_bytes(content[6:8], "big")
             )
     return None
+
+
+def _alphas(items: Items, primary: int) -> Iterator[int]:
+    """Alpha of a picture; one, but damaged files may claim anything."""
+    for item, others in items.auxiliary.items():
+        kind = items.property_of(item, b"auxC") or b""
+        if primary in others and kind[4:].split(b"\0")[0] in _ALPHA:
+            yield item
 
 
 def _tiles(items: Items, item: int, depth: int) -> Iterator[int]:
@@ -143,8 +162,8 @@ def _check_kind(kind: bytes | None, photo_format: PhotoFormat) -> None:
         )
 
 
-def _check_frames(coded: bytes) -> None:
-    """Refuse a picture coded by AV1 as many frames, all of which would be decoded: https://aomediacodec.github.io/av1-spec/#obu-syntax."""
+def _av1_frames(coded: bytes) -> int:
+    """Count the frames of a picture coded by AV1, all of which would be decoded: https://aomediacodec.github.io/av1-spec/#obu-syntax."""
     frames = at = 0
     while at < len(coded):
         head = coded[at]
@@ -160,10 +179,7 @@ def _check_frames(coded: bytes) -> None:
                 break
         else:
             break
-    if frames > _MAX_FRAMES:
-        raise UnsupportedPhotoError(
-            f"a part of its picture has {frames:,} frames, more than the {_MAX_FRAMES} that are decoded: save it anew"
-        )
+    return frames
 
 
 def _length_size(items: Items, item: int) -> int:
@@ -172,13 +188,18 @@ def _length_size(items: Items, item: int) -> int:
     return (configuration[21] & 3) + 1 if len(configuration) > 21 else 4
 
 
-def _is_hevc(coded: bytes, length_size: int) -> bool:
-    """Return whether a picture is whole units of HEVC, without what none of them contains."""
-    at = 0
-    while at + length_size <= len(coded):
+def _hevc_frames(coded: bytes, length_size: int) -> int:
+    """Count the frames of a picture coded by HEVC, all of which would be decoded: ITU-T H.265, 7.3.1 and 7.3.6.
+
+    Raises:
+        OSError: it is not whole units of HEVC, or has what none of them contains.
+    """
+    frames = at = 0
+    while at < len(coded):
         size = int.from_bytes(coded[at : at + length_size], "big")
         at += length_size
         if size < 2 or at + size > len(coded) or _NEVER_IN_HEVC.search(coded, at, at + size):
-            return False
+            raise OSError("a part of the picture is damaged")
+        frames += coded[at] >> 1 & 63 < _HEVC_FRAMES and coded[at + 2 : at + 3] >= b"\x80"
         at += size
-    return at == len(coded)
+    return frames
