@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -32,6 +33,7 @@ from mlsp.bulk import (
     run_local,
 )
 from mlsp.bulk.driver import score_and_write
+from mlsp.bulk.shard_scoring import ResultRow
 from mlsp.cli import app
 from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings
@@ -312,6 +314,26 @@ def test_a_shard_that_cannot_be_read_does_not_stop_the_others(
     (report,) = run_local(prepare(BulkSettings(spec, str(dataset))))
     assert (report.name, report.photos) == (shards[1].name, 1)
     assert len(read_rows(str(dataset))) == 3
+
+
+def test_a_slower_worker_does_not_replace_what_a_faster_one_wrote(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 3)
+    spec = SourceSpec((str(tmp_path / "photos"),))
+    job = prepare(BulkSettings(spec, str(tmp_path / "scores")))
+    (shard,) = job.shards_to_do()
+    names = shard.piece.names
+    away = [ResultRow.failure(name, "it is away", is_temporary=True) for name in names]
+    scored = ResultRow(names[0], ((3.0, 50.0),) * len(job.dataset.heads), 50.0, 8, 8, None, ())
+    first = replace(scored, labels=(None,) * len(job.dataset.labels))
+    faster = job.dataset.write(shard, [first, *away[1:]])
+    written = read_rows(str(tmp_path / "scores"))
+    assert job.dataset.write(shard, away) == faster
+    # Rows that are tried again, too.
+    again = replace(shard, rows=(0, 1, 2))
+    job.dataset.write(again, away)
+    assert read_rows(str(tmp_path / "scores")) == written
+    (failed,) = prepare(BulkSettings(spec, str(tmp_path / "scores"))).failed.values()
+    assert (failed.count, failed.temporary) == (2, (1, 2))
 
 
 def mlsp(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -32,6 +32,7 @@ from mlsp.bulk.stores import (
     open_file,
     read_file,
     remove_file,
+    size_of,
     write_file,
 )
 
@@ -190,24 +191,33 @@ class ResultDataset:
         return tuple(row for row, error in enumerate(errors) if error is not None)
 
     def write(self, shard: Shard, rows: Iterable[ResultRow]) -> ShardReport:
-        """Write a shard, whole or not at all; replaces what an earlier run wrote of it.
+        """Write a shard, whole or not at all. One that another worker or run has written meanwhile stays as it is.
 
         Args:
-            shard: which; of one with rows, only those of its file are replaced.
+            shard: which; of one with rows, those that still have an error in its file are replaced.
             rows: of all its photos.
+
+        Returns:
+            What is in its file now.
 
         Raises:
             OutputError: it may not be written.
             ShardError: the store cannot be reached, or the disk is full; or its photos are others than those of its file.
         """
         found = list(rows)
+        if shard.rows is None and size_of(self._file(shard.name)) is not None:
+            # Else a slow worker could replace what the caller has a report of.
+            _, there = self._failed_in(shard.name)
+            return ShardReport(shard.name, len(found), there.count, len(there.temporary))
         table = self._files.table(found)
         failed = len(table) - table["error"].null_count
         positions = range(len(found)) if shard.rows is None else shard.rows
-        temporary = [
-            position for position, row in zip(positions, found, strict=False) if row.is_temporary
-        ]
         whole = table if shard.rows is None else self._replaced(shard, table)
+        temporary = [
+            position
+            for position, row in zip(positions, found, strict=False)
+            if row.is_temporary and whole["error"][position].is_valid
+        ]
         content = self._files.content(whole, temporary=temporary)
         write_file(self._file(shard.name), content)
         return ShardReport(shard.name, len(found), failed, len(temporary))
@@ -217,7 +227,7 @@ class ResultDataset:
         return ResultFiles(self.heads, self.model, self.format, self.labels)
 
     def _replaced(self, shard: Shard, table: Any) -> Any:
-        """Return the table of a shard's file with some of its rows replaced by others of the same photos."""
+        """Return the table of a shard's file with some of its rows, where they have an error, replaced by others of the same photos."""
         import pyarrow as pa
 
         before = self.read(shard.name)
@@ -229,7 +239,8 @@ class ResultDataset:
             )
         order = list(range(len(before)))
         for new, row in enumerate(rows, len(before)):
-            order[row] = new
+            if before["error"][row].is_valid:
+                order[row] = new
         return pa.concat_tables([before.cast(table.schema), table]).take(order)
 
     def read(self, name: str, *names: str) -> Any:
