@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from caches import make_cache
 from children import expect_mlsp as mlsp
 from children import start_child
 from mlsp.backbones import backbone
 from mlsp.features.store.store import FeatureStore
 
 LITE = ("--backbone", "efficientnet_lite0", "--precision", "float32")
-# Exporting a graph takes a while, so the tests share two: this one, and all levels wide.
 RAY = ("--on", "local", "--workers", "2")
+# Exporting a graph takes a while, so the tests share two: this one, and all levels wide.
 LAST2 = (*LITE, "--levels", "last2", "--grid", "narrow")
 
 
@@ -102,19 +103,32 @@ def test_views_levels_and_shards_merge_to_the_whole(photos: Path, tmp_path: Path
             np.testing.assert_array_equal(merged.read(there), whole.read(here))
 
 
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, exported_networks: Path
+) -> tuple[Path, Path]:
+    """A folder of 400 photos, and the file of their features."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    make_cache(folder / "cache", exported_networks)
+    photos = many_photos(folder / "photos", 400)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLSP_CACHE_DIR", str(folder / "cache"))
+        mlsp("extract", photos, *LITE, "--grid", "both", "--output", folder / "f.h5")
+    return photos, folder / "f.h5"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 @pytest.mark.parametrize(
     ("stop", "on"), [(signal.SIGINT, ()), (signal.SIGKILL, ()), (signal.SIGKILL, RAY)]
 )
 def test_stopped_it_goes_on_to_the_same_file(
-    tmp_path: Path, stop: signal.Signals, on: tuple[str, ...]
+    undisturbed: tuple[Path, Path], tmp_path: Path, stop: signal.Signals, on: tuple[str, ...]
 ) -> None:
     if on:
         pytest.importorskip("ray", reason="the cluster is an extra: pip install '.[ray]'")
-    folder = many_photos(tmp_path / "many", 400)
-    undisturbed, output = tmp_path / "undisturbed.h5", tmp_path / "stopped.h5"
-    arguments = ("extract", folder, *LITE, "--grid", "both", "--output")
-    mlsp(*arguments, undisturbed)
+    photos, whole = undisturbed
+    output = tmp_path / "stopped.h5"
+    arguments = ("extract", photos, *LITE, "--grid", "both", "--output")
     command = [sys.executable, "-m", "mlsp", *map(str, arguments), str(output), *on]
     process = start_child(command, stderr=subprocess.PIPE, text=True)
     while not (output.exists() and _photos_done(output)):
@@ -128,7 +142,7 @@ def test_stopped_it_goes_on_to_the_same_file(
     assert 0 < _photos_done(output) < 400
     done = mlsp(*arguments, output)
     assert " of 400 photos were extracted earlier" in done.stderr
-    assert output.read_bytes() == undisturbed.read_bytes()
+    assert output.read_bytes() == whole.read_bytes()
 
 
 def _photos_done(path: Path) -> int:

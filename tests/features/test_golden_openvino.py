@@ -14,16 +14,17 @@ from golden import (
     PHOTOS,
     TOLERANCE,
     WIDE_PHOTOS,
-    golden_network,
+    golden_weights,
     level_errors,
     read_features,
     read_pixels,
 )
 from mlsp.backbones import backbone
+from mlsp.base.digests import file_sha256
 from mlsp.base.errors import SettingsError
 from mlsp.features.engines import Engine
 from mlsp.features.engines.openvino_engine import OpenVinoEngine
-from mlsp.features.onnx_export import export_backbone
+from mlsp.features.graph_cache import cached_graph
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import FeatureSpec, Grid
 
@@ -34,11 +35,11 @@ BFLOAT16_TOLERANCE = 0.03
 
 @pytest.fixture(scope="session")
 def graphs(reference_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Graphs:
-    return Graphs(reference_data, tmp_path_factory.mktemp("graphs"))
+    return Graphs(reference_data, tmp_path_factory.mktemp("weights"))
 
 
 class Graphs:
-    """Engines of the reference networks; each graph is exported once a run."""
+    """Engines of the reference networks; their graphs come from the cache that tests of other commands fill and read too."""
 
     def __init__(self, reference_data: Path, folder: Path) -> None:
         self.reference_data = reference_data
@@ -46,14 +47,11 @@ class Graphs:
 
     @functools.cache  # noqa: B019 - lives as long as the session
     def engine(self, name: str, grid: Grid, precision: str = "float32") -> Engine:
-        spec = backbone(name)
-        file = self.folder / f"{name}{grid}.onnx"
-        if not file.exists():
-            network = golden_network(self.reference_data, name)
-            export_backbone(network, spec, file, grid=grid)
-        levels = tuple(level.name for level in spec.levels)
-        feature_spec = FeatureSpec(name, "0" * 64, levels, "whole", None, grid)
-        return OpenVinoEngine(file, feature_spec, precision=precision, streams=1)
+        weights = golden_weights(self.reference_data, name, self.folder)
+        levels = tuple(level.name for level in backbone(name).levels)
+        feature_spec = FeatureSpec(name, file_sha256(weights), levels, "whole", None, grid)
+        graph = cached_graph(feature_spec, weights)
+        return OpenVinoEngine(graph, feature_spec, precision=precision, streams=1)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -113,7 +113,12 @@ def test_features_are_those_of_the_network(filled: tuple[Path, Path]) -> None:
     assert engine.feature_spec == feature_spec
     network, _ = load_network(SPEC)
     with torch.no_grad():
-        expected = PooledNetwork(network, SPEC, 1, levels=LEVELS)(torch.from_numpy(PHOTO)).numpy()
+        every = PooledNetwork(network, SPEC, 1)(torch.from_numpy(PHOTO)).numpy()
+    ends = np.cumsum([level.channels for level in SPEC.levels])[:-1]
+    by_level = dict(
+        zip((level.name for level in SPEC.levels), np.split(every, ends, axis=-1), strict=True)
+    )
+    expected = np.concatenate([by_level[name] for name in LEVELS], axis=-1)
     np.testing.assert_allclose(engine.pooled(PHOTO), expected, atol=3e-4 * expected.std())
 
 

@@ -79,15 +79,22 @@ def read_features(reference_data: Path, name: str) -> Features:
 @functools.cache
 def golden_network(reference_data: Path, name: str) -> nn.Module:
     """The network whose features the reference is; not to be changed, as several tests share it."""
-    if name == "inception_v3":
-        file = reference_data / "weights/inception_v3_real_notop.h5"
-        network, sha256 = load_network(backbone(name), file)
-        assert sha256 == "9ca76003ab092b549d6214145a346d89c1ca5f32586d8db6ec9a12f2faf3fcf5"
-        return network
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "seeded_notop.h5")
+        file = golden_weights(reference_data, name, Path(folder))
+        network, sha256 = load_network(backbone(name), file)
+    if name == "inception_v3":
+        assert sha256 == "9ca76003ab092b549d6214145a346d89c1ca5f32586d8db6ec9a12f2faf3fcf5"
+    return network
+
+
+def golden_weights(reference_data: Path, name: str, folder: Path) -> Path:
+    """The file of the network's weights; the seeded ones of InceptionResNet-v2 are written to `folder`."""
+    if name == "inception_v3":
+        return reference_data / "weights/inception_v3_real_notop.h5"
+    file = folder / "seeded_notop.h5"
+    if not file.exists():
         write_seeded_weights(reference_data / "golden" / f"{name}_weights.csv", file)
-        return load_network(backbone(name), file)[0]
+    return file
 
 
 def write_seeded_weights(table: Path, file: Path) -> None:
