@@ -10,7 +10,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +24,7 @@ from mlsp.base.errors import OutputError, SettingsError, WeightsError
 from mlsp.features.engines import Engine
 from mlsp.features.graph_cache import cached_graph
 from mlsp.features.opening import RunnableBackbone, open_backbone, plan_backbone
-from mlsp.features.spec import FeatureSpec, Grid
+from mlsp.features.spec import FeatureSpec
 
 SPEC = BACKBONES["efficientnet_lite0"]
 LEVELS = ("block0_depthwise", "block5_depthwise")
@@ -61,11 +60,9 @@ else:
 
 def spec_of(
     levels: tuple[str, ...] = LEVELS,
-    grid: Grid = 1,
     sha256: str = str(SPEC.weights[0].sha256),
-    **fields: Any,
 ) -> FeatureSpec:
-    return FeatureSpec(SPEC.name, sha256, levels, "whole", None, grid, **fields)
+    return FeatureSpec(SPEC.name, sha256, levels, "whole", None, 1)
 
 
 def child(cache_dir: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -147,18 +144,17 @@ def test_a_damaged_graph_is_exported_again(filled: tuple[Path, Path], tmp_path: 
 
 
 def test_other_features_get_another_graph(filled: tuple[Path, Path], tmp_path: Path) -> None:
-    """Another grid, other levels, other weights: none may be answered with the cached graph."""
+    """Other levels, other weights: neither may be answered with the cached graph. Grids: tests/features/test_engines.py."""
     cache_dir, first = filled
     shutil.copytree(cache_dir / "exports", tmp_path / "exports")
     state = torch.load(fetch_weights(SPEC.weights[0]), weights_only=True)
     state["_conv_stem.weight"] *= 2
     other_weights = tmp_path / "other.pth"
     torch.save(state, other_weights)
-    wide = cached_graph(spec_of(grid=5), cache_dir=tmp_path)
     one = cached_graph(spec_of(LEVELS[:1]), cache_dir=tmp_path)
     sha256 = file_sha256(other_weights)
     other = cached_graph(spec_of(sha256=sha256), other_weights, cache_dir=tmp_path)
-    assert len({found.name for found in (first, wide, one, other)}) == 4
+    assert len({found.name for found in (first, one, other)}) == 3
     # Nothing behind the last level is kept.
     assert one.stat().st_size < first.stat().st_size / 5
 
@@ -166,7 +162,6 @@ def test_other_features_get_another_graph(filled: tuple[Path, Path], tmp_path: P
         return open_backbone(spec_of(), graph=found, precision="float32").pooled(PHOTO)
 
     narrow = features(first)
-    assert features(wide).shape == (1, 5, 5, 32 + 240)
     np.testing.assert_allclose(features(one), narrow[..., :32], atol=1e-5)
     assert np.abs(features(other) - narrow).max() > 0.1
 
