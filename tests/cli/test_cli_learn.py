@@ -243,11 +243,11 @@ def test_tables_of_stars_flags_and_comparisons(tmp_path: Path) -> None:
     [
         (
             [("photo", "rating"), ("a.jpg", "9")],
-            "line 2: expected 1 to 5 stars (0 for none, -1 for a reject, or pick or reject), got '9'",
+            "line 2: expected 1 to 5 stars (0 for none, -1 for a reject, or pick or reject), got '9': mlsp train learns from ratings on any scale",
         ),
         (
             [("photo", "rating"), ("a.jpg", "nan")],
-            "line 2: expected 1 to 5 stars (0 for none, -1 for a reject, or pick or reject), got 'nan'",
+            "line 2: expected 1 to 5 stars (0 for none, -1 for a reject, or pick or reject), got 'nan': mlsp train learns from ratings on any scale",
         ),
         ([("photo", "rating"), ("a.jpg", "3", "x")], "line 2: expected 2 values, got 3"),
         ([("photo", "rating"), ("", "3")], "line 2: the photo is missing"),

@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mlsp.base.errors import ModelError
+from mlsp.evaluation.metrics import srcc
 from mlsp.models.model import (
     Model,
     installed_models,
@@ -19,6 +21,7 @@ from mlsp.models.model import (
     load_model,
     save_model_record,
 )
+from mlsp.models.records import Agreement
 
 
 @pytest.fixture
@@ -195,6 +198,34 @@ def test_models_of_the_user_are_found_and_damaged_ones_listed(
     assert list_models() == ("default", "fast", "copy")
     assert isinstance(found["default"], Model)
     assert isinstance(found["copy"], ModelError)
+
+
+def test_intervals_of_a_correlation_hold_the_true_one() -> None:
+    """Of 500 samples of 60 photos whose true rank correlation is known."""
+    pearson, photos = 0.6, 60
+    true = 6 / np.pi * np.arcsin(pearson / 2)
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(500):
+        first, other = rng.normal(size=(2, photos))
+        second = pearson * first + np.sqrt(1 - pearson**2) * other
+        low, high = Agreement("test photos", photos, srcc(second, first), 0.0).srcc_interval
+        held += low < true < high
+    assert 0.93 <= held / 500 <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("srcc_of_photos", "photos", "interval"),
+    [(1.0, 10, (1.0, 1.0)), (float("nan"), 10, None), (0.5, 3, None)],
+)
+def test_intervals_at_the_ends(
+    srcc_of_photos: float, photos: int, interval: tuple[float, float] | None
+) -> None:
+    found = Agreement("test photos", photos, srcc_of_photos, 0.0).srcc_interval
+    if interval is None:
+        assert np.isnan(found).all()
+    else:
+        assert found == pytest.approx(interval)
 
 
 def test_percentiles_interpolate_between_quantiles() -> None:

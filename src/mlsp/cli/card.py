@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from mlsp.models.model import Model
-from mlsp.models.records import ClassifierRecord, HeadRecord, Label
+from mlsp.models.records import Agreement, ClassifierRecord, HeadRecord, Label
 
 _CLASSIFIERS = {
     "faults": "faults: what is wrong with a photo",
@@ -59,6 +59,15 @@ def card_lines(model: Model) -> Iterator[Text | Padding]:
     yield Text(f"Licence: {model.card.license}")
     yield Text(f"Folder: {model.folder}")
     yield Text(f"Fingerprint: {model.fingerprint}")
+
+
+def agreement_line(agreement: Agreement) -> str:
+    """How well a new head agrees with people, in a line."""
+    low, high = agreement.srcc_interval
+    return (
+        f"SRCC {agreement.srcc:.4f} [{low:.2f}, {high:.2f}], PLCC {agreement.plcc:.4f} on"
+        f" {agreement.photo_count} {agreement.photos}"
+    )
 
 
 def _head_lines(head: HeadRecord) -> Iterator[Text | Padding]:

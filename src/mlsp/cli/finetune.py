@@ -138,6 +138,7 @@ def finetune(
         mlsp finetune ratings.csv --photos photos/ --backbone efficientnet_lite0 --resize 64x64 --epochs 1 --output tuned/
         mlsp finetune ratings.csv --photos photos/ --backbone efficientnet_lite0 --resize 64x64 --epochs 1 --head single_1fc --no-augment --output plain/
     """
+    from mlsp.cli.card import agreement_line
     from mlsp.cli.inputs import leaves_out
     from mlsp.cli.progress import DownloadProgress, left_out_text
     from mlsp.cli.train_progress import TrainProgress
@@ -197,9 +198,7 @@ def finetune(
         model = done.write(output, name=name)
     typer.echo(f"{model.folder}: {model.card.summary}")
     for agreement in model.heads[0].agreement:
-        typer.echo(
-            f"SRCC {agreement.srcc:.4f}, PLCC {agreement.plcc:.4f} on {agreement.photo_count} {agreement.photos}"
-        )
+        typer.echo(agreement_line(agreement))
     if left_out and done.reader.failed:
         names = [table.ratings[row].photo_id for row in done.reader.failed]
         typer.echo(left_out_text(names), err=True)

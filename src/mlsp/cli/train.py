@@ -90,6 +90,7 @@ def train(
         mlsp train corners.h5 ratings.csv --head ridge --output ridge/
     """
     # Imported here, so that other commands need not wait for torch.
+    from mlsp.cli.card import agreement_line
     from mlsp.cli.progress import DownloadProgress
     from mlsp.cli.train_progress import TrainProgress
     from mlsp.ratings.splits import SplitSettings
@@ -131,9 +132,7 @@ def train(
         done = run_job(job, progress.callbacks(), on_download=on_download)
     typer.echo(f"{done.model.folder}: {done.model.card.summary}")
     for agreement in done.model.heads[0].agreement:
-        typer.echo(
-            f"SRCC {agreement.srcc:.4f}, PLCC {agreement.plcc:.4f} on {agreement.photo_count} {agreement.photos}"
-        )
+        typer.echo(agreement_line(agreement))
     if done.note:
         typer.echo(
             f"mlsp: the model has no network: it scores stored features, by mlsp predict, and photos by mlsp score --weights: {done.note}",

@@ -22,6 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Names that a report's columns already have.
 _RESERVED_NAMES = frozenset({"photo", "overall", "width", "height", "model"})
 _CLASSIFIER_COLUMNS = frozenset({"faults", "kind"})
+_MIN_FOR_INTERVAL, _LARGEST_SRCC = 4, 1 - 1e-12
 _PERCENTILE_ENDINGS = ("", "_percentile", "_percentile_all")
 
 
@@ -40,6 +41,19 @@ class Agreement:
     photo_count: int
     srcc: float
     plcc: float
+
+    @property
+    def srcc_interval(self) -> tuple[float, float]:
+        """Ends of the 95 % interval of `srcc` over photos that are independent; NaN where that is, or of fewer than 4.
+
+        Fisher's z with the variance of Bonett and Wright, Psychometrika 65, 2000.
+        """
+        if math.isnan(self.srcc) or self.photo_count < _MIN_FOR_INTERVAL:
+            return math.nan, math.nan
+        # Fisher's z of a perfect correlation is infinite.
+        middle = math.atanh(max(-_LARGEST_SRCC, min(_LARGEST_SRCC, self.srcc)))
+        half = 1.96 * math.sqrt((1 + self.srcc**2 / 2) / (self.photo_count - 3))
+        return math.tanh(middle - half), math.tanh(middle + half)
 
 
 @dataclass(frozen=True, slots=True)

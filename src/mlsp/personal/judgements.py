@@ -210,6 +210,7 @@ def _number(where: str, text: str) -> float:
     # Written so that NaN fails as well.
     if not (stars == 0 or _LOWEST <= stars <= _HIGHEST):
         raise RatingsError(
-            f"{where}: expected 1 to 5 stars (0 for none, -1 for a reject, or pick or reject), got {text!r}"
+            f"{where}: expected 1 to 5 stars (0 for none, -1 for a reject, or pick or reject), got {text!r}:"
+            " mlsp train learns from ratings on any scale"
         )
     return stars
