@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from face_samples import portrait, with_shut_eyes
 from mlsp.base.digests import file_sha256
@@ -77,6 +77,25 @@ def test_without_faces_the_sharpest_pieces_count(photos: dict[str, Path]) -> Non
     (off,) = choose([Burst((shot(photos["shut"], 60), shot(photos["open"], 58)))], faces=False)
     assert names(off) == ["shut", "open"]
     assert all(one.close_up is not None and one.close_up.faces == () for one in off.shots)
+
+
+def test_a_soft_subject_before_a_sharp_background_is_soft() -> None:
+    cup = Image.open(Path(__file__).parents[2] / "examples" / "coffee.png").convert("RGB")
+    cup = cup.resize((1200, 800))
+    soft = cup.filter(ImageFilter.GaussianBlur(3))
+    mask = Image.new("L", cup.size)
+    ImageDraw.Draw(mask).ellipse((200, 130, 1000, 670), fill=255)
+    blurs = [
+        close_up_of(np.asarray(image), faces=False).blur
+        for image in (cup, Image.composite(cup, soft, mask), Image.composite(soft, cup, mask))
+    ]
+    assert None not in blurs
+    sharp, soft_background, soft_subject = map(float, filter(None, blurs))
+    assert soft_background == pytest.approx(sharp, rel=0.05)
+    assert soft_subject > 1.2 * sharp
+    # Where the middle is empty, what is around it counts.
+    empty = close_up_of(np.asarray(Image.composite(cup.resize((1, 1)).resize(cup.size), cup, mask)))
+    assert empty.blur is not None
 
 
 def test_a_much_higher_score_wins_and_what_has_gone_keeps_its_rank(

@@ -334,6 +334,12 @@ def test_truncated_photos_are_unreadable(name: str, share: float) -> None:
         decoded(content[: int(len(content) * share)])
 
 
+def test_a_photo_of_a_few_bytes_ends_too_early() -> None:
+    content = stored(Image.fromarray(camera_photo()[:200, :300]), "PNG")
+    with pytest.raises(UnreadablePhotoError, match="^damaged or truncated PNG: it ends too early$"):
+        decoded(content[:10])
+
+
 def test_truncated_photos_are_unreadable_after_a_reduction_too() -> None:
     content = encode(Image.fromarray(camera_photo()), "JPEG")
     with pytest.raises(

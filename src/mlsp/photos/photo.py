@@ -29,6 +29,8 @@ from mlsp.photos.sizes import Reduction, reduce_pixels, resize_pixels
 # they are stored, as the authors' released code reads them.
 ReadAs = Literal["upright", "released"]
 
+# What Python's struct says, in what Pillow raises too.
+_TOO_FEW_BYTES = re.compile(r"unpack(_from)? requires a buffer")
 # The decoders' messages for photos that are not damaged, but have numbers, channels or codings that they do not know.
 _UNKNOWN_PIXELS = re.compile(
     r"(?i)unknown pixel mode|unknown data organization|\bunsupported\b|not yet supported|cannot handle .*layers"
@@ -222,6 +224,8 @@ def _decode(
         # On damaged data decoders raise what they happen to run into (OSError, SyntaxError, ValueError, struct.error,
         # zlib.error, EOFError, IndexError, RuntimeError, …): a list of them would never be complete.
         reason = str(error) or type(error).__name__
+        if _TOO_FEW_BYTES.match(reason):
+            reason = "it ends too early"
         if _UNKNOWN_PIXELS.search(reason):
             raise UnsupportedPhotoError(
                 f"its pixels are of a kind that is not read ({reason}): convert it to 8-bit RGB"

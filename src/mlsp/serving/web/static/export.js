@@ -21,7 +21,7 @@ export class Export {
     this._outbox = outbox;
     this._status = element("p", { class: "p-said", role: "status" });
     this._list = element("ul", { class: "p-kept" });
-    const shared = { attempt: (action) => this._try(action), list: (lines) => this._showList(lines), say: (text) => { this._status.textContent = text; } };
+    const shared = { attempt: (action) => this._try(action), list: (lines) => this._showList(lines), say: (text) => this._say(text) };
     const folder = new PhotoExport(shared);
     const sidecars = canWriteXmp ? new SidecarExport(shared).parts : [];
     const tables = TABLES.map(([path, name, content]) =>
@@ -48,15 +48,21 @@ export class Export {
     this._list.replaceChildren(...lines.map((text) => element("li", { text })));
   }
 
+  _say(text) {
+    this._status.textContent = text;
+    // The dialog may be longer than the window.
+    this._status.scrollIntoView({ block: "nearest" });
+  }
+
   async _try(action) {
-    this._status.textContent = "…";
+    this._say("…");
     this._status.classList.remove("p-bad");
     this._list.replaceChildren();
     try {
       await this._outbox.send();
-      this._status.textContent = await action();
+      this._say(await action());
     } catch (error) {
-      this._status.textContent = error.message;
+      this._say(error.message);
       this._status.classList.add("p-bad");
     }
   }
