@@ -33,6 +33,7 @@ from mlsp.training import (
 from mlsp.training.batches import FeatureBatches
 from mlsp.training.large_dense import BETAS, EPSILON, LargeDense
 from mlsp.training.loop import HeadLoop
+from mlsp.training.run_folder import RunFolder
 from mlsp.training.targets import Targets
 from mlsp.training.trainable_head import trainable_head
 from training_data import (
@@ -221,6 +222,24 @@ def test_at_each_change_of_the_rate_the_best_is_loaded(tmp_path: Path) -> None:
         assert torch.equal(at_change[1]["head"][name], array)
         assert not torch.equal(before[1]["head"][name], array)
     assert at_change[1]["optimizer"]["rest"]["state"] == {}
+
+
+def test_curves_are_drawn_now_and_then_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path / "run", {})
+    log, curves = folder.folder / "log.csv", folder.folder / "curves.png"
+    epoch = EpochRecord(1, 1e-3, 0.5, 0.4, 0.9, 0.9, seconds=1, rows_per_s=10, is_best=True)
+    for seconds, drawn in ((1000, False), (0, True)):
+        monkeypatch.setattr("mlsp.training.run_folder._SECONDS_PER_PICTURE", seconds)
+        folder.save({}, [epoch])
+        assert (log.exists(), curves.exists()) == (True, drawn)
+    # As a kill leaves them that comes between the state and the log.
+    log.unlink()
+    curves.unlink()
+    folder.finish([epoch])
+    assert log.exists()
+    assert curves.exists()
 
 
 # Repeated, continued, refused
