@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,42 +27,56 @@ _TITLES = {"ridge": "Ridge", "kernel": "Kernel ridge"}
 Head: TypeAlias = RidgeHead | KernelHead
 
 
+class _Best:
+    """The head with the least error of those that were considered, of which it holds no other.
+
+    Args:
+        error: of a head on validation photos.
+    """
+
+    def __init__(self, error: Callable[[Head], float]) -> None:
+        self._error = error
+        self._least: tuple[float, Head] | None = None
+        self.tried = 0
+
+    @property
+    def head(self) -> Head:
+        if self._least is None:
+            raise SettingsError("no settings of a head to choose from")
+        return self._least[1]
+
+    def consider(self, head: Head) -> None:
+        self.tried += 1
+        found = self._error(head)
+        if self._least is None or found < self._least[0]:
+            self._least = found, head
+
+
 def _best(
     name: str,
     features: Float32Array,
     mos: Float64Array,
     widths: Sequence[int],
     error: Callable[[Head], float],
-) -> tuple[Head, int]:
-    """Fit heads of all settings on narrow features (rows, C), ratings (rows,) and channels of each level.
+) -> _Best:
+    """Fit heads of all settings on narrow features (rows, C), ratings (rows,) and channels of each level, and return the best."""
+    best = _Best(error)
 
-    Returns:
-        The one with the least error, and how many there were.
-    """
+    def kernels() -> Iterator[KernelHead]:
+        for settings in itertools.product(_STEEPNESSES, _PENALTIES):
+            yield KernelHead(*settings, level_channels=widths)
+        # The best settings hardly depend on what photos are compared by, which is tried with these alone.
+        yield clone(best.head).set_params(metric=KernelMetric())
+
+    heads: Iterable[Head]
     if name == "ridge":
         ridges = (fit_ridges(features, mos, levels, _ALPHAS) for levels in (None, widths))
-        _, ridge, tried = _least(itertools.chain.from_iterable(ridges), error)
-        return ridge, tried
-    settings = itertools.product(_STEEPNESSES, _PENALTIES)
-    unfitted = (KernelHead(*one, level_channels=widths) for one in settings)
-    least, kernel, tried = _least(fit_kernels(features, mos, unfitted), error)
-    # The best settings hardly depend on what photos are compared by, which is tried with these alone.
-    compared = clone(kernel).set_params(metric=KernelMetric()).fit(features, mos)
-    return compared if error(compared) < least else kernel, tried + 1
-
-
-def _least(heads: Iterable[Head], error: Callable[[Head], float]) -> tuple[float, Head, int]:
-    """Return the least error, the head that has it, and the number of heads; holds two of them at most."""
-    best: tuple[float, Head] | None = None
-    tried = 0
+        heads = itertools.chain.from_iterable(ridges)
+    else:
+        heads = fit_kernels(features, mos, kernels())
     for head in heads:
-        tried += 1
-        found = error(head)
-        if best is None or found < best[0]:
-            best = found, head
-    if best is None:
-        raise SettingsError("no settings of a head to choose from")
-    return *best, tried
+        best.consider(head)
+    return best
 
 
 def _in_words(head: Head) -> str:
@@ -129,16 +143,16 @@ def fit_closed_form(
         predicted = head.predict(validation).reshape(-1, features.views).mean(axis=1)
         return float(np.mean((predicted - actual) ** 2))
 
-    fitted_on_train, tried = _best(name, train, mos, widths, error)
-    head = clone(fitted_on_train).fit(
+    best = _best(name, train, mos, widths, error)
+    head = clone(best.head).fit(
         np.concatenate([train, validation]),
         np.concatenate([mos, np.repeat(actual, features.views)]),
     )
     return FittedHead(
         head.module(channels, features.channels),
-        fitted_on_train.module(channels, features.channels),
+        best.head.module(channels, features.channels),
         _TITLES[name],
-        f"{_in_words(head)}, the best of {tried} on the validation photos, which it then learned from too",
+        f"{_in_words(head)}, the best of {best.tried} on the validation photos, which it then learned from too",
     )
 
 
