@@ -81,14 +81,19 @@ def fit_quality(
     )
     features = np.concatenate([plain, mirrored, frames])
     return fit_kernel_with_pairs(
-        KernelHead(STEEPNESS, PENALTY, components, level_channels=list(channels)),
+        KernelHead(
+            STEEPNESS,
+            PENALTY,
+            components,
+            level_channels=list(channels),
+            metric=KernelMetric() if learns_metric else None,
+        ),
         features,
         np.concatenate([mos, mos, np.zeros(len(frames))]),
         pairs,
         # A photo and its mirror image are one photo.
         weights=np.repeat([0.5, 0.5, FRAME_WEIGHT], [len(plain), len(mirrored), len(frames)]),
         support=np.concatenate([np.arange(len(plain)), np.arange(2 * len(plain), len(features))]),
-        metric=KernelMetric() if learns_metric else None,
         in_8_bits=True,
     )
 

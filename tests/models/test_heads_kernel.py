@@ -204,13 +204,12 @@ def test_a_learned_metric_finds_what_people_rate() -> None:
 
     def with_pairs(metric: KernelMetric | None) -> KernelHead:
         return fit_kernel_with_pairs(
-            KernelHead(components=8, penalty=0.05),
+            KernelHead(components=8, penalty=0.05, metric=metric),
             features,
             mos,
             Differences(features[:30], features[:30], np.zeros(30)),
             weights=np.ones(600),
             support=np.arange(600),
-            metric=metric,
         )
 
     def alone(metric: KernelMetric | None) -> KernelHead:

@@ -11,7 +11,6 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
 from mlsp.models.heads.differences import Differences
 from mlsp.models.heads.kernel import KernelHead, directions, similarities, solved
-from mlsp.models.heads.kernel_metric import KernelMetric
 from mlsp.models.heads.kernel_module import in_steps
 from mlsp.models.heads.square_roots import StandardisedRoots, standardised_roots
 
@@ -32,7 +31,6 @@ def fit_kernel_with_pairs(
     *,
     weights: Float64Array,
     support: NDArray[np.intp],
-    metric: KernelMetric | None = None,
     in_8_bits: bool = False,
 ) -> KernelHead:
     """Fit a kernel head by least squares to ratings and, of pairs, to the margins by which their scores differ.
@@ -40,13 +38,12 @@ def fit_kernel_with_pairs(
     A pair adds no offset of its own: what is learned of a photo and its worse copy does not move photos that people rated.
 
     Args:
-        head: with its settings; its `support` and `metric` are not used.
+        head: with its settings; its `support` is not used.
         features: (photos, C), narrow.
         mos: (photos,).
         pairs: of photos, with the same channels.
         weights: (photos,) of squared errors.
         support: indices of the rated photos that photos are compared with.
-        metric: compare photos by what changes the score, learned by a head of before; None compares them in principal components.
         in_8_bits: round axes and support before the fit, so that a module of it in 8 bits scores the same.
 
     Returns:
@@ -61,7 +58,8 @@ def fit_kernel_with_pairs(
         )
     rng = np.random.default_rng(head.seed)
     head.intercept_ = float(np.average(mos, weights=weights))
-    axes = _principal_axes(head, features, mos, pairs, rng, metric)
+    axes = _principal_axes(head, features, mos, pairs, rng)
+    metric = head.metric
     if metric is not None:
         head.axes_ = axes
         drawn = _drawn(rng, len(features), metric.photos)
@@ -85,15 +83,13 @@ def _principal_axes(
     mos: Float64Array,
     pairs: Differences,
     rng: np.random.Generator,
-    metric: KernelMetric | None,
 ) -> Float32Array:
     """Find the components of rated photos and worse ones of pairs together, and set what comes before them."""
     rated = _drawn(rng, len(features), _RATED_IN_COMPONENTS)
     roots = standardised_roots(features[rated].astype(np.float32), mos[rated], head.level_channels)
     worse = pairs.worse[_drawn(rng, len(pairs.worse), _PAIRS_IN_COMPONENTS)]
     together = np.concatenate([roots.values, _standardised(worse, roots)])
-    count = head.components if metric is None else metric.searched
-    axes = directions(together, count, head.seed)
+    axes = directions(together, head.searched, head.seed)
     norm = np.sqrt(((roots.values @ axes).astype(np.float64) ** 2).sum(axis=1).mean())
     head.scale_, head.mean_ = roots.scale, roots.mean * roots.scale
     head.n_features_in_ = len(roots.scale)
