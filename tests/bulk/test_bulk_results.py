@@ -330,7 +330,7 @@ def test_a_slower_worker_does_not_replace_what_a_faster_one_wrote(tmp_path: Path
     assert job.dataset.write(shard, away) == faster
     # Rows that are tried again, too.
     again = replace(shard, rows=(0, 1, 2))
-    job.dataset.write(again, away)
+    assert job.dataset.write(again, away) == faster
     assert read_rows(str(tmp_path / "scores")) == written
     (failed,) = prepare(BulkSettings(spec, str(tmp_path / "scores"))).failed.values()
     assert (failed.count, failed.temporary) == (2, (1, 2))

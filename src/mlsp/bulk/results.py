@@ -210,17 +210,18 @@ class ResultDataset:
             _, there = self._failed_in(shard.name)
             return ShardReport(shard.name, len(found), there.count, len(there.temporary))
         table = self._files.table(found)
-        failed = len(table) - table["error"].null_count
         positions = range(len(found)) if shard.rows is None else shard.rows
         whole = table if shard.rows is None else self._replaced(shard, table)
-        temporary = [
-            position
+        has_error = whole["error"].is_valid().to_pylist()
+        failed = [
+            (position, row)
             for position, row in zip(positions, found, strict=False)
-            if row.is_temporary and whole["error"][position].is_valid
+            if has_error[position]
         ]
+        temporary = [position for position, row in failed if row.is_temporary]
         content = self._files.content(whole, temporary=temporary)
         write_file(self._file(shard.name), content)
-        return ShardReport(shard.name, len(found), failed, len(temporary))
+        return ShardReport(shard.name, len(found), len(failed), len(temporary))
 
     @cached_property
     def _files(self) -> ResultFiles:
