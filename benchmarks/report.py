@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import shutil
 import tempfile
 import time
@@ -113,6 +114,7 @@ def write(folder: Path, photos: int, path: Path) -> list[Row]:
         row("cores", os.cpu_count() or 0, ""),
         row("write", wall, "s"),
         row("write, of the processors", processor, "s"),
+        row("most memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, "MB"),
         row("file", path.stat().st_size / 1e6, "MB"),
         row("longest side of a picture", size.longest_side, "pixels"),
         row("most bytes of a picture", size.max_bytes, "bytes"),

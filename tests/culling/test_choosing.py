@@ -14,11 +14,10 @@ from mlsp.base.digests import file_sha256
 from mlsp.culling.bursts import Burst, ScoredShot
 from mlsp.culling.choosing import choose, rank_closely
 from mlsp.culling.close_ups import CloseUp, close_up_of
-from mlsp.culling.looking import CloseUpCache, look_closely
+from mlsp.culling.looking import CloseUpCache, close_up_key, look_closely
 from mlsp.culling.shots import Shot
 from mlsp.models.records import NOT_PHOTO
 from mlsp.scoring.cache import NullCache
-from mlsp.scoring.cache.keys import made_by
 from mlsp.scoring.results import Score, ScoreResult
 
 
@@ -158,7 +157,7 @@ def test_what_was_seen_is_cached(photos: dict[str, Path], tmp_path: Path) -> Non
     with CloseUpCache.open(path) as cache:
         assert list(choose([burst], cache=cache)) == [first]
         # It is what was cached, for this content and these settings.
-        key = made_by("faces", "openvino")
+        key = close_up_key(faces=True)
         assert cache.get(file_sha256(photo), key) == first.shots[0].close_up
         other = CloseUp((), "photo", 1.5)
         cache.put(file_sha256(photo), key, other)

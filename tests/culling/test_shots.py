@@ -138,7 +138,8 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         "sub/private.jpg",
     ]
     assert str(found.left_out) == (
-        "2 videos (.mov, .mp4), 2 .jxl, 1 without an ending; .dtrash, @eaDir, Catalog Previews.lrdata; 2 by --exclude"
+        "2 .jxl (JPEG XL, which is not read: save as JPEG), 2 videos (.mov, .mp4), 1 without an ending;"
+        " .dtrash, @eaDir, Catalog Previews.lrdata; 2 by --exclude"
     )
     below = find_shots([tmp_path], exclude=["sub/*"])
     assert not any("sub" in name for (name,) in named(tmp_path, below.shots))

@@ -76,7 +76,7 @@ def with_item(content: bytes, pieces: int, repeats: int) -> bytes:
     items = find_items(io.BytesIO(content))
     assert items is not None
     assert items.primary is not None
-    ((offset, size),) = items.places[items.primary].pieces
+    ((offset, size),) = items.positions[items.primary].spans
     location = content.index(b"iloc") - 4
     (length,) = struct.unpack_from(">I", content, location)
     meta = content.index(b"meta") - 4

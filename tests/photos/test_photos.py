@@ -575,7 +575,7 @@ def test_the_flat_picture_of_a_photoshop_file() -> None:
         ((b"G" + bytes(187)) * 4, "it is a video (MPEG transport stream)"),
         ((bytes(4) + b"G" + bytes(187)) * 4, "it is a video (MPEG transport stream)"),
         (b"\x1aE\xdf\xa3" + bytes(20), "it is a video (Matroska or WebM)"),
-        (b"\xff\n" + bytes(20), "it is a JPEG XL, which is not read"),
+        (b"\xff\n" + bytes(20), "it is a JPEG XL, which is not read: save it as JPEG or PNG"),
         (b"<?xpacket begin=", "it is an XMP sidecar"),
     ],
 )

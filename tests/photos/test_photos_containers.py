@@ -18,7 +18,7 @@ from PIL import Image
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import PhotoTooLargeError, UnreadablePhotoError, UnsupportedPhotoError
 from mlsp.photos import DecodeSettings, read_photo
-from mlsp.photos.heif_boxes import Place, find_items
+from mlsp.photos.heif_boxes import find_items
 from photo_samples import camera_photo, encode, heic, soft_photo
 
 CASES = Path(os.environ.get("MLSP_REFERENCE_DATA", "")) / "cases"
@@ -35,11 +35,12 @@ def tiled_heic(**options: Any) -> bytes:
     return content
 
 
-def places(content: bytes) -> list[Place]:
-    """Of the tiles, in their order."""
+def places(content: bytes) -> list[tuple[int, int]]:
+    """Start and size of the tiles, in their order."""
     items = find_items(io.BytesIO(content))
     assert items is not None
-    return [items.places[item] for item, kind in items.kinds.items() if kind == b"hvc1"]
+    tiles = (item for item in items.entries if items.kind_of(item) == b"hvc1")
+    return [span for tile in tiles for span in items.positions[tile].spans]
 
 
 def test_a_photo_of_tiles_is_read_whole() -> None:
@@ -67,7 +68,7 @@ def test_a_photo_of_tiles_that_is_cut_is_unreadable(share: float, name: str) -> 
 @pytest.mark.parametrize(("start", "stop"), [(0.0, 1.0), (0.2, 1.0), (0.4, 0.5)])
 def test_zeros_in_a_tile_are_damage(tile: int, start: float, stop: float) -> None:
     content = bytearray(tiled_heic())
-    offset, size = places(bytes(content))[tile].pieces[0]
+    offset, size = places(bytes(content))[tile]
     first, last = offset + int(start * size), offset + int(stop * size)
     content[first:last] = bytes(last - first)
     with pytest.raises(
@@ -85,7 +86,7 @@ def test_alpha_that_was_never_written_is_damage(name: str) -> None:
     items = find_items(io.BytesIO(content))
     assert items is not None
     (item,) = items.auxiliary
-    ((offset, size),) = items.places[item].pieces
+    ((offset, size),) = items.positions[item].spans
     content[offset : offset + size] = bytes(size)
     with pytest.raises(UnreadablePhotoError, match=r"a part of the picture was never written"):
         read_photo(bytes(content))

@@ -140,7 +140,7 @@ def test_raw_photos_are_upright(orientation: int, longest_side: int | None) -> N
 def test_damaged_and_foreign_raw_photos() -> None:
     pytest.importorskip("rawpy")
     content = scene((0, 0, 0), (1, 1, 1))
-    with pytest.raises(UnreadablePhotoError, match=r"^damaged raw photo: Input/output error$"):
+    with pytest.raises(UnreadablePhotoError, match=r"^damaged raw photo: the file ends before"):
         read_photo(content[: len(content) // 2])
     with pytest.raises(
         UnsupportedPhotoError, match=r"^LibRaw does not read this raw photo \(.+\): conv"

@@ -11,6 +11,11 @@ from mlsp.photos.finding import Found
 VIDEO_SUFFIXES = frozenset((
     ".3gp", ".avi", ".crm", ".insv", ".lrv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv",
 ))  # fmt: skip
+# Pictures that are not read, and what to do.
+_PICTURES = {
+    ".jxl": "JPEG XL, which is not read: save as JPEG",
+    ".psb": "large Photoshop files, which are not read: save as TIFF",
+}
 _MAX_NAMED = 6
 
 
@@ -44,7 +49,10 @@ class LeftOut:
             >>> str(LeftOut(Counter({".mp4": 3, ".txt": 2}), {"@eaDir": None}))
             '3 videos (.mp4), 2 .txt; @eaDir'
         """
-        groups = [_shortened([*self._videos(), *self._others()]), _shortened(list(self.folders))]
+        groups = [
+            _shortened([*self._pictures(), *self._videos(), *self._others()]),
+            _shortened(list(self.folders)),
+        ]
         if self.excluded:
             groups.append(f"{self.excluded:,} by --exclude")
         return printable("; ".join(group for group in groups if group))
@@ -55,11 +63,18 @@ class LeftOut:
         word = "video" if count == 1 else "videos"
         return [f"{count:,} {word} ({', '.join(endings)})"] if endings else []
 
+    def _pictures(self) -> list[str]:
+        return [
+            f"{self.files[ending]:,} {ending} ({words})"
+            for ending, words in _PICTURES.items()
+            if ending in self.files
+        ]
+
     def _others(self) -> list[str]:
         return [
             f"{count:,} {ending or 'without an ending'}"
             for ending, count in self.files.most_common()
-            if ending not in VIDEO_SUFFIXES
+            if ending not in VIDEO_SUFFIXES and ending not in _PICTURES
         ]
 
 

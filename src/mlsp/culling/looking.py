@@ -19,6 +19,13 @@ from mlsp.scoring.cache.content_cache import ContentCache
 from mlsp.scoring.cache.keys import made_by
 from mlsp.scoring.cache.rows import checked, with_checksum
 
+_CODE = ("photos", "culling/close_ups.py", "culling/sharpness.py", "culling/faces")
+
+
+def close_up_key(*, faces: bool) -> str:
+    """Return the key of cached close-ups, with faces or without."""
+    return made_by("faces" if faces else "no faces", "openvino", _CODE)
+
 
 class CloseUpCache(ContentCache[CloseUp]):
     """Caches close-ups in a file; `CloseUpCache.open` opens one. Several threads may use it, and several processes its file."""
@@ -76,7 +83,7 @@ def look_closely(
     """
     content = read_bytes(photo)
     sha256 = hashlib.sha256(content).hexdigest()
-    key = made_by("faces" if faces else "no faces", "openvino")
+    key = close_up_key(faces=faces)
     found = cache.get(sha256, key)
     if found is None:
         settings = DecodeSettings.of(None, max_pixels)

@@ -21,7 +21,7 @@ from PIL.ExifTags import IFD
 
 from mlsp.base.regular_file import open_regular
 from mlsp.photos.formats import photo_format
-from mlsp.photos.heif_boxes import boxes, content, item_contents, read
+from mlsp.photos.heif_boxes import Box, boxes, content, item_contents, read
 from mlsp.photos.pillow_headers import open_header
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import SIGNATURE, png_metadata
@@ -115,21 +115,21 @@ def _parsed(content: bytes) -> Image.Exif:
 
 def _in_boxes(file: BinaryIO) -> Iterator[bytes]:
     end = file.seek(0, io.SEEK_END)
-    for kind, start, stop in boxes(file, 0, end):
-        if kind == b"meta":
+    for box in boxes(file, 0, end):
+        if box.kind == b"meta":
             yield from _in_items(file)
-        elif kind == b"moov":
-            yield from _in_canon(file, start, stop)
+        elif box.kind == b"moov":
+            yield from _in_canon(file, box)
 
 
-def _in_canon(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+def _in_canon(file: BinaryIO, moov: Box) -> Iterator[bytes]:
     """CR3: the EXIF directory, then the photo's, each a TIFF structure."""
-    for kind, box, box_end in boxes(file, start, stop):
-        if kind == b"uuid" and read(file, box, 16) == _CANON_UUID:
-            found = {kind: (at, end) for kind, at, end in boxes(file, box + 16, box_end)}
+    for box in boxes(file, moov.body, moov.end):
+        if box.kind == b"uuid" and read(file, box.body, 16) == _CANON_UUID:
+            found = {part.kind: part for part in boxes(file, box.body + 16, box.end)}
             for name in (b"CMT2", b"CMT1"):
                 if name in found:
-                    yield content(file, *found[name])
+                    yield content(file, found[name])
 
 
 def _in_items(file: BinaryIO) -> Iterator[bytes]:

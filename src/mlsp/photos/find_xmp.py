@@ -140,6 +140,6 @@ def _in_boxes(file: BinaryIO) -> Iterator[bytes]:
         if b"rdf" in packet[:4096].replace(b"\0", b""):
             yield packet
     end = file.seek(0, io.SEEK_END)
-    for kind, start, stop in boxes(file, 0, end):
-        if kind == b"uuid" and read(file, start, 16) == _CR3_UUID:
-            yield content(file, start + 16, stop)
+    for box in boxes(file, 0, end):
+        if box.kind == b"uuid" and read(file, box.body, 16) == _CR3_UUID:
+            yield content(file, box)[16:]

@@ -13,27 +13,54 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from mlsp.photos.heif_positions import ItemPosition, Numbers, read_positions
+
 # Damaged files may claim anything.
 _MAX_PARTS = 10_000
-_MAX_PIECES = 100_000
 _MAX_BYTES = 8_000_000
+_REFERENCES = (b"dimg", b"cdsc", b"auxl")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an item is.
+class Box:
+    """A box of a file.
 
     Attributes:
-        method: 0 in the file, 1 in the box `idat`, 2 in other items.
-        pieces: offset and size of each piece, in bytes; a size of 0 is all that follows.
+        kind: its four characters.
+        start: offset of its head.
+        body: offset of its content.
+        end: offset of what follows, at most where the part of the file ends that it stands in.
+        is_cut: whether it says that it reaches beyond that.
     """
 
-    method: int
-    pieces: tuple[tuple[int, int], ...]
+    kind: bytes
+    start: int
+    body: int
+    end: int
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a box `infe` says of an item.
+
+    Attributes:
+        version: of the box; 2 and 3 have all below.
+        kind: its four characters.
+        is_protected: whether it is encrypted.
+        content_type: of an item of the kind `mime`, else empty.
+        encoding: how such an item is packed; empty where it is not.
+    """
+
+    version: int
+    kind: bytes
+    is_protected: bool
+    content_type: bytes
+    encoding: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +69,8 @@ class Items:
 
     Attributes:
         primary: number of the main picture's item; None where none is named.
-        kinds: by number.
-        places: by number.
+        entries: what is said of each item, by number, in the file's order.
+        positions: where it stands, by number.
         parts: of items that are put together, the items they are made of, by number.
         described: of items that describe others, such as EXIF data, these others, by number.
         auxiliary: of pictures that add to others, such as alpha or depth, these others, by number.
@@ -52,13 +79,18 @@ class Items:
     """
 
     primary: int | None
-    kinds: Mapping[int, bytes]
-    places: Mapping[int, Place]
+    entries: Mapping[int, Entry]
+    positions: Mapping[int, ItemPosition]
     parts: Mapping[int, tuple[int, ...]]
     described: Mapping[int, tuple[int, ...]]
     auxiliary: Mapping[int, tuple[int, ...]]
     properties: Mapping[int, tuple[tuple[bytes, bytes], ...]]
     data: tuple[int, int] | None
+
+    def kind_of(self, item: int) -> bytes | None:
+        """Return the kind of an item; None where nothing is said of it."""
+        entry = self.entries.get(item)
+        return None if entry is None else entry.kind
 
     def property_of(self, item: int, kind: bytes) -> bytes | None:
         """Return the content of an item's first property of a kind."""
@@ -74,10 +106,39 @@ def find_items(file: BinaryIO) -> Items | None:
         Exception: whatever damaged boxes lead to.
     """
     end = file.seek(0, io.SEEK_END)
-    for kind, start, stop in boxes(file, 0, end):
-        if kind == b"meta":
-            return _items(file, start + 4, stop)
+    for box in boxes(file, 0, end):
+        if box.kind == b"meta":
+            return read_items(file, boxes(file, box.body + 4, box.end))
     return None
+
+
+def read_items(file: BinaryIO, parts: Iterable[Box]) -> Items:
+    """Read the items from the boxes in `meta`.
+
+    Raises:
+        Exception: whatever damaged boxes lead to.
+    """
+    found = {box.kind: box for box in parts}
+
+    def part(kind: bytes) -> bytes:
+        return content(file, found[kind]) if kind in found else b""
+
+    pitm, idat = part(b"pitm"), found.get(b"idat")
+    references = list(_references(file, found[b"iref"])) if b"iref" in found else []
+
+    def referred(wanted: bytes) -> dict[int, tuple[int, ...]]:
+        return {item: others for kind, item, others in references if kind == wanted}
+
+    return Items(
+        int.from_bytes(pitm[4 : 6 if pitm[:1] == b"\0" else 8], "big") if pitm else None,
+        dict(_entries(file, found[b"iinf"])) if b"iinf" in found else {},
+        {entry.item: entry for entry in read_positions(part(b"iloc")).entries},
+        referred(b"dimg"),
+        referred(b"cdsc"),
+        referred(b"auxl"),
+        _properties(file, found[b"iprp"]) if b"iprp" in found else {},
+        None if idat is None else (idat.body, idat.end),
+    )
 
 
 def item_contents(file: BinaryIO, kind: bytes) -> Iterator[bytes]:
@@ -90,19 +151,20 @@ def item_contents(file: BinaryIO, kind: bytes) -> Iterator[bytes]:
     if items is None:
         return
     main, room = items.primary, _MAX_BYTES
-    for item in sorted(items.kinds, key=lambda item: main not in items.described.get(item, [main])):
-        place = items.places.get(item)
-        if items.kinds[item] == kind and place is not None and place.method == 0 and place.pieces:
+    of_kind = [item for item, entry in items.entries.items() if entry.kind == kind]
+    for item in sorted(of_kind, key=lambda item: main not in items.described.get(item, [main])):
+        position = items.positions.get(item)
+        if position is not None and position.method == 0 and position.pieces:
             found = []
-            for at, size in place.pieces:
+            for at, size in position.spans:
                 # Pieces may be the same bytes again and again.
                 found.append(read(file, at, min(size, room)))
                 room -= len(found[-1])
             yield b"".join(found)
 
 
-def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of the content of each box of a part of a file."""
+def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
+    """Yield the boxes of a part of a file, as far as they are whole."""
     for _ in range(_MAX_PARTS):
         if start + 8 > stop:
             return
@@ -115,13 +177,14 @@ def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, i
             size = stop - start
         if size < head:
             return
-        yield kind, start + head, min(start + size, stop)
-        start += size
+        end = start + size
+        yield Box(kind, start, start + head, min(end, stop), end > stop)
+        start = end
 
 
-def content(file: BinaryIO, start: int, stop: int) -> bytes:
-    """Read a part of a file, of which at most 8 MB."""
-    return read(file, start, min(stop - start, _MAX_BYTES))
+def content(file: BinaryIO, box: Box) -> bytes:
+    """Read the content of a box, of which at most 8 MB."""
+    return read(file, box.body, min(box.end - box.body, _MAX_BYTES))
 
 
 def read(file: BinaryIO, offset: int, size: int) -> bytes:
@@ -130,107 +193,48 @@ def read(file: BinaryIO, offset: int, size: int) -> bytes:
     return file.read(size)
 
 
-class _Numbers:
-    """Reads whole numbers, one after the other; those behind the end are 0."""
-
-    def __init__(self, data: bytes) -> None:
-        self._stream = io.BytesIO(data)
-        self._size = len(data)
-
-    def __call__(self, size: int) -> int:
-        return int.from_bytes(self._stream.read(size), "big")
-
-    @property
-    def is_at_end(self) -> bool:
-        return self._stream.tell() >= self._size
-
-
-def _items(file: BinaryIO, start: int, stop: int) -> Items:
-    found = {kind: (at, end) for kind, at, end in boxes(file, start, stop)}
-    place = {
-        kind: content(file, *span) for kind, span in found.items() if kind in (b"pitm", b"iloc")
-    }
-    primary = None
-    if b"pitm" in place:
-        primary = int.from_bytes(place[b"pitm"][4 : 6 if place[b"pitm"][:1] == b"\0" else 8], "big")
-
-    def references(kind: bytes) -> dict[int, tuple[int, ...]]:
-        return dict(_references(file, *found[b"iref"], kind)) if b"iref" in found else {}
-
-    return Items(
-        primary,
-        dict(_kinds(file, *found[b"iinf"])) if b"iinf" in found else {},
-        dict(_places(place[b"iloc"])) if b"iloc" in place else {},
-        references(b"dimg"),
-        references(b"cdsc"),
-        references(b"auxl"),
-        _properties(file, *found[b"iprp"]) if b"iprp" in found else {},
-        found.get(b"idat"),
-    )
+def _entries(file: BinaryIO, iinf: Box) -> Iterator[tuple[int, Entry]]:
+    version = read(file, iinf.body, 1)
+    for box in boxes(file, iinf.body + (6 if version == b"\0" else 8), iinf.end):
+        if box.kind == b"infe":
+            entry = content(file, box)
+            at = 8 if entry[:1] == b"\3" else 6
+            names = [*entry[at + 6 :].split(b"\0", 3), b"", b""]
+            yield (
+                int.from_bytes(entry[4:at], "big"),
+                Entry(
+                    int.from_bytes(entry[:1], "big"),
+                    entry[at + 2 : at + 6],
+                    any(entry[at : at + 2]),
+                    names[1],
+                    names[2],
+                ),
+            )
 
 
-def _kinds(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
-    version = read(file, start, 1)
-    for kind, at, end in boxes(file, start + (6 if version == b"\0" else 8), stop):
-        entry = content(file, at, min(end, at + 16))
-        number_size = 4 if entry[:1] == b"\3" else 2
-        kind_at = 6 + number_size
-        if kind == b"infe":
-            yield int.from_bytes(entry[4 : 4 + number_size], "big"), entry[kind_at : kind_at + 4]
-
-
-def _places(iloc: bytes) -> Iterator[tuple[int, Place]]:
-    number = _Numbers(iloc)
-    version = number(1)
-    number(3)
-    sizes = number(2)
-    offset_size, length_size, base_size, index_size = (sizes >> bits & 15 for bits in (12, 8, 4, 0))
-    if version == 0:
-        index_size = 0
-    number_size = 4 if version == 2 else 2
-    room = _MAX_PIECES
-    for _ in range(min(number(number_size), _MAX_PARTS)):
-        item = number(number_size)
-        method = 0 if version == 0 else number(2) & 15
-        number(2)
-        base = number(base_size)
-        pieces = []
-        for _ in range(number(2)):
-            room -= 1
-            if number.is_at_end or room < 0:
-                return
-            number(index_size)
-            pieces.append((base + number(offset_size), number(length_size)))
-        yield item, Place(method, tuple(pieces))
-
-
-def _references(
-    file: BinaryIO, start: int, stop: int, wanted: bytes
-) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Items that refer to others in a way, and to which."""
-    size = 2 if read(file, start, 1) == b"\0" else 4
-    for kind, at, end in boxes(file, start + 4, stop):
-        if kind == wanted:
-            number = _Numbers(content(file, at, end))
+def _references(file: BinaryIO, iref: Box) -> Iterator[tuple[bytes, int, tuple[int, ...]]]:
+    """Yield how an item refers to others, the item, and these."""
+    size = 2 if read(file, iref.body, 1) == b"\0" else 4
+    for box in boxes(file, iref.body + 4, iref.end):
+        if box.kind in _REFERENCES:
+            number = Numbers(content(file, box))
             item = number(size)
-            count = min(number(2), (end - at) // size)
-            yield item, tuple(number(size) for _ in range(count))
+            count = min(number(2), (box.end - box.body) // size)
+            yield box.kind, item, tuple(number(size) for _ in range(count))
 
 
-def _properties(
-    file: BinaryIO, start: int, stop: int
-) -> dict[int, tuple[tuple[bytes, bytes], ...]]:
+def _properties(file: BinaryIO, iprp: Box) -> dict[int, tuple[tuple[bytes, bytes], ...]]:
     known: list[tuple[bytes, bytes]] = []
     properties: dict[int, tuple[tuple[bytes, bytes], ...]] = {}
-    for kind, at, end in boxes(file, start, stop):
-        if kind == b"ipco":
-            known = [(name, content(file, *span)) for name, *span in boxes(file, at, end)]
-        elif kind == b"ipma":
-            association = content(file, at, end)
+    for box in boxes(file, iprp.body, iprp.end):
+        if box.kind == b"ipco":
+            known = [(part.kind, content(file, part)) for part in boxes(file, box.body, box.end)]
+        elif box.kind == b"ipma":
+            association = content(file, box)
             is_wide = bool(int.from_bytes(association[1:4], "big") & 1)
-            number = _Numbers(association[4:])
+            number = Numbers(association[4:])
             for _ in range(min(number(4), _MAX_PARTS)):
-                if number.is_at_end:
+                if number.left <= 0:
                     break
                 item = number(2 if association[:1] == b"\0" else 4)
                 indices = [

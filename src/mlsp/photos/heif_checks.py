@@ -73,7 +73,7 @@ def check_items(content: bytes, photo_format: PhotoFormat, max_pixels: int) -> I
     # Equal tiles may share their bytes, but not so that gigabytes are read.
     room = _MAX_REPEATS * len(content) + _MAX_REPEATED_BYTES
     for tile in dict.fromkeys(tiles):
-        _check_kind(items.kinds.get(tile), photo_format)
+        _check_kind(items.kind_of(tile), photo_format)
         coded = _coded(content, items, tile, room)
         room -= len(coded)
         if not any(coded[-_MAX_ZEROS:]):
@@ -111,7 +111,7 @@ def _alphas(items: Items, primary: int) -> Iterator[int]:
 
 def _tiles(items: Items, item: int, depth: int) -> Iterator[int]:
     """Coded pictures that a picture is put together from, as often as they are used."""
-    if items.kinds.get(item) not in _PUT_TOGETHER:
+    if items.kind_of(item) not in _PUT_TOGETHER:
         yield item
         return
     if depth == _MAX_DEPTH:
@@ -133,12 +133,12 @@ def _pixels(items: Items, item: int) -> int:
 
 
 def _coded(content: bytes, items: Items, item: int, room: int) -> bytes:
-    place = items.places.get(item)
-    if place is None or not place.pieces:
+    position = items.positions.get(item)
+    if position is None or not position.pieces:
         raise OSError("a part of the picture is missing")
-    base, end = (0, len(content)) if place.method == 0 or items.data is None else items.data
+    base, end = (0, len(content)) if position.method == 0 or items.data is None else items.data
     pieces = []
-    for offset, size in place.pieces:
+    for offset, size in position.spans:
         start = base + offset
         stop = start + size if size else end
         if start >= end or stop > end:

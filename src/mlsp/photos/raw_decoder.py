@@ -83,6 +83,10 @@ def decode(
         raise UnsupportedPhotoError(
             f"LibRaw does not read this raw photo ({_text(error)}): convert it to DNG or TIFF"
         ) from error
+    except rawpy.LibRawIOError as error:
+        raise UnreadablePhotoError(
+            "damaged raw photo: the file ends before its picture does"
+        ) from error
     except rawpy.LibRawError as error:
         raise UnreadablePhotoError(f"damaged raw photo: {_text(error)}") from error
     if not half_size:

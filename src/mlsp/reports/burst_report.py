@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 
 from mlsp.base.text import printable
 from mlsp.reports.csv_report import write_csv
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mlsp.culling.bursts import Burst, ScoredShot
 
 _MIN_NAME_WIDTH = 16
+_MAX_REASON_WIDTH = 32
+_DATE_AND_TIME, _TIME = "%Y-%m-%d %H:%M:%S", "%H:%M:%S"
+_TIME_WIDTHS = {_DATE_AND_TIME: 19, _TIME: 8}
 
 
 def burst_table(
@@ -210,47 +213,82 @@ def render_bursts(
         console: where the table will be shown.
 
     Returns:
-        The burst's number, whether it is picked, photo, time, each head's score, and the reason of its rank where there is room.
+        The burst's number, whether it is picked, photo, time, each head's score, and the reason of its rank. Where there is no room
+        for all, the date is left out, then the scores; on a very narrow terminal the reason.
     """
-    from rich.cells import cell_len
     from rich.text import Text
 
-    is_ascii = console.options.ascii_only
+    mark, ellipsis = ("*", "...") if console.options.ascii_only else ("✓", "…")
+    layout = _layout(bursts, heads, console)
+    shown_heads = heads if layout.has_scores else ()
     table = plain_table(console)
-    shown_heads = [printable(head, encoding=console.encoding) for head in heads]
-    number_width = max(len(_heading(number, burst)) for number, burst in enumerate(bursts, 1))
-    # A time has 19 characters, a score 5.
-    taken = number_width + GAP + 1 + GAP + 19 + GAP
-    taken += sum(max(cell_len(head), 5) + GAP for head in shown_heads)
-    reason_width = max(
-        (cell_len(shot.reason) for burst in bursts for shot in burst.shots), default=0
-    )
-    has_reasons = 0 < reason_width + GAP <= console.width - taken - _MIN_NAME_WIDTH
-    if has_reasons:
-        taken += reason_width + GAP
-    name_width = max(console.width - taken, _MIN_NAME_WIDTH)
-    table.add_column("", justify="right", style="dim", no_wrap=True, min_width=number_width)
+    table.add_column("", justify="right", style="dim", no_wrap=True, min_width=layout.number_width)
     table.add_column("", no_wrap=True, style="green")
     table.add_column("photo", no_wrap=True, overflow="ellipsis")
     table.add_column("taken", no_wrap=True, style="dim")
     for head in shown_heads:
-        table.add_column(Text(head), justify="right", no_wrap=True)
-    if has_reasons:
+        title = Text(printable(head, encoding=console.encoding))
+        table.add_column(title, justify="right", no_wrap=True)
+    if layout.reason_width:
         table.add_column("", no_wrap=True, style="dim")
-    mark, ellipsis = ("*", "...") if is_ascii else ("✓", "…")
     for number, burst in enumerate(bursts, start=1):
         for rank, shot in enumerate(burst.shots):
-            name = printable(os.fspath(shot.scored.source), encoding=console.encoding)
+            name, reason = (
+                printable(text, encoding=console.encoding)
+                for text in (os.fspath(shot.scored.source), shot.reason)
+            )
             is_picked = shot.scored.source in picked
             table.add_row(
                 _heading(number, burst) if rank == 0 else "",
                 mark if is_picked else "",
                 # Text, because a plain str would be searched for markup such as [red].
-                Text(shorten(name, name_width, ellipsis=ellipsis)),
-                f"{shot.captured:%Y-%m-%d %H:%M:%S}" if shot.captured else "",
-                *(rounded(shot.scored.scores[head].value, 3) for head in heads),
-                *([Text(printable(shot.reason, encoding=console.encoding))] if has_reasons else []),
+                Text(shorten(name, layout.name_width, ellipsis=ellipsis)),
+                format(shot.captured, layout.time_format) if shot.captured else "",
+                *(rounded(shot.scored.scores[head].value, 3) for head in shown_heads),
+                *(
+                    [Text(shorten(reason, layout.reason_width, ellipsis=ellipsis))]
+                    if layout.reason_width
+                    else []
+                ),
                 style="bold" if is_picked else "",
                 end_section=rank == len(burst.shots) - 1,
             )
     return table
+
+
+class _Layout(NamedTuple):
+    """What of bursts a terminal has room for; widths in its cells, 0 for what is not shown."""
+
+    number_width: int
+    name_width: int
+    time_format: str
+    has_scores: bool
+    reason_width: int
+
+
+def _layout(bursts: Sequence[Burst], heads: Sequence[str], console: Console) -> _Layout:
+    from rich.cells import cell_len
+
+    number_width = max(len(_heading(number, burst)) for number, burst in enumerate(bursts, 1))
+    reasons = (cell_len(shot.reason) for burst in bursts for shot in burst.shots)
+    reason_width = min(max(reasons, default=0), _MAX_REASON_WIDTH)
+    # A score has 5 characters.
+    scores_width = sum(
+        max(cell_len(printable(head, encoding=console.encoding)), 5) + GAP for head in heads
+    )
+    # With as much as fits, the most wanted last to go.
+    candidates = [
+        (_DATE_AND_TIME, True, reason_width),
+        (_TIME, True, reason_width),
+        (_TIME, False, reason_width),
+    ]
+    for time, has_scores, reason in [
+        *(candidates if reason_width else []),
+        (_DATE_AND_TIME, True, 0),
+    ]:
+        widths = [number_width, 1, _TIME_WIDTHS[time], *([reason] if reason else [])]
+        taken = sum(widths) + GAP * len(widths) + scores_width * has_scores
+        if console.width - taken >= _MIN_NAME_WIDTH:
+            break
+    name_width = max(console.width - taken, _MIN_NAME_WIDTH)
+    return _Layout(number_width, name_width, time, has_scores, reason)

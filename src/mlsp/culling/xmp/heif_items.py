@@ -15,14 +15,15 @@ ISO/IEC 14496-12 and 23008-12; XMP Specification Part 3.
 
 from __future__ import annotations
 
+import io
 import struct
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.xmp.changes import Change
-from mlsp.culling.xmp.heif_positions import ItemPosition, ItemPositions
+from mlsp.culling.xmp.heif_positions import moved_positions, packed_positions, with_item
+from mlsp.photos.heif_boxes import Box, boxes, read_items
+from mlsp.photos.heif_positions import ItemPosition, ItemPositions, read_positions
 
 # Those with no positions in the file. `mpvd` is the film of a motion photo, `sefd` Samsung's data; positions in them are their own.
 _KNOWN = {b"ftyp", b"meta", b"mdat", b"free", b"skip", b"wide", b"mpvd", b"sefd"}
@@ -30,27 +31,6 @@ _CONTENT_TYPE = b"application/rdf+xml"
 _HIDDEN = 1
 # Items may share bytes, but not so that they are many times the file.
 _MAX_REPEATS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Box:
-    """A box: its kind, where it starts, where its content starts, and where it ends."""
-
-    kind: bytes
-    start: int
-    body: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Information:
-    """An item as `iinf` has it; content type and encoding are of the kind `mime`."""
-
-    item: int
-    kind: bytes
-    is_protected: bool
-    content_type: bytes
-    encoding: bytes
 
 
 class HeifItems:
@@ -70,7 +50,8 @@ class HeifItems:
 
     def __init__(self, content: bytes) -> None:
         self._content = content
-        self._top = list(_boxes(content, 0, len(content)))
+        self._file = io.BytesIO(content)
+        self._top = self._boxes(0, len(content))
         for box in self._top:
             if box.kind not in _KNOWN:
                 raise SidecarError(
@@ -81,7 +62,7 @@ class HeifItems:
             raise SidecarError(f"it has {len(metas)} lists of items, expected one")
         self._meta_index = metas[0]
         meta = self._top[self._meta_index]
-        self._parts = list(_boxes(content, meta.body + 4, meta.end))
+        self._parts = self._boxes(meta.body + 4, meta.end)
         kinds = [box.kind for box in self._parts]
         for kind in (b"pitm", b"iinf", b"iloc"):
             if kinds.count(kind) != 1:
@@ -91,22 +72,46 @@ class HeifItems:
         self._read_items()
 
     def _read_items(self) -> None:
-        content = self._content
         part = {box.kind: box for box in self._parts}
         self._iinf, self._iref = part[b"iinf"], part.get(b"iref")
-        pitm, iloc, idat = part[b"pitm"], part[b"iloc"], part.get(b"idat")
-        self._primary = int.from_bytes(content[pitm.body + 4 : pitm.end], "big")
-        self._positions = ItemPositions.read(content[iloc.body : iloc.end])
-        self._data = b"" if idat is None else content[idat.body : idat.end]
-        self._items = list(_information(content, self._iinf))
-        self._groups = list(self._numbers_of_groups())
-        self._room = _MAX_REPEATS * len(content)
-        self._item = self._xmp_item()
+        self._positions = read_positions(self._body(part[b"iloc"]))
+        if self._positions.version > 2:
+            raise SidecarError(
+                f"its list of positions has version {self._positions.version}, expected 0 to 2"
+            )
+        if not self._positions.is_whole:
+            raise SidecarError(
+                "its structure is damaged: its list of positions is not as long as it says"
+            )
+        items = read_items(self._file, self._parts)
+        self._entries, self._data = items.entries, items.data or (0, 0)
+        if any(entry.version not in (2, 3) for entry in self._entries.values()):
+            raise SidecarError("its list of items has an old form, which is not changed")
+        if items.primary is None or self._count != len(self._entries):
+            raise SidecarError("its structure is damaged: its list of items is not whole")
+        self._primary = items.primary
+        self._groups = self._numbers_of_groups()
+        self._room = _MAX_REPEATS * len(self._content)
+        self._item = self._xmp_item(items.described)
         found = {entry.item: self._stored(entry) for entry in self._positions.entries}
         self.packet = None if self._item is None else found.pop(self._item, None)
         if self._item is not None and self.packet is None:
             raise SidecarError("its structure is damaged: its XMP is nowhere in the file")
         self.others: Mapping[int, bytes] = found
+
+    def _boxes(self, start: int, stop: int) -> list[Box]:
+        """Return the boxes that fill a part of the file.
+
+        Raises:
+            SidecarError: they do not.
+        """
+        found = list(boxes(self._file, start, stop))
+        if any(box.is_cut for box in found) or (found[-1].end if found else start) != stop:
+            raise SidecarError("its structure is damaged: a box ends where it cannot")
+        return found
+
+    def _body(self, box: Box) -> bytes:
+        return self._content[box.body : box.end]
 
     def put(self, packet: bytes) -> list[Change]:
         """Return the file's changes that give the main picture another packet.
@@ -118,9 +123,9 @@ class HeifItems:
         mdat = _box(b"mdat", packet)
         try:
             # Numbers take the same room whatever they are.
-            start = meta.start + len(self._meta(self._positions.with_item(self._number, 0, 0)))
-            moved = self._positions.moved(end, start + len(mdat) - end)
-            moved = moved.with_item(self._number, start + 8, len(packet))
+            start = meta.start + len(self._meta(with_item(self._positions, self._number, 0, 0)))
+            moved = moved_positions(self._positions, end, start + len(mdat) - end)
+            moved = with_item(moved, self._number, start + 8, len(packet))
             return [(meta.start, end, self._meta(moved) + mdat)]
         except OverflowError as error:
             raise SidecarError("its list of items has no room for it") from error
@@ -130,16 +135,23 @@ class HeifItems:
         """The number of the XMP's item; one that nothing has, where there is none."""
         if self._item is not None:
             return self._item
-        numbers = {information.item for information in self._items} | set(self.others)
-        return max({*numbers, *self._groups, self._primary}) + 1
+        return max({*self._entries, *self.others, *self._groups, self._primary}) + 1
 
-    def _numbers_of_groups(self) -> Iterator[int]:
-        """Numbers of groups, which are no item's."""
-        for box in self._parts:
-            if box.kind == b"grpl":
-                for group in _boxes(self._content, box.body, box.end):
-                    (number,) = struct.unpack_from(">I", self._content, group.body + 4)
-                    yield number
+    @property
+    def _count(self) -> int:
+        """How many items its list says it has."""
+        body = self._body(self._iinf)
+        return int.from_bytes(body[4 : 6 if body[:1] == b"\0" else 8], "big")
+
+    def _numbers_of_groups(self) -> list[int]:
+        """Return the numbers of groups, which are no item's."""
+        groups = [
+            group
+            for box in self._parts
+            if box.kind == b"grpl"
+            for group in self._boxes(box.body, box.end)
+        ]
+        return [int.from_bytes(self._body(group)[4:8], "big") for group in groups]
 
     def _end_of_packet(self) -> int:
         """Return where the box of the packet ends, if it stands behind `meta` already, else where `meta` ends."""
@@ -154,7 +166,7 @@ class HeifItems:
     def _meta(self, positions: ItemPositions) -> bytes:
         """Return the box `meta` with these positions, and with an item of XMP."""
         meta = self._top[self._meta_index]
-        new = {b"iloc": _box(b"iloc", positions.packed())}
+        new = {b"iloc": _box(b"iloc", packed_positions(positions))}
         if self._item is None:
             new |= {b"iinf": self._grown_iinf(), b"iref": self._grown_iref()}
         parts = [new.pop(part.kind, self._content[part.start : part.end]) for part in self._parts]
@@ -162,9 +174,9 @@ class HeifItems:
         return _box(b"meta", version + b"".join([*parts, *new.values()]))
 
     def _grown_iinf(self) -> bytes:
-        body = self._content[self._iinf.body : self._iinf.end]
+        body = self._body(self._iinf)
         size = 2 if body[0] == 0 else 4
-        count = (int.from_bytes(body[4 : 4 + size], "big") + 1).to_bytes(size, "big")
+        count = (self._count + 1).to_bytes(size, "big")
         # Version 3 has numbers of four bytes.
         version, number_size = (2, 2) if self._number <= 0xFFFF else (3, 4)
         entry = struct.pack(">I", version << 24 | _HIDDEN)
@@ -176,32 +188,29 @@ class HeifItems:
         is_wide = max(self._number, self._primary) > 0xFFFF
         body = bytes([is_wide, 0, 0, 0])
         if self._iref is not None:
-            body = self._content[self._iref.body : self._iref.end]
+            body = self._body(self._iref)
         size = 2 if body[0] == 0 else 4
         reference = self._number.to_bytes(size, "big") + b"\0\1"
         reference += self._primary.to_bytes(size, "big")
         return _box(b"iref", body + _box(b"cdsc", reference))
 
-    def _xmp_item(self) -> int | None:
+    def _xmp_item(self, described: Mapping[int, tuple[int, ...]]) -> int | None:
         """Find the XMP that describes the main picture: phones have some for gain maps, too."""
-        described = defaultdict(set)
-        if self._iref is not None:
-            for item, target in _descriptions(self._content, self._iref):
-                described[item].add(target)
-        for found in self._items:
-            if found.kind == b"mime" and found.content_type == _CONTENT_TYPE:
+        for item, entry in self._entries.items():
+            if entry.kind == b"mime" and entry.content_type == _CONTENT_TYPE:
                 # What describes nothing by name is of the whole file.
-                if self._primary not in described.get(found.item, {self._primary}):
+                if self._primary not in described.get(item, (self._primary,)):
                     continue
-                if found.is_protected or found.encoding:
+                if entry.is_protected or entry.encoding:
                     raise SidecarError("its XMP is encrypted or packed, which is not changed")
-                return found.item
+                return item
         return None
 
     def _stored(self, entry: ItemPosition) -> bytes:
         if entry.method > 1 or entry.reference:
             raise SidecarError("some of its items are in other items or files")
-        source = self._data if entry.method == 1 else self._content
+        start, stop = self._data if entry.method == 1 else (0, len(self._content))
+        source = self._content[start:stop]
         pieces = []
         for at, size in entry.spans:
             pieces.append(source[at : at + size] if size else source[at:])
@@ -211,53 +220,5 @@ class HeifItems:
         return b"".join(pieces)
 
 
-def _boxes(content: bytes, start: int, stop: int) -> Iterator[_Box]:
-    """Yield the boxes that fill a part of a file.
-
-    Raises:
-        SidecarError: they do not.
-    """
-    while start < stop:
-        size, kind = struct.unpack_from(">I4s", content, start)
-        body = start + 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", content, body)
-            body += 8
-        elif size == 0:
-            size = stop - start
-        if start + size > stop or start + size < body:
-            raise SidecarError("its structure is damaged: a box ends where it cannot")
-        yield _Box(kind, start, body, start + size)
-        start += size
-
-
 def _box(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(body), kind) + body
-
-
-def _information(content: bytes, iinf: _Box) -> Iterator[_Information]:
-    start = iinf.body + (6 if content[iinf.body] == 0 else 8)
-    for box in _boxes(content, start, iinf.end):
-        version, size = content[box.body], 4 if content[box.body] == 3 else 2
-        if box.kind != b"infe" or version not in (2, 3):
-            raise SidecarError("its list of items has an old form, which is not changed")
-        at = box.body + 4 + size
-        kind, names = content[at + 2 : at + 6], content[at + 6 : box.end]
-        _, content_type, encoding = (names.split(b"\0") + [b""] * 3)[:3]
-        yield _Information(
-            int.from_bytes(content[box.body + 4 : at], "big"),
-            kind,
-            any(content[at : at + 2]),
-            content_type,
-            encoding,
-        )
-
-
-def _descriptions(content: bytes, iref: _Box) -> Iterator[tuple[int, int]]:
-    """Yield items that describe others, and which."""
-    size = 2 if content[iref.body] == 0 else 4
-    for box in _boxes(content, iref.body + 4, iref.end):
-        if box.kind == b"cdsc":
-            targets = range(box.body + size + 2, box.end, size)
-            item = int.from_bytes(content[box.body : box.body + size], "big")
-            yield from ((item, int.from_bytes(content[at : at + size], "big")) for at in targets)
