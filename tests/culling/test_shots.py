@@ -36,7 +36,7 @@ def test_a_shot_has_its_raw_photo_sidecars_and_video(tmp_path: Path) -> None:
         *("IMG_1.CR2", "img_1.JPG", "IMG_1.CR2.xmp", "IMG_1.xmp", "IMG_1.pp3"),
         *("IMG_2.HEIC", "IMG_2.MOV", "IMG_2.aae"),
         *("IMG_3.dng", "IMG_3.heic", "IMG_3.jpeg", "IMG_3.tif"),
-        *("b/IMG_1.NEF", "b/IMG_10.jpg"),
+        *("b/IMG_1.NEF", "b/IMG_10.jpg", "c/DSC1.ARW", "c/DSC1.HIF", "c/DSC1.xmp"),
     )
     found = find_shots([tmp_path])
     assert named(tmp_path, found.shots) == [
@@ -45,6 +45,7 @@ def test_a_shot_has_its_raw_photo_sidecars_and_video(tmp_path: Path) -> None:
         ["IMG_3.jpeg", "IMG_3.heic", "IMG_3.tif", "IMG_3.dng"],
         ["b/IMG_1.NEF"],
         ["b/IMG_10.jpg"],
+        ["c/DSC1.HIF", "c/DSC1.ARW", "c/DSC1.xmp"],
     ]
     assert [shot.formats for shot in found.shots] == [
         "RAW+JPEG",
@@ -52,6 +53,7 @@ def test_a_shot_has_its_raw_photo_sidecars_and_video(tmp_path: Path) -> None:
         "RAW+TIFF+HEIC+JPEG",
         "",
         "",
+        "RAW+HEIF",
     ]
     assert found.shots[0].photos == (tmp_path / "img_1.JPG", tmp_path / "IMG_1.CR2")
     assert str(found.left_out) == ""

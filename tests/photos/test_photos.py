@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
@@ -219,6 +220,19 @@ def test_half_transparent_colours_are_mixed_with_white() -> None:
     data = np.full((4, 4, 4), (51, 0, 20, 51), np.uint8)
     tifffile.imwrite(premultiplied, data, photometric="rgb", extrasamples=["assocalpha"])
     np.testing.assert_array_equal(decoded(premultiplied.getvalue())[0, 0], (255, 204, 224))
+
+
+def test_heif_as_cameras_write_it() -> None:
+    """10 bits, 4:2:2: Canon's and Sony's `.HIF`."""
+    pixels = soft_photo(90, 62)
+    file = io.BytesIO()
+    deep = (pixels.astype("<u2") * 257).tobytes()
+    pillow_heif.from_bytes(mode="RGB;16", size=(90, 62), data=deep).save(
+        file, quality=95, chroma=422
+    )
+    opened = pillow_heif.open_heif(file, convert_hdr_to_8bit=False)
+    assert (opened.info["bit_depth"], opened.info["chroma"]) == (10, 422)
+    assert_close(decoded(file.getvalue()), pixels, 12)
 
 
 def tiff(data: np.ndarray[Any, Any], **options: Any) -> bytes:

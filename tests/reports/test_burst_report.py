@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mlsp.culling.bursts import Burst, ScoredShot
 from mlsp.culling.shots import Shot
-from mlsp.reports.burst_report import render_bursts
+from mlsp.reports.burst_report import print_bursts, render_bursts
 from mlsp.scoring.results import Score, ScoreResult
 
 HEADS = ("quality", "beauty")
@@ -28,10 +28,14 @@ def shot(name: str, reason: str) -> ScoredShot:
     )
 
 
-def lines(width: int, *reasons: str) -> list[str]:
-    burst = Burst(
+def burst_of(*reasons: str) -> Burst:
+    return Burst(
         tuple(shot(f"IMG_{number}.jpg", reason) for number, reason in enumerate(reasons, 1))
     )
+
+
+def lines(width: int, *reasons: str) -> list[str]:
+    burst = burst_of(*reasons)
     stream = io.StringIO()
     console = Console(file=stream, width=width)
     picked = {burst.shots[0].scored.source}
@@ -69,3 +73,24 @@ def test_scores_and_date_stay_where_there_are_no_reasons() -> None:
     *_, first, _ = lines(80, "", "")
     assert "2024-05-01 10:20:30" in first
     assert "0.731" in first
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_the_first_and_how_many_more_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        bursts = [burst_of(*REASONS)] * 25
+        print_bursts(bursts, set(), model_name="m", heads=HEADS, stream=stream, limit=10)
+    shown = terminal.getvalue()
+    assert shown.count("sharper eyes") == 10
+    assert "… 15 more (--output FILE.csv writes all)" in shown.splitlines()[-1]
+    assert len(pipe.getvalue().splitlines()) == 51

@@ -771,9 +771,17 @@ def test_heat_map(opened: Page) -> None:
 def test_export(opened: Page, collection: Path, tmp_path: Path) -> None:
     page = opened
     first = path_of(page, 0)
+    assert page.is_visible("text=go from photo to photo")
     page.keyboard.press("Home")
     page.keyboard.press("4")
     page.click("text=Export")
+    options = page.locator("#p-wanted option").all_inner_texts()
+    assert options[:4] == [
+        "picked (0)",
+        "picked, or ★★★★ and more (1)",
+        "★★★★★ (0)",
+        "★★★★ and more (1)",
+    ]
     with page.expect_download() as download:
         page.click("text=Rated photos (CSV)")
     lines = Path(download.value.path()).read_text("utf-8").splitlines()
@@ -783,8 +791,13 @@ def test_export(opened: Page, collection: Path, tmp_path: Path) -> None:
     page.click("text=Write ratings")
     page.wait_for_selector("text=Wrote the rating of 1 photo into 2 files")
     assert len(list(collection.rglob("*.xmp"))) == 2
+    # It can be taken back by a page that is opened later, too.
+    page.reload()
+    page.wait_for_selector(".g-card img[src]")
+    assert not page.is_visible("text=go from photo to photo")
+    page.click("text=Export")
     page.get_by_role("button", name="Take back").click()
-    page.wait_for_selector("text=Taken back: 0 files are as they were, 2 removed")
+    page.wait_for_selector("text=Taken back: 2 that had been made are removed")
     assert list(collection.rglob("*.xmp")) == []
     assert rated(page) == {first: (4, None)}
     page.select_option("#p-wanted", "4+")
@@ -820,7 +833,7 @@ def test_export_into_the_photos_by_keyboard(either: Page, collection: Path) -> N
     assert read_marks(collection / first) == Marks(4, None, "purple")
     assert rated(page) == {first: (5, None)}
     page.get_by_role("button", name="Take back").press("Enter")
-    page.wait_for_selector("text=Taken back: 12 files are as they were, 0 removed")
+    page.wait_for_selector("text=Taken back: 12 files are as they were")
     assert {path: path.read_bytes() for path in collection.rglob("*.jpg")} == before
     # A map that says nothing is told apart.
     page.fill("#p-becomes", "5=pink")

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from mlsp.scoring.scorer import Scorer
 
 
+# A terminal shows so many bursts: programs, and --output, get all.
+_MAX_BURSTS = 10
+
+
 def pick(
     paths: Photos,
     best: Annotated[
@@ -216,7 +220,9 @@ def pick(
         names = [photo for shot in best_shots for photo in shot.photos]
         print_names(names, stream=sys.stdout)
     elif output is None and bursts:
-        print_bursts(bursts, picked, model_name=name, heads=heads, stream=sys.stdout)
+        print_bursts(
+            bursts, picked, model_name=name, heads=heads, stream=sys.stdout, limit=_MAX_BURSTS
+        )
     outputs: list[Path] = []
     new: list[bool] = []
     if folder is not None:

@@ -40,15 +40,16 @@ def pick_rated(
         shots, rated_condition(wanted), ratings=ratings or default_user_ratings_path()
     )
     failed = list(found.failed)
-    text = f"{len(found.shots)} of {len(shots)} shots are {wanted}"
+    count = len(found.shots)
+    text = f"{count:,} of {len(shots):,} shots {'is' if count == 1 else 'are'} {wanted}"
     if folder is None:
         names = [photo for shot in found.shots for photo in shot.photos]
         print_names(names, stream=sys.stdout)
     else:
         new = place([file for shot in found.shots for file in shot.files], folder, failed)
-        text += f", {sum(new)} files put into {folder}"
-        if len(new) > sum(new):
-            text += f", {len(new) - sum(new)} were there already"
+        text += f", {sum(new):,} {'file' if sum(new) == 1 else 'files'} put into {folder}"
+        if old := len(new) - sum(new):
+            text += f", {old:,} {'was' if old == 1 else 'were'} there already"
     for failure in failed:
         typer.echo(f"mlsp: {failure.source}: {failure.error}", err=True)
     if not quiet:

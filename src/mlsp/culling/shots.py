@@ -25,7 +25,9 @@ from mlsp.scoring.scorer import Scorer
 # In the order in which a shot's photos are preferred for its score: as people saw it on the camera first.
 _KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("JPEG", frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"))),
-    ("HEIC", frozenset((".heic", ".heif", ".hif"))),
+    ("HEIC", frozenset((".heic",))),
+    # As cameras call theirs.
+    ("HEIF", frozenset((".heif", ".hif"))),
     ("TIFF", frozenset((".tif", ".tiff"))),
     ("RAW", RAW_SUFFIXES),
 )
@@ -222,7 +224,7 @@ def _of_one_name(group: Sequence[Path]) -> tuple[Path, ...]:
         # IMG_1.JPG and img_1.jpg, or a.jpg and a.jpeg: which of them is the raw photo's nobody can tell.
         return ()
     if "RAW" not in kinds:
-        group = [photo for photo in group if _kind(photo) in ("JPEG", "HEIC")]
+        group = [photo for photo in group if _kind(photo) in ("JPEG", "HEIC", "HEIF")]
     ordered = tuple(sorted(group, key=lambda photo: _PREFERENCE.index(str(_kind(photo)))))
     return ordered if len(ordered) > 1 else ()
 

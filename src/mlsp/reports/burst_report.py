@@ -14,7 +14,7 @@ from mlsp.base.text import printable
 from mlsp.reports.csv_report import write_csv
 from mlsp.reports.formats import write_failures, writing
 from mlsp.reports.rows import Cell, Column, Table, report_columns, report_row, rounded
-from mlsp.reports.table import GAP, plain_table, print_lines, shorten
+from mlsp.reports.table import GAP, plain_table, print_lines, print_more, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,6 +131,7 @@ def print_bursts(
     model_name: str,
     heads: Sequence[str],
     stream: TextIO,
+    limit: int | None = None,
 ) -> None:
     """Show bursts: where there is a terminal a table of those of several photos, else all as tab-separated lines.
 
@@ -140,6 +141,7 @@ def print_bursts(
         model_name: of the model that scored them.
         heads: names of the model's heads, in the model's order.
         stream: stdout, for example.
+        limit: bursts of the table, which then ends with how many more there are; None for all. Programs always get all lines.
     """
     if stream.isatty():
         from rich.console import Console
@@ -147,7 +149,9 @@ def print_bursts(
         console = Console(file=stream, highlight=False)
         several = [burst for burst in bursts if not burst.is_alone]
         if several:
-            console.print(render_bursts(several, picked, heads=heads, console=console))
+            shown = several[:limit]
+            console.print(render_bursts(shown, picked, heads=heads, console=console))
+            print_more(console, len(several) - len(shown), "--output FILE.csv writes all")
         return
     table = burst_table(bursts, picked, model_name=model_name, heads=heads)
     print_lines(table, stream=stream)

@@ -231,12 +231,22 @@ def print_table(
     if photos:
         console.print(render_table(photos[:limit], heads=heads, console=console))
     more = 0 if limit is None else len(photos) - limit
-    if more > 0:
-        ellipsis = "..." if console.options.ascii_only else "…"
-        hint = f"--top {len(photos)} shows all, --output FILE writes them"
-        console.print(f"{ellipsis} {more:,} more ({hint})", style="dim", soft_wrap=True)
+    print_more(console, more, f"--top {len(photos)} shows all, --output FILE writes them")
     if others:
         console.print(unranked_line(others, encoding=console.encoding), markup=False)
+
+
+def print_more(console: Console, more: int, hint: str) -> None:
+    """End a table that does not show all.
+
+    Args:
+        console: where the table was shown.
+        more: how many more there are; nothing is shown for 0 or less.
+        hint: how to see them.
+    """
+    if more > 0:
+        ellipsis = "..." if console.options.ascii_only else "…"
+        console.print(f"{ellipsis} {more:,} more ({hint})", style="dim", soft_wrap=True)
 
 
 def _fitting(text: str, width: int) -> str:

@@ -27,11 +27,9 @@ export function drawCard(record, { columns, load, meanings, among }) {
   if (typeof url === "string") show(url);
   else url.then(show, () => show(""));
   const bars = columns.map((head, place) => {
-    const [value, percentile] = record.scores[head] ?? [null, null];
-    const title = percentile === null ? null : `${head} ${shortNumber(value)}: better than ${percent(percentile)} of 100 ${among}`;
     return element(
-      "div", { class: "g-score", title },
-      element("span", { class: "g-head", text: head }), meter(record, head, place, among), element("span", { class: "g-value", text: percentile === null ? shortNumber(value) : percent(percentile) }),
+      "div", { class: "g-score", title: scoreWords(record, head, among) },
+      element("span", { class: "g-head", text: head }), meter(record, head, place), element("span", { class: "g-value", text: scoreNumber(record, head) }),
     );
   });
   const file = element("div", { class: "g-file" }, element("span", { class: "g-rank" }), element("span", { class: "g-name", text: nameOf(record), title: record.photo }));
@@ -62,17 +60,27 @@ export function faultList(record, meanings, most = Infinity) {
   );
 }
 
+/** The number that stands for a head: its percentile, or the score where there is none. */
+export function scoreNumber(record, head) {
+  const [value, percentile] = record.scores[head] ?? [null, null];
+  return percentile === null ? shortNumber(value) : percent(percentile);
+}
+
+/** The rest, for when the pointer rests on it; null where there is no percentile. */
+export function scoreWords(record, head, among) {
+  const [value, percentile] = record.scores[head] ?? [null, null];
+  return percentile === null ? null : `${head} ${shortNumber(value)}: better than ${percent(percentile)} of 100 ${among}`;
+}
+
 /**
  * A head's percentile as a bar; empty where there is none.
  * @param {import("./records.js").PhotoRecord} record
  * @param {string} head
- * @param {number} index of the head among the columns, for the bar's colour
- * @param {string} among which photos the percentile is
+ * @param {number} place of the head among the columns, for the bar's colour
  */
-export function meter(record, head, place, among) {
+export function meter(record, head, place) {
   const percentile = record.scores[head]?.[1] ?? null;
-  const words = percentile === null ? null : `better than ${percent(percentile)} of 100 ${among}`;
-  const bar = element("span", { class: "g-meter", "data-hue": place % 4, title: words }, element("span"));
+  const bar = element("span", { class: "g-meter", "data-hue": place % 4 }, element("span"));
   bar.firstChild.style.width = `${percentile ?? 0}%`;
   bar.classList.toggle("g-no-percentile", percentile === null);
   return bar;

@@ -1,11 +1,11 @@
 // Photos full-screen: one, or two to four side by side, by keyboard, mouse and touch.
 
 import { cameraWords } from "./camera_filter.js";
-import { faultList, meter } from "./card.js";
+import { faultList, meter, scoreNumber, scoreWords } from "./card.js";
 import { element, icon } from "./dom.js";
 import { Exposure } from "./exposure.js";
 import { Filmstrip } from "./filmstrip.js";
-import { amount, dateOf, nameOf, percent, shortNumber } from "./records.js";
+import { amount, dateOf, nameOf, percent } from "./records.js";
 
 export const MOST_SIDE_BY_SIDE = 4;
 const CLOSE = "M6 6 18 18M18 6 6 18";
@@ -239,7 +239,7 @@ export class Viewer {
   }
 
   _caption(record) {
-    const scores = this._columns.map((head, place) => element("li", {}, head, meter(record, head, place, this._among), element("b", { text: shortNumber(record.scores[head]?.[0]) })));
+    const scores = this._columns.map((head, place) => element("li", { title: scoreWords(record, head, this._among) }, head, meter(record, head, place), element("b", { text: scoreNumber(record, head) })));
     const facts = [record.folder, record.formats, dateOf(record), `${record.width} × ${record.height}`].filter(Boolean).join(" · ");
     const camera = cameraWords(record.camera);
     const original = this._original(record);

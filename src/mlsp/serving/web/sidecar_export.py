@@ -101,6 +101,11 @@ class SidecarExport:
         """How far `write` is, or was when it ended."""
         return self._writing
 
+    @property
+    def can_take_back(self) -> bool:
+        """Whether `write` has written something that was not taken back yet."""
+        return self._last is not None
+
     def write(self, settings: ExportSettings) -> Written:
         """Write the user's marks about the photos whose files have other ones, and keywords about all.
 

@@ -7,6 +7,7 @@ import { element, icon } from "./dom.js";
 import { Explain } from "./explain.js";
 import { Export } from "./export.js";
 import { Gallery } from "./gallery.js";
+import { hint } from "./hint.js";
 import { Learn } from "./learn.js";
 import { marksBadge, marksWords } from "./marks.js";
 import { MarksFilter } from "./marks_filter.js";
@@ -52,7 +53,7 @@ function build(status) {
   const rating = new Rating({ collection, outbox, toast, onnext: () => goOn() });
   const filter = new MarksFilter((condition) => setCondition(condition));
   const undo = element("button", { type: "button", class: "g-button g-square", "aria-label": "Undo", title: "Undo (Ctrl+Z)", onclick: () => rating.undo() }, icon(UNDO));
-  const exported = element("button", { type: "button", class: "g-button", onclick: () => exporting.open() }, icon(DOWN), element("span", { text: "Export" }));
+  const exported = element("button", { type: "button", class: "g-button", onclick: () => exporting.open(scored(), collection.status.can.take_back) }, icon(DOWN), element("span", { text: "Export" }));
   part(".p-actions").replaceChildren(undo, exported);
 
   const gallery = new Gallery(part("#photos"), {
@@ -62,6 +63,7 @@ function build(status) {
     details: (record) => element("div", { class: "p-details" }, rating.control(record), status.can.explain ? explain.button() : null),
     sorts: [{ name: "stars", label: "stars", value: (record) => record.stars, isDescending: true }],
   });
+  if (status.undo === null && outbox.waiting.length === 0) part("#photos .g-content").prepend(hint());
   const batch = new Batch({ gallery, rating, toast });
   part("#photos").append(batch.element);
   const explain = new Explain({ heads: Object.keys(status.heads), gallery, toast });
@@ -113,7 +115,10 @@ function build(status) {
   function countMarks() {
     // Photos come many at a time.
     clearTimeout(counting);
-    counting = setTimeout(() => filter.setRecords([...collection.records.values()].filter((record) => !record.failed)), COUNT_MS);
+    counting = setTimeout(() => filter.setRecords(scored()), COUNT_MS);
+  }
+  function scored() {
+    return [...collection.records.values()].filter((record) => !record.failed);
   }
   take({ records: [...collection.records.values()], isWhole: true });
   collection.addEventListener("records", ({ detail }) => {

@@ -6,8 +6,13 @@ import { amount, photos } from "./records.js";
 import { download, get, pause, post } from "./server.js";
 
 const WANTED = [
-  ["picked", "picked"], ["picked,4+", "picked, or ★★★★ and more"], ["5", "★★★★★"], ["4+", "★★★★ and more"], ["3+", "★★★ and more"], ["rejected", "rejected"],
-  ...LABELS.map((label) => [label, `${label} label`]),
+  ["picked", "picked", ({ flag }) => flag === "pick"],
+  ["picked,4+", "picked, or ★★★★ and more", ({ flag, stars }) => flag === "pick" || stars >= 4],
+  ["5", "★★★★★", ({ stars }) => stars === 5],
+  ["4+", "★★★★ and more", ({ stars }) => stars >= 4],
+  ["3+", "★★★ and more", ({ stars }) => stars >= 3],
+  ["rejected", "rejected", () => true],
+  ...LABELS.map((colour) => [colour, `${colour} label`, ({ label }) => label === colour]),
 ];
 const WAYS = [["copy", "copies"], ["link", "hard links"]];
 
@@ -35,6 +40,15 @@ export class PhotoExport {
         element("button", { type: "button", class: "g-button", text: "List of names", onclick: () => this._save() }),
       ),
     ];
+  }
+
+  /** Show how many photos each choice means. */
+  setRecords(records) {
+    WANTED.forEach(([value, text, condition], place) => {
+      // Rejected photos come only where they are named.
+      const wanted = records.filter((record) => (record.flag === "reject") === (value === "rejected") && condition(record));
+      this._wanted.options[place].textContent = `${text} (${amount(wanted.length)})`;
+    });
   }
 
   _save() {

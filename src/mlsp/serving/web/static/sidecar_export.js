@@ -33,7 +33,7 @@ export class SidecarExport {
     /** Elements for the dialog. */
     this.parts = [
       element("h3", { text: "Ratings for other programs" }),
-      element("p", { class: "g-note", text: "Writes your stars, −1 for rejected, picks and colour labels into XMP sidecar files beside the photos. The photos are not changed unless you choose so, and everything else in a file stays. “Take back” undoes it." }),
+      element("p", { class: "g-note", text: "Writes your stars, −1 for rejected, picks and colour labels into XMP sidecar files beside the photos. The photos are not changed unless you choose so, and everything else in a file stays. “Take back” undoes it, and in a terminal, later too, mlsp stars undo." }),
       element("p", { class: "g-note", text: "darktable and Immich read photo.jpg.xmp; digiKam too, where Settings › Metadata › Sidecars › “Read from sidecar files” is on. Lightroom and Camera Raw read photo.xmp, of RAW photos only; of JPEG, PNG, TIFF and DNG they read what is inside." }),
       element("p", { class: "p-row" }, element("label", { for: "p-convention", text: "Files" }), this._convention),
       tick(this._inside, "into the photos themselves: JPEG, PNG, TIFF, DNG, HEIC, AVIF. Other RAW photos get sidecars"),
@@ -43,13 +43,18 @@ export class SidecarExport {
     ];
   }
 
+  /** Offer to take back what was written last. */
+  offerTakeBack() {
+    this._takeBack.hidden = false;
+  }
+
   async _write() {
     await this._attempt(async () => {
       const keywords = this._keywords.filter(([, box]) => box.checked).map(([kind]) => kind);
       const wanted = { overwrite: this._overwrite.checked, convention: this._convention.value, becomes: this._becomes.value.trim(), keywords, inside: this._inside.checked };
       const { written, files, tagged, kept, failed } = await this._tell(post("export/xmp", wanted)).catch((error) => {
         // Some files may be written already.
-        this._takeBack.hidden = false;
+        this.offerTakeBack();
         throw error;
       });
       this._list([...kept.map((photo) => `${photo}: kept its rating`), ...failed.map(({ photo, error }) => `${photo}: ${error}`)]);
@@ -57,7 +62,7 @@ export class SidecarExport {
       if (keywords.length > 0) parts.push(`keywords of ${photos(tagged)}`);
       if (kept.length > 0) parts.push(`${kept.length} kept another rating`);
       if (failed.length > 0) parts.push(`${failed.length} failed`);
-      if (files + tagged > 0) this._takeBack.hidden = false;
+      if (files + tagged > 0) this.offerTakeBack();
       return parts.join("; ");
     });
   }
@@ -85,9 +90,11 @@ export class SidecarExport {
       const { restored, removed, left } = await post("export/undo");
       this._list(left);
       this._takeBack.hidden = left.length === 0;
-      const parts = [`Taken back: ${restored} files are as they were, ${removed} removed`];
-      if (left.length > 0) parts.push(`${left.length} left as they are`);
-      return parts.join("; ");
+      const parts = [];
+      if (restored > 0) parts.push(`${restored === 1 ? "1 file is as it was" : `${amount(restored)} files are as they were`}`);
+      if (removed > 0) parts.push(`${amount(removed)} that had been made ${removed === 1 ? "is" : "are"} removed`);
+      if (left.length > 0) parts.push(`${amount(left.length)} left as they are`);
+      return `Taken back: ${parts.join("; ") || "nothing"}`;
     });
   }
 }
