@@ -86,7 +86,7 @@ def test_a_folder_of_an_object_store(bucket: str) -> None:
     put(f"{bucket}/ab/other.jpg", b"of another folder")
     assert contents(read_all(f"{bucket}/a")) == expected
     flat = open_source(SourceSpec((f"{bucket}/a",), recursive=False))
-    assert [shard.piece.names for shard in flat.shards(9)] == [[f"{bucket}/a/b.jpg"]]
+    assert [list(shard.piece.names) for shard in flat.shards(9)] == [[f"{bucket}/a/b.jpg"]]
     one = contents(read_all(f"{bucket}/a/b.jpg", f"{bucket}/a/gone.jpg"))
     assert one == {
         f"{bucket}/a/b.jpg": jpeg(0),
@@ -403,7 +403,38 @@ def test_shards_are_lazy_and_keep_their_names_while_the_input_is_the_same(tmp_pa
     paths[4].write_bytes(jpeg(4) + b"longer")
     assert [new == old for new, old in zip(names(3), before, strict=True)] == [True, True, False]
     shards = open_source(SourceSpec(("http://host.invalid/{0..9999}.jpg",))).shards(1)
-    assert next(shards).piece.names == ["http://host.invalid/0.jpg"]
+    assert list(next(shards).piece.names) == ["http://host.invalid/0.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        (
+            TableColumns(id="id", path="file"),
+            ["000000-d80f56f23b05", "000001-1a247573ad0b", "000002-94fb47b379ab"],
+        ),
+        (
+            TableColumns(id="id", bytes="bytes"),
+            ["000000-22621a013f2b", "000001-3fac2f70ccf0", "000002-536dbfa51e1e"],
+        ),
+    ],
+)
+def test_a_run_of_an_earlier_version_goes_on(
+    tmp_path: Path, columns: TableColumns, names: list[str]
+) -> None:
+    table = tmp_path / "t.csv"
+    # A blank line between shards, a line end in a cell, a row that was cut off.
+    table.write_text('file,id,bytes\n0.jpg,a,MA==\n\n"1\n.jpg",é,MQ==\n2.jpg,c\n', "utf-8")
+    shards = list(open_source(SourceSpec((str(table),), columns)).shards(1))
+    # Names of shards are those of the files of results.
+    assert [shard.name for shard in shards] == names
+
+
+def test_a_damaged_row_is_named_by_its_number(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_bytes(b"id,path\na,1.jpg\n\nb,2.jpg\nc,3\r.jpg\n")
+    with pytest.raises(SettingsError, match=f"^row 3 of table {table} cannot be read: new-line"):
+        read_all(table)
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,13 @@ def read_table(path: Path, purpose: str, columns: Collection[str] | None = None)
     with path.open("rb") as stream:
         # Whole, so that it may be a pipe.
         lines = TextLines(io.BytesIO(stream.read()))
-    names, separator = read_csv_header(lines)
-    reader = csv.reader(lines, delimiter=separator)
-    rows = [(f"line {lines.number}", list(cells)) for cells in reader if cells]
-    if separator == ";":
+    header = read_csv_header(lines)
+    reader = csv.reader(lines, delimiter=header.separator)
+    rows = [(f"line {header.lines + reader.line_num}", cells) for cells in reader if cells]
+    if header.separator == ";":
         # So Excel writes tables where the comma is that of numbers.
         rows = [(at, [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in cells]) for at, cells in rows]
-    return Table(names, rows)
+    return Table(header.names, rows)
 
 
 def _read_parquet(path: Path, purpose: str, columns: Collection[str] | None) -> Table:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
+from operator import methodcaller
 from typing import BinaryIO, NamedTuple
 
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -28,10 +29,6 @@ class TextLines:
         file: seekable.
         offset: where the first line begins, in bytes; 0 for the start of the file.
 
-    Attributes:
-        offset: where the next line begins.
-        number: of lines read so far.
-
     Raises:
         ValueError: its lines end in a lone carriage return.
     """
@@ -39,47 +36,46 @@ class TextLines:
     def __init__(self, file: BinaryIO, offset: int = 0) -> None:
         file.seek(0)
         first = file.readline(_MAX_FIRST_LINE)
-        self._utf16 = _UTF16_MARKS.get(first[:2])
-        if self._utf16 is None and b"\n" not in first and b"\r" in first[:-1]:
+        utf16 = _UTF16_MARKS.get(first[:2])
+        if utf16 is None and b"\n" not in first and b"\r" in first[:-1]:
             raise ValueError("its lines end in a lone carriage return: save it as CSV UTF-8")
-        self._is_windows = first.endswith(b"\r\n")
-        mark = 2 if self._utf16 else len(_UTF8_MARK) * first.startswith(_UTF8_MARK)
+        mark = 2 if utf16 else len(_UTF8_MARK) * first.startswith(_UTF8_MARK)
+        file.seek(offset or mark)
         self._file = file
-        self.offset = offset or mark
-        self.number = 0
-        file.seek(self.offset)
+        # Without a call of ours for each line: tables of millions are read so.
+        if utf16 is not None:
+            decode = methodcaller("decode", utf16, "replace")
+            self._lines = map(decode, _utf16_lines(file, "\n".encode(utf16)))
+        elif first.endswith(b"\r\n"):
+            self._lines = map(_windows_text, file)
+        else:
+            self._lines = map(methodcaller("decode", "utf-8", "surrogateescape"), file)
+
+    @property
+    def offset(self) -> int:
+        """Return where the next line begins."""
+        return self._file.tell()
 
     def __iter__(self) -> Iterator[str]:
-        return self
+        return self._lines
 
-    def __next__(self) -> str:
-        line = self._file.readline() if self._utf16 is None else self._utf16_line(self._utf16)
-        if not line:
-            raise StopIteration
-        self.offset += len(line)
-        self.number += 1
-        return self._decoded(line)
 
-    def _utf16_line(self, code: str) -> bytes:
-        line = self._file.readline()
-        end = "\n".encode(code)
-        while line and (len(line) % 2 or not line.endswith(end)):
+def _utf16_lines(file: BinaryIO, end: bytes) -> Iterator[bytes]:
+    while line := file.readline():
+        while len(line) % 2 or not line.endswith(end):
             # The byte of a line's end may also be half of another character.
-            more = self._file.read(1) if len(line) % 2 else self._file.readline()
+            more = file.read(1) if len(line) % 2 else file.readline()
             if not more:
                 break
             line += more
-        return line
+        yield line
 
-    def _decoded(self, line: bytes) -> str:
-        if self._utf16 is not None:
-            return line.decode(self._utf16, errors="replace")
-        try:
-            return line.decode()
-        except UnicodeDecodeError:
-            if self._is_windows:
-                return line.decode("cp1252", errors="replace")
-            return line.decode(errors="surrogateescape")
+
+def _windows_text(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace")
 
 
 class CsvHeader(NamedTuple):
@@ -88,27 +84,31 @@ class CsvHeader(NamedTuple):
     Attributes:
         names: of the columns, in order, without spaces around them.
         separator: of cells.
+        lines: number of lines that it takes.
     """
 
     names: list[str]
     separator: str
+    lines: int
 
 
-def read_csv_header(lines: Iterator[str]) -> CsvHeader:
+def read_csv_header(table: Iterable[str]) -> CsvHeader:
     """Read the header of a CSV table, and no line more. Its separator is a comma, a semicolon or a tab.
 
     Args:
-        lines: of the table, from its start.
+        table: its lines, from its start.
 
     Raises:
         csv.Error: it is damaged.
     """
     # Cells may hold descriptions and photos, and the module's own limit is for the whole process.
     csv.field_size_limit(_MAX_CELL)
+    lines = iter(table)
     line = next(lines, "")
     said = _SEPARATOR_LINE.fullmatch(line)
     if said:
         line = next(lines, "")
     separator = said[1] if said else max(",;\t", key=line.count)
-    names = next(csv.reader(chain([line], lines), delimiter=separator), [])
-    return CsvHeader([name.strip() for name in names], separator)
+    reader = csv.reader(chain([line], lines), delimiter=separator)
+    names = [name.strip() for name in next(reader, [])]
+    return CsvHeader(names, separator, reader.line_num + bool(said))

@@ -96,13 +96,14 @@ class BulkJob:
         """
         fingerprint = Fingerprint()
         for shard in self.source.shards(self.settings.shard_size):
-            fingerprint.add(shard.name)
-            failed = self.failed.get(shard.name)
-            if not self.dataset.exists(shard):
+            name = shard.name
+            fingerprint.add(name)
+            failed = self.failed.get(name)
+            if name not in self.dataset.done:
                 yield shard
             elif failed is not None and self._again(failed):
                 is_all = self.settings.retry_failed
-                rows = self.dataset.failed_rows(shard.name) if is_all else failed.temporary
+                rows = self.dataset.failed_rows(name) if is_all else failed.temporary
                 yield replace(shard, rows=rows)
         if fingerprint.digest() != self.survey.fingerprint:
             raise SettingsError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+import os
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,6 @@ from mlsp.base.parallel import map_in_order
 from mlsp.bulk.photo_contents import read_photo_content
 from mlsp.bulk.records import ShardError, SourcePhoto
 from mlsp.bulk.stores import (
-    absolute,
     is_url,
     is_web,
     join,
@@ -21,7 +21,8 @@ from mlsp.bulk.stores import (
     walk,
     written,
 )
-from mlsp.photos import PHOTO_SUFFIXES, find_photos
+from mlsp.photos import PHOTO_SUFFIXES
+from mlsp.photos.finding import find_photo_paths
 
 # Files read at the same time: a disk gains nothing by many, a fetch is mostly waiting.
 _LOCAL_READERS = 2
@@ -36,12 +37,10 @@ class ListedPhoto(NamedTuple):
     Attributes:
         id: its name in the results.
         location: path or URL; empty if a table has none.
-        size_bytes: of its file; -1 if unknown.
     """
 
     id: str
     location: str
-    size_bytes: int = -1
 
     def read(self) -> SourcePhoto:
         """Read its file; an error is part of the result.
@@ -63,35 +62,35 @@ class ListedPhoto(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListedPhotos:
-    """A piece of an input: photos with a file each.
+    """A piece of an input: photos with a file each, in their order. Columns, because there are millions.
 
     Attributes:
-        photos: in their order.
+        names: ids of the photos.
+        locations: path or URL of each; empty if a table has none.
+        sizes: of each file in bytes; -1 if unknown.
     """
 
-    photos: tuple[ListedPhoto, ...]
-
-    @property
-    def names(self) -> list[str]:
-        """Ids of the photos."""
-        return [photo.id for photo in self.photos]
+    names: Sequence[str]
+    locations: Sequence[str]
+    sizes: Sequence[int]
 
     @property
     def photo_count(self) -> int:
         """Number of photos."""
-        return len(self.photos)
+        return len(self.names)
 
     def identity(self) -> object:
         """Return ids and sizes: a folder that was copied to another machine stays the same."""
-        return [(photo.id, photo.size_bytes) for photo in self.photos]
+        return list(zip(self.names, self.sizes, strict=True))
 
     def first(self, count: int) -> ListedPhotos:
         """Return the piece of its first photos."""
-        return ListedPhotos(self.photos[:count])
+        return ListedPhotos(self.names[:count], self.locations[:count], self.sizes[:count])
 
     def read(self, rows: Container[int] | None = None) -> Iterator[SourcePhoto]:
         """Read the photos' files, several at a time; see `mlsp.bulk.records.Piece`."""
-        photos = [photo for row, photo in enumerate(self.photos) if rows is None or row in rows]
+        every = enumerate(map(ListedPhoto, self.names, self.locations))
+        photos = [photo for row, photo in every if rows is None or row in rows]
         is_remote = any(is_url(photo.location) for photo in photos)
         readers = _REMOTE_READERS if is_remote else _LOCAL_READERS
         away = 0
@@ -122,35 +121,32 @@ class FolderSource:
         An id is the photo's path below the folder, behind the folder as it was given.
         """
         photos = self._remote() if is_url(self.location) else self._local()
-        return map(ListedPhotos, batched_photos(photos, size))
+        while found := list(islice(photos, size)):
+            yield ListedPhotos(*zip(*found, strict=True))
 
-    def _local(self) -> Iterator[ListedPhoto]:
-        for path in find_photos([Path(self.location)], recursive=self.recursive):
+    def _local(self) -> Iterator[tuple[str, str, int]]:
+        here = "" if os.path.isabs(self.location) else os.getcwd()
+        for path in find_photo_paths([self.location], recursive=self.recursive):
             try:
-                size = path.stat().st_size
+                size = os.stat(path).st_size
             except (OSError, ValueError):
                 # Reading it reports the error.
                 size = -1
-            yield ListedPhoto(written(path.as_posix()), absolute(str(path)), size)
+            name = path if os.sep == "/" else path.replace(os.sep, "/")
+            yield written(name), os.path.normpath(os.path.join(here, path)), size
 
-    def _remote(self) -> Iterator[ListedPhoto]:
+    def _remote(self) -> Iterator[tuple[str, str, int]]:
         if is_web(self.location):
             # The web has no folders.
-            yield ListedPhoto(self.location, self.location)
+            yield self.location, self.location, -1
             return
         size = None if self.location.endswith("/") else size_of(self.location)
         if size is not None or suffix(self.location) in PHOTO_SUFFIXES:
-            yield ListedPhoto(self.location, self.location, -1 if size is None else size)
+            yield self.location, self.location, -1 if size is None else size
             return
         for location, entry in walk(self.location, recursive=self.recursive):
             if suffix(entry.name) in PHOTO_SUFFIXES:
-                yield ListedPhoto(location, location, entry.size_bytes)
-
-
-def batched_photos(photos: Iterator[ListedPhoto], size: int) -> Iterator[tuple[ListedPhoto, ...]]:
-    """Cut photos into groups of `size`, the last of them smaller."""
-    while group := tuple(islice(photos, size)):
-        yield group
+                yield location, location, entry.size_bytes
 
 
 def suffix(name: str) -> str:
@@ -163,18 +159,18 @@ def suffix(name: str) -> str:
     return Path(name).suffix.lower()
 
 
-def named_photo(photo_id: str, location: object, *, folder: str) -> ListedPhoto:
-    """Make a photo from a row of a table.
+def resolved(location: object, folder: str) -> str:
+    """Return the location of a photo that a table names.
 
     Args:
-        photo_id: its name in the results.
         location: URL, or path; a relative one counts from the table's folder.
         folder: the table's.
+
+    Returns:
+        Path or URL; empty where there is none.
     """
     if not isinstance(location, str) or not location:
-        return ListedPhoto(photo_id, "")
-    if is_url(location):
-        return ListedPhoto(photo_id, location)
-    if location.startswith("/") and not is_url(folder):
-        return ListedPhoto(photo_id, location)
-    return ListedPhoto(photo_id, join(folder, location))
+        return ""
+    if is_url(location) or (location.startswith("/") and not is_url(folder)):
+        return location
+    return join(folder, location)

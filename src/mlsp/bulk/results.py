@@ -151,10 +151,6 @@ class ResultDataset:
         write_file(join(self.location, MANIFEST_FILE), content)
         return found
 
-    def exists(self, shard: Shard) -> bool:
-        """Return whether the data set has a shard, as listed when this object first looked."""
-        return shard.name in self.done
-
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""

@@ -78,7 +78,8 @@ def survey(
         ShardError: a store cannot be reached.
     """
     fingerprint = Fingerprint()
-    hashes = array("Q")
+    # Python's own hash, which is another in each process: it is compared within one only.
+    hashes = array("q")
     photos: int | None = 0
     shards = 0
     prefix = fingerprint.digest()
@@ -90,12 +91,12 @@ def survey(
             is_there = shard.begins_with(earlier.last_shard, earlier.last_photos)
             continued = shard if is_there else None
         fingerprint.add(shard.name)
-        hashes.extend(map(_hash64, shard.piece.names))
+        hashes.extend(map(hash, shard.piece.names))
         count = shard.piece.photo_count
         photos = None if photos is None or count is None else photos + count
         if on_photos is not None:
             on_photos(len(hashes))
-    _check_different(source, shard_size, np.frombuffer(hashes, np.uint64))
+    _check_different(source, shard_size, np.frombuffer(hashes, np.int64))
     return Survey(fingerprint.digest(), shards, photos, prefix, last, continued)
 
 
@@ -111,7 +112,7 @@ def _check_different(source: Source, shard_size: int, hashes: np.ndarray) -> Non
     seen: set[str] = set()
     for shard in source.shards(shard_size):
         for name in shard.piece.names:
-            if _hash64(name) not in suspects:
+            if hash(name) not in suspects:
                 continue
             if name in seen:
                 raise SettingsError(
@@ -119,8 +120,3 @@ def _check_different(source: Source, shard_size: int, hashes: np.ndarray) -> Non
                     " or name a column with an id of each row by --id-column"
                 )
             seen.add(name)
-
-
-def _hash64(name: str) -> int:
-    # Python's own, which is another in each process: it is compared within one only.
-    return hash(name) & 0xFFFF_FFFF_FFFF_FFFF

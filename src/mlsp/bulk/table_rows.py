@@ -1,10 +1,13 @@
-"""Rows of tables in order, from any row on: .csv, .jsonl, .parquet, on disk or on an object store."""
+"""Columns of tables, a few rows at a time, from any row on: .csv, .jsonl, .parquet, on disk or on an object store."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
+from operator import itemgetter
+from typing import Any, BinaryIO, Protocol
 
 from mlsp.base.errors import MissingExtraError, SettingsError
 from mlsp.base.json_text import parse_json
@@ -17,18 +20,21 @@ _BATCH_BYTES = 16_000_000
 _MAX_BATCH_ROWS = 4096
 
 
-class Row(NamedTuple):
-    """A row of a table.
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A few rows of a table, one after the other.
 
     Attributes:
-        number: from 1.
+        number: of the first, from 1.
         offset: where its text begins, in bytes; 0 in a Parquet file.
-        cells: of the wanted columns, in their order; None where the row has none.
+        count: of rows.
+        columns: the cells of each wanted column, in their order; None where a row has none.
     """
 
     number: int
     offset: int
-    cells: tuple[object, ...]
+    count: int
+    columns: Sequence[Sequence[object]]
 
 
 class Table(Protocol):
@@ -36,11 +42,14 @@ class Table(Protocol):
 
     columns: tuple[str, ...]
 
-    def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
-        """Read rows, lazily.
+    def rows(
+        self, columns: Sequence[str], size: int, first_row: int = 1, offset: int = 0
+    ) -> Iterator[Rows]:
+        """Read rows, lazily, `size` at a time; the last may be fewer.
 
         Args:
             columns: wanted.
+            size: at least 1.
             first_row: number of the first row, from 1.
             offset: of that row.
 
@@ -68,52 +77,67 @@ class _CsvTable:
         with open_file(location) as file:
             try:
                 lines = TextLines(file)
-                names, self._separator = read_csv_header(lines)
+                header = read_csv_header(lines)
             except (csv.Error, ValueError) as error:
                 raise SettingsError(f"table {location} cannot be read: {error}") from error
             self._first_offset = lines.offset
-        self.columns = tuple(names)
+        self._separator = header.separator
+        self.columns = tuple(header.names)
 
-    def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
+    def rows(
+        self, columns: Sequence[str], size: int, first_row: int = 1, offset: int = 0
+    ) -> Iterator[Rows]:
         wanted = [self.columns.index(name) for name in columns]
+
+        missing: list[str | None] = [None] * (max(wanted, default=0) + 1)
+        # Without a call of ours for each cell. Of several columns, however many are wanted, it makes tuples.
+        picked = itemgetter(0, 0, *wanted)
+
+        def whole(cells: list[str]) -> Sequence[str | None]:
+            # A row that was cut off lacks its last cells.
+            return cells if len(cells) >= len(missing) else cells + missing
+
         with open_file(self._location) as file:
             lines = TextLines(file, offset or self._first_offset)
             # The reader takes just the lines of one row, so what was read so far ends where the next row begins.
             reader = csv.reader(lines, delimiter=self._separator)
             number, begin = first_row, lines.offset
+            found: list[tuple[str | None, ...]] = []
             try:
                 for cells in reader:
                     if cells:
-                        # A row that was cut off lacks its last cells.
-                        width = len(cells)
-                        found = tuple([cells[at] if at < width else None for at in wanted])
-                        yield Row(number, begin, found)
-                        number += 1
+                        some = chain([cells], islice(filter(None, reader), size - 1))
+                        found.extend(map(picked, map(whole, some)))
+                        yield Rows(number, begin, len(found), list(zip(*found, strict=True))[2:])
+                        number += len(found)
+                        found = []
                     begin = lines.offset
             except csv.Error as error:
                 raise SettingsError(
-                    f"row {number} of table {self._location} cannot be read: {error}"
+                    f"row {number + len(found)} of table {self._location} cannot be read: {error}"
                 ) from error
 
 
 class _JsonTable:
     def __init__(self, location: str) -> None:
         self._location = location
-        first = next(self._records(1, 0), None)
-        self.columns = () if first is None else tuple(first[2])
+        with open_file(location) as file:
+            first = next(filter(str.strip, TextLines(file)), None)
+        self.columns = () if first is None else tuple(self._parse(first, 1))
 
-    def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
-        for number, begin, record in self._records(first_row, offset):
-            yield Row(number, begin, tuple(map(record.get, columns)))
-
-    def _records(self, first_row: int, offset: int) -> Iterator[tuple[int, int, dict[str, object]]]:
+    def rows(
+        self, columns: Sequence[str], size: int, first_row: int = 1, offset: int = 0
+    ) -> Iterator[Rows]:
         with open_file(self._location) as file:
             lines = TextLines(file, offset)
             number, begin = first_row, lines.offset
             for line in lines:
                 if line.strip():
-                    yield number, begin, self._parse(line, number)
-                    number += 1
+                    texts = chain([line], islice(filter(str.strip, lines), size - 1))
+                    records = (self._parse(text, row) for row, text in enumerate(texts, number))
+                    found = [[record.get(name) for name in columns] for record in records]
+                    yield Rows(number, begin, len(found), list(zip(*found, strict=True)))
+                    number += len(found)
                 begin = lines.offset
 
     def _parse(self, line: str, number: int) -> dict[str, object]:
@@ -147,23 +171,21 @@ class _ParquetTable:
                 columns += [f"{field.name}.{child.name}" for child in field.type]
         self.columns = tuple(columns)
 
-    def rows(self, columns: Sequence[str], first_row: int = 1, offset: int = 0) -> Iterator[Row]:
+    def rows(
+        self, columns: Sequence[str], size: int, first_row: int = 1, offset: int = 0
+    ) -> Iterator[Rows]:
         del offset
         with open_file(self._location) as file:
             parquet = self._open(file)
-            number = 1
-            for group in range(parquet.num_row_groups):
-                count = parquet.metadata.row_group(group).num_rows
-                if number + count <= first_row:
-                    number += count
-                elif columns:
-                    for row in self._group(parquet, group, columns, number):
-                        if row.number >= first_row:
-                            yield row
-                    number += count
-                else:
-                    yield from (Row(number + index, 0, ()) for index in range(count))
-                    number += count
+            cells: Iterator[tuple[object, ...]]
+            if columns:
+                cells = chain.from_iterable(self._batches(parquet, columns, first_row))
+            else:
+                cells = repeat((), parquet.metadata.num_rows - first_row + 1)
+            number = first_row
+            while found := list(islice(cells, size)):
+                yield Rows(number, 0, len(found), list(zip(*found, strict=True)))
+                number += len(found)
 
     def _open(self, file: BinaryIO) -> Any:
         try:
@@ -176,20 +198,26 @@ class _ParquetTable:
         except (OSError, ValueError) as error:
             raise SettingsError(f"table {self._location} cannot be read: {error}") from error
 
-    def _group(
-        self, parquet: Any, group: int, columns: Sequence[str], number: int
-    ) -> Iterator[Row]:
+    def _batches(
+        self, parquet: Any, columns: Sequence[str], first_row: int
+    ) -> Iterator[Iterator[tuple[object, ...]]]:
+        number = 1
         try:
-            batches = parquet.iter_batches(
-                _batch_rows(parquet.metadata.row_group(group), columns),
-                row_groups=[group],
-                columns=list(dict.fromkeys(columns)),
-                use_threads=False,
-            )
-            for batch in batches:
-                for cells in zip(*(_cells(batch, name) for name in columns), strict=True):
-                    yield Row(number, 0, cells)
-                    number += 1
+            for group in range(parquet.num_row_groups):
+                metadata = parquet.metadata.row_group(group)
+                if number + metadata.num_rows <= first_row:
+                    number += metadata.num_rows
+                    continue
+                batches = parquet.iter_batches(
+                    _batch_rows(metadata, columns),
+                    row_groups=[group],
+                    columns=list(dict.fromkeys(columns)),
+                    use_threads=False,
+                )
+                for batch in batches:
+                    wanted = batch.slice(max(0, first_row - number))
+                    yield zip(*(_batch_cells(wanted, name) for name in columns), strict=True)
+                    number += batch.num_rows
         except (OSError, ValueError) as error:
             # pyarrow's errors are of these.
             raise SettingsError(
@@ -209,7 +237,7 @@ def _batch_rows(group: Any, columns: Sequence[str]) -> int:
     return max(1, min(_MAX_BATCH_ROWS, fitting))
 
 
-def _cells(batch: Any, name: str) -> list[object]:
+def _batch_cells(batch: Any, name: str) -> list[object]:
     if name in batch.schema.names:
         found: list[object] = batch.column(name).to_pylist()
         return found

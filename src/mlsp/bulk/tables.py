@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from mlsp.base.errors import SettingsError
-from mlsp.bulk.listed_photos import ListedPhoto, ListedPhotos, batched_photos, named_photo
+from mlsp.bulk.listed_photos import ListedPhoto, ListedPhotos, resolved
 from mlsp.bulk.records import ShardError, SourcePhoto
 from mlsp.bulk.stores import absolute, parent, size_of, written
-from mlsp.bulk.table_rows import Row, open_table
+from mlsp.bulk.table_rows import Rows, open_table
 
 ID_COLUMN = "id"
 # Looked for in this order where no column is named.
@@ -119,53 +118,55 @@ class TableSource:
         chosen = _choose(self.columns, self.location, table.columns)
         if chosen.holds_bytes:
             return self._held(chosen, size)
-        return map(ListedPhotos, batched_photos(self._named(chosen), size))
+        return self._named(chosen, size)
 
-    def _named(self, chosen: _Chosen) -> Iterator[ListedPhoto]:
+    def _named(self, chosen: _Chosen, size: int) -> Iterator[ListedPhotos]:
         folder = parent(absolute(self.location))
         columns = (chosen.photo,) if chosen.id is None else (chosen.photo, chosen.id)
-        for row in open_table(absolute(self.location)).rows(columns):
-            location = row.cells[0]
-            if location is not None and not isinstance(location, str):
+        for rows in open_table(absolute(self.location)).rows(columns, size):
+            cells = rows.columns[0]
+            self._check_named(cells, chosen.photo, rows.number)
+            names = self._ids(rows, chosen.id, cells)
+            locations = [resolved(cell, folder) for cell in cells]
+            yield ListedPhotos(names, locations, [-1] * rows.count)
+
+    def _check_named(self, cells: Sequence[object], column: str, number: int) -> None:
+        for row, cell in enumerate(cells, number):
+            if cell is not None and not isinstance(cell, str):
                 raise SettingsError(
-                    f"row {row.number} of table {self.location}: column {chosen.photo!r} holds {type(location).__name__},"
+                    f"row {row} of table {self.location}: column {column!r} holds {type(cell).__name__},"
                     " expected a path or URL; bytes are read by --bytes-column"
                 )
-            photo_id = (
-                written(location or f"{self.location}#{row.number}")
-                if chosen.id is None
-                else self._id(row, chosen.id)
-            )
-            yield named_photo(photo_id, location, folder=folder)
 
     def _held(self, chosen: _Chosen, size: int) -> Iterator[HeldPhotos]:
         columns = (chosen.id,) if chosen.id else ()
         table = absolute(self.location)
-        rows = open_table(table).rows(columns)
         table_bytes = size_of(table)
-        while group := list(islice(rows, size)):
-            first = group[0]
-            ids = tuple(self._id(row, chosen.id) for row in group)
+        for rows in open_table(table).rows(columns, size):
             yield HeldPhotos(
                 table,
                 chosen.photo,
                 chosen.path,
-                ids,
-                first.number,
-                first.offset,
+                tuple(self._ids(rows, chosen.id, [None] * rows.count)),
+                rows.number,
+                rows.offset,
                 -1 if table_bytes is None else table_bytes,
             )
 
-    def _id(self, row: Row, column: str | None) -> str:
-        """Return the last cell of a row, in which its column of ids is; without one the row's number."""
+    def _ids(self, rows: Rows, column: str | None, locations: Sequence[object]) -> list[str]:
+        """Return the last column of rows, in which ids are; without one their locations, or else their numbers."""
         if column is None:
-            return written(f"{self.location}#{row.number}")
-        value = row.cells[-1]
-        if value is None or value == "":
-            raise SettingsError(
-                f"row {row.number} of table {self.location} has no id in its column {column!r}: give it one"
-            )
-        return written(str(value))
+            return [
+                written(str(location or f"{self.location}#{row}"))
+                for row, location in enumerate(locations, rows.number)
+            ]
+        ids = rows.columns[-1]
+        for row, value in enumerate(ids, rows.number):
+            if value is None or value == "":
+                raise SettingsError(
+                    f"row {row} of table {self.location} has no id in its column {column!r}: give it one"
+                )
+        return [written(str(value)) for value in ids]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ class HeldPhotos:
         """Read the photos; see `mlsp.bulk.records.Piece`."""
         try:
             columns = (self.column, *([self.path_column] if self.path_column else ()))
-            table = open_table(self.table).rows(columns, self.first_row, self.offset)
+            table = open_table(self.table).rows(columns, 1, self.first_row, self.offset)
             for position, photo_id in enumerate(self.ids):
                 row = next(table, None)
                 if row is None:
@@ -219,16 +220,15 @@ class HeldPhotos:
                         f"table {self.table} ends before its row {self.first_row + len(self.ids) - 1}, which it had when the run began"
                     )
                 if rows is None or position in rows:
-                    yield self._photo(photo_id, row.cells)
+                    yield self._photo(photo_id, *(cells[0] for cells in row.columns))
         except SettingsError as error:
             # It could be read when the run began.
             raise ShardError(str(error)) from error
 
-    def _photo(self, photo_id: str, cells: tuple[object, ...]) -> SourcePhoto:
-        value = cells[0]
+    def _photo(self, photo_id: str, value: object, location: object = None) -> SourcePhoto:
         if value is None or value in ("", b""):
-            if len(cells) > 1 and (location := cells[1]):
-                return named_photo(photo_id, location, folder=parent(self.table)).read()
+            if location:
+                return ListedPhoto(photo_id, resolved(location, parent(self.table))).read()
             reason = f"its row of the table has nothing in column {self.column!r}"
             return SourcePhoto(photo_id, None, reason)
         if isinstance(value, str):

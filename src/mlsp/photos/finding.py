@@ -22,6 +22,7 @@ PROGRAM_FOLDERS = (
 _LIBRARY = "*.photoslibrary"
 _ORIGINALS = ("originals", "masters")
 
+_Kind = Literal["photo", "other", "folder", "excluded"]
 _Key = TypeVar("_Key")
 
 _DIGITS = re.compile("([0-9]+)")
@@ -39,7 +40,7 @@ class Found:
     """
 
     path: Path
-    kind: Literal["photo", "other", "folder", "excluded"]
+    kind: _Kind
     is_given: bool = False
 
 
@@ -61,9 +62,16 @@ def find_photos(
         The given paths in their order, and of each folder first its photos and then its folders, both in natural order
         (`img2` before `img10`). Each real file and folder once, whatever links lead to it.
     """
-    for found in find_files(paths, recursive=recursive, exclude=exclude):
-        if found.kind == "photo":
-            yield found.path
+    return map(Path, find_photo_paths(paths, recursive=recursive, exclude=exclude))
+
+
+def find_photo_paths(
+    paths: Iterable[str | Path], *, recursive: bool = True, exclude: Sequence[str] = ()
+) -> Iterator[str]:
+    """Find photos as `find_photos` does, where there are so many that a `Path` of each takes too long."""
+    for path, kind, _ in _search(paths, recursive, exclude):
+        if kind == "photo":
+            yield path
 
 
 def find_files(
@@ -80,13 +88,21 @@ def find_files(
     Yields:
         Photos as `find_photos` orders them. What is left out of a folder comes before the folder's photos. Hidden files are not named.
     """
+    for path, kind, is_given in _search(paths, recursive, exclude):
+        yield Found(Path(path), kind, is_given)
+
+
+def _search(
+    paths: Iterable[str | Path], recursive: bool, exclude: Sequence[str]
+) -> Iterator[tuple[str, _Kind, bool]]:
     search = _Search(recursive, [pattern.rstrip("/").casefold() for pattern in exclude])
-    for path in map(Path, paths):
+    for path in map(str, map(Path, paths)):
         # Unlike `Path.is_dir` this is false, and not an error, for a path that may not be looked at.
         if os.path.isdir(path):
-            yield from search.below(path)
+            for below, kind in search.below(path):
+                yield below, kind, False
         elif search.is_new_file(_real_path(path)):
-            yield Found(path, "photo", is_given=True)
+            yield path, "photo", True
 
 
 class _Search:
@@ -102,7 +118,7 @@ class _Search:
         # Files that were given or that links led to, by their real paths.
         self._reached: set[str] = set()
         # Folders that were listed, by their real paths: the path by which, and the given path above it.
-        self._listed: dict[str, tuple[Path, Path]] = {}
+        self._listed: dict[str, tuple[str, str]] = {}
         # The folder that is being listed, and the names that came so far.
         self._current: tuple[str, set[str]] = "", set()
 
@@ -118,79 +134,80 @@ class _Search:
         if real_folder not in self._listed or not _is_photo(name):
             return False
         folder, root = self._listed[real_folder]
-        return os.path.lexists(real_path) and not self._is_excluded(folder / name, root)
+        return os.path.lexists(real_path) and not self._is_excluded(_prefix(folder) + name, root)
 
-    def below(self, root: Path) -> Iterator[Found]:
+    def below(self, root: str) -> Iterator[tuple[str, _Kind]]:
         # A list and not recursion: folders may be nested deeper than calls.
         waiting = [(root, _real_path(root))]
         while waiting:
             folder, real_folder = waiting.pop()
             try:
-                status = folder.stat()
+                status = os.stat(folder)
                 if not _is_new((status.st_dev, status.st_ino), self._folders):
                     continue
                 listing = _list_folder(folder)
             except OSError:
-                yield Found(folder, "photo")
+                yield folder, "photo"
                 continue
             yield from self._files_in(folder, real_folder, listing, root)
             if self._recursive:
                 below, left_out = self._folders_in(folder, listing, root)
                 yield from left_out
+                prefix = _prefix(folder)
                 waiting += [
-                    (path, _real_below(path, real_folder, path.name in listing.links))
-                    for path in reversed(below)
+                    (prefix + name, _real_below(prefix, name, real_folder, name in listing.links))
+                    for name in reversed(below)
                 ]
 
     def _files_in(
-        self, folder: Path, real_folder: str, listing: _Listing, root: Path
-    ) -> Iterator[Found]:
+        self, folder: str, real_folder: str, listing: _Listing, root: str
+    ) -> Iterator[tuple[str, _Kind]]:
+        prefix = _prefix(folder)
         photos = []
         for name in sorted(listing.others, key=_natural):
-            yield Found(folder / name, "other")
+            yield prefix + name, "other"
         for name in sorted(listing.photos, key=_natural):
-            path = folder / name
-            if self._is_excluded(path, root):
-                yield Found(path, "excluded")
+            if self._is_excluded(prefix + name, root):
+                yield prefix + name, "excluded"
             else:
-                photos.append(path)
+                photos.append(name)
         names: set[str] = set()
         self._current = real_folder, names
-        for path in photos:
-            if path.name in listing.links:
-                is_new = self.is_new_file(_real_path(path))
+        for name in photos:
+            if name in listing.links:
+                is_new = self.is_new_file(_real_path(prefix + name))
             else:
-                names.add(path.name)
-                is_new = not (
-                    self._reached and os.path.join(real_folder, path.name) in self._reached
-                )
+                names.add(name)
+                is_new = not (self._reached and os.path.join(real_folder, name) in self._reached)
             if is_new:
-                yield Found(path, "photo")
+                yield prefix + name, "photo"
         self._current = "", set()
         self._listed[real_folder] = folder, root
 
     def _folders_in(
-        self, folder: Path, listing: _Listing, root: Path
-    ) -> tuple[list[Path], list[Found]]:
-        """Return the folders to look into, and those that are left out."""
-        below, left_out = [], []
-        is_library = _matches(folder.name, (_LIBRARY,))
+        self, folder: str, listing: _Listing, root: str
+    ) -> tuple[list[str], list[tuple[str, _Kind]]]:
+        """Return the names of the folders to look into, and the paths of those that are left out."""
+        below: list[str] = []
+        left_out: list[tuple[str, _Kind]] = []
+        is_library = _matches(os.path.basename(folder), (_LIBRARY,))
         for name in sorted(listing.folders, key=_natural):
-            path = folder / name
+            path = _prefix(folder) + name
             if self._is_excluded(path, root):
-                left_out.append(Found(path, "excluded"))
+                left_out.append((path, "excluded"))
             elif is_library and name.casefold() not in _ORIGINALS:
                 continue
             elif _matches(name, PROGRAM_FOLDERS):
-                left_out.append(Found(path, "folder"))
+                left_out.append((path, "folder"))
             elif not name.startswith("."):
-                below.append(path)
+                below.append(name)
         return below, left_out
 
-    def _is_excluded(self, path: Path, root: Path) -> bool:
+    def _is_excluded(self, path: str, root: str) -> bool:
         if not self._exclude:
             return False
-        name, relative = path.name.casefold(), path.relative_to(root).as_posix().casefold()
+        name = os.path.basename(path).casefold()
+        relative = Path(path).relative_to(root).as_posix().casefold()
         return any(
             fnmatchcase(relative if "/" in pattern else name, pattern) for pattern in self._exclude
         )
@@ -206,7 +223,12 @@ class _Listing:
     links: set[str]
 
 
-def _list_folder(folder: Path) -> _Listing:
+def _prefix(folder: str) -> str:
+    """Return what stands before a name in a folder, so that both are the path that `Path` makes of them."""
+    return "" if folder == os.curdir else os.path.join(folder, "")
+
+
+def _list_folder(folder: str) -> _Listing:
     listing = _Listing([], [], [], set())
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -240,17 +262,17 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name.casefold(), pattern.casefold()) for pattern in patterns)
 
 
-def _real_below(path: Path, real_folder: str, is_link: bool) -> str:
+def _real_below(prefix: str, name: str, real_folder: str, is_link: bool) -> str:
     # What is no link lies where its folder lies; asking the file system for each of 100,000 files takes seconds.
-    return _real_path(path) if is_link else os.path.join(real_folder, path.name)
+    return _real_path(prefix + name) if is_link else os.path.join(real_folder, name)
 
 
-def _real_path(path: Path) -> str:
+def _real_path(path: str) -> str:
     try:
         return os.path.realpath(path)
     except ValueError:
         # No file system has such a name (a zero byte); reading reports it.
-        return os.fspath(path)
+        return path
 
 
 def _is_new(key: _Key, seen: set[_Key]) -> bool:
