@@ -51,7 +51,9 @@ class Served:
     def __init__(self, photos: Path, file: Path, load: Callable[[Path | str], Scorer]) -> None:
         self._ratings = UserRatings.open(file)
         sources = sorted(photos.rglob("*.*"))
-        self.controller = PageController([Shot(source) for source in sources], self._ratings, load)
+        self.controller = PageController(
+            [Shot(source) for source in sources], self._ratings, load, left_out="1 video (.mp4)"
+        )
         listening = socket.create_server(("127.0.0.1", 0))
         self.access = Access(listening.getsockname()[1])
         config = uvicorn.Config(
@@ -277,6 +279,7 @@ def test_photos_come_in_while_they_are_scored(
     assert active.locator(".g-name").inner_text() == first
     assert active.locator(".g-marks").inner_text() == "★★★★"
     assert page.locator(".p-progress [role=status]").inner_text() == "12 photos scored"
+    assert page.is_visible("text=Left out: 1 video (.mp4)")
 
 
 # Stars and flags
@@ -743,6 +746,20 @@ def test_learn_and_install(
     page.wait_for_selector(".g-card .g-head:text-is('taste')")
     page.select_option("[aria-label='Sort by']", label="taste")
     page.wait_for_selector('.g-card[data-place="0"] .g-name[title^="blue"]')
+
+
+def test_a_photo_that_takes_time_says_that_it_is_not_there_yet(opened: Page) -> None:
+    page = opened
+    # Held back until it is taken away again.
+    page.route("**/api/photo/**", lambda _: None)
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    note = page.locator(".g-pane .g-frame-note")
+    note.wait_for()
+    assert note.inner_text() == "Loading the photo …"
+    page.unroute("**/api/photo/**")
+    note.wait_for(state="detached")
+    assert page.locator(".g-photo").evaluate("image => image.src").count("side=4096") == 1
 
 
 # Why, export

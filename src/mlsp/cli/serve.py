@@ -112,5 +112,6 @@ def serve(
             max_pixels=max_pixels,
             close_ups=close_ups,
             caches=(caches.scores, caches.features, close_ups),
+            left_out=str(listed.left_out),
         )
         serve(controller, port=port, ready=ready)

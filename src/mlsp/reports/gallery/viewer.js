@@ -230,9 +230,12 @@ export class Viewer {
     const original = this._original(record);
     if (original) {
       const whole = new Image();
-      whole.onload = () => { picture.src = whole.src; };
+      // The small picture, enlarged, must not pass for a soft photo.
+      const note = element("p", { class: "g-frame-note g-loading", text: "Loading the photo …" });
+      frame.append(note);
+      whole.onload = () => { picture.src = whole.src; note.remove(); };
       // The page may have been moved away from its photos, and few browsers show HEIC or raw files.
-      whole.onerror = () => { if (this._smallNote) frame.append(element("p", { class: "g-frame-note", text: this._smallNote })); };
+      whole.onerror = () => note.replaceWith(...(this._smallNote ? [element("p", { class: "g-frame-note", text: this._smallNote })] : []));
       whole.src = original;
     }
     return pane;

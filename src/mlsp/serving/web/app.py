@@ -142,6 +142,7 @@ def _add_photos(app: FastAPI, controller: PageController) -> None:
         "version": version("mlsp"),
         "model": controller.model,
         "root": controller.shown_root,
+        "left_out": controller.left_out,
     }
 
     @app.get("/api/status")

@@ -44,6 +44,7 @@ class PageController:
         max_pixels: photos of a burst with more are not looked at.
         close_ups: cache of what they show at full size; None caches nothing.
         caches: all of them, in which photos that are written stay known.
+        left_out: what else is in the folders, in words (`mlsp.culling.left_out`).
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class PageController:
         max_pixels: int | None = None,
         close_ups: CloseUps | None = None,
         caches: Sequence[AnyCache] = (),
+        left_out: str = "",
     ) -> None:
         self.model = printable(model)
+        self.left_out = left_out
         earlier = {rating.content_sha256: rating.marks for rating in ratings.ratings()}
         self.collection = Collection(shots, earlier, ratings.found())
         self.rated = RatedPhotos(self.collection, ratings)

@@ -64,6 +64,7 @@ function build(status) {
     sorts: [{ name: "stars", label: "stars", value: (record) => record.stars, isDescending: true }],
   });
   if (status.undo === null && outbox.waiting.length === 0) part("#photos .g-content").prepend(hint());
+  if (status.left_out) part("#photos .g-content").append(element("p", { class: "g-note", text: `Left out: ${status.left_out}` }));
   const batch = new Batch({ gallery, rating, toast });
   part("#photos").append(batch.element);
   const explain = new Explain({ heads: Object.keys(status.heads), gallery, toast });
