@@ -470,8 +470,18 @@ def test_a_file_that_is_really_called_so_is_itself(tmp_path: Path) -> None:
             {},
             "table {table} has the columns 'a', 'b': say by --path-column, --url-column or --bytes-column which has the photos",
         ),
-        ("t.csv", "a,b\n1,2\n", {"path": "c"}, "table {table} has no column 'c', it has 'a', 'b'"),
-        ("t.csv", "", {"path": "c"}, "table {table} has no column 'c', it has none"),
+        (
+            "t.csv",
+            "a,b\n1,2\n",
+            {"path": "c"},
+            "table {table} has no column 'c': name one of 'a', 'b' by --path-column",
+        ),
+        (
+            "t.csv",
+            "",
+            {"path": "c"},
+            "table {table} has no column 'c', and no other to choose: leave --path-column out",
+        ),
         (
             "t.csv",
             "id,path\nx,1.jpg\n,2.jpg\n",

@@ -171,5 +171,8 @@ def test_columns_are_checked_before_photos_are_scored(
         folder=tmp_path,
     )
     assert done.returncode == 2
-    assert "mlsp: ratings.csv: unknown column 'theme'" in done.stderr
+    assert (
+        "mlsp: ratings.csv has no column 'theme', and no other to choose: leave --group out"
+        in done.stderr
+    )
     assert "scored" not in done.stderr

@@ -251,7 +251,7 @@ def test_settings_that_do_not_fit_the_table() -> None:
     for settings, message in (
         (
             replace(QUICK, group_column="them"),
-            "^Sample: unknown column 'them': did you mean 'theme'\\? Known: 'theme'$",
+            "^Sample has no column 'them': did you mean 'theme'\\? Name one of 'theme' by --group$",
         ),
         (
             replace(QUICK, drawn="groups"),

@@ -125,7 +125,7 @@ def test_any_column_can_be_the_group(tmp_path: Path) -> None:
     assert [rating.group for rating in table] == ["dog", "cat"]
     assert table.extra == {}
     assert message(path, group="theem") == (
-        f"table {path}: unknown column 'theem': did you mean 'theme'? Known: 'mos', 'photo', 'theme'"
+        f"table {path} has no column 'theem': did you mean 'theme'? Name one of 'photo', 'mos', 'theme' by --group"
     )
 
 

@@ -24,6 +24,7 @@ from mlsp.evaluation.score_tables import read_score_table
 from mlsp.features.opening import open_backbone
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
 from mlsp.features.spec import FeatureSpec, Grid
+from mlsp.features.store.npz import FeatureArray
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import HeadSpec, ScoreHead, build_head
@@ -278,14 +279,23 @@ def test_scores_stay_within_the_scale(tmp_path: Path) -> None:
     assert set(result.scores.values()) <= {1.0, 10.0}
 
 
+def test_narrow_features_for_a_head_on_wide_ones(tmp_path: Path) -> None:
+    np.savez(tmp_path / "f.npz", np.zeros((3, 10), np.float32))
+    with pytest.raises(FeatureStoreError, match=r"expected \(rows, 5, 5, 10\) .* --grid wide$"):
+        FeatureArray(tmp_path / "f.npz", grid=5, channels=10)
+
+
 ONE = "(rows, 10), (rows, views, 10), (rows, 5, 5, 10) or (rows, views, 5, 5, 10)"
 
 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"a": np.zeros((3, 9))}, f"features in {{path}} have the shape (3, 9), expected {ONE}"),
-        ({"a": np.zeros((0, 10))}, f"features in {{path}} have the shape (0, 10), expected {ONE}"),
+        (
+            {"a": np.zeros((3, 9))},
+            "features in {path} have 9 channels (shape (3, 9)), and the model reads 10: extract those of its network and levels",
+        ),
+        ({"a": np.zeros((0, 10))}, "features in {path} have no rows, their shape is (0, 10)"),
         (
             {"a": np.zeros((2, 4, 4, 10))},
             f"features in {{path}} have the shape (2, 4, 4, 10), expected {ONE}",

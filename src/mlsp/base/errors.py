@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 
@@ -151,7 +151,34 @@ def unknown_name(noun: str, name: str, known: Iterable[str]) -> str:
         "unknown head 'qualty': did you mean 'quality'? Known: 'beauty', 'quality'"
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3)
-    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
     listed = ", ".join(map(repr, names)) or "none"
-    return f"unknown {noun} {name!r}: {hint}Known: {listed}"
+    return f"unknown {noun} {name!r}: {_hint(name, names)}Known: {listed}"
+
+
+def missing_column(table: str, column: str, known: Iterable[str], option: str) -> str:
+    """Return the message for a column that a table lacks, with close ones first.
+
+    Args:
+        table: its name.
+        column: the name of the column.
+        known: those to choose from.
+        option: of the command line, by which a column is named.
+
+    Examples:
+        >>> missing_column("table t.csv", "them", ["mos", "theme"], "--group")
+        "table t.csv has no column 'them': did you mean 'theme'? Name one of 'mos', 'theme' by --group"
+        >>> missing_column("table t.csv", "them", [], "--group")
+        "table t.csv has no column 'them', and no other to choose: leave --group out"
+    """
+    names = list(known)
+    lacks = f"{table} has no column {column!r}"
+    if not names:
+        return f"{lacks}, and no other to choose: leave {option} out"
+    hint = _hint(column, names)
+    verb = "Name" if hint else "name"
+    return f"{lacks}: {hint}{verb} one of {', '.join(map(repr, names))} by {option}"
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=3)
+    return f"did you mean {' or '.join(map(repr, close))}? " if close else ""

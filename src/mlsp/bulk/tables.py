@@ -7,7 +7,7 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import SettingsError, missing_column
 from mlsp.bulk.listed_photos import ListedPhoto, ListedPhotos, resolved
 from mlsp.bulk.records import ShardError, SourcePhoto
 from mlsp.bulk.stores import absolute, parent, size_of, written
@@ -71,9 +71,11 @@ class _Chosen:
 
 
 def _choose(wanted: TableColumns, table: str, columns: tuple[str, ...]) -> _Chosen:
-    for name in (wanted.id, wanted.path, wanted.url, wanted.bytes):
+    for kind in ("id", "path", "url", "bytes"):
+        name = getattr(wanted, kind)
         if name is not None and name not in columns:
-            raise SettingsError(f"table {table} has no column {name!r}, it has {_listed(columns)}")
+            option = f"--{kind}-column"
+            raise SettingsError(missing_column(f"table {table}", name, columns, option))
     photo = wanted.path or wanted.url or wanted.bytes
     holds_bytes = wanted.bytes is not None
     if photo is None:
@@ -82,7 +84,7 @@ def _choose(wanted: TableColumns, table: str, columns: tuple[str, ...]) -> _Chos
         holds_bytes = photo in BYTES_COLUMNS
     if photo is None:
         raise SettingsError(
-            f"table {table} has the columns {_listed(columns)}: say by --path-column, --url-column or --bytes-column which has the photos"
+            f"table {table} has the columns {', '.join(map(repr, columns)) or 'none'}: say by --path-column, --url-column or --bytes-column which has the photos"
         )
     photo_id = wanted.id or (ID_COLUMN if ID_COLUMN in columns else None)
     # The Hugging Face libraries store a photo as a record of bytes and path, either of which may be missing.
@@ -90,10 +92,6 @@ def _choose(wanted: TableColumns, table: str, columns: tuple[str, ...]) -> _Chos
     if f"{photo}.bytes" in columns:
         return _Chosen(photo_id, f"{photo}.bytes", True, path)
     return _Chosen(photo_id, path or photo, holds_bytes)
-
-
-def _listed(columns: tuple[str, ...]) -> str:
-    return ", ".join(map(repr, columns)) or "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from mlsp.base.arrays import Float64Array
-from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.base.errors import SettingsError, missing_column
 from mlsp.evaluation.intervals import (
     Interval,
     Metric,
@@ -153,7 +153,7 @@ def check_groups(
             )
         return None, None
     if column not in known:
-        raise SettingsError(f"{table.name}: {unknown_name('column', column, known)}")
+        raise SettingsError(missing_column(table.name, column, known, "--group"))
     return column, known[column]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from mlsp.base.errors import RatingsError, unknown_name
+from mlsp.base.errors import RatingsError, missing_column
 from mlsp.base.tables import read_table, reading_table
 from mlsp.photos.listing import PHOTO_COLUMNS, TABLE_SUFFIXES
 from mlsp.ratings.table import Rating, RatingTable, fault_of, mean_of_votes
@@ -122,7 +122,7 @@ def _find_columns(path: Path, names: Sequence[str], group_column: str) -> _Colum
         for known in (PHOTO_COLUMNS, MOS_COLUMNS, SPLIT_COLUMNS, (group_column,))
     )
     if group is None and group_column != "group":
-        raise RatingsError(f"table {path}: {unknown_name('column', group_column, names)}")
+        raise RatingsError(missing_column(f"table {path}", group_column, names, "--group"))
     votes = _vote_columns(names)
     if photo is None or (mos is None and not votes):
         lacking = (

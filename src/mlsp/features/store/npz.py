@@ -139,9 +139,18 @@ def _views(shape: tuple[int, ...], grid: Grid, channels: int, path: Path) -> tup
             return 1, stored
         if shape[2:] == inner and shape[0] and shape[1]:
             return shape[1], stored
+    if not shape or not shape[0]:
+        raise FeatureStoreError(f"features in {path} have no rows, their shape is {shape}")
+    if shape[-1] != channels:
+        raise FeatureStoreError(
+            f"features in {path} have {shape[-1]} channels (shape {shape}), and the model reads {channels}: extract those of its"
+            " network and levels"
+        )
     plain = f"(rows, {channels}), (rows, views, {channels}), " if grid == 1 else ""
+    advice = "" if grid == 1 else ": extract them with --grid wide"
     raise FeatureStoreError(
         f"features in {path} have the shape {shape}, expected {plain}(rows, 5, 5, {channels}) or (rows, views, 5, 5, {channels})"
+        f"{advice}"
     )
 
 
