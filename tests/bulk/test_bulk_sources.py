@@ -492,19 +492,19 @@ def test_a_file_that_is_really_called_so_is_itself(tmp_path: Path) -> None:
             "t.jsonl",
             '{"path": "1.jpg"}\n{"path": ',
             {},
-            "row 2 of table {table} is not JSON: Expecting value: line 1 column 10 (char 9)",
+            "row 2 of table {table} cannot be read: Expecting value: line 1 column 10 (char 9)",
         ),
         (
             "t.jsonl",
             '{"path": ' + "[" * 100_000,
             {},
-            "row 1 of table {table} is not JSON: it is nested too deeply",
+            "row 1 of table {table} cannot be read: it is nested too deeply",
         ),
         (
             "t.jsonl",
             '["1.jpg"]',
             {},
-            "row 1 of table {table} is not a JSON object: expected {{…}} on each line",
+            "row 1 of table {table} cannot be read: it is no JSON object, {{…}}",
         ),
         (
             "t.jsonl",

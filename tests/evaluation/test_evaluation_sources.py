@@ -103,12 +103,13 @@ def test_a_damaged_table_is_told(tmp_path: Path) -> None:
     cut = tmp_path / "cut.jsonl"
     cut.write_text('{"photo": "000.jpg", "beauty": 5}\n{"photo": "00', "utf-8")
     with pytest.raises(
-        SettingsError, match=f"^line 2 of table {cut} is no JSON: .*: was it written to its end\\?$"
+        SettingsError,
+        match=f"^line 2 of table {cut} cannot be read: .*: was it written to its end\\?$",
     ):
         FileScores(cut).read(rated_table(4))
     cut.write_text("[1]\n", "utf-8")
     with pytest.raises(
-        SettingsError, match=f"^line 1 of table {cut} is \\[1\\], expected an object$"
+        SettingsError, match=f"^line 1 of table {cut} cannot be read: it is no JSON object, "
     ):
         FileScores(cut).read(rated_table(4))
     parquet = tmp_path / "cut.parquet"

@@ -468,6 +468,11 @@ def test_starts_that_are_none(table: RatingTable, tmp_path: Path) -> None:
     assert message(SettingsError, lambda: read_trained_head(tmp_path)) == (
         f"{tmp_path} is no run folder: {hint}"
     )
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "run.json").write_text("[]")
+    assert message(SettingsError, lambda: read_trained_head(tmp_path / "torn")) == (
+        f"{tmp_path}/torn/run.json cannot be read: it is no JSON object, {{…}}: {hint}"
+    )
     with pytest.raises(KeyboardInterrupt):
         run(table, tmp_path / "begun", callbacks=TrainingCallbacks(epoch_begins=_stop))
     assert message(SettingsError, lambda: read_trained_head(tmp_path / "begun")) == (

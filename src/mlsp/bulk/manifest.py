@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from mlsp.base.errors import OutputError, SettingsError
-from mlsp.base.json_text import parse_json
+from mlsp.base.json_text import parse_object
 
 # Format 1, of version 0.1, has other columns: see `mlsp.bulk.result_files.columns`.
 FORMAT = 2
@@ -81,9 +80,9 @@ class Manifest:
     @classmethod
     def _of_json(cls, content: bytes, location: str) -> Manifest:
         try:
-            document: dict[str, Any] = parse_json(content)
+            document = parse_object(content)
             found = document["format"]
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError) as error:
             raise OutputError(
                 f"{location} is damaged: no JSON object with a 'format'. Name another data set"
             ) from error

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any, BinaryIO, Protocol
 
 from mlsp.base.errors import MissingExtraError, SettingsError
-from mlsp.base.json_text import parse_json
+from mlsp.base.json_text import parse_object
 from mlsp.base.text_lines import TextLines, read_csv_header
 from mlsp.bulk.stores import open_file
 
@@ -142,15 +142,11 @@ class _JsonTable:
 
     def _parse(self, line: str, number: int) -> dict[str, object]:
         try:
-            cells = parse_json(line)
+            cells = parse_object(line)
         except ValueError as error:
             raise SettingsError(
-                f"row {number} of table {self._location} is not JSON: {error}"
+                f"row {number} of table {self._location} cannot be read: {error}"
             ) from error
-        if not isinstance(cells, dict):
-            raise SettingsError(
-                f"row {number} of table {self._location} is not a JSON object: expected {{…}} on each line"
-            )
         # As in a Parquet table, what is in a record is a column too.
         for name, record in list(cells.items()):
             if isinstance(record, dict):

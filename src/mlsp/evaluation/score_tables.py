@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsp.base.errors import SettingsError
-from mlsp.base.json_text import parse_json
+from mlsp.base.json_text import parse_object
 from mlsp.base.tables import read_table, reading_table
 from mlsp.photos.listing import PHOTO_COLUMNS
 
@@ -99,13 +99,11 @@ def _read_jsonl(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                row = parse_json(line)
+                row = parse_object(line)
             except ValueError as error:
                 raise SettingsError(
-                    f"line {number} of table {path} is no JSON: {error}: was it written to its end?"
+                    f"line {number} of table {path} cannot be read: {error}: was it written to its end?"
                 ) from error
-            if not isinstance(row, dict):
-                raise SettingsError(f"line {number} of table {path} is {row!r}, expected an object")
             columns |= dict.fromkeys(row)
             rows.append(row)
     return list(columns), [dict.fromkeys(columns) | row for row in rows]

@@ -20,7 +20,7 @@ import platformdirs
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.digests import file_sha256
 from mlsp.base.errors import ModelError, unknown_name
-from mlsp.base.json_text import parse_json
+from mlsp.base.json_text import parse_object
 from mlsp.base.regular_file import open_regular
 from mlsp.features.spec import FeatureSpec, Grid, read_spec, spec_record
 from mlsp.models.records import Agreement as Agreement
@@ -158,9 +158,9 @@ def _read(folder: Path) -> Model:
             " A model is a folder with model.json, backbone.onnx and one ONNX file per head"
         ) from error
     try:
-        document = parse_json(raw)
+        document = parse_object(raw)
         found = document["format"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, KeyError) as error:
         raise ModelError(
             f"{file} is damaged or not a model's: no JSON object with a 'format'. Install the model again"
         ) from error

@@ -18,7 +18,7 @@ import torch
 
 from mlsp.base.atomic_file import atomic_write, atomic_write_text
 from mlsp.base.errors import OutputError, SettingsError, TrainingError
-from mlsp.base.json_text import parse_json
+from mlsp.base.json_text import parse_object
 from mlsp.base.records import record_of
 from mlsp.models.heads import HeadSpec
 from mlsp.training.curves import draw_curves
@@ -95,9 +95,7 @@ class RunFolder:
                 with atomic_write_text(file) as stream:
                     stream.write(json.dumps(wanted, indent=1) + "\n")
                 return
-            found = parse_json(file.read_text("utf-8"))
-            if not isinstance(found, dict):
-                raise TrainingError(f"{file} is damaged: choose another run folder")
+            found = parse_object(file.read_text("utf-8"))
         except OSError as error:
             raise OutputError(
                 f"run folder {folder} cannot be used: {error.strerror}: choose another"

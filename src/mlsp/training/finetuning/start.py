@@ -13,7 +13,7 @@ from mlsp.backbones.weights.downloads import Progress
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import PhotoError, SettingsError
-from mlsp.base.json_text import parse_json
+from mlsp.base.json_text import parse_object
 from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
 from mlsp.models.heads import HeadSpec
@@ -68,7 +68,10 @@ def read_trained_head(run_folder: Path) -> Mapping[str, Tensor]:
     hint = "give the folder that `mlsp train` keeps beside its model, with .run after its name"
     if not (run_folder / "run.json").is_file():
         raise SettingsError(f"{run_folder} is no run folder: {hint}")
-    identity = parse_json((run_folder / "run.json").read_text("utf-8"))
+    try:
+        identity = parse_object((run_folder / "run.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{run_folder}/run.json cannot be read: {error}: {hint}") from error
     found = RunFolder(run_folder, identity).load()
     if found is None:
         raise SettingsError(f"run folder {run_folder} has no epoch that is over: train on")
