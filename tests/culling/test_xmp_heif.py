@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mlsp.culling.xmp.heif_positions import moved_positions, packed_positions, w
 from mlsp.culling.xmp.journal import Journal, runs, undo
 from mlsp.culling.xmp.removing import remove_stars
 from mlsp.photos import read_photo
+from mlsp.photos.heif_boxes import find_items
 from mlsp.photos.heif_positions import ItemPosition, ItemPositions, Piece, read_positions
 from photo_samples import heic, soft_photo
 from xmp_samples import LIGHTROOM, read_by_exiftool
@@ -81,6 +83,14 @@ def test_xmp_that_describes_nothing_by_name_is_of_the_photo(tmp_path: Path) -> N
     assert HeifItems(content).packet == LIGHTROOM
     photo = written(tmp_path, content)
     assert set(HeifItems(photo.read_bytes()).others) == {1, 2}
+
+
+def test_an_item_may_refer_to_others_in_several_boxes() -> None:
+    references = box(b"cdsc", b"\0\2\0\1\0\1") + box(b"cdsc", b"\0\2\0\1\0\3")
+    meta = box(b"meta", bytes(4) + box(b"iref", bytes(4) + references))
+    items = find_items(io.BytesIO(meta))
+    assert items is not None
+    assert items.described == {2: [1, 3]}
 
 
 def test_the_film_of_a_motion_photo_stays(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -81,9 +81,9 @@ class Items:
     primary: int | None
     entries: Mapping[int, Entry]
     positions: Mapping[int, ItemPosition]
-    parts: Mapping[int, tuple[int, ...]]
-    described: Mapping[int, tuple[int, ...]]
-    auxiliary: Mapping[int, tuple[int, ...]]
+    parts: Mapping[int, Sequence[int]]
+    described: Mapping[int, Sequence[int]]
+    auxiliary: Mapping[int, Sequence[int]]
     properties: Mapping[int, tuple[tuple[bytes, bytes], ...]]
     data: tuple[int, int] | None
 
@@ -124,18 +124,14 @@ def read_items(file: BinaryIO, parts: Iterable[Box]) -> Items:
         return content(file, found[kind]) if kind in found else b""
 
     pitm, idat = part(b"pitm"), found.get(b"idat")
-    references = list(_references(file, found[b"iref"])) if b"iref" in found else []
-
-    def referred(wanted: bytes) -> dict[int, tuple[int, ...]]:
-        return {item: others for kind, item, others in references if kind == wanted}
-
+    references = _references(file, found[b"iref"]) if b"iref" in found else {}
     return Items(
         int.from_bytes(pitm[4 : 6 if pitm[:1] == b"\0" else 8], "big") if pitm else None,
         dict(_entries(file, found[b"iinf"])) if b"iinf" in found else {},
         {entry.item: entry for entry in read_positions(part(b"iloc")).entries},
-        referred(b"dimg"),
-        referred(b"cdsc"),
-        referred(b"auxl"),
+        references.get(b"dimg", {}),
+        references.get(b"cdsc", {}),
+        references.get(b"auxl", {}),
         _properties(file, found[b"iprp"]) if b"iprp" in found else {},
         None if idat is None else (idat.body, idat.end),
     )
@@ -212,15 +208,19 @@ def _entries(file: BinaryIO, iinf: Box) -> Iterator[tuple[int, Entry]]:
             )
 
 
-def _references(file: BinaryIO, iref: Box) -> Iterator[tuple[bytes, int, tuple[int, ...]]]:
-    """Yield how an item refers to others, the item, and these."""
+def _references(file: BinaryIO, iref: Box) -> dict[bytes, dict[int, list[int]]]:
+    """Return how items refer to others: the kind of reference, the item, and these."""
     size = 2 if read(file, iref.body, 1) == b"\0" else 4
+    found: dict[bytes, dict[int, list[int]]] = {}
     for box in boxes(file, iref.body + 4, iref.end):
         if box.kind in _REFERENCES:
             number = Numbers(content(file, box))
             item = number(size)
             count = min(number(2), (box.end - box.body) // size)
-            yield box.kind, item, tuple(number(size) for _ in range(count))
+            # An item may have several boxes of a kind.
+            others = found.setdefault(box.kind, {}).setdefault(item, [])
+            others += (number(size) for _ in range(count))
+    return found
 
 
 def _properties(file: BinaryIO, iprp: Box) -> dict[int, tuple[tuple[bytes, bytes], ...]]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.xmp.changes import Change
@@ -194,7 +194,7 @@ class HeifItems:
         reference += self._primary.to_bytes(size, "big")
         return _box(b"iref", body + _box(b"cdsc", reference))
 
-    def _xmp_item(self, described: Mapping[int, tuple[int, ...]]) -> int | None:
+    def _xmp_item(self, described: Mapping[int, Sequence[int]]) -> int | None:
         """Find the XMP that describes the main picture: phones have some for gain maps, too."""
         for item, entry in self._entries.items():
             if entry.kind == b"mime" and entry.content_type == _CONTENT_TYPE:
