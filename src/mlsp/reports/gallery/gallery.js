@@ -303,7 +303,7 @@ export class Gallery extends EventTarget {
   _arrange(isUpdate = false) {
     this._shown = this._sorting.sorted(filterRecords(this._records, this.filters.wanted, this._conditions.values()));
     this._tiles = this.stacks.collapse(this._shown);
-    this.grid.setItems(this._tiles, isUpdate);
+    this.grid.setItems(this._tiles, { staysInPlace: isUpdate, standsFor: (tile, { id }) => this.stacks.frames(tile).some((frame) => frame.id === id) });
     this.filters.setShown(this._shown);
     this._view.setStacks(this.stacks.size);
     if (this.viewer.isOpen) this.viewer.setList(this.stacks.expand(this._tiles));
@@ -312,7 +312,10 @@ export class Gallery extends EventTarget {
     const count = this._shown.length === this._records.length ? all : `${amount(this._shown.length)} of ${all}`;
     this._bar.setCount(count, this.filters.isActive);
     this._empty.hidden = this._shown.length > 0;
+    const wasHidden = this.grid.element.hidden;
     this.grid.element.hidden = this._shown.length === 0;
+    // What is hidden cannot have the focus: where nothing else has it, the keys are for the first photos that come.
+    if (wasHidden && document.activeElement === document.body) this.focus();
     this._empty.textContent = this._records.length === 0 ? "No photo has been scored." : "No photo is like this. “Show all” brings them back.";
     this._say(count);
     this._emit("shownchange", { records: this._shown });

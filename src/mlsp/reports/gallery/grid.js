@@ -40,11 +40,13 @@ export class Grid {
   }
 
   /**
-   * Show other items; the active one stays active if it is among them.
+   * Show other items; the active one stays active if it is among them, or one that stands for it.
    * @param {any[]} items each with an `id`; an item that is the same object as before keeps its card
-   * @param {boolean} staysInPlace whether visible cards keep their position when others are inserted before them
+   * @param {object} [options]
+   * @param {boolean} [options.staysInPlace] whether visible cards keep their position when others are inserted before them
+   * @param {function(any, any): boolean} [options.standsFor] whether an item stands for another, that is not among them
    */
-  setItems(items, staysInPlace = false) {
+  setItems(items, { staysInPlace = false, standsFor = () => false } = {}) {
     const active = this.items[this.active];
     const isAtTop = this.element.getBoundingClientRect().top > 0;
     const anchor = staysInPlace && !isAtTop && this._rowHeight ? this._firstInSight() : -1;
@@ -53,6 +55,7 @@ export class Grid {
     this._cards.clear();
     this.items = items;
     this.active = active === undefined ? -1 : items.findIndex((item) => item.id === active.id);
+    if (active !== undefined && this.active < 0) this.active = items.findIndex((item) => standsFor(item, active));
     this._layout();
     if (before.item) {
       const place = items.findIndex((item) => item.id === before.item.id);

@@ -9,7 +9,8 @@ const PARTS = [
 
 /** @returns {HTMLElement} two lines of which one is shown: for keys, and for fingers */
 export function hint() {
-  const keys = PARTS.map(([names, what]) => element("span", {}, ...names.map((name) => (name === "…" ? name : element("kbd", { text: name }))), ` ${what} `));
+  // Lines break between the parts only.
+  const keys = PARTS.flatMap(([names, what]) => [element("span", {}, ...names.map((name) => (name === "…" ? name : element("kbd", { text: name }))), ` ${what}`), " "]);
   return element(
     "div", { class: "p-hint" },
     element("p", { class: "p-for-keys" }, ...keys), element("p", { class: "p-for-fingers", text: "Tap a photo to see and rate it. The ticks choose several, to rate them together." }),
