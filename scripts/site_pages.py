@@ -27,6 +27,7 @@ PAGES = {
     "examples/a_million_photos.md": "examples/a_million_photos.md",
     "examples/README.md": "examples/photos.md",
     "examples/train_on_your_ratings.ipynb": "examples/train_on_your_ratings.ipynb",
+    "examples/darktable/rate_by_mlsp.lua": "examples/darktable/rate_by_mlsp.lua",
     "README.md": "index.md",
 }
 _LINK = re.compile(r"(\]\()([^)#:\s]+)")
