@@ -12,7 +12,7 @@ same inputs on the same processor give the same files.
 
 The quality head learns from the official train split, and from copies of 450 of its photos that are known to be worse or as good; 40 photos of
 it are in no fit at all, and `benchmarks/trust.py` measures by them. All settings were chosen inside the train split
-(docs/decisions/034 and 040); the test split is only measured on, and gives the percentiles, as its photos are rated and unseen. The beauty head learns
+(docs/decisions/034, 040 and 048); the test split is only measured on, and gives the percentiles, as its photos are rated and unseen. The beauty head learns
 from all 900 photos; how well it agrees is measured by folds grouped by theme.
 """
 
@@ -141,9 +141,9 @@ def main() -> None:
         fit_quality(
             plain[train], mirrored[train], mos[train], copies, mos[copies.photo],
             of_not_photos[is_frame], channels,
-            components=components, learns_metric=learns_metric,
+            components=components, is_score=is_score,
         )
-        for components, learns_metric in ((recipe.components, True), (COMPONENTS, False))
+        for components, is_score in ((recipe.components, True), (COMPONENTS, False))
     )  # fmt: skip
     scores = quality.predict(plain[test].astype(np.float32))
     look_alike = np.isin(look_alikes[test], look_alikes[train])

@@ -14,6 +14,7 @@ from mlsp.models.heads import (
     Differences,
     KernelHead,
     KernelMetric,
+    KernelNetworks,
     RidgeHead,
     fit_kernel_with_pairs,
 )
@@ -31,7 +32,7 @@ METRIC_PAIR_WEIGHTS = {
     "haze": 3.0,
     "tilt": 3.0,
     "black": 6.0,
-    "size": 4.0,
+    "size": 16.0,
 }
 # What is shown makes beauty more than how finely it is drawn: by so much, as a logarithm, the last level of a look weighs more than its first;
 # and so much weighs a level of the photo's middle against the same one of the whole. Where each fold
@@ -54,7 +55,7 @@ def fit_quality(
     channels: Sequence[int],
     *,
     components: int,
-    learns_metric: bool,
+    is_score: bool,
 ) -> KernelHead:
     """Fit the quality head.
 
@@ -67,11 +68,12 @@ def fit_quality(
         frames: (F, C) of frames that show nothing.
         channels: of the levels.
         components: that photos are compared in.
-        learns_metric: compare photos by what changes the score, and weigh pairs of some ladders more (docs/decisions/040).
+        is_score: compare photos by what changes the score, weigh pairs of some ladders more, and add networks (docs/decisions/040, 048);
+            otherwise photos are compared in principal components.
     """
     is_worse = copies.kind != "photo"
     weights = copies.weight
-    if learns_metric:
+    if is_score:
         weights = weights * [METRIC_PAIR_WEIGHTS.get(str(kind), 1.0) for kind in copies.kind]
     pairs = Differences(
         copies.features[copies.better[is_worse]],
@@ -86,7 +88,8 @@ def fit_quality(
             PENALTY,
             components,
             level_channels=list(channels),
-            metric=KernelMetric() if learns_metric else None,
+            metric=KernelMetric() if is_score else None,
+            networks=KernelNetworks() if is_score else None,
         ),
         features,
         np.concatenate([mos, mos, np.zeros(len(frames))]),

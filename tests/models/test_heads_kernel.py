@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mlsp.models.heads import (
     Differences,
     KernelHead,
     KernelMetric,
+    KernelNetworks,
     RidgeHead,
     fit_kernel_with_pairs,
     fit_kernels,
@@ -27,6 +29,7 @@ from mlsp.models.heads.square_roots import standardised_roots
 
 LEVELS = (5, 3)
 SETTINGS = KernelHead(components=8, steepness=0.5, penalty=0.05, level_channels=LEVELS)
+NETWORKS = KernelNetworks(share=0.4, count=2, widths=(32, 8), epochs=60, dropout=0.0)
 
 
 def rated(photos: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -250,3 +253,65 @@ def test_in_8_bits_it_predicts_nearly_the_same(tmp_path: Path) -> None:
     expected = head.predict(new)
     assert np.abs(found - expected).max() < 0.1 * expected.std()
     assert found.tolist() != pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_networks_learn_what_no_linear_head_can() -> None:
+    features, mos = rated(400)
+    # Without the kernel.
+    head = fit_kernel(features, mos, networks=replace(NETWORKS, share=1.0))
+    assert not head.coef_.any()
+    new, wanted = rated(200, seed=9)
+    linear = RidgeHead().fit(features, mos).predict(new)
+    assert srcc(head.predict(new), wanted) > srcc(linear, wanted) + 0.2
+
+
+def test_networks_share_the_score() -> None:
+    features, mos = rated(100)
+    kernel, both, alone = (
+        fit_kernel(features, mos, networks=some).predict(features)
+        for some in (None, NETWORKS, replace(NETWORKS, share=1.0))
+    )
+    np.testing.assert_allclose(both, 0.6 * kernel + 0.4 * alone, atol=1e-6)
+
+
+def test_networks_learn_from_pairs() -> None:
+    features, mos = rated(80)
+    fitted = fit_kernel_with_pairs(
+        clone(SETTINGS).set_params(networks=replace(NETWORKS, share=1.0, epochs=200)),
+        features,
+        mos,
+        pairs_of(60),
+        weights=np.ones(80),
+        support=np.arange(80),
+    )
+    unseen, _ = rated(40, seed=9)
+    worse = unseen.copy()
+    worse[:, 7] += 4
+    difference = (fitted.predict(unseen) - fitted.predict(worse)).mean()
+    assert difference == pytest.approx(0.5, abs=0.15)
+
+
+def test_exported_networks_predict_the_same(tmp_path: Path) -> None:
+    features, mos = rated(60)
+    head = fit_kernel(features, mos, networks=NETWORKS)
+    export_head(head.module(), sum(LEVELS), tmp_path / "head.onnx", grid=1)
+    new, _ = rated(20, seed=1)
+    found = OpenVinoHead(tmp_path / "head.onnx").predict(new[:, None, None])
+    np.testing.assert_allclose(found, head.predict(new), atol=1e-4)
+    again = fit_kernel(features, mos, networks=NETWORKS)
+    np.testing.assert_array_equal(again.predict(new), head.predict(new))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"share": 1.2}, r"share.* 0 to 1, got 1\.2"),
+        ({"count": 0}, r"at least 1 network.*got 0"),
+        ({"epochs": 0}, r"at least 1 .*epoch.*got .*0"),
+    ],
+)
+def test_settings_of_networks_out_of_range_are_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        replace(NETWORKS, **changes)

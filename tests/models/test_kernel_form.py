@@ -7,18 +7,24 @@ import pytest
 
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
-from mlsp.models.heads import KernelHead
+from mlsp.models.heads import KernelHead, KernelNetworks
 from mlsp.models.kernel_form import KernelForm
 from mlsp.models.linear_form import linear_form
 
 
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[KernelHead, OpenVinoHead, np.ndarray]:
+@pytest.fixture(
+    scope="module",
+    params=[None, KernelNetworks(count=2, widths=(24, 8), epochs=40)],
+    ids=["kernel", "with networks"],
+)
+def fitted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[KernelHead, OpenVinoHead, np.ndarray]:
     rng = np.random.default_rng(0)
     features = rng.gamma(2.0, size=(300, 12)).astype(np.float32)
     roots = np.sqrt(features)
     ratings = roots[:, 0] - 0.5 * roots[:, 3] + 0.3 * np.abs(roots[:, 1] - 1)
-    head = KernelHead(components=12, penalty=0.05).fit(features, ratings)
+    head = KernelHead(components=12, penalty=0.05, networks=request.param).fit(features, ratings)
     file = tmp_path_factory.mktemp("head") / "head.onnx"
     export_head(head.module(in_8_bits=True), 12, file, grid=1)
     return head, OpenVinoHead(file), features

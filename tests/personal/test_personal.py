@@ -499,6 +499,9 @@ class CurvedHead:
     def array(self, name: str) -> Float32Array:
         raise AssertionError(f"{name} is asked for, and no form is stated")
 
+    def has_array(self, name: str) -> bool:
+        raise AssertionError(f"{name} is asked for, and no form is stated")
+
 
 def test_heads_that_are_not_linear_are_no_prior(base: Model) -> None:
     assert read_linear_heads([(replace(base.heads[0], form=None), CurvedHead())]) == ()

@@ -440,7 +440,7 @@ def test_bfloat16_is_near_float32_and_keeps_the_last_layer(monkeypatch: pytest.M
         ("ridge", r"penalty \S+ with (levels|channels) alike, the best of 16"),
         (
             "kernel",
-            r"[0-9]+ photos in [0-9]+ learned directions, steepness \S+, penalty \S+, the best of 13",
+            r"[0-9]+ photos in [0-9]+ learned directions, steepness \S+, penalty \S+, 3 small networks, the best of 14",
         ),
     ],
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.models.network_form import Graph, NetworkForm
 
 # Steps on the way from one photo to another on which slopes are averaged; with these the sum is right to about a hundredth.
 _STEPS = 12
@@ -16,13 +17,6 @@ MIN_SQUARE = 1e-4
 # Rated photos that the linear part is fitted to.
 _FITTED = 2500
 _PENALTY = 1e-3
-
-
-class Head(Protocol):
-    """Head whose graph is open."""
-
-    def array(self, name: str) -> Float32Array:
-        """Return an array of the graph by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +31,7 @@ class KernelForm:
         coefficients: (S,) of their similarities.
         bias: of the score.
         steepness: of the similarity.
+        networks: whose scores are added.
     """
 
     grid: ClassVar[int] = 1
@@ -48,9 +43,10 @@ class KernelForm:
     coefficients: Float64Array
     bias: float
     steepness: float
+    networks: tuple[NetworkForm, ...]
 
     @classmethod
-    def read(cls, head: Head) -> KernelForm:
+    def read(cls, graph: Graph) -> KernelForm:
         """Read the arrays of a graph.
 
         Raises:
@@ -58,16 +54,17 @@ class KernelForm:
         """
 
         def stored(name: str) -> Float64Array:
-            return head.array(f"{name}_in_8_bits").astype(np.float64)
+            return graph.array(f"{name}_in_8_bits").astype(np.float64)
 
         return cls(
-            head.array("scale").astype(np.float64),
-            head.array("mean").astype(np.float64),
-            stored("axes") * head.array("axes_step"),
-            stored("support").T * head.array("support_step"),
-            head.array("weight").astype(np.float64),
-            float(head.array("bias")),
-            -float(head.array("slope")[0]),
+            graph.array("scale").astype(np.float64),
+            graph.array("mean").astype(np.float64),
+            stored("axes") * graph.array("axes_step"),
+            stored("support").T * graph.array("support_step"),
+            graph.array("weight").astype(np.float64),
+            float(graph.array("bias")),
+            -float(graph.array("slope")[0]),
+            NetworkForm.read_all(graph),
         )
 
     def slopes(self, features: Float64Array, base: Float64Array) -> Float64Array:
@@ -99,10 +96,7 @@ class KernelForm:
         rng = np.random.default_rng(0)
         photos = self.support[rng.permutation(len(self.support))[:_FITTED]]
         scores = np.concatenate(
-            [
-                self._similarities(photos[at : at + 500]) @ self.coefficients
-                for at in range(0, len(photos), 500)
-            ]
+            [self._deviations(photos[at : at + 500]) for at in range(0, len(photos), 500)]
         )
         middle, mean = photos.mean(axis=0), float(scores.mean())
         deviations = photos - middle
@@ -117,11 +111,15 @@ class KernelForm:
         components: Float64Array = (roots * self.scale - self.mean) @ self.axes
         return components
 
-    def _similarities(self, photos: Float64Array) -> Float64Array:
-        return np.exp(-self.steepness * distances(photos, self.support))
+    def _deviations(self, photos: Float64Array) -> Float64Array:
+        """Return the scores of photos in components, less the bias."""
+        similarities = np.exp(-self.steepness * distances(photos, self.support))
+        deviations: Float64Array = similarities @ self.coefficients
+        return sum((network.scores(photos) for network in self.networks), start=deviations)
 
     def _gradients(self, photos: Float64Array) -> Float64Array:
-        return gradients(photos, self.support, self.coefficients, self.steepness)
+        slopes = gradients(photos, self.support, self.coefficients, self.steepness)
+        return sum((network.gradients(photos) for network in self.networks), start=slopes)
 
 
 def gradients(

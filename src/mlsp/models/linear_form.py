@@ -9,6 +9,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.models.kernel_form import KernelForm
+from mlsp.models.network_form import Graph
 from mlsp.models.records import HeadForm
 
 # A power of 4, so that it and its root are exact; so large that rounding of the score does not matter.
@@ -21,14 +22,11 @@ _MAX_DIFFERENCE = 1e-3
 _CHECKED_ROWS = 4
 
 
-class Head(Protocol):
-    """Head whose graph is open."""
+class Head(Graph, Protocol):
+    """Head whose graph is open, and which predicts."""
 
     def predict(self, features: Float32Array) -> Float32Array:
         """Predict scores: (N, G, G, C) -> (N,)."""
-
-    def array(self, name: str) -> Float32Array:
-        """Return an array of the graph by its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,14 @@ from torch import nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
-from mlsp.models.heads import KernelHead, KernelMetric, RidgeHead, fit_kernels, fit_ridges
+from mlsp.models.heads import (
+    KernelHead,
+    KernelMetric,
+    KernelNetworks,
+    RidgeHead,
+    fit_kernels,
+    fit_ridges,
+)
 from mlsp.ratings.splits import Split
 from mlsp.ratings.table import RatingTable
 from mlsp.training.batches import FeatureBatches, Rows, gather
@@ -65,8 +72,9 @@ def _best(
     def kernels() -> Iterator[KernelHead]:
         for settings in itertools.product(_STEEPNESSES, _PENALTIES):
             yield KernelHead(*settings, level_channels=widths)
-        # The best settings hardly depend on what photos are compared by, which is tried with these alone.
+        # The best settings hardly depend on what photos are compared by, or on what is added, which is tried with these alone.
         yield clone(best.head).set_params(metric=KernelMetric())
+        yield clone(best.head).set_params(networks=KernelNetworks())
 
     heads: Iterable[Head]
     if name == "ridge":
@@ -85,9 +93,10 @@ def _in_words(head: Head) -> str:
         return f"penalty {head.alpha:g} with {weighting} alike"
     photos, components = head.support_.shape
     directions = "principal components" if head.metric is None else "learned directions"
+    networks = f", {len(head.networks_)} small networks" if head.networks_ else ""
     return (
         f"{photos} photos in {components} {directions}, steepness {head.steepness:g}, penalty"
-        f" {head.penalty:g}"
+        f" {head.penalty:g}{networks}"
     )
 
 

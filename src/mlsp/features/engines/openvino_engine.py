@@ -190,6 +190,10 @@ class OpenVinoHead:
             raise ModelError(f"{self._file} has no array {name!r}. Install the model again")
         return np.array(self._constants[name].data, np.float32)
 
+    def has_array(self, name: str) -> bool:
+        """Return whether the graph has an array of this name."""
+        return name in self._constants
+
     @functools.cached_property
     def _constants(self) -> dict[str, Any]:
         # Read once, and only for those who ask for arrays.

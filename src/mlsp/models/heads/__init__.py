@@ -12,6 +12,8 @@
     square_roots      the input of those
     differences       pairs of photos that a ridge head can learn from beside ratings
     ridge, kernel     RidgeHead and KernelHead; their torch modules
+    kernel_metric     directions that a kernel head learns
+    kernel_networks   small networks that share its score
 
 Notebooks use it as `mlsp.heads`; `mlsp.models` writes what it builds, `mlsp.training` trains it. Scoring never imports it.
 """
@@ -38,6 +40,7 @@ from mlsp.models.heads.forms import (
 from mlsp.models.heads.kernel import KernelHead, fit_kernels
 from mlsp.models.heads.kernel_metric import KernelMetric
 from mlsp.models.heads.kernel_module import KernelModule
+from mlsp.models.heads.kernel_networks import KernelNetworks
 from mlsp.models.heads.kernel_pairs import fit_kernel_with_pairs
 from mlsp.models.heads.layers import parameter_count
 from mlsp.models.heads.losses import emd_squared, mean_of_bins
@@ -57,6 +60,7 @@ __all__ = [
     "KernelHead",
     "KernelMetric",
     "KernelModule",
+    "KernelNetworks",
     "RidgeHead",
     "RidgeModule",
     "ScoreHead",

@@ -17,8 +17,10 @@ from mlsp.base.errors import SettingsError
 from mlsp.models.heads.estimators import RootsRegressor
 from mlsp.models.heads.kernel_metric import KernelMetric
 from mlsp.models.heads.kernel_module import KernelModule
+from mlsp.models.heads.kernel_networks import KernelNetworks, LearnedRows
 from mlsp.models.heads.square_roots import standardised_roots
 from mlsp.models.kernel_form import distances
+from mlsp.models.network_form import NetworkForm
 
 _ROWS_AT_ONCE = 4096
 _PROJECTED_AT_ONCE = 2000
@@ -43,6 +45,7 @@ class KernelHead(RootsRegressor):
             channels. None weights all channels equally.
         seed: of the components and of the draws.
         metric: compare photos by what changes the score, learned by a head of before; None compares them in principal components.
+        networks: small networks that learn in the same components, and share the score; None is the kernel alone.
 
     Attributes:
         scale_: (C,) of the square roots of features.
@@ -50,6 +53,7 @@ class KernelHead(RootsRegressor):
         axes_: (C, D) from scaled square roots to components.
         support_: (S, D) components of the rated photos that photos are compared with.
         coef_: (S,) weights of their similarities.
+        networks_: what they add to the score.
         intercept_: mean rating.
         n_features_in_: C.
 
@@ -64,6 +68,7 @@ class KernelHead(RootsRegressor):
     axes_: Float32Array
     support_: Float32Array
     coef_: Float64Array
+    networks_: tuple[NetworkForm, ...]
     intercept_: float
 
     def __init__(
@@ -75,6 +80,7 @@ class KernelHead(RootsRegressor):
         level_channels: Sequence[int] | None = None,
         seed: int = 0,
         metric: KernelMetric | None = None,
+        networks: KernelNetworks | None = None,
     ) -> None:
         self.steepness = steepness
         self.penalty = penalty
@@ -83,6 +89,7 @@ class KernelHead(RootsRegressor):
         self.level_channels = level_channels
         self.seed = seed
         self.metric = metric
+        self.networks = networks
 
     def _fit(self, features: Float32Array, ratings: Float64Array) -> Self:
         self._check()
@@ -117,6 +124,21 @@ class KernelHead(RootsRegressor):
         self.intercept_ = float(ratings.mean())
         deviations = ratings - self.intercept_
         self.coef_ = _weights(found.photos, drawn, deviations, self.steepness, self.penalty)
+        return self.add_networks(LearnedRows.of_ratings(found.photos, deviations))
+
+    def add_networks(self, rows: LearnedRows) -> Self:
+        """Fit the networks if there are to be any, and give them their share of the score.
+
+        Args:
+            rows: what the head learned from.
+
+        Returns:
+            The head itself.
+        """
+        self.networks_ = ()
+        if self.networks is not None:
+            self.networks_ = self.networks.fit(rows, self.seed)
+            self.coef_ = self.coef_ * (1 - self.networks.share)
         return self
 
     def _metric_axes(
@@ -124,7 +146,7 @@ class KernelHead(RootsRegressor):
     ) -> Float32Array:
         drawn = np.random.default_rng(self.seed).permutation(len(ratings))[: metric.photos]
         some = replace(found, photos=found.photos[drawn])
-        provisional = clone(self).set_params(metric=None, support=metric.support)
+        provisional = clone(self).set_params(metric=None, networks=None, support=metric.support)
         return metric.axes(provisional._fit_in(some, ratings[drawn]), some.photos)
 
     def project(self, features: NDArray[np.floating]) -> Float32Array:
@@ -148,8 +170,10 @@ class KernelHead(RootsRegressor):
         return components
 
     def _score(self, roots: Float32Array) -> Float64Array:
-        parts = similarities(self._components_of(roots), self.support_, self.steepness)
-        return np.concatenate([part @ self.coef_ + self.intercept_ for _, part in parts])
+        photos = self._components_of(roots)
+        parts = similarities(photos, self.support_, self.steepness)
+        scores = np.concatenate([part @ self.coef_ + self.intercept_ for _, part in parts])
+        return sum((network.scores(photos) for network in self.networks_), start=scores)
 
     def module(
         self, channels: NDArray[np.intp] | None = None, count: int = 0, *, in_8_bits: bool = False
@@ -175,6 +199,7 @@ class KernelHead(RootsRegressor):
             self.coef_,
             self.intercept_,
             steepness=self.steepness,
+            networks=self.networks_,
             in_8_bits=in_8_bits,
         )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.models.kernel_form import MIN_SQUARE
+from mlsp.models.network_form import NetworkForm, array_names
 
 
 class KernelModule(nn.Module):
@@ -21,6 +25,7 @@ class KernelModule(nn.Module):
         weight: (S,) of their similarities.
         bias: of the score.
         steepness: of the similarity.
+        networks: whose scores are added.
         in_8_bits: round axes and support by `in_steps`, if they are not rounded yet; a graph of it then has a quarter of the size.
 
     Attributes:
@@ -48,6 +53,7 @@ class KernelModule(nn.Module):
         bias: float,
         *,
         steepness: float,
+        networks: Sequence[NetworkForm] = (),
         in_8_bits: bool = False,
     ) -> None:
         super().__init__()
@@ -57,7 +63,14 @@ class KernelModule(nn.Module):
             in_steps(array) if in_8_bits else (array, no_step) for array in (axes, support)
         )
         norms = ((support * support_step).astype(np.float64) ** 2).sum(axis=1)
+        self.networks = len(networks)
+        of_networks = (
+            (name, getattr(network, attribute))
+            for number, network in enumerate(networks)
+            for attribute, name in array_names(number).items()
+        )
         for name, array in (
+            *of_networks,
             ("scale", scale),
             ("mean", mean),
             ("axes", axes),
@@ -81,7 +94,17 @@ class KernelModule(nn.Module):
         # Not torch.cdist, which ONNX lacks.
         squares = norms + self.support_norms - 2 * (photos * self.support_step) @ self.support
         similarity = torch.exp((squares.clamp(min=0) + MIN_SQUARE).sqrt() * self.slope)
-        return similarity @ self.weight + self.bias
+        scores = similarity @ self.weight + self.bias
+        for number in range(self.networks):
+            scores = scores + self._of_network(number, photos)
+        return scores
+
+    def _of_network(self, number: int, photos: Tensor) -> Tensor:
+        array = {attribute: getattr(self, name) for attribute, name in array_names(number).items()}
+        first = silu(photos @ array["first"] + array["first_bias"])
+        second = silu(first @ array["second"] + array["second_bias"])
+        scores: Tensor = second @ array["last"]
+        return scores
 
 
 def in_steps(array: Float32Array) -> tuple[Float32Array, Float32Array]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +10,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.models.heads.differences import Differences
 from mlsp.models.heads.kernel import KernelHead, directions, similarities, solved
 from mlsp.models.heads.kernel_module import in_steps
+from mlsp.models.heads.kernel_networks import LearnedRows
 from mlsp.models.heads.square_roots import StandardisedRoots, standardised_roots
 
 # Photos, and worse photos of pairs, that the principal components are found in: more would say the same.
@@ -66,15 +65,15 @@ def fit_kernel_with_pairs(
         # Those that are drawn count for those left out too.
         drawn_weights = weights[drawn] * len(features) / len(drawn)
         some = _part(pairs, _drawn(rng, len(pairs.better), metric.photos))
-        rows = _Rows.of(head, features[drawn], mos[drawn], drawn_weights, some)
+        rows = _rows(head, features[drawn], mos[drawn], drawn_weights, some)
         head.support_ = _support(rows, _drawn(rng, len(drawn), metric.support), rng)
         head.coef_ = _coefficients(head, rows)
         axes = axes @ metric.axes(head, rows.photos)
     head.axes_ = _rounded(axes, in_8_bits)
-    rows = _Rows.of(head, features, mos, weights, pairs)
+    rows = _rows(head, features, mos, weights, pairs)
     head.support_ = _rounded(_support(rows, support, rng), in_8_bits)
     head.coef_ = _coefficients(head, rows)
-    return head
+    return head.add_networks(rows)
 
 
 def _principal_axes(
@@ -96,56 +95,32 @@ def _principal_axes(
     return (axes / np.float32(norm)).astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """What the squares are summed over, in components.
-
-    Attributes:
-        photos: (photos, D), rated.
-        deviations: (photos,) of their ratings from the mean.
-        weights: (photos,)
-        better: (pairs, D)
-        worse: (pairs, D)
-        margins: (pairs,)
-        pair_weights: (pairs,)
-    """
-
-    photos: Float32Array
-    deviations: Float64Array
-    weights: Float64Array
-    better: Float32Array
-    worse: Float32Array
-    margins: Float64Array
-    pair_weights: Float64Array
-
-    @classmethod
-    def of(
-        cls,
-        head: KernelHead,
-        features: Float32Array,
-        mos: Float64Array,
-        weights: Float64Array,
-        pairs: Differences,
-    ) -> _Rows:
-        """Project photos and pairs as the head does."""
-        return cls(
-            head.project(features),
-            mos - head.intercept_,
-            weights,
-            head.project(pairs.better),
-            head.project(pairs.worse),
-            pairs.margins,
-            np.broadcast_to(pairs.weight, len(pairs.better)),
-        )
+def _rows(
+    head: KernelHead,
+    features: Float32Array,
+    mos: Float64Array,
+    weights: Float64Array,
+    pairs: Differences,
+) -> LearnedRows:
+    """Project photos and pairs as the head does."""
+    return LearnedRows(
+        head.project(features),
+        mos - head.intercept_,
+        weights,
+        head.project(pairs.better),
+        head.project(pairs.worse),
+        pairs.margins,
+        np.broadcast_to(pairs.weight, len(pairs.better)),
+    )
 
 
-def _support(rows: _Rows, photos: NDArray[np.intp], rng: np.random.Generator) -> Float32Array:
+def _support(rows: LearnedRows, photos: NDArray[np.intp], rng: np.random.Generator) -> Float32Array:
     """Return the rated photos of these indices, and a fifth as many worse ones of pairs."""
     added = _drawn(rng, len(rows.worse), round(len(photos) * _PAIRS_IN_SUPPORT))
     return np.concatenate([rows.photos[photos], rows.worse[added]])
 
 
-def _coefficients(head: KernelHead, rows: _Rows) -> Float64Array:
+def _coefficients(head: KernelHead, rows: LearnedRows) -> Float64Array:
     """Return the weights of the similarities to the head's support that make the sum of squares least."""
     support, steepness = head.support_, head.steepness
     normal = head.penalty * np.concatenate(
