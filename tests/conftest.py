@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from caches import make_cache
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from mlsp.scoring.scorer import Scorer
 
 ROOT = Path(__file__).parent.parent
+
+# How long an example takes tells how busy the machine is.
+settings.register_profile("mlsp", deadline=None)
+settings.load_profile("mlsp")
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ def test_every_finite_float16_is_widened_exactly() -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 1000), exponent=st.floats(-3, 4), offset=st.floats(-2, 2))
 def test_8_bits_move_no_value_by_more_than_half_a_step(
     seed: int, exponent: float, offset: float

@@ -78,7 +78,7 @@ def test_narrow_graph_gives_those_of_keras(graphs: Graphs, name: str, photo: str
     assert max(errors.values()) <= TOLERANCE, errors
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12, derandomize=True)
 @given(height=st.integers(75, 160), width=st.integers(75, 160))
 def test_mean_of_wide_is_narrow_on_any_size(graphs: Graphs, height: int, width: int) -> None:
     check_mean_of_wide(graphs, height, width)

@@ -182,9 +182,7 @@ def contents(photo: Image.Image) -> list[bytes]:
     return files
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_never_raises(contents: list[bytes], tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(data.draw(st.sampled_from(contents)))

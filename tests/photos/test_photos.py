@@ -495,7 +495,7 @@ SMALL = {name: stored(Image.fromarray(soft_photo(24, 18)), name) for name in FOR
 
 
 @pytest.mark.parametrize("name", SMALL)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(data=st.data())
 def test_damaged_bytes_raise_photo_errors_and_nothing_else(name: str, data: st.DataObject) -> None:
     content = bytearray(SMALL[name])

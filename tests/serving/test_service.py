@@ -556,7 +556,6 @@ def test_fuzzed_by_its_own_description(scorer: Scorer) -> None:
 
             @hypothesis_settings(
                 max_examples=25,
-                deadline=None,
                 database=None,
                 suppress_health_check=list(HealthCheck),
             )
