@@ -259,10 +259,10 @@ def score(
             classifiers=scorer.model.classifiers,
             every=all_columns,
         )
-    progress.summarise(len(scored), len(failed), outputs)
     if not quiet:
         full_side = scorer.model.feature_spec.longest_side
         _tell(scored, full_side, names_unranked=output is not None or wanted is not None)
+    progress.summarise(len(scored), len(failed), outputs)
     if stars is not None:
         if stars.of_own:
             ranked = sort_results(own, sort, heads=heads, top=wanted)
