@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from mlsp import Scorer
 from pages import ROOT, code_blocks
 
 
@@ -49,6 +51,20 @@ def test_a_shoot_is_scored_picked_and_rated(workplace: Path) -> None:
     assert (workplace / "shoot" / "report.html").is_file()
     assert (workplace / "why" / "clock_motion.quality.png").is_file()
     assert "xmp:Rating" in (workplace / "selection" / "coffee.png.xmp").read_text("utf-8")
+
+
+def test_the_shoot_has_the_scores_that_its_page_shows() -> None:
+    scorer = Scorer()
+    page = (ROOT / "examples" / "score_a_shoot.md").read_text("utf-8")
+    rows = re.findall(r"^\d  shoot/(\S+) .*?(\d\.\d{3}) +(\d+) +(\d\.\d{3}) +(\d+)$", page, re.M)
+    assert len(rows) == 3
+    for name, *shown in rows:
+        scores = scorer.score_one(ROOT / "examples" / name).scores
+        quality, beauty = scores["quality"], scores["beauty"]
+        found = (quality.value, quality.percentile, beauty.value, beauty.percentile)
+        # Processors differ in their last bits.
+        for number, value, most in zip(shown, found, (0.01, 2, 0.05, 2), strict=True):
+            assert float(number) == pytest.approx(value, abs=most), name
 
 
 def test_a_million_photos_have_a_row_each(workplace: Path) -> None:
