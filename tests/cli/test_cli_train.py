@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from children import expect_mlsp as mlsp
+from mlsp.cli.card import agreement_line
 from mlsp.models.model import load_model
+from mlsp.models.records import Agreement
 from training_data import make_store, planted
 
 WITHOUT_TORCH = """
@@ -149,3 +151,11 @@ def test_weights_of_other_features_are_refused(tmp_path: Path, stored: tuple[Pat
     assert error.startswith(f"mlsp: weights file {weights} ")
     found = "d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa"
     assert f" has SHA-256 {found}, expected {'0' * 64}: " in error
+
+
+@pytest.mark.parametrize(
+    ("photos", "interval"), [(2, "too few for an interval"), (40, "0.62, 0.90")]
+)
+def test_agreement_of_few_photos_has_no_interval(photos: int, interval: str) -> None:
+    line = agreement_line(Agreement("test photos", photos, 0.8, 0.7))
+    assert line == f"SRCC 0.8000 [{interval}], PLCC 0.7000 on {photos} test photos"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from rich.padding import Padding
@@ -64,8 +65,9 @@ def card_lines(model: Model) -> Iterator[Text | Padding]:
 def agreement_line(agreement: Agreement) -> str:
     """How well a new head agrees with people, in a line."""
     low, high = agreement.srcc_interval
+    interval = "too few for an interval" if math.isnan(low) else f"{low:.2f}, {high:.2f}"
     return (
-        f"SRCC {agreement.srcc:.4f} [{low:.2f}, {high:.2f}], PLCC {agreement.plcc:.4f} on"
+        f"SRCC {agreement.srcc:.4f} [{interval}], PLCC {agreement.plcc:.4f} on"
         f" {agreement.photo_count} {agreement.photos}"
     )
 
