@@ -428,6 +428,7 @@ def test_keys_are_explained(page: Page, collection: Path) -> None:
     show(page, collection / "report.html")
     page.keyboard.press("?")
     assert page.is_visible("text=compare the chosen photos")
+    assert page.locator(".g-help").evaluate("dialog => dialog.scrollTop") == 0
     page.keyboard.press("Enter")
     assert not page.is_visible("text=compare the chosen photos")
 

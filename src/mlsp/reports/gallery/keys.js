@@ -28,6 +28,7 @@ export function keyList(more) {
     element("dd", { text: what }),
   ]);
   const close = element("button", { type: "button", class: "g-button g-main", text: "Close", onclick: () => dialog.close() });
-  const dialog = element("dialog", { class: "g-help", "aria-label": "Keys" }, element("h2", { text: "Keys" }), element("dl", {}, ...lines), close);
+  // The button has the focus: at the end, the dialog would begin there.
+  const dialog = element("dialog", { class: "g-help", "aria-label": "Keys" }, element("div", { class: "g-help-head" }, element("h2", { text: "Keys" }), close), element("dl", {}, ...lines));
   return dialog;
 }
