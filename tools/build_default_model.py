@@ -12,7 +12,7 @@ same inputs on the same processor give the same files.
 
 The quality head learns from the official train split, and from copies of 450 of its photos that are known to be worse or as good; 40 photos of
 it are in no fit at all, and `benchmarks/trust.py` measures by them. All settings were chosen inside the train split
-(docs/decisions/034, 040 and 048); the test split is only measured on, and gives the percentiles, as its photos are rated and unseen. The beauty head learns
+(docs/decisions/034, 040 and 049); the test split is only measured on, and gives the percentiles, as its photos are rated and unseen. The beauty head learns
 from all 900 photos; how well it agrees is measured by folds grouped by theme.
 """
 

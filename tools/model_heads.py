@@ -68,7 +68,7 @@ def fit_quality(
         frames: (F, C) of frames that show nothing.
         channels: of the levels.
         components: that photos are compared in.
-        is_score: compare photos by what changes the score, weigh pairs of some ladders more, and add networks (docs/decisions/040, 048);
+        is_score: compare photos by what changes the score, weigh pairs of some ladders more, and add networks (docs/decisions/040, 049);
             otherwise photos are compared in principal components.
     """
     is_worse = copies.kind != "photo"
