@@ -1,4 +1,4 @@
-"""Hooks of the site: pages that lie outside `docs/` become pages of it, and links to them lead there.
+"""Hooks of the site: pages that lie outside `docs/` become pages of it, and links to them lead there; nothing is loaded from elsewhere.
 
 GitHub looks for `CONTRIBUTING.md` and `SECURITY.md` at the top, and examples lie beside their photos. Each is written once, with links
 that work in the repository; here they are rewritten for the site.
@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ PAGES = {
     "README.md": "index.md",
 }
 _LINK = re.compile(r"(\]\()([^)#:\s]+)")
+_LOADED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"?https?://[^\s\">]+")
 
 
 def site_path(path: str) -> str | None:
@@ -72,3 +74,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Lead links from pages in `docs/` to files outside of it to their places in the site."""
     source = page.file.src_uri
     return with_site_links(markdown, f"docs/{source}", source)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Refuse fonts, scripts, styles and pictures from elsewhere."""
+    site = Path(config.site_dir)
+    loaded = sorted(
+        f"{page.relative_to(site)}: {address}"
+        for page in site.rglob("*.html")
+        for address in _LOADED.findall(page.read_text("utf-8"))
+    )
+    if loaded:
+        raise PluginError(f"pages load from elsewhere: {', '.join(loaded)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -75,35 +74,7 @@ def test_the_reference_has_the_public_api() -> None:
     assert documented == set(mlsp.__all__) - errors - {"errors", "heads", "__version__"}
 
 
-def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
-    done = subprocess.run(
-        # Not --quiet: warnings that are not logged are not counted, and --strict passes.
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    # Nothing is loaded from elsewhere: no fonts, scripts, styles or pictures.
-    addresses = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"?https?://[^\s\">]+")
-    loaded = {
-        f"{page.relative_to(tmp_path)}: {address}"
-        for page in tmp_path.rglob("*.html")
-        for address in addresses.findall(page.read_text("utf-8"))
-    }
-    assert loaded == set()
-
-
-def test_cli_page_is_what_the_commands_say() -> None:
-    done = subprocess.run(
-        [sys.executable, "scripts/docs.py", "--check"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def test_cli_page_has_every_command() -> None:
     titles = re.findall(
         r"^## `mlsp ?(.*)`$", (ROOT / "docs/cli.md").read_text("utf-8"), re.MULTILINE
     )
