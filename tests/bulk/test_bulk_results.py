@@ -188,10 +188,15 @@ def test_files_have_types_and_say_where_they_are_from(
     assert (manifest["photos"], manifest["shards"], manifest["shard_size"]) == (40, 10, 4)
 
 
-def test_a_second_run_does_what_is_missing_and_nothing_else(photos: Path, tmp_path: Path) -> None:
+def test_a_second_run_does_what_is_missing_and_nothing_else(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dataset = tmp_path / "scores"
     first = run(photos, dataset=dataset)
-    assert run(photos, dataset=dataset) == []
+    with monkeypatch.context() as patch:
+        # Where there is nothing to score, the model is not loaded.
+        patch.setattr(ScorerSettings, "load", None)
+        assert run(photos, dataset=dataset) == []
     files = sorted(dataset.glob("0*.parquet"))
     before = {file.name: file.read_bytes() for file in files}
     files[3].unlink()

@@ -125,6 +125,8 @@ if __name__ == "__main__":
 """
 
 
+# Of both, compression is what other processes may lack.
+@pytest.mark.parametrize("path", ["zstd"], indirect=True)
 def test_a_data_loader_with_workers_reads_each_row_once(path: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="data sets are torch's")
     script = tmp_path / "loaders.py"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from itertools import chain
 
 from mlsp.bulk.job import BulkJob
 from mlsp.bulk.records import Shard, ShardError, ShardReport
@@ -33,8 +34,13 @@ def run_local(
         OutputError: results may not be written.
         ModelError: the model is damaged.
     """
+    shards = job.shards_to_do()
+    first = next(shards, None)
+    if first is None:
+        # The model takes a second to load.
+        return
     with job.settings.scorer.load() as scorer:
-        for shard in job.shards_to_do():
+        for shard in chain([first], shards):
             yield score_and_write(scorer, job.source, job.dataset, shard, on_row=on_row)
 
 
