@@ -91,7 +91,7 @@ export class SidecarExport {
       this._list(left);
       this._takeBack.hidden = left.length === 0;
       const parts = [];
-      if (restored > 0) parts.push(`${restored === 1 ? "1 file is as it was" : `${amount(restored)} files are as they were`}`);
+      if (restored > 0) parts.push(restored === 1 ? "1 file is as it was" : `${amount(restored)} files are as they were`);
       if (removed > 0) parts.push(`${amount(removed)} that had been made ${removed === 1 ? "is" : "are"} removed`);
       if (left.length > 0) parts.push(`${amount(left.length)} left as they are`);
       return `Taken back: ${parts.join("; ") || "nothing"}`;
