@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -70,9 +70,9 @@ class ListedPhotos:
         sizes: of each file in bytes; -1 if unknown.
     """
 
-    names: Sequence[str]
-    locations: Sequence[str]
-    sizes: Sequence[int]
+    names: tuple[str, ...]
+    locations: tuple[str, ...]
+    sizes: tuple[int, ...]
 
     @property
     def photo_count(self) -> int:

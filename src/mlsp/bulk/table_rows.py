@@ -88,10 +88,9 @@ class _CsvTable:
         self, columns: Sequence[str], size: int, first_row: int = 1, offset: int = 0
     ) -> Iterator[Rows]:
         wanted = [self.columns.index(name) for name in columns]
-
-        missing: list[str | None] = [None] * (max(wanted, default=0) + 1)
-        # Without a call of ours for each cell. Of several columns, however many are wanted, it makes tuples.
+        # Two more than are wanted: of one alone it makes no tuple.
         picked = itemgetter(0, 0, *wanted)
+        missing: list[str | None] = [None] * (max(wanted, default=0) + 1)
 
         def whole(cells: list[str]) -> Sequence[str | None]:
             # A row that was cut off lacks its last cells.

@@ -125,8 +125,8 @@ class TableSource:
             cells = rows.columns[0]
             self._check_named(cells, chosen.photo, rows.number)
             names = self._ids(rows, chosen.id, cells)
-            locations = [resolved(cell, folder) for cell in cells]
-            yield ListedPhotos(names, locations, [-1] * rows.count)
+            locations = tuple([resolved(cell, folder) for cell in cells])
+            yield ListedPhotos(names, locations, (-1,) * rows.count)
 
     def _check_named(self, cells: Sequence[object], column: str, number: int) -> None:
         for row, cell in enumerate(cells, number):
@@ -145,26 +145,26 @@ class TableSource:
                 table,
                 chosen.photo,
                 chosen.path,
-                tuple(self._ids(rows, chosen.id, [None] * rows.count)),
+                self._ids(rows, chosen.id, [None] * rows.count),
                 rows.number,
                 rows.offset,
                 -1 if table_bytes is None else table_bytes,
             )
 
-    def _ids(self, rows: Rows, column: str | None, locations: Sequence[object]) -> list[str]:
+    def _ids(self, rows: Rows, column: str | None, locations: Sequence[object]) -> tuple[str, ...]:
         """Return the last column of rows, in which ids are; without one their locations, or else their numbers."""
         if column is None:
-            return [
+            return tuple(
                 written(str(location or f"{self.location}#{row}"))
                 for row, location in enumerate(locations, rows.number)
-            ]
+            )
         ids = rows.columns[-1]
         for row, value in enumerate(ids, rows.number):
             if value is None or value == "":
                 raise SettingsError(
                     f"row {row} of table {self.location} has no id in its column {column!r}: give it one"
                 )
-        return [written(str(value)) for value in ids]
+        return tuple([written(str(value)) for value in ids])
 
 
 @dataclass(frozen=True, slots=True)
