@@ -776,9 +776,14 @@ def test_heat_map(opened: Page) -> None:
     page = opened
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
+    # It takes a while: held back until it is taken away again.
+    page.route("**/api/explain/**", lambda _: None)
     page.keyboard.press("e")
+    said(page, "Looking for what raised and lowered quality …")
+    page.unroute("**/api/explain/**")
     heat = page.locator(".p-heat")
     heat.wait_for()
+    said(page, "What raised and lowered quality")
     assert heat.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }")
     assert heat.get_attribute("alt") == "Heat map: what raised and lowered quality"
     assert page.locator(".p-why").inner_text() == "Why: quality"

@@ -59,8 +59,9 @@ export class Explain {
     map.onerror = async () => {
       // An image element does not tell why loading failed.
       const answer = await fetch(url).then((got) => got.json()).catch(() => ({}));
-      this._toast.say(answer.error ?? "The heat map could not be loaded.", { isError: true });
+      this._toast.say(`Not explained. ${answer.error ?? "The heat map could not be loaded."}`, { isError: true });
     };
+    this._toast.say(`Looking for what raised and lowered ${this._head} …`);
     map.src = url;
   }
 }

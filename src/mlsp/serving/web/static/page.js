@@ -57,7 +57,7 @@ function build(status) {
   part(".p-actions").replaceChildren(undo, exported);
 
   const gallery = new Gallery(part("#photos"), {
-    columns, title: folder, meanings: status.meanings, keys: [...RATING_KEYS, ["E", "full-screen: explain a score by a heat map; again: the next score"]],
+    columns, title: folder, meanings: status.meanings, smallNote: "Small picture: the photo is not where it was, or cannot be read any more.", keys: [...RATING_KEYS, ["E", "full-screen: explain a score by a heat map; again: the next score"]],
     badge: (record) => marksBadge(rating.of(record)), badgeText: (record) => marksWords(rating.of(record)), onkey: useKey,
     stackTools: (record, frames) => batch.keepButton(record, frames),
     details: (record) => element("div", { class: "p-details" }, rating.control(record), status.can.explain ? explain.button() : null),
