@@ -779,7 +779,7 @@ def test_heat_map(opened: Page) -> None:
     # It takes a while: held back until it is taken away again.
     page.route("**/api/explain/**", lambda _: None)
     page.keyboard.press("e")
-    said(page, "Looking for what raised and lowered quality …")
+    said(page, "Computing what raised and lowered quality …")
     page.unroute("**/api/explain/**")
     heat = page.locator(".p-heat")
     heat.wait_for()

@@ -61,7 +61,6 @@ export class Explain {
       const answer = await fetch(url).then((got) => got.json()).catch(() => ({}));
       this._toast.say(`Not explained. ${answer.error ?? "The heat map could not be loaded."}`, { isError: true });
     };
-    this._toast.say(`Looking for what raised and lowered ${this._head} …`);
     map.src = url;
   }
 }
