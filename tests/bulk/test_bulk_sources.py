@@ -5,8 +5,6 @@ import csv
 import io
 import json
 import pickle
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -550,27 +548,3 @@ def test_sources_that_do_not_exist(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "columns are named, but no source is a table: none ends in .csv or .jsonl or .parquet"
     )
-
-
-PLAIN_SCORE = """
-import sys
-from mlsp.cli import app
-try:
-    app(["score", sys.argv[1], "--no-cache"])
-except SystemExit as end:
-    assert not end.code
-loaded = {name.split(".")[0] for name in sys.modules} & {"ray", "pyarrow", "fsspec", "s3fs"}
-assert not loaded, loaded
-assert "mlsp.bulk" not in sys.modules
-"""
-
-
-def test_a_plain_score_loads_none_of_it(tmp_path: Path) -> None:
-    write_photos(tmp_path / "photos", 1)
-    done = subprocess.run(
-        [sys.executable, "-c", PLAIN_SCORE, str(tmp_path / "photos")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr

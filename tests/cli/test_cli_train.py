@@ -17,9 +17,10 @@ from mlsp.models.model import load_model
 from mlsp.models.records import Agreement
 from training_data import make_store, planted
 
+# Nor anything else that only training, research and bulk runs need.
 WITHOUT_TORCH = """
 import sys
-for name in ("torch", "scipy", "pandas", "sklearn", "matplotlib"):
+for name in ("torch", "scipy", "pandas", "sklearn", "matplotlib", "mlsp.bulk", "pyarrow", "fsspec", "s3fs", "ray"):
     sys.modules[name] = None
 from mlsp.cli import main
 main()
