@@ -7,7 +7,7 @@
 All heads read EfficientNet-Lite2: kernel heads its narrow features on two scales, alone and with small networks; Pool-3FC its wide ones, of each
 level 32 components. Kernel heads score a photo and its mirror image, Pool-3FC by several seeds: their means. The weights of the average, none
 below 0, are those with the least error on a fifth of the train photos, drawn by groups of look-alikes, with heads that learned from the rest. All
-heads then learn from the whole train split, and the official test is measured once.
+heads then learn from the whole train split, of which 500 photos choose Pool-3FC's epoch, and the official test is measured once.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from place import (  # type: ignore[import-not-found]  # beside this file
     scores_of,
 )
 from scipy.optimize import nnls
+from sklearn.base import clone
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.evaluation.intervals import bootstrap_interval, paired_difference
@@ -57,7 +58,7 @@ def kernel_scores(
     """Scores of the test photos of a split by a kernel head, means over views."""
     rows = join(store, ratings, split).rows
     learned = np.concatenate([split.train, split.validation])
-    head = KERNEL_HEADS[name].set_params(level_channels=store.layout.level_channels)
+    head = clone(KERNEL_HEADS[name]).set_params(level_channels=store.layout.level_channels)
     head.fit(narrow(store, rows[learned])[:, 0], ratings.mos[learned])
     views = narrow(store, rows[split.test])
     of_views = [head.predict(views[:, view]) for view in range(views.shape[1])]

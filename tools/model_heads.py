@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from model_features import Copies, Features
@@ -25,8 +25,9 @@ from mlsp.ratings.table import RatingTable
 # 1 of a rated photo.
 STEEPNESS, PENALTY = 0.3, 0.01
 PAIR_WEIGHT, FRAME_WEIGHT = 0.2, 0.2
-# What a learned metric wins pays for pairs of these ladders: by so much their weight is larger.
-METRIC_PAIR_WEIGHTS = {
+# What a learned metric wins pays for pairs of these ladders: by so much their weight is larger. That of pairs which differ in size only
+# was raised twice after a look at the photos held back (docs/decisions/040, 049).
+PAIR_WEIGHTS = {
     "dark": 4.0,
     "bright": 5.0,
     "haze": 3.0,
@@ -55,7 +56,9 @@ def fit_quality(
     channels: Sequence[int],
     *,
     components: int,
-    is_score: bool,
+    metric: KernelMetric | None = None,
+    networks: KernelNetworks | None = None,
+    pair_weights: Mapping[str, float] | None = None,
 ) -> KernelHead:
     """Fit the quality head.
 
@@ -68,13 +71,13 @@ def fit_quality(
         frames: (F, C) of frames that show nothing.
         channels: of the levels.
         components: that photos are compared in.
-        is_score: compare photos by what changes the score, weigh pairs of some ladders more, and add networks (docs/decisions/040, 049);
-            otherwise photos are compared in principal components.
+        metric: see `KernelHead`.
+        networks: see `KernelHead`.
+        pair_weights: of pairs of some ladders, by name, against 1 of the others.
     """
     is_worse = copies.kind != "photo"
-    weights = copies.weight
-    if is_score:
-        weights = weights * [METRIC_PAIR_WEIGHTS.get(str(kind), 1.0) for kind in copies.kind]
+    pair_weights = pair_weights or {}
+    weights = copies.weight * [pair_weights.get(str(kind), 1.0) for kind in copies.kind]
     pairs = Differences(
         copies.features[copies.better[is_worse]],
         copies.features[is_worse],
@@ -88,8 +91,8 @@ def fit_quality(
             PENALTY,
             components,
             level_channels=list(channels),
-            metric=KernelMetric() if is_score else None,
-            networks=KernelNetworks() if is_score else None,
+            metric=metric,
+            networks=networks,
         ),
         features,
         np.concatenate([mos, mos, np.zeros(len(frames))]),

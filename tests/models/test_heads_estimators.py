@@ -9,11 +9,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from mlsp.models.heads import KernelHead, RidgeHead
+from mlsp.models.heads import KernelHead, KernelNetworks, RidgeHead
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.parametrize("head", [RidgeHead(), KernelHead()])
+@pytest.mark.parametrize(
+    "head",
+    [RidgeHead(), KernelHead(), KernelHead(networks=KernelNetworks(count=1, epochs=2))],
+)
 def test_passes_the_checks_of_scikit_learn(head: RidgeHead | KernelHead) -> None:
     check_estimator(head)
 

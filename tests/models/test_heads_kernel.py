@@ -29,7 +29,7 @@ from mlsp.models.heads.square_roots import standardised_roots
 
 LEVELS = (5, 3)
 SETTINGS = KernelHead(components=8, steepness=0.5, penalty=0.05, level_channels=LEVELS)
-NETWORKS = KernelNetworks(share=0.4, count=2, widths=(32, 8), epochs=60, dropout=0.0)
+NETWORKS = KernelNetworks(share=0.4, count=2, widths=(32, 8), epochs=20, dropout=0.0)
 
 
 def rated(photos: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -274,21 +274,63 @@ def test_networks_share_the_score() -> None:
     np.testing.assert_allclose(both, 0.6 * kernel + 0.4 * alone, atol=1e-6)
 
 
-def test_networks_learn_from_pairs() -> None:
+def fit_networks_with_pairs(
+    pairs: Differences, weights: np.ndarray, **changes: Any
+) -> tuple[KernelHead, np.ndarray, np.ndarray]:
+    """Two ratings of each photo, weighted."""
     features, mos = rated(80)
-    fitted = fit_kernel_with_pairs(
-        clone(SETTINGS).set_params(networks=replace(NETWORKS, share=1.0, epochs=200)),
-        features,
-        mos,
-        pairs_of(60),
-        weights=np.ones(80),
+    networks = replace(NETWORKS, share=1.0, epochs=40, **changes)
+    head = fit_kernel_with_pairs(
+        clone(SETTINGS).set_params(networks=networks),
+        np.concatenate([features, features]),
+        np.concatenate([mos, mos + 1]),
+        pairs,
+        weights=weights,
         support=np.arange(80),
     )
+    return head, features, mos
+
+
+@pytest.mark.parametrize(("weight", "least", "most"), [(1.0, 0.35, 0.6), (0.0, -0.2, 0.3)])
+def test_networks_learn_from_pairs_by_their_weight(
+    weight: float, least: float, most: float
+) -> None:
+    fitted, _, _ = fit_networks_with_pairs(pairs_of(60), np.ones(160), pair_weight=weight)
     unseen, _ = rated(40, seed=9)
     worse = unseen.copy()
     worse[:, 7] += 4
-    difference = (fitted.predict(unseen) - fitted.predict(worse)).mean()
-    assert difference == pytest.approx(0.5, abs=0.15)
+    assert least < (fitted.predict(unseen) - fitted.predict(worse)).mean() < most
+
+
+@pytest.mark.parametrize(("weights", "above"), [((1.0, 0.0), 0.0), ((0.0, 1.0), 1.0)])
+def test_networks_learn_from_ratings_by_their_weights(
+    weights: tuple[float, float], above: float
+) -> None:
+    head, features, mos = fit_networks_with_pairs(pairs_of(0), np.repeat(weights, 80), dropout=0.1)
+    assert (head.predict(features) - mos).mean() == pytest.approx(above, abs=0.1)
+
+
+def test_networks_of_ratings_that_are_alike_are_left_out() -> None:
+    features, _ = rated(50)
+    head = fit_kernel(features, np.full(50, 0.1), networks=NETWORKS)
+    assert head.networks_ == ()
+    np.testing.assert_allclose(head.predict(features), 0.1, atol=1e-6)
+
+
+def test_networks_of_few_photos_reach_the_ratings() -> None:
+    features, mos = rated(60)
+    scores = fit_kernel(features, mos, networks=KernelNetworks(share=1.0)).predict(features)
+    # How much the ratings rise with the scores.
+    assert 0.7 < np.polyfit(scores, mos, 1)[0] < 1.4
+
+
+def test_seeds_share_no_network_and_leave_torch_as_it_is() -> None:
+    features, mos = rated(60)
+    state = torch.random.get_rng_state()
+    heads = [fit_kernel(features, mos, networks=NETWORKS, seed=seed) for seed in (0, 1)]
+    assert torch.equal(torch.random.get_rng_state(), state)
+    first, second = ([network.first for network in head.networks_] for head in heads)
+    assert all(np.abs(one - other).max() > 0.1 for one in first for other in second)
 
 
 def test_exported_networks_predict_the_same(tmp_path: Path) -> None:
@@ -308,6 +350,9 @@ def test_exported_networks_predict_the_same(tmp_path: Path) -> None:
         ({"share": 1.2}, r"share.* 0 to 1, got 1\.2"),
         ({"count": 0}, r"at least 1 network.*got 0"),
         ({"epochs": 0}, r"at least 1 .*epoch.*got .*0"),
+        ({"widths": (3,)}, r"two hidden layers.*got .*\(3,\)"),
+        ({"pair_weight": np.nan}, r"pair weight .* 0 or more, got nan"),
+        ({"learning_rate": 0}, r"learning rate must be above 0, got 0"),
     ],
 )
 def test_settings_of_networks_out_of_range_are_refused(

@@ -14,7 +14,7 @@ from mlsp.models.linear_form import linear_form
 
 @pytest.fixture(
     scope="module",
-    params=[None, KernelNetworks(count=2, widths=(24, 8), epochs=40)],
+    params=[None, KernelNetworks(count=2, widths=(24, 8), epochs=10)],
     ids=["kernel", "with networks"],
 )
 def fitted(

@@ -1,4 +1,4 @@
-"""A small network of a kernel head, as arrays: it reads the same components, and what it says is added to the score."""
+"""A small network of a kernel head, as arrays: it reads the same components, and its output is added to the score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heads in closed form: ridge and kernel ridge, whose settings the validation photos choose."""
+"""Ridge and kernel ridge, in closed form, and networks beside a kernel: the validation photos choose their settings."""
 
 from __future__ import annotations
 
@@ -87,6 +87,11 @@ def _best(
     return best
 
 
+def _title(name: str, head: Head) -> str:
+    has_networks = isinstance(head, KernelHead) and head.networks_
+    return f"{_TITLES[name]} with networks" if has_networks else _TITLES[name]
+
+
 def _in_words(head: Head) -> str:
     if isinstance(head, RidgeHead):
         weighting = "channels" if head.level_channels is None else "levels"
@@ -160,7 +165,7 @@ def fit_closed_form(
     return FittedHead(
         head.module(channels, features.channels),
         best.head.module(channels, features.channels),
-        _TITLES[name],
+        _title(name, head),
         f"{_in_words(head)}, the best of {best.tried} on the validation photos, which it then learned from too",
     )
 

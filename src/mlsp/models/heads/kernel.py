@@ -17,7 +17,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.models.heads.estimators import RootsRegressor
 from mlsp.models.heads.kernel_metric import KernelMetric
 from mlsp.models.heads.kernel_module import KernelModule
-from mlsp.models.heads.kernel_networks import KernelNetworks, LearnedRows
+from mlsp.models.heads.kernel_networks import KernelNetworks, TrainingSet
 from mlsp.models.heads.square_roots import standardised_roots
 from mlsp.models.kernel_form import distances
 from mlsp.models.network_form import NetworkForm
@@ -26,6 +26,8 @@ _ROWS_AT_ONCE = 4096
 _PROJECTED_AT_ONCE = 2000
 # Of the largest eigenvalue: keeps the Cholesky factors of kernels with repeated photos from failing.
 _JITTER = 1e-9
+# Of the mean rating.
+_ROUNDING = 1e-9
 
 
 class KernelHead(RootsRegressor):
@@ -123,22 +125,25 @@ class KernelHead(RootsRegressor):
         self.support_ = found.photos[drawn]
         self.intercept_ = float(ratings.mean())
         deviations = ratings - self.intercept_
-        self.coef_ = _weights(found.photos, drawn, deviations, self.steepness, self.penalty)
-        return self.add_networks(LearnedRows.of_ratings(found.photos, deviations))
+        coefficients = _weights(found.photos, drawn, deviations, self.steepness, self.penalty)
+        return self.add_networks(coefficients, TrainingSet.of_ratings(found.photos, deviations))
 
-    def add_networks(self, rows: LearnedRows) -> Self:
-        """Fit the networks if there are to be any, and give them their share of the score.
+    def add_networks(self, coefficients: Float64Array, training: TrainingSet) -> Self:
+        """Fit the networks if there are to be any, and give them and the kernel their shares of the score.
 
         Args:
-            rows: what the head learned from.
+            coefficients: (S,) of the kernel's similarities, where it has the whole score.
+            training: what it learned from.
 
         Returns:
             The head itself.
         """
-        self.networks_ = ()
-        if self.networks is not None:
-            self.networks_ = self.networks.fit(rows, self.seed)
-            self.coef_ = self.coef_ * (1 - self.networks.share)
+        self.networks_, self.coef_ = (), coefficients
+        # Of ratings that are all alike there is nothing to learn: networks would keep what they begin with.
+        is_alike = np.abs(training.deviations).max() <= _ROUNDING * abs(self.intercept_)
+        if self.networks is not None and not is_alike:
+            self.networks_ = self.networks.fit(training, self.seed)
+            self.coef_ = coefficients * (1 - self.networks.share)
         return self
 
     def _metric_axes(
@@ -158,7 +163,8 @@ class KernelHead(RootsRegressor):
         Returns:
             (photos, D).
         """
-        starts = range(0, len(features), _PROJECTED_AT_ONCE)
+        # Once for no photos, too.
+        starts = range(0, max(1, len(features)), _PROJECTED_AT_ONCE)
         parts = (features[at : at + _PROJECTED_AT_ONCE].astype(np.float32) for at in starts)
         return np.concatenate(
             [self._components_of(np.sqrt(part.clip(min=0))).astype(np.float32) for part in parts]

@@ -12,10 +12,14 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
 from mlsp.models.network_form import NetworkForm
 
+_HIDDEN_LAYERS = 2
+# Of an epoch: with fewer, networks of few photos have hardly begun when their epochs end.
+_MIN_STEPS = 16
+
 
 @dataclass(frozen=True, slots=True)
-class LearnedRows:
-    """What a head's squared errors are summed over, in its components.
+class TrainingSet:
+    """What a kernel head learns from, in its components.
 
     Attributes:
         photos: (photos, D), rated.
@@ -36,7 +40,7 @@ class LearnedRows:
     pair_weights: Float64Array
 
     @classmethod
-    def of_ratings(cls, photos: Float32Array, deviations: Float64Array) -> LearnedRows:
+    def of_ratings(cls, photos: Float32Array, deviations: Float64Array) -> TrainingSet:
         """Return rated photos that weigh alike, and no pairs."""
         no_pairs, none = photos[:0], deviations[:0]
         return cls(photos, deviations, np.ones_like(deviations), no_pairs, no_pairs, none, none)
@@ -54,11 +58,11 @@ class KernelNetworks:
         count: networks, whose mean is taken.
         widths: of the two hidden layers.
         epochs: passes over all rated photos, and all pairs.
-        dropout: share of each hidden layer that is left out in a step.
-        pairs: weight of a pair for the networks, against its weight for the kernel.
-        batch: rated photos in a step; so many pairs beside them that all are seen in an epoch.
-        rate: highest learning rate (AdamW, one cycle: Smith and Topin 2019).
-        decay: of weights.
+        dropout: probability that a channel of a hidden layer is left out in a step.
+        pair_weight: of a pair for the networks, against its weight for the kernel.
+        batch_size: rated photos in a step, at most: an epoch has 16 steps or more. So many pairs are beside them that all are seen.
+        learning_rate: highest (AdamW, one cycle: Smith and Topin 2019).
+        weight_decay: of AdamW.
 
     Raises:
         SettingsError: a number is out of range.
@@ -69,34 +73,44 @@ class KernelNetworks:
     widths: tuple[int, int] = (512, 64)
     epochs: int = 20
     dropout: float = 0.2
-    pairs: float = 0.6
-    batch: int = 256
-    rate: float = 2e-3
-    decay: float = 0.01
+    pair_weight: float = 0.6
+    batch_size: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
+        # Written so that NaN fails as well.
         if not (0 <= self.share <= 1 and 0 <= self.dropout < 1):
             raise SettingsError(
                 f"share of networks in the score must be 0 to 1, got {self.share:g}; dropout 0 to below 1, got {self.dropout:g}"
             )
-        if min(self.count, *self.widths, self.epochs, self.batch) < 1:
+        if len(self.widths) != _HIDDEN_LAYERS or (
+            min(self.count, *self.widths, self.epochs, self.batch_size) < 1
+        ):
             raise SettingsError(
-                "a kernel head with networks needs at least 1 network, and of each at least 1 channel, epoch and photo in a step, got"
-                f" {self.count}, {self.widths}, {self.epochs} and {self.batch}"
+                "a kernel head with networks needs at least 1 network, of two hidden layers of at least 1 channel, and at least 1 epoch and"
+                f" photo in a step, got {self.count}, {self.widths}, {self.epochs} and {self.batch_size}"
+            )
+        if not (self.learning_rate > 0 and min(self.pair_weight, self.weight_decay) >= 0):
+            raise SettingsError(
+                f"learning rate must be above 0, got {self.learning_rate:g}; pair weight and weight decay 0 or more, got"
+                f" {self.pair_weight:g} and {self.weight_decay:g}"
             )
 
-    def fit(self, rows: LearnedRows, seed: int) -> tuple[NetworkForm, ...]:
+    def fit(self, training: TrainingSet, seed: int) -> tuple[NetworkForm, ...]:
         """Fit the networks.
 
         Args:
-            rows: to learn from.
-            seed: of weights and order; that of the next network is one higher.
+            training: to learn from.
+            seed: of weights and order; no two seeds share a network.
 
         Returns:
             The networks; what they give is their share of the deviation from the mean rating.
         """
-        learned = _Tensors.of(rows, self.pairs)
-        networks = (self._trained(learned, seed + number) for number in range(self.count))
+        learned = _Tensors.of(training, self.pair_weight)
+        networks = (
+            self._trained(learned, seed * self.count + number) for number in range(self.count)
+        )
         return tuple(self._form(network, learned) for network in networks)
 
     def _form(self, network: nn.Sequential, learned: _Tensors) -> NetworkForm:
@@ -110,18 +124,21 @@ class KernelNetworks:
             array(first.bias),
             array(second.weight),
             array(second.bias),
-            array(last.weight)[:, 0] * learned.spread * self.share / self.count,
+            array(last.weight)[:, 0] * learned.deviation * self.share / self.count,
         )
 
     def _trained(self, learned: _Tensors, seed: int) -> nn.Sequential:
         order = torch.Generator().manual_seed(seed)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng():
             torch.manual_seed(seed)
             network = self._network(learned.photos.shape[1])
-            steps = max(1, len(learned.photos) // self.batch)
-            optimizer = torch.optim.AdamW(network.parameters(), self.rate, weight_decay=self.decay)
+            batch_size = min(self.batch_size, max(1, len(learned.photos) // _MIN_STEPS))
+            steps = len(learned.photos) // batch_size
+            optimizer = torch.optim.AdamW(
+                network.parameters(), self.learning_rate, weight_decay=self.weight_decay
+            )
             schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, self.rate, total_steps=self.epochs * steps
+                optimizer, self.learning_rate, total_steps=self.epochs * steps
             )
             for _ in range(self.epochs):
                 photos, pairs = (
@@ -151,10 +168,10 @@ class KernelNetworks:
 
 @dataclass(frozen=True, slots=True)
 class _Tensors:
-    """Rows to learn from, as torch reads them: those of `LearnedRows`, components multiplied by `scale`, ratings divided by `spread`."""
+    """A training set as torch reads it: those of `TrainingSet`, components multiplied by `scale`, ratings divided by `deviation`."""
 
     scale: float
-    spread: float
+    deviation: float
     photos: Tensor
     deviations: Tensor
     weights: Tensor
@@ -164,21 +181,22 @@ class _Tensors:
     pair_weights: Tensor
 
     @classmethod
-    def of(cls, rows: LearnedRows, pairs: float) -> _Tensors:
+    def of(cls, training: TrainingSet, pair_weight: float) -> _Tensors:
         # Networks begin from numbers with a mean square of 1: a photo's components have it all together, ratings have any.
-        scale = float(np.sqrt(rows.photos.shape[1]))
-        spread = float(np.sqrt(np.average(rows.deviations**2, weights=rows.weights))) or 1.0
+        scale = float(np.sqrt(training.photos.shape[1]))
+        squares = np.average(training.deviations**2, weights=training.weights)
+        deviation = float(np.sqrt(squares))
         arrays = (
-            rows.photos * np.float32(scale),
-            rows.deviations / spread,
-            rows.weights,
-            rows.better * np.float32(scale),
-            rows.worse * np.float32(scale),
-            rows.margins / spread,
-            rows.pair_weights * pairs,
+            training.photos * np.float32(scale),
+            training.deviations / deviation,
+            training.weights,
+            training.better * np.float32(scale),
+            training.worse * np.float32(scale),
+            training.margins / deviation,
+            training.pair_weights * pair_weight,
         )
         return cls(
-            scale, spread, *(torch.from_numpy(np.asarray(array, np.float32)) for array in arrays)
+            scale, deviation, *(torch.tensor(array, dtype=torch.float32) for array in arrays)
         )
 
     def error(self, network: nn.Module, at: Tensor, at_pairs: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.models.heads.differences import Differences
 from mlsp.models.heads.kernel import KernelHead, directions, similarities, solved
 from mlsp.models.heads.kernel_module import in_steps
-from mlsp.models.heads.kernel_networks import LearnedRows
+from mlsp.models.heads.kernel_networks import TrainingSet
 from mlsp.models.heads.square_roots import StandardisedRoots, standardised_roots
 
 # Photos, and worse photos of pairs, that the principal components are found in: more would say the same.
@@ -65,15 +65,14 @@ def fit_kernel_with_pairs(
         # Those that are drawn count for those left out too.
         drawn_weights = weights[drawn] * len(features) / len(drawn)
         some = _part(pairs, _drawn(rng, len(pairs.better), metric.photos))
-        rows = _rows(head, features[drawn], mos[drawn], drawn_weights, some)
-        head.support_ = _support(rows, _drawn(rng, len(drawn), metric.support), rng)
-        head.coef_ = _coefficients(head, rows)
-        axes = axes @ metric.axes(head, rows.photos)
+        training = _training_set(head, features[drawn], mos[drawn], drawn_weights, some)
+        head.support_ = _support(training, _drawn(rng, len(drawn), metric.support), rng)
+        head.coef_ = _coefficients(head, training)
+        axes = axes @ metric.axes(head, training.photos)
     head.axes_ = _rounded(axes, in_8_bits)
-    rows = _rows(head, features, mos, weights, pairs)
-    head.support_ = _rounded(_support(rows, support, rng), in_8_bits)
-    head.coef_ = _coefficients(head, rows)
-    return head.add_networks(rows)
+    training = _training_set(head, features, mos, weights, pairs)
+    head.support_ = _rounded(_support(training, support, rng), in_8_bits)
+    return head.add_networks(_coefficients(head, training), training)
 
 
 def _principal_axes(
@@ -95,15 +94,15 @@ def _principal_axes(
     return (axes / np.float32(norm)).astype(np.float32)
 
 
-def _rows(
+def _training_set(
     head: KernelHead,
     features: Float32Array,
     mos: Float64Array,
     weights: Float64Array,
     pairs: Differences,
-) -> LearnedRows:
+) -> TrainingSet:
     """Project photos and pairs as the head does."""
-    return LearnedRows(
+    return TrainingSet(
         head.project(features),
         mos - head.intercept_,
         weights,
@@ -114,41 +113,43 @@ def _rows(
     )
 
 
-def _support(rows: LearnedRows, photos: NDArray[np.intp], rng: np.random.Generator) -> Float32Array:
+def _support(
+    training: TrainingSet, photos: NDArray[np.intp], rng: np.random.Generator
+) -> Float32Array:
     """Return the rated photos of these indices, and a fifth as many worse ones of pairs."""
-    added = _drawn(rng, len(rows.worse), round(len(photos) * _PAIRS_IN_SUPPORT))
-    return np.concatenate([rows.photos[photos], rows.worse[added]])
+    added = _drawn(rng, len(training.worse), round(len(photos) * _PAIRS_IN_SUPPORT))
+    return np.concatenate([training.photos[photos], training.worse[added]])
 
 
-def _coefficients(head: KernelHead, rows: LearnedRows) -> Float64Array:
+def _coefficients(head: KernelHead, training: TrainingSet) -> Float64Array:
     """Return the weights of the similarities to the head's support that make the sum of squares least."""
     support, steepness = head.support_, head.steepness
     normal = head.penalty * np.concatenate(
         [part for _, part in similarities(support, support, steepness)]
     )
     right = np.zeros(len(support))
-    for at, similarity in similarities(rows.photos, support, steepness):
+    for at, similarity in similarities(training.photos, support, steepness):
         # A product of an array with itself is half the work.
-        roots = np.sqrt(rows.weights[at])
+        roots = np.sqrt(training.weights[at])
         weighted = similarity * roots[:, None]
         normal += weighted.T @ weighted
-        right += weighted.T @ (roots * rows.deviations[at])
+        right += weighted.T @ (roots * training.deviations[at])
     for (at, of_better), (_, of_worse) in zip(
-        similarities(rows.better, support, steepness),
-        similarities(rows.worse, support, steepness),
+        similarities(training.better, support, steepness),
+        similarities(training.worse, support, steepness),
         strict=True,
     ):
-        roots = np.sqrt(rows.pair_weights[at])
+        roots = np.sqrt(training.pair_weights[at])
         weighted = (of_better - of_worse) * roots[:, None]
         normal += weighted.T @ weighted
-        right += weighted.T @ (roots * rows.margins[at])
+        right += weighted.T @ (roots * training.margins[at])
     normal[np.diag_indices_from(normal)] += _JITTER * np.trace(normal) / len(normal)
     return solved(normal, right)
 
 
 def _part(pairs: Differences, chosen: NDArray[np.intp]) -> Differences:
     """Return some of the pairs; each then counts for those left out too."""
-    share = len(chosen) / len(pairs.better)
+    share = len(chosen) / max(1, len(pairs.better))
     weight = np.broadcast_to(pairs.weight, len(pairs.better))[chosen] / share
     return Differences(pairs.better[chosen], pairs.worse[chosen], pairs.margins[chosen], weight)
 
