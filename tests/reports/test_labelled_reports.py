@@ -214,7 +214,7 @@ def test_a_page_shows_and_filters_faults_and_kinds(
     assert chart.locator(".g-fault").all_text_contents() == ["not a photo"]
     assert chart.locator(".g-rank").text_content() == "–"
     assert (chart.get_attribute("aria-label") or "").startswith("chart.png; not a photo")
-    assert "photos here" in (dark.locator(".g-meter").first.get_attribute("title") or "")
+    assert "photos here" in (dark.locator(".g-score").first.get_attribute("title") or "")
     # Turned round, what is no photo still comes last.
     page.click(".g-sort .g-button")
     assert set(_names(page)[-2:]) == {*NOT_PHOTOS}
@@ -232,7 +232,7 @@ def test_a_page_shows_and_filters_faults_and_kinds(
     page.click(".g-card")
     caption = page.locator(".g-caption")
     assert page.locator(".g-caption >> .g-fault").all_text_contents() == ["small"]
-    assert "photos here" in (caption.locator(".g-meter").first.get_attribute("title") or "")
+    assert "photos here" in (caption.locator("li").first.get_attribute("title") or "")
 
 
 def test_a_page_of_a_model_without_classifiers_has_no_filter_of_them(

@@ -51,7 +51,8 @@ def test_what_is_saved_predicts_what_was_trained(file: Path, tmp_path: Path, nam
             one.scores["score"] if isinstance(one, Predicted) else np.nan
             for one in predictor.results()
         ]
-    np.testing.assert_allclose(scores, found, atol=1e-4)
+    # A model's scores end where people's scale does.
+    np.testing.assert_allclose(scores.clip(1, 10), found, atol=1e-4)
 
 
 def test_a_run_folder_continues_and_callbacks_are_called(file: Path, tmp_path: Path) -> None:
