@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from mlsp.scoring.scorer import Scorer
 
 
-# A terminal shows so many bursts: programs, and --output, get all.
-_MAX_BURSTS = 10
-
-
 def pick(
     paths: Photos,
     best: Annotated[
@@ -220,9 +216,7 @@ def pick(
         names = [photo for shot in best_shots for photo in shot.photos]
         print_names(names, stream=sys.stdout)
     elif output is None and bursts:
-        print_bursts(
-            bursts, picked, model_name=name, heads=heads, stream=sys.stdout, limit=_MAX_BURSTS
-        )
+        print_bursts(bursts, picked, model_name=name, heads=heads, stream=sys.stdout)
     outputs: list[Path] = []
     new: list[bool] = []
     if folder is not None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
     from mlsp.culling.bursts import Burst, ScoredShot
 
+# That a terminal shows.
+_MAX_BURSTS = 10
 _MIN_NAME_WIDTH = 16
 _MAX_REASON_WIDTH = 32
 _DATE_AND_TIME, _TIME = "%Y-%m-%d %H:%M:%S", "%H:%M:%S"
@@ -131,7 +133,7 @@ def print_bursts(
     model_name: str,
     heads: Sequence[str],
     stream: TextIO,
-    limit: int | None = None,
+    limit: int = _MAX_BURSTS,
 ) -> None:
     """Show bursts: where there is a terminal a table of those of several photos, else all as tab-separated lines.
 
@@ -141,7 +143,7 @@ def print_bursts(
         model_name: of the model that scored them.
         heads: names of the model's heads, in the model's order.
         stream: stdout, for example.
-        limit: bursts of the table, which then ends with how many more there are; None for all. Programs always get all lines.
+        limit: bursts of the table, which then ends with how many more there are. Programs always get all lines.
     """
     if stream.isatty():
         from rich.console import Console
