@@ -91,6 +91,31 @@ def test_the_readme_learns_from_own_ratings(workplace: Path) -> None:
     assert all(int(Path(photo).stem) % 2 for photo in ranked[:12])
 
 
+@pytest.mark.network
+def test_the_readme_sets_up_and_scores(tmp_path: Path) -> None:
+    """Its first block, in a copy of the repository: installs what it needs from a package registry."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        copy = tmp_path / "mlsp" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy)
+    (tmp_path / "python3").symlink_to(sys.executable)
+    block = next(code_blocks(ROOT / "README.md"))
+    environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
+    done = subprocess.run(
+        ["bash", "-ec", block.text],
+        cwd=tmp_path / "mlsp",
+        env=environment | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 scored in " in done.stderr
+
+
 def test_the_notebook_learns_sharpness(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its code cells run in one namespace, in order, as a kernel runs them."""
     file = ROOT / "examples" / "train_on_your_ratings.ipynb"

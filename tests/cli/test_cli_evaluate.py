@@ -6,11 +6,17 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from children import run_mlsp
+from mlsp.cli.app import app
+from mlsp.ratings.datasets.ava import load_ava
+from mlsp.ratings.datasets.registry import DATASETS
 
 NAMES = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "clock_motion.png"]
 
@@ -160,6 +166,30 @@ def test_numbers_need_no_extra_and_the_page_names_its_own(ratings: Path, tmp_pat
     done = bare("-o", "x.html")
     assert done.returncode == 2
     assert ".[research]" in done.stderr or "mlsp[research]" in done.stderr
+
+
+def test_numbers_by_avas_challenges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of AVA, whose test list is not the official one."""
+    monkeypatch.setitem(
+        DATASETS, "ava", replace(DATASETS["ava"], load=partial(load_ava, official=False))
+    )
+    (tmp_path / "aesthetics_image_lists").mkdir()
+    (tmp_path / "aesthetics_image_lists" / "generic_test.jpgl").write_text(
+        "\n".join(map(str, range(24)))
+    )
+    rows, scores = [], ["photo,score"]
+    for image in range(24):
+        votes = " ".join("100" if place == image % 5 else "1" for place in range(10))
+        rows.append(f"{image} {image} {votes} 1 2 {1396 + image // 12}")
+        scores.append(f"{image}.jpg,{image % 5}")
+    (tmp_path / "AVA.txt").write_text("\n".join(rows))
+    (tmp_path / "scores.csv").write_text("\n".join(scores))
+    command = ["evaluate", str(tmp_path / "scores.csv"), f"ava:{tmp_path}", "--group", "challenge"]
+    done = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "x.json")])
+    assert done.exit_code == 0, done.output
+    document = json.loads((tmp_path / "x.json").read_text("utf-8"))
+    groups = document["models"][0]["groups"]
+    assert {group["name"]: group["photos"] for group in groups} == {"1396": 12, "1397": 12}
 
 
 def test_columns_are_checked_before_photos_are_scored(

@@ -10,6 +10,7 @@ from mlsp.features.onnx_export import export_head
 from mlsp.models.heads import KernelHead, KernelNetworks
 from mlsp.models.kernel_form import KernelForm
 from mlsp.models.linear_form import linear_form
+from mlsp.models.signed_roots import signed_roots
 
 
 @pytest.fixture(
@@ -22,7 +23,10 @@ def fitted(
 ) -> tuple[KernelHead, OpenVinoHead, np.ndarray]:
     rng = np.random.default_rng(0)
     features = rng.gamma(2.0, size=(300, 12)).astype(np.float32)
-    roots = np.sqrt(features)
+    # As transformers have them: below 0, and on both sides of it.
+    features[:, 3:6] *= -1
+    features[:, 6:8] -= 2
+    roots = signed_roots(features)
     ratings = roots[:, 0] - 0.5 * roots[:, 3] + 0.3 * np.abs(roots[:, 1] - 1)
     head = KernelHead(components=12, penalty=0.05, networks=request.param).fit(features, ratings)
     file = tmp_path_factory.mktemp("head") / "head.onnx"
@@ -59,7 +63,7 @@ def test_its_linear_part_ranks_as_it_does(
     form = linear_form(opened, (1, 1, 12), "kernel")
     assert form is not None
     assert form.of == "roots"
-    linear = np.sqrt(features) @ form.weights.ravel() + form.bias
+    linear = signed_roots(features) @ form.weights.ravel() + form.bias
     scores = head.predict(features)
     assert np.corrcoef(linear, scores)[0, 1] > 0.97
     assert linear.mean() == pytest.approx(scores.mean(), abs=0.02)

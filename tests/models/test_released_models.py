@@ -18,7 +18,7 @@ from keras_heads import Arrays, predict, seeded_head, write_keras
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.finding import weights_folder
 from mlsp.base.digests import file_digest, file_sha256
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import ModelError, SettingsError
 from mlsp.cli.app import app
 from mlsp.models import getting, released
 from mlsp.models.model import load_model
@@ -192,6 +192,15 @@ def test_a_folder_without_the_files(publisher: Publisher, tmp_path: Path) -> Non
     assert NETWORK in str(get("--from", clone).exception)
     assert "gone is not a folder" in str(get("--from", tmp_path / "gone").exception)
     assert publisher.site.paths == []
+
+
+@pytest.mark.parametrize("name", ["ava-wide", "ava-narrow-aug"])
+def test_a_model_that_was_not_got_says_how_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("MLSP_MODELS_DIR", str(tmp_path))
+    with pytest.raises(ModelError, match=f"not on this machine: mlsp models get {name}$"):
+        load_model(name)
 
 
 def test_unknown_name() -> None:

@@ -102,11 +102,15 @@ def test_rows_run_once_and_say_what_they_lack(job: ExperimentJob) -> None:
     assert begun[2:] == ["Single-3FC (-aug)"]
 
 
-def test_several_seeds_have_a_mean_and_a_spread(job: ExperimentJob) -> None:
+def test_several_seeds_have_a_mean_and_a_spread(
+    job: ExperimentJob, caplog: pytest.LogCaptureFixture
+) -> None:
     begun: list[str] = []
     wide = replace(job, seeds=3, rows=("Single*", "Ridge*"), first=64, levels="last2")
     outcomes = run_experiment(wide, row_begins=lambda row: begun.append(row.label))
     assert begun == ["Single-3FC (-aug)"] * 3 + ["Ridge (not in the paper)"]
+    # Once, not for each seed.
+    assert caplog.text.count("--recipe small") == 1
     single = outcomes[0]
     values = [one.numbers["srcc"].value for one in single.repeats]
     assert len(set(values)) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> FeatureSet:
 
 
 def test_a_figure_is_a_frame_with_the_spread_over_seeds(photos: FeatureSet, tmp_path: Path) -> None:
-    found = run_experiment(
+    run = partial(
+        run_experiment,
         "fig7",
         photos,
         backbone="tiny",
@@ -36,10 +38,10 @@ def test_a_figure_is_a_frame_with_the_spread_over_seeds(photos: FeatureSet, tmp_
         views="whole",
         recipe="small",
         rows=["last 2"],
-        seeds=2,
         settings=TrainSettings(epochs=1),
         output=tmp_path / "fig7",
     )
+    found = run(seeds=2)
     assert repr(found) == "ExperimentResult('fig7': 1 of 3 rows have a result)"
     frame = found.frame().set_index("label")
     assert list(frame.index) == ["last", "last 2", "last 3"]
@@ -51,6 +53,8 @@ def test_a_figure_is_a_frame_with_the_spread_over_seeds(photos: FeatureSet, tmp_
     assert "| last 2 |" in found._repr_markdown_()
     kept = sorted(path.name for path in (tmp_path / "fig7").glob("*.json"))
     assert len(kept) == 2
+    narrower = run(first=16).frame().set_index("label").loc["last 2"]
+    assert narrower["srcc"] != row["srcc"]
 
 
 class _TwoLayers(nn.Module):

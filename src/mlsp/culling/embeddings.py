@@ -7,6 +7,7 @@ import numpy as np
 from mlsp.backbones import BACKBONES
 from mlsp.base.arrays import Float32Array
 from mlsp.features.spec import FeatureSpec
+from mlsp.models.signed_roots import signed_roots
 
 
 def embedding_channels(feature_spec: FeatureSpec) -> slice | None:
@@ -35,10 +36,10 @@ def embedding_of(features: Float32Array, channels: slice | None) -> Float32Array
         channels: those that count; None for all.
 
     Returns:
-        (channels,) of length 1, or zeros where all features are. Of square roots, so that few large channels do not hide the others.
+        (channels,) of length 1, or zeros where all features are. Of signed square roots, so that few large channels do not hide the others.
     """
     mean = features.mean(axis=(0, 1, 2))[channels or slice(None)]
-    roots = np.sqrt(np.maximum(mean, 0))
+    roots = signed_roots(mean)
     length = float(np.linalg.norm(roots))
     embedding: Float32Array = (roots / (length or 1.0)).astype(np.float32)
     return embedding

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.models.network_form import Graph, NetworkForm
+from mlsp.models.signed_roots import mean_gains, signed_roots
 
 # Steps on the way from one photo to another on which slopes are averaged; with these the sum is right to about a hundredth.
 _STEPS = 12
@@ -24,7 +25,7 @@ class KernelForm:
     """Kernel head on narrow features.
 
     Attributes:
-        scale: (C,) of the square roots of features.
+        scale: (C,) of the signed square roots of features.
         mean: (C,) of scaled roots, taken off them.
         axes: (C, D) from these to components.
         support: (S, D) components of the rated photos.
@@ -68,7 +69,7 @@ class KernelForm:
         )
 
     def slopes(self, features: Float64Array, base: Float64Array) -> Float64Array:
-        """Return the gain of the score per unit of a feature, averaged over the way from one photo's square roots to another's.
+        """Return the gain of the score per unit of a feature, averaged over the way from one photo's roots to another's.
 
         The difference of the two scores is `(slopes · (features - base)).sum()` (integrated gradients: Sundararajan, Taly and Yan,
         ICML 2017), up to a hundredth of it.
@@ -80,19 +81,15 @@ class KernelForm:
         Returns:
             (1, 1, C). Where both features are 0, so is the slope.
         """
-        roots, base_roots = (np.sqrt(np.maximum(some, 0)).ravel() for some in (features, base))
-        start, end = (self._components(some) for some in (base_roots, roots))
+        start, end = (self._components(signed_roots(some).ravel()) for some in (base, features))
         ways = (np.arange(_STEPS) + 0.5)[:, None] / _STEPS
         gradient = self._gradients(start + ways * (end - start)).mean(axis=0)
         of_roots = self.scale * (self.axes @ gradient)
-        sums = roots + base_roots
-        slopes: Float64Array = np.divide(
-            of_roots, sums, out=np.zeros_like(of_roots), where=sums > 0
-        )
-        return slopes.reshape(features.shape)
+        slopes: Float64Array = of_roots.reshape(features.shape) * mean_gains(features, base)
+        return slopes
 
     def linear(self) -> tuple[Float64Array, float]:
-        """Return the linear head that is nearest to this one on rated photos: weights (C,) of square roots, and its bias."""
+        """Return the linear head that is nearest to this one on rated photos: weights (C,) of signed square roots, and its bias."""
         rng = np.random.default_rng(0)
         photos = self.support[rng.permutation(len(self.support))[:_FITTED]]
         scores = np.concatenate(

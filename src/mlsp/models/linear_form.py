@@ -11,6 +11,7 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.models.kernel_form import KernelForm
 from mlsp.models.network_form import Graph
 from mlsp.models.records import HeadForm
+from mlsp.models.signed_roots import mean_gains
 
 # A power of 4, so that it and its root are exact; so large that rounding of the score does not matter.
 _STEP = 65536.0
@@ -31,7 +32,7 @@ class Head(Graph, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LinearForm:
-    """Head that is linear in its features or in their square roots.
+    """Head that is linear in its features or in their signed square roots.
 
     Attributes:
         weights: (G, G, C).
@@ -51,23 +52,18 @@ class LinearForm:
     def slopes(self, features: Float64Array, base: Float64Array) -> Float64Array:
         """Return the gain of the score per unit of a feature, on the whole way from one photo's features to another's.
 
-        With them the difference of two scores is exactly `(slopes · (features - base)).sum()`: for roots
-        √f - √b = (f - b) / (√f + √b).
+        With them the difference of two scores is exactly `(slopes · (features - base)).sum()`.
 
         Args:
             features: (G, G, C).
             base: (G, G, C).
 
         Returns:
-            (G, G, C). Where both features are 0, so are the maps everywhere, and the slope does not matter: 0.
+            (G, G, C); of roots 0 where both features are 0.
         """
         if self.of == "features":
             return self.weights
-        roots = np.sqrt(np.maximum(features, 0)) + np.sqrt(np.maximum(base, 0))
-        slopes: Float64Array = np.divide(
-            self.weights, roots, out=np.zeros_like(self.weights), where=roots > 0
-        )
-        return slopes
+        return self.weights * mean_gains(features, base)
 
 
 def linear_form(

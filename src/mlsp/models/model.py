@@ -142,6 +142,13 @@ def load_model(model: Path | str = "default") -> Model:
         return _read(installed[model])
     folder = Path(model)
     if not folder.is_dir():
+        # Imported here, as few need it.
+        from mlsp.models.released import RELEASED_MODELS
+
+        if any(released.name == str(model) for released in RELEASED_MODELS):
+            raise ModelError(
+                f"model {model} of the paper's authors is not on this machine: mlsp models get {model}"
+            )
         message = unknown_name("model", str(model), installed)
         raise ModelError(f"{message}; a folder of this name does not exist either")
     return _read(folder)

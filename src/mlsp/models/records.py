@@ -72,7 +72,7 @@ class HeadRecord:
             seen them; or, for the authors' released heads, the photos' ratings themselves. Empty where no rated photos were at hand;
             then there are no percentiles.
         agreement: with people, measured; empty where it was not.
-        form: `roots` where the score is linear in the square roots of features, with the arrays `weight` (C,) and `bias` () of its graph;
+        form: `roots` where the score is linear in the signed square roots of features, with the arrays `weight` (C,) and `bias` () of its graph;
             `kernel` where it compares with rated photos, in the arrays of `mlsp.models.kernel_form`; `other` where it is of another form;
             None where its model does not state it.
         kind_quantiles: the same as `quantiles`, of the rated photos of one kind, by the kind's name; kinds of which too few photos

@@ -1,6 +1,6 @@
 """Principal components of features, in which a taste is learned, as there are far fewer photos than channels.
 
-square roots ─ standardise ─ kernel (photos × photos) ─ eigenvectors ─ components (photos × at most 128)
+signed square roots ─ standardise ─ kernel (photos × photos) ─ eigenvectors ─ components (photos × at most 128)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import RatingsError
 from mlsp.base.groups import join_groups
+from mlsp.models.signed_roots import signed_roots
 
 # A channel that hardly varies over the photos carries nothing, and standardisation would blow it up.
 _MIN_DEVIATION = 1e-4
@@ -28,7 +29,7 @@ class Components:
 
     Attributes:
         photos: (photos, D); the mean square of a photo's distance from their mean is about 1.
-        projection: (C, D) from square roots of features to components.
+        projection: (C, D) from signed square roots of features to components.
         offset: (D,) subtracted from them.
         similarity: (photos, photos) correlation of standardised features, -1…1; None where there are too many photos for it.
     """
@@ -50,7 +51,7 @@ def principal_components(features: Float32Array, *, count: int, seed: int) -> Co
     Raises:
         RatingsError: all photos have the same features.
     """
-    roots = np.sqrt(np.maximum(features, 0, dtype=np.float32))
+    roots = signed_roots(features.astype(np.float32))
     mean = roots.mean(axis=0, dtype=np.float64)
     deviation = roots.std(axis=0, dtype=np.float64)
     scale = np.where(deviation > _MIN_DEVIATION, 1 / np.maximum(deviation, _MIN_DEVIATION), 0)

@@ -147,7 +147,7 @@ def _agreement(
 def _folded(
     utility: Utility, found: Components, heads: Sequence[LinearHead]
 ) -> tuple[Float64Array, float]:
-    """Return the utility as weights of the square roots of features, and its bias."""
+    """Return the utility as weights of the signed square roots of features, and its bias."""
     weights = found.projection @ utility.components
     bias = -float(found.offset @ utility.components)
     for head, weight in zip(heads, utility.crowd, strict=True):

@@ -1,4 +1,4 @@
-"""The default's heads as weights of the square roots of features, read from their graphs."""
+"""The default's heads as weights of the signed square roots of features, read from their graphs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.models.linear_form import Head, linear_form
 from mlsp.models.model import Model
 from mlsp.models.records import HeadRecord
+from mlsp.models.signed_roots import signed_roots
 
 
 class NarrowHead(Head, Protocol):
@@ -24,7 +25,7 @@ class NarrowHead(Head, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LinearHead:
-    """A head that is linear in the square roots of narrow features.
+    """A head that is linear in the signed square roots of narrow features.
 
     Attributes:
         name: of the head.
@@ -42,8 +43,8 @@ class LinearHead:
 
     def standardised(self, features: Float32Array) -> Float64Array:
         """Return standardised scores, (photos,), of (photos, C) features: 0 for an average photo, of variance about 1."""
-        roots = np.sqrt(np.maximum(features, 0))
-        sums = (roots @ self.weights.astype(features.dtype)).astype(np.float64)
+        weights = self.weights.astype(features.dtype)
+        sums = (signed_roots(features) @ weights).astype(np.float64)
         return np.asarray((sums + self.bias - self.middle) / self.spread)
 
 
@@ -54,7 +55,7 @@ def linear_heads(model: Model) -> tuple[LinearHead, ...]:
         model: its heads read narrow features.
 
     Returns:
-        All its heads; none where one of them is not linear in the square roots of features, since the others alone are not its taste.
+        All its heads; none where one of them is not linear in these roots, since the others alone are not its taste.
 
     Raises:
         ModelError: a head cannot be read.

@@ -126,17 +126,20 @@ def _write_head(file: Path, taste: Taste) -> None:
     except ImportError as error:
         raise MissingExtraError("Writing a model of your taste", "learn") from error
     channels = len(taste.weights)
-    # The weighted sum of the square roots of each view's only cell.
+    # The weighted sum of the signed square roots of each view's only cell.
     nodes = [
         helper.make_node("Squeeze", ["features", "cell_axes"], ["cells"]),
-        helper.make_node("Max", ["cells", "zero"], ["not_negative"]),
-        helper.make_node("Sqrt", ["not_negative"], ["roots"]),
+        helper.make_node("Relu", ["cells"], ["above"]),
+        helper.make_node("Sqrt", ["above"], ["roots_above"]),
+        helper.make_node("Neg", ["cells"], ["turned"]),
+        helper.make_node("Relu", ["turned"], ["below"]),
+        helper.make_node("Sqrt", ["below"], ["roots_below"]),
+        helper.make_node("Sub", ["roots_above", "roots_below"], ["roots"]),
         helper.make_node("MatMul", ["roots", "weight"], ["sums"]),
         helper.make_node("Add", ["sums", "bias"], ["scores"]),
     ]
     constants: dict[str, np.ndarray[Any, Any]] = {
         "cell_axes": np.array([1, 2], np.int64),
-        "zero": np.zeros((), np.float32),
         "weight": taste.weights.astype(np.float32),
         "bias": np.asarray(taste.bias, np.float32),
     }

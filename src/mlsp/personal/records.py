@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.models.signed_roots import signed_roots
 
 Measure: TypeAlias = Literal["ratings", "comparisons"]
 
@@ -52,7 +53,7 @@ class TasteAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """A linear map from the square roots of narrow features to stars, and its agreement with the user.
+    """A linear map from the signed square roots of narrow features to stars, and its agreement with the user.
 
     Attributes:
         weights: (C,), with the standardisation and the default's heads folded in.
@@ -93,5 +94,4 @@ class Taste:
         Returns:
             (photos,) stars, not clipped to the scale.
         """
-        roots = np.sqrt(np.maximum(features, 0))
-        return np.asarray(roots @ self.weights + self.bias, dtype=np.float64)
+        return np.asarray(signed_roots(features) @ self.weights + self.bias, dtype=np.float64)

@@ -72,6 +72,9 @@ def run_experiment(
     own_size: bool = False,
     views: ViewsName | None = None,
     recipe: str | None = None,
+    levels: str = "all",
+    first: int | None = None,
+    column: int | None = None,
     heads: Sequence[str] = (),
     settings: TrainSettings | None = None,
     callbacks: TrainingCallbacks | None = None,
@@ -90,6 +93,9 @@ def run_experiment(
         own_size: take photos at their own size where the paper has 256×256.
         views: in place of the paper's `corners8`.
         recipe: in place of `paper`.
+        levels: that rows read where the paper has all, see `mlsp.HeadTrainer`.
+        first: X of rows with a 3FC; None for the paper's.
+        column: channels of each column of rows with Pool-3FC; None for the paper's.
         heads: of `mlsp.list_heads`, a registered one say: each gets rows with the sizes, views and levels of Single-3FC, in `table4` of
             Pool-3FC.
         settings: of the training.
@@ -116,6 +122,9 @@ def run_experiment(
             rows=tuple(rows),
             folds=folds,
             seeds=seeds,
+            levels=levels,
+            first=first,
+            column=column,
             heads=tuple(dict.fromkeys(heads)),
             split=photos.split_settings,
             settings=settings or TrainSettings(missing=photos.missing),

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
+from mlsp.features.spec import Grid
 from mlsp.models.model import Model
 from mlsp.research.array_file import ARRAYS, rate_arrays, split_arrays, write_arrays
 from mlsp.research.feature_set import FeatureSet, Part
@@ -31,16 +32,20 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
     that.
 
     Args:
-        head: see `mlsp.HeadTrainer`, and so are the arguments up to `device`.
+        head: see `mlsp.HeadTrainer`, and so are the arguments up to `memory_bytes`.
         recipe: by default `small`: the paper's is for hundreds of thousands of photos.
         levels: see above; arrays have a single level.
         more_dropout: see above.
         distribution: see above; not from arrays, which have no votes.
+        first: see above.
+        column: see above.
         seed: see above; also of the photos that are put aside.
         epochs: see above.
         batch: see above.
+        components: see above.
         precision: see above.
         device: see above.
+        memory_bytes: see above.
         validation_share: of the photos of arrays that choose the best epoch.
         lowest: end of the scale of arrays' ratings; None for the lowest rating.
         highest: other end; None for the highest rating.
@@ -48,7 +53,7 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
     Attributes:
         trained_: the trained head, with its agreement on validation and test photos.
         history_: epoch by epoch; empty for a head in closed form.
-        n_features_in_: channels C.
+        n_features_in_: channels C; 25 · C of wide arrays.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -69,11 +74,15 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         levels: str = "all",
         more_dropout: bool = False,
         distribution: bool = False,
+        first: int | None = None,
+        column: int | None = None,
         seed: int = 0,
         epochs: int | None = None,
         batch: int | None = None,
+        components: int | None = None,
         precision: Precision = "float32",
         device: Device = "auto",
+        memory_bytes: int | None = None,
         validation_share: float = 0.1,
         lowest: float | None = None,
         highest: float | None = None,
@@ -83,11 +92,15 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.levels = levels
         self.more_dropout = more_dropout
         self.distribution = distribution
+        self.first = first
+        self.column = column
         self.seed = seed
         self.epochs = epochs
         self.batch = batch
+        self.components = components
         self.precision = precision
         self.device = device
+        self.memory_bytes = memory_bytes
         self.validation_share = validation_share
         self.lowest = lowest
         self.highest = highest
@@ -102,7 +115,8 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """Train the head.
 
         Args:
-            X: features with ratings and split; or narrow features (photos, C), of 12 photos or more.
+            X: features with ratings and split; or narrow features (photos, C), for a head on wide ones (photos, 5, 5, C) or the same
+                as (photos, 25 · C), of 12 photos or more.
             y: (photos,) ratings of arrays; None for a set, which has them.
             callbacks: are called as the training goes on.
 
@@ -121,7 +135,12 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
             self.n_features_in_ = X.store.layout.channels
         else:
             features, mos = validate_data(
-                self, X, y, dtype=np.float32, y_numeric=True, ensure_min_samples=2
+                self,
+                _flat(X, self._trainer().grid),
+                y,
+                dtype=np.float32,
+                y_numeric=True,
+                ensure_min_samples=2,
             )
             trained = self._fit_arrays(features, mos.astype(np.float64), callbacks)
         self.trained_, self.history_ = trained, list(trained.history)
@@ -140,12 +159,14 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         check_is_fitted(self)
         if isinstance(X, FeatureSet):
             return self.trained_.predict(X.store, X.rows(part))
-        features = validate_data(self, X, reset=False, dtype=np.float32)
+        grid = self.trained_.grid
+        flat = validate_data(self, _flat(X, grid), reset=False, dtype=np.float32)
+        features = self._in_cells(flat, grid)
         starts = range(0, len(features), _ROWS_AT_ONCE)
         with torch.no_grad():
             # Copied: torch warns of arrays that are read-only.
             pieces = (torch.tensor(features[at : at + _ROWS_AT_ONCE]) for at in starts)
-            scores = torch.cat([self.trained_.module(piece[:, None, None]) for piece in pieces])
+            scores = torch.cat([self.trained_.module(piece) for piece in pieces])
         return np.asarray(scores.double().numpy())
 
     def predict_votes(self, X: FeatureSet, part: Part = "test") -> Float64Array:  # noqa: N803
@@ -185,8 +206,7 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self, features: Float32Array, mos: Float64Array, callbacks: TrainingCallbacks | None
     ) -> TrainedHead:
         trainer = self._trainer()
-        if trainer.grid != 1:
-            raise SettingsError(f"head {self.head!r} reads wide features: fit it on a FeatureSet")
+        cells = self._in_cells(features, trainer.grid)
         least = MIN_TRAIN + MIN_VALIDATION
         if len(mos) < least:
             raise SettingsError(f"got n_samples = {len(mos)} photos, expected at least {least}")
@@ -197,20 +217,27 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         split = split_arrays(mos, validation, self.seed)
         with (
             tempfile.TemporaryDirectory() as folder,
-            write_arrays(Path(folder) / "arrays.h5", features[:, None, None]) as store,
+            write_arrays(Path(folder) / "arrays.h5", cells) as store,
         ):
             return trainer.fit_split(store, ratings, split, callbacks=callbacks)
 
+    def _in_cells(self, features: Float32Array, grid: Grid) -> Float32Array:
+        """Return the features that a head on a grid reads: (photos, G · G · C) -> (photos, G, G, C)."""
+        if features.shape[1] % grid**2:
+            raise SettingsError(
+                f"head {self.head!r} reads wide features: expected (photos, 5, 5, channels) or the same as (photos, 25 · channels), got"
+                f" {features.shape[1]} numbers a photo"
+            )
+        return features.reshape(len(features), grid, grid, -1)
+
     def _trainer(self) -> HeadTrainer:
-        return HeadTrainer(
-            self.head,
-            self.recipe,
-            levels=self.levels,
-            more_dropout=self.more_dropout,
-            distribution=self.distribution,
-            seed=self.seed,
-            epochs=self.epochs,
-            batch=self.batch,
-            precision=self.precision,
-            device=self.device,
-        )
+        of_arrays = ("validation_share", "lowest", "highest")
+        chosen = self.get_params(deep=False)
+        return HeadTrainer(**{name: chosen[name] for name in chosen if name not in of_arrays})
+
+
+def _flat(X: ArrayLike, grid: Grid) -> ArrayLike:  # noqa: N803 - scikit-learn's name
+    """Return features (photos, 5, 5, C) for a head on wide ones as scikit-learn has features, (photos, 25 · C); others as they are."""
+    if grid > 1 and isinstance(X, np.ndarray) and X.ndim == 4 and X.shape[1:3] == (grid, grid):
+        return X.reshape(len(X), -1)
+    return X

@@ -15,7 +15,7 @@ class Differences:
     """Pairs of photos of which one is known to be better by a margin; what they are rated need not be known.
 
     Attributes:
-        better: narrow features (pairs, C), not negative.
+        better: narrow features (pairs, C).
         worse: features of the other photos, (pairs, C).
         margins: by how much the scores should differ, (pairs,), on the scale of the ratings; 0 for photos that are equally good.
         weight: of a pair's squared error, against 1 of a rated photo; one number for all, or (pairs,).

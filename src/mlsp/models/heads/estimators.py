@@ -11,12 +11,13 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.models.signed_roots import signed_roots
 
 _ROWS_AT_ONCE = 1024
 
 
 class RootsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A regressor that learns from the square roots of narrow features; negative features count as 0."""
+    """A regressor that learns from the signed square roots of narrow features."""
 
     n_features_in_: int
 
@@ -50,7 +51,7 @@ class RootsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         check_is_fitted(self)
         features = validate_data(self, X, reset=False, dtype=np.float32)
         starts = range(0, len(features), _ROWS_AT_ONCE)
-        roots = (np.sqrt(features[at : at + _ROWS_AT_ONCE].clip(min=0)) for at in starts)
+        roots = (signed_roots(features[at : at + _ROWS_AT_ONCE]) for at in starts)
         return np.concatenate([self._score(part) for part in roots])
 
     @abstractmethod
@@ -59,4 +60,4 @@ class RootsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
 
     @abstractmethod
     def _score(self, roots: Float32Array) -> Float64Array:
-        """(photos, C) square roots -> (photos,) scores."""
+        """(photos, C) signed square roots -> (photos,) scores."""

@@ -21,6 +21,7 @@ from mlsp.models.heads.kernel_networks import KernelNetworks, TrainingSet
 from mlsp.models.heads.square_roots import standardised_roots
 from mlsp.models.kernel_form import distances
 from mlsp.models.network_form import NetworkForm
+from mlsp.models.signed_roots import signed_roots
 
 _ROWS_AT_ONCE = 4096
 _PROJECTED_AT_ONCE = 2000
@@ -34,7 +35,7 @@ class KernelHead(RootsRegressor):
     """Kernel ridge regression on narrow features; a scikit-learn estimator.
 
     A score is a weighted sum of a photo's similarities to rated photos, exp(-steepness · Euclidean distance) in the principal
-    components of the square roots of the features.
+    components of the signed square roots of the features.
 
     Args:
         steepness: how fast similarity falls with distance, above 0; the root mean square of a rated photo's distance from their
@@ -50,9 +51,9 @@ class KernelHead(RootsRegressor):
         networks: small networks that learn in the same components, and share the score; None is the kernel alone.
 
     Attributes:
-        scale_: (C,) of the square roots of features.
-        mean_: (C,) of the scaled square roots.
-        axes_: (C, D) from scaled square roots to components.
+        scale_: (C,) of the signed square roots of features.
+        mean_: (C,) of the scaled roots.
+        axes_: (C, D) from scaled roots to components.
         support_: (S, D) components of the rated photos that photos are compared with.
         coef_: (S,) weights of their similarities.
         networks_: what they add to the score.
@@ -167,7 +168,7 @@ class KernelHead(RootsRegressor):
         starts = range(0, max(1, len(features)), _PROJECTED_AT_ONCE)
         parts = (features[at : at + _PROJECTED_AT_ONCE].astype(np.float32) for at in starts)
         return np.concatenate(
-            [self._components_of(np.sqrt(part.clip(min=0))).astype(np.float32) for part in parts]
+            [self._components_of(signed_roots(part)).astype(np.float32) for part in parts]
         )
 
     def _components_of(self, roots: Float32Array) -> Float64Array:
@@ -216,9 +217,9 @@ class _Components:
 
     Attributes:
         photos: (photos, D).
-        scale: (C,) of the square roots of features.
-        mean: (C,) of the scaled square roots.
-        axes: (C, D) from scaled square roots, less their mean.
+        scale: (C,) of the signed square roots of features.
+        mean: (C,) of the scaled roots.
+        axes: (C, D) from scaled roots, less their mean.
     """
 
     photos: Float32Array

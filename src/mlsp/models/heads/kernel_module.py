@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from mlsp.base.arrays import Float32Array, Float64Array
+from mlsp.models.heads.square_roots import roots_of_narrow
 from mlsp.models.kernel_form import MIN_SQUARE
 from mlsp.models.network_form import NetworkForm, array_names
 
@@ -18,8 +19,8 @@ class KernelModule(nn.Module):
     """A fitted kernel head as a torch module: (N, 1, 1, C) -> (N,).
 
     Args:
-        scale: (C,) of the square roots of features.
-        mean: (C,) of scaled square roots, taken off them.
+        scale: (C,) of the signed square roots of features.
+        mean: (C,) of scaled roots, taken off them.
         axes: (C, D) from these to components.
         support: (S, D) components of the rated photos.
         weight: (S,) of their similarities.
@@ -87,7 +88,7 @@ class KernelModule(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Score features: (N, 1, 1, C) -> (N,)."""
-        roots = features[:, 0, 0, :].clamp(min=0).sqrt()
+        roots = roots_of_narrow(features)
         # Steps are multiplied outside the products: engines would take an array of 8 bits with its steps for leave to round photos too.
         photos = ((roots * self.scale - self.mean) @ self.axes) * self.axes_step
         norms = (photos * photos).sum(dim=1, keepdim=True)

@@ -12,6 +12,7 @@ from mlsp.models.heads.kernel import KernelHead, directions, similarities, solve
 from mlsp.models.heads.kernel_module import in_steps
 from mlsp.models.heads.kernel_networks import TrainingSet
 from mlsp.models.heads.square_roots import StandardisedRoots, standardised_roots
+from mlsp.models.signed_roots import signed_roots
 
 # Photos, and worse photos of pairs, that the principal components are found in: more would say the same.
 _RATED_IN_COMPONENTS = 6000
@@ -166,5 +167,5 @@ def _drawn(rng: np.random.Generator, count: int, most: int) -> NDArray[np.intp]:
 
 
 def _standardised(features: Float32Array, roots: StandardisedRoots) -> Float32Array:
-    values = np.sqrt(np.maximum(features.astype(np.float32), 0))
+    values = signed_roots(features.astype(np.float32))
     return (values - roots.mean.astype(np.float32)) * roots.scale.astype(np.float32)

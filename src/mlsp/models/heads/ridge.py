@@ -1,4 +1,4 @@
-"""A linear head on the square roots of narrow features, fitted in closed form."""
+"""A linear head on the signed square roots of narrow features, fitted in closed form."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.models.heads.estimators import RootsRegressor
-from mlsp.models.heads.square_roots import standardised_roots
+from mlsp.models.heads.square_roots import roots_of_narrow, standardised_roots
 
 
 class RidgeModule(nn.Module):
     """A fitted ridge head as a torch module: (N, 1, 1, C) -> (N,).
 
     Args:
-        weight: (C,) of the square roots.
+        weight: (C,) of the signed square roots.
         bias: of the score.
     """
 
@@ -34,12 +34,11 @@ class RidgeModule(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Score features: (N, 1, 1, C) -> (N,)."""
-        roots = features[:, 0, 0, :].clamp(min=0).sqrt()
-        return torch.mv(roots, self.weight) + self.bias
+        return torch.mv(roots_of_narrow(features), self.weight) + self.bias
 
 
 class RidgeHead(RootsRegressor):
-    """Ridge regression on the square roots of narrow features; a scikit-learn estimator.
+    """Ridge regression on the signed square roots of narrow features; a scikit-learn estimator.
 
     Means of activations behind a ReLU are skewed: a few photos have values many times the usual. Their square roots are not,
     and a linear head on them agrees better with people (see docs/decisions).
@@ -53,7 +52,7 @@ class RidgeHead(RootsRegressor):
             None weights them as `level_channels` says.
 
     Attributes:
-        coef_: (C,) weights of the square roots.
+        coef_: (C,) weights of the signed square roots.
         intercept_: score of features that are all 0.
         n_features_in_: C.
 

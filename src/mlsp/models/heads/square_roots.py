@@ -1,4 +1,4 @@
-"""Square roots of narrow features, standardised: the input of the heads in closed form."""
+"""Signed square roots of narrow features, standardised: the input of the heads in closed form."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import SettingsError
+from mlsp.models.signed_roots import signed_roots
 
 # A channel that hardly varies over the rated photos carries no information, and would be amplified by its standardisation.
 _MIN_DEVIATION = 1e-4
@@ -16,11 +18,11 @@ _MIN_DEVIATION = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class StandardisedRoots:
-    """Square roots of features, less their means, times a scale.
+    """Signed square roots of features, less their means, times a scale.
 
     Attributes:
         values: (photos, C).
-        mean: (C,) of the square roots.
+        mean: (C,) of the roots.
         scale: (C,).
     """
 
@@ -35,12 +37,13 @@ def standardised_roots(
     level_channels: Sequence[int] | None = None,
     channel_weights: Sequence[float] | None = None,
 ) -> StandardisedRoots:
-    """Standardise the square roots of features, so that all of a photo's together have a variance of about 1.
+    """Standardise the signed square roots of features, so that all of a photo's together have a variance of about 1.
 
-    Means of activations behind a ReLU are skewed: a few photos have values many times the usual. Their square roots are not.
+    Means of activations behind a ReLU are skewed: a few photos have values many times the usual. Their square roots are not. Features of
+    transformers have both signs.
 
     Args:
-        features: narrow, (photos, C), not negative.
+        features: narrow, (photos, C).
         mos: (photos,), only checked.
         level_channels: channels of each level, adding up to C; levels are then weighted equally, whatever their number of
             channels. None weights all channels equally.
@@ -56,7 +59,7 @@ def standardised_roots(
         )
     if not (np.isfinite(features).all() and np.isfinite(mos).all()):
         raise SettingsError("features and ratings must be finite numbers")
-    roots = np.sqrt(np.maximum(features, 0))
+    roots = signed_roots(features)
     mean = roots.mean(axis=0, dtype=np.float64)
     deviation = np.maximum(roots.std(axis=0, dtype=np.float64), _MIN_DEVIATION)
     scale: Float64Array = 1 / deviation
@@ -68,3 +71,9 @@ def standardised_roots(
     roots -= mean.astype(np.float32)
     roots *= scale.astype(np.float32)
     return StandardisedRoots(roots, mean, scale)
+
+
+def roots_of_narrow(features: Tensor) -> Tensor:
+    """Return the signed square roots of narrow features in a graph: (N, 1, 1, C) -> (N, C)."""
+    narrow = features[:, 0, 0, :]
+    return narrow.relu().sqrt() - (-narrow).relu().sqrt()

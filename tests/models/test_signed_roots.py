@@ -1,0 +1,50 @@
+"""Features of both signs, as transformers have them: heads in closed form learn from all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlsp.evaluation.metrics import srcc
+from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.onnx_export import export_head
+from mlsp.models.heads import KernelHead, RidgeHead
+from mlsp.models.signed_roots import mean_gains, signed_roots
+
+PHOTOS, CHANNELS = 200, 6
+
+
+@pytest.fixture(scope="module")
+def features() -> np.ndarray:
+    """Of channels that are above 0, below it, and both."""
+    rng = np.random.default_rng(0)
+    found = rng.gamma(2.0, size=(PHOTOS, CHANNELS)).astype(np.float32)
+    found[:, 2:4] *= -1
+    found[:, 4:] = rng.normal(size=(PHOTOS, 2))
+    return found
+
+
+def test_gains_times_the_difference_is_that_of_the_roots(features: np.ndarray) -> None:
+    photo, base = features[:100].astype(np.float64), features[100:].astype(np.float64)
+    photo[0], base[1], base[2] = 0, 0, photo[2]
+    photo[3] = base[3] = 0
+    gains = mean_gains(photo, base)
+    np.testing.assert_allclose(gains * (photo - base), signed_roots(photo) - signed_roots(base))
+    # Of features that are the same, the slope there.
+    np.testing.assert_allclose(gains[2], 0.5 / np.sqrt(np.abs(base[2])))
+    assert not gains[3].any()
+
+
+@pytest.mark.parametrize("head", [RidgeHead(), KernelHead(penalty=0.05)])
+def test_what_is_below_0_is_learned_from(
+    features: np.ndarray, head: RidgeHead | KernelHead, tmp_path: Path
+) -> None:
+    """Ratings follow from a channel that is below 0 everywhere, and one that is on both sides."""
+    mos = signed_roots(features[:, 2]) + signed_roots(features[:, 4])
+    scores = head.fit(features[:150], mos[:150]).predict(features[150:])
+    assert srcc(scores, mos[150:]) > 0.9
+    export_head(head.module(), CHANNELS, tmp_path / "head.onnx", grid=1)
+    exported = OpenVinoHead(tmp_path / "head.onnx").predict(features[150:, None, None])
+    np.testing.assert_allclose(exported, scores, atol=1e-3)
