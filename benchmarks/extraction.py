@@ -11,6 +11,7 @@ network's floating-point operations a second over those of a large matrix produc
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -60,7 +61,9 @@ class Graphs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def open(self, name: str, views: ViewsName, precision: str) -> ExtractionNetwork:
+    def open(
+        self, name: str, views: ViewsName, precision: str, photos: int | None = None
+    ) -> ExtractionNetwork:
         """A network ready to extract wide features."""
         spec = backbone(name)
         file = self._folder / f"{name}.onnx"
@@ -69,7 +72,9 @@ class Graphs:
             export_backbone(build_network(spec), spec, file, grid=5)
         names = tuple(level.name for level in spec.levels)
         feature_spec = FeatureSpec(name, SHA256, names, views, None, 5)
-        engine = open_backbone(feature_spec, graph=file, device="cpu", precision=precision)
+        engine = open_backbone(
+            feature_spec, graph=file, device="cpu", precision=precision, photos=photos
+        )
         channels = tuple(level.channels for level in spec.levels)
         layout = StoreLayout(feature_spec, channels, (5,), precision=engine.precision)
         return ExtractionNetwork(engine, layout, spec.smallest_side)
@@ -130,12 +135,12 @@ def speed(graphs: Graphs, settings: argparse.Namespace, folder: Path) -> list[di
     """Photos/s of each network, number of views and precision."""
     rows = []
     for name in settings.networks:
-        for views in VIEWS:
-            # One photo a core at least: fewer would leave cores idle.
-            count = max(usable_cores(), settings.photos // (4 if views == "corners8" else 1))
-            photos = noise(count)
+        for views, count in itertools.product(VIEWS, settings.photos):
+            photos = noise(max(1, count // 4) if views == "corners8" else count)
             np.save(folder / "photos.npy", photos)
-            networks = {key: graphs.open(name, views, key) for key in settings.precisions}
+            networks = {
+                key: graphs.open(name, views, key, len(photos)) for key in settings.precisions
+            }
             rates, peaks = compare(
                 networks, photos, settings, folder, keras=(name, VIEW_COUNTS[views])
             )
@@ -144,6 +149,7 @@ def speed(graphs: Graphs, settings: argparse.Namespace, folder: Path) -> list[di
                 row: dict[str, object] = {
                     "network": name,
                     "views": VIEW_COUNTS[views],
+                    "photos": len(photos),
                     "pipeline": pipeline,
                     "photos_per_s": rate,
                     "times_keras": rate / rates["keras float32"]
@@ -273,7 +279,11 @@ def main() -> None:
     )
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument(
-        "--photos", type=int, default=64, help="photos of one view; a quarter of it of 8 views"
+        "--photos",
+        type=int,
+        nargs="+",
+        default=[64],
+        help="photos of one view; a quarter of it of 8 views",
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=int, default=1000)

@@ -33,6 +33,7 @@ from mlsp.features.opening import RunnableBackbone, open_backbone
 from mlsp.features.pooling import area_weights as numpy_area_weights
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.models.heads import RidgeModule
+from mlsp.photos.crops import VIEW_COUNTS, ViewsName
 
 SPEC = BACKBONES["efficientnet_lite0"]
 
@@ -104,6 +105,37 @@ def test_shape_and_order(engine: Engine, size: tuple[int, int]) -> None:
     for number in range(3):
         alone = engine.pooled(batch[number : number + 1])
         assert np.abs(alone[0] - features[number]).max() <= 1e-4 * scale
+
+
+@pytest.mark.parametrize(("streams", "cores"), [(1, 2), (2, 2), (3, 4)])
+def test_views_are_the_same_by_however_many_streams(
+    exported: tuple[Path, Grid], streams: int, cores: int
+) -> None:
+    file, grid = exported
+    spec = feature_spec(grid)
+    alone = OpenVinoEngine(file, spec, precision="float32", streams=1)
+    several = OpenVinoEngine(file, spec, precision="float32", streams=streams, cores=cores)
+    # Seven small views are two or three parts, large ones a part each; then fewer than streams.
+    for batch in (photos(7, 64, 96), photos(3, 520, 500), photos(2, 64, 96), photos(5, 64, 96)):
+        expected = np.concatenate([alone.pooled(view[None]) for view in batch])
+        scale = np.sqrt((expected**2).mean())
+        np.testing.assert_allclose(several.pooled(batch), expected, rtol=0, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize(("photo_count", "views"), [(1, "whole"), (1, "corners8"), (9, "whole")])
+def test_few_photos_share_the_cores(
+    exported: tuple[Path, Grid], photo_count: int, views: ViewsName
+) -> None:
+    file, grid = exported
+    backbone = RunnableBackbone(
+        replace(feature_spec(grid), views=views), "float32", file, "openvino", "cpu"
+    )
+    batch = photos(VIEW_COUNTS[views], 64, 96)
+    np.testing.assert_allclose(
+        backbone.open(cores=3, photos=photo_count).pooled(batch),
+        backbone.open().pooled(batch),
+        atol=1e-4,
+    )
 
 
 def test_does_not_change_or_need_to_write_the_batch(engine: Engine) -> None:

@@ -127,7 +127,7 @@ class _PhotoWorker:
                         f"the network arrived with SHA-256 {found}, expected {order.file_sha256}: try again"
                     )
                 plan = replace(order.plan, network=replace(order.plan.network, file=file))
-                network = plan.open(streams=order.streams)
+                network = plan.open(cores=order.streams)
         except MissingExtraError as error:
             # It is missing on that machine, which may be another.
             raise MissingExtraError(

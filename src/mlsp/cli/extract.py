@@ -142,7 +142,7 @@ def extract(
     run: Extraction | RayExtraction
     if cluster is None:
         run = Extraction(
-            network.open(),
+            network.open(photos=len(listed)),
             listed,
             output,
             retry_failed=retry_failed,

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import ModelError
-from mlsp.features.engines.openvino_engine import CompiledGraph
+from mlsp.features.engines.compiled_graph import CompiledGraph
 from mlsp.features.spec import map_name
 
 # Operations between pooling and output, which concatenates the levels' channels, channels last.

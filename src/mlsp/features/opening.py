@@ -24,6 +24,7 @@ from mlsp.base.machine import usable_cores
 from mlsp.features.engines import Engine, Precision, check_choices
 from mlsp.features.graph_cache import cached_graph
 from mlsp.features.spec import FeatureSpec
+from mlsp.photos.crops import VIEW_COUNTS
 
 Runtime = Literal["openvino", "torch"]
 
@@ -48,11 +49,12 @@ class RunnableBackbone:
     runtime: Runtime
     device: Literal["cpu", "cuda"]
 
-    def open(self, *, streams: int | None = None) -> Engine:
+    def open(self, *, cores: int | None = None, photos: int | None = None) -> Engine:
         """Open it on this machine.
 
         Args:
-            streams: batches that OpenVINO computes at the same time, one core each; by default one per core.
+            cores: on which OpenVINO computes; by default those that this process may use.
+            photos: that there will be, if that is known: each core computes one view, and several the same where there are fewer.
 
         Raises:
             SettingsError: this machine lacks the device or the precision.
@@ -63,11 +65,14 @@ class RunnableBackbone:
         if self.runtime == "openvino":
             from mlsp.features.engines.openvino_engine import OpenVinoEngine
 
+            cores = cores or usable_cores()
+            views = cores if photos is None else photos * VIEW_COUNTS[self.feature_spec.views]
             return OpenVinoEngine(
                 self.file,
                 self.feature_spec,
                 precision=self.precision,
-                streams=streams or usable_cores(),
+                streams=max(1, min(cores, views)),
+                cores=cores,
             )
         engine: Engine = _torch_engine(self.device).TorchEngine.open(
             self.feature_spec, self.file, device=self.device, precision=self.precision
@@ -165,7 +170,7 @@ def open_backbone(
     weights: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
-    streams: int | None = None,
+    photos: int | None = None,
     cache_dir: Path | None = None,
     on_download: Progress | None = None,
 ) -> Engine:
@@ -179,7 +184,7 @@ def open_backbone(
         cache_dir=cache_dir,
         on_download=on_download,
     )
-    return plan.open(streams=streams)
+    return plan.open(photos=photos)
 
 
 def plan_backbone_here(

@@ -1,6 +1,7 @@
 """Inference engines: crops of one size -> pooled features.
 
     engine             the protocol, and a fake engine for tests
+    compiled_graph     one exported graph on the processor
     openvino_engine    exported graphs and heads on the processor
     torch_engine       networks on a CUDA device, and those that cannot be exported
     batching_engine    photos of several threads in one batch

@@ -1,20 +1,18 @@
-"""Runs networks and heads on the processor by OpenVINO, and translates its exceptions."""
+"""Networks and heads on the processor, by OpenVINO."""
 
 from __future__ import annotations
 
 import functools
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlsp.base.arrays import Float32Array, UInt8Array
-from mlsp.base.errors import EngineError, ModelError, SettingsError
+from mlsp.base.errors import ModelError, SettingsError
+from mlsp.features.engines.compiled_graph import CompiledGraph
 from mlsp.features.engines.engine import Precision
 from mlsp.features.engines.openvino_runtime import core
-from mlsp.features.engines.openvino_runtime import runtime as ov
 from mlsp.features.spec import FeatureSpec
 
 # OpenVINO prepares its operations for each photo size and keeps what it prepared: with its own limit that grows by hundreds of
@@ -22,77 +20,11 @@ from mlsp.features.spec import FeatureSpec
 # speed on 240 sizes in turn.
 _KEPT_OPERATIONS = 1000
 
+# Small maps are computed faster several at a time, large ones one at a time, while they still are in the processor's caches: four views
+# of 224×224, one of 550×434 (docs/features.md).
+_PIXELS_PER_CALL = 240_000
+
 _PRECISION_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
-
-
-class CompiledGraph:
-    """Compiled graph with one input, callable from several threads at once.
-
-    Args:
-        file: ONNX graph.
-        config: of OpenVINO.
-        prepare: called with the graph that was read, which it may change, before it is compiled.
-
-    Raises:
-        ModelError: the graph cannot be read.
-    """
-
-    def __init__(
-        self,
-        file: Path,
-        config: dict[str, Any],
-        prepare: Callable[[Any], None] = lambda graph: None,
-    ) -> None:
-        try:
-            graph = core.read_model(file)
-            prepare(graph)
-            self._compiled = core.compile_model(graph, "CPU", config)
-        except RuntimeError as error:
-            raise ModelError(
-                f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
-            ) from error
-        # A request holds the working memory of one inference, so each thread has its own.
-        self._requests = threading.local()
-
-    @property
-    def input_channels(self) -> int:
-        """Length of the input's last axis."""
-        return int(self._compiled.input(0).partial_shape[-1].get_length())
-
-    @property
-    def output_channels(self) -> int:
-        """Length of the output's last axis."""
-        return int(self._compiled.output(0).partial_shape[-1].get_length())
-
-    @property
-    def output_rank(self) -> int:
-        """Number of axes of the output."""
-        return int(self._compiled.output(0).partial_shape.rank.get_length())
-
-    def __call__(self, array: np.ndarray[Any, Any]) -> Float32Array:
-        """Compute the first output."""
-        return self.outputs(array, 1)[0]
-
-    def outputs(self, array: np.ndarray[Any, Any], count: int) -> list[Float32Array]:
-        """Compute the first outputs.
-
-        Raises:
-            EngineError: the network failed on this input.
-        """
-        request = getattr(self._requests, "request", None)
-        if request is None:
-            request = self._requests.request = self._compiled.create_infer_request()
-        # OpenVINO reads the array without a copy, for which it must be contiguous and writable.
-        tensor = ov.Tensor(np.require(array, requirements=["C", "W"]), shared_memory=True)
-        try:
-            request.set_input_tensor(tensor)
-            request.infer()
-        except (RuntimeError, MemoryError) as error:
-            raise EngineError(
-                f"the network failed on an input of shape {array.shape}: {str(error).strip()}"
-            ) from error
-        # The request overwrites its outputs at the next call.
-        return [np.array(request.get_output_tensor(index).data) for index in range(count)]
 
 
 @functools.cache
@@ -127,7 +59,8 @@ class OpenVinoEngine:
         file: ONNX graph from uint8 photos (N, H, W, 3) of any size to features (N, G, G, C).
         feature_spec: of the features.
         precision: `auto`, `float32` or `bfloat16`.
-        streams: batches computed at the same time, one core each.
+        streams: views computed at the same time.
+        cores: that they share; by default one each.
 
     Raises:
         SettingsError: bfloat16 is asked for on a processor without it.
@@ -135,17 +68,24 @@ class OpenVinoEngine:
     """
 
     def __init__(
-        self, file: Path, feature_spec: FeatureSpec, *, precision: str, streams: int
+        self,
+        file: Path,
+        feature_spec: FeatureSpec,
+        *,
+        precision: str,
+        streams: int,
+        cores: int | None = None,
     ) -> None:
         self.feature_spec = feature_spec
         self.precision: Precision = processor_precision(precision)
+        self._streams = streams
         self._compiled = CompiledGraph(
             file,
             {
                 # Without this hint OpenVINO picks a precision by itself.
                 "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[self.precision],
                 "NUM_STREAMS": streams,
-                "INFERENCE_NUM_THREADS": streams,
+                "INFERENCE_NUM_THREADS": cores or streams,
                 "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_OPERATIONS,
             },
         )
@@ -156,8 +96,13 @@ class OpenVinoEngine:
         return self._compiled.output_channels
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
-        """Compute features; see `Engine.pooled`."""
-        return self._compiled(batch)
+        """Compute features, by all streams; see `Engine.pooled`."""
+        views, height, width = batch.shape[:3]
+        # Each stream gets a part, where there are so many views.
+        rows = min(max(1, _PIXELS_PER_CALL // max(1, height * width)), -(-views // self._streams))
+        if rows >= views:
+            return self._compiled(batch)
+        return self._compiled.in_parts(batch, rows, self._streams)
 
 
 class OpenVinoHead:

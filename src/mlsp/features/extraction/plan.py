@@ -57,7 +57,7 @@ class NetworkPlan:
     layout: StoreLayout
     smallest_side: int
 
-    def open(self, *, streams: int | None = None) -> ExtractionNetwork:
+    def open(self, *, cores: int | None = None, photos: int | None = None) -> ExtractionNetwork:
         """Open the network on this machine; for arguments and other errors see `RunnableBackbone.open`.
 
         On a CUDA device photos of one size that wait anyway form a batch.
@@ -65,7 +65,7 @@ class NetworkPlan:
         Raises:
             SettingsError: the network makes features of another number of channels.
         """
-        engine: Engine = self.network.open(streams=streams)
+        engine: Engine = self.network.open(cores=cores, photos=photos)
         if engine.channels != self.layout.channels:
             raise SettingsError(
                 f"{self.network.file.name} makes features of {engine.channels} channels, the feature file has {self.layout.channels}"

@@ -10,7 +10,7 @@ from typing import Literal
 
 from mlsp.base.digests import file_sha256
 from mlsp.base.errors import ModelError
-from mlsp.features.engines.openvino_engine import CompiledGraph
+from mlsp.features.engines.compiled_graph import CompiledGraph
 
 NetworkName = Literal["face_detection_full_range_sparse", "face_landmark", "iris_landmark"]
 DIGESTS: dict[NetworkName, str] = {
