@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import json
 import os
 import random
@@ -37,13 +36,16 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
 from hostile_clients import Row, besieged, mutated  # type: ignore[import-not-found]
 from PIL import Image, ImageOps
 
 from mlsp.base.errors import PhotoError
 from mlsp.photos import find_photos, read_photo
 from mlsp.photos.decoding_processes import DecodingProcesses
+
+# What writes formats that Pillow does not write.
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
+from photo_samples import dng, encode, heic, psd
 
 _CRASHED = re.compile(r"its decoder ended")
 _STORE_RATINGS = """
@@ -61,28 +63,28 @@ _ATTEMPTS = 4
 
 
 def encodings(photo: Image.Image) -> dict[str, bytes]:
-    """One photo in every format that is written here."""
-    pillow_heif.register_heif_opener()
-    ways: dict[str, tuple[str, dict[str, object]]] = {
-        "JPEG": ("JPEG", {}),
-        "JPEG progressive": ("JPEG", {"progressive": True}),
-        "PNG": ("PNG", {}),
-        "WebP": ("WEBP", {}),
-        "WebP lossless": ("WEBP", {"lossless": True}),
-        "TIFF": ("TIFF", {}),
-        "TIFF LZW": ("TIFF", {"compression": "tiff_lzw"}),
-        "TIFF Deflate": ("TIFF", {"compression": "tiff_adobe_deflate"}),
-        "HEIC": ("HEIF", {}),
-        "AVIF": ("AVIF", {}),
-        "BMP": ("BMP", {}),
-        "GIF": ("GIF", {}),
+    """One photo in every format, and in the ways of it that are read differently."""
+    turned = {"save_all": True, "append_images": [photo.transpose(Image.Transpose.ROTATE_180)]}
+    pixels = np.asarray(photo)
+    return {
+        "JPEG": encode(photo, "JPEG"),
+        "JPEG progressive": encode(photo, "JPEG", progressive=True),
+        "JPEG ink": encode(photo.convert("CMYK"), "JPEG"),
+        "PNG": encode(photo, "PNG"),
+        "WebP": encode(photo, "WEBP"),
+        "WebP lossless": encode(photo, "WEBP", lossless=True),
+        "TIFF": encode(photo, "TIFF"),
+        "TIFF LZW": encode(photo, "TIFF", compression="tiff_lzw"),
+        "TIFF Deflate": encode(photo, "TIFF", compression="tiff_adobe_deflate"),
+        "HEIC": heic(photo),
+        "HEIC tiles": heic(photo, tile_size=64),
+        "AVIF": encode(photo, "AVIF"),
+        "AVIF film": encode(photo, "AVIF", **turned),
+        "BMP": encode(photo, "BMP"),
+        "GIF": encode(photo, "GIF"),
+        "PSD": psd(pixels, layers=1),
+        "raw": dng(pixels.astype(np.uint16) * 257),
     }
-    found = {}
-    for name, (kind, options) in ways.items():
-        stream = io.BytesIO()
-        photo.save(stream, kind, **options)
-        found[name] = stream.getvalue()
-    return found
 
 
 def mutations(photo: Image.Image, count: int, rng: random.Random) -> Iterator[Row]:

@@ -7,7 +7,6 @@ import http.client
 import io
 import json
 import random
-import re
 import socket
 import statistics
 import subprocess
@@ -18,9 +17,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
+from bulk import Used  # type: ignore[import-not-found]
 from PIL import Image
 
 
@@ -144,7 +143,7 @@ def besieged(
     lock = threading.Lock()
     with service() as (process, port):
         expected = [scores_in(post(port, photo)[1]) for photo in photos]
-        memory = [memory_mb(process)]
+        memory = []
         until = time.monotonic() + seconds
 
         def honest(first: int) -> None:
@@ -173,19 +172,23 @@ def besieged(
                 for _ in range(count)
             ]
             done = [pool.submit(honest, number) for number in range(clients - count)]
-            concurrent.futures.wait(done)
+            for quarter in range(3, -1, -1):
+                left = until - quarter * seconds / 4 - time.monotonic()
+                concurrent.futures.wait(done, None if quarter == 0 else max(left, 0))
+                memory.append(memory_mb(process))
         for one in done:
             one.result()
         bad.tries = sum(attack.result() for attack in attacks)
-        memory.append(memory_mb(process))
         good.crashes += post(port, photos[0])[0] != 200
     good.notes["p50 ms"] = round(statistics.median(times) * 1000)
     good.notes["p99 ms"] = round(float(np.quantile(times, 0.99)) * 1000)
-    good.notes["MB before"], good.notes["MB after"] = map(round, memory)
+    for quarter, megabytes in enumerate(memory, 1):
+        good.notes[f"MB after {25 * quarter} %"] = round(megabytes)
     yield from (bad, good)
 
 
 def memory_mb(process: int) -> float:
-    """Resident memory of a process."""
-    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
-    return int(found[1]) / 1024 if found else 0
+    """Memory of a process and of all that it started, each shared page counted once."""
+    used = Used()
+    used.look(process)
+    return float(used.peak_bytes / 1e6)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import multiprocessing
 import pickle
 import re
 import shutil
+import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureStoreError, OutputError, SettingsError
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.compression import Compression
+from mlsp.features.store.files import writer_lock
 from mlsp.features.store.records import StoredPhoto
 from mlsp.features.store.schema import StoreLayout, read_file
 from mlsp.features.store.store import FeatureStore
@@ -73,6 +77,7 @@ def test_rows_come_back_in_any_order(layout: StoreLayout, path: Path) -> None:
         with FeatureStore.open(path, expect=KIND) as store:
             assert store.ids == tuple(IDS)
             assert store.index_of("four\udcff.jpg") == 3
+            assert store.index_of(unicodedata.normalize("NFD", IDS[2])) == 2
             batch = store.read_batch([5, 0, 5, 3], grid=1)
             expected = np.stack([features(index)[1] for index in (5, 0, 5, 3)])
             np.testing.assert_array_equal(batch, expected)
@@ -337,6 +342,28 @@ def test_one_writer_at_a_time_and_readers_meanwhile(path: Path) -> None:
             np.testing.assert_array_equal(reader.read(0, grid=5), features(0)[5])
             np.testing.assert_array_equal(plain["wide"][0], features(0)[5])
     FeatureStore.open(path, mode="a").close()
+
+
+@pytest.mark.parametrize("platform", [sys.platform, "win32"])
+def test_windows_keeps_the_file_of_a_lock(
+    platform: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, unlink = path.with_name(path.name + ".lock"), Path.unlink
+
+    def refuse(file: Path, *, missing_ok: bool = False) -> None:
+        if platform == "win32":
+            raise PermissionError(errno.EACCES, "it is open", str(file))
+        unlink(file, missing_ok=missing_ok)
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for _ in range(2):
+        with writer_lock(path):
+            with pytest.raises(FeatureStoreError, match="is being written by"), writer_lock(path):
+                pass
+            assert lock.exists()
+    monkeypatch.undo()
+    assert lock.exists() == (platform == "win32")
 
 
 def _read(store: FeatureStore) -> Float32Array:

@@ -21,12 +21,13 @@ from mlsp.base.errors import (
 )
 from mlsp.base.spawning import allow_spawning
 from mlsp.culling.xmp.heif_items import HeifItems
-from mlsp.photos import DecodeSettings, apart, read_photo
+from mlsp.photos import DecodeSettings, apart, png_chunks, read_photo
 from mlsp.photos.heif_boxes import find_items, item_contents
 from mlsp.photos.png_chunks import png_metadata
 from photo_samples import dng, encode, soft_photo
 
 SMALL = Image.fromarray(soft_photo(64, 48))
+MANY_PARTS = r"^its header has absurdly many parts"
 
 
 def heic() -> bytes:
@@ -39,9 +40,17 @@ def segment(marker: int, content: bytes) -> bytes:
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
 
 
-def many_segments() -> bytes:
-    jpeg = encode(SMALL, "JPEG")
-    return jpeg[:2] + segment(0xE5, b"") * 20_000 + jpeg[2:]
+def many_parts(name: str, part: bytes, before: bytes) -> bytes:
+    """A photo with 2 MB of small parts."""
+    photo = encode(SMALL, name)
+    start = photo.rindex(before)
+    return photo[:start] + part * (2_000_000 // len(part)) + photo[start:]
+
+
+def many_tags() -> bytes:
+    """A BigTIFF whose directory has 70,000 tags."""
+    tags = struct.pack("<HHQQ", 700, 1, 1, 0) * 70_000
+    return b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 70_000) + tags + bytes(16)
 
 
 def scans_of_a_large_photo() -> bytes:
@@ -93,7 +102,27 @@ def with_item(content: bytes, pieces: int, repeats: int) -> bytes:
 @pytest.mark.parametrize(
     ("bomb", "message"),
     [
-        pytest.param(many_segments, r"more than 10,000 segments", id="segments of a JPEG"),
+        pytest.param(
+            lambda: many_parts("JPEG", segment(0xE5, b""), b"\xff\xdb"),
+            MANY_PARTS,
+            id="segments of a JPEG",
+        ),
+        pytest.param(
+            lambda: many_parts("JPEG", segment(0xC4, b""), b"\xff\xdb"),
+            MANY_PARTS,
+            id="tables of a JPEG",
+        ),
+        pytest.param(
+            lambda: many_parts("JPEG", segment(0xFE, b"\xff\xda"), b"\xff\xd9"),
+            r"^it has more than 100,000 segments",
+            id="segments behind the pixels of a JPEG",
+        ),
+        pytest.param(
+            lambda: many_parts("GIF", b"\x21\xf9\0\0", b",\0\0\0\0"),
+            MANY_PARTS,
+            id="extensions of a GIF",
+        ),
+        pytest.param(many_tags, r"^its directory has 70,000 tags", id="tags of a BigTIFF"),
         pytest.param(
             scans_of_a_large_photo, r"^it has \d+ scans, .* than the 50 that", id="scans of a JPEG"
         ),
@@ -114,6 +143,16 @@ def test_what_is_absurd_is_refused_before_it_is_decoded(bomb: object, message: s
     for settings in (DecodeSettings(), DecodeSettings(read_as="released")):
         with pytest.raises(UnsupportedPhotoError, match=message):
             read_photo(bomb(), settings=settings)
+
+
+def test_chunks_of_a_png_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    png = encode(SMALL, "PNG")
+    empty = struct.pack(">I4sI", 0, b"IDAT", zlib.crc32(b"IDAT"))
+    content = png[:33] + empty * 20_000 + png[33:]
+    np.testing.assert_array_equal(read_photo(content).pixels, np.asarray(SMALL))
+    monkeypatch.setattr(png_chunks, "_MAX_CHUNKS", 20_000)
+    with pytest.raises(UnsupportedPhotoError, match=r"^it has more than 20,000 chunks"):
+        read_photo(content)
 
 
 def test_a_picture_may_be_some_pieces_and_frames() -> None:

@@ -32,7 +32,7 @@ from mlsp.base.errors import (
     UnsupportedPhotoError,
 )
 from mlsp.photos import DecodeSettings, Photo, read_photo
-from photo_samples import camera_photo, dng, encode, heic, soft_photo
+from photo_samples import camera_photo, dng, encode, heic, psd, soft_photo
 
 # Format, and largest difference to the pixels that went in.
 FORMATS = {
@@ -555,14 +555,6 @@ def test_raw_photos_without_the_extra_say_what_to_install() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert run.stdout.startswith("Reading raw photos needs an extra: pip install '.[raw]'")
-
-
-def psd(pixels: UInt8Array, *, layers: int, bits: int = 8) -> bytes:
-    """A Photoshop file without layers' data; a negative number of layers says that a fourth channel is transparency."""
-    height, width, channels = pixels.shape
-    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, bits, 3)
-    layer_info = struct.pack(">IIh2x", 8, 4, layers)
-    return head + bytes(4) + bytes(4) + layer_info + bytes(2) + pixels.transpose(2, 0, 1).tobytes()
 
 
 def test_the_flat_picture_of_a_photoshop_file() -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from mlsp.base.errors import UnreadablePhotoError, UnsupportedPhotoError
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.photos.jpeg_file import MAX_SCANS
+from mlsp.photos.pillow_decoder import image_pixels
 from photo_samples import camera_photo, encode, soft_photo
 
 # Public bug reports' own files, which are not part of the project.
@@ -72,6 +73,8 @@ LARGE = zlib.compress(bytes(80_000_000))
         chunk(b"iTXt", b"no end"),
         chunk(b"tEXt", b"name\0text", is_whole=False),
         chunk(b"tEXt", b"Raw profile type exif\0\nexif\n 6\nno hexadecimal"),
+        chunk(b"PLTE", bytes(6), is_whole=False),
+        chunk(b"PLTE", b"\0"),
         chunk(b"tRNS", b"\0", is_whole=False),
         chunk(b"tRNS", b""),
         chunk(b"tRNS", bytes(2)),
@@ -98,6 +101,19 @@ def test_damaged_pixels_of_png_are_unreadable(kind: bytes) -> None:
         read_photo(bytes(png))
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("start", [0.4, 0.9, 0.99])
+def test_a_png_filled_up_with_zeros_is_unreadable(mode: str, start: float) -> None:
+    image = Image.fromarray(camera_photo())
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    whole = encode(image.convert(mode), "PNG")
+    first = int(len(whole) * start)
+    for end in (b"", whole[-16:]):
+        filled = whole[:first] + bytes(len(whole) - first - len(end)) + end
+        with pytest.raises(UnreadablePhotoError, match=r"^damaged or truncated PNG: its pixels ar"):
+            read_photo(filled)
+
+
 @pytest.mark.parametrize("keyword", [b"Raw profile type exif", b"Raw profile type APP1"])
 @pytest.mark.parametrize("is_behind", [False, True])
 def test_orientation_of_png_may_be_text_and_behind_the_pixels(
@@ -122,11 +138,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
 JPEGS = {
     name: encode(Image.fromarray(camera_photo()), "JPEG", quality=85, **options)
     for name, options in OPTIONS.items()
-} | {"grey": encode(Image.fromarray(camera_photo()).convert("L"), "JPEG", quality=85)}
+} | {
+    name: encode(Image.fromarray(camera_photo()).convert(mode), "JPEG", quality=85)
+    for name, mode in (("grey", "L"), ("ink", "CMYK"))
+}
 
 
 def assert_same_as_pillow(content: bytes, whole: bytes) -> None:
-    expected = np.asarray(Image.open(io.BytesIO(whole)).convert("RGB"))
+    with Image.open(io.BytesIO(whole)) as image:
+        expected = image_pixels(image)
     np.testing.assert_array_equal(read_photo(content).pixels, expected)
 
 
@@ -167,17 +187,31 @@ def test_a_jpeg_filled_up_with_zeros_is_unreadable(
         read_photo(filled, settings=DecodeSettings(longest_side=longest_side))
 
 
-@pytest.mark.parametrize("quality", [1, 80, 100])
-def test_a_webp_filled_up_with_zeros_is_unreadable(quality: int) -> None:
-    # Half of it black, of which the encoder writes next to nothing.
-    pixels = np.concatenate([soft_photo(800, 300), np.zeros((300, 800, 3), np.uint8)])
-    whole = encode(Image.fromarray(pixels), "WEBP", quality=quality)
-    assert read_photo(whole).width == 800
-    start = len(whole) - 1500
-    with pytest.raises(
-        UnreadablePhotoError, match=r"WebP: a part of the picture was never written"
-    ):
-        read_photo(whole[:start] + bytes(1500))
+WEBPS: dict[str, dict[str, Any]] = {
+    "poor": {"quality": 1},
+    "usual": {"quality": 80},
+    "quick": {"quality": 90, "method": 0},
+    "lossless": {"lossless": True, "method": 0},
+}
+
+
+@pytest.mark.parametrize("name", WEBPS)
+def test_a_webp_filled_up_with_zeros_is_unreadable(name: str) -> None:
+    whole = encode(Image.fromarray(camera_photo()), "WEBP", **WEBPS[name])
+    for start in (len(whole) // 3, len(whole) - 300):
+        filled = whole[:start] + bytes(len(whole) - start)
+        with pytest.raises(UnreadablePhotoError, match=r"WebP: a part of the picture was never"):
+            read_photo(filled)
+
+
+@pytest.mark.parametrize("name", WEBPS)
+def test_a_webp_that_ends_black_is_whole(name: str) -> None:
+    black = np.zeros((1200, 451, 3), np.uint8)
+    # Black takes next to nothing but for what stands before it.
+    image = Image.fromarray(np.concatenate([camera_photo(), black]))
+    content = encode(image, "WEBP", **WEBPS[name])
+    assert content.endswith(bytes(130)) or name in ("poor", "usual")
+    assert_same_as_pillow(content, content)
 
 
 def test_padding_before_the_end_of_a_jpeg_is_no_damage() -> None:

@@ -4,15 +4,16 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from PIL import Image
 
 from mlsp.base.errors import PhotoTooLargeError, UnreadablePhotoError
-from mlsp.photos import DecodeSettings, read_photo
+from mlsp.photos import DecodeSettings, ReadAs, read_photo
 from mlsp.photos.decoding_processes import DecodingProcesses
-from mlsp.photos.formats import webp_size
 from mlsp.photos.memory import MemoryBudget, bytes_needed
+from mlsp.photos.webp import webp_size
 from photo_samples import encode, soft_photo
 
 
@@ -57,8 +58,9 @@ def test_the_size_of_a_webp_is_known_before_its_decoder_takes_memory(
 ) -> None:
     content = encode(Image.fromarray(soft_photo(70, 31)), "WEBP", **options)
     assert webp_size(content) == (70, 31)
-    with pytest.raises(PhotoTooLargeError, match="70 × 31"):
-        read_photo(content, settings=DecodeSettings(max_pixels=2000))
+    for read_as in get_args(ReadAs):
+        with pytest.raises(PhotoTooLargeError, match="70 × 31"):
+            read_photo(content, settings=DecodeSettings(max_pixels=2000, read_as=read_as))
     with pytest.raises(UnreadablePhotoError):
         read_photo(content[:20])
 

@@ -64,6 +64,8 @@ def test_photos_that_come_twice_are_named() -> None:
     assert message(lambda: table(A, B, A)) == (
         "T rates 'a.jpg' more than once: keep one rating a photo"
     )
+    accents = [replace(A, photo_id=name) for name in ("caf\u00e9.jpg", "cafe\u0301.jpg")]
+    assert message(lambda: table(*accents)).startswith("T rates 'caf\u00e9.jpg' more than once")
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,14 @@ def heic(image: Image.Image, **options: Any) -> bytes:
     return file.getvalue()
 
 
+def psd(pixels: UInt8Array, *, layers: int, bits: int = 8) -> bytes:
+    """A Photoshop file without layers' data; a negative number of layers says that a fourth channel is transparency."""
+    height, width, channels = pixels.shape
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, bits, 3)
+    layer_info = struct.pack(">IIh2x", 8, 4, layers)
+    return head + bytes(4) + bytes(4) + layer_info + bytes(2) + pixels.transpose(2, 0, 1).tobytes()
+
+
 def dng(linear: NDArray[np.uint16], orientation: int = 1, *, preview: bytes | None = None) -> bytes:
     """A raw photo of a camera whose colours are linear sRGB.
 

@@ -56,7 +56,6 @@ _DNG_VERSION = 50706
 _SENSOR_PHOTOMETRICS = frozenset((32803, 34892))  # colour filter array, linear raw
 # Types of whole numbers: BYTE, SHORT, LONG, IFD.
 _KINDS = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 13: ("I", 4)}
-_MAX_ZEROS = 1024
 # A damaged file may claim any number of things.
 _MAX_ENTRIES = 512
 _MAX_VALUES = 64
@@ -117,41 +116,6 @@ def _no_photo(content: bytes) -> str | None:
         if content[start : start + 4 * step : step] == b"GGGG":
             return "a video (MPEG transport stream)"
     return next((name for magic, name in _NO_PHOTOS if content.startswith(magic)), None)
-
-
-def webp_size(content: bytes) -> tuple[int, int]:
-    """Read width and height of a WebP, without its decoder.
-
-    Raises:
-        OSError: its first chunk is none of the three that there are.
-    """
-    kind = content[12:16]
-    if kind == b"VP8X" and len(content) >= 30:
-        sides = (content[24:27], content[27:30])
-        return int.from_bytes(sides[0], "little") + 1, int.from_bytes(sides[1], "little") + 1
-    if kind == b"VP8L" and len(content) >= 25:
-        bits = int.from_bytes(content[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if kind == b"VP8 " and len(content) >= 30:
-        width, height = struct.unpack_from("<HH", content, 26)
-        return width & 0x3FFF, height & 0x3FFF
-    raise OSError("its first chunk is not whole")
-
-
-def check_webp_filled(content: bytes) -> None:
-    """Refuse a lossy WebP of which a download wrote only a part: its decoder takes zeros for pixels.
-
-    Raises:
-        OSError: its pixels end in zeros, of which encoders write a few dozen at most.
-    """
-    at = 12
-    while at + 8 <= len(content):
-        kind, size = struct.unpack_from("<4sI", content, at)
-        at += 8
-        stop = min(at + size, len(content))
-        if kind == b"VP8 " and not content[max(at, stop - _MAX_ZEROS) : stop].strip(b"\0"):
-            raise OSError("a part of the picture was never written")
-        at += size + size % 2
 
 
 def exif_orientation(exif: bytes) -> int | None:

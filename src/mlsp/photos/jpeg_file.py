@@ -20,13 +20,18 @@ MAX_SCANS = 100
 # The same of large photos: as much as the usual scans of 250 megapixels.
 _USUAL_SCANS = 10
 _MAX_SCANNED_PIXELS = 2_500_000_000
-# Pillow keeps each. Photos have dozens, with large metadata hundreds.
-_MAX_SEGMENTS = 10_000
+# Photos have dozens, with large metadata hundreds.
+_MAX_SEGMENTS = 100_000
 
 # Padding that some cameras leave before the end, in bytes. What is filled up with zeros leaves far more.
 _MAX_EXTRA_BYTES = 1_000
 
-_COLOURS: Mapping[str, str] = {"L": "GRAY", "RGB": "RGB"}
+# By Pillow's mode: what simplejpeg calls it, and how Pillow takes it; of ink it assumes that it is inverted, as Adobe writes it.
+_COLOURS: Mapping[str, tuple[str, str]] = {
+    "L": ("GRAY", "L"),
+    "RGB": ("RGB", "RGB"),
+    "CMYK": ("CMYK", "CMYK;I"),
+}
 _START_OF_SCAN, _END = b"\xff\xda", b"\xff\xd9"
 # What may follow FF: no marker is 00 (an FF of the pixels), FF (filling) and D0 to D7 (restarts).
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
@@ -43,17 +48,6 @@ _HARMLESS = re.compile(
 )
 
 
-class _Segments(list[tuple[str, bytes]]):
-    """Pillow's list of segments, of which a file may have any number: four bytes are one."""
-
-    def append(self, segment: tuple[str, bytes]) -> None:
-        if len(self) == _MAX_SEGMENTS:
-            raise UnsupportedPhotoError(
-                f"it has more than {_MAX_SEGMENTS:,} segments of metadata: save it anew"
-            )
-        super().append(segment)
-
-
 class JpegFile(JpegImagePlugin.JpegImageFile):
     """A JPEG in which nothing missing is made up.
 
@@ -63,15 +57,6 @@ class JpegFile(JpegImagePlugin.JpegImageFile):
     def _open(self) -> None:
         super()._open()
         self._stored_pixels = self.width * self.height
-
-    @property
-    def applist(self) -> _Segments:
-        """Segments of metadata."""
-        return self._segments
-
-    @applist.setter
-    def applist(self, segments: list[tuple[str, bytes]]) -> None:
-        self._segments = _Segments(segments)
 
     def getexif(self) -> Image.Exif:
         """Return no EXIF data."""
@@ -89,17 +74,18 @@ class JpegFile(JpegImagePlugin.JpegImageFile):
             content = _with_end(self.fp.read())
             _check_process(content)
             _check_scans(content, self._stored_pixels)
-            pixels = _decode(content, self.mode, self.size) if self.mode in _COLOURS else None
+            colours, stored = _COLOURS[self.mode]
+            pixels = _decode(content, colours, self.size)
             if pixels is not None:
-                self.im = Image.fromarray(pixels[..., 0] if self.mode == "L" else pixels).im
+                self.im = Image.frombuffer(self.mode, self.size, pixels, "raw", stored, 0, 1).im
                 self.tile = []
         return super().load()
 
 
-def _decode(content: bytes, mode: str, size: tuple[int, int]) -> UInt8Array | None:
+def _decode(content: bytes, colours: str, size: tuple[int, int]) -> UInt8Array | None:
     """Decode, (H, W, C); None for what only Pillow decodes."""
     options: dict[str, Any] = {
-        "colorspace": _COLOURS[mode],
+        "colorspace": colours,
         "min_width": size[0],
         "min_height": size[1],
         "min_factor": 1,
@@ -150,15 +136,20 @@ def _has_all_scans(content: bytes) -> bool:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Markers up to the end of the first picture, and what is in their segments."""
+    """Markers up to the end of the first picture, and what is in their segments.
+
+    Raises:
+        UnsupportedPhotoError: they are absurdly many.
+    """
     at = 2
-    while (found := _MARKER.search(content, at)) is not None:
-        marker = found[1][0]
-        if marker == _END[1]:
+    for _ in range(_MAX_SEGMENTS):
+        found = _MARKER.search(content, at)
+        if found is None or (marker := found[1][0]) == _END[1]:
             return
         start = found.end()
         at = start + max(2, int.from_bytes(content[start : start + 2], "big"))
         yield marker, content[start + 2 : at]
+    raise UnsupportedPhotoError(f"it has more than {_MAX_SEGMENTS:,} segments: save it anew")
 
 
 def _check_process(content: bytes) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
@@ -13,12 +13,7 @@ from PIL import ExifTags, Image, ImageFile
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import UnsupportedPhotoError
 from mlsp.photos.colour import ColourMode, lab_to_srgb, to_srgb
-from mlsp.photos.formats import (
-    PhotoFormat,
-    check_webp_filled,
-    exif_orientation,
-    webp_size,
-)
+from mlsp.photos.formats import PhotoFormat, exif_orientation
 from mlsp.photos.hdr import ColourCode, hdr_to_srgb
 from mlsp.photos.heif_checks import check_items, colour_code
 from mlsp.photos.jpeg_file import JpegFile
@@ -28,6 +23,7 @@ from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import png_metadata
 from mlsp.photos.sizes import ReadRows, Reduction, check_pixels, reduce_rows, reduced_size
 from mlsp.photos.tiff_directories import photo_first
+from mlsp.photos.webp import check_webp_filled, webp_size
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, many times faster, if the result is still so many times larger than what
 # is wanted: then its errors are averaged away (measured in docs/photos.md).
@@ -75,12 +71,7 @@ def decode(
     quiet = pillow_is_quiet() if _may_warn(photo_format) else nullcontext()
     with ExitStack() as opened:
         if photo_format == "WebP":
-            # Its decoder takes the memory when it is opened.
-            check_webp_filled(content)
-            width, height = webp_size(content)
-            check_pixels(width, height, max_pixels)
-            needed = bytes_needed("WebP", width * height, is_whole=longest_side is None)
-            opened.enter_context(memory_for(needed))
+            opened.enter_context(_memory_for_webp(content, max_pixels, longest_side is None))
         opened.enter_context(quiet)
         image = opened.enter_context(open_header(photo_format, io.BytesIO(content)))
         width, height = image.size
@@ -143,11 +134,17 @@ def stored_pixels(content: bytes, photo_format: PhotoFormat, *, max_pixels: int)
     _checked(content, photo_format, max_pixels)
     # Pillow also warns of palettes with transparency that become RGB.
     quiet = nullcontext() if photo_format == "JPEG" else pillow_is_quiet()
-    with quiet, open_header(photo_format, io.BytesIO(content)) as image:
+    with ExitStack() as opened:
+        if photo_format == "WebP":
+            opened.enter_context(_memory_for_webp(content, max_pixels, is_whole=True))
+        opened.enter_context(quiet)
+        image = opened.enter_context(open_header(photo_format, io.BytesIO(content)))
         width, height = image.size
         check_pixels(width, height, max_pixels)
-        with memory_for(bytes_needed(photo_format, width * height, is_whole=True)):
-            return np.array(image.convert("RGB"))
+        if photo_format != "WebP":
+            needed = bytes_needed(photo_format, width * height, is_whole=True)
+            opened.enter_context(memory_for(needed))
+        return np.array(image.convert("RGB"))
 
 
 def image_pixels(image: Image.Image) -> UInt8Array:
@@ -201,6 +198,16 @@ def _checked(
     if photo_format == "PNG":
         return content, png_metadata(io.BytesIO(content)).code
     return content, None
+
+
+@contextmanager
+def _memory_for_webp(content: bytes, max_pixels: int, is_whole: bool) -> Iterator[None]:
+    """Hold memory for a WebP, whose decoder takes it when it is opened; refuse one that is too large, or was not written to its end."""
+    width, height = webp_size(content)
+    check_pixels(width, height, max_pixels)
+    with memory_for(bytes_needed("WebP", width * height, is_whole=is_whole)):
+        check_webp_filled(content)
+        yield
 
 
 def _draft(image: ImageFile.ImageFile, size: tuple[int, int], margin: float) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from importlib import import_module
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from PIL import ImageFile
 
+from mlsp.base.errors import UnsupportedPhotoError
 from mlsp.photos.formats import PhotoFormat
 from mlsp.photos.jpeg_file import JpegFile
 from mlsp.photos.png_chunks import pixels_only, png_metadata
@@ -21,6 +23,26 @@ _PLUGINS = {
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
 }
+# Pillow reads a header block by block, each by a few calls, and megabytes of empty ones for minutes. Photos have dozens of blocks.
+_MAX_READS = 300_000
+
+
+class _Blocks:
+    """A file of which a header may take so many reads."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = _MAX_READS
+
+    def read(self, size: int = -1) -> bytes:
+        """Read bytes."""
+        self._left -= 1
+        if self._left < 0:
+            raise UnsupportedPhotoError("its header has absurdly many parts: save it anew")
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFile:
@@ -31,7 +53,7 @@ def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFil
     """
     match photo_format:
         case "JPEG":
-            return JpegFile(file)
+            return _opened(JpegFile, file)
         case "PNG":
             from PIL.PngImagePlugin import PngImageFile
 
@@ -53,10 +75,18 @@ def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFil
             heif: ImageFile.ImageFile = HeifImageFile(file)  # type: ignore[no-untyped-call]
             return heif
         case "PSD":
-            return open_psd(file)
+            return _opened(open_psd, file)
         case "WebP" | "AVIF" | "BMP" | "GIF":
             module, name = _PLUGINS[photo_format]
-            opened: ImageFile.ImageFile = getattr(import_module(module), name)(file)
-            return opened
+            return _opened(getattr(import_module(module), name), file)
         case "RAW":
             raise ValueError("raw photos are decoded by mlsp.photos.raw_decoder")
+
+
+def _opened(
+    open_image: Callable[[BinaryIO], ImageFile.ImageFile], file: BinaryIO
+) -> ImageFile.ImageFile:
+    image = open_image(cast(BinaryIO, _Blocks(file)))
+    # Pixels may take any number of reads.
+    image.fp = file
+    return image

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from mlsp.base.errors import UnsupportedPhotoError
 from mlsp.photos.hdr import ColourCode
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -25,10 +26,12 @@ XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 _MAX_BYTES = 64 * 1024**2
 # Each may take the time of so many bytes: more of them are no metadata.
 _MAX_PACKED = 16
-_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+# Encoders cut pixels into pieces of 8 kB; 250 megapixels of 16 bits are 183,000 of these.
+_MAX_CHUNKS = 1_000_000
 # In IHDR; lengths of tRNS that go with each kind of colours: grey, RGB, palette.
 _COLOUR_TYPE_AT = 25
-_TRANSPARENCY_BYTES = {b"\0": (2,), b"\2": (6,), b"\3": range(1, 257)}
+_PALETTE = b"\3"
+_TRANSPARENCY_BYTES = {b"\0": (2,), b"\2": (6,), _PALETTE: range(1, 257)}
 # APP1 is the segment in which a JPEG has either.
 _RAW_PROFILES = (b"raw profile type exif", b"raw profile type xmp", b"raw profile type app1")
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F\s]*")
@@ -58,24 +61,41 @@ def pixels_only(content: bytes) -> bytes:
         content: of a PNG, perhaps cut.
 
     Returns:
-        The chunks of the pixels, as they are: damaged ones are for the decoder to refuse. A damaged `tRNS` is left out, as in browsers.
+        The chunks of the pixels; what is cut off or out of order is for the decoder to refuse. A damaged `tRNS` is left out, as in
+        browsers, and a palette that no pixel needs: that of true colours is a suggestion for poor screens.
+
+    Raises:
+        OSError: one of them is damaged. Pillow compares no checksums of pixels, and makes up those behind the damage.
+        UnsupportedPhotoError: its chunks are absurdly many.
     """
-    pieces = [SIGNATURE]
-    transparency = _TRANSPARENCY_BYTES.get(content[_COLOUR_TYPE_AT : _COLOUR_TYPE_AT + 1], ())
+    pieces: list[bytes | memoryview] = [SIGNATURE]
+    view = memoryview(content)
+    colours = content[_COLOUR_TYPE_AT : _COLOUR_TYPE_AT + 1]
     at = len(SIGNATURE)
-    while at + 12 <= len(content):
+    for _ in range(_MAX_CHUNKS):
+        if at + 12 > len(content):
+            pieces.append(view[at:])  # what is left of a chunk that was cut
+            return b"".join(pieces)
         size, kind = struct.unpack_from(">I4s", content, at)
         stop = at + size + 12
-        if kind in _PIXEL_CHUNKS and (
-            kind != b"tRNS" or (size in transparency and _is_whole(content[at + 4 : stop]))
-        ):
-            pieces.append(content[at:stop])
+        if _is_of_pixels(kind, view[at + 4 : stop], colours):
+            pieces.append(view[at:stop])
         if kind == b"IEND":
-            break
+            return b"".join(pieces)
         at = stop
-    else:
-        pieces.append(content[at:])  # what is left of a chunk that was cut
-    return b"".join(pieces)
+    raise UnsupportedPhotoError(f"it has more than {_MAX_CHUNKS:,} chunks: save it anew")
+
+
+def _is_of_pixels(kind: bytes, chunk: memoryview, colours: bytes) -> bool:
+    size = len(chunk) - 8
+    if kind == b"tRNS":
+        return size in _TRANSPARENCY_BYTES.get(colours, ()) and _is_whole(chunk)
+    if kind not in (b"IHDR", b"IDAT") and not (kind == b"PLTE" and colours == _PALETTE):
+        return kind == b"IEND"
+    if not _is_whole(chunk):
+        raise OSError(f"its pixels are damaged (checksum of {kind.decode()})")
+    # Pillow takes its time for each empty one.
+    return size > 0
 
 
 def png_metadata(file: BinaryIO) -> PngMetadata:
@@ -134,7 +154,9 @@ def _metadata_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Kind and content of each chunk of metadata that is whole."""
     at = len(SIGNATURE)
     end = file.seek(0, io.SEEK_END)
-    while at + 12 <= end:
+    for _ in range(_MAX_CHUNKS):
+        if at + 12 > end:
+            return
         file.seek(at)
         size, kind = struct.unpack(">I4s", file.read(8))
         if kind == b"IEND":
@@ -146,7 +168,7 @@ def _metadata_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         at += size + 12
 
 
-def _is_whole(chunk: bytes) -> bool:
+def _is_whole(chunk: bytes | memoryview) -> bool:
     """Return whether a chunk's checksum is that of its kind and content."""
     return zlib.crc32(chunk[:-4]) == int.from_bytes(chunk[-4:], "big")
 

@@ -35,6 +35,8 @@ _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 # Codings that every libtiff has, for where it cannot be asked; 1 is none.
 _COMMON_CODINGS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946, 34676, 34677))
 _MAX_DIRECTORIES = 16
+# As many as a TIFF can have; a BigTIFF may claim any number.
+_MAX_ENTRIES = 65_535
 # Pillow makes an object of each; a photo of 250 megapixels in tiles of 256 has 3,815.
 _MAX_PIECES = 300_000
 _MAX_METADATA_BYTES = 16_000_000
@@ -132,10 +134,14 @@ def _photo_of(content: bytes, first: _Directory, layout: _Layout) -> _Directory:
 
 
 def _directory(content: bytes, start: int, layout: _Layout) -> _Directory:
-    """Read a directory; `struct.error` where the file ends before it does."""
+    """Read a directory; `struct.error` where the file ends before it does, UnsupportedPhotoError where it is absurdly long."""
     code, size = layout.count
     entry_size = 20 if layout.is_big else 12
     (count,) = struct.unpack_from(code, content, start)
+    if count > _MAX_ENTRIES and start + size + count * entry_size < len(content):
+        raise UnsupportedPhotoError(
+            f"its directory has {count:,} tags, more than the {_MAX_ENTRIES:,} that are read"
+        )
     end = start + size + count * entry_size
     (following,) = struct.unpack_from(layout.offset[0], content, end)
     entries: dict[int, bytes] = {}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float64Array
 from mlsp.base.errors import RatingsError
-from mlsp.base.text import listed
+from mlsp.base.text import listed, normal_name
 from mlsp.photos.files import stored_path
 
 SPLITS = ("train", "validation", "test")
@@ -152,7 +152,7 @@ class RatingTable:
         )
 
     def _check_different(self) -> None:
-        counts = Counter(rating.photo_id for rating in self.ratings)
+        counts = Counter(normal_name(rating.photo_id) for rating in self.ratings)
         if len(counts) < len(self.ratings):
             twice = [name for name, count in counts.items() if count > 1]
             raise RatingsError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureStoreError, SettingsError
+from mlsp.base.text import normal_name
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
 from mlsp.features.store.codec import Part, StoredArray, view_checksums
@@ -75,16 +76,18 @@ class FeatureReader:
 
     @cached_property
     def _index_of(self) -> dict[str, int]:
-        return {name: index for index, name in enumerate(self.ids)}
+        by_name = {name: index for index, name in enumerate(self.ids)}
+        return {normal_name(name): index for name, index in by_name.items()} | by_name
 
     def index_of(self, photo_id: str) -> int:
-        """Return the row of a photo.
+        """Return the row of a photo, whose accents may be spelled in another way.
 
         Raises:
             FeatureStoreError: the store has no such photo.
         """
         try:
-            return self._index_of[photo_id]
+            index = self._index_of.get(photo_id)
+            return self._index_of[normal_name(photo_id)] if index is None else index
         except KeyError:
             raise FeatureStoreError(
                 f"feature file {self.path} has no photo {photo_id!r} among its {self._photos}"
