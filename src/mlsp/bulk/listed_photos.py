@@ -125,15 +125,19 @@ class FolderSource:
             yield ListedPhotos(*zip(*found, strict=True))
 
     def _local(self) -> Iterator[tuple[str, str, int]]:
-        here = "" if os.path.isabs(self.location) else os.getcwd()
-        for path in find_photo_paths([self.location], recursive=self.recursive):
+        given = str(Path(self.location))
+        whole = os.path.normpath(os.path.join("" if os.path.isabs(given) else os.getcwd(), given))
+        # What lies below is normal already; to make each of millions of paths absolute again takes long.
+        below = os.path.join(whole, "")
+        start = 0 if given == os.curdir else len(os.path.join(given, ""))
+        for path in find_photo_paths([given], recursive=self.recursive):
             try:
                 size = os.stat(path).st_size
             except (OSError, ValueError):
                 # Reading it reports the error.
                 size = -1
             name = path if os.sep == "/" else path.replace(os.sep, "/")
-            yield written(name), os.path.normpath(os.path.join(here, path)), size
+            yield written(name), whole if path == given else below + path[start:], size
 
     def _remote(self) -> Iterator[tuple[str, str, int]]:
         if is_web(self.location):

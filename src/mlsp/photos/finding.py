@@ -163,14 +163,13 @@ class _Search:
         self, folder: str, real_folder: str, listing: _Listing, root: str
     ) -> Iterator[tuple[str, _Kind]]:
         prefix = _prefix(folder)
-        photos = []
         for name in sorted(listing.others, key=_natural):
             yield prefix + name, "other"
-        for name in sorted(listing.photos, key=_natural):
-            if self._is_excluded(prefix + name, root):
-                yield prefix + name, "excluded"
-            else:
-                photos.append(name)
+        photos = sorted(listing.photos, key=_natural)
+        if self._exclude:
+            excluded = {name for name in photos if self._is_excluded(prefix + name, root)}
+            yield from ((prefix + name, "excluded") for name in photos if name in excluded)
+            photos = [name for name in photos if name not in excluded]
         names: set[str] = set()
         self._current = real_folder, names
         for name in photos:
@@ -247,7 +246,8 @@ def _list_folder(folder: str) -> _Listing:
 
 
 def _is_photo(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
+    # `os.path.splitext` asks more, and takes four times as long; of millions of names that is seconds.
+    return not name.startswith(".") and name[name.rfind(".") :].lower() in PHOTO_SUFFIXES
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
