@@ -147,6 +147,13 @@ def tiny() -> Iterator[str]:
     BACKBONES.discard("tiny")
 
 
+def test_a_network_of_fewer_than_five_levels(tmp_path: Path, tiny: str) -> None:
+    """`--levels last5` would be refused."""
+    steps = of_kind(plan_steps(settings(tmp_path, tables=("table2",), backbone=tiny)), "finetune")
+    levels = [option(step, "--levels") for step in steps if "--levels" in step.arguments]
+    assert levels == [f"last{len(LEVELS)}"]
+
+
 def test_costs_of_what_is_left(tmp_path: Path, tiny: str) -> None:
     wanted = settings(tmp_path, tables=("table2",), epochs=10, backbone=tiny)
     table = make_table(planted(PHOTOS)[1])

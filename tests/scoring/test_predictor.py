@@ -409,6 +409,17 @@ def test_the_command(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_allclose(found, expected(heads, values)[[0, 2, 3]], atol=1e-5)
 
 
+def test_photos_without_features_are_counted(tmp_path: Path) -> None:
+    model(tmp_path / "model")
+    path = store(tmp_path / "f.h5", features(5), leave_out=1)
+    command = ("predict", tmp_path / "model", path, "--output", tmp_path / "p.csv")
+    done = mlsp(*command, "--missing", "leave-out")
+    assert done.returncode == 0
+    line, last = done.stderr.splitlines()
+    assert line.endswith("2 photos are missing or unreadable, and left out: '1.jpg', '4.jpg'")
+    assert last.startswith("3 predicted, 2 left out in ")
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_the_command_on_an_array(tmp_path: Path, suffix: str) -> None:
     _, heads = model(tmp_path / "model")

@@ -106,8 +106,16 @@ def _on(rows: _Rows, backbone: str | None) -> _Rows:
     return tuple(last.values())
 
 
-def _table2(backbone: str | None, _levels: Callable[[str], int]) -> _Rows:
-    return _on(_TABLE2, backbone)
+def _table2(backbone: str | None, levels: Callable[[str], int]) -> _Rows:
+    rows = _on(_TABLE2, backbone)
+    if backbone is None:
+        return rows
+    # A network may have fewer than five levels.
+    most = levels(backbone)
+    return tuple(
+        row if row.last_levels is None else replace(row, last_levels=min(row.last_levels, most))
+        for row in rows
+    )
 
 
 def _table3(backbone: str | None, _levels: Callable[[str], int]) -> _Rows:
