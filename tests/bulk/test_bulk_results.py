@@ -26,6 +26,7 @@ from mlsp.base.errors import OutputError, SettingsError
 from mlsp.bulk import (
     BulkSettings,
     ScorerSettings,
+    ShardError,
     ShardReport,
     SourceSpec,
     TableColumns,
@@ -279,17 +280,47 @@ def test_places_that_are_no_data_set(photos: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-def test_photos_that_come_while_others_are_scored_are_noticed(tmp_path: Path) -> None:
-    write_photos(tmp_path / "photos", 9)
-    job = prepare(
-        BulkSettings(SourceSpec((str(tmp_path / "photos"),)), str(tmp_path / "scores"), 4)
-    )
-    (tmp_path / "photos" / "sub" / "new.jpg").write_bytes(jpeg(10))
-    with pytest.raises(SettingsError) as caught:
-        list(job.shards_to_do())
-    assert str(caught.value) == (
-        "the sources changed while their photos were scored: give them to a data set of their own when they are at rest"
-    )
+@pytest.mark.parametrize("change", ["more", "fewer", "gone"])
+def test_a_list_that_changes_while_its_photos_are_scored_gives_no_other_rows(
+    change: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    names = [str(path) for path in write_photos(folder, 9)]
+    job = prepare(BulkSettings(SourceSpec((str(folder),)), str(tmp_path / "scores"), 2))
+    shards = job.shards_to_do()
+    found = [next(shards)]
+    if change == "more":
+        (folder / "sub" / "new.jpg").write_bytes(jpeg(10))
+    elif change == "fewer":
+        (folder / "8.jpg").unlink()
+    else:
+        # As where a disk is no longer mounted.
+        folder.rename(tmp_path / "away")
+    with pytest.raises(ShardError, match=r"^the list of the photos is not what it was"):
+        found.extend(shards)
+    assert {name for shard in found for name in shard.piece.names} <= set(names)
+
+
+def test_a_folder_that_goes_away_is_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, away = tmp_path / "photos", tmp_path / "away"
+    write_photos(folder, 6)
+    load = ScorerSettings.load
+
+    def gone_meanwhile(settings: ScorerSettings) -> Scorer:
+        folder.rename(away)
+        return load(settings)
+
+    arguments = ["bulk", str(folder), "-o", str(tmp_path / "scores"), "--shard-size", "2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(ScorerSettings, "load", gone_meanwhile)
+        done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 3, done.output
+    assert "mlsp: not finished: the list of the photos is not what it was" in done.stderr
+    away.rename(folder)
+    assert CliRunner().invoke(app, [*arguments, "--retry-failed"]).exit_code == 0
+    assert len(read_rows(str(tmp_path / "scores"))) == 6
 
 
 def test_a_shard_that_cannot_be_read_does_not_stop_the_others(

@@ -8,12 +8,12 @@ from importlib.metadata import version
 
 from mlsp.base.errors import SettingsError
 from mlsp.bulk.manifest import Manifest
-from mlsp.bulk.records import Shard
+from mlsp.bulk.records import Shard, ShardError
 from mlsp.bulk.result_files import Failed
 from mlsp.bulk.results import ResultDataset, check_folder
 from mlsp.bulk.shard_scoring import ScorerSettings
 from mlsp.bulk.sources import Source, SourceSpec, open_source
-from mlsp.bulk.survey import Fingerprint, Survey, survey
+from mlsp.bulk.survey import Survey, survey
 from mlsp.models.model import Model, load_model
 from mlsp.reports.rows import label_columns
 
@@ -90,14 +90,15 @@ class BulkJob:
         """List the shards to score, lazily; of those that are done, the rows to score again.
 
         Raises:
-            SettingsError: the input is not what it was when it was surveyed.
             OutputError: a file of the data set is damaged.
-            ShardError: a store cannot be reached.
+            ShardError: a store cannot be reached, or the list of the input is no longer what it was: a disk that is gone has no photos.
         """
-        fingerprint = Fingerprint()
+        seen = 0
         for shard in self.source.shards(self.settings.shard_size):
+            if not self.survey.has(shard):
+                break
+            seen = shard.number + 1
             name = shard.name
-            fingerprint.add(name)
             failed = self.failed.get(name)
             if name not in self.dataset.done:
                 yield shard
@@ -105,10 +106,12 @@ class BulkJob:
                 is_all = self.settings.retry_failed
                 rows = self.dataset.failed_rows(name) if is_all else failed.temporary
                 yield replace(shard, rows=rows)
-        if fingerprint.digest() != self.survey.fingerprint:
-            raise SettingsError(
-                "the sources changed while their photos were scored: give them to a data set of their own when they are at rest"
-            )
+        else:
+            if seen == self.survey.shards:
+                return
+        raise ShardError(
+            "the list of the photos is not what it was when the run began: what holds them is away, or they are not at rest"
+        )
 
     def _again(self, failed: Failed) -> int:
         """Number of rows to score again among those with an error in a shard."""

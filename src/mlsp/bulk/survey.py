@@ -33,6 +33,7 @@ class Survey:
         last: the last shard; None of an empty input.
         continued: the shard in which the input of an earlier run ends, perhaps with more photos behind that end; None where the input
             does not begin with that one.
+        hashes: of the shards' names, in their order.
     """
 
     fingerprint: str
@@ -41,6 +42,11 @@ class Survey:
     prefix: str
     last: Shard | None
     continued: Shard | None
+    hashes: array[int]
+
+    def has(self, shard: Shard) -> bool:
+        """Return whether a shard was at its place in the list, with the same photos."""
+        return shard.number < self.shards and self.hashes[shard.number] == hash(shard.name)
 
 
 class Fingerprint:
@@ -79,7 +85,7 @@ def survey(
     """
     fingerprint = Fingerprint()
     # Python's own hash, which is another in each process: it is compared within one only.
-    hashes = array("q")
+    hashes, of_shards = array("q"), array("q")
     photos: int | None = 0
     shards = 0
     prefix = fingerprint.digest()
@@ -91,13 +97,14 @@ def survey(
             is_there = shard.begins_with(earlier.last_shard, earlier.last_photos)
             continued = shard if is_there else None
         fingerprint.add(shard.name)
+        of_shards.append(hash(shard.name))
         hashes.extend(map(hash, shard.piece.names))
         count = shard.piece.photo_count
         photos = None if photos is None or count is None else photos + count
         if on_photos is not None:
             on_photos(len(hashes))
     _check_different(source, shard_size, np.frombuffer(hashes, np.int64))
-    return Survey(fingerprint.digest(), shards, photos, prefix, last, continued)
+    return Survey(fingerprint.digest(), shards, photos, prefix, last, continued, of_shards)
 
 
 def _check_different(source: Source, shard_size: int, hashes: np.ndarray) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +25,7 @@ from mlsp.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from mlsp.bulk import BulkJob, ShardReport
+    from mlsp.bulk import BulkJob, BulkSettings, ShardReport
     from mlsp.bulk.ray_cluster import RaySettings
     from mlsp.bulk.shard_scoring import ResultRow
     from mlsp.cli.bulk_progress import BulkProgress
@@ -125,10 +125,10 @@ def bulk(
         mlsp bulk photos/ --output scores/ --keep 'quality_percentile>=60' --kept good.txt
     """
     from mlsp.base.errors import SettingsError
-    from mlsp.bulk import BulkSettings, ScorerSettings, SourceSpec, TableColumns, prepare
-    from mlsp.bulk.keeping import Condition, check_kept, write_kept
+    from mlsp.base.text import printable
+    from mlsp.bulk import BulkSettings, ScorerSettings, ShardError, SourceSpec, TableColumns
+    from mlsp.bulk.keeping import check_kept
     from mlsp.bulk.ray_cluster import RaySettings
-    from mlsp.cli.bulk_progress import BulkProgress, listing_status
 
     cluster = None
     if on is not None:
@@ -152,9 +152,33 @@ def bulk(
         raise SettingsError("--keep and --kept go together: which photos, and the file for them")
     if kept is not None:
         check_kept(kept)
+    try:
+        is_all_scored = _score(settings, cluster, keep or (), kept, quiet=quiet)
+    except ShardError as error:
+        typer.echo(
+            f"mlsp: not finished: {printable(str(error))}; the same command goes on", err=True
+        )
+        raise typer.Exit(EXIT_UNFINISHED) from error
+    if not is_all_scored:
+        raise typer.Exit(1)
+
+
+def _score(
+    settings: BulkSettings,
+    cluster: RaySettings | None,
+    keep: Sequence[str],
+    kept: Path | None,
+    *,
+    quiet: bool,
+) -> bool:
+    """Score what is to do, and keep what passes; return whether no photo failed, now or earlier."""
+    from mlsp.bulk import prepare
+    from mlsp.bulk.keeping import Condition, write_kept
+    from mlsp.cli.bulk_progress import BulkProgress, listing_status
+
     with listing_status(quiet=quiet) as show_listed:
         job = prepare(settings, on_photos=show_listed)
-    conditions = [Condition.parse(text, job.dataset.columns) for text in keep or ()]
+    conditions = [Condition.parse(text, job.dataset.columns) for text in keep]
     with BulkProgress(job, quiet=quiet, by_row=cluster is None) as progress:
         for report in _run(job, progress, cluster):
             progress.add(report)
@@ -164,8 +188,7 @@ def bulk(
         raise typer.Exit(EXIT_UNFINISHED)
     if kept is not None:
         progress.print_kept(write_kept(job, conditions, kept), kept)
-    if progress.failed or job.failed_earlier:
-        raise typer.Exit(1)
+    return not (progress.failed or job.failed_earlier)
 
 
 def _run(
