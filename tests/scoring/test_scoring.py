@@ -15,7 +15,7 @@ from PIL import Image
 
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.finding import find_weights
-from mlsp.base.errors import PhotoTooSmallError, SettingsError, UnsupportedPhotoError
+from mlsp.base.errors import EngineError, PhotoTooSmallError, SettingsError, UnsupportedPhotoError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
@@ -25,7 +25,7 @@ from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import load_model
 from mlsp.photos import read_photo
 from mlsp.scoring.cache import Caches, FeatureCache, ScoreCache
-from mlsp.scoring.heads import Head
+from mlsp.scoring.heads import HEADS_AT_ONCE, Head, Heads
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
@@ -65,6 +65,59 @@ def fake_scorer(cache: ScoreCache | None = None) -> tuple[Scorer, CountingEngine
 def red_photo(file: Path, red: int, size: tuple[int, int] = (80, 64)) -> Path:
     Image.new("RGB", size, (red, 0, 0)).save(file)
     return file
+
+
+class CountingHead(RednessHead):
+    """The same, keeping how many photos come at a time; fails where one is brighter than `limit`, or gives no number for it."""
+
+    def __init__(self, limit: float = 1, *, fails: bool = False) -> None:
+        self.limit, self.fails, self.counts = limit, fails, list[int]()
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        self.counts.append(len(features))
+        scores = super().predict(features)
+        if self.fails and scores.max() > self.limit:
+            raise EngineError("the head broke")
+        return np.where(scores > self.limit, np.nan, scores)
+
+
+def test_heads_read_several_photos_at_a_time(tmp_path: Path) -> None:
+    photos = [red_photo(tmp_path / f"{red}.png", red) for red in range(19)]
+    head = CountingHead()
+    scorer = Scorer.of(load_model(), CountingEngine(), [head, RednessHead()], workers=3)
+    assert [result.ok for result in scorer.score(photos)] == [True] * 19
+    assert head.counts == [HEADS_AT_ONCE] * 3
+    # So that a photo's score has the same last bits alone.
+    scorer.score_one(photos[0])
+    assert head.counts[3:] == [HEADS_AT_ONCE]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_heads_fail_on_is_a_failure_in_its_place(tmp_path: Path, fails: bool) -> None:
+    reds = [10, 250, 20, 30, 40, 50, 60, 70, 80, 90]
+    photos = [red_photo(tmp_path / f"{red}.png", red) for red in reds]
+    photos.insert(3, tmp_path / "gone.png")
+    heads = [CountingHead(0.9, fails=fails), RednessHead()]
+    results = list(Scorer.of(load_model(), CountingEngine(), heads, workers=3).score(photos))
+    assert [result.source for result in results] == photos
+    # A head that breaks gives no score to any of those it read.
+    failed = list(range(HEADS_AT_ONCE + 1)) if fails else [1, 3]
+    assert [number for number, result in enumerate(results) if not result.ok] == failed
+    message = "the head broke" if fails else "the head 'quality' gave nan, which is no score"
+    assert {str(result.error) for result in results if not result.ok} == {
+        message,
+        "there is no such file",
+    }
+
+
+@pytest.mark.parametrize("model", ["default", "fast"])
+def test_scores_are_the_same_to_the_bit_whatever_is_scored_beside(model: str) -> None:
+    heads = Heads.open(load_model(model))
+    features = np.random.default_rng(0).exponential(0.3, (HEADS_AT_ONCE, 1, 1, 1, heads.channels))
+    together = heads.compute(features.astype(np.float32))
+    for count in range(1, HEADS_AT_ONCE):
+        some = features[-count:].astype(np.float32)
+        assert heads.compute(some) == together[-count:]
 
 
 def test_one_result_for_each_photo_in_order(tmp_path: Path) -> None:

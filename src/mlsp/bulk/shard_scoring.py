@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
+from mlsp.base.errors import PhotoError
 from mlsp.base.results import ScoreFailure
 from mlsp.bulk.records import Shard, SourcePhoto
 from mlsp.bulk.sources import Source
 from mlsp.bulk.stores import written
 from mlsp.reports.rows import label_columns
+from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
 # Of the slowest photos that pass the limit of pixels, on a busy machine, many times over.
@@ -118,12 +122,17 @@ def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[Resul
     """
     finds = label_columns(scorer.model.classifiers)
 
-    def row(photo: SourcePhoto) -> ResultRow:
-        if photo.content is None:
-            return ResultRow.failure(photo.id, photo.error or "", is_temporary=photo.is_temporary)
-        result = scorer.score_content(photo.content)
+    drawn: deque[SourcePhoto] = deque()
+
+    def draw() -> Iterator[SourcePhoto]:
+        for photo in source.read(shard):
+            drawn.append(replace(photo, content=None))
+            yield photo
+
+    def row(photo: SourcePhoto, result: ScoreResult | ScoreFailure) -> ResultRow:
         if isinstance(result, ScoreFailure):
-            return ResultRow.failure(photo.id, str(result.error))
+            error = str(result.error)
+            return ResultRow.failure(photo.id, error, is_temporary=photo.is_temporary)
         scores = tuple(
             (score.value, result.percentile(head)) for head, score in result.scores.items()
         )
@@ -131,4 +140,12 @@ def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[Resul
         size = result.width, result.height
         return ResultRow(photo.id, scores, result.overall, *size, None, labels)
 
-    return scorer.limiter.map(row, source.read(shard))
+    with closing(scorer.score_contents(draw(), _content_of)) as results:
+        for result in results:
+            yield row(drawn.popleft(), result)
+
+
+def _content_of(photo: SourcePhoto) -> bytes:
+    if photo.content is None:
+        raise PhotoError(photo.error or "")
+    return photo.content

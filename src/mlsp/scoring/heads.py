@@ -8,10 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
+import numpy as np
+
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import EngineError, ModelError, SettingsError
 from mlsp.models.model import Model
 from mlsp.scoring.results import Score, ScoreResult
+
+# Photos that heads compute at a time: megabytes of a head's weights come from memory for each call, not for each photo. A fixed number,
+# because the last bits of a product of matrices change with it, and a photo's score must not depend on those beside it.
+HEADS_AT_ONCE = 8
 
 
 class Head(Protocol):
@@ -112,6 +118,9 @@ class Heads:
         Raises:
             EngineError: a head failed.
         """
+        count = len(features)
+        if count < HEADS_AT_ONCE:
+            features = np.concatenate([features, features[-1:].repeat(HEADS_AT_ONCE - count, 0)])
         photos, views = features.shape[:2]
         crops = features.reshape(photos * views, *features.shape[2:])
         values, labelled = (
@@ -120,7 +129,7 @@ class Heads:
         )
         return [
             self._checked([value[index] for value in values], [of[index] for of in labelled])
-            for index in range(photos)
+            for index in range(count)
         ]
 
     def is_complete(self, probabilities: Mapping[str, Mapping[str, float]]) -> bool:

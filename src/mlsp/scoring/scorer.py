@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.downloads import Progress
@@ -32,6 +33,7 @@ from mlsp.scoring.steps import ScoringSteps
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_Photo = TypeVar("_Photo")
 _IN_MEMORY = Path("photo")  # the name of a photo that has none
 
 
@@ -213,7 +215,28 @@ class Scorer(Closing):
         Raises:
             SettingsError: `photos` is one path instead of several.
         """
-        return self.limiter.map(self._score_file, several(photos))
+        return self.score_contents(several(photos), read_bytes, source=lambda path: path)
+
+    def score_contents(
+        self,
+        photos: Iterable[_Photo],
+        read: Callable[[_Photo], bytes],
+        *,
+        source: Callable[[_Photo], Path] = lambda photo: _IN_MEMORY,
+    ) -> Generator[ScoreResult | ScoreFailure, None, None]:
+        """Score photos wherever they are, as `score` does files.
+
+        Args:
+            photos: of any kind; drawn lazily, a few ahead of the results.
+            read: returns the content of a photo's file, or raises PhotoError; called by several threads.
+            source: returns the name of a photo in its result.
+        """
+
+        def begin(photo: _Photo) -> ScoreResult | ScoreFailure | PhotoFeatures:
+            name, steps = source(photo), self._steps
+            return result_or_failure(name, lambda: steps.result_or_features(name, read(photo)))
+
+        return self._steps.results(self.limiter.map(begin, photos))
 
     def score_one(self, photo: str | Path | bytes | Image | UInt8Array) -> ScoreResult:
         """Score one photo.
@@ -228,15 +251,11 @@ class Scorer(Closing):
         if isinstance(photo, bytes):
             result = self.score_content(photo)
         elif isinstance(photo, str | Path):
-            result = self._score_file(Path(photo))
+            result = self.score_content(read_bytes(Path(photo)), source=Path(photo))
         else:
-            decode = self._steps.pipeline.decode
-            result = result_or_failure(
-                _IN_MEMORY,
-                lambda: self._steps.result_of_photo(
-                    _IN_MEMORY, lambda: photo_of_pixels(photo, settings=decode)
-                ),
-            )
+            steps = self._steps
+            load = partial(photo_of_pixels, photo, settings=steps.pipeline.decode)
+            result = result_or_failure(_IN_MEMORY, lambda: steps.result_of_photo(_IN_MEMORY, load))
         if isinstance(result, ScoreFailure):
             raise result.error
         return result
@@ -314,11 +333,6 @@ class Scorer(Closing):
     def __repr__(self) -> str:
         return f"Scorer({self.model.name!r})"
 
-    def _score_file(self, source: Path) -> ScoreResult | ScoreFailure:
-        return result_or_failure(
-            source, lambda: self._steps.result_of_content(source, read_bytes(source))
-        )
-
     def _features_of_file(self, source: Path) -> PhotoFeatures | ScoreFailure:
         return result_or_failure(
             source, lambda: self._steps.features_of_content(source, read_bytes(source))
@@ -327,12 +341,9 @@ class Scorer(Closing):
 
 def _runs_from_weights(model: Model, weights: Path | None) -> bool:
     """Return whether a model lacks its network's graph, but its weights are given, or those of a record that is known here."""
-    if model.backbone_file is not None:
-        return False
-    if weights is not None:
-        return True
-    try:
-        spec = backbone(model.feature_spec.backbone)
-    except SettingsError:
-        return False
-    return may_be_published(spec, model.feature_spec.weights_sha256)
+    if model.backbone_file is not None or weights is not None:
+        return model.backbone_file is None
+    with suppress(SettingsError):
+        spec = model.feature_spec
+        return may_be_published(backbone(spec.backbone), spec.weights_sha256)
+    return False

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 
 from mlsp.base.arrays import Float32Array
-from mlsp.base.errors import EngineError
+from mlsp.base.errors import EngineError, PhotoError
+from mlsp.base.results import ScoreFailure
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
 from mlsp.models.model import Model
 from mlsp.photos import Photo, check_pixels
@@ -24,8 +26,10 @@ from mlsp.scoring.cache import (
     ScoreCache,
 )
 from mlsp.scoring.cache.keys import feature_key, score_key
-from mlsp.scoring.heads import Heads, Outputs
+from mlsp.scoring.heads import HEADS_AT_ONCE, Heads, Outputs
 from mlsp.scoring.results import ScoreResult
+
+_Begun: TypeAlias = ScoreResult | ScoreFailure | PhotoFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +82,39 @@ class ScoringSteps:
 
     def result_of_content(self, source: Path, content: bytes) -> ScoreResult:
         """Score a photo; raises PhotoError where it cannot be read, EngineError where a head failed."""
+        found = self.result_or_features(source, content)
+        return self._computed(found) if isinstance(found, PhotoFeatures) else found
+
+    def result_or_features(self, source: Path, content: bytes) -> ScoreResult | PhotoFeatures:
+        """Return a photo's result, if the cache has it, or else its features; raises PhotoError where it cannot be read."""
         sha256 = hashlib.sha256(content).hexdigest()
         known = self._known(sha256)
         if known is None:
-            found = self._computed_or_known(source, content, sha256)
-            features = found.values.astype(np.float32)
-            known = self._computed(features, found.width, found.height, sha256)
-        else:
-            # The limit may be another than when it was scored.
-            check_pixels(known.width, known.height, self.pipeline.decode.max_pixels)
+            return self._features(source, content, sha256)
+        # The limit may be another than when it was scored.
+        check_pixels(known.width, known.height, self.pipeline.decode.max_pixels)
         return self._result(source, known, sha256)
 
     def result_of_features(self, photo: PhotoFeatures) -> ScoreResult:
         """Score a photo by its features; raises EngineError where a head failed."""
-        sha256 = photo.content_sha256
-        known = self._known(sha256) or self._computed(
-            photo.features, photo.width, photo.height, sha256
-        )
-        return self._result(photo.source, known, sha256)
+        known = self._known(photo.content_sha256)
+        if known is None:
+            return self._computed(photo)
+        return self._result(photo.source, known, photo.content_sha256)
+
+    def results(
+        self, found: Generator[_Begun, None, None]
+    ) -> Generator[ScoreResult | ScoreFailure, None, None]:
+        """Return the results of photos in their order; of those that came as features, several are scored at a time."""
+        with closing(found):
+            waiting: list[_Begun] = []
+            for one in found:
+                waiting.append(one)
+                to_score = sum(isinstance(some, PhotoFeatures) for some in waiting)
+                if to_score in (0, HEADS_AT_ONCE):
+                    yield from self._results_of(waiting)
+                    waiting = []
+            yield from self._results_of(waiting)
 
     def result_of_photo(self, source: Path, load: Callable[[], Photo]) -> ScoreResult:
         """Score a photo that no cache knows; raises what `load` does, or EngineError where a head failed."""
@@ -105,10 +124,7 @@ class ScoringSteps:
 
     def features_of_content(self, source: Path, content: bytes) -> PhotoFeatures:
         """Compute the features of a photo; raises PhotoError where it cannot be read."""
-        sha256 = hashlib.sha256(content).hexdigest()
-        found = self._computed_or_known(source, content, sha256)
-        features = found.values.astype(np.float32)
-        return PhotoFeatures(source, features, found.width, found.height, sha256)
+        return self._features(source, content, hashlib.sha256(content).hexdigest())
 
     def outputs(self, features: Float32Array) -> Outputs:
         """Compute the outputs for features (V, G, G, C); raises EngineError where a head failed."""
@@ -125,13 +141,35 @@ class ScoringSteps:
         known = self.scores.get(sha256, self.score_key)
         return known if known and self.heads.is_complete(known.probabilities) else None
 
-    def _computed(
-        self, features: Float32Array, width: int, height: int, sha256: str
-    ) -> CachedScores:
-        outputs = self.outputs(features)
-        scores = CachedScores(outputs.values, width, height, outputs.probabilities)
-        self.scores.put(sha256, self.score_key, scores)
-        return scores
+    def _results_of(self, found: Sequence[_Begun]) -> Iterator[ScoreResult | ScoreFailure]:
+        photos = [one for one in found if isinstance(one, PhotoFeatures)]
+        outputs: Sequence[Outputs | EngineError] = ()
+        if photos:
+            try:
+                outputs = self.heads.compute(np.stack([photo.features for photo in photos]))
+            except EngineError as error:
+                outputs = [error] * len(photos)
+        computed = iter(outputs)
+        for one in found:
+            if not isinstance(one, PhotoFeatures):
+                yield one
+            elif isinstance(of_photo := next(computed), EngineError):
+                yield ScoreFailure(one.source, PhotoError(str(of_photo)))
+            else:
+                yield self._stored(one, of_photo)
+
+    def _computed(self, photo: PhotoFeatures) -> ScoreResult:
+        return self._stored(photo, self.outputs(photo.features))
+
+    def _stored(self, photo: PhotoFeatures, outputs: Outputs) -> ScoreResult:
+        scores = CachedScores(outputs.values, photo.width, photo.height, outputs.probabilities)
+        self.scores.put(photo.content_sha256, self.score_key, scores)
+        return self._result(photo.source, scores, photo.content_sha256)
+
+    def _features(self, source: Path, content: bytes, sha256: str) -> PhotoFeatures:
+        found = self._computed_or_known(source, content, sha256)
+        features = found.values.astype(np.float32)
+        return PhotoFeatures(source, features, found.width, found.height, sha256)
 
     def _computed_or_known(self, source: Path, content: bytes, sha256: str) -> CachedFeatures:
         decode = self.pipeline.decode
