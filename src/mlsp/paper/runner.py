@@ -95,6 +95,7 @@ class _Run:
     callbacks: TrainingCallbacks | None
     row_begins: Callable[[Row], None]
     hints: set[str] = field(default_factory=set)
+    left_out: set[tuple[str, ...]] = field(default_factory=set)
 
     def outcome(self, row: Row) -> Outcome:
         if row.label in self.job.scores:
@@ -211,6 +212,7 @@ class _Run:
         if row.way == "size":
             return self._size(store)
         (split,) = splits
+        self._warn(self._join(store, split))
         levels = store.layout.feature_spec.levels
         chosen = (
             chosen_levels(row.levels, levels)
@@ -226,6 +228,7 @@ class _Run:
                 split=split,
                 levels=chosen,
                 settings=settings,
+                warns=False,
             )
         else:
             spec = HeadSpec(
@@ -246,6 +249,7 @@ class _Run:
                 settings,
                 run_folder=folder,
                 callbacks=self.callbacks,
+                warns=False,
             )
         test = trained.test
         if test is None:
@@ -265,6 +269,12 @@ class _Run:
         if hint and hint not in self.hints:
             self.hints.add(hint)
             _log.warning("mlsp: %s", hint)
+
+    def _warn(self, rated: RatedFeatures) -> None:
+        """Log once, not for every row and seed, which photos have no features."""
+        if rated.left_out not in self.left_out:
+            self.left_out.add(rated.left_out)
+            rated.warn_of_left_out()
 
     def _from_table(self, path: Path) -> Result:
         """Return the result of a table's scores of the test photos."""

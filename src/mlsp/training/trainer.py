@@ -47,6 +47,7 @@ def train_head(
     *,
     run_folder: Path | None = None,
     callbacks: TrainingCallbacks | None = None,
+    warns: bool = True,
 ) -> TrainedHead:
     """Train a head; in a folder that holds this very run, continue it.
 
@@ -58,6 +59,7 @@ def train_head(
         settings: of the training; by default recipe `paper`.
         run_folder: keeps the run's state after each epoch, `log.csv` and `curves.png`; None keeps nothing.
         callbacks: are called as the run goes on.
+        warns: log which rated photos have no features.
 
     Returns:
         The head of the best epoch, measured in float32.
@@ -71,7 +73,8 @@ def train_head(
     settings = settings or TrainSettings()
     levels, device = feature_levels(features), torch_device(settings.device)
     rated = join(features, ratings, split, missing=settings.missing)
-    rated.warn_of_left_out()
+    if warns:
+        rated.warn_of_left_out()
     targets, batches = Targets.of(ratings, head), _batches(features, rated, head, settings)
     recipe, seed = settings.of_recipe(), settings.seed
     components, learned_from = None, batches
@@ -137,6 +140,7 @@ def train_closed_form(
     split: Split,
     levels: Sequence[str] | None = None,
     settings: TrainSettings | None = None,
+    warns: bool = True,
 ) -> TrainedHead:
     """Fit a head in closed form on narrow features, its settings chosen by the validation photos.
 
@@ -147,6 +151,7 @@ def train_closed_form(
         split: of the table.
         levels: that it reads, in any order; None for all.
         settings: memory, workers, and photos without features; a closed form has no recipe, and no seed.
+        warns: see `train_head`.
 
     Raises:
         SettingsError: there is no such head, the features have no such level, or do not fit into memory.
@@ -159,7 +164,8 @@ def train_closed_form(
     chosen = narrow.chosen(feature_levels(features))
     settings = settings or TrainSettings()
     rated = join(features, ratings, split, missing=settings.missing)
-    rated.warn_of_left_out()
+    if warns:
+        rated.warn_of_left_out()
     batches = _batches(features, rated, narrow, settings)
     fitted = fit_closed_form(name, batches, ratings, rated.split, chosen)
     return _trained(
