@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -241,10 +240,10 @@ def test_tables_and_contact_sheets_from_one_command(
 
 
 def test_ctrl_c_names_the_step(extracted: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_arguments: list[str]) -> int:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["mlsp.cli.app"], "run_command", interrupted)
+    monkeypatch.setattr("mlsp.paper.run_experiment", interrupted)
     done = CliRunner().invoke(
         app,
         [

@@ -37,6 +37,8 @@ from mlsp.cli.service import service
 from mlsp.cli.train import train
 
 EXIT_ERROR = 2
+# As shells have it: 128 and the number of SIGINT. typer ends a command with it after Ctrl-C.
+EXIT_INTERRUPTED = 130
 
 
 class _Commands(TyperGroup):

@@ -137,14 +137,12 @@ def reproduce(
 def _run(step: Step, number: str, *, quiet: bool) -> None:
     import shlex
 
-    from mlsp.cli.app import run_command
+    from mlsp.cli.app import EXIT_INTERRUPTED, run_command
 
     if not quiet:
         typer.echo(f"[{number}] mlsp {shlex.join(step.arguments)}", err=True)
-    try:
-        code = run_command([*step.arguments, *(["--quiet"] if quiet else [])])
-    except (KeyboardInterrupt, typer.Abort):
+    code = run_command([*step.arguments, *(["--quiet"] if quiet else [])])
+    if code == EXIT_INTERRUPTED:
         typer.echo(f"mlsp: interrupted in step {number}; the same command goes on", err=True)
-        raise
     if code:
         raise typer.Exit(code)
