@@ -324,6 +324,27 @@ def test_sort(page: Page, collection: Path, label: str, order: list[str]) -> Non
         assert names(page) == ["c9.jpg", "d.jpg", "b1.jpg", "a1.jpg", "a2.jpg", "c10.jpg"]
 
 
+def test_order_and_size_stay_when_the_page_is_loaded_again(page: Page, collection: Path) -> None:
+    show(page, collection / "report.html")
+    page.select_option("[aria-label='Sort by']", label="name")
+    page.click("[aria-label*='turn round']")
+    page.click("[aria-label='Pictures only']")
+    page.fill("[aria-label='Size of the pictures']", "300")
+    before = names(page)
+    width = page.locator(".g-card").first.bounding_box()["width"]  # type: ignore[index]
+    page.reload()
+    page.wait_for_selector(".g-card")
+    assert names(page) == before == ["b1.jpg", "a2.jpg", "a1.jpg", "d.jpg", "c10.jpg", "c9.jpg"]
+    assert page.input_value("[aria-label='Sort by']") == "photo"
+    assert page.get_attribute("[aria-label='Pictures only']", "aria-pressed") == "true"
+    assert page.input_value("[aria-label='Size of the pictures']") == "300"
+    assert page.locator(".g-card").first.bounding_box()["width"] == width  # type: ignore[index]
+    # Another tab begins as ever.
+    other = page.context.new_page()
+    show(other, collection / "report.html")
+    assert names(other) == ALL
+
+
 # By keyboard
 
 

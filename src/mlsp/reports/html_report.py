@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 Json: TypeAlias = "str | float | bool | Sequence[Json] | dict[str, Json] | None"
 
 # In the order in which one script may hold them: each uses only what is before it.
-_SCRIPTS = ("dom.js", "records.js", "marks.js", "marks_filter.js", "keys.js", "stacks.js", "card.js", "camera_filter.js", "exposure.js", "grid.js", "filters.js", "sorting.js", "failed.js", "selection.js", "view_controls.js", "bar.js", "filmstrip.js", "viewer.js", "gallery.js")  # fmt: skip
+_SCRIPTS = ("dom.js", "kept.js", "records.js", "marks.js", "marks_filter.js", "keys.js", "stacks.js", "card.js", "camera_filter.js", "exposure.js", "grid.js", "filters.js", "sorting.js", "failed.js", "selection.js", "view_controls.js", "bar.js", "filmstrip.js", "viewer.js", "gallery.js")  # fmt: skip
 _GALLERY = resources.files("mlsp.reports") / "gallery"
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)

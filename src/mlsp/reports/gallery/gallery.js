@@ -232,6 +232,7 @@ export class Gallery extends EventTarget {
     root.replaceChildren(this._bar.element, this._said, element("div", { class: "g-body" }, side, element("div", { class: "g-content" }, this._failed, this._empty, this.grid.element)), this.viewer.element, this._help);
     this._listen();
     this._selectionChanged();
+    this._view.restore();
   }
 
   _listen() {

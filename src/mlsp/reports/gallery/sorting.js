@@ -1,6 +1,7 @@
 // Order of the photos.
 
 import { element, icon } from "./dom.js";
+import { keep, kept } from "./kept.js";
 import { isPhoto, sortRecords, timeOf } from "./records.js";
 
 const TURN = "M8 4V20M8 20 4 16M16 20V4M16 4 20 8";
@@ -34,7 +35,11 @@ export class Sorting {
       ...this._more,
     ];
     this._choice.replaceChildren(...this._sorts.map(({ name, label }) => element("option", { value: name, text: label })));
-    if (!this._sorts.some(({ name }) => name === this._sort?.name)) this._sort = this._sorts[0];
+    if (!this._sorts.some(({ name }) => name === this._sort?.name)) {
+      const chosen = kept("sorting");
+      const known = this._sorts.find(({ name }) => name === chosen.name);
+      this._sort = known ? { ...known, isDescending: chosen.isDescending } : this._sorts[0];
+    }
     this._choice.value = this._sort.name;
     this._show();
   }
@@ -46,13 +51,16 @@ export class Sorting {
   }
 
   _sortBy(name) {
-    this._sort = this._sorts.find((sort) => sort.name === name);
-    this._show();
-    this._onchange();
+    this._change(this._sorts.find((sort) => sort.name === name));
   }
 
   _reverse() {
-    this._sort = { ...this._sort, isDescending: !this._sort.isDescending };
+    this._change({ ...this._sort, isDescending: !this._sort.isDescending });
+  }
+
+  _change(sort) {
+    this._sort = sort;
+    keep("sorting", { name: sort.name, isDescending: sort.isDescending });
     this._show();
     this._onchange();
   }

@@ -2,6 +2,7 @@
 
 import { STACK } from "./card.js";
 import { element, icon } from "./dom.js";
+import { keep, kept } from "./kept.js";
 import { amount } from "./records.js";
 
 const PICTURES = "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4";
@@ -18,11 +19,23 @@ export class ViewControls {
    * @param {function(number): void} options.onwidth
    */
   constructor({ width, onstacks, onpictures, onwidth }) {
-    this._stacks = toggle("Stacks", "Stacks, or every photo for itself (S)", STACK, true, onstacks);
+    const change = (name, action) => (value) => {
+      keep("view", { [name]: value });
+      action(value);
+    };
+    const chosen = { stacks: true, pictures: false, width, ...kept("view") };
+    this._actions = { stacks: onstacks, pictures: onpictures, width: onwidth };
+    const resize = change("width", onwidth);
+    this._stacks = toggle("Stacks", "Stacks, or every photo for itself (S)", STACK, chosen.stacks, change("stacks", onstacks));
     this._stacks.hidden = true;
-    this._pictures = toggle("Pictures only", "Pictures only", PICTURES, false, onpictures);
-    this._size = element("input", { type: "range", class: "g-size", min: MIN_WIDTH, max: MAX_WIDTH, step: 10, value: width, "aria-label": "Size of the pictures", title: "Size of the pictures", oninput: () => onwidth(Number(this._size.value)) });
+    this._pictures = toggle("Pictures only", "Pictures only", PICTURES, chosen.pictures, change("pictures", onpictures));
+    this._size = element("input", { type: "range", class: "g-size", min: MIN_WIDTH, max: MAX_WIDTH, step: 10, value: chosen.width, "aria-label": "Size of the pictures", title: "Size of the pictures", oninput: () => resize(Number(this._size.value)) });
     this.element = element("div", { class: "g-view" }, this._stacks, this._pictures, this._size);
+  }
+
+  /** Apply what was chosen before the page was loaded again. */
+  restore() {
+    for (const [name, value] of Object.entries(kept("view"))) this._actions[name](value);
   }
 
   /** @param {number} count of stacks */
