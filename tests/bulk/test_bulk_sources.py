@@ -234,6 +234,7 @@ def test_links_in_tars_are_what_they_lead_to(tmp_path: Path) -> None:
             ("a/before.jpg", tarfile.LNKTYPE, "./a/x.jpg"),
             ("a/x.jpg", tarfile.REGTYPE, ""),
             ("b/beside.jpg", tarfile.SYMTYPE, "../a/x.jpg"),
+            ("b/again.jpg", tarfile.SYMTYPE, "./beside.jpg"),
             ("b/away.jpg", tarfile.SYMTYPE, "/etc/hostname"),
             ("b/circle.jpg", tarfile.SYMTYPE, "circle.jpg"),
             ("b/text.txt", tarfile.LNKTYPE, "a/x.jpg"),
@@ -247,6 +248,7 @@ def test_links_in_tars_are_what_they_lead_to(tmp_path: Path) -> None:
         f"{whole}/a/x.jpg": jpeg(0),
         f"{whole}/a/before.jpg": jpeg(0),
         f"{whole}/b/beside.jpg": jpeg(0),
+        f"{whole}/b/again.jpg": jpeg(0),
         f"{whole}/b/away.jpg": "it is a link to '/etc/hostname', which is no file in the tar",
         f"{whole}/b/circle.jpg": "it is a link to 'b/circle.jpg', which is no file in the tar",
     }

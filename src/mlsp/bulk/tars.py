@@ -25,6 +25,8 @@ from mlsp.bulk.stores import absolute, open_file, size_of, written
 from mlsp.photos import PHOTO_SUFFIXES
 
 _MOST_BYTES = 2 * 1024**3
+# One after the other, as on Linux; more lead in circles.
+_MAX_LINKS = 40
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
 
 
@@ -96,7 +98,7 @@ class TarPhotos:
             last = count + len(links)
             yield from self._read_links(
                 {
-                    name: target
+                    name: self._end_of(target, links)
                     for row, (name, target) in enumerate(links.items(), count)
                     if rows is None or row in rows
                 }
@@ -137,6 +139,15 @@ class TarPhotos:
             tarfile.open(fileobj=file, mode="r|*", tarinfo=_CheckedHeader) as tar,
         ):
             yield tar
+
+    def _end_of(self, target: str, links: Mapping[str, str]) -> str:
+        """Name in the tar of the file that a link leads to, perhaps by other links."""
+        for _ in range(_MAX_LINKS):
+            following = links.get(written(f"{self.tar}/{target}"))
+            if following is None:
+                break
+            target = following
+        return target
 
     def _read_links(self, links: Mapping[str, str]) -> Iterator[SourcePhoto]:
         """Read what links lead to, in a second pass through the tar.
