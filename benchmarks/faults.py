@@ -6,7 +6,8 @@
 PHOTOS is a folder; one photo is mutated in every format, a dozen are scored while their command is killed. Equal seeds mutate alike.
 
 - mutations: cut, zeroed, flipped, repeated and swapped bytes, decoded as the service decodes. A photo is read or refused; a decoder
-  that crashed, or another error than a `PhotoError`, counts as a crash, and a cut file that is read otherwise than whole as false;
+  that crashed, or another error than a `PhotoError`, counts as a crash; a file that was cut, or filled up with zeros, and is read
+  otherwise than whole, as false, but for the zeros of formats in which these are pixels;
 - kills: SIGKILL at random times, then the same command to its end, whose rows must be those of a run that nothing disturbed. Ratings
   of `mlsp serve` are killed while they are stored; what was stored must be there. `mlsp extract` runs with --weights (Inception v3);
 - full disk: files may have a kilobyte only. The command must fail with a message, and leave what it had or nothing;
@@ -58,6 +59,8 @@ with UserRatings.open(Path(sys.argv[1])) as ratings:
         print(number, flush=True)
 """
 _KILOBYTES_OF_DISK = 1
+# In which zeros are pixels, or may begin with the last bytes of the first picture.
+_UNTOLD = frozenset(("TIFF", "BMP", "PSD", "raw", "AVIF film"))
 # To kill a command, which may end before it is killed.
 _ATTEMPTS = 4
 
@@ -95,7 +98,8 @@ def mutations(photo: Image.Image, count: int, rng: random.Random) -> Iterator[Ro
             row = Row(f"mutated {name}")
             whole = read_photo(content).pixels
             for _ in range(count // len(files)):
-                changed, is_cut = mutated(content, rng)
+                changed, fault = mutated(content, rng)
+                is_half = fault == "cut" or (fault == "filled" and name not in _UNTOLD)
                 row.tries += 1
                 try:
                     pixels = processes.read(changed).pixels
@@ -107,7 +111,7 @@ def mutations(photo: Image.Image, count: int, rng: random.Random) -> Iterator[Ro
                     row.notes[type(error).__name__] += 1
                 else:
                     row.notes["read"] += 1
-                    row.false += is_cut and not np.array_equal(pixels, whole)
+                    row.false += is_half and not np.array_equal(pixels, whole)
             yield row
 
 

@@ -17,10 +17,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from bulk import Used  # type: ignore[import-not-found]
 from PIL import Image
+
+# What a download leaves that allots its file at once: zeros, of which a few are no such fault.
+Fault = Literal["cut", "filled", "changed"]
+_MIN_FILLED = 512
 
 
 @dataclass
@@ -44,13 +49,14 @@ class Row:
     notes: Counter[str] = field(default_factory=Counter)
 
 
-def mutated(content: bytes, rng: random.Random) -> tuple[bytes, bool]:
-    """Return a mutated file, and whether it was only cut."""
+def mutated(content: bytes, rng: random.Random) -> tuple[bytes, Fault]:
+    """Return a mutated file, and how it was."""
     at = rng.randrange(len(content))
     length = min(rng.choice((1, 4, 64, 1024)), len(content) - at)
     other = rng.randrange(len(content))
     ways: tuple[Callable[[], bytes], ...] = (
         lambda: content[:at],
+        lambda: content[:at] + bytes(len(content) - at),
         lambda: content[:at] + bytes(length) + content[at + length :],
         lambda: content[:at] + bytes([content[at] ^ 1 << rng.randrange(8)]) + content[at + 1 :],
         lambda: content[:at] + rng.randbytes(length) + content[at + length :],
@@ -60,7 +66,9 @@ def mutated(content: bytes, rng: random.Random) -> tuple[bytes, bool]:
         lambda: content[: at % 256] + b"\xff\xff\xff\x7f" + content[at % 256 + 4 :],
     )
     way = rng.randrange(len(ways))
-    return ways[way]() or b"\0", way == 0
+    if way > 1 or (way == 1 and len(content) - at < _MIN_FILLED):
+        return ways[way]() or b"\0", "changed"
+    return ways[way]() or b"\0", "filled" if way else "cut"
 
 
 @contextmanager

@@ -236,6 +236,10 @@ def test_libtiff_writes_no_lines_of_its_own(tmp_path: Path) -> None:
         content[1000:3000:7] = bytes(len(content[1000:3000:7]))
         names.append(tmp_path / f"{coding}.tif")
         names[-1].write_bytes(content)
+    # Of this one Pillow writes the line.
+    names.append(tmp_path / "samples.tif")
+    plain = encode(Image.fromarray(soft_photo(24, 18)), "TIFF")
+    names[-1].write_bytes(with_tag(plain, 277, 3, 1, 65_535))
     run = subprocess.run(
         [sys.executable, "-c", _READ, *names], capture_output=True, text=True, check=True
     )

@@ -18,7 +18,7 @@ _PUT_TOGETHER = (b"grid", b"iden", b"iovl")
 # HEVC sets a 3 behind two zeros wherever one of these would follow.
 _NEVER_IN_HEVC = re.compile(rb"\0\0[\0-\2]")
 # So many zeros at its end are no coded picture, but what was never written.
-_MAX_ZEROS = 256
+_MAX_ZEROS = 16
 # A phone's photo of 48 megapixels has 192 tiles.
 _MAX_TILES = 4096
 _MAX_REPEATS = 4
