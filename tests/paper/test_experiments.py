@@ -179,6 +179,15 @@ def test_baselines_and_cited_rows(job: ExperimentJob) -> None:
     assert " | – | 0.070 | – | 0.88 | not run: `mlsp finetune" in text
 
 
+def test_calling_all_alike_is_tested_on_the_photos_of_the_other_rows(job: ExperimentJob) -> None:
+    with Path(str(job.ratings)).open("a", encoding="utf-8") as table:
+        table.writelines(f"gone/{number}.jpg,9\n" for number in range(200))
+    settings = replace(job.settings, missing="leave-out")
+    job = replace(job, name="table4", rows=("all alike",), settings=settings)
+    (alike,) = [one.result for one in run_experiment(job) if one.result]
+    assert set(alike.photo_ids) <= set(ids(120))
+
+
 def test_votes_in_a_table_of_scores_give_the_earth_movers_distance(job: ExperimentJob) -> None:
     row = "Talebi et al. (NIMA), Inception-v3, fine-tuned"
     names = [f"votes_{value}" for value in range(1, 11)]

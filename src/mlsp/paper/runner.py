@@ -112,7 +112,7 @@ class _Run:
                 return Outcome(
                     row, reason="not run: sizes of photos are in feature files: give one"
                 )
-            store = self.stores[0] if row.way == "size" else None
+            store = self.stores[0] if self.stores else None
             return self._kept(row, store, self.splits, self.job.settings)
         store = fitting_store(row, self.stores)
         if store is None:
@@ -207,8 +207,8 @@ class _Run:
         settings: TrainSettings,
         folder: Path,
     ) -> Result:
-        if store is None:
-            return self._majority()
+        if store is None or row.way == "majority":
+            return self._majority(store)
         if row.way == "size":
             return self._size(store)
         (split,) = splits
@@ -295,8 +295,10 @@ class _Run:
             return result
         return replace(result, numbers=result.numbers | {"emd": self.measure.emd(votes, rows)})
 
-    def _majority(self) -> Result:
-        test = np.concatenate([split.test for split in self.splits])
+    def _majority(self, store: FeatureStore | None) -> Result:
+        """Return the baseline on the photos that other rows are tested on: those with features, of all where there is no file."""
+        splits = (one if store is None else self._join(store, one).split for one in self.splits)
+        test = np.concatenate([split.test for split in splits])
         mos = self.ratings.mos[test]
         metric = partial(majority_accuracy, threshold=self.measure.threshold)
         numbers = {"accuracy": self.measure.estimate(metric, mos, mos, test)}
