@@ -331,6 +331,23 @@ def test_a_tar_that_goes_away_is_tried_again_later(tmp_path: Path) -> None:
         list(source.read(shard))
 
 
+def test_a_disk_that_goes_away_in_mid_shard_makes_no_rows(tmp_path: Path) -> None:
+    paths = write_photos(tmp_path / "photos", 30)
+    source = open_source(SourceSpec((str(tmp_path / "photos"),)))
+    (shard,) = source.shards(30)
+    paths[0].unlink()
+    first, *others = source.read(shard)
+    # One file may have been deleted: it is tried again, if it is still listed then.
+    assert (first.error, first.is_temporary) == ("there is no such file", True)
+    assert not any(photo.error or photo.is_temporary for photo in others)
+    (tmp_path / "photos").rename(tmp_path / "away")
+    with pytest.raises(
+        ShardError,
+        match=r"^20 photos in a row cannot be reached, the last .*: there is no such file$",
+    ):
+        list(source.read(shard))
+
+
 class Web(PhotoServer):
     """Photos by number, and answers of all kinds."""
 

@@ -25,6 +25,7 @@ from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import ModelError, SettingsError, WeightsError
 from mlsp.features.engines import ConstantEngine, Engine
 from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings
+from mlsp.features.engines.compiled_graph import CompiledGraph
 from mlsp.features.engines.openvino_engine import OpenVinoEngine, OpenVinoHead
 from mlsp.features.engines.torch_engine import TorchEngine
 from mlsp.features.graph_cache import cached_graph
@@ -107,35 +108,71 @@ def test_shape_and_order(engine: Engine, size: tuple[int, int]) -> None:
         assert np.abs(alone[0] - features[number]).max() <= 1e-4 * scale
 
 
-@pytest.mark.parametrize(("streams", "cores"), [(1, 2), (2, 2), (3, 4)])
-def test_views_are_the_same_by_however_many_streams(
-    exported: tuple[Path, Grid], streams: int, cores: int
+@pytest.mark.parametrize(
+    ("views", "streams", "size", "rows"),
+    [
+        # Small views up to as many a call as have 240,000 pixels, but a call for each stream.
+        ("corners8", 1, (64, 96), 8),
+        ("corners8", 1, (240, 250), 4),
+        ("corners8", 2, (64, 96), 4),
+        ("corners8", 3, (64, 96), 3),
+        ("corners8", 2, (520, 500), 1),
+        # Photos that were joined.
+        ("whole", 2, (64, 96), None),
+    ],
+)
+def test_views_are_computed_apart_with_the_same_features(
+    exported: tuple[Path, Grid],
+    monkeypatch: pytest.MonkeyPatch,
+    views: ViewsName,
+    streams: int,
+    size: tuple[int, int],
+    rows: int | None,
 ) -> None:
     file, grid = exported
-    spec = feature_spec(grid)
-    alone = OpenVinoEngine(file, spec, precision="float32", streams=1)
-    several = OpenVinoEngine(file, spec, precision="float32", streams=streams, cores=cores)
-    # Seven small views are two or three parts, large ones a part each; then fewer than streams.
-    for batch in (photos(7, 64, 96), photos(3, 520, 500), photos(2, 64, 96), photos(5, 64, 96)):
-        expected = np.concatenate([alone.pooled(view[None]) for view in batch])
-        scale = np.sqrt((expected**2).mean())
-        np.testing.assert_allclose(several.pooled(batch), expected, rtol=0, atol=1e-4 * scale)
+    spec = replace(feature_spec(grid), views=views)
+    engine = OpenVinoEngine(file, spec, precision="float32", streams=streams)
+    called: list[tuple[int, int]] = []
+    in_parts = CompiledGraph.in_parts
+
+    def counted(self: CompiledGraph, array: np.ndarray, rows: int, at_once: int) -> np.ndarray:
+        called.append((rows, at_once))
+        return in_parts(self, array, rows, at_once)
+
+    monkeypatch.setattr(CompiledGraph, "in_parts", counted)
+    batch = photos(8, *size)
+    together = CompiledGraph(file, {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1})(batch)
+    np.testing.assert_array_equal(engine.pooled(batch), together)
+    assert called == ([] if rows is None else [(rows, streams)])
 
 
-@pytest.mark.parametrize(("photo_count", "views"), [(1, "whole"), (1, "corners8"), (9, "whole")])
+@pytest.mark.parametrize(
+    ("photo_count", "views", "streams"),
+    [(1, "whole", 1), (2, "whole", 2), (9, "whole", 3), (1, "corners8", 3), (None, "whole", 3)],
+)
 def test_few_photos_share_the_cores(
-    exported: tuple[Path, Grid], photo_count: int, views: ViewsName
+    exported: tuple[Path, Grid],
+    monkeypatch: pytest.MonkeyPatch,
+    photo_count: int | None,
+    views: ViewsName,
+    streams: int,
 ) -> None:
     file, grid = exported
-    backbone = RunnableBackbone(
-        replace(feature_spec(grid), views=views), "float32", file, "openvino", "cpu"
+    configs: list[dict[str, object]] = []
+
+    def compiled(file: Path, config: dict[str, object]) -> CompiledGraph:
+        configs.append(config)
+        return CompiledGraph(file, config)
+
+    monkeypatch.setattr("mlsp.features.engines.openvino_engine.CompiledGraph", compiled)
+    spec = replace(feature_spec(grid), views=views)
+    engine = RunnableBackbone(spec, "float32", file, "openvino", "cpu").open(
+        cores=3, photos=photo_count
     )
+    assert [configs[0][name] for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS")] == [streams, 3]
+    alone = RunnableBackbone(spec, "float32", file, "openvino", "cpu").open(cores=1)
     batch = photos(VIEW_COUNTS[views], 64, 96)
-    np.testing.assert_allclose(
-        backbone.open(cores=3, photos=photo_count).pooled(batch),
-        backbone.open().pooled(batch),
-        atol=1e-4,
-    )
+    np.testing.assert_array_equal(engine.pooled(batch), alone.pooled(batch))
 
 
 def test_does_not_change_or_need_to_write_the_batch(engine: Engine) -> None:

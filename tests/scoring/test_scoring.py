@@ -13,19 +13,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlsp.backbones import backbone
+from mlsp.backbones import Level, backbone
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.errors import EngineError, PhotoTooSmallError, SettingsError, UnsupportedPhotoError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.features.engines.openvino_engine import OpenVinoHead
+from mlsp.features.onnx_export import export_head
 from mlsp.features.opening import RunnableBackbone
 from mlsp.features.pipeline import PhotoFeatures
+from mlsp.features.spec import Grid
+from mlsp.models.heads import HeadSpec, build_head
 from mlsp.models.model import load_model
 from mlsp.photos import read_photo
+from mlsp.photos.crops import ViewsName
 from mlsp.scoring.cache import Caches, FeatureCache, ScoreCache
-from mlsp.scoring.heads import HEADS_AT_ONCE, Head, Heads
+from mlsp.scoring.heads import Head, Heads
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
@@ -86,38 +90,61 @@ def test_heads_read_several_photos_at_a_time(tmp_path: Path) -> None:
     head = CountingHead()
     scorer = Scorer.of(load_model(), CountingEngine(), [head, RednessHead()], workers=3)
     assert [result.ok for result in scorer.score(photos)] == [True] * 19
-    assert head.counts == [HEADS_AT_ONCE] * 3
+    assert head.counts == [8] * 3
     # So that a photo's score has the same last bits alone.
     scorer.score_one(photos[0])
-    assert head.counts[3:] == [HEADS_AT_ONCE]
+    assert head.counts[3:] == [8]
+
+
+@pytest.mark.parametrize(
+    ("views", "grid", "counts"),
+    [("whole", 5, [1] * 5), ("corners8", 1, [8] * 5), ("whole_mirrored", 1, [8, 8])],
+)
+def test_heads_on_places_or_many_views_read_one_photo(
+    tmp_path: Path, views: ViewsName, grid: Grid, counts: list[int]
+) -> None:
+    model = load_model()
+    model = replace(model, feature_spec=replace(model.feature_spec, views=views, grid=grid))
+    photos = [red_photo(tmp_path / f"{red}.png", red) for red in range(5)]
+    head = CountingHead()
+    engine = ConstantEngine(model.feature_spec)
+    scorer = Scorer.of(model, engine, [head, RednessHead()], workers=3)
+    assert [result.ok for result in scorer.score(photos)] == [True] * 5
+    assert head.counts == counts
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_what_heads_fail_on_is_a_failure_in_its_place(tmp_path: Path, fails: bool) -> None:
+def test_a_photo_that_a_head_cannot_score_fails_alone(tmp_path: Path, fails: bool) -> None:
     reds = [10, 250, 20, 30, 40, 50, 60, 70, 80, 90]
     photos = [red_photo(tmp_path / f"{red}.png", red) for red in reds]
     photos.insert(3, tmp_path / "gone.png")
     heads = [CountingHead(0.9, fails=fails), RednessHead()]
     results = list(Scorer.of(load_model(), CountingEngine(), heads, workers=3).score(photos))
     assert [result.source for result in results] == photos
-    # A head that breaks gives no score to any of those it read.
-    failed = list(range(HEADS_AT_ONCE + 1)) if fails else [1, 3]
-    assert [number for number, result in enumerate(results) if not result.ok] == failed
     message = "the head broke" if fails else "the head 'quality' gave nan, which is no score"
-    assert {str(result.error) for result in results if not result.ok} == {
-        message,
-        "there is no such file",
-    }
+    assert {
+        number: str(result.error) for number, result in enumerate(results) if not result.ok
+    } == {1: message, 3: "there is no such file"}
 
 
-@pytest.mark.parametrize("model", ["default", "fast"])
-def test_scores_are_the_same_to_the_bit_whatever_is_scored_beside(model: str) -> None:
-    heads = Heads.open(load_model(model))
-    features = np.random.default_rng(0).exponential(0.3, (HEADS_AT_ONCE, 1, 1, 1, heads.channels))
+def test_results_come_while_one_photo_waits_for_others_to_score(tmp_path: Path) -> None:
+    photo = red_photo(tmp_path / "a.png", 9)
+    photos = itertools.chain([photo], itertools.repeat(tmp_path / "gone.png"))
+    results = fake_scorer()[0].score(photos)
+    assert [result.ok for result in itertools.islice(results, 40)] == [True] + [False] * 39
+    results.close()
+
+
+def test_scores_are_the_same_to_the_bit_whatever_is_scored_beside(tmp_path: Path) -> None:
+    """A product of matrices with one row comes out otherwise than with several."""
+    channels = 2000
+    head = build_head(HeadSpec("single_3fc"), [Level("a", channels)])
+    export_head(head, channels, tmp_path / "head.onnx", grid=1)
+    heads = Heads(load_model(), [OpenVinoHead(tmp_path / "head.onnx")] * 2)
+    features = np.random.default_rng(0).exponential(0.3, (8, 1, 1, 1, channels))
     together = heads.compute(features.astype(np.float32))
-    for count in range(1, HEADS_AT_ONCE):
-        some = features[-count:].astype(np.float32)
-        assert heads.compute(some) == together[-count:]
+    for count in range(1, 8):
+        assert heads.compute(features[-count:].astype(np.float32)) == together[-count:]
 
 
 def test_one_result_for_each_photo_in_order(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from mlsp.photos.finding import find_photo_paths
 # Files read at the same time: a disk gains nothing by many, a fetch is mostly waiting.
 _LOCAL_READERS = 2
 _REMOTE_READERS = 8
-# Photos of the web one after the other that cannot be reached: then the network is away, not a server.
+# Photos one after the other that cannot be reached: then the network is away, not a server, or the disk, not a file.
 _MAX_AWAY = 20
 
 
@@ -37,10 +37,12 @@ class ListedPhoto(NamedTuple):
     Attributes:
         id: its name in the results.
         location: path or URL; empty if a table has none.
+        size: of its file in bytes when it was listed; -1 if unknown.
     """
 
     id: str
     location: str
+    size: int = -1
 
     def read(self) -> SourcePhoto:
         """Read its file; an error is part of the result.
@@ -53,11 +55,16 @@ class ListedPhoto(NamedTuple):
         try:
             return SourcePhoto(self.id, read_photo_content(self.location), None)
         except PhotoError as error:
-            return SourcePhoto(self.id, None, str(error))
+            return SourcePhoto(self.id, None, str(error), is_temporary=self._went_away())
         except ShardError as error:
             if not is_web(self.location):
                 raise ShardError(f"{self.location}: {error}") from error
             return SourcePhoto(self.id, None, str(error), is_temporary=True)
+
+    def _went_away(self) -> bool:
+        """Return whether its file was there when it was listed, and is no longer: a disk may come back."""
+        is_file = self.size >= 0 and not is_url(self.location)
+        return is_file and not os.path.lexists(self.location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ class ListedPhotos:
 
     def read(self, rows: Container[int] | None = None) -> Iterator[SourcePhoto]:
         """Read the photos' files, several at a time; see `mlsp.bulk.records.Piece`."""
-        every = enumerate(map(ListedPhoto, self.names, self.locations))
+        every = enumerate(map(ListedPhoto, self.names, self.locations, self.sizes))
         photos = [photo for row, photo in every if rows is None or row in rows]
         is_remote = any(is_url(photo.location) for photo in photos)
         readers = _REMOTE_READERS if is_remote else _LOCAL_READERS

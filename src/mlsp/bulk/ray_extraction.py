@@ -94,7 +94,7 @@ class _Order:
         versions: of the packages on which features depend.
         host: which has them.
         max_pixels: photos with more are refused before they are decoded.
-        streams: photos computed at the same time, one per core.
+        cores: of a worker, each of which computes one photo.
     """
 
     plan: NetworkPlan
@@ -103,7 +103,7 @@ class _Order:
     versions: dict[str, str]
     host: str
     max_pixels: int
-    streams: int
+    cores: int
 
 
 class _PhotoWorker:
@@ -127,7 +127,7 @@ class _PhotoWorker:
                         f"the network arrived with SHA-256 {found}, expected {order.file_sha256}: try again"
                     )
                 plan = replace(order.plan, network=replace(order.plan.network, file=file))
-                network = plan.open(cores=order.streams)
+                network = plan.open(cores=order.cores)
         except MissingExtraError as error:
             # It is missing on that machine, which may be another.
             raise MissingExtraError(
@@ -137,7 +137,7 @@ class _PhotoWorker:
         self._pipeline = FeaturePipeline(
             network.engine,
             min_side=min_photo_side(network.smallest_side, network.engine.feature_spec.views),
-            workers=order.streams + 1,
+            workers=order.cores + 1,
             max_pixels=order.max_pixels,
         )
         threads = self._pipeline.limiter.threads

@@ -18,8 +18,8 @@ from typing import Any, Literal, cast
 
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.downloads import Progress
-from mlsp.backbones.weights.finding import find_weights
-from mlsp.base.errors import MissingExtraError, ModelError, needs_extra
+from mlsp.backbones.weights.finding import find_weights, may_be_published
+from mlsp.base.errors import MissingExtraError, ModelError, SettingsError, needs_extra
 from mlsp.base.machine import usable_cores
 from mlsp.features.engines import Engine, Precision, check_choices
 from mlsp.features.graph_cache import cached_graph
@@ -54,7 +54,7 @@ class RunnableBackbone:
 
         Args:
             cores: on which OpenVINO computes; by default those that this process may use.
-            photos: that there will be, if that is known: each core computes one view, and several the same where there are fewer.
+            photos: number of photos to come, if known: with fewer views than cores, several cores share a view.
 
         Raises:
             SettingsError: this machine lacks the device or the precision.
@@ -185,6 +185,17 @@ def open_backbone(
         on_download=on_download,
     )
     return plan.open(photos=photos)
+
+
+def runs_from_weights(feature_spec: FeatureSpec, weights: Path | None) -> bool:
+    """Return whether a network without a graph can be opened: its weights are given, or are those of a record that is known here."""
+    if weights is not None:
+        return True
+    try:
+        spec = backbone(feature_spec.backbone)
+    except SettingsError:
+        return False
+    return may_be_published(spec, feature_spec.weights_sha256)
 
 
 def plan_backbone_here(

@@ -13,11 +13,11 @@ import numpy as np
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import EngineError, ModelError, SettingsError
 from mlsp.models.model import Model
+from mlsp.photos.crops import VIEW_COUNTS
 from mlsp.scoring.results import Score, ScoreResult
 
-# Photos that heads compute at a time: megabytes of a head's weights come from memory for each call, not for each photo. A fixed number,
-# because the last bits of a product of matrices change with it, and a photo's score must not depend on those beside it.
-HEADS_AT_ONCE = 8
+# Crops that heads on means read at a time: megabytes of their weights come from memory for each call, not for each photo.
+_CROPS_AT_ONCE = 8
 
 
 class Head(Protocol):
@@ -49,6 +49,10 @@ class Heads:
         classifiers: in the order of its records; none where faults and kinds are not wanted.
         channels: C of the features they read; 0 where that is not known.
 
+    Attributes:
+        channels: as given.
+        at_once: photos that are computed fastest in one call; fewer are filled up to so many.
+
     Raises:
         SettingsError: the model has another number of heads or classifiers.
     """
@@ -74,6 +78,10 @@ class Heads:
         self._full_side = model.feature_spec.longest_side or 0
         self._classifier_records = model.classifiers if self._classifiers else ()
         self.channels = channels
+        # Heads on 5×5 places compute for longer than they wait for memory. The number is fixed, because the last bits of a product of
+        # matrices may change with it, and a photo's score must not depend on those beside it.
+        views = VIEW_COUNTS[model.feature_spec.views]
+        self.at_once = max(1, _CROPS_AT_ONCE // views) if model.feature_spec.grid == 1 else 1
 
     @classmethod
     def open(cls, model: Model, *, threads: int = 1) -> Self:
@@ -119,8 +127,8 @@ class Heads:
             EngineError: a head failed.
         """
         count = len(features)
-        if count < HEADS_AT_ONCE:
-            features = np.concatenate([features, features[-1:].repeat(HEADS_AT_ONCE - count, 0)])
+        if count < self.at_once:
+            features = np.concatenate([features, features[-1:].repeat(self.at_once - count, 0)])
         photos, views = features.shape[:2]
         crops = features.reshape(photos * views, *features.shape[2:])
         values, labelled = (

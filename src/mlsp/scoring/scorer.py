@@ -5,14 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from mlsp.backbones import backbone
 from mlsp.backbones.weights.downloads import Progress
-from mlsp.backbones.weights.finding import may_be_published
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.closing import Closing
 from mlsp.base.errors import ModelError, SettingsError
@@ -20,7 +18,7 @@ from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.engines import Engine, check_choices
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.features.engines.decode_limiter import DecodeLimiter
-from mlsp.features.opening import plan_backbone_here
+from mlsp.features.opening import plan_backbone_here, runs_from_weights
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures, several
 from mlsp.models.model import Model, load_model
 from mlsp.photos import Photo, photo_of_pixels, read_bytes
@@ -84,9 +82,11 @@ class Scorer(Closing):
         check_choices(device, precision)
         record = load_model(model)
         weights = None if weights is None else Path(weights)
+        spec = record.feature_spec
+        is_from_weights = record.backbone_file is None and runs_from_weights(spec, weights)
         plan = plan_backbone_here(
-            record.feature_spec,
-            graph=None if _runs_from_weights(record, weights) else record.backbone,
+            spec,
+            graph=None if is_from_weights else record.backbone,
             device=device,
             precision=precision,
             weights=weights,
@@ -209,8 +209,8 @@ class Scorer(Closing):
             photos: files; read lazily, a few ahead of the results.
 
         Yields:
-            Exactly one result per photo, in their order. A photo that cannot be scored is a `ScoreFailure`. Close the generator
-            to stop early; what has not begun is dropped then.
+            Exactly one result per photo, in their order; some come together, where heads read several photos at a time. A photo that
+            cannot be scored is a `ScoreFailure`. Close the generator to stop early; what has not begun is dropped then.
 
         Raises:
             SettingsError: `photos` is one path instead of several.
@@ -230,6 +230,9 @@ class Scorer(Closing):
             photos: of any kind; drawn lazily, a few ahead of the results.
             read: returns the content of a photo's file, or raises PhotoError; called by several threads.
             source: returns the name of a photo in its result.
+
+        Yields:
+            As `score`.
         """
 
         def begin(photo: _Photo) -> ScoreResult | ScoreFailure | PhotoFeatures:
@@ -337,13 +340,3 @@ class Scorer(Closing):
         return result_or_failure(
             source, lambda: self._steps.features_of_content(source, read_bytes(source))
         )
-
-
-def _runs_from_weights(model: Model, weights: Path | None) -> bool:
-    """Return whether a model lacks its network's graph, but its weights are given, or those of a record that is known here."""
-    if model.backbone_file is not None or weights is not None:
-        return model.backbone_file is None
-    with suppress(SettingsError):
-        spec = model.feature_spec
-        return may_be_published(backbone(spec.backbone), spec.weights_sha256)
-    return False

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeAlias
 
 import numpy as np
 
 from mlsp.base.arrays import Float32Array
-from mlsp.base.errors import EngineError, PhotoError
-from mlsp.base.results import ScoreFailure
+from mlsp.base.errors import EngineError
+from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
 from mlsp.models.model import Model
 from mlsp.photos import Photo, check_pixels
@@ -26,10 +27,12 @@ from mlsp.scoring.cache import (
     ScoreCache,
 )
 from mlsp.scoring.cache.keys import feature_key, score_key
-from mlsp.scoring.heads import HEADS_AT_ONCE, Heads, Outputs
+from mlsp.scoring.heads import Heads, Outputs
 from mlsp.scoring.results import ScoreResult
 
+# Result of a photo, or the features that it will come from.
 _Begun: TypeAlias = ScoreResult | ScoreFailure | PhotoFeatures
+_MOST_HELD = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,12 @@ class ScoringSteps:
         return self._computed(found) if isinstance(found, PhotoFeatures) else found
 
     def result_or_features(self, source: Path, content: bytes) -> ScoreResult | PhotoFeatures:
-        """Return a photo's result, if the cache has it, or else its features; raises PhotoError where it cannot be read."""
+        """Return a photo's result, if the cache has it, or else the features that `results` scores; raises as `result_of_content`."""
         sha256 = hashlib.sha256(content).hexdigest()
         known = self._known(sha256)
         if known is None:
-            return self._features(source, content, sha256)
+            features = self._features(source, content, sha256)
+            return self._computed(features) if self.heads.at_once == 1 else features
         # The limit may be another than when it was scored.
         check_pixels(known.width, known.height, self.pipeline.decode.max_pixels)
         return self._result(source, known, sha256)
@@ -103,18 +107,20 @@ class ScoringSteps:
         return self._result(photo.source, known, photo.content_sha256)
 
     def results(
-        self, found: Generator[_Begun, None, None]
+        self, begun: Generator[_Begun, None, None]
     ) -> Generator[ScoreResult | ScoreFailure, None, None]:
-        """Return the results of photos in their order; of those that came as features, several are scored at a time."""
-        with closing(found):
-            waiting: list[_Begun] = []
-            for one in found:
-                waiting.append(one)
-                to_score = sum(isinstance(some, PhotoFeatures) for some in waiting)
-                if to_score in (0, HEADS_AT_ONCE):
-                    yield from self._results_of(waiting)
-                    waiting = []
-            yield from self._results_of(waiting)
+        """Return the results of photos in their order; of those that came as features, as many are scored at a time as is fastest."""
+        with closing(begun):
+            held: list[_Begun] = []
+            to_score = 0
+            for photo in begun:
+                held.append(photo)
+                to_score += isinstance(photo, PhotoFeatures)
+                # Results that are there already must not wait for a photo to score that may never come.
+                if to_score in (0, self.heads.at_once) or len(held) == _MOST_HELD:
+                    yield from self._results_of(held)
+                    held, to_score = [], 0
+            yield from self._results_of(held)
 
     def result_of_photo(self, source: Path, load: Callable[[], Photo]) -> ScoreResult:
         """Score a photo that no cache knows; raises what `load` does, or EngineError where a head failed."""
@@ -141,22 +147,24 @@ class ScoringSteps:
         known = self.scores.get(sha256, self.score_key)
         return known if known and self.heads.is_complete(known.probabilities) else None
 
-    def _results_of(self, found: Sequence[_Begun]) -> Iterator[ScoreResult | ScoreFailure]:
-        photos = [one for one in found if isinstance(one, PhotoFeatures)]
-        outputs: Sequence[Outputs | EngineError] = ()
+    def _results_of(self, held: Sequence[_Begun]) -> Iterator[ScoreResult | ScoreFailure]:
+        photos = [photo for photo in held if isinstance(photo, PhotoFeatures)]
+        outputs: Iterator[Outputs | EngineError] = iter(())
         if photos:
-            try:
-                outputs = self.heads.compute(np.stack([photo.features for photo in photos]))
-            except EngineError as error:
-                outputs = [error] * len(photos)
-        computed = iter(outputs)
-        for one in found:
-            if not isinstance(one, PhotoFeatures):
-                yield one
-            elif isinstance(of_photo := next(computed), EngineError):
-                yield ScoreFailure(one.source, PhotoError(str(of_photo)))
-            else:
-                yield self._stored(one, of_photo)
+            with suppress(EngineError):
+                outputs = iter(self.heads.compute(np.stack([photo.features for photo in photos])))
+        for photo in held:
+            if not isinstance(photo, PhotoFeatures):
+                yield photo
+                continue
+            # Where a head broke, each photo alone: one must not fail those beside it.
+            found = next(outputs, None)
+            yield result_or_failure(photo.source, partial(self._finished, photo, found))
+
+    def _finished(self, photo: PhotoFeatures, outputs: Outputs | EngineError | None) -> ScoreResult:
+        if isinstance(outputs, EngineError):
+            raise outputs
+        return self._stored(photo, outputs or self.outputs(photo.features))
 
     def _computed(self, photo: PhotoFeatures) -> ScoreResult:
         return self._stored(photo, self.outputs(photo.features))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,6 @@ from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import EngineError, ModelError
 from mlsp.features.engines.openvino_runtime import core
 from mlsp.features.engines.openvino_runtime import runtime as ov
-
-# A float32 that is no number, and none that a computation gives.
-_NOT_WRITTEN = 0x7FC0_DEAD
 
 
 class CompiledGraph:
@@ -47,7 +44,7 @@ class CompiledGraph:
             raise ModelError(
                 f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
             ) from error
-        # A request holds the working memory of one inference, so each thread has its own.
+        # Requests hold the working memory of one inference each, so each thread has its own.
         self._own = threading.local()
 
     @property
@@ -75,14 +72,7 @@ class CompiledGraph:
         Raises:
             EngineError: the network failed on this input.
         """
-        (request,) = self._requests(1)
-        # Kept until the end: the request itself does not keep the array.
-        tensor = _tensor(array)
-        with _translated(array):
-            _clear(request, count)
-            request.set_input_tensor(tensor)
-            request.infer()
-            return [_output(request, index) for index in range(count)]
+        return self._computed(array, max(1, len(array)), 1, count)[0]
 
     def in_parts(self, array: np.ndarray[Any, Any], rows: int, at_once: int) -> Float32Array:
         """Compute the first output, for some rows of the input at a time.
@@ -95,27 +85,39 @@ class CompiledGraph:
         Raises:
             EngineError: the network failed on this input.
         """
-        parts = [_tensor(array[start : start + rows]) for start in range(0, len(array), rows)]
-        requests = self._requests(min(at_once, len(parts)))
+        parts = self._computed(array, rows, at_once, 1)
+        return np.concatenate([output for (output,) in parts])
+
+    def _computed(
+        self, array: np.ndarray[Any, Any], rows: int, at_once: int, count: int
+    ) -> list[list[Float32Array]]:
+        """Compute the first outputs of each part of so many rows."""
+        # OpenVINO reads the array without a copy, for which it must be contiguous and writable, and kept until the end.
+        ready = np.require(array, requirements=["C", "W"])
+        starts = range(0, max(1, len(ready)), rows)
+        requests = self._requests(min(at_once, len(starts)))
         running: deque[Any] = deque()
-        found = []
-        with _translated(array):
-            try:
-                for part, request in zip(parts, itertools.cycle(requests)):
-                    if len(running) == len(requests):
-                        found.append(_waited(running.popleft()))
-                    _clear(request, 1)
-                    request.set_input_tensor(part)
-                    request.start_async()
-                    running.append(request)
-                while running:
-                    found.append(_waited(running.popleft()))
-            finally:
-                # After a failure: those that still run read the array.
-                for request in running:
-                    with suppress(RuntimeError):
-                        request.wait()
-        return np.concatenate(found)
+        outputs = []
+        try:
+            for start, request in zip(starts, itertools.cycle(requests)):
+                if len(running) == len(requests):
+                    outputs.append(_waited(running.popleft(), count))
+                request.set_input_tensor(ov.Tensor(ready[start : start + rows], shared_memory=True))
+                # By one thread `infer` says nothing of an input that it cannot take, and leaves the result before (OpenVINO 2026.4).
+                request.start_async()
+                running.append(request)
+            while running:
+                outputs.append(_waited(running.popleft(), count))
+        except (RuntimeError, MemoryError) as error:
+            raise EngineError(
+                f"the network failed on an input of shape {array.shape}: {str(error).strip()}"
+            ) from error
+        finally:
+            # After a failure: those that still run read the array.
+            for request in running:
+                with suppress(RuntimeError):
+                    request.wait()
+        return outputs
 
     def _requests(self, count: int) -> list[Any]:
         requests: list[Any] = self._own.__dict__.setdefault("requests", [])
@@ -124,35 +126,7 @@ class CompiledGraph:
         return requests[:count]
 
 
-def _waited(request: Any) -> Float32Array:
+def _waited(request: Any, count: int) -> list[Float32Array]:
     request.wait()
-    return _output(request, 0)
-
-
-def _tensor(array: np.ndarray[Any, Any]) -> Any:
-    # OpenVINO reads the array without a copy, for which it must be contiguous and writable.
-    return ov.Tensor(np.require(array, requirements=["C", "W"]), shared_memory=True)
-
-
-def _clear(request: Any, count: int) -> None:
-    # By one thread OpenVINO 2026.4 says nothing of an input that it cannot take: the result before would be taken for this one's.
-    for index in range(count):
-        request.get_output_tensor(index).data.view(np.uint32).fill(_NOT_WRITTEN)
-
-
-def _output(request: Any, index: int) -> Float32Array:
     # The request overwrites its outputs at the next call.
-    output = np.array(request.get_output_tensor(index).data)
-    if (output.view(np.uint32) == _NOT_WRITTEN).all():
-        raise RuntimeError("it gave no result")
-    return output
-
-
-@contextmanager
-def _translated(array: np.ndarray[Any, Any]) -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        raise EngineError(
-            f"the network failed on an input of shape {array.shape}: {str(error).strip()}"
-        ) from error
+    return [np.array(request.get_output_tensor(index).data) for index in range(count)]

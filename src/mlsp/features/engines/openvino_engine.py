@@ -14,6 +14,7 @@ from mlsp.features.engines.compiled_graph import CompiledGraph
 from mlsp.features.engines.engine import Precision
 from mlsp.features.engines.openvino_runtime import core
 from mlsp.features.spec import FeatureSpec
+from mlsp.photos.crops import VIEW_COUNTS
 
 # OpenVINO prepares its operations for each photo size and keeps what it prepared: with its own limit that grows by hundreds of
 # megabytes over a collection of many sizes. So many are about twenty sizes, more than cameras make; a fifth of it halved the
@@ -21,7 +22,7 @@ from mlsp.features.spec import FeatureSpec
 _KEPT_OPERATIONS = 1000
 
 # Small maps are computed faster several at a time, large ones one at a time, while they still are in the processor's caches: four views
-# of 224×224, one of 550×434 (docs/features.md).
+# of 224×224, one of 550×434 (docs/decisions/051).
 _PIXELS_PER_CALL = 240_000
 
 _PRECISION_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
@@ -96,12 +97,12 @@ class OpenVinoEngine:
         return self._compiled.output_channels
 
     def pooled(self, batch: UInt8Array) -> Float32Array:
-        """Compute features, by all streams; see `Engine.pooled`."""
-        views, height, width = batch.shape[:3]
-        # Each stream gets a part, where there are so many views.
-        rows = min(max(1, _PIXELS_PER_CALL // max(1, height * width)), -(-views // self._streams))
-        if rows >= views:
+        """Compute features, those of several views of a photo by all streams; see `Engine.pooled`."""
+        count, height, width = batch.shape[:3]
+        # Photos that were joined stay so: who joins them has asked for it.
+        if VIEW_COUNTS[self.feature_spec.views] == 1:
             return self._compiled(batch)
+        rows = min(max(1, _PIXELS_PER_CALL // max(1, height * width)), -(-count // self._streams))
         return self._compiled.in_parts(batch, rows, self._streams)
 
 
