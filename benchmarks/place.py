@@ -1,7 +1,11 @@
 """Does it matter where something is in a photo? Pool-3FC beside Single-3FC, several seeds of each, on any rated photos.
 
+    python benchmarks/place.py beauty TABLE.csv --oasis FOLDER --vessel FOLDER
     python benchmarks/place.py features FEATURES.h5 TABLE.csv --lowest 0 --highest 1
     python benchmarks/place.py heads FEATURES.h5 TABLE.csv --lowest 0 --highest 1 [--photos 2500] [--folds 3 --by group] [--seeds 3]
+
+`beauty` writes a table of photos rated for beauty from 1 to 7: OASIS's, grouped by theme, and the landscapes, interiors and exteriors of Vessel's,
+grouped by these kinds. FOLDER is `oasis:FOLDER`'s, and `source` of the repository ColinConwell/AffectExMachina.
 
 `features` computes wide features of EfficientNet-Lite2, photos at their own size, and keeps the first 32 principal components of each
 level, found on 500 photos to learn from: a linear map, so each head on them is one on all 13,936 channels (`mlsp train --components`).
@@ -15,6 +19,7 @@ to the first head with its 95 % interval over photos (with `--by group` over gro
 from __future__ import annotations
 
 import argparse
+import csv
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -39,17 +44,35 @@ from mlsp.models.heads.pool import PoolThreeFC
 from mlsp.paper.folds import fold_splits
 from mlsp.paper.measuring import groups_of
 from mlsp.ratings.datasets import load_ratings
+from mlsp.ratings.datasets.oasis import load_oasis
 from mlsp.ratings.splits import Split, SplitSettings, split_rows
 from mlsp.ratings.table import RatingTable
 from mlsp.training import HeadTrainer
 from mlsp.training.components import LevelComponents
 
 BACKBONE = "efficientnet_lite2"
-COMPONENTS, FITTED_ON = 32, 500
-COLUMN, FIRST = 128, 512
+FITTED_ON = 500
 MIN_GROUP, RESAMPLES = 100, 500
 RECIPE = "components"
+VESSEL_KINDS = {"lsc": "landscapes", "ari": "interiors", "are": "exteriors"}
 HEADS = {"Single-3FC": "single_3fc", "Pool-3FC as released": "released", "Pool-3FC": "paper"}
+
+
+def write_beauty(oasis: Path, vessel: Path, output: Path) -> None:
+    """Write a table of the photos of OASIS and Vessel that are rated for beauty."""
+    rows = [
+        (str(one.photo.resolve()), one.mos, f"OASIS, {one.group}")
+        for one in load_oasis(oasis)
+        if one.photo.is_file()
+    ]
+    with (vessel / "response" / "vessel_means_per_image.csv").open(encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            photo = vessel / "images" / "vessel" / row["image_name"]
+            if row["image_type"] in VESSEL_KINDS and photo.is_file():
+                kind = VESSEL_KINDS[row["image_type"]]
+                rows.append((str(photo.resolve()), float(row["rating"]), f"Vessel, {kind}"))
+    with output.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("photo", "mos", "group"), *rows])
 
 
 def extracted(extractor: FeatureExtractor, photos: Sequence[Path]) -> Iterator[PhotoFeatures]:
@@ -61,7 +84,7 @@ def extracted(extractor: FeatureExtractor, photos: Sequence[Path]) -> Iterator[P
             one.raise_for_error()
 
 
-def write_components(ratings: RatingTable, output: Path) -> None:
+def write_components(ratings: RatingTable, output: Path, count: int) -> None:
     """Write components of the wide features of rated photos."""
     learned = [rating.photo for rating in ratings if rating.split != "test"]
     some = np.random.default_rng(0).permutation(len(learned))[:FITTED_ON]
@@ -70,7 +93,7 @@ def write_components(ratings: RatingTable, output: Path) -> None:
     components = LevelComponents.fit(
         (one.features[None] for one in extracted(extractor, [learned[row] for row in some])),
         [slice(*ends_of_level) for ends_of_level in itertools.pairwise(ends)],
-        COMPONENTS,
+        count,
     )
     layout = StoreLayout(extractor.feature_spec, components.counts, (5,))
     with FeatureStore.create(output, layout, [rating.photo_id for rating in ratings]) as store:
@@ -85,20 +108,22 @@ def write_components(ratings: RatingTable, output: Path) -> None:
             )
 
 
-def register_heads() -> None:
-    """Add both forms of Pool-3FC with fewer channels."""
+def register_heads(column: int, first: int) -> None:
+    """Add both forms of Pool-3FC, with columns and a first layer of other widths."""
     for name, factorised in (("released", True), ("paper", False)):
-        register_head(name, partial(_pool, factorised=factorised), grid=5)
+        register_head(
+            name, partial(_pool, factorised=factorised, column=column, first=first), grid=5
+        )
 
 
-def _pool(body: BodySpec, *, factorised: bool) -> nn.Module:
+def _pool(body: BodySpec, *, factorised: bool, column: int, first: int) -> nn.Module:
     return PoolThreeFC(
         sum(body.widths),
         body.outputs,
         body.dropouts,
         factorised=factorised,
-        first=FIRST,
-        column=COLUMN,
+        first=first,
+        column=column,
     )
 
 
@@ -129,7 +154,7 @@ def mean_srcc(scores: ArrayLike, mos: ArrayLike) -> float:
 
 def compare(options: argparse.Namespace, ratings: RatingTable) -> None:
     """Learn all heads, and print how well they agree."""
-    register_heads()
+    register_heads(column=options.column, first=options.first)
     splits: tuple[Split, ...]
     if options.folds:
         splits = fold_splits(ratings, SplitSettings(options.by, 0.1), options.folds)
@@ -173,20 +198,30 @@ def report(
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("features", "heads"))
-    parser.add_argument("features", type=Path)
-    parser.add_argument("ratings")
+    parser.add_argument("what", choices=("beauty", "features", "heads"))
+    parser.add_argument("features", type=Path, help="of beauty: the table that it writes")
+    parser.add_argument("ratings", nargs="?", default="")
+    parser.add_argument("--oasis", type=Path)
+    parser.add_argument("--vessel", type=Path)
     parser.add_argument("--lowest", type=float)
     parser.add_argument("--highest", type=float)
+    parser.add_argument("--components", type=int, default=32, help="of a level, kept by `features`")
+    parser.add_argument("--column", type=int, default=128, help="channels of Pool-3FC's columns")
+    parser.add_argument("--first", type=int, default=512, help="outputs of Pool-3FC's first layer")
     parser.add_argument("--photos", type=int, help="to learn from; by default all")
     parser.add_argument("--folds", type=int, default=0, help="in place of the table's split")
     parser.add_argument("--by", choices=("random", "group"), default="random", help="of folds")
     parser.add_argument("--heads", nargs="+", choices=HEADS, default=list(HEADS))
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
+    if options.what == "beauty":
+        if not (options.oasis and options.vessel):
+            parser.error("beauty needs --oasis and --vessel")
+        write_beauty(options.oasis, options.vessel, options.features)
+        return
     ratings = load_ratings(options.ratings, lowest=options.lowest, highest=options.highest)
     if options.what == "features":
-        write_components(ratings, options.features)
+        write_components(ratings, options.features, options.components)
     else:
         compare(options, ratings)
 
