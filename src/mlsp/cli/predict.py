@@ -46,8 +46,8 @@ def predict(
     """Score stored features with a model.
 
     Writes a column photo (for an .npz row, counted from 0), then one column per head; scores are means over all stored crops. The features
-    must be of the kind that the model reads. Photos that failed or are still to be extracted are named and left out; --missing leave-out only counts them. --votes adds a column
-    HEAD_votes_RATING per rating that people could give, with its share of the votes.
+    must be of the kind that the model reads. Photos that failed or are still to be extracted are named and left out; --missing leave-out
+    only counts them. --votes adds a column HEAD_votes_RATING per rating that people could give, with its share of the votes.
 
     Examples:
         mlsp predict ridge/ corners.h5 --output predicted.csv

@@ -159,17 +159,14 @@ class ScoringSteps:
                 continue
             # Where a head broke, each photo alone: one must not fail those beside it.
             found = next(outputs, None)
-            yield result_or_failure(photo.source, partial(self._finished, photo, found))
+            yield result_or_failure(photo.source, partial(self._computed, photo, found))
 
-    def _finished(self, photo: PhotoFeatures, outputs: Outputs | EngineError | None) -> ScoreResult:
+    def _computed(
+        self, photo: PhotoFeatures, outputs: Outputs | EngineError | None = None
+    ) -> ScoreResult:
         if isinstance(outputs, EngineError):
             raise outputs
-        return self._stored(photo, outputs or self.outputs(photo.features))
-
-    def _computed(self, photo: PhotoFeatures) -> ScoreResult:
-        return self._stored(photo, self.outputs(photo.features))
-
-    def _stored(self, photo: PhotoFeatures, outputs: Outputs) -> ScoreResult:
+        outputs = outputs or self.outputs(photo.features)
         scores = CachedScores(outputs.values, photo.width, photo.height, outputs.probabilities)
         self.scores.put(photo.content_sha256, self.score_key, scores)
         return self._result(photo.source, scores, photo.content_sha256)

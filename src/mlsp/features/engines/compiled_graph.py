@@ -25,6 +25,7 @@ class CompiledGraph:
         file: ONNX graph.
         config: of OpenVINO.
         prepare: called with the graph that was read, which it may change, before it is compiled.
+        noun: of what the graph is, for messages.
 
     Raises:
         ModelError: the graph cannot be read.
@@ -35,6 +36,8 @@ class CompiledGraph:
         file: Path,
         config: dict[str, Any],
         prepare: Callable[[Any], None] = lambda graph: None,
+        *,
+        noun: str = "network",
     ) -> None:
         try:
             graph = core.read_model(file)
@@ -44,8 +47,14 @@ class CompiledGraph:
             raise ModelError(
                 f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
             ) from error
+        self._noun = noun
         # Requests hold the working memory of one inference each, so each thread has its own.
         self._own = threading.local()
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of a row of the input, of a graph that takes only one."""
+        return tuple(int(side.get_length()) for side in self._compiled.input(0).partial_shape[1:])
 
     @property
     def input_channels(self) -> int:
@@ -110,7 +119,7 @@ class CompiledGraph:
                 outputs.append(_waited(running.popleft(), count))
         except (RuntimeError, MemoryError) as error:
             raise EngineError(
-                f"the network failed on an input of shape {array.shape}: {str(error).strip()}"
+                f"the {self._noun} failed on an input of shape {array.shape}: {str(error).strip()}"
             ) from error
         finally:
             # After a failure: those that still run read the array.

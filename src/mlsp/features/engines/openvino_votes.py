@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
-from mlsp.base.errors import EngineError, ModelError
-from mlsp.features.engines.openvino_runtime import core
-from mlsp.features.engines.openvino_runtime import runtime as ov
+from mlsp.features.engines.compiled_graph import CompiledGraph
 
 _CHECKED_ROWS = 4
 # Between the score and the mean of the distribution, of the bins' range. Rounding makes about 1e-7.
@@ -23,15 +20,14 @@ class OpenVinoVotes:
     """Head on the processor, in float32, that predicts the distribution of votes; opened by `open_votes`.
 
     Args:
-        compiled: graph from features (N, G, G, C) to scores (N,) and shares (N, bins).
+        graph: from features (N, G, G, C) to scores (N,) and shares (N, bins).
     """
 
-    def __init__(self, compiled: Any) -> None:
-        self._request = compiled.create_infer_request()
-        self._shape = tuple(int(side.get_length()) for side in compiled.input(0).partial_shape[1:])
+    def __init__(self, graph: CompiledGraph) -> None:
+        self._graph = graph
 
     def predict(self, features: Float32Array) -> Float32Array:
-        """Predict shares of the votes. Not from several threads at once.
+        """Predict shares of the votes.
 
         Args:
             features: (N, G, G, C).
@@ -42,28 +38,15 @@ class OpenVinoVotes:
         Raises:
             EngineError: the features have another shape.
         """
-        return self._infer(features)[1]
+        return self._graph.outputs(features, 2)[1]
 
     def matches(self, bins: Sequence[float]) -> bool:
         """Return whether the mean over these bins is the score, so that the shares are theirs."""
-        noise = np.random.default_rng(0).random((_CHECKED_ROWS, *self._shape), np.float32)
-        scores, shares = self._infer(noise)
+        shape = _CHECKED_ROWS, *self._graph.row_shape
+        scores, shares = self._graph.outputs(np.random.default_rng(0).random(shape, np.float32), 2)
         values: Float64Array = np.asarray(bins, dtype=np.float64)
         difference = float(np.abs(shares @ values - scores).max())
         return difference <= _MAX_DIFFERENCE * float(values.max() - values.min())
-
-    def _infer(self, features: Float32Array) -> tuple[Float32Array, Float32Array]:
-        # OpenVINO reads the array without a copy, for which it must be contiguous and writable.
-        tensor = ov.Tensor(np.require(features, requirements=["C", "W"]), shared_memory=True)
-        try:
-            self._request.set_input_tensor(tensor)
-            self._request.infer()
-        except RuntimeError as error:
-            raise EngineError(
-                f"the head failed on an input of shape {features.shape}: {str(error).strip()}"
-            ) from error
-        scores, shares = (np.array(self._request.get_output_tensor(index).data) for index in (0, 1))
-        return scores, shares
 
 
 def open_votes(file: Path, bins: Sequence[float]) -> OpenVinoVotes | None:
@@ -79,8 +62,7 @@ def open_votes(file: Path, bins: Sequence[float]) -> OpenVinoVotes | None:
     Raises:
         ModelError: the graph cannot be read.
     """
-    graph, count = _read(file)
-    return _compiled(file, graph, bins) if count == len(bins) else None
+    return _opened(file, lambda count: tuple(bins) if count == len(bins) else ())[1]
 
 
 def open_even_votes(
@@ -99,41 +81,40 @@ def open_even_votes(
     Raises:
         ModelError: the graph cannot be read.
     """
-    graph, count = _read(file)
-    bins = tuple(np.linspace(lowest, highest, count).tolist())
-    return bins, _compiled(file, graph, bins) if bins else None
+    return _opened(file, lambda count: tuple(np.linspace(lowest, highest, count).tolist()))
 
 
-def _read(file: Path) -> tuple[Any, int]:
-    """Return a head's graph with its votes as the second output, and the number of their bins, 0 where it has none."""
-    with _naming(file):
-        graph = core.read_model(file)
-        if len(graph.outputs) == 1:
-            # Heads that were written before votes were an output hold them inside.
-            inside = [node for node in graph.get_ops() if node.get_type_name() == "Softmax"]
-            graph.add_outputs([node.output(0) for node in inside])
-        if len(graph.outputs) != 2:
-            return graph, 0
-        shape = graph.output(1).partial_shape
-        if shape.rank.get_length() != 2 or shape[1].is_dynamic:
-            return graph, 0
-        return graph, int(shape[1].get_length())
+class _NoVotesError(Exception):
+    """A head's graph predicts scores only, or votes for other bins."""
 
 
-def _compiled(file: Path, graph: Any, bins: Sequence[float]) -> OpenVinoVotes | None:
-    """Return the head of a graph; None where its votes are for other bins."""
+def _opened(
+    file: Path, bins_of: Callable[[int], tuple[float, ...]]
+) -> tuple[tuple[float, ...], OpenVinoVotes | None]:
+    """Return the bins that are expected of so many, and the head; None, without compiling it, where none are expected."""
+    bins: tuple[float, ...] = ()
+
+    def prepare(graph: Any) -> None:
+        nonlocal bins
+        bins = bins_of(_with_votes(graph))
+        if not bins:
+            raise _NoVotesError
+
     config = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
-    with _naming(file):
-        votes = OpenVinoVotes(core.compile_model(graph, "CPU", config))
-    return votes if votes.matches(bins) else None
-
-
-@contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Name the file of a graph that cannot be read or compiled."""
     try:
-        yield
-    except RuntimeError as error:
-        raise ModelError(
-            f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
-        ) from error
+        votes = OpenVinoVotes(CompiledGraph(file, config, prepare, noun="head"))
+    except _NoVotesError:
+        return bins, None
+    return bins, votes if votes.matches(bins) else None
+
+
+def _with_votes(graph: Any) -> int:
+    """Make a head's votes the second output of its graph, and return the number of their bins, 0 where it has none."""
+    if len(graph.outputs) == 1:
+        # Heads that were written before votes were an output hold them inside.
+        inside = [node for node in graph.get_ops() if node.get_type_name() == "Softmax"]
+        graph.add_outputs([node.output(0) for node in inside])
+    if len(graph.outputs) != 2:
+        return 0
+    shape = graph.output(1).partial_shape
+    return 0 if shape.rank.get_length() != 2 or shape[1].is_dynamic else int(shape[1].get_length())

@@ -77,7 +77,9 @@ class FeatureReader:
     @cached_property
     def _index_of(self) -> dict[str, int]:
         by_name = {name: index for index, name in enumerate(self.ids)}
-        return {normal_name(name): index for name, index in by_name.items()} | by_name
+        # Of hundreds of thousands of names few are spelled in two ways.
+        others = {name: index for name, index in by_name.items() if not name.isascii()}
+        return {normal_name(name): index for name, index in others.items()} | by_name
 
     def index_of(self, photo_id: str) -> int:
         """Return the row of a photo, whose accents may be spelled in another way.
