@@ -4,8 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,21 +50,23 @@ def test_a_photo_that_takes_too_long_is_a_failure_and_the_next_is_read() -> None
         assert processes.read(small).width == 3
 
 
+class _Crashing(bytes):
+    """A photo that ends the process which receives it."""
+
+    def __reduce__(self) -> tuple[Callable[[int], None], tuple[int]]:
+        return signal.raise_signal, (signal.SIGKILL,)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="stops a process by a signal")
 def test_a_decoder_that_crashes_costs_its_photo_only() -> None:
     others = set(multiprocessing.active_children())
-    with DecodingProcesses(1, seconds=60) as processes, ThreadPoolExecutor(1) as thread:
+    with DecodingProcesses(1, seconds=60) as processes:
         processes.read(encode(Image.new("RGB", (3, 2)), "PNG"))
-        (child,) = set(multiprocessing.active_children()) - others
-        # Stopped, so that it cannot be done before it is ended.
-        os.kill(child.pid or 0, signal.SIGSTOP)
-        reading = thread.submit(processes.read, encode(Image.new("RGB", (3, 2)), "PNG"))
-        child.kill()
         with pytest.raises(
             UnreadablePhotoError,
             match=rf"^its decoder ended \(exit code -{signal.SIGKILL:d}\): the p",
         ):
-            reading.result()
+            processes.read(_Crashing())
         assert processes.read(encode(Image.new("RGB", (3, 2)), "PNG")).width == 3
         # One that ends at rest costs nothing.
         (child,) = set(multiprocessing.active_children()) - others
