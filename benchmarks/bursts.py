@@ -231,14 +231,20 @@ def held_out_quality(
     rated: Rated, families: NDArray[np.int64], channels: list[int]
 ) -> Float64Array:
     """Quality by heads that saw no sibling of the photo."""
-    from mlsp.models.heads import KernelHead
+    from mlsp.models.heads import KernelHead, KernelMetric, KernelNetworks
 
     names, places = np.unique(families, return_inverse=True)
     fold = (np.random.default_rng(0).permutation(len(names)) % FOLDS)[places]
     quality = np.empty(len(fold))
     for number in range(FOLDS):
         unseen = fold == number
-        head = KernelHead(components=256, support=4000, level_channels=channels)
+        head = KernelHead(
+            components=256,
+            support=4000,
+            level_channels=channels,
+            metric=KernelMetric(),
+            networks=KernelNetworks(),
+        )
         head.fit(rated.features[~unseen].astype(np.float32), rated.mos[~unseen])
         quality[unseen] = head.predict(rated.features[unseen].astype(np.float32))
         print(f"fold {number + 1} of {FOLDS}", flush=True)

@@ -88,9 +88,9 @@ class Recipe:
 
 RECIPES = {
     "default": Recipe(
-        "efficientnet_lite2_overview_and_detail256", 256, frozenset(("motion", "dark", "clipped"))
+        "efficientnet_lite2_two_scales256", 256, frozenset(("motion", "dark", "clipped"))
     ),
-    "fast": Recipe("efficientnet_lite0_overview_and_detail", 128, frozenset(("clipped",))),
+    "fast": Recipe("efficientnet_lite0_two_scales192", 128, frozenset(("clipped",))),
 }
 
 

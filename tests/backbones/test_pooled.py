@@ -105,6 +105,24 @@ def test_weights_used_twice_have_a_bias_for_each_convolution(tmp_path: Path) -> 
     check_graph(network, spec, tmp_path / "b.onnx", feature_spec)
 
 
+@pytest.mark.parametrize(("height", "width", "top", "left"), [(21, 17, 2, 0), (16, 31, 0, 3)])
+def test_what_is_left_over_of_the_sides_is_cut_off_evenly(
+    tmp_path: Path, height: int, width: int, top: int, left: int
+) -> None:
+    photos = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+    expected = PooledNetwork(Identity(), SPEC, 2)(
+        torch.from_numpy(photos[:, top : top + height // 8 * 8, left : left + width // 8 * 8])
+    )
+    spec = dataclasses.replace(SPEC, smallest_side=8, side_multiple=8)
+    torch.testing.assert_close(
+        PooledNetwork(Identity(), spec, 2)(torch.from_numpy(photos)), expected
+    )
+    export_backbone(Identity(), spec, tmp_path / "b.onnx", grid=2)
+    feature_spec = FeatureSpec("identity", "0" * 64, ("input",), "whole", None, 2)
+    engine = open_backbone(feature_spec, graph=tmp_path / "b.onnx", precision="float32")
+    np.testing.assert_allclose(engine.pooled(photos), expected.numpy(), rtol=1e-5)
+
+
 @pytest.mark.parametrize("grid", [1, 5])
 @pytest.mark.parametrize("levels", [("first", "second"), ("second",)])
 def test_maps_have_names_in_the_graph_and_are_no_outputs(

@@ -400,6 +400,14 @@ def test_networks_that_look_twice_have_each_look_where_it_is() -> None:
     assert level_region(name, "detail_head_conv", 101, 60) == Region()
     assert level_region(name, "detail_head_conv", 256, 384) == Region(0.125, 0.875, 0.25, 0.75)
     assert level_region(name, "detail_head_conv", 100, 768) == Region(0, 1, 0.375, 0.625)
+    # What is left over of sides that are no multiples of 8 is cut off evenly first.
+    cut = "efficientnet_lite0_two_scales192"
+    assert level_region(cut, "overview_head_conv", 101, 60) == Region(
+        2 / 101, 98 / 101, 2 / 60, 58 / 60
+    )
+    assert level_region(cut, "detail_head_conv", 101, 388) == Region(
+        2 / 101, 98 / 101, 98 / 388, 290 / 388
+    )
     mirrored = Region(0, 0.5, 0.5, 1, True)
     assert mirrored.part(Region(0, 1, 0, 0.5)) == Region(0, 0.5, 0.75, 1, True)
 

@@ -103,6 +103,10 @@ def test_features_of_a_registered_network(
         (replace(RECORD, name="inception_v3"), "'inception_v3'.* mlsp does not use"),
         (replace(RECORD, name="my:net"), "'my:net'.* colon"),
         (replace(RECORD, levels=()), "'tiny' has no levels"),
+        (
+            replace(RECORD, side_multiple=64),
+            "cuts sides to multiples of 64: expected 1 to its small",
+        ),
     ],
 )
 def test_records_that_cannot_be_registered(record: BackboneSpec, message: str) -> None:

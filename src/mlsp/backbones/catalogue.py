@@ -82,19 +82,27 @@ def _efficientnet_lite(
         for level in spec.levels
     )
 
-    def two_scale(suffix: str, detail_side: int) -> BackboneSpec:
+    def two_scale(suffix: str, detail_side: int, side_multiple: int) -> BackboneSpec:
         return replace(
             spec,
-            name=f"{spec.name}_overview_and_detail{suffix}",
+            name=f"{spec.name}_{suffix}",
             levels=levels,
-            smallest_side=2 * spec.smallest_side,
+            smallest_side=max(2 * spec.smallest_side, side_multiple),
             builder=_builder(
                 "efficientnet_lite", width=width, depth=depth, detail_side=detail_side
             ),
             detail_side=detail_side,
+            side_multiple=side_multiple,
         )
 
-    return spec, two_scale("", 192), two_scale("256", 256)
+    return (
+        spec,
+        # Of models and features of before. A pixel more or less changed where their strides fall, and with it the score (decision 053).
+        two_scale("overview_and_detail", 192, 1),
+        two_scale("overview_and_detail256", 256, 1),
+        two_scale("two_scales192", 192, 8),
+        two_scale("two_scales256", 256, 8),
+    )
 
 
 _EFFICIENTNET_LITE = (

@@ -54,6 +54,13 @@ def area_pool(maps: Sequence[Tensor], grid: int) -> list[Tensor]:
     return pooled
 
 
+def _cut(photos: Tensor, multiple: int) -> Tensor:
+    """Cut (N, H, W, 3) to sides that are multiples of a number, from their middle."""
+    height, width = (side // multiple * multiple for side in photos.shape[1:3])
+    top, left = (photos.shape[1] - height) // 2, (photos.shape[2] - width) // 2
+    return photos[:, top : top + height, left : left + width]
+
+
 class PooledNetwork(nn.Module):
     """Features of a batch of photos of one size.
 
@@ -81,6 +88,7 @@ class PooledNetwork(nn.Module):
         self.network = network
         self.dtype = dtype
         self.grid = grid
+        self.side_multiple = spec.side_multiple
         for name in ("scale", "offset"):
             # float32 numbers of the record, (1 or 3, 1, 1); not the network's, so no part of its state.
             values = torch.tensor(getattr(spec.preprocessing, name)).reshape(-1, 1, 1)
@@ -104,6 +112,8 @@ class PooledNetwork(nn.Module):
 
     def maps(self, photos: Tensor) -> list[Tensor]:
         """Compute the levels' maps before pooling, float32 (N, C, h, w) each; see `forward`."""
+        if self.side_multiple > 1:
+            photos = _cut(photos, self.side_multiple)
         x = photos.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.offset
         maps = self.network(x.to(self.dtype))
         return [maps[index].float() for index in self.kept]

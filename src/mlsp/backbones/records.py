@@ -92,6 +92,8 @@ class BackboneSpec:
             network, and torch runs it if that fails. `never`: torch runs it, on the processor too.
         builder: makes the torch module with random weights; None for a record that nobody registered.
         detail_side: pixels of each side of the middle that a level of the region `detail` sees, where the photo has so many.
+        side_multiple: what is left over of a photo's sides is cut off before the network, evenly: strides then fall alike in photos of
+            all sizes.
     """
 
     name: str
@@ -104,6 +106,7 @@ class BackboneSpec:
     export: Literal["sure", "tried", "never"] = "tried"
     builder: Callable[[], nn.Module] | None = None
     detail_side: int = 0
+    side_multiple: int = 1
 
     @property
     def channels(self) -> int:

@@ -26,6 +26,10 @@ def _check_record(name: str, found: object) -> BackboneSpec:
         )
     if not found.levels:
         raise SettingsError(f"backbone {name!r} has no levels: name at least one")
+    if not 1 <= found.side_multiple <= found.smallest_side:
+        raise SettingsError(
+            f"backbone {name!r} cuts sides to multiples of {found.side_multiple}: expected 1 to its smallest side of {found.smallest_side}"
+        )
     build = found.builder
     if build is None:
         raise SettingsError(f"backbone {name!r} has no builder: give the function that makes it")
@@ -98,7 +102,7 @@ def register_backbone(record: BackboneSpec, build: Callable[[], nn.Module]) -> B
         The record as it is registered.
 
     Raises:
-        SettingsError: the name is taken or has a colon, or the record has no levels.
+        SettingsError: the name is taken or has a colon, the record has no levels, or its smallest side is cut to nothing.
     """
     spec = _check_record(record.name, replace(record, builder=build))
     BACKBONES.add(spec.name, spec)

@@ -30,9 +30,13 @@ from mlsp.photos.camera_data import camera_data
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
-# The thresholds are calibrated on the first network, and mean the same for the second; others' features lie nearer together, or further
+# The thresholds are calibrated on the first network, and mean the same for the next; others' features lie nearer together, or further
 # apart.
-CALIBRATED_BACKBONES = ("efficientnet_lite0", "efficientnet_lite2_overview_and_detail256")
+CALIBRATED_BACKBONES = (
+    "efficientnet_lite0",
+    "efficientnet_lite2_overview_and_detail256",
+    "efficientnet_lite2_two_scales256",
+)
 # What people look at first in shots of one moment.
 RANKING_HEAD = "quality"
 # Cameras that shoot faster write fractions of a second. So many photos of one second are an album whose date was set by hand.

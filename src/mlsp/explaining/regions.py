@@ -109,16 +109,22 @@ def level_region(backbone: str, level: str, height: int, width: int) -> Region:
     """
     spec = BACKBONES.get(backbone)
     regions = {known.name: known.region for known in spec.levels} if spec else {}
-    side = spec.detail_side if spec else 0
+    side, multiple = (spec.detail_side, spec.side_multiple) if spec else (0, 1)
+    seen = _middle(height, width, height // multiple * multiple, width // multiple * multiple)
+    height, width = height // multiple * multiple, width // multiple * multiple
     match regions.get(level, "whole"):
         case "whole":
-            return Region()
+            return seen
         case "overview":
             # An odd last row or column is left out.
-            return Region(0, height // 2 * 2 / height, 0, width // 2 * 2 / width)
+            return seen.part(Region(0, height // 2 * 2 / height, 0, width // 2 * 2 / width))
         case "detail":
-            high, wide = min(height, side), min(width, side)
-            top, left = (height - high) // 2, (width - wide) // 2
-            return Region(top / height, (top + high) / height, left / width, (left + wide) / width)
+            return seen.part(_middle(height, width, min(height, side), min(width, side)))
         case region:
             assert_never(region)
+
+
+def _middle(height: int, width: int, high: int, wide: int) -> Region:
+    """Return the middle of a view of which so many pixels are left."""
+    top, left = (height - high) // 2, (width - wide) // 2
+    return Region(top / height, (top + high) / height, left / width, (left + wide) / width)

@@ -161,6 +161,12 @@ def cropped(pixels: UInt8Array, generator: Generator) -> UInt8Array:
     return np.ascontiguousarray(pixels[top : top + height, left : left + width])
 
 
+def trimmed(pixels: UInt8Array, generator: Generator) -> UInt8Array:
+    """Cut off 1 to 15 rows below and as many columns on the right."""
+    rows, columns = generator.integers(1, 16, 2)
+    return np.ascontiguousarray(pixels[:-rows, :-columns])
+
+
 def encoded_again(pixels: UInt8Array, generator: Generator) -> UInt8Array:
     """Compress as JPEG of quality 93, which is hardly seen."""
     return compressed(pixels, 93, generator)
@@ -176,6 +182,15 @@ def from_size(factor: float) -> Copy:
         return reduce_pixels(larger, max(pixels.shape[:2]), "lanczos")
 
     return resized
+
+
+def to_side(longest_side: float) -> Copy:
+    """Return a copy of so many pixels on its longest side, reduced as photos are before they are scored; smaller photos stay as they are."""
+
+    def reduced(pixels: UInt8Array, generator: Generator) -> UInt8Array:
+        return reduce_pixels(pixels, round(longest_side), "lanczos")
+
+    return reduced
 
 
 def _linear(pixels: UInt8Array) -> Float32Array:
