@@ -6,6 +6,7 @@ FOLDER is the published BIQ2021 folder. The 40 photos are of its train split, go
 learned from them. In order: a photo scores higher than its first copy, that higher than the second, and so on. Fall: from the photo to its last copy, in
 percentiles, the median of the photos. Of equal copies the mean and the largest change are printed, in percentiles.
 
+150 test photos are reduced as well: how much their percentiles change, and how well they still agree with people.
 `on_purpose.csv` names 100 highly rated photos of the test split that are dark, bright, of little contrast or without colour on purpose, chosen by
 their statistics and looked at: they should carry no fault, and not fall against the model `--before`. `--not-photos` are pictures of
 `tools/not_photos.py`.
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsp.base.arrays import UInt8Array
+from mlsp.evaluation.metrics import srcc
 from mlsp.photos import read_photo, reduce_pixels
 from mlsp.ratings.datasets.biq2021 import load_biq2021
 from mlsp.ratings.table import RatingTable, require_photos
@@ -33,7 +35,8 @@ from mlsp.training.ladders import EQUAL_COPIES, LADDERS, ladder_photos, not_phot
 
 SIDE = 512
 FRAMES = 40
-SMALL_SIDES = (448, 384, 256)
+# Test photos that are reduced, and to what longest sides.
+SMALL, SMALL_SIDES = 150, (500, 480, 400, 350, 320, 290, 260)
 # Nearly black: less than the last step of the ladder.
 NEARLY_BLACK = -5.0
 
@@ -55,6 +58,7 @@ def main() -> None:
     with Scorer(arguments.model) as scorer:
         print(f"model {scorer.model.name} {scorer.model.version}, {len(photos)} photos", flush=True)
         rows = measured(scorer, photos)
+        rows.extend(reduced(scorer, table))
         rows.extend(on_purpose(scorer, arguments.biq2021 / "Images", arguments.before))
         if arguments.not_photos:
             rows.append(flagged(scorer, sorted(arguments.not_photos.glob("*.png"))))
@@ -99,6 +103,37 @@ def on_purpose(scorer: Scorer, folder: Path, before: str | None) -> list[Row]:
     for photo, result in zip(photos, found, strict=True):
         if result.faults:
             print(f"  {photo.name}: {', '.join(result.faults)}")
+    return rows
+
+
+def reduced(scorer: Scorer, table: RatingTable) -> list[Row]:
+    """Print how much percentiles of test photos change when they are reduced, and how well they still agree with people."""
+    test = [rating for rating in table if rating.split == "test"]
+    some = [test[index] for index in np.random.default_rng(0).permutation(len(test))[:SMALL]]
+    photos = [read_photo(rating.photo).pixels for rating in some]
+    ratings = np.array([rating.mos for rating in some])
+    percentiles = {
+        side: np.array(
+            [
+                scorer.score_one(reduce_pixels(pixels, side, "lanczos"))
+                .scores["quality"]
+                .percentile
+                for pixels in photos
+            ]
+        )
+        for side in (SIDE, *SMALL_SIDES)
+    }
+    rows: list[Row] = []
+    for side, found in percentiles.items():
+        changes = found - percentiles[SIDE]
+        row: Row = {
+            "what": f"{SMALL} test photos at {side} pixels",
+            "SRCC": round(srcc(found, ratings), 3),
+            "mean change": _rounded(changes.mean()),
+            "mean absolute change": _rounded(np.abs(changes).mean()),
+        }
+        rows.append(row)
+        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     return rows
 
 
@@ -157,16 +192,6 @@ def measured(scorer: Scorer, photos: list[UInt8Array]) -> list[Row]:
             for pixels, score in zip(photos, originals, strict=True)
         ]
         tell(what=name, mean=_rounded(np.mean(changes)), largest=_rounded(np.abs(changes).max()))
-    for side in SMALL_SIDES:
-        changes = [
-            quality(reduce_pixels(pixels, side, "lanczos")).percentile - score.percentile
-            for pixels, score in zip(photos, originals, strict=True)
-        ]
-        tell(
-            what=f"reduced to {side} pixels",
-            mean=_rounded(np.mean(changes)),
-            largest=_rounded(np.abs(changes).max()),
-        )
     for name, frames in (
         ("nearly black", [exposed(pixels, NEARLY_BLACK, generator) for pixels in photos]),
         ("flat and noise", list(not_photos(FRAMES, SIDE, generator))),

@@ -66,6 +66,8 @@ _UNDECIDED: Mapping[str, tuple[str, ...]] = {
 }
 WANTED_PRECISION = 0.9
 LEAST_PROBABILITY = 0.96
+# Seen on real photos (docs/decisions/053): what is out of focus on purpose is said to be moved below it.
+_LEAST_PROBABILITIES = {"motion": 0.98}
 NOT_PHOTO_PROBABILITY = 0.8
 # Of good rated photos, which have no fault: at most so many may get one.
 _FALSE_AMONG_GOOD = 0.002
@@ -101,7 +103,8 @@ def fit_faults(
                 for kind, s in zip(copies.kind, copies.strength, strict=True)
             ]
         )
-        undecided = np.isin(copies.kind, [*ladders, *_UNDECIDED[name]]) & ~has
+        # In a small copy faults of a photo are as small: real photos with faults would be found less often.
+        undecided = np.isin(copies.kind, [*ladders, *_UNDECIDED[name], "small"]) & ~has
         for_fit = ~judged & ~undecided
         x = np.concatenate([of_copies[for_fit], good[~good_judged]])
         y = np.concatenate([has[for_fit], np.zeros(np.sum(~good_judged), dtype=bool)])
@@ -119,7 +122,8 @@ def fit_faults(
         negative = of_copies[decided & ~has] @ weight + bias
         on_good = good[good_judged] @ weight + bias
         # Never below that, however well copies are told apart: real faults are less plain.
-        least = np.log(LEAST_PROBABILITY / (1 - LEAST_PROBABILITY))
+        least_probability = _LEAST_PROBABILITIES.get(name, LEAST_PROBABILITY)
+        least = np.log(least_probability / (1 - least_probability))
         limits = np.unique(np.concatenate([positive, on_good, [least]]))
         limits = limits[limits >= least]
         recall = np.array([np.mean(positive >= limit) for limit in limits])
