@@ -110,15 +110,15 @@ def test_what_is_left_over_of_the_sides_is_cut_off_evenly(
     tmp_path: Path, height: int, width: int, top: int, left: int
 ) -> None:
     photos = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    expected = PooledNetwork(Identity(), SPEC, 2)(
+    expected = PooledNetwork(Identity(), SPEC, 5)(
         torch.from_numpy(photos[:, top : top + height // 8 * 8, left : left + width // 8 * 8])
     )
     spec = dataclasses.replace(SPEC, smallest_side=8, side_multiple=8)
     torch.testing.assert_close(
-        PooledNetwork(Identity(), spec, 2)(torch.from_numpy(photos)), expected
+        PooledNetwork(Identity(), spec, 5)(torch.from_numpy(photos)), expected
     )
-    export_backbone(Identity(), spec, tmp_path / "b.onnx", grid=2)
-    feature_spec = FeatureSpec("identity", "0" * 64, ("input",), "whole", None, 2)
+    export_backbone(Identity(), spec, tmp_path / "b.onnx", grid=5)
+    feature_spec = FeatureSpec("identity", "0" * 64, ("input",), "whole", None, 5)
     engine = open_backbone(feature_spec, graph=tmp_path / "b.onnx", precision="float32")
     np.testing.assert_allclose(engine.pooled(photos), expected.numpy(), rtol=1e-5)
 
