@@ -98,8 +98,7 @@ def on_purpose(scorer: Scorer, folder: Path, before: str | None) -> list[Row]:
             "with a fault": round(float(faulty[which].mean()), 3),
             "mean change": _rounded(changes.mean()),
         }
-        rows.append(row)
-        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+        rows.append(_told(row))
     for photo, result in zip(photos, found, strict=True):
         if result.faults:
             print(f"  {photo.name}: {', '.join(result.faults)}")
@@ -132,8 +131,7 @@ def reduced(scorer: Scorer, table: RatingTable) -> list[Row]:
             "mean change": _rounded(changes.mean()),
             "mean absolute change": _rounded(np.abs(changes).mean()),
         }
-        rows.append(row)
-        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+        rows.append(_told(row))
     return rows
 
 
@@ -144,8 +142,7 @@ def flagged(scorer: Scorer, pictures: list[Path]) -> Row:
         "what": "not photos",
         "flagged": round(float(np.mean([kind == "not_photo" for kind in kinds])), 3),
     }
-    print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
-    return row
+    return _told(row)
 
 
 def measured(scorer: Scorer, photos: list[UInt8Array]) -> list[Row]:
@@ -157,8 +154,7 @@ def measured(scorer: Scorer, photos: list[UInt8Array]) -> list[Row]:
         return scorer.score_one(pixels).scores["quality"]
 
     def tell(**row: float | str) -> None:
-        rows.append(row)
-        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+        rows.append(_told(row))
 
     originals = [quality(pixels) for pixels in photos]
     tell(what="photos", median=float(np.median([score.percentile for score in originals])))
@@ -199,6 +195,12 @@ def measured(scorer: Scorer, photos: list[UInt8Array]) -> list[Row]:
         percentiles = [quality(frame).percentile for frame in frames]
         tell(what=name, mean=_rounded(np.mean(percentiles)), largest=_rounded(max(percentiles)))
     return rows
+
+
+def _told(row: Row) -> Row:
+    """Print a row, and return it."""
+    print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+    return row
 
 
 def _rounded(value: float | np.floating) -> float:

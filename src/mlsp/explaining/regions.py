@@ -110,16 +110,16 @@ def level_region(backbone: str, level: str, height: int, width: int) -> Region:
     spec = BACKBONES.get(backbone)
     regions = {known.name: known.region for known in spec.levels} if spec else {}
     side, multiple = (spec.detail_side, spec.side_multiple) if spec else (0, 1)
-    seen = _middle(height, width, height // multiple * multiple, width // multiple * multiple)
-    height, width = height // multiple * multiple, width // multiple * multiple
+    high, wide = height // multiple * multiple, width // multiple * multiple
+    seen = _middle(height, width, high, wide)
     match regions.get(level, "whole"):
         case "whole":
             return seen
         case "overview":
             # An odd last row or column is left out.
-            return seen.part(Region(0, height // 2 * 2 / height, 0, width // 2 * 2 / width))
+            return seen.part(Region(0, high // 2 * 2 / high, 0, wide // 2 * 2 / wide))
         case "detail":
-            return seen.part(_middle(height, width, min(height, side), min(width, side)))
+            return seen.part(_middle(high, wide, min(high, side), min(wide, side)))
         case region:
             assert_never(region)
 
