@@ -55,10 +55,10 @@ def area_pool(maps: Sequence[Tensor], grid: int) -> list[Tensor]:
 
 
 def _cut(photos: Tensor, multiple: int) -> Tensor:
-    """Cut (N, H, W, 3) to sides that are multiples of a number, from their middle."""
-    height, width = (side // multiple * multiple for side in photos.shape[1:3])
-    top, left = (photos.shape[1] - height) // 2, (photos.shape[2] - width) // 2
-    return photos[:, top : top + height, left : left + width]
+    """Cut (N, 3, H, W) to sides that are multiples of a number, from their middle."""
+    height, width = (side // multiple * multiple for side in photos.shape[2:])
+    top, left = (photos.shape[2] - height) // 2, (photos.shape[3] - width) // 2
+    return photos[:, :, top : top + height, left : left + width]
 
 
 class PooledNetwork(nn.Module):
@@ -112,9 +112,11 @@ class PooledNetwork(nn.Module):
 
     def maps(self, photos: Tensor) -> list[Tensor]:
         """Compute the levels' maps before pooling, float32 (N, C, h, w) each; see `forward`."""
+        x = photos.permute(0, 3, 1, 2)
         if self.side_multiple > 1:
-            photos = _cut(photos, self.side_multiple)
-        x = photos.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.offset
+            # Before the permutation OpenVINO would scale with the colors innermost, which takes a tenth of the network's time.
+            x = _cut(x, self.side_multiple)
+        x = x.to(torch.float32) * self.scale + self.offset
         maps = self.network(x.to(self.dtype))
         return [maps[index].float() for index in self.kept]
 
