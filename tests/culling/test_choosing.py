@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from face_samples import portrait, with_shut_eyes
+from mlsp.base.content_cache import NullCache
 from mlsp.base.digests import file_sha256
 from mlsp.culling.bursts import Burst, ScoredShot
 from mlsp.culling.choosing import choose, rank_closely
@@ -17,7 +18,6 @@ from mlsp.culling.close_ups import CloseUp, close_up_of
 from mlsp.culling.looking import CloseUpCache, close_up_key, look_closely
 from mlsp.culling.shots import Shot
 from mlsp.models.records import NOT_PHOTO
-from mlsp.scoring.cache import NullCache
 from mlsp.scoring.results import Score, ScoreResult
 
 

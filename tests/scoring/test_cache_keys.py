@@ -1,68 +1,53 @@
-"""What is cached is told apart by the code that makes it: a checkout that is updated keeps its version."""
+"""A key names all code that what is cached may come from: whatever its modules import."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import grimp
 import pytest
 
-from mlsp.culling import looking
-from mlsp.culling.looking import close_up_key
+import mlsp
+from mlsp.culling.looking import CLOSE_UP_CODE
 from mlsp.models.model import load_model
-from mlsp.scoring.cache import keys
-from mlsp.scoring.cache.keys import feature_key, made_by, score_key
-
-CODE = {*keys._SCORE_CODE, *looking._CODE}
+from mlsp.photos.photo import DECODING_PACKAGES
+from mlsp.scoring.cache.keys import FEATURE_CODE, SCORE_CODE, feature_key, score_key
 
 
-def close_ups() -> str:
-    return close_up_key(faces=True)
+@pytest.fixture(scope="module")
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph(
+        "mlsp",
+        include_external_packages=True,
+        exclude_type_checking_imports=True,
+        cache_dir=None,
+    )
 
 
-def features() -> str:
-    return feature_key(load_model("default"), "f32", "openvino")
+@pytest.mark.parametrize("code", [FEATURE_CODE, SCORE_CODE, CLOSE_UP_CODE])
+def test_code_names_all_that_it_imports(imports: grimp.ImportGraph, code: Sequence[str]) -> None:
+    named: set[str] = set()
+    for name in code:
+        assert (Path(mlsp.__file__).parent / name).exists(), name
+        module = f"mlsp.{name.removesuffix('.py').replace('/', '.')}"
+        named |= {module} | imports.find_descendants(module)
+    imported = set().union(*map(imports.find_upstream_modules, named))
+    assert {module for module in imported - named if module.startswith("mlsp.")} == set()
 
 
-def scores() -> str:
-    return score_key(load_model("default"), "f32", "openvino")
+def test_every_package_that_decodes_is_named(imports: grimp.ImportGraph) -> None:
+    photos = {"mlsp.photos"} | imports.find_descendants("mlsp.photos")
+    imported = set().union(*map(imports.find_modules_directly_imported_by, photos))
+    third_party = {module for module in imported if not module.startswith("mlsp.")}
+    decoding = third_party - sys.stdlib_module_names - {"numpy"}
+    named = {package.replace("-", "_") for package in DECODING_PACKAGES}
+    assert decoding == named - {"Pillow"} | {"PIL"}
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Copies of the code that a key names."""
-    for name in sorted(CODE):
-        for file in (keys._ROOT / name).rglob("*.py") if "." not in name else [keys._ROOT / name]:
-            copy = tmp_path / file.relative_to(keys._ROOT)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, copy)
-    monkeypatch.setattr(keys, "_ROOT", tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("key", "makes", "does_not"),
-    [
-        (close_ups, "culling/faces/eyes.py", "models/model.py"),
-        (close_ups, "culling/sharpness.py", "features/pooling.py"),
-        (features, "photos/sizes.py", "culling/sharpness.py"),
-        (scores, "models/heads/ridge.py", "culling/faces/eyes.py"),
-    ],
-)
-def test_what_was_made_by_other_code_is_made_again(
-    checkout: Path, key: Callable[[], str], makes: str, does_not: str
-) -> None:
-    def now() -> str:
-        made_by.cache_clear()
-        return key()
-
-    before = now()
-    (checkout / does_not).write_text("changed", "utf-8")
-    assert now() == before
-    (checkout / makes).write_text("changed", "utf-8")
-    assert now() != before
-
-
-def test_code_that_is_named_is_there() -> None:
-    assert [name for name in CODE if not (keys._ROOT / name).exists()] == []
+def test_scores_and_features_are_told_apart_by_precision_and_runtime() -> None:
+    model = load_model("default")
+    for key in (score_key, feature_key):
+        keys = {key(model, *which) for which in (("f32", "openvino"), ("bf16", "openvino"))}
+        assert len(keys | {key(model, "f32", "torch")}) == 3

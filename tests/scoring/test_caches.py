@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 from children import start_child
 from first_edition import first_edition_file
+from mlsp.base.content_cache import NullCache
 from mlsp.scoring.cache import (
     CachedFeatures,
     CachedScores,
     FeatureCache,
-    NullCache,
     ScoreCache,
     default_cache_path,
     default_feature_cache_path,

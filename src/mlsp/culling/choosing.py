@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from mlsp.base.content_cache import NullCache
 from mlsp.base.errors import PhotoError
 from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
 from mlsp.culling.bursts import RANKING_HEAD, Burst, ScoredShot
 from mlsp.culling.close_ups import CloseUp
 from mlsp.culling.looking import CloseUps, look_closely
-from mlsp.scoring.cache import NullCache
 from mlsp.scoring.results import ScoreResult
 
 # Points, of the 100 between both ends of the score's scale.

@@ -10,21 +10,30 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from mlsp.base.cache_folder import cache_folder
+from mlsp.base.content_cache import ContentCache, NullCache, checked, made_by, with_checksum
 from mlsp.culling.close_ups import CloseUp, close_up_of
 from mlsp.culling.faces import Eye, Face
 from mlsp.photos import DecodeSettings, read_photo
 from mlsp.photos.files import read_bytes
-from mlsp.scoring.cache.caches import NullCache, cache_folder
-from mlsp.scoring.cache.content_cache import ContentCache
-from mlsp.scoring.cache.keys import made_by
-from mlsp.scoring.cache.rows import checked, with_checksum
+from mlsp.photos.photo import DECODING_PACKAGES
 
-_CODE = ("photos", "culling/close_ups.py", "culling/sharpness.py", "culling/faces")
+CLOSE_UP_CODE = (
+    "base",
+    "photos",
+    "features/engines/compiled_graph.py",
+    "features/engines/openvino_runtime.py",
+    "culling/close_ups.py",
+    "culling/looking.py",
+    "culling/sharpness.py",
+    "culling/faces",
+)
 
 
 def close_up_key(*, faces: bool) -> str:
     """Return the key of cached close-ups, with faces or without."""
-    return made_by("faces" if faces else "no faces", "openvino", _CODE)
+    settings = "faces" if faces else "no faces"
+    return made_by(settings, (*DECODING_PACKAGES, "openvino"), CLOSE_UP_CODE)
 
 
 class CloseUpCache(ContentCache[CloseUp]):
@@ -40,7 +49,7 @@ class CloseUpCache(ContentCache[CloseUp]):
 
     @staticmethod
     def _unpack(content: bytes, model_key: str, row: object) -> CloseUp:
-        found = json.loads(checked(content, model_key, row, 0))
+        found = json.loads(checked(content, model_key, row))
         return CloseUp(tuple(map(_face, found["faces"])), found["subject"], found["blur"])
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from mlsp.base.content_cache import ContentCache, NullCache
 from mlsp.culling.looking import open_close_ups
 from mlsp.culling.xmp.journal import written_photos
 from mlsp.personal.user_ratings import UserRatings
-from mlsp.scoring.cache import NullCache, open_caches
-from mlsp.scoring.cache.content_cache import ContentCache
+from mlsp.scoring.cache import open_caches
 
 AnyCache: TypeAlias = ContentCache[Any] | NullCache[Any]
 

@@ -29,6 +29,9 @@ from mlsp.photos.sizes import Reduction, reduce_pixels, resize_pixels
 # they are stored, as the authors' released code reads them.
 ReadAs = Literal["upright", "released"]
 
+# Distributions that may move pixels with a version; rawpy is not installed everywhere.
+DECODING_PACKAGES = ("Pillow", "pillow-heif", "simplejpeg", "rawpy")
+
 # What Python's struct says, in what Pillow raises too.
 _TOO_FEW_BYTES = re.compile(r"unpack(_from)? requires a buffer")
 # The decoders' messages for photos that are not damaged, but have numbers, channels or codings that they do not know.

@@ -13,6 +13,7 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from mlsp.base.arrays import Float32Array
+from mlsp.base.content_cache import NullCache
 from mlsp.base.errors import EngineError
 from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
@@ -23,7 +24,6 @@ from mlsp.scoring.cache import (
     CachedScores,
     Caches,
     FeatureCache,
-    NullCache,
     ScoreCache,
 )
 from mlsp.scoring.cache.keys import feature_key, score_key

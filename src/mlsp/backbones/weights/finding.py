@@ -9,8 +9,6 @@ import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from mlsp.backbones.records import BackboneSpec, WeightsFile
 from mlsp.backbones.weights.downloads import (
     PATIENCE,
@@ -20,6 +18,7 @@ from mlsp.backbones.weights.downloads import (
     download,
     has_digest,
 )
+from mlsp.base.cache_folder import cache_folder
 from mlsp.base.digests import file_sha256
 from mlsp.base.errors import WeightsError
 
@@ -116,10 +115,9 @@ def weights_folder(cache_dir: Path | None = None) -> Path:
     """Return the folder of downloaded weights.
 
     Args:
-        cache_dir: folder of mlsp's cache; by default that of the environment variable `MLSP_CACHE_DIR` or else the user's.
+        cache_dir: folder of mlsp's cache; by default `mlsp.base.cache_folder`.
     """
-    root = cache_dir or os.environ.get("MLSP_CACHE_DIR") or user_cache_path("mlsp")
-    return Path(root) / "weights"
+    return (cache_dir or cache_folder()) / "weights"
 
 
 def fetch_weights(

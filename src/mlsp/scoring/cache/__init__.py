@@ -1,7 +1,7 @@
 """Caches that outlive a run, by the content of photos: their scores by a model, their features by a network.
 
-content_cache ─┬ ScoreCache     scores.sqlite     a row of the embedded model, with its labels, takes about 0.5 kB
-               └ FeatureCache   features.sqlite   one of its network about 56 kB
+`mlsp.base.content_cache` ─┬ ScoreCache     scores.sqlite     a row of the embedded model, with its labels, takes about 0.5 kB
+                           └ FeatureCache   features.sqlite   one of its network about 56 kB
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from mlsp.scoring.cache.caches import (
     Caches,
     FeatureCache,
-    NullCache,
     ScoreCache,
     default_cache_path,
     default_feature_cache_path,
@@ -22,7 +21,6 @@ __all__ = [
     "CachedScores",
     "Caches",
     "FeatureCache",
-    "NullCache",
     "ScoreCache",
     "default_cache_path",
     "default_feature_cache_path",

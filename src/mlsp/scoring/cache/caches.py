@@ -1,16 +1,14 @@
-"""The two caches of a user, one that caches nothing, and where their files are."""
+"""The two caches of a user, and where their files are."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
 
-from mlsp.base.closing import Closing
-from mlsp.scoring.cache.content_cache import ContentCache
+from mlsp.base.cache_folder import cache_folder
+from mlsp.base.content_cache import ContentCache, NullCache
 from mlsp.scoring.cache.rows import (
     CachedFeatures,
     CachedScores,
@@ -19,8 +17,6 @@ from mlsp.scoring.cache.rows import (
     unpack_features,
     unpack_scores,
 )
-
-Value = TypeVar("Value")
 
 
 class ScoreCache(ContentCache[CachedScores]):
@@ -45,23 +41,6 @@ class FeatureCache(ContentCache[CachedFeatures]):
     _unpack = staticmethod(unpack_features)
 
 
-class NullCache(Closing, Generic[Value]):
-    """Caches nothing; for runs without a cache."""
-
-    def get(self, content_sha256: str, model_key: str) -> Value | None:
-        """Return None."""
-        return None
-
-    def put(self, content_sha256: str, model_key: str, value: Value) -> None:
-        """Do nothing."""
-
-    def follow(self, moved: Iterable[tuple[str, str]]) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
 def default_cache_path() -> Path:
     """Return the file of cached scores: in MLSP_CACHE_DIR if it is set, else in the user's cache folder."""
     return cache_folder() / "scores.sqlite"
@@ -70,16 +49,6 @@ def default_cache_path() -> Path:
 def default_feature_cache_path() -> Path:
     """Return the file of cached features, beside that of the scores."""
     return cache_folder() / "features.sqlite"
-
-
-def cache_folder() -> Path:
-    """Return the folder of caches: MLSP_CACHE_DIR if it is set, else the user's cache folder."""
-    folder = os.environ.get("MLSP_CACHE_DIR")
-    if folder:
-        return Path(folder).expanduser()
-    from platformdirs import user_cache_path
-
-    return user_cache_path("mlsp", appauthor=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,9 @@
-"""The rows of the caches of scoring: a photo's scores by one model, a photo's features by one network, packed bit for bit.
-
-A row begins with a checksum that covers its key too, so that no damage can give a photo the values of another.
-"""
+"""The rows of the caches of scoring: a photo's scores by one model, a photo's features by one network, packed bit for bit."""
 
 from __future__ import annotations
 
 import json
 import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,9 +12,8 @@ from typing import Self
 import numpy as np
 
 from mlsp.base.arrays import Float16Array, Float32Array
-from mlsp.scoring.cache.file import DamagedRowError
+from mlsp.base.content_cache import checked, with_checksum
 
-_CHECKSUM = struct.Struct("<I")
 _MAX_FLOAT16 = float(np.finfo(np.float16).max)
 # Number of values, width and height; then a float64 per value and their names as JSON: of a head its name, of a probability
 # CLASSIFIER/LABEL.
@@ -120,35 +115,6 @@ def unpack_features(content: bytes, model_key: str, row: object) -> CachedFeatur
     width, height, views, grid, channels = _FEATURES_HEADER.unpack_from(body)
     values = np.frombuffer(body, "<f2", offset=_FEATURES_HEADER.size)
     return CachedFeatures(values.reshape(views, grid, grid, channels), width, height)
-
-
-def with_checksum(content: bytes, model_key: str, body: bytes) -> bytes:
-    """Write a row: what is cached, and before it the checksum."""
-    return _CHECKSUM.pack(_checksum(content, model_key, body)) + body
-
-
-def checked(content: bytes, model_key: str, row: object, least: int) -> bytes:
-    """Return what follows the checksum of a row.
-
-    Args:
-        content: SHA-256 of the photo's file.
-        model_key: key of what computed it.
-        row: as it is stored.
-        least: bytes that it has at least.
-
-    Raises:
-        DamagedRowError: it is not as it was written.
-    """
-    if not isinstance(row, bytes) or len(row) < _CHECKSUM.size + least:
-        raise DamagedRowError("a row is cut off")
-    body = row[_CHECKSUM.size :]
-    if _CHECKSUM.unpack_from(row) != (_checksum(content, model_key, body),):
-        raise DamagedRowError("a row does not match its checksum")
-    return body
-
-
-def _checksum(content: bytes, model_key: str, body: bytes) -> int:
-    return zlib.crc32(body, zlib.crc32(model_key.encode(), zlib.crc32(content)))
 
 
 @lru_cache(maxsize=64)

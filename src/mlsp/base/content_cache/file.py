@@ -8,7 +8,6 @@ import os
 import sqlite3
 import time
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from mlsp.base.sqlite import (
     BUSY_SECONDS,
@@ -20,7 +19,6 @@ from mlsp.base.sqlite import (
     primary_code,
 )
 
-TableName: TypeAlias = Literal["scores", "features", "close_ups"]
 _APPLICATION_ID = 0x4D4C5350  # "MLSP"
 _VERSION = 1
 
@@ -33,7 +31,7 @@ class ForeignFileError(Exception):
     """The file is a database of another program or of a newer version."""
 
 
-def open_cache_file(path: Path, table: TableName) -> sqlite3.Connection:
+def open_cache_file(path: Path, table: str) -> sqlite3.Connection:
     """Open a cache file, and lay it out if it is new.
 
     Args:
@@ -60,7 +58,7 @@ def open_cache_file(path: Path, table: TableName) -> sqlite3.Connection:
     return connection
 
 
-def _format(table: TableName) -> DatabaseFormat:
+def _format(table: str) -> DatabaseFormat:
     return DatabaseFormat(
         _APPLICATION_ID,
         _VERSION,

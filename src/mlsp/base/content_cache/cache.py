@@ -6,9 +6,9 @@ Every `put` is a transaction of its own. In write-ahead mode that is one write t
 so what was put outlives a killed process at once, and no process waits for another's batch. A power cut may lose the last puts,
 but does not damage the file.
 
-A cache never stops scoring. A damaged file is set aside as `*.damaged` and a new one begun; another program's file, or a newer
+A cache never stops what it is used for. A damaged file is set aside as `*.damaged` and a new one begun; another program's file, or a newer
 version's, is left alone and nothing is cached; when the disk is full or the file read-only, what is in it is still used.
-Each of these is logged once, as a warning of `mlsp.scoring.cache`.
+Each of these is logged once, as a warning of `mlsp.base.content_cache`.
 """
 
 from __future__ import annotations
@@ -24,18 +24,16 @@ from pathlib import Path
 from typing import ClassVar, Generic, Self, TypeVar
 
 from mlsp.base.closing import Closing
-from mlsp.base.sqlite import transaction
-from mlsp.scoring.cache.file import (
+from mlsp.base.content_cache.file import (
     DamagedRowError,
     ForeignFileError,
-    TableName,
     is_damage,
     open_cache_file,
     set_aside,
 )
+from mlsp.base.sqlite import transaction
 
-# Users filter by this name; it stays what it was in version 0.1, wherever the package lies.
-_log = logging.getLogger("mlsp.caches")
+_log = logging.getLogger(__package__)
 
 _SECONDS_PER_DAY = 86_400
 
@@ -46,7 +44,7 @@ class ContentCache(Closing, Generic[Value]):
     """Caches values in a file; `open` opens one. Several threads may use it, and several processes its file."""
 
     # Name of the table of values, in the file and in messages.
-    table: ClassVar[TableName]
+    table: ClassVar[str]
     # A new model or version of mlsp has a new key; older ones go, so that the file does not grow with every release.
     kept_models: ClassVar[int]
     # A file that has grown to this takes nothing new.
@@ -298,3 +296,20 @@ class ContentCache(Closing, Generic[Value]):
                 error,
                 second,
             )
+
+
+class NullCache(Closing, Generic[Value]):
+    """Caches nothing; for runs without a cache."""
+
+    def get(self, content_sha256: str, model_key: str) -> Value | None:
+        """Return None."""
+        return None
+
+    def put(self, content_sha256: str, model_key: str, value: Value) -> None:
+        """Do nothing."""
+
+    def follow(self, moved: Iterable[tuple[str, str]]) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
