@@ -106,7 +106,9 @@ def test_our_stars_can_be_removed_without_a_journal(photo: Path) -> None:
     rate_shot([photo], Marks(3), convention="photo.jpg.xmp")
     write_shot_marks([other], Marks(2), convention="photo.jpg.xmp")
     rated = contents(photo.parent)
-    assert str(remove_stars([photo, other])) == "stars: taken out of 1 sidecars"
+    with Journal("removing") as journal:
+        done = remove_stars([photo, other], note=journal.note)
+    assert str(done) == "stars: taken out of 1 sidecars and photos"
     assert photo.with_name("photo.jpg.xmp").read_bytes() == DARKTABLE
     assert read_rating(other) == 2
     undo(runs()[0])

@@ -138,11 +138,11 @@ def test_pixels_stay_and_undo_gives_the_file_back(photo: Path) -> None:
 def test_what_is_inside_is_merged_to_the_byte(photo: Path) -> None:
     inside = read_inside(photo).container.packet
     rate_shot([photo], MARKS, inside=True)
-    assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars"
+    assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars and photos"
     left = read_inside(photo).container.packet
     assert left is not None
     assert left == inside if inside is not None else b"Rating" not in left
-    assert str(remove_stars([photo])) == "stars: taken out of 0 sidecars"
+    assert str(remove_stars([photo])) == "stars: taken out of 0 sidecars and photos"
 
 
 def test_a_rating_by_hand_inside_is_kept(tmp_path: Path) -> None:
@@ -281,6 +281,11 @@ def cached_scores() -> int:
     return count
 
 
+def rated_contents() -> dict[str, Marks]:
+    with UserRatings.open(default_user_ratings_path()) as ratings:
+        return {one.content_sha256: one.marks for one in ratings.ratings()}
+
+
 def test_score_with_xmp_inside(examples: Path, tmp_path: Path) -> None:
     photos = [
         Path(shutil.copy(examples / name, tmp_path)) for name in ("rocket.jpg", "chelsea.png")
@@ -305,12 +310,21 @@ def test_score_with_xmp_inside(examples: Path, tmp_path: Path) -> None:
     assert all(str(one["XMP-dc:Subject"]).startswith("mlsp|score|") for one in found)
     assert [read_photo(photo).pixels.tobytes() for photo in photos] == shown
     # Stars of the page follow, though the photo's content is another one now.
-    with UserRatings.open(default_user_ratings_path()) as ratings:
-        given = {one.content_sha256: one.marks for one in ratings.ratings()}
-    assert given == {file_sha256(photos[0]): Marks(2), rated: Marks(2)}
+    written = file_sha256(photos[0])
+    assert rated_contents() == {written: Marks(2), rated: Marks(2)}
     # So do cached scores: nothing is computed anew.
     kept = cached_scores()
     run("score", str(tmp_path))
     assert cached_scores() == kept
-    assert run("stars", "undo").rstrip().endswith(": 2 files restored, 0 removed")
+    # Without our stars the content is a third one: what is left of the XMP stays.
+    said = run("stars", "remove", str(tmp_path))
+    assert "taken out of 2 sidecars and photos" in said
+    contents = {rated, written, file_sha256(photos[0])}
+    assert rated_contents() == dict.fromkeys(contents, Marks(2))
+    assert len(contents) == 3
+    kept = cached_scores()
+    run("score", str(tmp_path))
+    assert cached_scores() == kept
+    for _ in range(2):
+        assert run("stars", "undo").rstrip().endswith(": 2 files restored, 0 removed")
     assert {photo: photo.read_bytes() for photo in tmp_path.iterdir()} == before

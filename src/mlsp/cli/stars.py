@@ -79,10 +79,19 @@ def remove(paths: Photos, recursive: Recursive = True) -> None:
         mlsp stars remove holiday/cat.jpg
     """
     from mlsp.cli.inputs import found
+    from mlsp.culling.xmp.journal import Journal
     from mlsp.culling.xmp.removing import remove_stars
+    from mlsp.personal.following import follow_photos
+    from mlsp.personal.user_ratings import default_user_ratings_path
     from mlsp.photos import find_photos
 
-    removed = remove_stars(found(find_photos(paths, recursive=recursive), paths))
+    photos = found(find_photos(paths, recursive=recursive), paths)
+    with Journal("mlsp stars remove") as journal:
+        try:
+            removed = remove_stars(photos, note=journal.note)
+        finally:
+            # After Ctrl-C, too: what was written is another photo to `mlsp serve`.
+            follow_photos(journal.path, default_user_ratings_path())
     for failure in removed.failed:
         typer.echo(f"mlsp: {failure}", err=True)
     typer.echo(str(removed))

@@ -29,9 +29,9 @@ def follow_photos(run: Path | None, ratings: Path, *, use_cache: bool = True) ->
     Raises:
         RatingsError: the file of ratings cannot be used.
     """
-    if run is None:
+    moved = [] if run is None else written_photos(run)
+    if not moved:
         return 0
-    moved = written_photos(run)
     with open_caches(enabled=use_cache) as caches, open_close_ups(enabled=use_cache) as close_ups:
         follow_in_caches(moved, (caches.scores, caches.features, close_ups))
     if not ratings.exists():
