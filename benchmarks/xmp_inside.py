@@ -70,7 +70,7 @@ def tried(photo: Path, stars: Path) -> str:
     changed = [key for key, value in other_tags(photo).items() if tags.get(key) != value]
     if changed:
         return f"DIFFERENT tags {changed}"
-    undo(runs(stars)[0])
+    undo(next(runs(stars)))
     return (
         "written and taken back" if photo.read_bytes() == before else "DIFFERENT bytes after undo"
     )

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from children import start_child
-from mlsp.base.errors import OutputError
+from mlsp.base.errors import OutputError, SidecarError
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import journal as journals
 from mlsp.culling.xmp import rate_shot, read_rating, write_shot_marks
-from mlsp.culling.xmp.journal import Journal, runs, undo
+from mlsp.culling.xmp.files import restore_sidecar
+from mlsp.culling.xmp.journal import Journal, default_journal_folder, runs, undo
 from mlsp.culling.xmp.packet import parse_packet
 from mlsp.culling.xmp.properties import RATING, replaced
 from mlsp.culling.xmp.removing import remove_stars
@@ -52,7 +53,7 @@ def test_a_run_is_taken_back_to_the_byte(photo: Path, sample: str) -> None:
     assert contents(photo.parent) == between
     assert str(undo(first)) == "1 sidecars restored, 1 removed"
     assert contents(photo.parent) == before
-    assert runs() == []
+    assert list(runs()) == []
 
 
 def test_a_run_that_writes_nothing_is_none(photo: Path) -> None:
@@ -60,7 +61,7 @@ def test_a_run_that_writes_nothing_is_none(photo: Path) -> None:
     with Journal("one") as journal:
         assert rate_shot([photo], Marks(3), note=journal.note).status == "kept"
     assert journal.path is None
-    assert runs() == []
+    assert list(runs()) == []
 
 
 def test_what_was_changed_since_is_left_alone_and_named(photo: Path) -> None:
@@ -95,7 +96,7 @@ def test_a_rating_that_is_overwritten_is_never_lost(photo: Path) -> None:
         packet = parse_packet(sidecar.read_bytes())
         assert (packet.rating, packet.is_by_hand) == (ours, False)
         assert packet.values[replaced(RATING)].text == str(theirs)
-        undo(runs()[0])
+        undo(next(runs()))
         assert sidecar.read_bytes() == content
         assert read_rating(photo) == theirs
 
@@ -111,7 +112,7 @@ def test_our_stars_can_be_removed_without_a_journal(photo: Path) -> None:
     assert str(done) == "stars: taken out of 1 sidecars and photos"
     assert photo.with_name("photo.jpg.xmp").read_bytes() == DARKTABLE
     assert read_rating(other) == 2
-    undo(runs()[0])
+    undo(next(runs()))
     assert contents(photo.parent) == rated
 
 
@@ -160,3 +161,62 @@ def test_a_kill_at_any_moment_can_be_taken_back(examples: Path, tmp_path: Path) 
     assert done.left == []
     after = {name: content for name, content in contents(tmp_path).items() if ".tmp" not in name}
     assert after == before
+
+
+@posix
+def test_a_full_disk_spoils_no_line(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from mlsp.base.errors import OutputError, SidecarError; from mlsp.culling.xmp.journal import Journal\n"
+        "def limit(size): resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))\n"
+        "def note(name):\n"
+        "    try: journal.note(Path(sys.argv[1], name), None, b'')\n"
+        "    except OutputError as error: print(error)\n"
+        "journal = Journal('mlsp score --xmp')\n"
+        "limit(10); note('a.xmp'); print(journal.path)\n"
+        "limit(resource.RLIM_INFINITY); note('b.xmp')\n"
+        "limit(journal.path.stat().st_size + 10); note('c.xmp')\n"
+        "limit(resource.RLIM_INFINITY); note('d.xmp')\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    first, path, second = subprocess.check_output(command, text=True).splitlines()
+    assert str(default_journal_folder()) in first
+    assert path == "None"
+    assert second == first
+    assert [[file.name for file in run.sidecars] for run in runs()] == [["b.xmp", "d.xmp"]]
+
+
+def test_a_damaged_line_is_named_and_the_others_are_taken_back(
+    photo: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Journal("older") as journal:
+        journal.note(photo, None, b"")
+    with Journal("one") as journal:
+        rate_shot([photo], Marks(3), convention="photo.jpg.xmp", note=journal.note)
+        assert journal.path is not None
+        with journal.path.open("ab") as file:
+            file.write(b'{"file": "half a l\n')
+        rate_shot([photo], Marks(3), convention="photo.xmp", note=journal.note)
+    run = next(runs())
+    assert run.what == "one"
+    assert f"{journal.path}:3" in caplog.text
+    assert str(undo(run)) == "0 sidecars restored, 2 removed"
+
+
+def test_a_damaged_run_is_named(photo: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Journal("one") as journal:
+        journal.note(photo, None, b"")
+    assert journal.path is not None
+    journal.path.write_bytes(b"damaged\n{}\n")
+    assert list(runs()) == []
+    assert str(journal.path) in caplog.text
+
+
+def test_nothing_is_written_over_what_another_program_wrote_meanwhile(photo: Path) -> None:
+    sidecar = photo.with_name("photo.jpg.xmp")
+    sidecar.write_bytes(DARKTABLE)
+    with pytest.raises(SidecarError, match="another program changed it"):
+        restore_sidecar(sidecar, DIGIKAM, b"before")
+    assert sidecar.read_bytes() == DARKTABLE
+    restore_sidecar(sidecar, DARKTABLE, DIGIKAM)
+    assert sidecar.read_bytes() == DIGIKAM

@@ -166,7 +166,7 @@ def test_what_exiftool_changes_is_read_and_ours_taken_back(photo: Path) -> None:
     sidecar.write_bytes(DARKTABLE)
     with Journal("test") as journal:
         write_shot_marks([photo], Marks(4, "pick", "blue"), overwrite=True, note=journal.note)
-    undo(runs()[0])
+    undo(next(runs()))
     assert sidecar.read_bytes() == DARKTABLE
     write_shot_marks([photo], Marks(4, "pick", "blue"), overwrite=True, convention="photo.jpg.xmp")
     tags = ("-XMP-xmp:Rating=2", "-XMP-xmp:Label=Red", "-XMP-digiKam:PickLabel=1")

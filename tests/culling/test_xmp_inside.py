@@ -129,7 +129,7 @@ def test_pixels_stay_and_undo_gives_the_file_back(photo: Path) -> None:
     assert rate_shot([photo], Marks(1), inside=True).status == "written"
     assert pixels(photo) == shown
     photo.write_bytes(after)
-    assert str(undo(runs()[0])) == "1 files restored, 0 removed"
+    assert str(undo(next(runs()))) == "1 files restored, 0 removed"
     assert photo.read_bytes() == before
     assert list(photo.parent.iterdir()) == [photo]
 
@@ -168,7 +168,7 @@ def test_marks_of_the_user_inside(photo: Path) -> None:
     assert rate_shot([photo], Marks(1), inside=True).status == "kept"
     assert write_shot_marks([photo], NO_MARKS, inside=True, overwrite=True).status == "written"
     assert read_marks(photo) == NO_MARKS
-    undo(runs()[0])
+    undo(next(runs()))
     photo.write_bytes(before)
     assert write_shot_marks([photo], NO_MARKS, inside=True) == Outcome("unchanged")
     photo.write_bytes(encode(IMAGE, "JPEG", xmp=DIGIKAM))
@@ -249,7 +249,7 @@ def test_the_journal_of_a_large_photo_is_small(tmp_path: Path) -> None:
         before = photo.read_bytes()
         with Journal("test") as journal:
             rate_shot([photo], Marks(3), inside=True, note=journal.note)
-        (run, *_) = runs()
+        run = next(runs())
         assert run.path.stat().st_size < 2_000
         undo(run)
         assert photo.read_bytes() == before

@@ -447,7 +447,7 @@ def test_a_change_while_the_page_is_closed_is_followed(tmp_path: Path) -> None:
         assert answer["files"] == 1
     assert read_rating(folder / "06.png") == 1
     # Taken back by the command line while the page is closed, the ratings stay.
-    assert str(take_back(runs()[0])) == "1 sidecars restored, 0 removed"
+    assert str(take_back(next(runs()))) == "1 sidecars restored, 0 removed"
     assert read_rating(folder / "06.png") == 5
     with serving(folder, file) as served:
         assert marks(served, "06.png") == [1, None, None]
@@ -471,7 +471,7 @@ def test_an_export_is_taken_back_and_the_ratings_stay(served: Served) -> None:
     assert served.post("export/undo", {}) == {"restored": 0, "removed": 0, "left": []}
     # From the command line, with the page closed or open.
     served.post("export/xmp", {"convention": "photo.jpg.xmp"})
-    take_back(runs()[0])
+    take_back(next(runs()))
     assert mine.read_bytes() == before
 
 
@@ -563,7 +563,7 @@ def test_an_export_into_the_photos_is_followed_and_taken_back(tmp_path: Path) ->
         assert served.post("export/undo", {}) == {"restored": 1, "removed": 0, "left": []}
         assert marks(served, "05.png") == [3, None, None]
     # The first export is taken back by the command line.
-    assert str(take_back(runs()[0])).startswith(f"{PHOTOS + 1} files restored, 0 removed")
+    assert str(take_back(next(runs()))).startswith(f"{PHOTOS + 1} files restored, 0 removed")
     assert photo.read_bytes() == before
     with serving(folder, file) as served:
         assert marks(served, "05.png") == [3, None, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import Annotated
 
@@ -24,14 +25,14 @@ def runs(
     from mlsp.culling.xmp.journal import runs as known_runs
     from mlsp.reports.burst_report import print_names
 
-    found = known_runs()
-    if not found:
-        typer.echo("no run has written sidecars")
-    for number, run in enumerate(found, start=1):
+    number = 0
+    for number, run in enumerate(known_runs(), start=1):
         began = f"{run.began.astimezone():%Y-%m-%d %H:%M}"
         typer.echo(f"{number}\t{began}\t{run.what}\t{len(run.sidecars)} files")
         if files:
             print_names(run.sidecars, stream=sys.stdout)
+    if not number:
+        typer.echo("no run has written sidecars")
 
 
 def undo(
@@ -55,12 +56,12 @@ def undo(
     from mlsp.culling.xmp.journal import runs as known_runs
     from mlsp.personal.taking_back import take_back
 
-    found = known_runs()
+    found = list(itertools.islice(known_runs(), run))
     if len(found) < run:
         raise SettingsError(
             f"there is no run {run} to take back: {len(found)} runs have written sidecars"
         )
-    chosen = found[run - 1]
+    chosen = found[-1]
     done = take_back(chosen)
     for error in done.left:
         typer.echo(f"mlsp: {error}", err=True)

@@ -18,6 +18,7 @@ from mlsp.photos.files import read_bytes
 Note: TypeAlias = Callable[[Path, bytes | None, bytes], object]
 # Edits of masks take some megabytes; more than this is no sidecar, and would only cost time and memory.
 _MAX_BYTES = 32 * 1024**2
+_CHANGED = "another program changed it meanwhile; run the command again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,7 @@ def replace_sidecar(file: SidecarFile, content: bytes, *, note: Note | None = No
             if file.status is not None:
                 _keep_attributes(file.path, stream.fileno())
             if not _is_same(file.status, status_of(file.path)):
-                raise left_alone(
-                    file.path, "another program changed it meanwhile; run the command again"
-                )
+                raise left_alone(file.path, _CHANGED)
     except OSError as error:
         raise SidecarError(
             f"cannot write the {_kind(file.path)} {str(file.path)!r}: {error.strerror or error}"
@@ -140,7 +139,9 @@ def restore_sidecar(path: Path, now: bytes, before: bytes) -> None:
     Raises:
         SidecarError: it cannot be written, or another program changed it; it is as it was then.
     """
-    replace_sidecar(SidecarFile(path, now, None, status_of(path)), before)
+    status = status_of(path)
+    _check_content(path, now)
+    replace_sidecar(SidecarFile(path, now, None, status), before)
 
 
 def remove_sidecar(path: Path, now: bytes) -> None:
@@ -149,14 +150,18 @@ def remove_sidecar(path: Path, now: bytes) -> None:
     Raises:
         SidecarError: it cannot be removed, or another program changed it.
     """
-    if read_content(path) != now:
-        raise left_alone(path, "another program changed it meanwhile; run the command again")
+    _check_content(path, now)
     try:
         path.unlink()
     except OSError as error:
         raise SidecarError(
             f"cannot remove the sidecar {str(path)!r}: {error.strerror or error}"
         ) from error
+
+
+def _check_content(path: Path, now: bytes) -> None:
+    if read_content(path) != now:
+        raise left_alone(path, _CHANGED)
 
 
 def status_of(path: Path) -> os.stat_result | None:

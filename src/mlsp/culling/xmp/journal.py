@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 
 from mlsp.base.closing import Closing
 from mlsp.base.errors import OutputError, SettingsError, SidecarError
-from mlsp.base.json_text import parse_json
+from mlsp.base.json_text import parse_object
 from mlsp.culling.xmp.changes import changes_back, with_changes
 from mlsp.culling.xmp.files import left_alone, read_content, remove_sidecar, restore_sidecar
 
@@ -107,13 +107,19 @@ class Journal(Closing):
     def _begin(self) -> int:
         self._folder.mkdir(parents=True, exist_ok=True)
         now = datetime.now(UTC)
-        self.path = self._folder / f"{now:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}{_ENDING}"
+        path = self._folder / f"{now:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}{_ENDING}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
         # It has what is in sidecars: keywords and names of people.
-        descriptor = os.open(self.path, flags, 0o600)
+        descriptor = os.open(path, flags, 0o600)
         ratings = None if self._ratings is None else os.fspath(self._ratings)
         began = now.isoformat(timespec="seconds")
-        _write(descriptor, {"what": self._what, "began": began, "ratings": ratings})
+        try:
+            _write(descriptor, {"what": self._what, "began": began, "ratings": ratings})
+        except OSError:
+            os.close(descriptor)
+            path.unlink()
+            raise
+        self.path = path
         for old in _files(self._folder)[:-KEPT_RUNS]:
             with contextlib.suppress(OSError):
                 old.unlink()
@@ -166,24 +172,39 @@ class Undone:
         return ", ".join(parts)
 
 
-def runs(folder: Path | None = None) -> list[Run]:
-    """Return the runs that can be taken back, newest first.
+def runs(folder: Path | None = None) -> Iterator[Run]:
+    """Yield the runs that can be taken back, newest first, each read when it is asked for.
 
     Args:
         folder: of all runs; None: the user's.
     """
-    found = []
     for path in reversed(_files(default_journal_folder() if folder is None else folder)):
-        try:
-            first, *lines = _lines(path)
-            ratings = Path(first["ratings"]) if first["ratings"] else None
-            began = datetime.fromisoformat(first["began"])
-            # One may have been written twice: stars, then keywords.
-            sidecars = tuple(dict.fromkeys(Path(line["file"]) for line in lines))
-            found.append(Run(path, str(first["what"]), began, ratings, sidecars))
-        except (OSError, ValueError, KeyError) as error:
-            _log.debug("%s is no run: %s", path, error)
-    return found
+        run = read_run(path)
+        if run is not None:
+            yield run
+
+
+def read_run(path: Path) -> Run | None:
+    """Read a run; None where it was taken back already, had written nothing yet when it was killed, or is damaged, which is logged.
+
+    Args:
+        path: of its file.
+    """
+    try:
+        lines = _lines(path)
+        first = next(lines, None)
+        if first is None:
+            return None
+        ratings = Path(first["ratings"]) if first["ratings"] else None
+        began = datetime.fromisoformat(first["began"])
+        # One may have been written twice: stars, then keywords.
+        sidecars = tuple(dict.fromkeys(Path(line["file"]) for line in lines))
+        return Run(path, str(first["what"]), began, ratings, sidecars)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _log.warning("what %s has cannot be taken back: it is damaged: %r", path, error)
+        return None
 
 
 def written_photos(run: Path) -> list[tuple[Path, str, str]]:
@@ -277,16 +298,27 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _lines(path: Path) -> Iterator[_Line]:
-    """Yield the lines of a run; one that a kill cut short was never acted upon."""
-    for line in path.read_bytes().splitlines(keepends=True):
-        if line.endswith(b"\n"):
-            yield parse_json(line)
+    """Yield the lines of a run; one that a kill cut short was never acted upon, and one that is damaged is logged."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield parse_object(line)
+            except ValueError as error:
+                _log.warning("%s:%d cannot be taken back: it is damaged: %s", path, number, error)
 
 
 def _write(descriptor: int, line: _Line) -> None:
+    """Append a line, or nothing: what another thread writes next must not follow half of one."""
     content = json.dumps(line).encode() + b"\n"
-    while content:
-        content = content[os.write(descriptor, content) :]
+    size = os.fstat(descriptor).st_size
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
+    except BaseException:
+        os.ftruncate(descriptor, size)
+        raise
 
 
 def _packed(content: bytes) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from mlsp.base.errors import MlspError, OutputError
 from mlsp.base.text import printable
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import Convention, Folders, write_shot_marks
-from mlsp.culling.xmp.journal import Journal, Undone, runs, undo, written_photos
+from mlsp.culling.xmp.journal import Journal, Undone, read_run, undo, written_photos
 from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
 from mlsp.culling.xmp.tagging import TaggedPhoto, tag_ranked, write_keywords
 from mlsp.personal.following import AnyCache, follow_in_caches
@@ -93,7 +94,7 @@ class SidecarExport:
         self._caches = caches
         self._lock = threading.Lock()
         self._writing = Writing()
-        self._last: Journal | None = None
+        self._last: Path | None = None
         self._last_entries: list[Entry] = []
 
     @property
@@ -126,7 +127,7 @@ class SidecarExport:
                 self._write_keywords(tagged, settings, journal, found)
             finally:
                 if journal.path is not None:
-                    self._last, self._last_entries = journal, written
+                    self._last, self._last_entries = journal.path, written
                     moved = written_photos(journal.path)
                     self._rated.follow(moved)
                     follow_in_caches(moved, self._caches)
@@ -136,8 +137,7 @@ class SidecarExport:
     def take_back(self) -> Undone:
         """Take back what `write` wrote last, where there is something to take back; the ratings here stay."""
         with self._lock:
-            last = self._last
-            run = next((run for run in runs() if last and run.path == last.path), None)
+            run = None if self._last is None else read_run(self._last)
             if run is None:
                 self._last = None
                 return Undone()
