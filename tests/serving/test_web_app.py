@@ -175,6 +175,20 @@ def test_ratings_given_together_are_undone_together(served: Served) -> None:
     assert served.rows()[one]["stars"] is None
 
 
+def test_two_pages_share_a_file_of_ratings(served: Served) -> None:
+    names = served.ids()
+    one, other = names["01.png"], names["02.png"]
+    file = served.controller.rated.ratings.path
+    with serving(served.folder, file) as second:
+        served.post("comparisons", {"better": one, "worse": other})
+        undone = second.post("undo", {})
+        assert (undone["undone"], undone["ids"]) == ("01.png is better than 02.png", [one, other])
+        served.post("comparisons", {"better": other, "worse": one})
+        second.post("comparisons", {"better": one, "worse": names["04.png"]})
+        second.post("undo", {})
+        assert second.get("status")["ratings"]["comparisons"] == 1
+
+
 def placed(served: Served, **body: Any) -> dict[str, Any]:
     """Put photos into a folder, and wait for it."""
     served.post("export/photos", body, expected=202)

@@ -17,6 +17,7 @@ from mlsp.base.errors import RatingsError, SettingsError
 from mlsp.base.sqlite import transaction
 from mlsp.culling.marks import Flag, Label, Marks
 from mlsp.personal.user_ratings.changes import (
+    StoredChange,
     delete_old_steps,
     last_step,
     last_text,
@@ -199,35 +200,20 @@ class UserRatings(Closing):
         with self._reading() as connection:
             return last_text(connection)
 
-    def last_change(self) -> Change | None:
-        """Return the change that `undo` would undo; None where there is none.
-
-        Raises:
-            RatingsError: the file cannot be read.
-        """
-        with self._reading() as connection:
-            last = last_step(connection)
-            if not last:
-                return None
-            text, comparison = last[0].text, last[0].comparison
-            if comparison is None:
-                return Change(text, tuple(one.content.hex() for one in reversed(last)))
-            pair = connection.execute(
-                "SELECT better, worse FROM comparisons WHERE id = ?", (comparison,)
-            ).fetchone()
-        return Change(text, tuple(content.hex() for content in pair), is_comparison=True)
-
-    def undo(self) -> str | None:
+    def undo(self) -> Change | None:
         """Undo the last rating, ratings that were given together, or comparison, up to `mlsp.personal.user_ratings.KEPT_CHANGES` times.
 
         Returns:
-            What was undone, in words; None where there is nothing to undo.
+            What was undone; None where there is nothing to undo.
 
         Raises:
             RatingsError: it cannot be written; nothing has changed then.
         """
         with self._writing() as connection:
             last = last_step(connection)
+            if not last:
+                return None
+            undone = _change(connection, last)
             for change in last:
                 if change.comparison is not None:
                     connection.execute("DELETE FROM comparisons WHERE id = ?", (change.comparison,))
@@ -236,7 +222,7 @@ class UserRatings(Closing):
                 else:
                     put_row(connection, change.content, change.before)
                 connection.execute("DELETE FROM changes WHERE id = ?", (change.number,))
-        return last[0].text if last else None
+        return undone
 
     def ratings(self) -> list[UserRating]:
         """Return all ratings, oldest first.
@@ -285,6 +271,17 @@ class UserRatings(Closing):
             if self._connection is None:
                 raise RatingsError(f"the ratings {self.path} are closed: open them again")
             yield self._connection
+
+
+def _change(connection: sqlite3.Connection, step: Sequence[StoredChange]) -> Change:
+    """Return a step, its last change first, as it is told."""
+    text, comparison = step[0].text, step[0].comparison
+    if comparison is None:
+        return Change(text, tuple(one.content.hex() for one in reversed(step)))
+    pair = connection.execute(
+        "SELECT better, worse FROM comparisons WHERE id = ?", (comparison,)
+    ).fetchone()
+    return Change(text, tuple(content.hex() for content in pair), is_comparison=True)
 
 
 def _check(marks: Marks) -> None:

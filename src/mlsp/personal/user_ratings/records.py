@@ -54,7 +54,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A rating or comparison that can be undone.
+    """A rating, ratings given together, or a comparison that was undone.
 
     Attributes:
         text: in words.

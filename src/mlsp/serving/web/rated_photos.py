@@ -44,7 +44,7 @@ class RatedPhotos:
         self._compared = _pairs(ratings)
         self._skipped: set[frozenset[str]] = set()
         # They are asked for every second, and cost milliseconds with 20,000 photos.
-        self._counted, self._counts = (-1, -1), (0, 0)
+        self._counted, self._counts = (-1, self._compared), (0, 0)
 
     def rate(self, given: Sequence[tuple[Entry, Mapping[str, Any]]]) -> list[Marks]:
         """Keep and show the user's ratings of photos, given together and undone together.
@@ -145,7 +145,8 @@ class RatedPhotos:
             self.ratings.compare(
                 better.sha256, worse.sha256, better=str(better.source), worse=str(worse.source)
             )
-            self._compared.append(frozenset((better.sha256, worse.sha256)))
+            # Read anew, here and below: other pages may share the file.
+            self._compared = _pairs(self.ratings)
 
     def undo(self) -> tuple[str | None, list[int], bool]:
         """Take the last rating, ratings given together, or comparison back.
@@ -157,18 +158,17 @@ class RatedPhotos:
             RatingsError: it could not be written.
         """
         with self._lock:
-            change = self.ratings.last_change()
-            text = self.ratings.undo()
-            if change is None or text is None:
+            change = self.ratings.undo()
+            if change is None:
                 return None, [], False
             if change.is_comparison:
-                self._compared.remove(frozenset(change.content_sha256s))
+                self._compared = _pairs(self.ratings)
             else:
                 now = {rating.content_sha256: rating.marks for rating in self.ratings.ratings()}
                 for sha256 in change.content_sha256s:
                     self.collection.set_rating(sha256, now.get(sha256))
             ids = [self.collection.ids(sha256)[:1] for sha256 in change.content_sha256s]
-            return text, [id_ for found in ids for id_ in found], change.is_comparison
+            return change.text, [id_ for found in ids for id_ in found], change.is_comparison
 
     def undoable(self) -> str | None:
         """Change that `undo` would undo, in words."""
@@ -176,14 +176,14 @@ class RatedPhotos:
 
     def counts(self) -> tuple[int, int]:
         """Return how many photos of this page are rated, and how many comparisons are of two of them."""
-        state = (self.collection.revision, len(self._compared))
+        state = self.collection.revision, self._compared
         if state != self._counted:
             entries = [entry for entry in self.collection.entries() if entry.sha256]
             here = {entry.sha256 for entry in entries}
             rated = {
                 entry.sha256 for entry in entries if self.collection.rating_of(entry) != NO_MARKS
             }
-            self._counts = len(rated), sum(pair <= here for pair in self._compared)
+            self._counts = len(rated), sum(pair <= here for pair in state[1])
             self._counted = state
         return self._counts
 
@@ -274,9 +274,9 @@ class RatedPhotos:
         return _csv(("better", "worse", "better_sha256", "worse_sha256", "compared_at"), rows)
 
 
-def _pairs(ratings: UserRatings) -> list[frozenset[str]]:
+def _pairs(ratings: UserRatings) -> tuple[frozenset[str], ...]:
     """Return the contents of the photos that were compared."""
-    return [frozenset((one.better_sha256, one.worse_sha256)) for one in ratings.comparisons()]
+    return tuple(frozenset((one.better_sha256, one.worse_sha256)) for one in ratings.comparisons())
 
 
 def _check_rateable(entry: Entry) -> None:
