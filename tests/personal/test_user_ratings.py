@@ -85,6 +85,20 @@ def test_undoes_everything_one_by_one_also_after_opening_again(file: Path) -> No
         assert ratings.undo() is None
 
 
+def test_an_answer_that_comes_again_is_kept_once(file: Path) -> None:
+    with UserRatings.open(file) as ratings:
+        for better, worse in ((A, B), (B, C), (A, B), (B, A), (B, A), (A, B)):
+            ratings.compare(better, worse, better=f"{better[0]}.jpg", worse=f"{worse[0]}.jpg")
+        kept = [(one.better_sha256, one.worse_sha256) for one in ratings.comparisons()]
+        # Another answer about the same two is kept.
+        assert kept == [(A, B), (B, C), (B, A), (A, B)]
+        assert undone(ratings) == "a.jpg is better than b.jpg"
+        assert undone(ratings) == "b.jpg is better than a.jpg"
+        assert undone(ratings) == "b.jpg is better than c.jpg"
+        assert undone(ratings) == "a.jpg is better than b.jpg"
+        assert ratings.undo() is None
+
+
 def test_what_can_be_undone_is_bounded(file: Path) -> None:
     with UserRatings.open(file) as ratings:
         with closing(sqlite3.connect(file)) as connection, connection:

@@ -32,7 +32,7 @@ from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.security import Access
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
@@ -907,6 +907,25 @@ def test_answers_wait_across_a_reload(opened: Page) -> None:
     page.wait_for_selector(".g-marks")
     settled(page)
     assert rated(page) == {first: (2, None)}
+
+
+def test_an_answer_whose_receipt_was_lost_counts_once(opened: Page) -> None:
+    page = opened
+    page.click("text=Which is better?")
+    pair = sides(page)
+
+    def lose(route: Route) -> None:
+        """The server gets what was sent, and the page no answer."""
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/comparisons", lose, times=1)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("text=One answer of yours waits here")
+    page.wait_for_selector(".p-away:empty", state="attached")
+    settled(page)
+    another(page, pair)
+    assert api(page, "pair")["comparisons"] == 1
 
 
 def test_what_the_server_refuses_is_said_and_taken_back(opened: Page) -> None:

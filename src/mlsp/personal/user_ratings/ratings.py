@@ -28,6 +28,7 @@ from mlsp.personal.user_ratings.file import open_ratings_file, translated
 from mlsp.personal.user_ratings.records import Change, Comparison, NewRating, UserRating
 from mlsp.personal.user_ratings.rows import (
     follow_contents,
+    last_better,
     put_row,
     rate_row,
     shown_name,
@@ -163,7 +164,9 @@ class UserRatings(Closing):
         return {os.fsdecode(row[0]): Marks(*row[1:]) for row in rows}
 
     def compare(self, better_sha256: str, worse_sha256: str, *, better: str, worse: str) -> None:
-        """Store which of two photos the user likes better.
+        """Store which of two photos the user likes better; the last answer about these two, given again, changes nothing.
+
+        A browser sends an answer again where it did not learn that it had arrived.
 
         Args:
             better_sha256: of the better photo's file, in hexadecimal digits.
@@ -181,6 +184,8 @@ class UserRatings(Closing):
                 f"cannot compare {shown_name(better)} with {shown_name(worse)}: they are the same file, or copies of it"
             )
         with self._writing() as connection:
+            if last_better(connection, contents) == contents[0]:
+                return
             row = connection.execute(
                 "INSERT INTO comparisons (better, worse, better_photo, worse_photo, compared_at)"
                 " VALUES (?, ?, ?, ?, ?)",

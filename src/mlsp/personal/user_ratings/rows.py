@@ -1,4 +1,4 @@
-"""Rows of ratings: given, replaced, and following a photo's content."""
+"""Rows of ratings and comparisons: given, replaced, and following a photo's content."""
 
 from __future__ import annotations
 
@@ -39,6 +39,15 @@ def put_row(connection: sqlite3.Connection, content: bytes, row: Row) -> None:
         "INSERT OR REPLACE INTO ratings (content, photo, stars, flag, rated_at, label) VALUES (?, ?, ?, ?, ?, ?)",
         (content, *row),
     )
+
+
+def last_better(connection: sqlite3.Connection, contents: tuple[bytes, bytes]) -> bytes | None:
+    """Return the better of two photos by the last comparison of them; None where they were not compared."""
+    row = connection.execute(
+        "SELECT better FROM comparisons WHERE ? IN (better, worse) AND ? IN (better, worse) ORDER BY id DESC LIMIT 1",
+        contents,
+    ).fetchone()
+    return None if row is None else row[0]
 
 
 def marks_of(row: Row | None) -> Marks:

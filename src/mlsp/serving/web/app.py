@@ -7,7 +7,7 @@
     GET  /api/photo/{id}?side=&v=         JPEG to look at full-screen
     GET  /api/explain/{id}/{head}         PNG: what raised and lowered the score
     POST /api/ratings                     {ratings: [{id, stars?, flag?, label?}, …]}: a field left out stays as it was, null clears it
-    POST /api/comparisons                 {better, worse}
+    POST /api/comparisons                 {better, worse}; the last answer about these two, sent again, counts once
     POST /api/undo                        {}: the last ratings given together, or comparison, as often as there are some
     GET  /api/pair?skip=                  two photos to compare; skip=3,17 never to be asked about again
     POST /api/learn, GET /api/learn       learns the user's own taste in a thread; how far it is

@@ -135,15 +135,16 @@ function build(status) {
     const what = outbox.waiting.at(-1)?.words ?? now.undo;
     undo.disabled = what === null;
     undo.title = what === null ? "Nothing to undo" : `Undo: ${what} (Ctrl+Z)`;
+    // One answer may have been lost while all polls came through.
+    if (outbox.waiting.length > 0) outbox.send();
+    else showAway(null);
   });
   collection.addEventListener("away", ({ detail: { error } }) => showAway(error, outbox.waiting.length));
-  collection.addEventListener("back", () => outbox.send());
   outbox.addEventListener("sent", () => { undo.disabled = false; });
   outbox.addEventListener("stuck", ({ detail: { error } }) => {
     // The full-screen view covers the banner.
     if (away.textContent === "") toast.say(`Kept, not yet sent. ${error.message}`, { canUndo: true, isError: true });
     showAway(error, outbox.waiting.length);
-    collection.ask();
   });
   outbox.addEventListener("change", () => { if (away.textContent !== "") collection.ask(); });
   outbox.send();
