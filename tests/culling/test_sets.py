@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from PIL import Image, ImageFilter
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import UnreadablePhotoError
+from mlsp.base.machine import usable_cores
 from mlsp.culling.bursts import ScoredShot, group_bursts
 from mlsp.culling.frames import shift_between
 from mlsp.culling.sets import Frame, ShotSet, find_sets
@@ -102,6 +104,36 @@ def test_brackets_one_after_the_other_are_told_apart() -> None:
     assert found(three, seconds=20) == []
 
 
+def test_cameras_that_take_turns_in_a_folder_have_their_own_brackets() -> None:
+    one = [exposed(ev, ev) for ev in (0, -1, 1)]
+    other = [replace(shot, camera="D") for shot in one]
+    mixed = [shot for pair in zip(one, other, strict=True) for shot in pair]
+    assert found(mixed) == [("bracket", (0, 2, 4)), ("bracket", (1, 3, 5))]
+    zoomed = [one[0], one[1], replace(one[2], focal_length=50)]
+    assert found(zoomed) == []
+
+
+def test_pictures_of_a_time_lapse_are_not_held() -> None:
+    """One of thousands would fill the memory."""
+    picture = np.random.default_rng(0).random((24, 32), np.float32)
+    held: set[Path] = set()
+    counts = []
+
+    def read(path: Path) -> Float32Array:
+        shown = picture.copy()
+        held.add(path)
+        weakref.finalize(shown, held.discard, path)
+        counts.append(len(held))
+        return shown
+
+    frames = [
+        Frame(Path(f"{number}.jpg"), NOON + timedelta(seconds=2 * number)) for number in range(400)
+    ]
+    assert find_sets(frames, data=lambda _: PLAIN, read=read) == []
+    # Those that are read ahead, and the last two.
+    assert max(counts) <= 5 * usable_cores() + 5
+
+
 def test_how_far_a_picture_moved(photo: Image.Image) -> None:
     one = grey(photo.crop((100, 100, 100 + WIDTH, 100 + HEIGHT)))
     for right, down in ((0, 0), (60, 0), (-60, 9), (-20, -40), (100, 0)):
@@ -145,6 +177,11 @@ def test_a_focus_that_moves_is_a_stack(photo: Image.Image) -> None:
     burst = windows(photo, places)
     burst[2] = grey(Image.fromarray(burst[2].astype(np.uint8)).filter(ImageFilter.GaussianBlur(2)))
     assert found([PLAIN] * 6, burst) == []
+
+
+def test_frames_too_thin_for_tiles_are_no_stack() -> None:
+    thin = np.random.default_rng(0).random((5, 256), np.float32)
+    assert found([PLAIN] * 6, [thin] * 6) == []
 
 
 def test_a_camera_that_writes_its_distance_is_believed(photo: Image.Image) -> None:

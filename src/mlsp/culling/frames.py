@@ -101,25 +101,25 @@ def _correlation(one: Float32Array, other: Float32Array, down: int, right: int) 
     return float((first * second).sum()) / size if size else -1
 
 
-def is_focus_moving(frames: Sequence[Float32Array]) -> bool:
+def is_focus_moving(edges: Sequence[Float32Array]) -> bool:
     """Return whether the focus moves through a series of frames of one view.
 
     Args:
-        frames: of one size, in the order in which they were taken; at least three.
+        edges: of each frame, as `edges_of` gives them, in the order in which they were taken; at least three.
 
     Returns:
         True where many parts are much sharper in one frame than in another, in different frames, and each becomes sharper and then
         softer again as the focus passes.
     """
-    strengths = np.stack([_edges(frame) for frame in frames])
+    strengths = np.stack(edges)
     highest, lowest = strengths.max(0), strengths.min(0)
     textured = highest > np.median(highest) / 4
     moving = textured & (highest > _FOCUS_RATIO * np.maximum(lowest, 1e-6))
-    if moving.sum() < _MIN_MOVING_TILES * textured.sum():
+    if not moving.any() or moving.sum() < _MIN_MOVING_TILES * textured.sum():
         return False
     tiles = strengths[:, moving]
-    sharpest = np.bincount(tiles.argmax(0), minlength=len(frames))
-    if (sharpest >= 0.1 * tiles.shape[1]).sum() < min(_MIN_SHARPEST_FRAMES, len(frames)):
+    sharpest = np.bincount(tiles.argmax(0), minlength=len(edges))
+    if (sharpest >= 0.1 * tiles.shape[1]).sum() < min(_MIN_SHARPEST_FRAMES, len(edges)):
         return False
     # Up to the sharpest frame it rises, then it falls; noise may undo a tenth of it.
     peaks = tiles.argmax(0)
@@ -129,11 +129,18 @@ def is_focus_moving(frames: Sequence[Float32Array]) -> bool:
     return bool((~wrong).mean() >= _MIN_STEADY_TILES)
 
 
-def _edges(frame: Float32Array) -> Float32Array:
-    """Return the strength of edges in each tile, (tiles, tiles)."""
+def edges_of(frame: Float32Array) -> Float32Array:
+    """Measure the strength of edges in each tile.
+
+    Args:
+        frame: (h, w), as `read_frame` gives it.
+
+    Returns:
+        (8, 8); 0 where the frame has not as many pixels.
+    """
     down, right = np.diff(frame, axis=0)[:, :-1], np.diff(frame, axis=1)[:-1]
     strength = down**2 + right**2
     rows, columns = (size // _TILES * _TILES for size in strength.shape)
     tiles = strength[:rows, :columns].reshape(_TILES, rows // _TILES, _TILES, columns // _TILES)
-    means: Float32Array = tiles.mean((1, 3))
-    return means
+    strengths: Float32Array = tiles.sum((1, 3)) / max(1, tiles.shape[1] * tiles.shape[3])
+    return strengths

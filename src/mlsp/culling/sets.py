@@ -24,7 +24,7 @@ from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import PhotoError
 from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
-from mlsp.culling.frames import is_focus_moving, read_frame, shift_between
+from mlsp.culling.frames import Shift, edges_of, is_focus_moving, read_frame, shift_between
 from mlsp.photos.camera_data import CameraData, camera_data
 
 SetKind: TypeAlias = Literal["bracket", "panorama", "focus stack"]
@@ -119,41 +119,48 @@ _Member: TypeAlias = tuple[int, CameraData]
 
 
 def _split(run: Sequence[int], about: Sequence[CameraData]) -> Iterator[list[_Member]]:
-    """Yield the shots of one camera, lens and focal length; a set has only one of each."""
-    members = list(zip(run, about, strict=True))
-    for _, group in itertools.groupby(
-        members, key=lambda member: (member[1].camera, member[1].lens, member[1].focal_length)
-    ):
-        shots = list(group)
-        if len(shots) >= _MIN_SHOTS:
-            yield shots
+    """Yield the shots of one camera, lens and focal length that follow each other; a set has only one of each. Cameras may take turns."""
+    cameras: dict[str | None, list[_Member]] = {}
+    for member in zip(run, about, strict=True):
+        cameras.setdefault(member[1].camera, []).append(member)
+    for members in cameras.values():
+        for _, group in itertools.groupby(
+            members, key=lambda member: (member[1].lens, member[1].focal_length)
+        ):
+            shots = list(group)
+            if len(shots) >= _MIN_SHOTS:
+                yield shots
 
 
 def _sets_of_run(
     frames: Sequence[Frame], members: Sequence[_Member], read: Callable[[Path], Float32Array]
 ) -> list[ShotSet]:
-    pictures = _pictures(frames, members, read)
+    edges, shifts = _look(frames, members, read)
     found, start = [], 0
     while start + _MIN_SHOTS <= len(frames):
-        for kind, length in (
-            ("bracket", _bracket(frames, members, start)),
-            ("panorama", _panorama(frames, members, start, pictures)),
-            ("focus stack", _stack(frames, members, start, pictures)),
-        ):
-            if length:
-                indices = tuple(index for index, _ in members[start : start + length])
-                found.append(ShotSet(kind, indices))  # type: ignore[arg-type]
-                start += length
-                break
-        else:
-            start += 1
+        kind: SetKind = "bracket"
+        length = _bracket(frames, members, start)
+        if not length:
+            kind, length = "panorama", _panorama(frames, start, shifts)
+        if not length:
+            kind, length = "focus stack", _stack(frames, members, start, edges, shifts)
+        if length:
+            indices = tuple(index for index, _ in members[start : start + length])
+            found.append(ShotSet(kind, indices))
+        start += length or 1
     return found
 
 
-def _pictures(
+def _look(
     frames: Sequence[Frame], members: Sequence[_Member], read: Callable[[Path], Float32Array]
-) -> dict[int, Float32Array]:
-    """Read small pictures of the shots that may be of a panorama or a focus stack: neighbours of about one exposure."""
+) -> tuple[dict[int, Float32Array], dict[int, Shift]]:
+    """Look at small pictures of the shots that may be of a panorama or a focus stack: neighbours of about one exposure.
+
+    Returns:
+        Strengths of edges by position, and shifts from each such position to the next. Pictures are not kept: a time-lapse has
+        thousands.
+    """
+    # A lens that is no longer wide open, or a flash, is another photo.
     near = [
         _gap(frames, position) <= _SET_SECONDS
         and abs(_exposure(members[position][1]) - _exposure(members[position + 1][1])) <= 1
@@ -176,12 +183,23 @@ def _pictures(
             # It was scored: the file has gone or changed since.
             return None
 
+    edges: dict[int, Float32Array] = {}
+    shifts: dict[int, Shift] = {}
+    last: Float32Array | None = None
     with closing(map_in_order(picture, wanted, workers=usable_cores())) as found:
-        return {
-            position: shown
-            for position, shown in zip(wanted, found, strict=True)
-            if shown is not None
-        }
+        for position, shown in zip(wanted, found, strict=True):
+            if shown is not None:
+                edges[position] = edges_of(shown)
+                # Of two that are near, and of which one is wanted, the other is, too.
+                if (
+                    position
+                    and near[position - 1]
+                    and last is not None
+                    and last.shape == shown.shape
+                ):
+                    shifts[position - 1] = shift_between(last, shown)
+            last = shown
+    return edges, shifts
 
 
 def _gap(frames: Sequence[Frame], position: int) -> float:
@@ -234,23 +252,13 @@ def _exposure(shot: CameraData) -> float:
     return math.log2(shot.exposure_seconds * (shot.iso or 100) / 100)
 
 
-def _panorama(
-    frames: Sequence[Frame],
-    members: Sequence[_Member],
-    start: int,
-    pictures: Mapping[int, Float32Array],
-) -> int:
+def _panorama(frames: Sequence[Frame], start: int, shifts: Mapping[int, Shift]) -> int:
     """Return the length of the panorama that begins at a shot; 0 for none."""
-    first, shifts = None, []
+    first, lengths = None, []
     for position in range(start, len(frames) - 1):
-        exposures = [_exposure(members[one][1]) for one in (position, position + 1)]
-        # A lens that is no longer wide open, or a flash, is another photo.
-        if _gap(frames, position) > _SET_SECONDS or abs(exposures[0] - exposures[1]) > 1:
+        shift = shifts.get(position)
+        if shift is None:
             break
-        one, other = pictures.get(position), pictures.get(position + 1)
-        if one is None or other is None or one.shape != other.shape:
-            break
-        shift = shift_between(one, other)
         vector = np.array([shift.right, shift.down]) / (shift.length or 1)
         first = vector if first is None else first
         is_one = (
@@ -260,9 +268,9 @@ def _panorama(
         )
         if not is_one:
             break
-        shifts.append(shift.length)
-    length = len(shifts) + 1
-    if length < _MIN_SHOTS or max(shifts) > _MAX_UNSTEADY * min(shifts):
+        lengths.append(shift.length)
+    length = len(lengths) + 1
+    if length < _MIN_SHOTS or max(lengths) > _MAX_UNSTEADY * min(lengths):
         return 0
     seconds = sum(_gap(frames, start + step) for step in range(length - 1)) / (length - 1)
     return length if seconds >= _MIN_SECONDS_OF_PANORAMA else 0
@@ -272,7 +280,8 @@ def _stack(
     frames: Sequence[Frame],
     members: Sequence[_Member],
     start: int,
-    pictures: Mapping[int, Float32Array],
+    edges: Mapping[int, Float32Array],
+    shifts: Mapping[int, Shift],
 ) -> int:
     """Return the length of the focus stack that begins at a shot; 0 for none."""
     about = members[start][1]
@@ -283,28 +292,19 @@ def _stack(
     ):
         # A stack is all of a run of one exposure; its later parts were looked at with its beginning.
         return 0
-    shown: list[Float32Array] = []
-    for position in range(start, len(frames)):
-        picture = pictures.get(position)
-        if picture is None or not _is_same_exposure(about, members[position][1]):
-            break
-        if shown and (
-            _gap(frames, position - 1) > _SET_SECONDS
-            or picture.shape != shown[0].shape
-            or not _is_still(shown[-1], picture)
-        ):
-            break
-        shown.append(picture)
-    length = len(shown)
+    end = start
+    while _is_still(shifts.get(end)) and _is_same_exposure(about, members[end + 1][1]):
+        end += 1
+    length = end + 1 - start
     if length < _MIN_STACK:
         return 0
-    distances = [member[1].subject_distance for member in members[start : start + length]]
+    distances = [one.subject_distance for _, one in members[start : end + 1]]
     known = [distance for distance in distances if distance is not None]
     if len(known) == length:
         # Some cameras write where the lens was focused: the same in a burst, one step further in each shot of a stack.
         steps = np.sign(np.diff(known))
         return length if abs(int(steps.sum())) == len(steps) else 0
-    return length if is_focus_moving(shown) else 0
+    return length if is_focus_moving([edges[one] for one in range(start, end + 1)]) else 0
 
 
 def _is_same_exposure(one: CameraData, other: CameraData) -> bool:
@@ -312,6 +312,7 @@ def _is_same_exposure(one: CameraData, other: CameraData) -> bool:
     return all(getattr(one, field) == getattr(other, field) for field in fields)
 
 
-def _is_still(one: Float32Array, other: Float32Array) -> bool:
-    shift = shift_between(one, other)
-    return shift.length <= _STILL and shift.correlation >= _MIN_STILL_CORRELATION
+def _is_still(shift: Shift | None) -> bool:
+    return (
+        shift is not None and shift.length <= _STILL and shift.correlation >= _MIN_STILL_CORRELATION
+    )
