@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import os
 import re
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from mlsp.culling.shots import Shot
 from mlsp.culling.xmp import read_marks, read_rating
 from mlsp.culling.xmp.journal import runs
 from mlsp.models.model import load_model
+from mlsp.personal import learn_taste, write_personal_model
 from mlsp.personal.taking_back import take_back
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import read_photo
@@ -31,7 +34,7 @@ from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.collection import Collection
 from mlsp.serving.web.entry import FIELDS
 from mlsp.serving.web.page_controller import PageController
-from served_page import PHOTOS, Served, fake_scorer, make_photos, serving
+from served_page import PHOTOS, RednessEngine, Served, fake_scorer, make_photos, serving
 from xmp_samples import read_by_exiftool
 
 
@@ -380,6 +383,49 @@ def test_a_preview_is_the_upright_photo(served: Served) -> None:
     assert not picture.getexif()
     expected = read_photo(file).pixels.astype(int)
     assert np.abs(np.asarray(picture, int) - expected).max() <= 4
+
+
+def test_pictures_are_of_the_photo_that_was_scored_last(served: Served) -> None:
+    photo = served.ids()["05.png"]
+
+    def pictures() -> list[bytes]:
+        paths = (f"thumbnail/{photo}", f"photo/{photo}?side=64", f"explain/{photo}/quality")
+        answers = [served.client.get(f"/api/{path}") for path in paths]
+        assert [answer.status_code for answer in answers] == [200] * len(paths)
+        return [answer.content for answer in answers]
+
+    before = pictures()
+    assert pictures() == before
+    Image.new("RGB", (80, 64), (10, 200, 20)).save(served.folder / "05.png")
+    (result,) = fake_scorer().score([served.folder / "05.png"])
+    served.controller.collection.add(photo, result)
+    assert all(now != then for now, then in zip(pictures(), before, strict=True))
+
+
+def write_taste(folder: Path, seed: int) -> None:
+    """A model of what somebody likes; of each seed another."""
+    model, random = load_model(), np.random.default_rng(seed)
+    features = random.random((40, RednessEngine.channels), dtype=np.float32)
+    stars = random.integers(1, 6, 40).astype(np.float64)
+    taste = learn_taste(features, prior=np.zeros((40, 1)), ratings=(np.arange(40), stars))
+    write_personal_model(folder, model, taste)
+
+
+def test_heat_maps_are_of_the_model_as_it_is(tmp_path: Path) -> None:
+    model = tmp_path / "mine"
+    write_taste(model, 1)
+    (tmp_path / "p").mkdir()
+    Image.new("RGB", (80, 64), (200, 90, 0)).save(tmp_path / "p" / "a.png")
+    with serving(tmp_path / "p", tmp_path / "r.sqlite", model=str(model)) as served:
+        replaced = weakref.ref(served.controller.scoring.scorer)
+        before = served.client.get("/api/explain/0/taste").content
+        assert served.client.get("/api/explain/0/taste").content == before
+        write_taste(model, 2)
+        waiting.until(
+            lambda: served.client.get("/api/explain/0/taste").content != before, seconds=30
+        )
+        gc.collect()
+        assert replaced() is None
 
 
 def test_a_photo_that_is_gone_is_said(served: Served) -> None:

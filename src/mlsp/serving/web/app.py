@@ -209,7 +209,7 @@ def _add_pictures(app: FastAPI, controller: PageController) -> None:
             return thumbnail(entry.source) if side is None else preview(entry.source, side)
 
         def picture() -> bytes:
-            return cache.get((entry.id, side), make)
+            return cache.get((entry.id, entry.version, side), make)
 
         content = await asyncio.get_running_loop().run_in_executor(pool, picture)
         return Response(content, media_type=THUMBNAIL_MEDIA_TYPE, headers=headers)
@@ -229,12 +229,10 @@ def _add_pictures(app: FastAPI, controller: PageController) -> None:
 
     @app.get("/api/explain/{id_}/{head}")
     async def explain(id_: int, head: str) -> Response:
-        entry = controller.entry(id_)
+        entry, scorer = controller.entry(id_), controller.scorer_of(head)
+        key = (entry.id, entry.version, head, scorer.model.fingerprint)
         content = await asyncio.get_running_loop().run_in_executor(
-            pool,
-            lambda: previews.get(
-                (id_, head, controller.learner.scorer), lambda: controller.heat_map(entry, head)
-            ),
+            pool, lambda: previews.get(key, lambda: controller.heat_map(entry, head, scorer))
         )
         return Response(content, media_type="image/png")
 

@@ -71,8 +71,7 @@ class PageController:
         self.stacks = Stacks(self.collection, faces=faces, max_pixels=max_pixels, cache=close_ups)
         self.scoring = LiveScoring(self.collection, lambda: load(model), then=self.stacks.find)
         self.learner = TasteLearner(self.rated, self.scoring, load)
-        # By the score; a taste that is learned again has another scorer.
-        self._explainers: dict[str, tuple[Scorer, Explainer]] = {}
+        self._explainers: list[tuple[Scorer, Explainer]] = []
         self._explainer_lock = threading.Lock()
 
     @property
@@ -129,25 +128,46 @@ class PageController:
             message = "there are not two photos to compare"
         return None, None, message
 
-    def heat_map(self, entry: Entry, head: str) -> bytes:
-        """Return a PNG of what raised and lowered a score of a photo.
+    def scorer_of(self, head: str) -> Scorer:
+        """Return what gives a score now; it is replaced when a model is.
 
         Raises:
-            SettingsError: there is no such score, or the model cannot explain it.
-            PhotoError: the photo cannot be read.
+            SettingsError: there is no such score.
         """
-        scorer = self.scoring.scorer
         # A model of the user's taste may also be what the page was opened with.
         if head == TASTE and self.learner.scorer is not None:
-            scorer = self.learner.scorer
+            return self.learner.scorer
+        scorer = self.scoring.scorer
         if scorer is None or head not in [found.name for found in scorer.model.heads]:
             raise SettingsError(unknown_name("score", head, self.collection.columns))
+        return scorer
+
+    def heat_map(self, entry: Entry, head: str, scorer: Scorer) -> bytes:
+        """Return a PNG of what raised and lowered a score of a photo.
+
+        Args:
+            entry: the photo.
+            head: name of the score.
+            scorer: gives it, see `scorer_of`.
+
+        Raises:
+            ModelError: the model's network cannot be explained.
+            PhotoError: the photo cannot be read.
+        """
         # Making an explainer takes half a second, and each explanation a run of the network: one at a time.
         with self._explainer_lock:
-            known = self._explainers.get(head)
-            if known is None or known[0] is not scorer:
-                known = self._explainers[head] = scorer, Explainer(scorer)
-            explanation = known[1].explain(entry.source)[head]
+            explanation = self._explainer(scorer).explain(entry.source)[head]
         settings = DecodeSettings(longest_side=_HEAT_MAP_SIDE)
         pixels = read_photo(entry.source, settings=settings).pixels
         return heat_map_png(pixels, explanation, longest_side=_HEAT_MAP_SIDE)
+
+    def _explainer(self, scorer: Scorer) -> Explainer:
+        """Return the explainer of a scorer; those of models that were replaced go."""
+        used = (scorer, self.scoring.scorer, self.learner.scorer)
+        self._explainers = [known for known in self._explainers if known[0] in used]
+        for known, explainer in self._explainers:
+            if known is scorer:
+                return explainer
+        explainer = Explainer(scorer)
+        self._explainers.append((scorer, explainer))
+        return explainer
