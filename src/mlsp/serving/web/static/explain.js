@@ -61,6 +61,7 @@ export class Explain {
       const answer = await fetch(url).then((got) => got.json()).catch(() => ({}));
       this._toast.say(`Not explained. ${answer.error ?? "The heat map could not be loaded."}`, { isError: true });
     };
-    map.src = url;
+    // Browsers show an image of a known address without asking, but the photo or the model may have changed.
+    map.src = `${url}?at=${Date.now()}`;
   }
 }
