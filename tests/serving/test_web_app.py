@@ -11,6 +11,7 @@ import re
 import time
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.shots import Shot
 from mlsp.culling.xmp import read_marks, read_rating
 from mlsp.culling.xmp.journal import runs
+from mlsp.features.engines import ConstantEngine
 from mlsp.models.model import load_model
 from mlsp.personal import learn_taste, write_personal_model
 from mlsp.personal.taking_back import take_back
@@ -34,7 +36,15 @@ from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.collection import Collection
 from mlsp.serving.web.entry import FIELDS
 from mlsp.serving.web.page_controller import PageController
-from served_page import PHOTOS, RednessEngine, Served, fake_scorer, make_photos, serving
+from served_page import (
+    PHOTOS,
+    RednessEngine,
+    RednessHead,
+    Served,
+    fake_scorer,
+    make_photos,
+    serving,
+)
 from xmp_samples import read_by_exiftool
 
 
@@ -759,6 +769,59 @@ def test_an_own_taste_is_learned_kept_and_shown(tmp_path: Path) -> None:
         assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png"), (
             picture.text
         )
+
+
+def test_shots_of_one_burst_count_once_where_a_taste_is_learned(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0132] = "2024:05:06 12:00:00"
+    for number in range(36):
+        photo = Image.new("RGB", (80, 64), (6 * number, 90, 0))
+        photo.save(tmp_path / f"{number:02}.png", exif=exif)
+    with serving(tmp_path, tmp_path / "r.sqlite") as served:
+        served.rate(*({"id": number, "stars": 5 - number // 9} for number in range(36)))
+        served.post("learn", {}, expected=202)
+        learned = until_learned(served)
+        assert learned["state"] == "failed"
+        assert learned["message"].startswith("the 36 judged photos are of 1 kinds only, copies and")
+
+
+def test_photos_that_cannot_be_learned_from_are_left_out_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for number in range(36):
+        Image.new("RGB", (80, 64), (6 * number, 90, 0)).save(folder / f"{number:02}.png")
+    with serving(folder, tmp_path / "r.sqlite") as served:
+        served.rate(*({"id": number, "stars": 5 - number // 9} for number in range(36)))
+        served.post("comparisons", {"better": 3, "worse": 35})
+        (folder / "03.png").unlink()
+        (folder / "04.png").write_bytes(b"")
+        # The rating is of another picture.
+        Image.new("RGB", (80, 64), (200, 90, 0)).save(folder / "05.png")
+        served.post("learn", {}, expected=202)
+        learned = until_learned(served)
+        assert (learned["state"], learned["message"]) == ("done", None)
+        assert (learned["result"]["ratings"], learned["result"]["comparisons"]) == (33, 0)
+        assert learned["left_out"] == [
+            {"photo": "03.png", "error": "the photo is no longer there"},
+            {"photo": "04.png", "error": "the file is empty"},
+            {"photo": "05.png", "error": "the photo was changed after it was judged"},
+        ]
+
+
+def test_a_model_that_no_taste_can_be_learned_on_is_refused_at_once(tmp_path: Path) -> None:
+    model = load_model()
+    wide = replace(model, feature_spec=replace(model.feature_spec, grid=5))
+
+    def load(_: Path | str) -> Scorer:
+        return Scorer.of(wide, ConstantEngine(wide.feature_spec), [RednessHead(), RednessHead()])
+
+    with UserRatings.open(tmp_path / "r.sqlite") as ratings:
+        controller = PageController([Shot(tmp_path / "a.png")], ratings, load)
+        controller.start()
+        assert controller.scoring.wait(10)
+        with pytest.raises(ModelError, match="the model 'default' reads a grid of 5 and views"):
+            controller.learner.start()
+        controller.stop()
 
 
 def until_learned(served: Served) -> Any:

@@ -734,10 +734,13 @@ def test_learn_and_install(
     served.open(page, "taste")
     page.wait_for_selector(".p-amount:not(:empty)")
     page.wait_for_selector("text=36 ratings and 0 comparisons so far, which is enough.")
+    (folder / "other 0.jpg").unlink()
     page.keyboard.press("Tab")
     assert focused(page) == "Learn my taste"
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Your own model predicts you better than the default does.")
+    page.wait_for_selector("text=1 photo left out:")
+    page.wait_for_selector("text=other 0.jpg: the photo is no longer there")
     own, general = (float(text) for text in page.locator(".p-agreement b").all_inner_texts())
     assert own > general
     page.get_by_label("Name", exact=True).fill("my taste")

@@ -74,8 +74,7 @@ def learn(
     from mlsp.personal import (
         Judgements,
         judged,
-        learn_taste,
-        linear_heads,
+        learn_from_photos,
         personal_model_folder,
         read_judged_photos,
         read_judgements,
@@ -102,15 +101,14 @@ def learn(
         with RunProgress(
             len(judgements.photos()), done_word="photos read", quiet=quiet, goes_on=use_cache
         ) as progress:
-            found = read_judged_photos(scorer, judgements, photos=photos, advance=progress.advance)
-    taste = learn_taste(
-        found.features,
-        prior=found.prior,
-        ratings=found.ratings,
-        comparisons=found.comparisons,
-        heads=linear_heads(scorer.model),
-        groups=found.groups,
-    )
+            found = read_judged_photos(
+                scorer,
+                judgements,
+                photos=photos,
+                hint="name the folder where it is now with --photos",
+                advance=progress.advance,
+            )
+    taste = learn_from_photos(found, scorer.model)
     base = scorer.model.name
     for line in taste_lines(taste, base=base, judged=judged(taste)):
         typer.echo(line)

@@ -5,7 +5,7 @@ features ─ components ─ fitting (ridge and Bradley-Terry, shrunk to the defa
     judgements     ratings files, tables and sidecars -> ratings and comparisons
     photographs    the judged photos -> features, wherever they have moved
     linear_heads   the default's heads as weights
-    learning       `learn_taste`, the way in
+    learning       `learn_taste`, from features; `learn_from_photos` is the way in from photos
     user_ratings/  the file of stars, picks and comparisons that `mlsp serve` writes
 """
 
@@ -20,7 +20,12 @@ from mlsp.personal.judgements import (
 from mlsp.personal.learning import learn_taste
 from mlsp.personal.linear_heads import LinearHead, linear_heads
 from mlsp.personal.model_folder import judged, personal_model_folder, write_personal_model
-from mlsp.personal.photographs import JudgedPhotos, read_judged_photos
+from mlsp.personal.photographs import (
+    JudgedPhotos,
+    check_base,
+    learn_from_photos,
+    read_judged_photos,
+)
 from mlsp.personal.records import Bounds, Taste, TasteAgreement
 from mlsp.personal.settings import TasteSettings
 
@@ -33,7 +38,9 @@ __all__ = [
     "Taste",
     "TasteAgreement",
     "TasteSettings",
+    "check_base",
     "judged",
+    "learn_from_photos",
     "learn_taste",
     "linear_heads",
     "personal_model_folder",

@@ -65,6 +65,16 @@ class Judgements:
         )
 
 
+def judged_stars(stars: float | None, flag: str | None) -> float | None:
+    """Return the stars that a rating counts as; None for neither stars nor flag.
+
+    Examples:
+        >>> judged_stars(4, "pick"), judged_stars(None, "pick"), judged_stars(None, "reject"), judged_stars(None, None)
+        (4.0, 5.0, 1.0, None)
+    """
+    return _FLAGS.get(flag or "") if stars is None else float(stars)
+
+
 def read_judgements(source: Path, *, photos: Path | None = None) -> Judgements:
     """Read a ratings file of `mlsp serve`, or a table, by its ending `.csv`.
 
@@ -87,7 +97,7 @@ def read_judgements(source: Path, *, photos: Path | None = None) -> Judgements:
     with UserRatings.open(source) as file:
         ratings, comparisons = file.ratings(), file.comparisons()
     rated = (
-        (PhotoReference(Path(one.photo), one.content_sha256), _stars(one.stars, one.flag))
+        (PhotoReference(Path(one.photo), one.content_sha256), judged_stars(one.stars, one.flag))
         for one in ratings
     )
     return Judgements(
@@ -130,7 +140,7 @@ def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
         except SidecarError as error:
             failed.append(ScoreFailure(shot.photo, PhotoError(str(error))))
             continue
-        stars = _stars(marks.stars, marks.flag)
+        stars = judged_stars(marks.stars, marks.flag)
         if stars is not None:
             found.append((PhotoReference(shot.photo), stars))
     if not found:
@@ -140,10 +150,6 @@ def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
             " write XMP, and rate photos in it"
         )
     return Judgements(ratings=tuple(found), failed=tuple(failed))
-
-
-def _stars(stars: float | None, flag: str | None) -> float | None:
-    return _FLAGS.get(flag or "") if stars is None else float(stars)
 
 
 def _read_table(path: Path, folder: Path) -> Judgements:
@@ -192,7 +198,7 @@ def _rated(
             text, flag = "", text
         if flag not in {"", *_FLAGS}:
             raise RatingsError(f"{where}: expected the flag pick or reject, got {flag!r}")
-        stars = _stars(_number(where, text) if text else None, flag)
+        stars = judged_stars(_number(where, text) if text else None, flag)
         if stars:
             yield (
                 PhotoReference(folder / values[photo], values.get("content_sha256", "")),

@@ -1,4 +1,4 @@
-"""Read the features of judged photos, wherever these have moved."""
+"""Read the features of judged photos, wherever these have moved, and learn from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.errors import ModelError, PhotoError, RatingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.pipeline import PhotoFeatures
+from mlsp.models.model import Model
 from mlsp.personal.judgements import Judgements, PhotoReference
+from mlsp.personal.learning import learn_taste
+from mlsp.personal.linear_heads import linear_heads
+from mlsp.personal.records import Taste
 from mlsp.photos import find_photos, read_bytes
 from mlsp.photos.capture_time import capture_time
 from mlsp.scoring.scorer import Scorer
@@ -26,7 +30,7 @@ _BURST_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class JudgedPhotos:
-    """Judged photos as `learn_taste` takes them.
+    """Judged photos with what a taste is learned from.
 
     Attributes:
         features: (photos, C).
@@ -60,6 +64,7 @@ def read_judged_photos(
     judgements: Judgements,
     *,
     photos: Path | None = None,
+    hint: str = "",
     advance: Callable[[PhotoFeatures | ScoreFailure], None] = lambda _: None,
 ) -> JudgedPhotos:
     """Read the features of judged photos; cached ones are not computed again.
@@ -70,6 +75,7 @@ def read_judged_photos(
         scorer: of the model whose scores are the prior.
         judgements: ratings and comparisons.
         photos: folder to look in, with its subfolders.
+        hint: what to do about a photo that is not where it was, where there is no such folder; part of its failure.
         advance: called with each photo's result.
 
     Raises:
@@ -93,7 +99,7 @@ def read_judged_photos(
     for failure in failed:
         advance(failure)
     for one in named:
-        result = _checked(one, results.get(one), photos)
+        result = _checked(one, results.get(one), photos, hint)
         if isinstance(result, ScoreFailure):
             advance(result)
             failed.append(result)
@@ -122,6 +128,26 @@ def read_judged_photos(
     )
 
 
+def learn_from_photos(photos: JudgedPhotos, model: Model) -> Taste:
+    """Learn a taste from judged photos, with what is known of them: see `learn_taste`.
+
+    Args:
+        photos: as `read_judged_photos` reads them.
+        model: that whose scores are the prior.
+
+    Raises:
+        RatingsError: there are too few judgements, all ratings are the same, or all photos are.
+    """
+    return learn_taste(
+        photos.features,
+        prior=photos.prior,
+        ratings=photos.ratings,
+        comparisons=photos.comparisons,
+        heads=linear_heads(model),
+        groups=photos.groups,
+    )
+
+
 def _read(
     scorer: Scorer,
     paths: dict[PhotoReference, Path],
@@ -146,7 +172,10 @@ def _is_it(reference: PhotoReference, result: PhotoFeatures | ScoreFailure | Non
 
 
 def _checked(
-    reference: PhotoReference, result: PhotoFeatures | ScoreFailure | None, folder: Path | None
+    reference: PhotoReference,
+    result: PhotoFeatures | ScoreFailure | None,
+    folder: Path | None,
+    hint: str,
 ) -> PhotoFeatures | ScoreFailure:
     if isinstance(result, ScoreFailure):
         return ScoreFailure(reference.path, result.error)
@@ -157,12 +186,8 @@ def _checked(
         if result is None
         else "the photo was changed after it was judged"
     )
-    where = (
-        "name the folder where it is now with --photos"
-        if folder is None
-        else f"the one that was judged is not in {folder} either"
-    )
-    return ScoreFailure(reference.path, PhotoError(f"{what}: {where}"))
+    more = hint if folder is None else f"the one that was judged is not in {folder} either"
+    return ScoreFailure(reference.path, PhotoError(": ".join(filter(None, (what, more)))))
 
 
 def _found(lost: list[PhotoReference], folder: Path) -> dict[PhotoReference, Path]:

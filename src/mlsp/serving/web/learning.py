@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import MlspError, SettingsError
-from mlsp.culling.marks import Marks
-from mlsp.features.pipeline import PhotoFeatures
+from mlsp.base.results import ScoreFailure
+from mlsp.base.text import printable
 from mlsp.personal import (
+    Judgements,
     Taste,
     TasteSettings,
-    learn_taste,
-    linear_heads,
+    check_base,
+    learn_from_photos,
     personal_model_folder,
+    read_judged_photos,
     write_personal_model,
 )
+from mlsp.photos.listing import shown_name
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.ended import why_ended
-from mlsp.serving.web.entry import Entry
 from mlsp.serving.web.live_scoring import LiveScoring
 from mlsp.serving.web.rated_photos import RatedPhotos
 
 State: TypeAlias = Literal["idle", "running", "done", "failed"]
 
 TASTE = "taste"
-# Stars that a flag alone stands for.
-_STARS_OF_FLAG = {"pick": 5, "reject": 1}
 _ROWS_AT_A_TIME = 200
 _SECONDS_BETWEEN_LOOKS = 1.0
-
-_log = logging.getLogger(__name__)
 
 
 class BusyError(MlspError):
@@ -47,15 +42,6 @@ class BusyError(MlspError):
 
 class NotBetterError(MlspError):
     """No model is worth keeping."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """Ratings and comparisons of photos, by rows."""
-
-    entries: Sequence[Entry]
-    ratings: tuple[Sequence[int], Sequence[float]]
-    comparisons: tuple[Sequence[int], Sequence[int]]
 
 
 class TasteLearner:
@@ -79,6 +65,7 @@ class TasteLearner:
         self._state: State = "idle"
         self._message: str | None = None
         self._taste: Taste | None = None
+        self._left_out: Sequence[ScoreFailure] = ()
         self._saved: tuple[str, Path] | None = None
         self._scorer: Scorer | None = None
         # Counts up, so that an earlier model's thread stops showing its scores.
@@ -104,6 +91,7 @@ class TasteLearner:
             "ratings": rated,
             "comparisons": compared,
             "needed": TasteSettings().min_judgements,
+            "left_out": [self._told(failure) for failure in self._left_out],
             "result": None if self._taste is None else _result(self._taste),
             "saved": None if saved is None else {"name": saved[0], "folder": str(saved[1])},
         }
@@ -114,12 +102,14 @@ class TasteLearner:
         Raises:
             BusyError: it is learning already.
             SettingsError: the photos are not scored yet, or there are too few ratings and comparisons.
+            ModelError: no taste can be learned on the model's features.
         """
         scorer = self._scoring.scorer
         if scorer is None:
             raise SettingsError("the model is still being loaded: try again in a moment")
-        judged, needed = self._judged(), TasteSettings().min_judgements
-        found = len(judged.ratings[0]) + len(judged.comparisons[0])
+        check_base(scorer)
+        judgements, needed = self._rated.judgements(), TasteSettings().min_judgements
+        found = len(judgements.ratings) + len(judgements.comparisons)
         if found < needed:
             raise SettingsError(
                 f"too little to learn from: {found} ratings and comparisons of these photos, {needed} are needed."
@@ -128,8 +118,8 @@ class TasteLearner:
         with self._lock:
             if self._state == "running":
                 raise BusyError("it is learning already: wait for it to end")
-            self._state, self._message = "running", None
-        self._run(lambda: self._learn(scorer, judged))
+            self._state, self._message, self._left_out = "running", None, ()
+        self._run(lambda: self._learn(scorer, judgements))
 
     def save(self, name: str) -> tuple[str, Path]:
         """Keep what was learned as a model, and show its scores.
@@ -170,34 +160,15 @@ class TasteLearner:
         self._threads = [other for other in self._threads if other.is_alive()] + [thread]
         thread.start()
 
-    def _judged(self) -> _Judged:
-        by_content = {e.sha256: e for e in self._rated.collection.entries() if e.sha256}
-        rating_of = self._rated.collection.rating_of
-        stars = {sha256: _stars(rating_of(entry)) for sha256, entry in by_content.items()}
-        rated = {sha256: found for sha256, found in stars.items() if found is not None}
-        compared = self._rated.comparisons()
-        used = dict.fromkeys([*rated, *(sha256 for pair in compared for sha256 in pair)])
-        row = {sha256: number for number, sha256 in enumerate(used)}
-        return _Judged(
-            [by_content[sha256] for sha256 in used],
-            ([row[sha256] for sha256 in rated], list(rated.values())),
-            ([row[better] for better, _ in compared], [row[worse] for _, worse in compared]),
-        )
+    def _told(self, failure: ScoreFailure) -> dict[str, str]:
+        photo, _ = shown_name(failure.source, self._rated.collection.root)
+        return {"photo": photo, "error": printable(str(failure.error))}
 
-    def _learn(self, scorer: Scorer, judged: _Judged) -> None:
+    def _learn(self, scorer: Scorer, judgements: Judgements) -> None:
         try:
-            features = _features(scorer, judged.entries)
-            heads = [head.name for head in scorer.model.heads]
-            prior = [[e.scores[head].standing for head in heads] for e in judged.entries]
-            rows, stars = judged.ratings
-            better, worse = judged.comparisons
-            self._taste = learn_taste(
-                features,
-                ratings=(np.array(rows, np.intp), np.array(stars, np.float64)),
-                comparisons=(np.array(better, np.intp), np.array(worse, np.intp)),
-                prior=np.array(prior, np.float64),
-                heads=linear_heads(scorer.model),
-            )
+            photos = read_judged_photos(scorer, judgements)
+            self._left_out = photos.failed
+            self._taste = learn_from_photos(photos, scorer.model)
             self._state = "done"
         except Exception as error:
             self._message = why_ended(error, "learning")
@@ -228,28 +199,7 @@ class TasteLearner:
                     return
                 self._is_stopping.wait(_SECONDS_BETWEEN_LOOKS)
         except Exception as error:
-            self._message = str(error) or type(error).__name__
-            _log.exception("the scores of %s are not shown", folder)
-
-
-def _stars(rating: Marks) -> float | None:
-    if rating.stars is not None:
-        return rating.stars
-    return None if rating.flag is None else _STARS_OF_FLAG[rating.flag]
-
-
-def _features(scorer: Scorer, entries: Sequence[Entry]) -> Float32Array:
-    """Return features (N, C); free for photos that were scored, where features are cached."""
-    rows = []
-    for result in scorer.features([entry.source for entry in entries]):
-        if not isinstance(result, PhotoFeatures):
-            raise result.error
-        if result.features.shape[:3] != (1, 1, 1):
-            raise SettingsError(
-                f"taste is learned from models that see a photo once and whole; {scorer.model.name!r} does not: serve with another"
-            )
-        rows.append(result.features[0, 0, 0])
-    return np.stack(rows)
+            self._message = why_ended(error, f"scoring by {folder}")
 
 
 def _taste_score(result: object) -> Score | None:

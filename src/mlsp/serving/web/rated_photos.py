@@ -15,6 +15,7 @@ from typing import Any
 
 from mlsp.base.errors import SettingsError
 from mlsp.culling.marks import NO_MARKS, Marks
+from mlsp.personal.judgements import Judgements, PhotoReference, judged_stars
 from mlsp.personal.user_ratings import NewRating, UserRatings
 from mlsp.scoring.results import Score
 from mlsp.serving.web.collection import Collection
@@ -187,11 +188,20 @@ class RatedPhotos:
             self._counted = state
         return self._counts
 
-    def comparisons(self) -> list[tuple[str, str]]:
-        """Return the comparisons of two photos of this page: better, worse, oldest first."""
-        here = {entry.sha256 for entry in self.collection.entries()}
-        found = ((one.better_sha256, one.worse_sha256) for one in self.ratings.comparisons())
-        return [pair for pair in found if here.issuperset(pair)]
+    def judgements(self) -> Judgements:
+        """Return the ratings of this page's photos, copies once, and the comparisons of two of them, oldest first."""
+        entries = {entry.sha256: entry for entry in self.collection.entries() if entry.sha256}
+        photos = {sha256: PhotoReference(entry.source, sha256) for sha256, entry in entries.items()}
+        marks = {sha256: self.collection.rating_of(entry) for sha256, entry in entries.items()}
+        stars = {sha256: judged_stars(one.stars, one.flag) for sha256, one in marks.items()}
+        return Judgements(
+            tuple((photos[sha256], one) for sha256, one in stars.items() if one is not None),
+            tuple(
+                (photos[one.better_sha256], photos[one.worse_sha256])
+                for one in self.ratings.comparisons()
+                if one.better_sha256 in photos and one.worse_sha256 in photos
+            ),
+        )
 
     def skip(self, one: Entry, other: Entry) -> None:
         """Do not ask about two photos again while this page is served."""

@@ -1,6 +1,7 @@
 // A model of the user's own taste: ratings so far, learning, agreement with the user, installing.
 
 import { element } from "./dom.js";
+import { photos } from "./records.js";
 import { get, post } from "./server.js";
 
 const ASK_MS = 400;
@@ -50,7 +51,7 @@ export class Learn {
     // Redrawing would clear the name field, so an answer without news changes nothing.
     if (JSON.stringify(this._learn) === JSON.stringify(learn)) return;
     this._learn = learn;
-    const { state, message, ratings, comparisons, needed, result, saved } = learn;
+    const { state, message, ratings, comparisons, needed, left_out: leftOut, result, saved } = learn;
     const have = ratings + comparisons;
     const missing = Math.max(0, needed - have);
     this._amount.textContent = `${count(ratings, "rating")} and ${count(comparisons, "comparison")} so far${missing > 0 ? `: about ${missing} more are needed` : ", which is enough. More make the result more certain"}.`;
@@ -58,9 +59,9 @@ export class Learn {
     this._bar.value = Math.min(have, needed);
     this._button.disabled = missing > 0 || state === "running";
     this._button.textContent = state === "running" ? "Learning …" : result ? "Learn again" : "Learn my taste";
-    this._status.textContent = state === "running" ? "Learning from your ratings and comparisons …" : state === "failed" ? (message ?? "Learning failed.") : "";
-    this._status.classList.toggle("p-bad", state === "failed");
-    this._result.replaceChildren(...(state === "done" && result ? this._verdict(result, saved) : saved ? this._howToUse(saved) : []));
+    this._status.textContent = state === "running" ? "Learning from your ratings and comparisons …" : (message ?? "");
+    this._status.classList.toggle("p-bad", state !== "running" && message !== null);
+    this._result.replaceChildren(...(state === "done" && result ? this._verdict(result, saved) : saved ? this._howToUse(saved) : []), ...named(leftOut));
   }
 
   async _start() {
@@ -133,6 +134,15 @@ export class Learn {
       element("p", { class: "g-note", text: `The photos on this page have its score, taste, beside the others. The model is a folder that you can copy: ${folder}` }),
     ];
   }
+}
+
+/** Photos whose judgements do not count, and why. */
+function named(failures) {
+  if (failures.length === 0) return [];
+  return [
+    element("p", { class: "g-note", text: `${photos(failures.length)} left out:` }),
+    element("ul", { class: "p-kept" }, ...failures.map(({ photo, error }) => element("li", { text: `${photo}: ${error}` }))),
+  ];
 }
 
 function count(number, noun) {
