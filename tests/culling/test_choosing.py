@@ -12,11 +12,13 @@ from PIL import Image, ImageDraw, ImageFilter
 from face_samples import portrait, with_shut_eyes
 from mlsp.base.content_cache import NullCache
 from mlsp.base.digests import file_sha256
+from mlsp.base.errors import EngineError
 from mlsp.culling.bursts import Burst, ScoredShot
 from mlsp.culling.choosing import choose, rank_closely
 from mlsp.culling.close_ups import CloseUp, close_up_of
 from mlsp.culling.looking import CloseUpCache, close_up_key, look_closely
 from mlsp.culling.shots import Shot
+from mlsp.features.engines.compiled_graph import CompiledGraph
 from mlsp.models.records import NOT_PHOTO
 from mlsp.scoring.results import Score, ScoreResult
 
@@ -108,6 +110,19 @@ def test_a_much_higher_score_wins_and_what_has_gone_keeps_its_rank(
     assert found.shots[0].reason == "higher score than gone"
     assert found.shots[1].close_up is None
     assert found.shots[1].reason == "lower score than soft"
+
+
+def test_a_photo_on_which_a_network_fails_keeps_its_rank(
+    photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise EngineError("out of memory")
+
+    monkeypatch.setattr(CompiledGraph, "outputs", fails)
+    burst = Burst((shot(photos["soft"], 60), shot(photos["open"], 58)))
+    (found,) = choose([burst])
+    assert names(found) == ["soft", "open"]
+    assert [one.close_up for one in found.shots] == [None, None]
 
 
 def test_copies_of_other_sizes_are_compared(photos: dict[str, Path]) -> None:

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from mlsp.base.content_cache import NullCache
-from mlsp.base.errors import PhotoError
+from mlsp.base.errors import EngineError, PhotoError
 from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
 from mlsp.culling.bursts import RANKING_HEAD, Burst, ScoredShot
@@ -81,8 +81,8 @@ def choose(
     def look(photo: Path) -> CloseUp | None:
         try:
             return look_closely(photo, kept, faces=faces, max_pixels=max_pixels)
-        except PhotoError:
-            # It was scored: the file has gone or changed since. It keeps its rank by score.
+        except (PhotoError, EngineError):
+            # It was scored: the file has gone or changed since, or memory is short. It keeps its rank by score.
             return None
 
     photos = (shot.scored.source for burst in bursts if burst.competes for shot in burst.shots)

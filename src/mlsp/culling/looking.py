@@ -88,6 +88,7 @@ def look_closely(
 
     Raises:
         PhotoError: the photo cannot be read.
+        EngineError: a network of faces failed on it.
         ModelError: a network of faces is damaged.
     """
     content = read_bytes(photo)
