@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from PIL import Image, ImageFilter
 from face_samples import portrait, with_shut_eyes
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import ModelError
-from mlsp.culling.faces import face_finder, networks
+from mlsp.culling.faces import Face, FaceFinder, face_finder, networks
 from mlsp.culling.faces.detector import FaceDetector
 from mlsp.culling.faces.landmarks import LandmarkFinder
+from mlsp.features.engines.compiled_graph import CompiledGraph
 from mlsp.photos import read_photo
 
 # Of mediapipe 0.10.14 on this photo: box and eyes of face_detection (model_selection=1), points of face_mesh by number.
@@ -33,6 +35,9 @@ MEDIAPIPE_MESH = {
     374: (246.7, 106.2, -0.3),
     152: (221.3, 175.5, 8.7),
 }
+
+
+COUNTS = ("NUM_STREAMS", "INFERENCE_NUM_THREADS")
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +117,30 @@ def test_blur_of_face_and_eyes_is_that_of_the_photo_at_full_size(pixels: UInt8Ar
         assert pickle.loads(pickle.dumps(face)) == face  # noqa: S301
     assert blurs == sorted(blurs)
     assert blurs[1] > 1.05 * blurs[0]
+
+
+def test_threads_find_what_one_alone_finds(
+    pixels: UInt8Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs: list[dict[str, object]] = []
+
+    def compiled(file: Path, config: dict[str, object]) -> CompiledGraph:
+        configs.append(config)
+        return CompiledGraph(file, config)
+
+    monkeypatch.setattr(networks, "CompiledGraph", compiled)
+    found: list[tuple[Face, ...]] = []
+    for cores, streams in ((1, 1), (3, 3), (64, 4)):
+        monkeypatch.setattr(networks, "usable_cores", lambda cores=cores: cores)
+        finder = FaceFinder()
+        counts = {config[name] for config in configs for name in COUNTS}
+        assert counts == {streams}
+        configs.clear()
+        with ThreadPoolExecutor(3) as threads:
+            found += threads.map(finder.find, [pixels] * 6)
+    assert len(found[0]) == 1
+    # Not only close: to the bit.
+    assert found == [found[0]] * len(found)
 
 
 def test_only_the_published_networks_are_opened(

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from mlsp.features.opening import RunnableBackbone, open_backbone
 from mlsp.features.pooling import area_weights as numpy_area_weights
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.models.heads import RidgeModule
+from mlsp.models.model import load_model
 from mlsp.photos.crops import VIEW_COUNTS, ViewsName
 
 SPEC = BACKBONES["efficientnet_lite0"]
@@ -326,6 +328,33 @@ def test_head_parity(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         OpenVinoHead(tmp_path / "head.onnx").predict(features), expected, atol=1e-5
     )
+
+
+def test_threads_that_share_a_head_get_what_one_alone_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    configs: list[dict[str, object]] = []
+
+    def compiled(file: Path, config: dict[str, object]) -> CompiledGraph:
+        configs.append(config)
+        return CompiledGraph(file, config)
+
+    monkeypatch.setattr("mlsp.features.engines.openvino_engine.CompiledGraph", compiled)
+    file = load_model("default").folder / "quality.onnx"
+    found: list[np.ndarray] = []
+    for cores, threads, counts in ((1, 1, (1, 1)), (3, 1, (3, 3)), (5, 2, (2, 4)), (2, 4, (1, 4))):
+        monkeypatch.setattr(
+            "mlsp.features.engines.openvino_engine.usable_cores", lambda cores=cores: cores
+        )
+        head = OpenVinoHead(file, threads=threads)
+        config = configs.pop()
+        assert (config["NUM_STREAMS"], config["INFERENCE_NUM_THREADS"]) == counts
+        if threads > 1:
+            continue
+        shape = (8, 1, 1, head.channels)
+        features = np.random.default_rng(0).random(shape, np.float32)
+        with ThreadPoolExecutor(3) as several:
+            found += several.map(head.predict, [features] * 6)
+    for one in found:
+        np.testing.assert_array_equal(one, found[0])
 
 
 def test_a_damaged_graph_is_a_model_error(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import ModelError, SettingsError
+from mlsp.base.machine import usable_cores
 from mlsp.features.engines.compiled_graph import CompiledGraph
 from mlsp.features.engines.engine import Precision
 from mlsp.features.engines.openvino_runtime import core
@@ -111,17 +112,20 @@ class OpenVinoHead:
 
     Args:
         file: ONNX graph from features (N, G, G, C) to scores (N,), or to probabilities (N, labels).
-        threads: cores that one call may use: one where photos are scored side by side, more for large batches.
+        threads: cores that one call may use: one where photos are scored side by side, as many at a time as there are cores; more
+            for large batches.
 
     Raises:
         ModelError: the graph cannot be read.
     """
 
     def __init__(self, file: Path, *, threads: int = 1) -> None:
+        # Callers wait for each other at one stream. Another costs half a megabyte: they share the weights.
+        streams = max(1, usable_cores() // threads)
         config = {
             "INFERENCE_PRECISION_HINT": "f32",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams * threads,
         }
         self._file = file
         self._compiled = CompiledGraph(file, config)
