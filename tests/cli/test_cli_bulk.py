@@ -53,26 +53,6 @@ def test_columns_are_those_of_score_in_its_order(photos: Path, tmp_path: Path) -
         assert float(row[2]) == pytest.approx(values["quality"], abs=6e-5)
 
 
-def test_the_old_spelling_works_and_names_the_new_one(photos: Path, tmp_path: Path) -> None:
-    old = ("score", photos, "--no-cache", "--shard-size", "2")
-    for dataset, option in (
-        (tmp_path / "one", ("--dataset", tmp_path / "one")),
-        (tmp_path / "two--dataset", (f"--dataset={tmp_path / 'two--dataset'}",)),
-    ):
-        done = mlsp(*old, *option)
-        assert done.exit_code == 0, done.output
-        assert "mlsp bulk SOURCE... --output DIR" in done.stderr.splitlines()[0]
-        assert len(columns(dataset)) == 2
-    report = mlsp(*old, "--dataset", tmp_path / "three", "-o", tmp_path / "scores.csv")
-    assert report.exit_code == 2
-    assert "--output or --dataset" in " ".join(report.output.split())
-    assert "--dataset" not in mlsp("score", "--help").output
-    for extra in (("--top", "3"), ("--xmp",)):
-        refused = mlsp(*old, "--dataset", tmp_path / "four", *extra)
-        assert (refused.exit_code, f"No such option: {extra[0]}" in refused.output) == (2, True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "photos", "two--dataset"]
-
-
 def test_a_data_set_of_version_0_1_keeps_its_columns(photos: Path, tmp_path: Path) -> None:
     dataset = tmp_path / "scores"
     command = ("bulk", photos, "--output", dataset, "--shard-size", "2")

@@ -44,7 +44,7 @@ def test_numbers_are_those_of_the_metrics() -> None:
     ]
     assert model.numbers["srcc"] == bootstrap_interval(srcc, scores, table.mos, resamples=100)
     assert model.numbers["accuracy"].value == accuracy(scores, table.mos, threshold=5)
-    assert found.baseline.value == majority_accuracy(scores, table.mos, threshold=5)
+    assert found.baseline.value == majority_accuracy(table.mos, threshold=5)
     assert (found.photo_count, found.split, found.threshold) == (200, "test", 5)
     assert (found.unscored, found.notes, found.comparison) == ((), (), None)
 

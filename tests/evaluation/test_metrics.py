@@ -82,14 +82,14 @@ def test_equal_to_the_threshold_is_low_for_scores_and_ratings() -> None:
     # Low and low; high and low; low and high; low and high.
     assert accuracy(predicted, actual, threshold=5) == 0.25
     assert balanced_accuracy(predicted, actual, threshold=5) == (0 / 2 + 1 / 2) / 2
-    assert majority_accuracy(predicted, [5, 5, 5, 5.1], threshold=5) == 0.75
+    assert majority_accuracy([5, 5, 5, 5.1], threshold=5) == 0.75
 
 
 def test_ava_baseline_is_the_share_of_high_photos() -> None:
     """The paper's section 4.2: assigning all test photos to the high class is right for 71.08 %."""
     actual = np.where(np.arange(10_000) < 7_108, 5.5, 5.0)
     all_high = np.full(10_000, 9.0)
-    assert majority_accuracy(all_high, actual, threshold=5) == pytest.approx(0.7108)
+    assert majority_accuracy(actual, threshold=5) == pytest.approx(0.7108)
     assert accuracy(all_high, actual, threshold=5) == pytest.approx(0.7108)
     assert balanced_accuracy(all_high, actual, threshold=5) == 0.5
 
@@ -154,7 +154,7 @@ def test_properties_of_errors_and_accuracies(
     predicted, actual = pair
     assert 0 <= mae(predicted, actual) <= rmse(predicted, actual) + 1e-12
     assert rmse(actual, actual) == mae(actual, actual) == 0
-    baseline = majority_accuracy(predicted, actual, threshold=threshold)
+    baseline = majority_accuracy(actual, threshold=threshold)
     assert 0.5 <= baseline <= 1
     assert accuracy(actual, actual, threshold=threshold) == 1
     constants = [np.full_like(actual, threshold + side) for side in (0, 1)]

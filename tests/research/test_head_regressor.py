@@ -138,3 +138,10 @@ def test_results_and_models_are_short_in_a_notebook(photos: FeatureSet) -> None:
     ):
         assert words in repr(shown)
         assert len(repr(shown)) < 160
+
+
+@pytest.mark.parametrize("share", [-0.1, 1, 5, float("nan")])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    features, mos = planted(30)
+    with pytest.raises(SettingsError, match=f"validation_share.*{share:g}"):
+        HeadRegressor("ridge", validation_share=share).fit(features[:, 0, 0, 0], mos)

@@ -587,7 +587,9 @@ def test_an_address_that_is_taken(scorer: Scorer) -> None:
 
 
 def test_log_lines_are_json() -> None:
-    record = logging.LogRecord("mlsp.service", logging.INFO, "", 0, "answered\n%s", ("x",), None)
+    record = logging.LogRecord(
+        "mlsp.serving.service", logging.INFO, "", 0, "answered\n%s", ("x",), None
+    )
     record.fields = {"status": 200, "path": "/v1/\u2028"}
     line = JsonLines().format(record)
     assert "\n" not in line

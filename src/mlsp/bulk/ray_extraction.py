@@ -171,9 +171,6 @@ class RayExtraction(ExtractionRun):
         retry_failed: try photos again that failed in an earlier run.
         max_pixels: photos with more are refused before they are decoded; by default as `DecodeSettings`.
 
-    Attributes:
-        photos_lost: photos so far that lost their worker three times; the file says nothing of them, so the next run tries them again.
-
     Raises:
         FeatureStoreError: the output holds other features or photos, or is written by another process.
         OutputError: the output cannot be written.
@@ -193,36 +190,18 @@ class RayExtraction(ExtractionRun):
         self._max_pixels = DecodeSettings.of(None, max_pixels).max_pixels
         self._plan = plan
         self._settings = replace(settings, gpus_per_worker=int(plan.network.device == "cuda"))
-        self._lost: list[tuple[NamedPhoto, str]] = []
         super().__init__(plan.layout, photos, output, retry_failed=retry_failed)
-
-    @property
-    def photos_lost(self) -> int:
-        """See above."""
-        return len(self._lost)
-
-    def check_complete(self) -> None:
-        """Raise if photos stayed undone when all results were there.
-
-        Raises:
-            FeatureStoreError: photos lost their worker three times.
-        """
-        if not self._lost:
-            return
-        photo, why = self._lost[0]
-        raise FeatureStoreError(
-            f"{len(self._lost)} of {self.photos_to_do} photos are not in {self.store.path}, the first {photo.photo_id!r}: its part of the"
-            f" list {why}. The same command tries them again"
-        )
 
     def results(self) -> Iterator[EncodedPhoto | ScoreFailure]:
         """Extract the photos to do; each result is in the store when it is yielded, on the disk a few seconds later.
 
         Yields:
-            One result for each photo, in the order of the rows, but for those of `photos_lost`. A photo that its worker cannot read, that
-            is too small, or has features that the store's dtype cannot hold, is a `ScoreFailure`.
+            One result for each photo, in the order of the rows, but for those that lost their worker three times. A photo that its
+            worker cannot read, that is too small, or has features that the store's dtype cannot hold, is a `ScoreFailure`.
 
         Raises:
+            FeatureStoreError: photos lost their worker three times, after all other results. The file has no entry of them, so the
+                next run tries them again.
             OutputError: the disk is full. What was extracted before stays.
             SettingsError: the cluster cannot be reached or has no room, or a worker's machine has other versions of the software.
             MissingExtraError: ray is not installed.
@@ -243,13 +222,20 @@ class RayExtraction(ExtractionRun):
             tasks_per_worker=_PIECES_PER_WORKER,
             in_order=_PIECES_AHEAD,
         )
+        lost: list[tuple[NamedPhoto, str]] = []
         for report in run_pool(job, self._settings):
             if report.lost:
-                self._lost += [(self.photos[row], report.lost) for row in report.rows]
+                lost += [(self.photos[row], report.lost) for row in report.rows]
                 continue
             for number, (row, result) in enumerate(zip(report.rows, report.results, strict=True)):
                 is_unseen = number in report.unseen
                 yield self._store(row, result, report.host if is_unseen else None)
+        if lost:
+            photo, why = lost[0]
+            raise FeatureStoreError(
+                f"{len(lost)} of {self.photos_to_do} photos are not in {self.store.path}, the first {photo.photo_id!r}: its part of the"
+                f" list {why}. The same command tries them again"
+            )
 
     def _store(
         self, row: int, result: EncodedPhoto | ScoreFailure, unseen_on: str | None

@@ -6,18 +6,17 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.markup import escape
-from typer.core import TyperGroup
 
 from mlsp.base.errors import MlspError
 from mlsp.base.spawning import allow_spawning
 from mlsp.base.standard_streams import open_closed_streams
 from mlsp.cli import features, models, stars
 from mlsp.cli.backbones import backbones
-from mlsp.cli.bulk import bulk, from_score
+from mlsp.cli.bulk import bulk
 from mlsp.cli.evaluate import evaluate
 from mlsp.cli.experiment import experiment
 from mlsp.cli.explain import explain
@@ -41,20 +40,6 @@ EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
-class _Commands(TyperGroup):
-    """The commands, and the spelling of one that has moved."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        moved = from_score(args)
-        if moved is not None:
-            typer.echo(
-                "mlsp: mlsp score PATH... --dataset DIR is now mlsp bulk SOURCE... --output DIR;"
-                " the old spelling will be removed in the next version",
-                err=True,
-            )
-        return super().resolve_command(ctx, args if moved is None else moved)
-
-
 def _add(to: typer.Typer, *functions: Callable[..., None], panel: str | None = None) -> None:
     """Make commands of functions; the examples of their docstrings end the help."""
     for function in functions:
@@ -72,7 +57,6 @@ def _add(to: typer.Typer, *functions: Callable[..., None], panel: str | None = N
 
 app = typer.Typer(
     name="mlsp",
-    cls=_Commands,
     help="Give photos the score that people would give them, offline and without a GPU.",
     no_args_is_help=True,
     add_completion=False,

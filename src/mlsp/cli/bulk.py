@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -204,25 +203,3 @@ def _run(
         progress.count(1, failed=int(row.error is not None))
 
     return run_local(job, on_row=count)
-
-
-def from_score(arguments: list[str]) -> list[str] | None:
-    """Translate `score PATH... --dataset DIR`, the spelling of version 0.1, which goes with the next version.
-
-    Args:
-        arguments: of the command line, from the name of the command on.
-
-    Returns:
-        Those of `bulk`; None where these are not that spelling.
-
-    Raises:
-        typer.BadParameter: a report is asked for, too.
-    """
-    name, *rest = arguments
-    if name != "score" or not any(one.partition("=")[0] == "--dataset" for one in rest):
-        return None
-    if any(one.startswith(("-o", "--output")) for one in rest):
-        raise typer.BadParameter("mlsp bulk writes no report: leave out --output or --dataset")
-    # Had no effect with --dataset.
-    kept = [one for one in rest if one not in {"--cache", "--no-cache"}]
-    return ["bulk", *(re.sub("^--dataset", "--output", one) for one in kept)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mlsp.base.arrays import Float64Array
 from mlsp.base.errors import SettingsError, missing_column
@@ -82,6 +82,10 @@ def evaluate(
         return paired_difference(metric, first, second, actual, **bootstrap)
 
     votes = [VotePair.of(source, rated) for source in sources]
+
+    def baseline(_predicted: ArrayLike, actual: ArrayLike) -> float:
+        return majority_accuracy(actual, threshold=threshold)
+
     high_rated = max(1, len(rated) // 4) if settings.high_rated is None else settings.high_rated
     measured, left_out = _measured_groups(kept)
     return Evaluation(
@@ -91,7 +95,7 @@ def evaluate(
         lowest=table.lowest,
         highest=table.highest,
         threshold=threshold,
-        baseline=interval(partial(majority_accuracy, threshold=threshold), scores[0], rated.mos),
+        baseline=interval(baseline, rated.mos, rated.mos),
         confidence=settings.confidence,
         resamples=settings.resamples,
         seed=settings.seed,

@@ -101,11 +101,10 @@ def default_threshold(lowest: float, highest: float) -> float:
     return 5.0 if (lowest, highest) == (1, 10) else (lowest + highest) / 2
 
 
-def majority_accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: float) -> float:
+def majority_accuracy(actual: ArrayLike, *, threshold: float) -> float:
     """Return the accuracy of giving every photo the class of the majority: the baseline of `accuracy`, .7108 on AVA's test photos.
 
     Args:
-        predicted: (photos,) scores; not used, but all metrics have the same arguments.
         actual: (photos,) ratings.
         threshold: on the ratings' scale.
 
@@ -113,9 +112,9 @@ def majority_accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: flo
         .5…1.
 
     Raises:
-        SettingsError: the vectors differ in length, are empty or not finite.
+        SettingsError: there are no ratings, or some are not finite.
     """
-    _, high = _sides(predicted, actual, threshold)
+    _, high = _sides(actual, actual, threshold)
     share = float(high.mean())
     return max(share, 1 - share)
 

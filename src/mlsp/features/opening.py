@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from mlsp.backbones import backbone
 from mlsp.backbones.weights.downloads import Progress
@@ -199,15 +199,25 @@ def runs_from_weights(feature_spec: FeatureSpec, weights: Path | None) -> bool:
 
 
 def plan_backbone_here(
-    feature_spec: FeatureSpec, *, device: str = "auto", precision: str = "auto", **options: Any
+    feature_spec: FeatureSpec,
+    *,
+    graph: Path | None = None,
+    weights: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    cache_dir: Path | None = None,
+    on_download: Progress | None = None,
 ) -> RunnableBackbone:
     """Find the graph or weights of a network that is to be opened on this machine, which is checked before weights are downloaded.
 
     Args:
         feature_spec: see `plan_backbone`.
+        graph: see `plan_backbone`.
+        weights: see `plan_backbone`.
         device: see `plan_backbone`.
         precision: see `plan_backbone`.
-        options: see `plan_backbone`.
+        cache_dir: see `plan_backbone`.
+        on_download: see `plan_backbone`.
 
     Raises:
         SettingsError: an argument is unknown, or this machine lacks the device or the precision.
@@ -218,7 +228,15 @@ def plan_backbone_here(
     check_choices(device, precision)
     if device == "cuda":
         _torch_engine(device).check_device(device)
-    return plan_backbone(feature_spec, device=device, precision=precision, **options)
+    return plan_backbone(
+        feature_spec,
+        graph=graph,
+        weights=weights,
+        device=device,
+        precision=precision,
+        cache_dir=cache_dir,
+        on_download=on_download,
+    )
 
 
 def _cached_graph_if_possible(

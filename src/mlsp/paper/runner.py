@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.errors import OutputError, SettingsError
@@ -300,7 +301,10 @@ class _Run:
         splits = (one if store is None else self._join(store, one).split for one in self.splits)
         test = np.concatenate([split.test for split in splits])
         mos = self.ratings.mos[test]
-        metric = partial(majority_accuracy, threshold=self.measure.threshold)
+
+        def metric(_predicted: ArrayLike, actual: ArrayLike) -> float:
+            return majority_accuracy(actual, threshold=self.measure.threshold)
+
         numbers = {"accuracy": self.measure.estimate(metric, mos, mos, test)}
         return self._baseline("what most test photos are; without an order", numbers, test)
 

@@ -230,10 +230,11 @@ def check_overlap(
 
     Raises:
         RatingsError: some were; it names the first ten pairs and how many test photos it concerns.
+        SettingsError: `contents` or `hashes` are not one per photo.
     """
-    for keys in (table.photo_ids, contents, hashes):
+    for name, keys in (("contents", contents), ("hashes", hashes)):
         if keys is not None and len(keys) != len(table):
-            raise SettingsError(f"got {len(keys)} hashes, expected one per photo: {len(table)}")
+            raise SettingsError(f"{name}: got {len(keys)}, expected one per photo: {len(table)}")
     learned = np.concatenate([split.train, split.validation])
     _refuse(table, split, _equal(table.photo_ids, split.test, learned), "are learned from too")
     if contents is not None:

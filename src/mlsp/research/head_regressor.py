@@ -46,7 +46,7 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         precision: see above.
         device: see above.
         memory_bytes: see above.
-        validation_share: of the photos of arrays that choose the best epoch.
+        validation_share: of the photos of arrays that choose the best epoch: 0 to below 1, and two photos at least.
         lowest: end of the scale of arrays' ratings; None for the lowest rating.
         highest: other end; None for the highest rating.
 
@@ -207,6 +207,11 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
     ) -> TrainedHead:
         trainer = self._trainer()
         cells = self._in_cells(features, trainer.grid)
+        # Not in the constructor, by scikit-learn's rules.
+        if not 0 <= self.validation_share < 1:
+            raise SettingsError(
+                f"validation_share is {self.validation_share:g}, expected 0 to below 1"
+            )
         least = MIN_TRAIN + MIN_VALIDATION
         if len(mos) < least:
             raise SettingsError(f"got n_samples = {len(mos)} photos, expected at least {least}")

@@ -14,6 +14,7 @@ from mlsp.backbones.weights.downloads import Progress
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.closing import Closing
 from mlsp.base.errors import ModelError, SettingsError
+from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.engines import Engine, check_choices
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
@@ -21,7 +22,7 @@ from mlsp.features.engines.decode_limiter import DecodeLimiter
 from mlsp.features.opening import plan_backbone_here, runs_from_weights
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures, several
 from mlsp.models.model import Model, load_model
-from mlsp.photos import Photo, photo_of_pixels, read_bytes
+from mlsp.photos import Photo, photo_of_pixels, read_bytes, read_photo
 from mlsp.photos.decoding_processes import DecodingProcesses
 from mlsp.scoring.cache import Caches, open_caches
 from mlsp.scoring.heads import Head, Heads
@@ -105,7 +106,14 @@ class Scorer(Closing):
         if device == "cuda":
             engine = BatchingEngine(engine, CUDA_BATCH, streams=1)
         self._set_up(
-            record, engine, heads, workers, cache, max_pixels, plan.runtime, decode_seconds
+            record,
+            engine,
+            heads,
+            workers=workers,
+            cache=cache,
+            max_pixels=max_pixels,
+            decode_seconds=decode_seconds,
+            runtime=plan.runtime,
         )
 
     @classmethod
@@ -140,7 +148,16 @@ class Scorer(Closing):
         """
         scorer = cls.__new__(cls)
         opened = Heads(model, heads, classifiers)
-        scorer._set_up(model, engine, opened, workers, cache, max_pixels, runtime, decode_seconds)
+        scorer._set_up(
+            model,
+            engine,
+            opened,
+            workers=workers,
+            cache=cache,
+            max_pixels=max_pixels,
+            decode_seconds=decode_seconds,
+            runtime=runtime,
+        )
         return scorer
 
     def _set_up(
@@ -148,11 +165,12 @@ class Scorer(Closing):
         model: Model,
         engine: Engine,
         heads: Heads,
+        *,
         workers: int | None,
         cache: bool | Caches,
         max_pixels: int | None,
-        runtime: str,
         decode_seconds: float | None,
+        runtime: str,
     ) -> None:
         spec = model.feature_spec
         if engine.feature_spec != spec:
@@ -160,13 +178,19 @@ class Scorer(Closing):
                 f"the engine makes features of {engine.feature_spec}, model {model.name!r} reads {spec}"
             )
         self.model = model
-        pipeline = FeaturePipeline(
-            engine, min_side=model.smallest_side, workers=workers, max_pixels=max_pixels
-        )
+        workers = usable_cores() + 1 if workers is None else workers
         self._opened = ExitStack()
+        read: Callable[..., Photo] = read_photo
         if decode_seconds is not None:
-            processes = DecodingProcesses(pipeline.limiter.workers, seconds=decode_seconds)
-            pipeline.read = self._opened.enter_context(processes).read
+            processes = DecodingProcesses(workers, seconds=decode_seconds)
+            read = self._opened.enter_context(processes).read
+        pipeline = FeaturePipeline(
+            engine,
+            min_side=model.smallest_side,
+            workers=workers,
+            max_pixels=max_pixels,
+            read=read,
+        )
         if isinstance(cache, bool):
             cache = self._opened.enter_context(open_caches(enabled=cache))
         self._steps = ScoringSteps.of(model, pipeline, heads, cache, runtime)

@@ -117,8 +117,7 @@ class EpochLoop(ABC):
             The weights of the best epoch, on the CPU.
 
         Raises:
-            TrainingError: a loss is not finite.
-            SettingsError: the folder cannot be read.
+            TrainingError: a loss is not finite, or the state in the folder is damaged.
             OutputError: the folder cannot be written.
         """
         self._resume()

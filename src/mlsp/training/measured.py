@@ -60,7 +60,7 @@ class Measured:
             srcc(scores, mos),
             plcc(scores, mos),
             accuracy(scores, mos, threshold=threshold),
-            majority_accuracy(scores, mos, threshold=threshold),
+            majority_accuracy(mos, threshold=threshold),
             threshold,
         )
 

@@ -26,7 +26,7 @@ from mlsp.training.epochs import TrainingCallbacks, best_epoch
 from mlsp.training.loop import HeadLoop, scores_of_photos
 from mlsp.training.measured import Measured
 from mlsp.training.rated_features import RatedFeatures, features_digest, join, ratings_digest
-from mlsp.training.run_folder import RunFolder, head_identity
+from mlsp.training.run_folder import EpochRecord, RunFolder, head_identity
 from mlsp.training.settings import TrainSettings, torch_device
 from mlsp.training.targets import Targets
 from mlsp.training.trained import TrainedHead
@@ -192,7 +192,10 @@ def _trained(
     module: nn.Module,
     measured: tuple[nn.Module, nn.Module],
     device: torch.device,
-    **record: Any,
+    title: str,
+    how: str,
+    best_epoch: int | None,
+    history: tuple[EpochRecord, ...],
 ) -> TrainedHead:
     """The result, with `measured` the heads that score the validation and the test photos."""
     validation, test = (
@@ -216,7 +219,10 @@ def _trained(
         failed=rated.left_out,
         validation=validation,
         test=test,
-        **record,
+        title=title,
+        how=how,
+        best_epoch=best_epoch,
+        history=history,
     )
 
 

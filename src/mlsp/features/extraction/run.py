@@ -125,9 +125,6 @@ class ExtractionRun(Closing):
         """Number of photos that had no features, or are tried again, when the file was opened."""
         return len(self._todo)
 
-    def check_complete(self) -> None:
-        """Raise if photos stayed undone when all results were there; a run in one process leaves none."""
-
     def close(self) -> None:
         """Close the feature file; may be called twice."""
         self.store.close()

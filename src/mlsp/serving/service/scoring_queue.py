@@ -47,7 +47,7 @@ class ScoringQueue:
         return self._held
 
     def reserve(self, photos: int) -> None:
-        """Take slots for the photos of a request; each is given back when its photo is done, or by `release`.
+        """Take slots for the photos of a request; each is given back when its photo is done.
 
         Raises:
             QueueFullError: there are not enough.
@@ -57,7 +57,7 @@ class ScoringQueue:
                 raise QueueFullError
             self._held += photos
 
-    def release(self, photos: int) -> None:
+    def _release(self, photos: int) -> None:
         """Give slots back that no photo took."""
         with self._lock:
             self._held -= photos
@@ -68,7 +68,7 @@ class ScoringQueue:
         A caller that stops waiting does not stop a photo that has begun, which still holds its slot; one that has not begun is dropped.
         """
         future = self._pool.submit(self._score, content, source)
-        future.add_done_callback(lambda _: self.release(1))
+        future.add_done_callback(lambda _: self._release(1))
         return await asyncio.wrap_future(future)
 
     def is_stuck(self, seconds: float) -> bool:

@@ -11,9 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from mlsp.serving.service.connections import Once
 
-# Users filter by this name; it stays what it was in version 0.1, wherever the package lies.
-_LOGGER_NAME = "mlsp.service"
-LOGGER = logging.getLogger(_LOGGER_NAME)
+LOGGER = logging.getLogger(__package__)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -72,10 +70,9 @@ def log_to(stream: TextIO) -> None:
     """Send the service's and the server's log lines to a stream."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
-    for name in (_LOGGER_NAME, "uvicorn.error", "asyncio"):
-        logger = logging.getLogger(name)
+    for logger in (LOGGER, *map(logging.getLogger, ("uvicorn.error", "asyncio"))):
         logger.handlers = [handler]
-        if name != _LOGGER_NAME:
+        if logger is not LOGGER:
             logger.filters = [Once()]
         logger.propagate = False
         logger.setLevel(logging.INFO)

@@ -56,9 +56,11 @@ def finetune(
         The network with the best weights; its `write` makes the model.
 
     Raises:
-        SettingsError: a setting does not go with another, head and ratings do not go together, the device is not there, the folder
-            holds another run, or the loss is no number any more.
+        SettingsError: a setting does not go with another, head and ratings do not go together, the device is not there, or the folder
+            holds another run.
         RatingsError: the split leaves nothing to learn from, or too few photos can be read.
+        TrainingError: a loss is not finite, or the run in the folder is damaged.
+        OutputError: the folder holds something else, or cannot be written.
     """
     spec = pretrained.spec
     if spec.export == "never":

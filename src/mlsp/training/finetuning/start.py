@@ -82,7 +82,13 @@ def read_trained_head(run_folder: Path) -> Mapping[str, Tensor]:
 
 
 def head_for(
-    ratings: RatingTable, network: str, *, name: str, levels: str, **options: bool
+    ratings: RatingTable,
+    network: str,
+    *,
+    name: str,
+    levels: str,
+    distribution: bool,
+    more_dropout: bool,
 ) -> HeadSpec:
     """Return a head on a table's scale that reads levels of a network.
 
@@ -91,13 +97,20 @@ def head_for(
         network: name of the network.
         name: of the head, key in `mlsp.models.heads.HEADS`.
         levels: see `chosen_levels`.
-        options: `distribution` and `more_dropout`, see `head_on_scale`.
+        distribution: see `head_on_scale`.
+        more_dropout: see `head_on_scale`.
 
     Raises:
         MlspError: see `head_on_scale` and `chosen_levels`.
     """
     known = [level.name for level in backbone(network).levels]
-    return head_on_scale(name, ratings, levels=chosen_levels(levels, known, network), **options)
+    return head_on_scale(
+        name,
+        ratings,
+        levels=chosen_levels(levels, known, network),
+        distribution=distribution,
+        more_dropout=more_dropout,
+    )
 
 
 def check_different_files(ratings: RatingTable, split: Split) -> None:
