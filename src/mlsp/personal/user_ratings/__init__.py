@@ -1,9 +1,11 @@
 """A user's stars, picks, rejects, and comparisons of two photos: one SQLite file that may be copied.
 
-    ratings       one row per photo, by its content: a photo that is moved or renamed keeps its stars
-    found         what the files of a rated photo said, by its path: a change by another program is told by it
-    comparisons   one row per answer
-    changes       what each of the last changes replaced, for `undo`
+Its tables:
+
+- `ratings`: one row per photo, by its content: a photo that is moved or renamed keeps its stars
+- `found`: what the files of a rated photo stated, by its path, so that a change by another program is seen
+- `comparisons`: one row per answer
+- `changes`: what each of the last changes replaced, for `undo`
 
 The file is complete at any time, even after kill -9: it is written with SQLite's rollback journal and not its write-ahead log, so
 that a copy made while the page is open lacks nothing, and so that it may be on a network drive. A change is on the disk when its
