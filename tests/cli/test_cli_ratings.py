@@ -69,9 +69,9 @@ def test_a_check_names_what_is_wrong(table: Path) -> None:
         "checked  3 of 4 photos can be read",
         "coffee.png: the file is empty",
         "ratings.csv: 1 of 1 test photos are the same files as photos that are learned from: 'copy.jpg (rocket.jpg)':"
-        " regroup the split, or take them out",
+        " take them out of the test, or give them one group and split by group",
         "ratings.csv: 1 of 1 test photos look like photos that are learned from: 'copy.jpg (rocket.jpg)':"
-        " regroup the split, or take them out",
+        " take them out of the test, or give them one group and split by group",
     ]
 
 

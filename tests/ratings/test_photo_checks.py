@@ -55,9 +55,9 @@ def test_test_photos_that_were_learned_from_are_named(table: RatingTable) -> Non
     split = split_rows(table, settings=None)
     assert faults_of_split(table, split, list(check_photos(table, workers=1))) == [
         "T: 1 of 3 test photos are the same files as photos that are learned from: 'copy.jpg (rocket.jpg)':"
-        " regroup the split, or take them out",
+        " take them out of the test, or give them one group and split by group",
         "T: 2 of 3 test photos look like photos that are learned from: 'copy.jpg (rocket.jpg)', 'small.png (chelsea.png)':"
-        " regroup the split, or take them out",
+        " take them out of the test, or give them one group and split by group",
     ]
 
 

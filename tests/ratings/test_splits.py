@@ -18,7 +18,6 @@ from mlsp.ratings.splits import (
     Split,
     SplitSettings,
     check_overlap,
-    regroup_near_duplicates,
     restrict_split,
     split_ratings,
     split_rows,
@@ -184,7 +183,7 @@ def test_photos_on_both_sides_are_named() -> None:
     rated = table(groups=[""] * 4)
     check_overlap(rated, a_split([0, 1], [2], [3]))
     assert message(lambda: check_overlap(rated, a_split([0, 1], [2], [2, 3, 0]))) == (
-        "T: 2 of 3 test photos are learned from too: '2.jpg', '0.jpg': regroup the split, or take them out"
+        "T: 2 of 3 test photos are learned from too: '2.jpg', '0.jpg': take them out of the test, or give them one group and split by group"
     )
 
 
@@ -194,7 +193,7 @@ def test_equal_files_are_named() -> None:
     check_overlap(rated, split, contents=["a", "a", "b", "c"])
     assert message(lambda: check_overlap(rated, split, contents=["a", "c", "b", "c"])) == (
         "T: 1 of 1 test photos are the same files as photos that are learned from: '3.jpg (1.jpg)':"
-        " regroup the split, or take them out"
+        " take them out of the test, or give them one group and split by group"
     )
 
 
@@ -206,7 +205,7 @@ def test_photos_that_look_alike_are_named_with_the_nearest() -> None:
     check_overlap(rated, split)
     assert message(lambda: check_overlap(rated, split, hashes=hashes)) == (
         "T: 1 of 2 test photos look like photos that are learned from: '3.jpg (1.jpg)':"
-        " regroup the split, or take them out"
+        " take them out of the test, or give them one group and split by group"
     )
 
 
@@ -217,7 +216,7 @@ def test_only_ten_are_named() -> None:
     named = ", ".join(f"'{row}.jpg (0.jpg)'" for row in range(12, 22))
     assert found == (
         f"T: 12 of 12 test photos look like photos that are learned from: {named} and 2 more:"
-        " regroup the split, or take them out"
+        " take them out of the test, or give them one group and split by group"
     )
 
 
@@ -232,28 +231,6 @@ def test_hashes_are_one_a_photo() -> None:
         )
         (name,) = given_hashes
         assert re.search(f"^{name}: got 1, .*: 3$", found)
-
-
-def test_photos_that_look_alike_are_regrouped() -> None:
-    far = [0, 0xFFFF, 0xFFFF_0000, 0xFFFF_0000_0000, 0xFFFF_FFFF_0000]
-    # 0 and 5 are alike in train and test, 2 and 4 in validation and test, 3 alone.
-    hashes = np.array([far[0], far[1], far[2], far[3], far[2] + 1, 1], dtype=np.uint64)
-    split = a_split([0, 1], [2], [3, 4, 5])
-    regrouped = regroup_near_duplicates(split, hashes)
-    assert parts(regrouped) == [[0, 1, 5], [2, 4], [3]]
-    check_overlap(table(groups=[""] * 6), regrouped, hashes=hashes)
-
-
-@given(st.lists(st.integers(0, 255), min_size=3, max_size=20), st.integers(0, 9))
-def test_a_regrouped_split_passes_and_keeps_every_photo(values: list[int], seed: int) -> None:
-    # Two bits each, so that values differ in up to 16 of them.
-    hashes = np.array([int(f"{value:b}", 4) * 3 for value in values], dtype=np.uint64)
-    rated = table(groups=[""] * len(values))
-    split = split_rows(rated, SplitSettings(by="random", seed=seed))
-    regrouped = regroup_near_duplicates(split, hashes)
-    assert whole(regrouped) == list(range(len(values)))
-    assert set(regrouped.test.tolist()) <= set(split.test.tolist())
-    check_overlap(rated, regrouped, hashes=hashes)
 
 
 def test_a_split_of_some_photos_numbers_them_anew() -> None:

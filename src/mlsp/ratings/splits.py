@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlsp.base.errors import RatingsError, SettingsError, unknown_name
 from mlsp.base.text import listed
-from mlsp.photos.near_duplicates import duplicate_groups, look_alikes
+from mlsp.photos.near_duplicates import look_alikes
 from mlsp.ratings.table import SPLITS, RatingTable
 
 Rows = NDArray[np.intp]
@@ -257,31 +257,8 @@ def _refuse(table: RatingTable, split: Split, found: list[tuple[int, int]], what
     named = (ids[row] if row == other else f"{ids[row]} ({ids[other]})" for row, other in found)
     raise RatingsError(
         f"{table.name}: {len(found)} of {len(split.test)} test photos {what}: {listed(named)}:"
-        " regroup the split, or take them out"
+        " take them out of the test, or give them one group and split by group"
     )
-
-
-def regroup_near_duplicates(split: Split, hashes: Hashes) -> Split:
-    """Move photos so that those that look alike are in one part of the split.
-
-    A group goes to train if one of its photos is there, else to validation: the test photos left are part of those before, and none
-    of them looks like a photo that was learned from.
-
-    Args:
-        split: to change.
-        hashes: (photos,) of `mlsp.photos.near_duplicates`, for every row of the table.
-
-    Returns:
-        A split of the same rows.
-    """
-    groups = duplicate_groups(hashes)
-    parts = split.parts
-    first = np.full(len(groups), len(parts))
-    for number, rows in enumerate(parts):
-        np.minimum.at(first, groups[rows], number)
-    every = np.sort(np.concatenate(parts))
-    of_rows = first[groups[every]]
-    return Split(*(every[of_rows == number] for number in range(len(parts))))
 
 
 def restrict_split(split: Split, rows: Rows) -> Split:
