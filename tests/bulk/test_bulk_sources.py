@@ -458,10 +458,10 @@ def test_a_damaged_row_is_named_by_its_number(tmp_path: Path) -> None:
     ("pattern", "message"),
     [
         ("{5..3}.tar", "{5..3} counts down: write the smaller number first"),
-        ("{0..9999999}.tar", "{0..9999999} stands for more than 100,000 names: split it"),
+        ("{0..9999999}.tar", "{0..9999999} expands to more than 100,000 names: split it"),
         (
             "{0..1999}{0..1999}.tar",
-            "{0..1999}{0..1999}.tar stands for more than 100,000 names: split it",
+            "{0..1999}{0..1999}.tar expands to more than 100,000 names: split it",
         ),
         ("memory://nothing/*.tar", "nothing matches memory://nothing/*.tar"),
     ],

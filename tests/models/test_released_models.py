@@ -237,7 +237,9 @@ def test_content_tells_more_than_names(publisher: Publisher, tmp_path: Path) -> 
 
 def test_where_nothing_tells_the_views(tmp_path: Path) -> None:
     (tmp_path / "model_best_weights.h5").write_bytes(b"of somebody")
-    with pytest.raises(SettingsError, match="nothing tells .*give --views whole or --views corn"):
+    with pytest.raises(
+        SettingsError, match="which crops .*unknown.*give --views whole or --views corn"
+    ):
         find_views(tmp_path / "model_best_weights.h5")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-_FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF  # surrogates that stand for bytes that are not UTF-8
+_FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF  # surrogates that represent bytes that are not UTF-8
 # Control and format characters, lone surrogates, line and paragraph separators. The two joiners are spelling in Persian and
 # Hindi, and hold an emoji together.
 _ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

@@ -1,4 +1,4 @@
-"""A photo's file: path or URL -> bytes. What cannot be reached now is told apart from what cannot be read."""
+"""A photo's file: path or URL -> bytes. What cannot be reached now is distinguished from what cannot be read."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def expand(pattern: str) -> list[str]:
     for match in _BRACES.finditer(pattern):
         options = _options(match[1])
         if len(names) * len(options) > _MAX_NAMES:
-            raise SettingsError(f"{pattern} stands for more than {_MAX_NAMES:,} names: split it")
+            raise SettingsError(f"{pattern} expands to more than {_MAX_NAMES:,} names: split it")
         before = pattern[position : match.start()]
         names = [f"{name}{before}{option}" for name in names for option in options]
         position = match.end()
@@ -150,7 +150,7 @@ def _options(text: str) -> list[str]:
         return text.split(",")
     first, last = bounds[1], bounds[2]
     if int(last) - int(first) >= _MAX_NAMES:
-        raise SettingsError(f"{{{text}}} stands for more than {_MAX_NAMES:,} names: split it")
+        raise SettingsError(f"{{{text}}} expands to more than {_MAX_NAMES:,} names: split it")
     if int(last) < int(first):
         raise SettingsError(f"{{{text}}} counts down: write the smaller number first")
     # As in a shell, 000..099 keeps its zeros.

@@ -32,7 +32,7 @@ class TableColumns:
         bytes: the photos' files themselves; in text in base64.
 
     Raises:
-        SettingsError: more than one says where the photos are.
+        SettingsError: more than one of `path`, `url` and `bytes` is named.
     """
 
     id: str | None = None

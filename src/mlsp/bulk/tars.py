@@ -24,7 +24,7 @@ from mlsp.bulk.records import ShardError, SourcePhoto
 from mlsp.bulk.stores import absolute, open_file, size_of, written
 from mlsp.photos import PHOTO_SUFFIXES
 
-_MOST_BYTES = 2 * 1024**3
+_MAX_BYTES = 2 * 1024**3
 # One after the other, as on Linux; more lead in circles.
 _MAX_LINKS = 40
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
@@ -189,8 +189,8 @@ def _target(link: tarfile.TarInfo) -> str:
 
 
 def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> SourcePhoto:
-    if member.size > _MOST_BYTES:
-        reason = f"the file has {member.size:,} bytes, more than the {_MOST_BYTES:,} that are read"
+    if member.size > _MAX_BYTES:
+        reason = f"the file has {member.size:,} bytes, more than the {_MAX_BYTES:,} that are read"
         return SourcePhoto(name, None, reason)
     file = tar.extractfile(member)
     if file is None:

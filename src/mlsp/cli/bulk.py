@@ -39,7 +39,7 @@ def bulk(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Photos, folders, tables (.csv, .jsonl, .parquet) or .tar archives, on disk or as URLs; {000..099} or * stand for several.",
+            help="Photos, folders, tables (.csv, .jsonl, .parquet) or .tar archives, on disk or as URLs; {000..099} and * match several.",
         ),
     ],
     dataset: Annotated[

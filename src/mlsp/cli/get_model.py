@@ -28,7 +28,7 @@ def get(
 ) -> None:
     """Get a model of the paper's authors, trained on AVA: its head and the network's ImageNet weights.
 
-    It says what is downloaded, how large, from where and under which licence; each file is downloaded once, verified, and begun again
+    It prints what is downloaded, how large, from where and under which licence; each file is downloaded once, verified, and begun again
     where it broke off. Then mlsp score --model NAME scores photos. A mirror is tried first if the environment variable MLSP_MIRROR
     names one; MLSP_OFFLINE=1 forbids downloads.
 

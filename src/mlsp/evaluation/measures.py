@@ -24,7 +24,7 @@ class Measure:
 
     Attributes:
         label: its name for people.
-        meaning: what it tells, in a sentence.
+        meaning: what it means, in a sentence.
         metric: of (predicted, actual), or with `has_threshold` of (predicted, actual, threshold=).
         has_threshold: whether the metric tells high photos from low ones.
         is_share: whether it is shown as a percentage.

@@ -61,7 +61,7 @@ class VoteMeasure:
 
     Attributes:
         label: its name for people.
-        meaning: what it tells, in a sentence.
+        meaning: what it means, in a sentence.
         values: votes -> (photos,) of the model and (photos,) of people. A photo's values do not depend on what else is drawn,
             so they are computed once.
         metric: of these values.

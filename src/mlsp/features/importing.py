@@ -59,7 +59,7 @@ def import_released(
 ) -> ImportedFeatures:
     """Write the features of a file of the published code as a feature file, or go on with one.
 
-    The network is told by the number of channels. The published code reads photos without orientation and colour profile, computes in
+    The network is known by the number of channels. The published code reads photos without orientation and colour profile, computes in
     float32 and stores float16; so does the new file, whose numbers are the same.
 
     Args:

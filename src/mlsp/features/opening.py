@@ -260,7 +260,7 @@ def _cached_graph_if_possible(
 
 
 def _cuda_precision() -> Precision:
-    """Return the precision that `auto` stands for on this machine's CUDA device; also for a machine that only plans, without torch."""
+    """Return the precision that `auto` is on this machine's CUDA device; also for a machine that only plans, without torch."""
     try:
         precision: Precision = _torch_engine("cuda").cuda_precision()
     except MissingExtraError:

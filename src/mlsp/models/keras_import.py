@@ -113,7 +113,7 @@ def import_keras(
             `mlsp.models.released.find_views`.
 
     Raises:
-        SettingsError: `views` is unknown, or nothing tells those that the head learned from.
+        SettingsError: `views` is unknown, or those that the head learned from are not known.
         WeightsError: a file cannot be read or is of something else.
         OutputError: the folder cannot be written.
     """

@@ -13,8 +13,8 @@ from mlsp.photos.crops import ViewsName
 BACKBONE = "inception_resnet_v2"
 FILE_NAME = "model_best_weights.h5"
 
-# Mean opinion scores of photos of AVA's official test list (Murray, Marchesotti and Perronnin 2012), at even steps from the least to
-# the largest: of those 3,719 of its 20,000 whose votes are in the label lists of idealo/image-quality-assessment (Apache-2.0) and
+# Mean opinion scores of photos of AVA's official test list (Murray, Marchesotti and Perronnin 2012), at even steps from the smallest
+# to the largest: of those 3,719 of its 20,000 whose votes are in the label lists of idealo/image-quality-assessment (Apache-2.0) and
 # woshidandan/TANet-image-aesthetics-and-quality-assessment. 71.15 % are above 5; of the whole list 71.08 % are, as published.
 # Computed by tools/ava_test_quantiles.py.
 AVA_TEST_QUANTILES = (
@@ -128,10 +128,10 @@ def find_views(file: Path) -> tuple[ViewsName, str]:
             `_aug` or `_orig`, as the authors' code names them.
 
     Returns:
-        The views, and in a few words what tells.
+        The views, and in a few words what they are known by.
 
     Raises:
-        SettingsError: nothing tells.
+        SettingsError: they are not known.
     """
     released = identify_head(file)
     if released is not None:
@@ -142,6 +142,6 @@ def find_views(file: Path) -> tuple[ViewsName, str]:
         if name.endswith("_orig"):
             return "whole", f"the {what}'s name {name} ends with _orig"
     raise SettingsError(
-        f"nothing tells which crops the head {file} learned from: neither its name nor its folder's ends with _aug (eight crops)"
+        f"which crops the head {file} learned from is unknown: neither its name nor its folder's ends with _aug (eight crops)"
         " or _orig (whole photos), as the authors' do: give --views whole or --views corners8"
     )

@@ -25,7 +25,7 @@ def with_heads(rows: Sequence[Row], heads: Sequence[str]) -> tuple[Row, ...]:
         rows: of the table.
         heads: names of `mlsp.list_heads`.
     """
-    trained = [row for row in rows if row.way == "head" and not row.more_dropout]
+    trained = [row for row in rows if row.kind == "head" and not row.more_dropout]
     like = next(found for name in _LIKE if (found := [row for row in trained if row.head == name]))
     there = {row.design for row in rows}
     further = [_row(head, row) for head in heads for row in like]
@@ -37,7 +37,7 @@ def _row(head: str, like: Row) -> Row:
     return replace(
         like,
         label=like.label.replace(title, head) if title in like.label else f"{head}, {like.label}",
-        way="closed_form" if head in CLOSED_FORMS else "head",
+        kind="closed_form" if head in CLOSED_FORMS else "head",
         paper=PaperNumbers(decimals=like.paper.decimals),
         head=head,
     )

@@ -11,7 +11,7 @@ from mlsp.features.spec import Grid
 from mlsp.models.heads import HEADS
 from mlsp.photos.crops import ViewsName
 
-Way = Literal["head", "closed_form", "finetuned", "cited", "majority", "size"]
+Kind = Literal["head", "closed_form", "finetuned", "cited", "majority", "size"]
 METRICS = ("srcc", "plcc", "accuracy")
 # As the paper computes, whatever the processor would choose.
 _PRECISION = ("--precision", "float32")
@@ -47,7 +47,7 @@ class Row:
 
     Attributes:
         label: as in the paper.
-        way: `head`, trained on stored features; `closed_form`, solved on them; `finetuned`, which `mlsp finetune` does; `cited`, others'
+        kind: `head`, trained on stored features; `closed_form`, solved on them; `finetuned`, which `mlsp finetune` does; `cited`, others'
             numbers as the paper has them; `majority` and `size`, baselines.
         paper: its numbers.
         head: key of `mlsp.models.heads.HEADS`, or of `mlsp.training.CLOSED_FORMS`; empty for the rest.
@@ -64,7 +64,7 @@ class Row:
     """
 
     label: str
-    way: Way
+    kind: Kind
     paper: PaperNumbers = PaperNumbers()
     head: str = ""
     backbone: str = ""

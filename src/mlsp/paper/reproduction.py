@@ -167,7 +167,7 @@ def _grids(rows: Sequence[Row]) -> tuple[int, ...]:
 def _extractions(settings: ReproductionSettings, rows: Sequence[Row]) -> Iterator[Step]:
     wanted: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        if row.way in ("head", "closed_form") and not (settings.narrow and row.grid > 1):
+        if row.kind in ("head", "closed_form") and not (settings.narrow and row.grid > 1):
             wanted.setdefault((row.backbone, row.resize, row.views), []).append(row)
     # Small files first: the first tables are there in hours.
     for of in sorted(
@@ -185,7 +185,7 @@ def _extractions(settings: ReproductionSettings, rows: Sequence[Row]) -> Iterato
 
 
 def _finetunes(settings: ReproductionSettings, rows: Sequence[Row]) -> Iterator[Step]:
-    for row in dict.fromkeys(row for row in rows if row.way == "finetuned"):
+    for row in dict.fromkeys(row for row in rows if row.kind == "finetuned"):
         if row.distribution and not settings.has_votes:
             continue
         folder = settings.output / "models" / re.sub(r"[^a-z0-9]+", "-", row.label.lower())
@@ -222,7 +222,7 @@ def _experiment(
     ]
     if settings.seeds > 1:
         arguments += ["--seeds", str(settings.seeds)]
-    trained = [row for row in rows if row.way == "head"]
+    trained = [row for row in rows if row.kind == "head"]
     kept = [row for row in trained if not (settings.narrow and row.grid > 1)]
     return Step("experiment", tuple(arguments), settings.output / "results", tuple(kept))
 

@@ -101,15 +101,15 @@ class _Run:
     def outcome(self, row: Row) -> Outcome:
         if row.label in self.job.scores:
             return Outcome(row, self._from_table(self.job.scores[row.label]))
-        if row.way == "cited":
+        if row.kind == "cited":
             return Outcome(row, reason="as the paper cites it")
-        if row.way == "finetuned":
+        if row.kind == "finetuned":
             return Outcome(
                 row,
                 reason=f"not run: `{finetune_command(row)}`, then --scores '{row.label}=MODEL.run/{TEST_SCORES}'",
             )
-        if row.way in ("majority", "size"):
-            if row.way == "size" and not self.stores:
+        if row.kind in ("majority", "size"):
+            if row.kind == "size" and not self.stores:
                 return Outcome(
                     row, reason="not run: sizes of photos are in feature files: give one"
                 )
@@ -121,7 +121,7 @@ class _Run:
             why = lacking(row, self.stores) if self.job.runs(row) else "left out by --rows"
             return Outcome(row, reason=f"not run: {why}")
         found = self._of_folds(row, store, self.job.settings)
-        if row.way != "head" or self.job.seeds == 1 or found.result is None:
+        if row.kind != "head" or self.job.seeds == 1 or found.result is None:
             return found
         first = self.job.settings.seed
         repeats = [found] + [
@@ -171,7 +171,7 @@ class _Run:
         settings: TrainSettings,
     ) -> str:
         """Return the digest of everything that a result follows from."""
-        learns = row.way == "head"
+        learns = row.kind == "head"
         # Neither the label nor the paper's numbers change what comes out, nor a recipe where nothing is trained.
         without = {"label": "", "paper": None} | ({} if learns else {"recipe": ""})
         what: dict[str, object] = {
@@ -193,7 +193,7 @@ class _Run:
             ]
             if store is not None and row.head not in HEADS.own:
                 what["head"] = code_of(row.head, store.layout.level_channels)
-        elif row.way == "size":
+        elif row.kind == "size":
             what["settings"] = settings.seed
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
@@ -208,9 +208,9 @@ class _Run:
         settings: TrainSettings,
         folder: Path,
     ) -> Result:
-        if store is None or row.way == "majority":
+        if store is None or row.kind == "majority":
             return self._majority(store)
-        if row.way == "size":
+        if row.kind == "size":
             return self._size(store)
         (split,) = splits
         self._warn(self._join(store, split))
@@ -221,7 +221,7 @@ class _Run:
             else levels[-row.last_levels :]
         )
         settings = replace(settings, recipe=row.recipe)
-        if row.way == "closed_form":
+        if row.kind == "closed_form":
             trained = train_closed_form(
                 row.head,
                 store,

@@ -184,7 +184,7 @@ def _as_tuned(full: Row) -> _Rows:
     """Return the row in the size and views of fine-tuning, and the fine-tuned one."""
     label = f"{full.label}, 256×256, views"
     features = replace(full, label=label, resize=_SMALL, views="corners8")
-    return features, replace(features, label=f"{label}, fine-tuned", way="finetuned")
+    return features, replace(features, label=f"{label}, fine-tuned", kind="finetuned")
 
 
 @dataclass(frozen=True, slots=True)

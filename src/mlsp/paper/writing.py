@@ -171,7 +171,7 @@ def _has_emd(outcomes: Sequence[Outcome]) -> bool:
 def _ratio(outcome: Outcome) -> float | None:
     """Return SRCC over accuracy; None where one is not known."""
     numbers = outcome.result.numbers if outcome.result else {}
-    if "srcc" not in numbers or not numbers.get("accuracy") or outcome.row.way == "size":
+    if "srcc" not in numbers or not numbers.get("accuracy") or outcome.row.kind == "size":
         # The SRCC of width and height is not of what the accuracy is of.
         return None
     return numbers["srcc"].value / numbers["accuracy"].value

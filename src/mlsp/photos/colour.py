@@ -32,7 +32,7 @@ def to_srgb(pixels: UInt8Array, mode: ColourMode, profile: bytes | None) -> UInt
     Args:
         pixels: (H, W, C), C channels of the mode.
         mode: what the channels mean.
-        profile: ICC profile. None, a damaged one and one for another kind of colour stand for sRGB, for grey that is R = G = B,
+        profile: ICC profile. None, a damaged one and one for another kind of colour mean sRGB, for grey that is R = G = B,
             and for ink that absorbs its share of the light.
 
     Returns:

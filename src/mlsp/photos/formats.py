@@ -31,7 +31,7 @@ _HEIF_BRANDS = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 )
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
-# What people keep beside photos, by its first bytes; said instead of these.
+# What people keep beside photos, by its first bytes; named instead of these.
 _NO_PHOTOS: tuple[tuple[bytes, str], ...] = (
     (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
     (b"\0\0\1\xba", "a video (MPEG)"),
@@ -69,7 +69,7 @@ def photo_format(content: bytes) -> PhotoFormat:
         content: all of its bytes.
 
     Returns:
-        The format. RAW stands for all cameras' raw formats, also those that look like TIFF with a small preview in it.
+        The format. RAW is any camera's raw format, also those that look like TIFF with a small preview in it.
 
     Raises:
         UnsupportedPhotoError: it is none of them.

@@ -35,7 +35,7 @@ def list_photos(source: Path, photos: Path | None = None) -> list[NamedPhoto]:
     Args:
         source: a folder, looked through with its subfolders; one photo; or a table, by its ending `.csv` (UTF-8, commas, a header)
             or `.parquet`, with a column `photo`, `image` or `image_name` of paths relative to the table's folder. Photos that are missing
-            are listed too: reading them says so.
+            are listed too: reading them fails.
         photos: folder of a table's photos, if it is not the table's own.
 
     Returns:

@@ -35,7 +35,7 @@ def thumbnail(source: Path, *, longest_side: int = 320, max_bytes: int = 30_000)
         A JPEG file (`THUMBNAIL_MEDIA_TYPE`), upright, sRGB, with nothing of the photo's metadata.
 
     Raises:
-        PhotoError: the photo cannot be read; its subclass says why.
+        PhotoError: the photo cannot be read; the subclass is the reason.
         SettingsError: `longest_side` is below 1, or `max_bytes` below `MIN_BYTES`.
     """
     if longest_side < 1:

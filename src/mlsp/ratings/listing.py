@@ -16,7 +16,7 @@ def list_source(source: str, photos: Path | None = None) -> list[NamedPhoto]:
         photos: folder of the photos, if it is not where the table or the data set has them.
 
     Returns:
-        At least one. Photos of a table or data set that are missing are listed too: reading them says so.
+        At least one. Photos of a table or data set that are missing are listed too: reading them fails.
 
     Raises:
         SettingsError: see `mlsp.photos.listing.list_photos`.

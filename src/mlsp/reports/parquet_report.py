@@ -64,6 +64,6 @@ def write_parquet(path: Path, table: Table) -> None:
 
 
 def _valid(text: object) -> str:
-    """Turn lone surrogates back into the bytes that they stand for, and escape those."""
+    """Turn lone surrogates back into the bytes that they represent, and escape those."""
     name = str(text).encode(errors=sys.getfilesystemencodeerrors())
     return name.decode(errors="backslashreplace")

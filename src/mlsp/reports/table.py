@@ -170,7 +170,7 @@ def words(name: str) -> str:
 
 
 def small_line(count: int, side: int) -> str:
-    """Return a line that says what small photos' scores are worth.
+    """Return a line that states what small photos' scores are worth.
 
     Args:
         count: of them, at least 1.

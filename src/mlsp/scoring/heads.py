@@ -78,7 +78,7 @@ class Heads:
         self._full_side = model.feature_spec.longest_side or 0
         self._classifier_records = model.classifiers if self._classifiers else ()
         self.channels = channels
-        # Heads on 5×5 places compute for longer than they wait for memory. The number is fixed, because the last bits of a product of
+        # Heads on 5×5 grid cells compute for longer than they wait for memory. The number is fixed, because the last bits of a product of
         # matrices may change with it, and a photo's score must not depend on those beside it.
         views = VIEW_COUNTS[model.feature_spec.views]
         self.at_once = max(1, _CROPS_AT_ONCE // views) if model.feature_spec.grid == 1 else 1

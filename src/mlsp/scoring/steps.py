@@ -32,7 +32,7 @@ from mlsp.scoring.results import ScoreResult
 
 # Result of a photo, or the features that it will come from.
 _Begun: TypeAlias = ScoreResult | ScoreFailure | PhotoFeatures
-_MOST_HELD = 16
+_MAX_HELD = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class ScoringSteps:
                 held.append(photo)
                 to_score += isinstance(photo, PhotoFeatures)
                 # Results that are there already must not wait for a photo to score that may never come.
-                if to_score in (0, self.heads.at_once) or len(held) == _MOST_HELD:
+                if to_score in (0, self.heads.at_once) or len(held) == _MAX_HELD:
                     yield from self._results_of(held)
                     held, to_score = [], 0
             yield from self._results_of(held)

@@ -97,7 +97,7 @@ def download(
         retry: patience.
 
     Raises:
-        WeightsError: no address answers with the file that was published; the message says what each did.
+        WeightsError: no address answers with the file that was published; the message states what each did.
         OutputError: the file cannot be written.
     """
     part = target.with_name(f"{target.name}.part")

@@ -297,4 +297,4 @@ async def _answer_http_error(request: Request, error: Exception) -> JSONResponse
 
 async def _answer_fault(_: Request, error: Exception) -> JSONResponse:
     LOGGER.error("fault", exc_info=error)
-    return _error(500, "fault", "the service failed; its log says why")
+    return _error(500, "fault", "the service failed: its log has the reason")
