@@ -29,7 +29,7 @@ from mlsp.personal import (
 from mlsp.personal.agreement import comparisons_agreement, is_better, ratings_agreement
 from mlsp.personal.components import similar_groups
 from mlsp.personal.cross_validation import observation_groups
-from mlsp.personal.fitting import Observations, fit_utility
+from mlsp.personal.fitting import NOISE, Observations, fit_utility
 from mlsp.personal.linear_heads import read_linear_heads
 from mlsp.personal.records import Bounds, TasteAgreement
 
@@ -251,8 +251,6 @@ def test_what_is_left_out_in_closed_form_is_what_a_fit_without_it_says(
     world: JudgedCrowd, of_each: int
 ) -> None:
     """The penalty is chosen by groups left out: compared with fitting anew without each of them."""
-    from mlsp.personal import fitting
-
     count, penalty = 30, 4.0
     photos = world.features[:count, :12].astype(np.float64) / 16
     crowd = world.crowd[:count, None]
@@ -260,11 +258,7 @@ def test_what_is_left_out_in_closed_form_is_what_a_fit_without_it_says(
     none = np.zeros(0, dtype=np.intp)
     said = Observations(np.arange(count), stars, none, none)
     groups = np.arange(count) // of_each
-    design = np.hstack([crowd, np.ones((count, 1)), photos])
-    precision = np.full(design.shape[1], penalty)
-    precision[:2] = fitting._CROWD_PRECISION, fitting._BIAS_PRECISION
-    start = np.zeros(design.shape[1])
-    _, loss = fitting._fit(design, said, start, precision, 1, fitting._blocks(groups))
+    whole = fit_utility(photos, crowd, said, groups, penalties=(penalty,))
     expected = 0.0
     for group in range(count // of_each):
         kept = groups != group
@@ -273,8 +267,8 @@ def test_what_is_left_out_in_closed_form_is_what_a_fit_without_it_says(
             photos, crowd, rest, observation_groups(rest, groups), penalties=(penalty,)
         )
         error = (worth.of(photos, crowd) + worth.bias - stars)[~kept]
-        expected += float((error**2).sum()) / (2 * fitting._NOISE)
-    assert loss == pytest.approx(expected, rel=1e-6)
+        expected += float((error**2).sum()) / (2 * NOISE)
+    assert whole.left_out_loss == pytest.approx(expected, rel=1e-6)
 
 
 def test_correlations_and_intervals_are_those_of_the_library() -> None:

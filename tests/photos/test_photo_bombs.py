@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
@@ -14,14 +17,12 @@ import pytest
 from PIL import Image
 
 from mlsp.base.errors import (
-    SettingsError,
     SidecarError,
     UnreadablePhotoError,
     UnsupportedPhotoError,
 )
-from mlsp.base.spawning import allow_spawning
 from mlsp.culling.xmp.heif_items import HeifItems
-from mlsp.photos import DecodeSettings, apart, png_chunks, read_photo
+from mlsp.photos import DecodeSettings, png_chunks, read_photo
 from mlsp.photos.heif_boxes import find_items, item_contents
 from mlsp.photos.png_chunks import png_metadata
 from photo_samples import dng, encode, soft_photo
@@ -282,38 +283,58 @@ def endless_raw() -> bytes:
     return b"II*\0\x08\0\0\0" + struct.pack("<H", 13) + b"".join(entries) + bytes(4) + tile
 
 
-@pytest.fixture
-def spawning(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(apart, "SECONDS", 2)
-    apart._processes.cache_clear()
+# Of a program that may start processes; it ends with them.
+PROGRAM = """
+import sys
+from pathlib import Path
+from mlsp.base.errors import MlspError
+from mlsp.base.spawning import allow_spawning
+from mlsp.photos import apart, read_photo
+
+if __name__ == "__main__":
     allow_spawning()
-    yield
-    allow_spawning(is_allowed=False)
-    apart._processes().close()
-    apart._processes.cache_clear()
+    apart.SECONDS = float(sys.argv[1])
+    for file in sys.argv[2:]:
+        try:
+            print(read_photo(Path(file)).width)
+        except MlspError as error:
+            print(f"{type(error).__name__}: {error}")
+"""
 
 
-@pytest.mark.usefixtures("spawning")
-def test_a_raw_photo_that_takes_too_long_is_ended_and_the_next_is_read(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    pytest.importorskip("rawpy")
-    with pytest.raises(UnsupportedPhotoError, match=r"^decoding it takes more than 2 s"):
-        read_photo(endless_raw())
-    assert read_photo(dng(np.zeros((64, 96, 3), np.uint16))).width == 96
+def decoded_by_a_program(folder: Path, contents: Sequence[bytes], *, seconds: int) -> list[str]:
+    """Width or error of each photo, by a program that may start processes."""
+    files = [folder / str(number) for number in range(len(contents))]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    (folder / "program.py").write_text(PROGRAM)
+    done = subprocess.run(
+        [sys.executable, folder / "program.py", str(seconds), *files],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     # LibRaw writes a line of its own for each damaged tile.
-    assert capfd.readouterr().err == ""
+    assert done.stderr == ""
+    return done.stdout.splitlines()
 
 
-@pytest.mark.usefixtures("spawning")
-def test_photos_that_are_bounded_are_decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_raw_photo_that_takes_too_long_is_ended_and_the_next_is_read(tmp_path: Path) -> None:
     pytest.importorskip("rawpy")
-    monkeypatch.setattr(apart, "SECONDS", 0)  # With it no process can be had.
+    photos = [endless_raw(), dng(np.zeros((64, 96, 3), np.uint16))]
+    ended, width = decoded_by_a_program(tmp_path, photos, seconds=2)
+    assert ended.startswith("UnsupportedPhotoError: decoding it takes more than 2 s")
+    assert width == "96"
+
+
+def test_photos_that_are_bounded_are_decoded_here(tmp_path: Path) -> None:
+    pytest.importorskip("rawpy")
     preview = encode(Image.new("RGB", (1200, 900)), "JPEG")
     raw = dng(np.zeros((900, 1200, 3), np.uint16), preview=preview)
-    for content in (raw, heic(), *(encode(SMALL, name) for name in ("JPEG", "PNG", "AVIF"))):
-        assert read_photo(content).pixels.size
+    bounded = [raw, heic(), *(encode(SMALL, name) for name in ("JPEG", "PNG", "AVIF"))]
     film = encode(SMALL, "AVIF", save_all=True, append_images=[Image.new("RGB", SMALL.size)])
-    with pytest.raises(SettingsError, match="above 0 seconds"):
-        read_photo(film)
-    monkeypatch.setattr(apart, "SECONDS", 2)
+    # Within 0 seconds no process can be had.
+    *widths, refused = decoded_by_a_program(tmp_path, [*bounded, film], seconds=0)
+    assert widths == ["1200", "64", "64", "64", "64"]
+    assert refused.startswith("SettingsError: ")
+    assert "above 0 seconds" in refused

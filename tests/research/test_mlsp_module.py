@@ -25,8 +25,9 @@ from mlsp.photos import read_photo
 from mlsp.photos.crops import ViewsName, cut_views
 from mlsp.photos.sizes import reduce_pixels, resize_pixels
 from mlsp.research import MlspModule
-from mlsp.research.mlsp_module import _sized, _views
 from mlsp.research.onnx_graph import OnnxGraph
+from mlsp.research.pixels import cut_views as cut_tensor_views
+from mlsp.research.pixels import resize_as
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -76,14 +77,14 @@ def test_photos_are_sized_as_the_decoder_does_it(
         if spec.resize
         else reduce_pixels(pixels, options["longest_side"], spec.reduction)
     )
-    found = _sized(spec, torch.from_numpy(pixels).permute(2, 0, 1)[None].double())
+    found = resize_as(spec, torch.from_numpy(pixels).permute(2, 0, 1)[None].double())
     np.testing.assert_allclose(found[0].permute(1, 2, 0), expected, atol=1.6)
 
 
 @pytest.mark.parametrize("views", get_args(ViewsName))
 def test_views_are_cut_in_the_same_order(views: ViewsName) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (19, 27, 3), dtype=np.uint8)
-    found = _views(torch.from_numpy(pixels).permute(2, 0, 1)[None], views)
+    found = cut_tensor_views(torch.from_numpy(pixels).permute(2, 0, 1)[None], views)
     expected = cut_views(pixels, views)
     np.testing.assert_array_equal(torch.cat(found).permute(0, 2, 3, 1), expected)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 _is_allowed = False
 
 
-def allow_spawning(*, is_allowed: bool = True) -> None:
-    """Let this program start processes from now on, or no more."""
+def allow_spawning() -> None:
+    """Let this program start processes from now on."""
     global _is_allowed
-    _is_allowed = is_allowed
+    _is_allowed = True
 
 
 def may_spawn() -> bool:

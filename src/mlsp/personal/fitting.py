@@ -26,7 +26,7 @@ _USUAL_DOUBLINGS = 3.0
 _DOUBLINGS_DEVIATION = 1.0
 _MAX_DOUBLINGS = 8.0
 # Variance of a rating around what the user means, for ratings of variance 1: people rate the same photo differently the next time.
-_NOISE = 0.6
+NOISE = 0.6
 # Slope of the logistic function per unit of utility, for ratings of variance 1 and that noise on each of the two sides.
 _STEEPNESS = 1.6
 # Weight of all of the default's heads together for an average user, and its precision.
@@ -75,12 +75,15 @@ class Utility:
         crowd: (H,) weights of the default's heads.
         bias: added for ratings.
         penalty: the one that was chosen.
+        left_out_loss: half the squared error of ratings over their noise, and the log loss of comparisons, summed, each predicted by a
+            fit without its group; the penalty was chosen by it.
     """
 
     components: Float64Array
     crowd: Float64Array
     bias: float
     penalty: float
+    left_out_loss: float
 
     def of(self, photos: Float64Array, crowd: Float64Array) -> Float64Array:
         """Return the utility of photos, (N,), without the bias, which differs from fold to fold and does not rank."""
@@ -110,7 +113,7 @@ def fit_utility(
     )
     blocks = _blocks(groups)
     heads = crowd.shape[1]
-    best: tuple[float, float, Float64Array] = (np.inf, np.inf, np.zeros(heads + 1))
+    best: tuple[float, float, float, Float64Array] = (np.inf, np.inf, np.inf, np.zeros(heads + 1))
     start = np.zeros(rows.shape[1])
     start[:heads] = _CROWD / max(heads, 1)
     for penalty in penalties:
@@ -120,14 +123,14 @@ def fit_utility(
         precision[heads] = _BIAS_PRECISION
         weights, loss = _fit(rows[:, :used], observations, start[:used], precision, heads, blocks)
         doublings = min(np.log2(penalty), _MAX_DOUBLINGS) - _USUAL_DOUBLINGS
-        loss += float(doublings**2) / (2 * _DOUBLINGS_DEVIATION**2)
-        if loss < best[0]:
-            best = (loss, penalty, weights)
+        cost = loss + float(doublings**2) / (2 * _DOUBLINGS_DEVIATION**2)
+        if cost < best[0]:
+            best = (cost, loss, penalty, weights)
         start[:used] = weights
-    _, penalty, weights = best
+    _, loss, penalty, weights = best
     of_components = np.zeros(photos.shape[1])
     of_components[: len(weights) - heads - 1] = weights[heads + 1 :]
-    return Utility(of_components, weights[:heads], float(weights[heads]), penalty)
+    return Utility(of_components, weights[:heads], float(weights[heads]), penalty, loss)
 
 
 def _fit(
@@ -173,11 +176,11 @@ def _loss(
     margin = _STEEPNESS * utility[rated:]
     # Of the wrong answer; 1/(1 + e^margin) without overflow.
     wrong = np.exp(-np.logaddexp(0, margin))
-    slope = np.concatenate([error / _NOISE, -_STEEPNESS * wrong])
+    slope = np.concatenate([error / NOISE, -_STEEPNESS * wrong])
     curvature = np.concatenate(
-        [np.full(rated, 1 / _NOISE), _STEEPNESS**2 * np.maximum(wrong * (1 - wrong), 1e-6)]
+        [np.full(rated, 1 / NOISE), _STEEPNESS**2 * np.maximum(wrong * (1 - wrong), 1e-6)]
     )
-    loss = np.concatenate([error**2 / (2 * _NOISE), np.logaddexp(0, -margin)])
+    loss = np.concatenate([error**2 / (2 * NOISE), np.logaddexp(0, -margin)])
     return slope, curvature, loss
 
 

@@ -3,7 +3,9 @@
     feature_set     FeatureSet: a feature file and its ratings, joined and split
     dataset         the same as a torch data set, safe in the workers of `DataLoader`
     head_regressor  HeadRegressor: a head as a scikit-learn estimator
-    mlsp_module     MlspModule: a model's score with gradients to the pixels; onnx_graph: its graphs in torch
+    mlsp_module     MlspModule: a model's score with gradients to the pixels
+    pixels          its photos, resized and cut in torch
+    onnx_graph      its graphs in torch
     experiment      run_experiment: the paper's tables, as data frames
     array_file      arrays as a feature file and its ratings
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mlsp.backbones.pooled import area_weights
 from mlsp.base.errors import SettingsError, unknown_name
-from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import Model, load_model
-from mlsp.photos.crops import crop_size
-from mlsp.photos.sizes import LANCZOS_MARGIN, reduced_size
 from mlsp.research.onnx_graph import OnnxGraph
+from mlsp.research.pixels import cut_views, resize_as
 
 
 class MlspModule(nn.Module):
@@ -102,12 +97,12 @@ class MlspModule(nn.Module):
                 f"expected photos of shape (N, 3, H, W), numbers from 0 to 1, got {photos.dtype} of {tuple(photos.shape)}"
             )
         side = self._model.smallest_side
-        pixels = _sized(self._model.feature_spec, photos * 255)
+        pixels = resize_as(self._model.feature_spec, photos * 255)
         if min(pixels.shape[2:]) < side:
             raise SettingsError(
                 f"photos have {pixels.shape[3]} × {pixels.shape[2]} pixels after their reduction, expected at least {side} a side"
             )
-        views = _views(pixels, self._model.feature_spec.views)
+        views = cut_views(pixels, self._model.feature_spec.views)
         # (V · N, H, W, 3), as graphs read photos.
         found = self._network(torch.cat(views).permute(0, 2, 3, 1))["features"]
         by_view: Tensor = found.reshape(len(views), len(photos), *found.shape[1:])
@@ -117,65 +112,3 @@ class MlspModule(nn.Module):
         # Of a distribution the votes are a second output.
         scores: Tensor = self._graphs[name](features.flatten(0, 1))["scores"]
         return scores.reshape(features.shape[:2]).mean(dim=1)
-
-
-def _sized(spec: FeatureSpec, pixels: Tensor) -> Tensor:
-    """Resize (N, 3, H, W) as features have it."""
-    height, width = pixels.shape[2:]
-    if spec.resize is not None:
-        target = spec.resize
-        shrunk = min(width, target[0]), min(height, target[1])
-        pixels = _reduced(pixels, shrunk, lanczos=False)
-        if shrunk != target:
-            pixels = functional.interpolate(pixels, (target[1], target[0]), mode="bilinear")
-        return pixels
-    target = reduced_size(width, height, spec.longest_side)
-    return _reduced(pixels, target, lanczos=spec.reduction == "lanczos")
-
-
-def _reduced(pixels: Tensor, target: tuple[int, int], *, lanczos: bool) -> Tensor:
-    """Reduce (N, 3, H, W) to width and height; see `mlsp.photos.sizes.reduce_rows`."""
-    height, width = pixels.shape[2:]
-    if target == (width, height):
-        return pixels
-    if lanczos:
-        middle = (
-            min(width, LANCZOS_MARGIN * target[0]),
-            min(height, LANCZOS_MARGIN * target[1]),
-        )
-        pixels = _reduced(pixels, middle, lanczos=False)
-        weights = [
-            _lanczos_weights(size, cells, pixels)
-            for size, cells in zip(middle, target, strict=True)
-        ]
-        # Pillow keeps pixels within their range after each axis.
-        fewer = (pixels @ weights[0].T).clamp(0, 255)
-        return (weights[1] @ fewer).clamp(0, 255)
-    columns, rows = (
-        area_weights(size, cells, pixels)
-        for size, cells in zip((width, height), target, strict=True)
-    )
-    return rows @ (pixels @ columns.T)
-
-
-def _lanczos_weights(size: int, cells: int, like: Tensor) -> Tensor:
-    """Return Pillow's weights of Lanczos's filter with three lobes, (cells, size); rows add up to 1."""
-    scale = size / cells
-    middles = (np.arange(cells) + 0.5) * scale
-    distance = (np.arange(size) + 0.5 - middles[:, None]) / scale
-    weights = np.where(np.abs(distance) < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return torch.from_numpy(weights).to(like)
-
-
-def _views(pixels: Tensor, views: str) -> list[Tensor]:
-    """Cut the views of (N, 3, H, W), as `mlsp.photos.crops.cut_views` orders them."""
-    if views == "whole":
-        return [pixels]
-    crops = [pixels]
-    if views == "corners8":
-        height, width = crop_size(pixels.shape[2:])
-        rows = (slice(0, height), slice(pixels.shape[2] - height, None))
-        columns = (slice(0, width), slice(pixels.shape[3] - width, None))
-        crops = [pixels[:, :, row, column] for row in rows for column in columns]
-    return [view for crop in crops for view in (crop, crop.flip(3))]
