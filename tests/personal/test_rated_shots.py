@@ -84,6 +84,26 @@ def test_ratings_of_the_page_count_wherever_the_photo_is_now(folder: Path, tmp_p
     assert names(folder, "3", file) == "a"
 
 
+def test_another_photo_of_the_same_name_has_no_rating(folder: Path, tmp_path: Path) -> None:
+    """Cameras begin again at IMG_0001.JPG."""
+    file, photo, archive = tmp_path / "r.sqlite", folder / "d.jpg", folder / "archive"
+    with UserRatings.open(file) as ratings:
+        ratings.rate(file_sha256(photo), str(photo), stars=2, flag=None)
+    archive.mkdir()
+    photo.rename(archive / "d.jpg")
+    photo.write_bytes((archive / "d.jpg").read_bytes() + b"another")
+    # Whatever its own time: a copy keeps that of the camera.
+    os.utime(photo, (0, 0))
+    shots = find_shots([folder]).shots
+    found = rated_shots(shots, rated_condition("2"), ratings=file)
+    assert [shot.photo for shot in found.shots] == [archive / "d.jpg"]
+    with UserRatings.open(file) as ratings:
+        ratings.rate(file_sha256(photo), str(photo), stars=3, flag=None)
+    for wanted, path in (("2", archive / "d.jpg"), ("3", photo)):
+        found = rated_shots(shots, rated_condition(wanted), ratings=file)
+        assert [shot.photo for shot in found.shots] == [path]
+
+
 def test_a_shot_whose_sidecar_is_damaged_is_named(folder: Path) -> None:
     (folder / "a.jpg.xmp").write_text("no XML")
     found = rated_shots(find_shots([folder]).shots, rated_condition("4+"))

@@ -21,7 +21,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from mlsp.base.arrays import Float32Array
-from mlsp.base.errors import PhotoError
+from mlsp.base.errors import EngineError, PhotoError
 from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
 from mlsp.culling.frames import Shift, edges_of, is_focus_moving, read_frame, shift_between
@@ -179,8 +179,8 @@ def _look(
     def picture(position: int) -> Float32Array | None:
         try:
             return read(frames[position].photo)
-        except PhotoError:
-            # It was scored: the file has gone or changed since.
+        except (PhotoError, EngineError):
+            # It was scored: the file has gone or changed since, or no process can be started that it is decoded in.
             return None
 
     edges: dict[int, Float32Array] = {}

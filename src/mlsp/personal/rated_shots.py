@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -75,7 +76,7 @@ def rated_shots(
         shots: all of them.
         condition: from `rated_condition`.
         ratings: file of the ratings of `mlsp serve`; None, or a file that is not there, for none. A photo that was moved or
-            renamed since is found by its content.
+            renamed since is found by its content, and another one that has its name now is not taken for it.
 
     Raises:
         RatingsError: that file cannot be used.
@@ -102,15 +103,26 @@ def rated_shots(
 
 
 class _OwnMarks:
-    """What the user gave photos in `mlsp serve`."""
+    """What the user gave photos in `mlsp serve`: to their content, which is read only where it may have changed.
+
+    Args:
+        rated: all ratings, oldest first.
+    """
 
     def __init__(self, rated: Sequence[UserRating]) -> None:
-        self._by_path = {one.photo: one.marks for one in rated}
-        gone = [one for one in rated if not Path(one.photo).exists()]
-        self._by_content = {one.content_sha256: one.marks for one in gone}
+        newest = {one.photo: one for one in rated}
+        changed = {photo: _changed_at(Path(photo)) for photo in newest}
+        self._by_path = {
+            photo: one.marks for photo, one in newest.items() if changed[photo] <= one.rated_at
+        }
+        self._by_content = {one.content_sha256: one.marks for one in rated}
         # Of a photo that is not where it was, the name or the folder is still the same: others need not be read.
-        self._names = {Path(one.photo).name for one in gone}
-        self._folders = {Path(one.photo).parent for one in gone}
+        self._names = {
+            Path(one.photo).name
+            for one in rated
+            if one.photo not in self._by_path or newest[one.photo] is not one
+        }
+        self._folders = {Path(photo).parent for photo, time in changed.items() if time == math.inf}
 
     def __call__(self, photo: Path) -> Marks | None:
         if str(photo) in self._by_path:
@@ -119,6 +131,16 @@ class _OwnMarks:
             with suppress(OSError):
                 return self._by_content.get(file_sha256(photo))
         return None
+
+
+def _changed_at(photo: Path) -> float:
+    """Return when a file changed, in seconds since 1970; infinity where it is not there."""
+    try:
+        status = photo.stat()
+    except (OSError, ValueError):
+        return math.inf
+    # A copy keeps the time of the original, but not when it came to be here.
+    return max(status.st_mtime, status.st_ctime)
 
 
 def _condition(word: str, wanted: str) -> Condition:
