@@ -150,7 +150,7 @@ def test_a_full_disk_leaves_nothing_half(tmp_path: Path) -> None:
     )
     assert done.stdout == (
         f"cannot copy '{Path('card/2.jpg')}' in 'best': File too large."
-        " Nothing is lost: the same command goes on from here\n"
+        " Nothing is lost: the next try goes on from here\n"
     )
     assert [path.name for path in (tmp_path / "best").iterdir()] == ["1.jpg"]
 

@@ -8,9 +8,11 @@ import io
 import json
 import os
 import re
+import threading
 import time
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from mlsp.photos import read_photo
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.collection import Collection
 from mlsp.serving.web.entry import FIELDS
+from mlsp.serving.web.learning import BusyError
 from mlsp.serving.web.page_controller import PageController
 from served_page import (
     PHOTOS,
@@ -232,6 +235,36 @@ def test_rated_photos_become_files(served: Served, tmp_path: Path) -> None:
     (served.folder / "05.png").unlink()
     (failure,) = placed(served, rated="picked", folder=str(tmp_path / "more"))["failed"]
     assert failure["photo"].endswith("05.png")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pipe stands for a photo that takes long to copy")
+def test_one_export_of_photos_at_a_time(served: Served, tmp_path: Path) -> None:
+    names = served.ids()
+    served.rate({"id": names["05.png"], "flag": "pick"}, {"id": names["06.png"], "flag": "pick"})
+    (served.folder / "05.png").unlink()
+    (served.folder / "06.png").unlink()
+    os.mkfifo(served.folder / "06.png")
+    export, together = served.controller.photo_export, threading.Barrier(8)
+
+    def start(number: int) -> bool:
+        together.wait()
+        try:
+            export.start("picked", str(tmp_path / str(number)), hard_links=False)
+        except BusyError:
+            return False
+        return True
+
+    # It has no end until it is closed.
+    with open(os.open(served.folder / "06.png", os.O_RDWR), "rb", buffering=0):
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(start, range(8))) == 1
+        waiting.until(lambda: served.get("export/photos")["done"] == 1)
+        # What failed is told once, when all is done.
+        assert served.get("export/photos")["failed"] == []
+    waiting.until(lambda: served.get("export/photos")["state"] == "done")
+    found = served.get("export/photos")
+    assert [Path(failure["photo"]).name for failure in found["failed"]] == ["05.png"]
+    assert (found["new"], found["done"]) == (1, 2)
 
 
 def test_folders_that_photos_are_not_put_into(served: Served, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def place_photos(
             verb = "link to" if link else "copy"
             raise OutputError(
                 f"cannot {verb} {str(photo)!r} in {str(wanted.parent)!r}: {error.strerror or error}."
-                " Nothing is lost: the same command goes on from here"
+                " Nothing is lost: the next try goes on from here"
             ) from error
 
 

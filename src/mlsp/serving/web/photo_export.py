@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlsp.base.errors import SettingsError, SidecarError
+from mlsp.base.results import ScoreFailure
 from mlsp.base.text import printable
 from mlsp.culling.copies import Placed, make_folder, place_photos
 from mlsp.culling.shots import Shot
@@ -29,7 +30,7 @@ class Placing:
         total: their files, sidecars too.
         done: files that were looked at.
         new: files that were put there; the others were there already.
-        failed: files that could not be read, and why.
+        failed: files that could not be read, and why; told when it has ended.
         message: why it ended before the last file.
     """
 
@@ -39,12 +40,12 @@ class Placing:
     total: int = 0
     done: int = 0
     new: int = 0
-    failed: tuple[dict[str, str], ...] = field(default_factory=tuple)
+    failed: tuple[dict[str, str], ...] = ()
     message: str | None = None
 
 
 class PhotoExport:
-    """Copies of a collection's rated photos, made in a thread. Nothing is moved or overwritten.
+    """Copies of a collection's rated photos, made in a thread. Nothing is moved or overwritten. Safe for several threads.
 
     Args:
         collection: photos and their ratings.
@@ -53,6 +54,7 @@ class PhotoExport:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._placing = Placing()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_stopping = threading.Event()
 
@@ -85,17 +87,18 @@ class PhotoExport:
             OutputError: it cannot be made or written to.
             BusyError: earlier ones are still being copied.
         """
-        if self._placing.state == "running":
-            raise BusyError("photos are still being put into a folder")
-        shots = self._shots(wanted)
-        target = self._target(folder)
-        files = _files(shots)
-        self._placing = Placing("running", printable(str(target)), len(shots), len(files))
-        self._thread = threading.Thread(
-            target=self._run, args=(files, target, hard_links), name="mlsp-copies", daemon=True
-        )
-        self._thread.start()
-        return self._placing
+        with self._starting:
+            if self._placing.state == "running":
+                raise BusyError("photos are still being put into a folder")
+            shots = self._shots(wanted)
+            target = self._target(folder)
+            files = _files(shots)
+            self._placing = Placing("running", printable(str(target)), len(shots), len(files))
+            self._thread = threading.Thread(
+                target=self._run, args=(files, target, hard_links), name="mlsp-copies", daemon=True
+            )
+            self._thread.start()
+            return self._placing
 
     def stop(self) -> None:
         """Stop after the file that is being copied."""
@@ -127,25 +130,29 @@ class PhotoExport:
         return [] if root is None else [root]
 
     def _run(self, files: Sequence[Path], target: Path, hard_links: bool) -> None:
+        failed: list[dict[str, str]] = []
         try:
-            placed = place_photos(files, target, self._roots, link=hard_links, hard=hard_links)
-            for result in placed:
+            for result in place_photos(
+                files, target, self._roots, link=hard_links, hard=hard_links
+            ):
                 before = self._placing
-                if isinstance(result, Placed):
-                    now = replace(before, new=before.new + result.is_new)
-                else:
-                    failure = {
-                        "photo": printable(str(result.source)),
-                        "error": printable(str(result.error)),
-                    }
-                    now = replace(before, failed=(*before.failed, failure))
-                self._placing = replace(now, done=before.done + 1)
+                is_new = isinstance(result, Placed) and result.is_new
+                if isinstance(result, ScoreFailure):
+                    failed.append(
+                        {
+                            "photo": printable(str(result.source)),
+                            "error": printable(str(result.error)),
+                        }
+                    )
+                self._placing = replace(before, done=before.done + 1, new=before.new + is_new)
                 if self._is_stopping.is_set():
                     return
-            self._placing = replace(self._placing, state="done")
+            self._placing = replace(self._placing, state="done", failed=tuple(failed))
         except Exception as error:
             message = why_ended(error, "putting photos into a folder")
-            self._placing = replace(self._placing, state="failed", message=message)
+            self._placing = replace(
+                self._placing, state="failed", failed=tuple(failed), message=message
+            )
 
 
 def _files(shots: Sequence[Shot]) -> list[Path]:
