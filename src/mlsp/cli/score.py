@@ -229,7 +229,8 @@ def score(
             for result in results:
                 (scored if isinstance(result, ScoreResult) else failed).append(result)  # type: ignore[arg-type]
                 progress.advance(result)
-    own = relative_percentiles(scored)
+    of_own = stars is not None and stars.of_own
+    own = relative_percentiles(scored) if relative or of_own else scored
     ranked = sort_results(own if relative else scored, sort, heads=heads, top=wanted)
     outputs: list[Path] = []
     if output is not None:
@@ -264,7 +265,7 @@ def score(
         _tell(scored, full_side, names_unranked=output is not None or wanted is not None)
     progress.summarise(len(scored), len(failed), outputs)
     if stars is not None:
-        if stars.of_own:
+        if of_own:
             ranked = sort_results(own, sort, heads=heads, top=wanted)
         failed += _give_stars(ranked, stars, by=sort, use_cache=use_cache, quiet=quiet)
     if failed:
