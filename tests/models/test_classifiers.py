@@ -248,4 +248,6 @@ def test_the_card_names_labels_and_their_precision(labelled: LabelledModel) -> N
         "hazy: pale, as in haze; never shown, as it is not precise enough; precision 0.60" in card
     )
     assert "people: people " in card
+    # As tables and reports name it.
+    assert "not a photo: " in card
     assert "Percentiles are among photos of the same kind, of people, architecture" in card

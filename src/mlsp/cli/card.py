@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from mlsp.models.model import Model
-from mlsp.models.records import Agreement, ClassifierRecord, HeadRecord, Label
+from mlsp.models.records import Agreement, ClassifierRecord, HeadRecord, Label, label_words
 
 _CLASSIFIERS = {
     "faults": "faults: what is wrong with a photo",
@@ -87,13 +87,13 @@ def _head_lines(head: HeadRecord) -> Iterator[Text | Padding]:
     if not head.quantiles:
         yield _indented("No percentiles: scores of rated photos were not at hand")
     if head.kind_quantiles:
-        kinds = ", ".join(kind.replace("_", " ") for kind in head.kind_quantiles)
+        kinds = ", ".join(map(label_words, head.kind_quantiles))
         yield _indented(f"Percentiles are among photos of the same kind, of {kinds}")
     yield Text()
 
 
 def _label(classifier: ClassifierRecord, label: Label) -> str:
-    parts = [f"{label.words}: {label.meaning}"]
+    parts = [f"{label_words(label.name)}: {label.meaning}"]
     if label.threshold is not None:
         parts.append(f"shown from a probability of {label.threshold:.2f}")
     elif classifier.name == "faults":

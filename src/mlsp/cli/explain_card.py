@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from mlsp.base.text import printable
 from mlsp.explaining import Explained, Explanation
-from mlsp.models.records import NOT_PHOTO
-from mlsp.reports.table import words
+from mlsp.models.records import NOT_PHOTO, label_words
 
 # The others are below what these have.
 _LEVELS = 5
@@ -27,11 +26,11 @@ def explanation_lines(explained: Explained, *, with_levels: bool = False) -> Ite
     yield printable(str(explained.source))
     some = next(iter(explained.explanations.values()))
     if some.kind is not None:
-        yield f"  kind: {words(some.kind)}"
+        yield f"  kind: {label_words(some.kind)}"
     if some.reasons is not None:
         yield "  faults:" if some.reasons else "  faults: none found"
         for reason in some.reasons:
-            yield f"    {words(reason.fault)}: {reason.meaning} ({100 * reason.probability:.0f} % sure)"
+            yield f"    {label_words(reason.fault)}: {reason.meaning} ({100 * reason.probability:.0f} % sure)"
     for head, explanation in explained.explanations.items():
         above = _above(explanation)
         score = explanation.score

@@ -143,6 +143,16 @@ class HeadRecord:
         return 100 * (value - self.lowest) / (self.highest - self.lowest)
 
 
+def label_words(name: str) -> str:
+    """Return the name of a fault or kind as people read it.
+
+    Examples:
+        >>> label_words("not_photo"), label_words("subject_soft")
+        ('not a photo', 'subject soft')
+    """
+    return "not a photo" if name == NOT_PHOTO else name.replace("_", " ")
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """A label of a classifier: a fault, or a kind of photo.
@@ -161,16 +171,6 @@ class Label:
     threshold: float | None = None
     precision: float | None = None
     measured_on: str = ""
-
-    @property
-    def words(self) -> str:
-        """The name as people read it.
-
-        Examples:
-            >>> Label("subject_soft", "").words
-            'subject soft'
-        """
-        return self.name.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from mlsp.base.text import printable
-from mlsp.models.records import NOT_PHOTO
+from mlsp.models.records import label_words
 from mlsp.reports import rows
 from mlsp.reports.rows import rounded
 
@@ -93,7 +93,7 @@ def render_table(scored: Iterable[ScoreResult], *, heads: Sequence[str], console
         for head in heads
     ]
     pairs = [column for pair in zip(values, percentiles, strict=True) for column in pair]
-    faults = ("faults", [", ".join(map(words, one.faults)) for one in results], "yellow")
+    faults = ("faults", [", ".join(map(label_words, one.faults)) for one in results], "yellow")
     last = [faults] if any(faults[1]) else []
     for right in (
         [overall, bar, *pairs, *last],
@@ -157,16 +157,6 @@ def print_lines(table: rows.Table, *, stream: TextIO) -> None:
     """Write `plain_lines`."""
     for line in plain_lines(table, encoding=stream.encoding or "utf-8"):
         stream.write(f"{line}\n")
-
-
-def words(name: str) -> str:
-    """Return the name of a fault or kind as people read it.
-
-    Examples:
-        >>> words("not_photo"), words("subject_soft")
-        ('not a photo', 'subject soft')
-    """
-    return "not a photo" if name == NOT_PHOTO else name.replace("_", " ")
 
 
 def small_line(count: int, side: int) -> str:

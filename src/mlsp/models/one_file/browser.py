@@ -19,6 +19,7 @@ from mlsp.base.atomic_file import folder_beside
 from mlsp.base.errors import OutputError, SettingsError
 from mlsp.models.model import Model
 from mlsp.models.one_file.writing import graph_bytes
+from mlsp.models.records import label_words
 
 RUNTIME_VERSION = "1.30.0"
 # Of the published archive, as npm states it.
@@ -117,7 +118,7 @@ def _write_page(page: Path, model: Model, content: bytes) -> None:
                 "labels": [
                     {
                         "name": label.name,
-                        "words": label.words,
+                        "words": label_words(label.name),
                         "meaning": label.meaning,
                         "threshold": label.threshold,
                     }
