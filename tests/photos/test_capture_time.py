@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mlsp.photos.capture_time import capture_time
+from mlsp.photos.camera_data import camera_data
 
 TAKEN, DIGITISED, CHANGED = "2024:05:01 12:34:56", "2024:06:02 01:02:03", "2025:07:03 04:05:06"
 EXPECTED = datetime(2024, 5, 1, 12, 34, 56, 540_000)
@@ -34,6 +34,10 @@ def exif(
     loaded = Image.Exif()
     loaded.load(data.tobytes())
     return loaded
+
+
+def capture_time(file: Path) -> datetime | None:
+    return camera_data(file).captured
 
 
 @pytest.fixture(scope="module")

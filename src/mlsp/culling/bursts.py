@@ -1,6 +1,6 @@
 """Bursts: groups of shots of the same moment, the best of each first.
 
-Shot ──┬ capture_time ────────┐
+Shot ──┬ camera_data ─────────┐
        └ Scorer.features ─ embedding_of ┴ pairs within seconds, or much alike ─ group_embeddings ─ rank within the group ─ Burst
 
 Scores within a moment differ by little, and are less reliable there: docs/decisions/016 has how often the best of a burst is

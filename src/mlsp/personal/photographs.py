@@ -21,7 +21,7 @@ from mlsp.personal.learning import learn_taste
 from mlsp.personal.linear_heads import linear_heads
 from mlsp.personal.records import Taste
 from mlsp.photos import find_photos, read_bytes
-from mlsp.photos.capture_time import capture_time
+from mlsp.photos.camera_data import camera_data
 from mlsp.scoring.scorer import Scorer
 
 # Photos taken within this time are shots of one scene.
@@ -230,7 +230,7 @@ def _percentiles(scorer: Scorer, photo: PhotoFeatures) -> list[float]:
 
 def _bursts(photos: list[Path]) -> tuple[int, ...]:
     """Return the burst of each photo; one without a time is a burst of its own."""
-    times = [capture_time(photo) for photo in photos]
+    times = [camera_data(photo).captured for photo in photos]
     bursts = list(range(len(photos)))
     dated = sorted((time, row) for row, time in enumerate(times) if time is not None)
     for (before, earlier), (after, later) in itertools.pairwise(dated):

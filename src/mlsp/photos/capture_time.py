@@ -11,8 +11,6 @@ from typing import Any
 
 from PIL.ExifTags import Base
 
-from mlsp.photos.find_exif import exif_values
-
 # The time, and its fraction of a second: when it was taken, when it was digitised, when the file was changed.
 _TIMES = (
     (Base.DateTimeOriginal, Base.SubsecTimeOriginal),
@@ -27,26 +25,14 @@ _TIME = re.compile(
 _FRACTION = re.compile(r"\s*(\d+)")
 
 
-def capture_time(source: Path) -> datetime | None:
-    """Read when a photo was taken. Safe to call from several threads at once.
-
-    Args:
-        source: the photo, of any format; no pixels are decoded.
+def time_in(values: Mapping[int, Any]) -> datetime | None:
+    """Return when a photo was taken, among its EXIF values.
 
     Returns:
         Local time by the camera's clock, without a zone, with fractions of a second where the camera
         wrote them: the first there is of EXIF's DateTimeOriginal, DateTimeDigitized and DateTime.
-        None where the file has none, or none that can be understood, or cannot be read.
+        None where there is none, or none that can be understood.
     """
-    for values in exif_values(source):
-        time = time_in(values)
-        if time is not None:
-            return time
-    return None
-
-
-def time_in(values: Mapping[int, Any]) -> datetime | None:
-    """Return the time among a photo's EXIF values; see `capture_time`."""
     return _first_time(values, _TIMES)
 
 
