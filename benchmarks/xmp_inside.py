@@ -20,7 +20,8 @@ from pathlib import Path
 from mlsp.base.errors import PhotoError, SidecarError
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import rate_shot
-from mlsp.culling.xmp.journal import Journal, runs, undo
+from mlsp.culling.xmp.journal import Journal, runs
+from mlsp.culling.xmp.undoing import undo
 from mlsp.photos import find_photos, read_photo
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dng", ".heic", ".heif", ".hif", ".avif"}

@@ -11,17 +11,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from children import start_child
 from mlsp.base.errors import OutputError, SidecarError
+from mlsp.cli import app
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import journal as journals
 from mlsp.culling.xmp import rate_shot, read_rating, write_shot_marks
 from mlsp.culling.xmp.files import restore_sidecar
-from mlsp.culling.xmp.journal import Journal, default_journal_folder, runs, undo
+from mlsp.culling.xmp.journal import Journal, default_journal_folder, runs
 from mlsp.culling.xmp.packet import parse_packet
 from mlsp.culling.xmp.properties import RATING, replaced
 from mlsp.culling.xmp.removing import remove_stars
+from mlsp.culling.xmp.undoing import undo
 from xmp_samples import DARKTABLE, DIGIKAM, SAMPLES
 
 posix = pytest.mark.skipif(os.name != "posix", reason="files as on POSIX")
@@ -30,6 +33,16 @@ posix = pytest.mark.skipif(os.name != "posix", reason="files as on POSIX")
 @pytest.fixture
 def photo(examples: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(examples / "rocket.jpg", tmp_path / "photo.jpg"))
+
+
+def stars_undo(*options: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "mlsp", "stars", "undo", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -77,9 +90,94 @@ def test_what_was_changed_since_is_left_alone_and_named(photo: Path) -> None:
     assert "changed since" in str(error)
     assert changed.read_bytes() == DARKTABLE
     # Once the program has given it up the rest can be taken back.
-    changed.unlink()
     (run,) = runs()
-    assert str(undo(run)) == "0 sidecars restored, 0 removed, 2 as before already"
+    assert (run.sidecars, run.is_taken_back) == ((changed,), True)
+    changed.unlink()
+    assert str(undo(run)) == "0 sidecars restored, 0 removed, 1 as before already"
+    assert list(runs()) == []
+
+
+def test_a_file_that_is_written_twice_and_changed_since_is_named_once(photo: Path) -> None:
+    sidecar = photo.with_name("photo.jpg.xmp")
+    with Journal("one") as journal:
+        for stars in (3, 4):
+            rate_shot([photo], Marks(stars), convention="photo.jpg.xmp", note=journal.note)
+    sidecar.write_bytes(DARKTABLE)
+    (run,) = runs()
+    assert str(undo(run)) == "0 sidecars restored, 0 removed, 1 left as they are"
+    sidecar.unlink()
+    (run,) = runs()
+    assert str(undo(run)) == "0 sidecars restored, 0 removed, 1 as before already"
+    assert list(runs()) == []
+
+
+@pytest.mark.parametrize("is_mounted", [False, True])
+def test_what_is_on_a_drive_that_is_not_there_is_taken_back_once_it_is(
+    photo: Path, is_mounted: bool
+) -> None:
+    folder = photo.parent / "drive"
+    folder.mkdir()
+    photo = Path(shutil.move(photo, folder))
+    with Journal("one") as journal:
+        rate_shot([photo], Marks(3), note=journal.note)
+    away = folder.rename(folder.with_name("away"))
+    if is_mounted:
+        folder.mkdir()
+    code, said = stars_undo()
+    assert code == 1
+    assert f"{folder / 'photo.jpg.xmp'!s}" in said
+    assert "connect its drive" in said
+    if is_mounted:
+        folder.rmdir()
+    away.rename(folder)
+    code, said = stars_undo()
+    assert (code, said.rpartition(": ")[2]) == (0, "0 sidecars restored, 2 removed\n")
+    assert list(folder.iterdir()) == [photo]
+
+
+def test_after_a_run_that_is_taken_back_in_part_comes_the_run_before(photo: Path) -> None:
+    other = Path(shutil.copy(photo, photo.with_name("other.jpg")))
+    for one in (other, photo):
+        with Journal("mlsp score --xmp") as journal:
+            rate_shot([one], Marks(3), note=journal.note)
+    photo.with_name("photo.xmp").write_bytes(DARKTABLE)
+    code, said = stars_undo()
+    assert code == 1
+    assert said.splitlines()[-1] == (
+        "1 file left: `mlsp stars undo --run 2` tries again, `mlsp stars undo --run 1` takes back the run before"
+    )
+    listed = CliRunner().invoke(app, ["stars", "runs"]).output
+    assert [(line[0], line.rpartition("\t")[2]) for line in listed.splitlines()] == [
+        ("2", "1 file left"),
+        ("1", "2 files"),
+    ]
+    assert stars_undo()[0] == 0
+    assert contents(photo.parent).keys() == {"photo.jpg", "other.jpg", "photo.xmp"}
+    # Nothing else is left to take back.
+    code, said = stars_undo()
+    assert (code, said.splitlines()[-1]) == (
+        1,
+        "1 file left: `mlsp stars undo --run 2` tries again",
+    )
+    photo.with_name("photo.xmp").unlink()
+    assert stars_undo()[0] == 0
+    assert stars_undo() == (0, "nothing to take back: no run has written sidecars\n")
+
+
+def test_a_run_keeps_its_number_and_waits_for_later_ones(photo: Path) -> None:
+    for stars in (1, 2, 3):
+        with Journal("mlsp score --xmp") as journal:
+            rate_shot([photo], Marks(stars), note=journal.note)
+    assert [run.number for run in runs()] == [3, 2, 1]
+    code, said = stars_undo("--run", "1")
+    assert (code, said.count("run 3 wrote it later: take that back first")) == (1, 2)
+    assert stars_undo("--run", "3")[0] == 0
+    code, said = stars_undo("--run", "1")
+    assert (code, said.count("run 2 wrote it later: take that back first")) == (1, 2)
+    assert [stars_undo()[0] for _ in range(2)] == [0, 0]
+    assert contents(photo.parent).keys() == {"photo.jpg"}
+    code, said = stars_undo("--run", "1")
+    assert (code, "no run 1 " in said) == (2, True)
 
 
 def test_a_rating_that_is_overwritten_is_never_lost(photo: Path) -> None:

@@ -14,7 +14,8 @@ from PIL import Image
 
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import rate_shot, read_marks, write_shot_marks
-from mlsp.culling.xmp.journal import Journal, runs, undo
+from mlsp.culling.xmp.journal import Journal, runs
+from mlsp.culling.xmp.undoing import undo
 from mlsp.photos import read_photo
 from photo_samples import heic, soft_photo
 from xmp_samples import DARKTABLE, read_by_exiftool

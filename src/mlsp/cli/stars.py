@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from typing import Annotated
 
@@ -25,23 +24,29 @@ def runs(
     from mlsp.culling.xmp.journal import runs as known_runs
     from mlsp.reports.burst_report import print_names
 
-    number = 0
-    for number, run in enumerate(known_runs(), start=1):
+    is_none = True
+    for run in known_runs():
+        is_none = False
         began = f"{run.began.astimezone():%Y-%m-%d %H:%M}"
-        typer.echo(f"{number}\t{began}\t{run.what}\t{len(run.sidecars)} files")
+        left = " left" if run.is_taken_back else ""
+        typer.echo(f"{run.number}\t{began}\t{run.what}\t{_files(len(run.sidecars))}{left}")
         if files:
             print_names(run.sidecars, stream=sys.stdout)
-    if not number:
-        typer.echo("no run has written sidecars")
+    if is_none:
+        typer.echo("no run has written sidecars that can be taken back")
 
 
 def undo(
     run: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--run", metavar="N", min=1, help="Number of the run, as in `mlsp stars runs`."
+            "--run",
+            metavar="N",
+            min=1,
+            help="Number of the run, as in `mlsp stars runs`.",
+            show_default="the last that is not taken back",
         ),
-    ] = 1,
+    ] = None,
 ) -> None:
     """Take back what the last run wrote into sidecars.
 
@@ -56,17 +61,32 @@ def undo(
     from mlsp.culling.xmp.journal import runs as known_runs
     from mlsp.personal.taking_back import take_back
 
-    found = list(itertools.islice(known_runs(), run))
-    if len(found) < run:
-        raise SettingsError(
-            f"there is no run {run} to take back: {len(found)} runs have written sidecars"
-        )
-    chosen = found[-1]
+    found = known_runs()
+    if run is not None:
+        chosen = next((one for one in found if one.number == run), None)
+        if chosen is None:
+            raise SettingsError(
+                f"there is no run {run} that can be taken back: see `mlsp stars runs`"
+            )
+    else:
+        chosen = next((one for one in found if not one.is_taken_back), None)
+    if chosen is None:
+        # Where nothing else is left, what was left of the newest may be as the run wrote it again.
+        found = known_runs()
+        chosen = next(found, None)
+    if chosen is None:
+        typer.echo("nothing to take back: no run has written sidecars")
+        return
     done = take_back(chosen)
     for error in done.left:
         typer.echo(f"mlsp: {error}", err=True)
     typer.echo(f"{chosen.what} of {chosen.began.astimezone():%Y-%m-%d %H:%M}: {done}")
     if done.left:
+        again = f"`mlsp stars undo --run {chosen.number}` tries again"
+        older = next(found, None)
+        if older is not None:
+            again += f", `mlsp stars undo --run {older.number}` takes back the run before"
+        typer.echo(f"{_files(len(done.left))} left: {again}", err=True)
         raise typer.Exit(1)
 
 
@@ -98,3 +118,7 @@ def remove(paths: Photos, recursive: Recursive = True) -> None:
     typer.echo(str(removed))
     if removed.failed:
         raise typer.Exit(1)
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.xmp import Folders, read_marks
-from mlsp.culling.xmp.journal import Run, Undone, undo, written_photos
+from mlsp.culling.xmp.journal import Run, written_photos
+from mlsp.culling.xmp.undoing import Undone, undo
 from mlsp.personal.user_ratings import UserRatings, default_user_ratings_path
 
 
