@@ -180,6 +180,18 @@ def test_a_run_keeps_its_number_and_waits_for_later_ones(photo: Path) -> None:
     assert (code, "no run 1 " in said) == (2, True)
 
 
+@posix
+def test_a_link_to_a_file_that_is_not_there_is_one_again(photo: Path) -> None:
+    link, target = photo.with_name("photo.jpg.xmp"), photo.with_name("elsewhere.xmp")
+    link.symlink_to(target)
+    with Journal("one") as journal:
+        rate_shot([photo], Marks(3), convention="photo.jpg.xmp", note=journal.note)
+    assert read_rating(photo) == 3
+    (run,) = runs()
+    assert str(undo(run)) == "0 sidecars restored, 1 removed"
+    assert (link.is_symlink(), target.exists()) == (True, False)
+
+
 def test_a_rating_that_is_overwritten_is_never_lost(photo: Path) -> None:
     sidecar = photo.with_name("photo.jpg.xmp")
     rate_shot([photo], Marks(4), convention="photo.jpg.xmp")

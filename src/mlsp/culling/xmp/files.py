@@ -152,7 +152,8 @@ def remove_sidecar(path: Path, now: bytes) -> None:
     """
     _check_content(path, now)
     try:
-        path.unlink()
+        # What was written is the file that a link leads to; the link was there before.
+        Path(os.path.realpath(path)).unlink()
     except OSError as error:
         raise SidecarError(
             f"cannot remove the sidecar {str(path)!r}: {error.strerror or error}"
