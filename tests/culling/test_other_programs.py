@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mlsp.culling.marks import Marks
+from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.xmp import rate_shot, read_marks, write_shot_marks
 from mlsp.culling.xmp.journal import Journal, runs
+from mlsp.culling.xmp.removing import remove_stars
 from mlsp.culling.xmp.undoing import undo
 from mlsp.photos import read_photo
 from photo_samples import heic, soft_photo
@@ -56,6 +57,19 @@ def test_darktable_reads_them_and_writes_them_back(photo: Path, marks: Marks) ->
     if marks.label is not None:
         assert found["XMP-darktable:Colorlabels"] == labels.index(marks.label)
     assert read_marks(exported) == marks
+
+
+def test_our_stars_are_taken_out_of_sidecars_that_exiftool_has_rewritten(photo: Path) -> None:
+    photos = [photo, *(Path(shutil.copy(photo, photo.with_name(f"{n}.jpg"))) for n in range(2))]
+    photos[0].with_name("photo.jpg.xmp").write_bytes(DARKTABLE.replace(b'"0"', b'"3"'))
+    for one in photos:
+        rate_shot([one], Marks(5, "pick", "red"), overwrite=True)
+    run("exiftool", "-overwrite_original", "-subject+=foo", *photo.parent.glob("[0p]*.xmp"))
+    done = remove_stars(photos)
+    assert (len(done.files), done.failed) == (6, [])
+    assert [read_marks(one) for one in photos] == [Marks(3), NO_MARKS, NO_MARKS]
+    (found,) = read_by_exiftool([photo.with_name("photo.jpg.xmp")])
+    assert found["XMP-dc:Subject"] == "foo"
 
 
 def darktable(folder: Path, *more: str) -> sqlite3.Connection:

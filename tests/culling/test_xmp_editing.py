@@ -149,14 +149,16 @@ def test_only_our_rating_is_taken_out() -> None:
     ):
         with pytest.raises(SidecarError, match="^the rating in it is not one that mlsp wrote$"):
             without_suggestion(content)
-    rewritten = with_suggestion(DARKTABLE, Marks(2)).replace(
-        b'mlsp:ReplacedRating="0"', b'mlsp:ReplacedRating="0" darktable:raw="1"'
-    )
-    with pytest.raises(
-        SidecarError,
-        match="^another program has rewritten it since mlsp did: take the rating away in that program$",
-    ):
-        without_suggestion(rewritten)
+
+
+def test_our_rating_is_taken_out_of_a_file_that_another_program_has_rewritten() -> None:
+    theirs = DARKTABLE.replace(b'Rating="0"', b'Rating="3"')
+    for content, rating, is_by_hand in ((DARKTABLE, 0, False), (theirs, 3, True)):
+        rewritten = with_suggestion(content, Marks(2)).replace(
+            b"mlsp:ReplacedRating=", b'darktable:raw="1" mlsp:ReplacedRating='
+        )
+        packet = parse_packet(without_suggestion(rewritten))
+        assert (packet.rating, packet.is_by_hand) == (rating, is_by_hand)
 
 
 NO_XMP = "it is XML but not XMP: it has no rdf:RDF where XMP has it"

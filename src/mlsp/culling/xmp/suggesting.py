@@ -75,23 +75,20 @@ def without_suggestion(content: bytes) -> bytes:
         content: an XMP file.
 
     Returns:
-        What `with_suggestion` was given first, byte for byte. Where a person has changed some of it since, that stays, and the
-        rest of ours says nothing any more.
+        What `with_suggestion` was given first, byte for byte. Where a person has changed some of it since, that stays; there, and
+        where another program has rewritten the file, what is ours says nothing any more.
 
     Raises:
-        SidecarError: what is in it is not ours, or another program has rewritten the file since.
+        SidecarError: what is in it is not ours, or is written in a way that cannot be changed.
     """
     packet = parse_packet(content)
     names = [name for name in SUGGESTED if written(name) in packet.values]
     if not any(map(packet.is_ours, names)):
         raise SidecarError("the rating in it is not one that mlsp wrote")
-    if not all(packet.is_ours(name) or _is_given_back(packet, name) for name in names):
-        return with_suggestion(content, NO_MARKS)
-    span = _own_span(packet, names)
+    is_as_written = all(packet.is_ours(name) or _is_given_back(packet, name) for name in names)
+    span = _own_span(packet, names) if is_as_written else None
     if span is None:
-        raise SidecarError(
-            "another program has rewritten it since mlsp did: take the rating away in that program"
-        )
+        return with_suggestion(content, NO_MARKS)
     edits = Edits(packet)
     edits.replace(*span, "")
     for name in names:
@@ -155,14 +152,12 @@ def _own_span(packet: Packet, names: list[Name]) -> tuple[int, int] | None:
         *map(replaced, names),
         *(name for name in names if replaced(name) not in values),
     ]
-    starts = {values[name].whole_start for name in ours if name in values}
+    starts = [values[name].whole_start for name in ours if name in values]
     places = [place for place in starts if place is not None]
+    if len(places) < len(starts):
+        return None
     start = min(places)
-    if (
-        None in starts
-        or max(places) >= end
-        or start not in {values[name].whole_start for name in marks}
-    ):
+    if max(places) >= end or start not in {values[name].whole_start for name in marks}:
         return None
     at = start
     others = []
