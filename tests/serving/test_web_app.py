@@ -522,9 +522,15 @@ def test_what_other_programs_say_is_shown_and_followed(served: Served) -> None:
     assert marks(served, "06.png") == [None, None, None]
     # Whatever the other program does later is newer.
     sidecar.write_text(SIDECAR.format(5, "Red"))
-    assert marks(served, "06.png") == [5, None, "red"]
+    assert marks(served, "06.png") == [5, None, None]
     served.rate({"id": photo, "flag": "pick"})
-    assert marks(served, "06.png") == [5, "pick", "red"]
+    assert marks(served, "06.png") == [5, "pick", None]
+    # What it does not change stays.
+    sidecar.write_text(SIDECAR.format(1, "Red"))
+    assert marks(served, "06.png") == [1, "pick", None]
+    served.post("export/xmp", {"convention": "photo.jpg.xmp"})
+    assert read_marks(served.folder / "06.png") == Marks(1, "pick")
+    assert marks(served, "06.png") == [1, "pick", None]
     sidecar.unlink()
     assert marks(served, "06.png") == [None, None, None]
 

@@ -34,7 +34,7 @@ NO_MARKS = Marks()
 
 
 def newer_marks(own: Marks | None, found: Marks, known: Marks | None) -> Marks:
-    """Return the marks that count: the user's own, unless another program has changed what a photo's files say since.
+    """Return the marks that count: each is the user's own, unless another program has changed what a photo's files say of it since.
 
     Args:
         own: given in `mlsp serve`; None for none.
@@ -42,9 +42,17 @@ def newer_marks(own: Marks | None, found: Marks, known: Marks | None) -> Marks:
         known: what they said when that was last noted; None if it never was.
 
     Examples:
-        >>> newer_marks(Marks(4), Marks(2), Marks(2)), newer_marks(Marks(4), Marks(5), Marks(2))
-        (Marks(stars=4, flag=None, label=None), Marks(stars=5, flag=None, label=None))
+        >>> newer_marks(Marks(4), found=Marks(2), known=Marks(2))
+        Marks(stars=4, flag=None, label=None)
+        >>> newer_marks(Marks(4, "pick"), found=Marks(5), known=Marks(2))
+        Marks(stars=5, flag='pick', label=None)
     """
     if own is None:
         return found
-    return own if found in (own, found if known is None else known) else found
+    if known is None:
+        return own
+    return Marks(
+        own.stars if found.stars == known.stars else found.stars,
+        own.flag if found.flag == known.flag else found.flag,
+        own.label if found.label == known.label else found.label,
+    )

@@ -151,14 +151,19 @@ class SidecarExport:
             return done
 
     def _own_marks(self) -> list[tuple[Entry, Marks]]:
-        """Return what the user gave photos, where no other program has changed it since."""
+        """Return what the user gave photos, with what another program has changed of it since; not where that is all of it."""
         collection = self._rated.collection
-        given = [(entry, collection.own(entry)) for entry in collection.entries()]
-        return [
-            (entry, marks)
-            for entry, marks in given
-            if marks is not None and collection.rating_of(entry) == marks
-        ]
+        given, changed = [], []
+        for entry in collection.entries():
+            own, marks = collection.own(entry), collection.rating_of(entry)
+            if own is None or (marks != own and marks == collection.found(entry.id)):
+                continue
+            given.append((entry, marks))
+            if marks != own:
+                changed.append(entry)
+        # Else, once the files say it, the user's earlier marks would count again, over what the other program changed.
+        self._rated.rate([(entry, {}) for entry in changed])
+        return given
 
     def _count(self, _: object = None) -> None:
         self._writing = replace(self._writing, done=self._writing.done + 1)
