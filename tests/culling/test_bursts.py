@@ -19,6 +19,7 @@ from mlsp.culling.bursts import (
     BurstSettings,
     ScoredShot,
     check_ranking,
+    find_shot_sets,
     group_bursts,
     group_embeddings,
     take_shots,
@@ -153,7 +154,10 @@ def test_a_copy_never_beats_its_original() -> None:
     (alone,) = group_bursts([camera, export, backup])
     assert [found.scored.source for found in alone.best(9)] == [camera.scored.source]
     assert (alone.is_alone, alone.competes) == (True, False)
-    assert {found.reason for found in alone.shots[1:]} == {"a copy of 1.jpg"}
+    assert [found.reason for found in alone.shots[1:]] == [
+        "a copy of 1.jpg",
+        f"a copy of {Path('card/1.jpg')}",
+    ]
     assert describe_pick([alone], 1) == "0 bursts and 1 alone, 2 copies, 1 picked"
     # .91 alike is another picture of the moment, with camera's data or without.
     (burst,) = group_bursts([export, camera, other])
@@ -164,6 +168,61 @@ def test_a_copy_never_beats_its_original() -> None:
     # Without a camera's data in any of them nobody can say which is the original.
     (scans,) = group_bursts([export, other])
     assert not any(found.is_copy for found in scans.shots)
+
+
+def of_content(photo: Path, content: str, second: int) -> ScoredShot:
+    made = shot(str(photo), quality=0.5)
+    scored = replace(made.scored, content_sha256=content)
+    return replace(made, scored=scored, captured=NOON + timedelta(seconds=second))
+
+
+def test_copies_of_a_bracket_are_not_picked_again(tmp_path: Path) -> None:
+    """In another folder, and beside it under another name."""
+    image = Image.open(Path(__file__).parents[2] / "examples" / "chelsea.png").convert("L")
+    image.thumbnail((100, 100))
+    exposed = []
+    for number, bias in enumerate((0, -1, 1)):
+        exif = Image.Exif()
+        inner = exif.get_ifd(0x8769)
+        inner[0x829A], inner[0x9204], inner[0xA402] = 2.0**bias / 250, float(bias), 2
+        for name in (f"a/{number}.jpg", f"b/{number}.jpg", f"a/{number} again.jpg"):
+            photo = tmp_path / name
+            photo.parent.mkdir(exist_ok=True)
+            image.save(photo, exif=exif)
+            exposed.append(of_content(photo, str(number), number))
+    sets = find_shot_sets(exposed)
+    assert [found.kind for found in sets] == ["bracket"]
+    (bracket,) = group_bursts(exposed, sets=sets)
+    assert bracket.kind == "bracket"
+    assert [one.shot.photo for one in bracket.best(1)] == [
+        tmp_path / f"a/{number}.jpg" for number in range(3)
+    ]
+    assert describe_pick([bracket], 3) == "0 bursts and 0 alone, 1 bracket, 6 copies, 3 picked"
+
+
+def test_the_original_is_a_file_with_a_short_path(tmp_path: Path) -> None:
+    """Reports begin with `backup`, and a link comes before its file by name."""
+    (tmp_path / "backup").mkdir()
+    for name in ("backup/DSC_0016.JPG", "DSC_0016.JPG", "backup/0.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "0.jpg").symlink_to(tmp_path / "backup/0.jpg")
+    names = ("0.jpg", "backup/0.jpg", "backup/DSC_0016.JPG", "DSC_0016.JPG")
+    bursts = group_bursts([of_content(tmp_path / name, name[-5:], 0) for name in names])
+    found = {one.shot.photo: one for burst in bursts for one in burst.shots}
+    assert {path for path, one in found.items() if not one.is_copy} == {
+        tmp_path / "backup/0.jpg",
+        tmp_path / "DSC_0016.JPG",
+    }
+    assert found[tmp_path / "backup/DSC_0016.JPG"].reason == f"a copy of {tmp_path}/DSC_0016.JPG"
+
+
+def test_shots_of_one_name_are_told_apart() -> None:
+    """Two cameras at one moment."""
+    shots = [shot("a/DSC_1.JPG", quality=0.9), shot("b/DSC_1.JPG", quality=0.1)]
+    (burst,) = group_bursts(shots)
+    closely = rank_closely(burst, [None] * 2)
+    reasons = [found.reason for found in closely.shots]
+    assert reasons == ["much like b/DSC_1", "much like a/DSC_1"]
 
 
 def at(degrees: Sequence[float]) -> Float32Array:

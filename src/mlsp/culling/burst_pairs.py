@@ -136,3 +136,38 @@ def _nearest(
         near = rank < _NEAREST
         one, other, found = one[near], other[near], found[near]
     yield order[rows[one]], order[columns[other]], found, np.full(len(one), minimum)
+
+
+class SimilarGroups:
+    """Growing groups; the sums of their embeddings give mean similarities without a loop over pairs."""
+
+    def __init__(self, embeddings: Float32Array) -> None:
+        self._parent = list(range(len(embeddings)))
+        self._sizes = [1] * len(embeddings)
+        self._embeddings = embeddings
+        self._sums: dict[int, Float32Array] = {}
+
+    def root(self, photo: int) -> int:
+        """Return the photo that stands for a photo's group."""
+        while self._parent[photo] != photo:
+            self._parent[photo] = self._parent[self._parent[photo]]
+            photo = self._parent[photo]
+        return photo
+
+    def join(self, one: int, other: int, minimum: float) -> None:
+        """Join the groups of two photos if their mean similarity is at least `minimum`."""
+        kept, gone = self.root(one), self.root(other)
+        if kept == gone:
+            return
+        sums = self._sum(kept), self._sum(gone)
+        pairs = self._sizes[kept] * self._sizes[gone]
+        if float(sums[0] @ sums[1]) < minimum * pairs:
+            return
+        self._parent[gone] = kept
+        self._sizes[kept] += self._sizes[gone]
+        self._sums[kept] = sums[0] + sums[1]
+        self._sums.pop(gone, None)
+
+    def _sum(self, root: int) -> Float32Array:
+        found = self._sums.get(root)
+        return self._embeddings[root] if found is None else found

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.results import ScoreFailure
-from mlsp.culling.burst_pairs import similar_pairs
+from mlsp.culling.burst_pairs import SimilarGroups, similar_pairs
 from mlsp.culling.close_ups import CloseUp
+from mlsp.culling.duplicates import find_originals, name_beside
 from mlsp.culling.embeddings import embedding_channels, embedding_of
 from mlsp.culling.sets import Frame, SetKind, ShotSet, find_sets
 from mlsp.culling.shots import Shot
@@ -87,7 +88,7 @@ class ScoredShot:
         reason: why it is the best of its burst, or what the best has more of, such as `sharper eyes than IMG_7`; empty where it
             was not looked at.
         is_from_camera: whether it has a camera's data, which exports, thumbnails and what messengers send have lost.
-        is_copy: whether it is a copy of another shot of its burst: the same file, or the same picture without a camera's data.
+        is_copy: whether it is a copy of another shot of its burst: a file of the same content, or the same picture without a camera's data.
     """
 
     shot: Shot
@@ -105,7 +106,7 @@ class Burst:
     """Shots of the same moment.
 
     Attributes:
-        shots: at least one, the best first; those of a set in the order in which they were taken.
+        shots: at least one, the best first; those of a set in the order in which they were taken; copies last.
         kind: kind of the set that they are; None for shots that compete with each other.
     """
 
@@ -171,7 +172,8 @@ def group_bursts(
         sets: as `find_shot_sets` finds them; their shots are kept together, and in no other burst.
 
     Returns:
-        Each shot in one burst, many in one of their own; in the order of their first shots.
+        Each shot in one burst, many in one of their own, a copy in that of its original; in the order of their first shots but for
+        copies.
 
     Raises:
         SettingsError: the model has no head `by`.
@@ -179,50 +181,73 @@ def group_bursts(
     if not shots:
         return []
     value = _ranking(shots[0].scored, by)
+    originals = _originals(shots)
+    copies: dict[int, list[ScoredShot]] = {}
+    for index, original in enumerate(originals):
+        if original != index:
+            copies.setdefault(original, []).append(_as_copy(shots[index], shots[original]))
+    groups: list[tuple[list[int], SetKind | None]] = [
+        (list(found.members), found.kind) for found in sets
+    ]
     in_sets = {index for found in sets for index in found.members}
-    others = [index for index in range(len(shots)) if index not in in_sets]
-    bursts = {
-        min(found.members): Burst(tuple(shots[index] for index in found.members), found.kind)
-        for found in sets
-    }
+    others = [
+        index
+        for index, original in enumerate(originals)
+        if original == index and index not in in_sets
+    ]
     if others:
         embeddings = np.stack([shots[index].embedding for index in others])
         captured = [shots[index].captured for index in others]
         numbers = group_embeddings(embeddings, captured, settings)
-        groups: dict[int, list[ScoredShot]] = {}
+        of_moments: dict[int, list[int]] = {}
         for number, index in zip(numbers.tolist(), others, strict=True):
-            groups.setdefault(others[number], []).append(shots[index])
-        for first, group in groups.items():
+            of_moments.setdefault(number, []).append(index)
+        groups += [(members, None) for members in of_moments.values()]
+    bursts = []
+    for members, kind in groups:
+        group = [shots[index] for index in members]
+        if kind is None:
             # Stable: among equals the one that came first. A copy never beats its original.
-            ranked = sorted(
-                _with_copies(group), key=lambda shot: (shot.is_copy, -value(shot.scored))
+            group = sorted(
+                _with_exports(group), key=lambda shot: (shot.is_copy, -value(shot.scored))
             )
-            bursts[first] = Burst(tuple(ranked))
-    return [bursts[first] for first in sorted(bursts)]
+        group += [copy for index in members for copy in copies.get(index, ())]
+        bursts.append((min(members), Burst(tuple(group), kind)))
+    return [burst for _, burst in sorted(bursts, key=lambda one: one[0])]
 
 
-def _with_copies(group: Sequence[ScoredShot]) -> list[ScoredShot]:
-    """Mark the copies of a group: files of one content but for the first, and pictures without camera's data that look like one with them."""
+def _originals(shots: Sequence[ScoredShot]) -> list[int]:
+    return find_originals(
+        [shot.shot.photo for shot in shots], [shot.scored.content_sha256 for shot in shots]
+    )
+
+
+def _as_copy(shot: ScoredShot, original: ScoredShot) -> ScoredShot:
+    name = name_beside(original.scored.source, shot.scored.source)
+    return replace(shot, is_copy=True, reason=f"a copy of {name}")
+
+
+def _with_exports(group: Sequence[ScoredShot]) -> list[ScoredShot]:
+    """Mark the exports of a group: pictures without a camera's data that look like one with them."""
     originals = [shot for shot in group if shot.is_from_camera]
-    contents: dict[str, ScoredShot] = {}
     found = []
     for shot in group:
-        content = shot.scored.content_sha256
-        original = contents.get(content) if content else None
-        contents.setdefault(content, shot)
-        if original is None and not shot.is_from_camera and originals:
+        if originals and not shot.is_from_camera:
             nearest = max(originals, key=lambda one: float(one.embedding @ shot.embedding))
-            is_same = float(nearest.embedding @ shot.embedding) >= _COPY_SIMILARITY
-            original = nearest if is_same else None
-        if original is not None:
-            shot = replace(shot, is_copy=True, reason=f"a copy of {original.scored.source.name}")
+            if float(nearest.embedding @ shot.embedding) >= _COPY_SIMILARITY:
+                shot = _as_copy(shot, nearest)
         found.append(shot)
     return found
 
 
 def find_shot_sets(shots: Sequence[ScoredShot]) -> list[ShotSet]:
-    """Find the brackets, panoramas and focus stacks among shots; see `mlsp.culling.sets`."""
-    return find_sets([Frame(shot.shot.photo, shot.captured) for shot in shots])
+    """Find the brackets, panoramas and focus stacks among shots but for copies of one file; see `mlsp.culling.sets`."""
+    indices = [index for index, original in enumerate(_originals(shots)) if index == original]
+    frames = [Frame(shots[index].shot.photo, shots[index].captured) for index in indices]
+    return [
+        replace(found, members=tuple(indices[member] for member in found.members))
+        for found in find_sets(frames)
+    ]
 
 
 def group_embeddings(
@@ -252,7 +277,7 @@ def group_embeddings(
         similarity=settings.similarity,
         similarity_without_time=settings.similarity_without_time,
     )
-    groups = _Groups(embeddings)
+    groups = SimilarGroups(embeddings)
     for one, other, minimum in zip(
         pairs.one.tolist(), pairs.other.tolist(), pairs.minimum.tolist(), strict=True
     ):
@@ -260,40 +285,6 @@ def group_embeddings(
     numbers = np.fromiter(map(groups.root, range(len(embeddings))), np.int64, len(embeddings))
     _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
     return first[group].astype(np.int64)
-
-
-class _Groups:
-    """Growing groups; the sums of their embeddings give mean similarities without a loop over pairs."""
-
-    def __init__(self, embeddings: Float32Array) -> None:
-        self._parent = list(range(len(embeddings)))
-        self._sizes = [1] * len(embeddings)
-        self._embeddings = embeddings
-        self._sums: dict[int, Float32Array] = {}
-
-    def root(self, photo: int) -> int:
-        while self._parent[photo] != photo:
-            self._parent[photo] = self._parent[self._parent[photo]]
-            photo = self._parent[photo]
-        return photo
-
-    def join(self, one: int, other: int, minimum: float) -> None:
-        """Join the groups of two photos if their mean similarity is at least `minimum`."""
-        kept, gone = self.root(one), self.root(other)
-        if kept == gone:
-            return
-        sums = self._sum(kept), self._sum(gone)
-        pairs = self._sizes[kept] * self._sizes[gone]
-        if float(sums[0] @ sums[1]) < minimum * pairs:
-            return
-        self._parent[gone] = kept
-        self._sizes[kept] += self._sizes[gone]
-        self._sums[kept] = sums[0] + sums[1]
-        self._sums.pop(gone, None)
-
-    def _sum(self, root: int) -> Float32Array:
-        found = self._sums.get(root)
-        return self._embeddings[root] if found is None else found
 
 
 def _seconds(captured: Sequence[datetime | None]) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
 from mlsp.culling.bursts import RANKING_HEAD, Burst, ScoredShot
 from mlsp.culling.close_ups import CloseUp
+from mlsp.culling.duplicates import name_beside
 from mlsp.culling.looking import CloseUps, look_closely
 from mlsp.scoring.results import ScoreResult
 
@@ -119,7 +120,9 @@ def rank_closely(burst: Burst, close_ups: Sequence[CloseUp | None]) -> Burst:
         if burst.shots[index].is_copy:
             chosen.append(replace(burst.shots[index], close_up=close_ups[index]))
             continue
-        name = burst.shots[other].scored.source.stem
+        name = name_beside(
+            burst.shots[other].scored.source, burst.shots[index].scored.source, stem=True
+        )
         chosen.append(
             replace(burst.shots[index], close_up=close_ups[index], reason=f"{reason} {name}")
         )
