@@ -12,9 +12,10 @@ import pyarrow.parquet
 import pytest
 
 from mlsp.base.errors import RatingsError
+from mlsp.photos.files import read_bytes
 from mlsp.ratings.datasets import load_ratings
 from mlsp.ratings.files import read_ratings
-from mlsp.ratings.table import Rating, RatingTable
+from mlsp.ratings.table import Rating, RatingTable, missing_photos
 
 
 def write(folder: Path, text: str, name: str = "ratings.csv") -> Path:
@@ -250,6 +251,17 @@ def test_a_damaged_parquet_file(tmp_path: Path) -> None:
 def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"photo,mos\nlatin \xe9.jpg,1\nb.jpg,0\n")
     assert os.fsencode(read_ratings(tmp_path / "t.csv").photos[0].name) == b"latin \xe9.jpg"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names that are not UTF-8")
+def test_names_that_are_not_utf_8_as_our_tables_have_them(tmp_path: Path) -> None:
+    """Backslashes of a name that is there stay."""
+    for name in (b"latin \xe9.jpg", b"b\\xe9.jpg"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(name)
+    (tmp_path / "t.csv").write_bytes(b"photo,mos\r\nlatin \\xe9.jpg,1\r\nb\\xe9.jpg,0\r\n")
+    table = read_ratings(tmp_path / "t.csv")
+    assert missing_photos(table) == ()
+    assert [read_bytes(photo) for photo in table.photos] == [b"latin \xe9.jpg", b"b\\xe9.jpg"]
 
 
 def test_rated_reference_photos(reference_data: Path) -> None:

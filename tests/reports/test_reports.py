@@ -29,6 +29,7 @@ from mlsp.base.errors import (
 )
 from mlsp.base.results import ScoreFailure
 from mlsp.base.text import printable
+from mlsp.photos.files import stored_path
 from mlsp.reports import check_output, check_sort, columns, errors_path, sort_results, write_report
 from mlsp.reports.formats import TABLE_FORMATS, TableFormat
 from mlsp.reports.predictions import write_predictions
@@ -215,11 +216,14 @@ def test_the_name_in_a_report_finds_the_file(wanted: list[bytes]) -> None:
         from_csv = [row[0] for row in read_csv(Path(folder, "r.csv"))[1:]]
         with Path(folder, "r.jsonl").open(encoding="ascii") as file:
             from_jsonl = [json.loads(line)["photo"] for line in file]
-        for found in (from_csv, from_jsonl):
-            assert list(map(Path, found)) == [result.source for result in results]
-            assert [Path(folder, "photos", name).read_bytes() for name in found] == wanted
-        from_parquet = pq.read_table(f"{folder}/r.parquet")["photo"].to_pylist()
-        assert from_parquet == [name.decode(errors="backslashreplace") for name in wanted]
+        assert list(map(Path, from_jsonl)) == [result.source for result in results]
+        assert [Path(folder, "photos", name).read_bytes() for name in from_jsonl] == wanted
+        assert [
+            stored_path(Path(folder, "photos", name)).read_bytes() for name in from_csv
+        ] == wanted
+        escaped = [name.decode(errors="backslashreplace") for name in wanted]
+        assert list(map(Path, from_csv)) == list(map(Path, escaped))
+        assert pq.read_table(f"{folder}/r.parquet")["photo"].to_pylist() == escaped
 
 
 @posix_only
@@ -256,7 +260,7 @@ def test_failed_photos_are_listed(tmp_path: Path) -> None:
     assert names(tmp_path) == ["r.errors.csv", "r.jsonl"]
     assert (tmp_path / "r.errors.csv").read_bytes() == (
         b"photo,error,message\r\n"
-        b'caf\xe9.jpg,unreadable photo,"damaged, or \\udce9\n"\r\n'
+        b'caf\\xe9.jpg,unreadable photo,"damaged, or \\xe9\n"\r\n'
         b"b.jpg,photo too large,too many\r\n"
         b"c.jpg,unsupported photo,\r\n"
     )

@@ -34,6 +34,7 @@ from mlsp.personal import learn_taste, write_personal_model
 from mlsp.personal.taking_back import take_back
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import read_photo
+from mlsp.photos.files import read_bytes
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.collection import Collection
 from mlsp.serving.web.entry import FIELDS
@@ -753,8 +754,13 @@ def test_names_that_are_no_text_are_shown_and_exported(tmp_path: Path) -> None:
     with serving(folder, tmp_path / "r.sqlite") as served:
         assert served.rows()[0]["photo"] == "latin \\xe9.png"
         served.rate({"id": 0, "stars": 5})
-        assert name in served.client.get("/api/export.csv").content
-        assert served.get("status")["undo"] == "5 stars for latin ?.png"
+        served.rate({"id": 0, "flag": "pick"})
+        (row,) = csv.DictReader(io.StringIO(served.client.get("/api/export.csv").content.decode()))
+        assert row["photo"] == f"{folder}/latin \\xe9.png"
+        assert read_bytes(Path(row["photo"]))
+        listed = served.client.get("/api/export/photos.txt", params={"rated": "picked"})
+        assert listed.content == name + b"\n"
+        assert served.get("status")["undo"] == "pick for latin ?.png"
 
 
 def test_the_page_and_its_files(shared: Served) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
-_FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF  # surrogates that represent bytes that are not UTF-8
+# Surrogates that represent bytes that are not UTF-8, and how these are written.
+_BYTES = re.compile("[\udc80-\udcff]")
+_ESCAPED_BYTES = re.compile(r"\\x([89a-f][0-9a-f])")
 # Control and format characters, lone surrogates, line and paragraph separators. The two joiners are spelling in Persian and
 # Hindi, and hold an emoji together.
 _ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -37,19 +40,45 @@ def printable(text: str, *, encoding: str = "utf-8") -> str:
 def _printable_character(character: str) -> str:
     if unicodedata.category(character) not in _ESCAPED or character in _JOINERS:
         return character
-    if _FIRST_BYTE <= ord(character) <= _LAST_BYTE:
-        return f"\\x{ord(character) & 0xFF:02x}"
+    if _BYTES.match(character):
+        return escape_bytes(character)
     return character.encode("unicode_escape").decode("ascii")
 
 
+def escape_bytes(name: str) -> str:
+    r"""Return a file's name as UTF-8 can have it: bytes that are not UTF-8 are written as `\xff`, on screens and in tables.
+
+    Examples:
+        >>> escape_bytes("latin \udce9.jpg")
+        'latin \\xe9.jpg'
+    """
+    if name.isascii():
+        return name
+    found = _BYTES.sub(lambda byte: f"\\x{ord(byte[0]) & 0xFF:02x}", name)
+    # Names of Windows may have other lone surrogates.
+    return found.encode(errors="backslashreplace").decode()
+
+
+def unescape_bytes(name: str) -> str:
+    r"""Return the name that `escape_bytes` wrote; a name that had `\xff` as text before comes out as another.
+
+    Examples:
+        >>> unescape_bytes(r"latin \xe9.jpg") == "latin \udce9.jpg"
+        True
+    """
+    if "\\x" not in name:
+        return name
+    return _ESCAPED_BYTES.sub(lambda byte: chr(0xDC00 + int(byte[1], 16)), name)
+
+
 def normal_name(name: str) -> str:
-    """Return a file's name as it is compared: é may be one character or two, as the system that wrote it likes.
+    """Return a file's name as it is compared: é may be one character or two, as the system that wrote it likes, and bytes may be escaped.
 
     Examples:
         >>> normal_name("cafe\u0301.jpg") == "caf\u00e9.jpg"
         True
     """
-    return unicodedata.normalize("NFC", name)
+    return unicodedata.normalize("NFC", unescape_bytes(name))
 
 
 _MAX_NAMED = 10

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlsp.base.errors import PhotoTooLargeError, UnreadablePhotoError
 from mlsp.base.regular_file import open_at_once
+from mlsp.base.text import unescape_bytes
 
 # fmt: off
 RAW_SUFFIXES = frozenset((
@@ -68,18 +69,24 @@ def read_bytes(path: Path) -> bytes:
 
 
 def stored_path(path: Path) -> Path:
-    """Return a file's path as it is stored, where a table or another system spells its accents in another way.
+    """Return a file's path as it is stored, where a table or another system spells it in another way: its accents, or bytes that are not UTF-8.
 
     Args:
         path: of a file, which may be missing.
 
     Returns:
-        `path` itself where something is there; else the one that differs from it by Unicode normalisation only, if there is one.
+        `path` itself where something is there; else the one that differs from it by Unicode normalisation only, or by bytes that
+        a table escapes, if there is one.
     """
-    if str(path).isascii() or os.path.lexists(path):
+    text = str(path)
+    if (text.isascii() and "\\x" not in text) or os.path.lexists(path):
         return path
     folder = stored_path(path.parent)
-    for name in (unicodedata.normalize("NFC", path.name), unicodedata.normalize("NFD", path.name)):
+    names = (
+        *(unicodedata.normalize(form, path.name) for form in ("NFC", "NFD")),
+        unescape_bytes(path.name),
+    )
+    for name in names:
         if os.path.lexists(folder / name):
             return folder / name
     return path

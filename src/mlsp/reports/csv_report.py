@@ -1,7 +1,7 @@
 r"""Reports and error lists as CSV (RFC 4180): UTF-8 without a byte order mark, lines end with CR LF.
 
-Names keep their bytes, those that are not UTF-8 too: read with `errors=sys.getfilesystemencodeerrors()`, `os.fsencode` gives the
-file's own name back. Numbers are rounded for people; JSON lines and Parquet have them in full.
+Bytes of a name that are not UTF-8 are written as `\xff`, as screens show them; `mlsp.base.text.unescape_bytes` gives the file's own
+name back, and commands that read tables find the file. Numbers are rounded for people; JSON lines and Parquet have them in full.
 
 Spreadsheets take a cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula, and a photo may have such
 a name. Changing a name would lose the photo, so a relative path that begins so is written as `./=name.jpg`: the same file, and
@@ -13,12 +13,12 @@ from __future__ import annotations
 import csv
 import os
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlsp.base.atomic_file import atomic_write_text
+from mlsp.base.text import escape_bytes
 from mlsp.reports.rows import Column, Table
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def write_csv(path: Path, table: Table) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    with atomic_write_text(path, errors=sys.getfilesystemencodeerrors()) as file:
+    with atomic_write_text(path) as file:
         writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(table.names)
         are_names = [column.is_name for column in table.columns]
         writer.writerows(
             [
-                csv_name(cell) if is_name else cell
+                escape_bytes(csv_name(cell) if is_name else cell)
                 for is_name, cell in zip(are_names, cells, strict=True)
             ]
             for cells in table.texts()
@@ -65,9 +65,7 @@ def write_errors(path: Path, failed: Iterable[ScoreFailure]) -> None:
     rows = (
         (os.fspath(result.source), error_kind(result.error), str(result.error)) for result in failed
     )
-    table = Table(
-        (Column("photo", is_name=True), Column("error"), Column("message", text=_valid)), rows
-    )
+    table = Table((Column("photo", is_name=True), Column("error"), Column("message")), rows)
     write_csv(path, table)
 
 
@@ -91,8 +89,3 @@ def error_kind(error: PhotoError) -> str:
     """
     name = type(error).__name__.removesuffix("Error")
     return " ".join(re.findall(r"[A-Z][a-z0-9]*", name)).lower()
-
-
-def _valid(text: str) -> str:
-    """Return a text for people with escapes in place of what UTF-8 cannot encode."""
-    return text.encode(errors="backslashreplace").decode()

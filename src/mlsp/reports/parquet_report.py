@@ -1,17 +1,16 @@
 r"""Reports as Parquet: typed columns, numbers in full, the model and the version of mlsp in the file's metadata.
 
-Parquet's texts are UTF-8: bytes of a name that are not are written as `\xff`. Where such photos matter, CSV and JSON lines keep
-their names.
+Parquet's texts are UTF-8: bytes of a name that are not are written as `\xff`, as in CSV; JSON lines keep them.
 """
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
 from mlsp.base.atomic_file import atomic_write
 from mlsp.base.errors import MissingExtraError
+from mlsp.base.text import escape_bytes
 from mlsp.reports.rows import Table
 
 
@@ -48,10 +47,12 @@ def write_parquet(path: Path, table: Table) -> None:
     ]
     by_column = list(zip(*table.rows, strict=True)) or [()] * len(types)
     arrays = [
-        pa.array(map(_valid, cells) if pa.types.is_string(kind) else cells, kind)
+        pa.array(
+            (escape_bytes(str(cell)) for cell in cells) if pa.types.is_string(kind) else cells, kind
+        )
         for cells, kind in zip(by_column, types, strict=True)
     ]
-    metadata = {name: _valid(text) for name, text in table.metadata.items()}
+    metadata = {name: escape_bytes(text) for name, text in table.metadata.items()}
     schema = pa.schema(
         [
             pa.field(name, kind, nullable=False)
@@ -61,9 +62,3 @@ def write_parquet(path: Path, table: Table) -> None:
     )
     with atomic_write(path) as file:
         pq.write_table(pa.Table.from_arrays(arrays, schema=schema), file)
-
-
-def _valid(text: object) -> str:
-    """Turn lone surrogates back into the bytes that they represent, and escape those."""
-    name = str(text).encode(errors=sys.getfilesystemencodeerrors())
-    return name.decode(errors="backslashreplace")

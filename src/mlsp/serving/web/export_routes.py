@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Response
 
-from mlsp.base.text import printable
+from mlsp.base.text import escape_bytes, printable
 from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
 from mlsp.serving.web.bodies import Nothing, PlaceBody, XmpBody
 from mlsp.serving.web.page_controller import PageController
@@ -19,8 +19,10 @@ def add_exports(app: FastAPI, controller: PageController) -> None:
 
     def file(text: str, name: str, media_type: str = "text/csv") -> Response:
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        # Bytes of names that are no text come out as they are on disk, as in the reports.
-        content = text.encode("utf-8", "surrogateescape")
+        # A list of names is for programs, which need the bytes that are on disk; a table is UTF-8.
+        content = (escape_bytes(text) if media_type == "text/csv" else text).encode(
+            errors="surrogateescape"
+        )
         return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
 
     @app.get("/api/export.csv")

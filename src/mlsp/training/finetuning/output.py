@@ -13,6 +13,7 @@ from mlsp.backbones import BackboneSpec
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.errors import RatingsError
+from mlsp.base.text import escape_bytes
 from mlsp.features.onnx_export import check_graph, export_backbone
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import Model
@@ -195,7 +196,7 @@ class Finetuned:
         with atomic_write_text(self.folder / TEST_SCORES) as stream:
             writer = csv.writer(stream)
             writer.writerow(("photo", *columns))
-            names = [ids[row] for row in found.rows]
+            names = [escape_bytes(ids[row]) for row in found.rows]
             writer.writerows(zip(names, *(of.tolist() for of in columns.values()), strict=True))
 
     def _stated(self, measured: Agreements) -> tuple[Agreement, ...]:
