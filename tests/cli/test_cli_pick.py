@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,26 @@ def test_copies_and_goes_on(shoot: Path, cache: Path, tmp_path: Path) -> None:
     again = mlsp("pick", shoot, "--copy-to", best, cache=cache)
     assert again.stderr.endswith("3 picked, 2 copied, 1 was there already\n")
     assert {path: path.stat().st_mtime_ns for path in shoot.rglob("*")} == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+def test_all_is_copied_though_nobody_reads_the_table(
+    shoot: Path, cache: Path, tmp_path: Path
+) -> None:
+    """As with `| head -1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "mlsp", "pick", shoot, "--copy-to", tmp_path / "best"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "MLSP_CACHE_DIR": str(cache)},
+        )
+    assert len([file for file in (tmp_path / "best").rglob("*") if file.is_file()]) == 3
+    assert done.stderr.endswith("3 picked, 3 copied\n")
 
 
 def test_a_shot_with_shut_eyes_is_not_picked(cache: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,24 @@ def test_a_broken_link_holds_its_name(tmp_path: Path) -> None:
     assert place([one], tmp_path / "best", [tmp_path / "card"]) == [True]
     assert state(tmp_path / "best") == {"1-2.jpg": b"one"}
     assert not (tmp_path / "nowhere").exists()
+
+
+MEMORY = "/dev/shm"  # noqa: S108 - another drive than that of temporary files, on most machines
+
+
+@pytest.mark.skipif(not os.path.isdir(MEMORY), reason="needs another drive")
+def test_hard_links_need_one_drive(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        other = Path(folder)
+        if other.stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("it is on the same drive")
+        source = photo(tmp_path / "1.jpg")
+        with pytest.raises(OutputError) as error:
+            list(place_photos([source], other, [tmp_path], link=True, hard=True))
+    assert str(error.value) == (
+        f"cannot link to {str(source)!r} in {folder!r}: it is on another drive, and hard links need one: make copies or"
+        " symbolic links, or name a folder on the photos' drive"
+    )
 
 
 def test_a_photo_that_is_gone_is_a_failure(tmp_path: Path) -> None:

@@ -101,6 +101,17 @@ def test_damaged_pixels_of_png_are_unreadable(kind: bytes) -> None:
         read_photo(bytes(png))
 
 
+def test_what_a_decoder_has_no_words_for_is_said_in_ours() -> None:
+    """Colours of a palette without the palette."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30, 20, 1, 3, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes(5 * 20)))
+    png = b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b"")
+    with pytest.raises(
+        UnreadablePhotoError, match="^damaged or truncated PNG: it cannot be decoded$"
+    ):
+        read_photo(png)
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("start", [0.4, 0.9, 0.99])
 def test_a_png_filled_up_with_zeros_is_unreadable(mode: str, start: float) -> None:

@@ -211,7 +211,7 @@ def test_bytes_of_a_file_are_all_read(tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("missing.jpg", "there is no such file"),
-        ("", "it is a folder, not a photo"),
+        ("", "it is a folder, not a file"),
         ("empty.jpg", "the file is empty"),
         ("empty.jpg/below.jpg", "the file cannot be read: Not a directory"),
         ("zero\0byte.jpg", "the file cannot be read: embedded null byte"),

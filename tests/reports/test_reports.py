@@ -313,7 +313,7 @@ except OutputError as error:
         check=False,
     )
     assert run.stderr == (
-        f"cannot write the report {str(path)!r}: [Errno 27] File too large: free some space or name another file\n"
+        f"cannot write the report {str(path)!r}: File too large: free some space or name another file\n"
     )
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == [path.name]

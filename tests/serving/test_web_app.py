@@ -349,6 +349,7 @@ def test_ratings_are_there_again_and_follow_a_renamed_photo(tmp_path: Path) -> N
         ),
         ("ratings", [], 422, "what was sent: Input should be a valid dictionary"),
         ("comparisons", {"better": 0}, 422, "worse: Field required"),
+        ("export/photos", {"rated": "picked", "folder": ""}, 422, "no folder is given: fill it in"),
         ("export/xmp", {"convention": "../x"}, 422, "convention: Input should be 'both'"),
         (
             "export/xmp",

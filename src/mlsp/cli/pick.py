@@ -175,11 +175,7 @@ def pick(
     kinds = keyword_kinds(xmp_keywords, BURST_KEYWORDS)
     _check_options(output, rated, is_by_score=bursts_only or by is not None or bool(kinds))
     listed = find_for(
-        folder,
-        paths,
-        recursive=recursive,
-        exclude=exclude or (),
-        pairs=switch("--pairs", pairs),
+        folder, paths, recursive=recursive, exclude=exclude or (), pairs=switch("--pairs", pairs)
     )
     shots = found_shots(listed, paths, quiet=quiet).shots
     if rated is not None:
@@ -187,12 +183,7 @@ def pick(
         return
     max_pixels = round(max_megapixels * 1e6)
     with open_caches(enabled=use_cache) as caches:
-        scorer = Scorer(
-            model,
-            workers=workers,
-            cache=caches,
-            max_pixels=max_pixels,
-        )
+        scorer = Scorer(model, workers=workers, cache=caches, max_pixels=max_pixels)
         heads = tuple(head.name for head in scorer.model.heads)
         check_ranking(by, heads)
         scored, failed, progress = _take(scorer, shots, quiet=quiet, goes_on=use_cache)
@@ -212,11 +203,6 @@ def pick(
     best_shots = [found.shot for burst in bursts for found in burst.best(best)]
     picked = {shot.photo for shot in best_shots}
     name = scorer.model.name
-    if list_:
-        names = [photo for shot in best_shots for photo in shot.photos]
-        print_names(names, stream=sys.stdout)
-    elif output is None and bursts:
-        print_bursts(bursts, picked, model_name=name, heads=heads, stream=sys.stdout)
     outputs: list[Path] = []
     new: list[bool] = []
     if folder is not None:
@@ -225,11 +211,19 @@ def pick(
         outputs.append(folder)
     if output is not None:
         outputs += write_burst_report(output, bursts, picked, failed, model_name=name, heads=heads)
-    progress.summarise(len(scored), len(failed), outputs)
-    if not quiet:
-        verb = "linked" if is_link else "copied"
-        typer.echo(describe_pick(bursts, len(picked), are_new=new, verb=verb), err=True)
-    failed += _tag(bursts, kinds, by=by, quiet=quiet)
+    try:
+        if list_:
+            names = [photo for shot in best_shots for photo in shot.photos]
+            print_names(names, stream=sys.stdout)
+        elif output is None and bursts:
+            print_bursts(bursts, picked, model_name=name, heads=heads, stream=sys.stdout)
+    finally:
+        # Also where nobody reads the table to its end, as `head` does not.
+        progress.summarise(len(scored), len(failed), outputs)
+        if not quiet:
+            verb = "linked" if is_link else "copied"
+            typer.echo(describe_pick(bursts, len(picked), are_new=new, verb=verb), err=True)
+        failed += _tag(bursts, kinds, by=by, quiet=quiet)
     if failed:
         raise typer.Exit(1)
 

@@ -147,9 +147,17 @@ def place_photos(
             yield ScoreFailure(photo, error)
         except OSError as error:
             verb = "link to" if link else "copy"
+            if error.errno == errno.EXDEV:
+                reason = (
+                    "it is on another drive, and hard links need one: make copies or symbolic links, or name a folder on the"
+                    " photos' drive"
+                )
+            else:
+                reason = (
+                    f"{error.strerror or error}. Nothing is lost: the next try goes on from here"
+                )
             raise OutputError(
-                f"cannot {verb} {str(photo)!r} in {str(wanted.parent)!r}: {error.strerror or error}."
-                " Nothing is lost: the next try goes on from here"
+                f"cannot {verb} {str(photo)!r} in {str(wanted.parent)!r}: {reason}"
             ) from error
 
 

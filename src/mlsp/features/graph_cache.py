@@ -87,7 +87,9 @@ def cached_graph(
                 _check_not_refused(graph)
                 _export(spec, found.file, feature_spec, graph)
     except OSError as error:
-        raise OutputError(f"cannot write {graph}: {error}") from error
+        raise OutputError(
+            f"cannot write {graph}: {error.strerror or error}: free some space"
+        ) from error
     return graph
 
 

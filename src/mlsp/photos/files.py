@@ -100,7 +100,7 @@ def _check_regular(path: Path, status: os.stat_result) -> None:
             raise UnreadablePhotoError(
                 "it is a folder that may not be listed: permission denied"
             ) from error
-        raise UnreadablePhotoError("it is a folder, not a photo")
+        raise UnreadablePhotoError("it is a folder, not a file")
     for is_kind, kind in _KINDS:
         if is_kind(status.st_mode):
             raise UnreadablePhotoError(f"it is {kind}, not a file")

@@ -226,7 +226,7 @@ def _decode(
     except Exception as error:
         # On damaged data decoders raise what they happen to run into (OSError, SyntaxError, ValueError, struct.error,
         # zlib.error, EOFError, IndexError, RuntimeError, …): a list of them would never be complete.
-        reason = str(error) or type(error).__name__
+        reason = str(error) or "it cannot be decoded"
         if _TOO_FEW_BYTES.match(reason):
             reason = "it ends too early"
         if _UNKNOWN_PIXELS.search(reason):

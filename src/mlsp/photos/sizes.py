@@ -39,7 +39,7 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise PhotoTooLargeError(
             f"{width} × {height} = {width * height:,} pixels, more than the limit of {max_pixels:,}:"
-            " raise max_pixels to read it"
+            " raise the limit to read it (--max-megapixels, in Python max_pixels)"
         )
 
 

@@ -106,7 +106,7 @@ def writing(path: Path, content: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"cannot write {content} {str(path)!r}: {error}: free some space or name another file"
+            f"cannot write {content} {str(path)!r}: {error.strerror or error}: free some space or name another file"
         ) from error
 
 

@@ -120,7 +120,9 @@ def download(
                     return
             raise WeightsError("\n".join(failures))
     except OSError as error:
-        raise OutputError(f"cannot write {target}: {error}") from error
+        raise OutputError(
+            f"cannot write {target}: {error.strerror or error}: free some space"
+        ) from error
 
 
 def _fetch(

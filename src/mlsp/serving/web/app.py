@@ -102,6 +102,8 @@ def _add_errors(app: FastAPI) -> None:
     async def wrong_request(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "what was sent"
+        if first["type"] == "string_too_short":
+            return failed(422, f"no {where} is given: fill it in")
         return failed(422, f"{where}: {first['msg']}")
 
     @app.exception_handler(MlspError)
