@@ -45,27 +45,65 @@ def fit_kernel(features: np.ndarray, mos: np.ndarray, **changes: Any) -> KernelH
     return head
 
 
-def test_is_kernel_ridge_regression_in_half_whitened_components() -> None:
-    features, mos = rated(60)
-    new, _ = rated(20, seed=1)
-    roots = standardised_roots(features, mos, LEVELS)
-    _, singular, directions = np.linalg.svd(roots.values.astype(np.float64), full_matrices=False)
-    basis = directions.T / np.sqrt(singular)
-    known = roots.values @ basis
-    norm = np.sqrt((known**2).sum(axis=1).mean())
-    unknown = (np.sqrt(new) - roots.mean) * roots.scale @ basis
+def kernel_ridge(
+    features: np.ndarray, mos: np.ndarray, new: np.ndarray, settings: KernelHead, rank: int
+) -> np.ndarray:
+    """Scores of new photos by scikit-learn's kernel ridge, in float64, in components that are halfway to equal deviations."""
+    levels = settings.level_channels
+    roots = np.sqrt(features.astype(np.float64))
+    mean, scale = roots.mean(axis=0), standardised_roots(features, mos, levels).scale
+    known, unknown = (roots - mean) * scale, (np.sqrt(new.astype(np.float64)) - mean) * scale
+    _, singular, directions = np.linalg.svd(known, full_matrices=False)
+    basis = (directions.T / np.sqrt(singular))[:, :rank]
+    norm = np.sqrt(((known @ basis) ** 2).sum(axis=1).mean())
 
     def likeness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         squares = ((first[:, None] - second[None]) ** 2).sum(axis=2) / norm**2
-        kernel: np.ndarray = np.exp(-SETTINGS.steepness * np.sqrt(squares + 1e-4))
+        kernel: np.ndarray = np.exp(-settings.steepness * np.sqrt(squares + 1e-4))
         return kernel
 
-    expected = KernelRidge(alpha=SETTINGS.penalty, kernel="precomputed")
+    known, unknown = known @ basis, unknown @ basis
+    expected = KernelRidge(alpha=settings.penalty, kernel="precomputed")
     expected.fit(likeness(known, known), mos - mos.mean())
-    head = fit_kernel(features, mos)
-    np.testing.assert_allclose(
-        head.predict(new), expected.predict(likeness(unknown, known)) + mos.mean(), atol=2e-4
+    scores: np.ndarray = expected.predict(likeness(unknown, known)) + mos.mean()
+    return scores
+
+
+def test_is_kernel_ridge_regression_in_half_whitened_components() -> None:
+    features, mos = rated(60)
+    new, _ = rated(20, seed=1)
+    expected = kernel_ridge(features, mos, new, SETTINGS, rank=8)
+    np.testing.assert_allclose(fit_kernel(features, mos).predict(new), expected, atol=2e-4)
+
+
+def few_of_many_channels(photos: int) -> np.ndarray:
+    """Photos whose 300 features are far above 0: their roots less the mean leave much rounding."""
+    rng = np.random.default_rng(7)
+    common = 30 + rng.gamma(2.0, size=(photos, 1))
+    features: np.ndarray = common + rng.gamma(2.0, size=(photos, 300))
+    return features.astype(np.float32)
+
+
+@pytest.mark.parametrize("repeated", [0, 15])
+@pytest.mark.parametrize("photos", [30, 90])
+def test_few_photos_are_compared_in_no_direction_that_is_rounding(
+    photos: int, repeated: int
+) -> None:
+    """Less their mean, n photos differ in n - 1 directions, and in fewer where some are the same."""
+    features, new = np.split(few_of_many_channels(photos + 100), [photos])
+    mos = features[:, :20].mean(axis=1).astype(np.float64)
+    features, mos = (np.concatenate([some, some[:repeated]]) for some in (features, mos))
+    head = KernelHead().fit(features, mos)
+    ratings_only = np.ones(len(mos))
+    same = Differences(features[:5], features[:5], np.zeros(5))
+    with_pairs = fit_kernel_with_pairs(
+        KernelHead(), features, mos, same, weights=ratings_only, support=np.arange(len(mos))
     )
+    for fitted in (head, with_pairs):
+        known, unknown = (fitted.project(some).std(axis=0) for some in (features, new))
+        assert (unknown / known).max() < 1.5
+    expected = kernel_ridge(features, mos, new, KernelHead(), rank=photos - 1)
+    np.testing.assert_allclose(head.predict(new), expected, atol=1e-4)
 
 
 def test_learns_what_a_linear_head_cannot() -> None:

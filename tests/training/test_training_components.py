@@ -94,6 +94,16 @@ def test_directions_that_do_not_vary_are_left_out_and_a_level_that_does_not_is_a
         LevelComponents.fit([flat], [slice(0, 2), slice(2, 6)], 4)
 
 
+def test_of_few_photos_whose_features_are_far_above_0_no_direction_is_rounding() -> None:
+    rng = np.random.default_rng(0)
+    found = 30 + rng.gamma(2.0, size=(130, 1)) + rng.gamma(2.0, size=(130, 300))
+    learned, new = np.split(found.astype(np.float32)[:, None, None, None], [30])
+    components = LevelComponents.fit([learned[:10], learned[10:]], [slice(0, 300)], 100)
+    # Less their mean, n photos differ in n - 1 directions.
+    assert components.counts == (29,)
+    assert components.of(new).astype(np.float64).std(axis=0).max() < 1.5
+
+
 @pytest.mark.parametrize(("head", "grid"), [("single_3fc", 1), ("small_pool", 5)])
 def test_it_learns_on_components_and_scores_by_channels(
     head: str, grid: int, tmp_path: Path

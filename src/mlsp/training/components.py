@@ -52,11 +52,15 @@ class LevelComponents:
         sums = [np.zeros(width) for width in widths]
         products = [np.zeros((width, width)) for width in widths]
         cells = 0
+        near: Float32Array | None = None
         for batch in features:
-            rows = batch.reshape(-1, batch.shape[-1])
+            rows = batch.reshape(-1, batch.shape[-1]).astype(np.float32)
+            # Products of large means would leave more rounding in float32 than some directions vary.
+            near = rows.mean(axis=0) if near is None else near
+            rows -= near
             cells += len(rows)
             for part, total, product in zip(slices, sums, products, strict=True):
-                values = rows[:, part].astype(np.float32)
+                values = rows[:, part]
                 total += values.sum(axis=0, dtype=np.float64)
                 product += values.T @ values
         axes = [

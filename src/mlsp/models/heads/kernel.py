@@ -27,6 +27,9 @@ _ROWS_AT_ONCE = 4096
 _PROJECTED_AT_ONCE = 2000
 # Of the largest eigenvalue: keeps the Cholesky factors of kernels with repeated photos from failing.
 _JITTER = 1e-9
+# Of the largest singular value. Where photos are repeated, float32 leaves up to a hundred thousandth in directions in which they do
+# not differ; divided by its root, it would outweigh all else in the distance to a photo that was not learned from.
+_MIN_SINGULAR = 1e-4
 # Of the mean rating.
 _ROUNDING = 1e-9
 
@@ -257,8 +260,8 @@ def directions(values: Float32Array, components: int, seed: int) -> Float32Array
     """Find the principal directions of standardised photos, scaled halfway between unscaled and all equal.
 
     Args:
-        values: (photos, C).
-        components: D, fewer where there are fewer photos or channels.
+        values: (photos, C); the mean of those that they were standardised by is 0.
+        components: D, fewer where there are fewer channels or photos, or photos are repeated.
         seed: of the search.
 
     Returns:
@@ -267,12 +270,13 @@ def directions(values: Float32Array, components: int, seed: int) -> Float32Array
     Raises:
         SettingsError: all photos are the same.
     """
-    count = min(components, *values.shape)
+    photos, channels = values.shape
+    # Without their mean, photos differ in one direction less than there are photos; one more would be rounding.
+    count = max(1, min(components, photos - 1, channels))
     _, singular, found = randomized_svd(values, count, n_iter=3, random_state=seed)
-    # Directions in which photos hardly differ are rounding, and would be amplified.
-    kept = singular > 1e-6 * singular[0] if singular[0] > 0 else np.zeros(count, dtype=bool)
-    if not kept.any():
+    if not singular[0] > 0:
         raise SettingsError("all photos have the same features: there is nothing to learn from")
+    kept = singular > _MIN_SINGULAR * singular[0]
     scaled: Float32Array = found[kept].T / np.sqrt(singular[kept])
     return scaled
 
