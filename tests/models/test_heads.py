@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from mlsp.models.heads import (
     emd_squared,
     mean_of_bins,
     parameter_count,
+    register_head,
 )
 from mlsp.models.heads.fully_connected import MultiThreeFC, ThreeFC
 from mlsp.models.heads.pool import PoolThreeFC
@@ -37,6 +40,80 @@ def small(spec: HeadSpec, seed: int = 0) -> ScoreHead:
 def noise(grid: int, photos: int = 6, channels: int = 48, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(photos, grid, grid, channels, generator=generator)
+
+
+# Of one's own
+
+
+class _Row(nn.Module):
+    """A body whose outputs lack their second axis."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.layer(x)[:, 0]
+        return out
+
+
+@pytest.fixture
+def own() -> Iterator[str]:
+    yield "own"
+    HEADS.discard("own")
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda body: nn.Linear(48, 7), r"head 'own'.*expected .*\(2, 1\).*got \(2, 7\)"),
+        (lambda body: _Row(48), r"head 'own'.*expected .*\(2, 1\).*got \(2,\)"),
+        (lambda body: nn.LSTM(48, 1), r"head 'own'.*expected .*\(2, 1\).*got tuple"),
+        (lambda body: nn.Linear(9, 1), r"head 'own'.*\(2, 48\).*RuntimeError"),
+        (lambda body: None, r"head 'own'.*torch\.nn\.Module, got NoneType"),
+        (lambda body: nn.AvgPool1d(48), r"head 'own' .*no parameters"),
+        (lambda: nn.Linear(48, 1), r"head 'own'.*TypeError"),
+    ],
+)
+def test_a_body_of_ones_own_that_does_not_fit_is_refused(
+    own: str, build: Callable[..., Any], message: str
+) -> None:
+    register_head(own, build)
+    with pytest.raises(SettingsError, match=message):
+        build_head(HeadSpec(own), LEVELS)
+
+
+def test_a_distribution_needs_an_output_for_each_bin(own: str) -> None:
+    register_head(own, lambda body: nn.Linear(sum(body.widths), 1))
+    with pytest.raises(SettingsError, match=r"expected .*\(2, 10\).*got \(2, 1\)"):
+        build_head(HeadSpec(own, output="distribution", bins=TEN), LEVELS)
+
+
+def test_a_body_of_ones_own_begins_as_it_is_made(own: str) -> None:
+    register_head(own, lambda body: nn.Sequential(nn.BatchNorm1d(48), nn.Linear(48, 1)))
+    norm = build_head(HeadSpec(own), LEVELS).body[0]  # type: ignore[index]
+    assert norm.training
+    assert norm.num_batches_tracked == 0
+    assert not norm.running_mean.any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("own", 3), "head 'own'.*builder.*got int"),
+        (("a/b c", nn.Identity), "letters.*'a/b c'"),
+        ((3, nn.Identity), "got 3"),
+    ],
+)
+def test_what_cannot_be_a_head_is_not_registered(arguments: tuple[Any, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        register_head(*arguments)
+
+
+@pytest.mark.parametrize("grid", [3, True, "5"])
+def test_heads_read_narrow_or_wide_features(own: str, grid: Any) -> None:
+    with pytest.raises(SettingsError, match=rf"head 'own'.*1 .* or 5 .*, got {grid!r}"):
+        register_head(own, nn.Identity, grid=grid)
 
 
 # Sizes

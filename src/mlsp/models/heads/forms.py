@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 from torch import nn
 
@@ -123,6 +125,8 @@ _HEADS = {
     ),
 }
 CLOSED_FORMS = ("ridge", "kernel")
+# Names are options of commands, and parts of the names of files.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def _check_form(name: str, found: object) -> HeadForm:
@@ -130,6 +134,19 @@ def _check_form(name: str, found: object) -> HeadForm:
         raise SettingsError(f"got {type(found).__name__}, expected a mlsp.heads.HeadForm")
     if name in CLOSED_FORMS:
         raise SettingsError(f"mlsp has a head {name!r} itself")
+    if not isinstance(name, str) or (name and not _NAME.fullmatch(name)):
+        raise SettingsError(
+            f"the name of a head is letters, digits and any of '_', '-' and '.', got {name!r}"
+        )
+    if not callable(found.build):
+        raise SettingsError(
+            f"head {name!r}: expected a builder, a function from a BodySpec to a torch.nn.Module, got"
+            f" {type(found.build).__name__}"
+        )
+    if isinstance(found.grid, bool) or found.grid not in get_args(Grid):
+        raise SettingsError(
+            f"head {name!r}: grid is 1 for narrow features or 5 for wide ones, got {found.grid!r}"
+        )
     return found
 
 
@@ -159,7 +176,8 @@ def register_head(
         description: in a line.
 
     Raises:
-        SettingsError: the name is one of mlsp's own heads, or empty.
+        SettingsError: the name is one of mlsp's own heads, or not of letters, digits, "_", "-" and "."; or an argument is of
+            another type. Whether a network fits is seen when it is built.
 
     Examples:
         >>> register_head("two_layers", lambda body: nn.Sequential(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mlsp.base.errors import SettingsError
-from mlsp.models.heads.forms import PAPER_COLUMN, BodySpec
+from mlsp.models.heads.forms import HEADS, PAPER_COLUMN, BodySpec
 from mlsp.models.heads.fully_connected import ThreeFC
 from mlsp.models.heads.layers import initialise
 from mlsp.models.heads.losses import mean_of_bins
@@ -108,7 +108,8 @@ def build_head(
         column: channels of each column of Pool-3FC, by default the spec's.
 
     Raises:
-        SettingsError: the features lack a level, or a width is out of range or not one that this head has.
+        SettingsError: the features lack a level, a width is out of range or not one that this head has, or a head of one's own is no
+            module from these features to (N, outputs).
     """
     head = empty_head(spec, levels, seed=seed, first=first, column=column)
     body = head.body
@@ -141,7 +142,43 @@ def empty_head(
     with torch.random.fork_rng(devices=[]):
         # A user's own head may draw from torch's global generator.
         torch.default_generator.manual_seed(seed)
-        return ScoreHead(spec, levels, spec.form.build(sizes))
+        own = spec.name not in HEADS.own
+        body = _own_body(spec, sizes) if own else spec.form.build(sizes)
+        return ScoreHead(spec, levels, body)
+
+
+def _own_body(spec: HeadSpec, sizes: BodySpec) -> nn.Module:
+    """Build a body of a user's own and ask it for two photos: a loss would broadcast outputs of another shape without a word."""
+    try:
+        body = spec.form.build(sizes)
+    except Exception as error:
+        raise SettingsError(
+            f"head {spec.name!r} cannot be built: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(body, nn.Module):
+        raise SettingsError(
+            f"head {spec.name!r}: expected its builder to return a torch.nn.Module, got {type(body).__name__}"
+        )
+    parameter = next(body.parameters(), None)
+    if parameter is None:
+        raise SettingsError(f"head {spec.name!r} has no parameters: there is nothing to learn")
+    cells = (spec.grid, spec.grid) if spec.grid > 1 else ()
+    shape, wanted = (2, *cells, sum(sizes.widths)), (2, spec.outputs)
+    was_training = body.training
+    try:
+        with torch.no_grad():
+            found = body.eval()(torch.zeros(shape, device=parameter.device))
+    except Exception as error:
+        raise SettingsError(
+            f"head {spec.name!r} cannot take features of shape {shape}: {type(error).__name__}: {error}"
+        ) from error
+    body.train(was_training)
+    got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    if got != wanted:
+        raise SettingsError(
+            f"head {spec.name!r}: expected outputs of shape {wanted} for 2 photos, (N, body.outputs), got {got}"
+        )
+    return body
 
 
 def _joined(slices: Sequence[slice]) -> list[slice]:
