@@ -61,7 +61,7 @@ export class Learn {
     this._button.textContent = state === "running" ? "Learning …" : result ? "Learn again" : "Learn my taste";
     this._status.textContent = state === "running" ? "Learning from your ratings and comparisons …" : (message ?? "");
     this._status.classList.toggle("p-bad", state !== "running" && message !== null);
-    this._result.replaceChildren(...(state === "done" && result ? this._verdict(result, saved) : saved ? this._howToUse(saved) : []), ...named(leftOut));
+    this._result.replaceChildren(...named(leftOut), ...(state === "done" && result ? this._verdict(result, saved) : saved ? this._howToUse(saved) : []));
   }
 
   async _start() {
