@@ -33,6 +33,7 @@ from mlsp.culling.xmp import (
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR
 from mlsp.culling.xmp.packet import parse_packet
 from mlsp.culling.xmp.suggesting import with_suggestion
+from mlsp.culling.xmp.tagging import write_photo_keywords
 from xmp_samples import DARKTABLE, DIGIKAM, EXIFTOOL, LIGHTROOM, read_by_exiftool, read_by_exiv2
 
 posix = pytest.mark.skipif(os.name != "posix", reason="files as on POSIX")
@@ -273,6 +274,29 @@ def test_a_write_protected_sidecar_is_left_alone(photo: Path) -> None:
         write_rating(photo, 3)
 
 
+@pytest.mark.parametrize("fault", ["damaged", "not to be changed", "write-protected"])
+def test_of_a_shot_all_sidecars_are_written_or_none(photo: Path, fault: str) -> None:
+    if fault == "write-protected" and os.geteuid() == 0:
+        pytest.skip("root may write everything")
+    raw = Path(shutil.copy(photo, photo.with_suffix(".nef")))
+    sidecar = photo.with_suffix(".xmp")
+    content = with_suggestion(EMPTY_SIDECAR, Marks(3, None, "red"))
+    unclear = content.replace(b'xmp:Label="Red"', b'xmp:Label="R&#101;d"')
+    sidecar.write_bytes({"damaged": content[:-9], "not to be changed": unclear}.get(fault, content))
+    if fault == "write-protected":
+        sidecar.chmod(0o400)
+    before = {file: file.read_bytes() for file in photo.parent.iterdir()}
+    shot, marks = [photo, raw], Marks(5, None, "blue")
+    with pytest.raises(SidecarError, match=re.escape(str(sidecar))):
+        rate_shot(shot, marks, overwrite=True)
+    with pytest.raises(SidecarError, match=re.escape(str(sidecar))):
+        write_shot_marks(shot, marks, overwrite=True)
+    if fault != "not to be changed":
+        with pytest.raises(SidecarError, match=re.escape(str(sidecar))):
+            write_photo_keywords(shot, ["mlsp|rank|1"], "both", folders=Folders())
+    assert {file: file.read_bytes() for file in photo.parent.iterdir()} == before
+
+
 def test_a_sidecar_that_cannot_be_made(photo: Path) -> None:
     long = photo.rename(photo.with_name("x" * 250 + ".jpg"))
     message = f"cannot read the sidecar {str(long) + '.xmp'!r}: File name too long"
@@ -281,7 +305,7 @@ def test_a_sidecar_that_cannot_be_made(photo: Path) -> None:
 
 
 def test_what_another_program_changes_meanwhile_wins(photo: Path) -> None:
-    from mlsp.culling.xmp.files import change_sidecar, read_sidecar
+    from mlsp.culling.xmp.files import plan_sidecar, read_sidecar, write_planned
 
     sidecar = photo.with_suffix(".xmp")
     for before, meanwhile in ((DARKTABLE, DIGIKAM), (None, EMPTY_SIDECAR)):
@@ -291,10 +315,12 @@ def test_what_another_program_changes_meanwhile_wins(photo: Path) -> None:
         read = read_sidecar(sidecar)
         sidecar.write_bytes(meanwhile)
         message = f"the sidecar {str(sidecar)!r} is left alone: another program changed it meanwhile; run the command again"
+        planned = plan_sidecar(
+            read, lambda content: with_suggestion(content, Marks(3)), empty=EMPTY_SIDECAR
+        )
+        assert planned is not None
         with pytest.raises(SidecarError, match=f"^{re.escape(message)}$"):
-            change_sidecar(
-                read, lambda content: with_suggestion(content, Marks(3)), empty=EMPTY_SIDECAR
-            )
+            write_planned([planned])
         assert sidecar.read_bytes() == meanwhile
     assert len(list(photo.parent.iterdir())) == 2
 

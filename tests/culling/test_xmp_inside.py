@@ -24,7 +24,8 @@ from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.xmp import Outcome, rate_shot, read_marks, write_shot_marks
 from mlsp.culling.xmp.changes import changes_back, with_changes
 from mlsp.culling.xmp.containers import jpeg_segments
-from mlsp.culling.xmp.inside import change_inside, read_inside
+from mlsp.culling.xmp.files import write_planned
+from mlsp.culling.xmp.inside import plan_inside, read_inside
 from mlsp.culling.xmp.journal import Journal, runs
 from mlsp.culling.xmp.multi_picture import adjusted
 from mlsp.culling.xmp.removing import remove_stars
@@ -237,8 +238,10 @@ def test_what_another_program_changes_meanwhile_wins(tmp_path: Path) -> None:
     photo.write_bytes(PHOTOS["a.jpg"])
     read = read_inside(photo)
     photo.write_bytes(PHOTOS["xmp.jpg"])
+    planned = plan_inside(read, lambda content: content + b" ")
+    assert planned is not None
     with pytest.raises(SidecarError, match="another program changed it meanwhile"):
-        change_inside(read, lambda content: content + b" ")
+        write_planned([planned])
     assert photo.read_bytes() == PHOTOS["xmp.jpg"]
 
 

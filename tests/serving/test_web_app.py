@@ -610,7 +610,7 @@ def test_sidecars(served: Served) -> None:
     assert (again["written"], again["files"], again["kept"]) == (4, 1, [])
     assert read_rating(served.folder / "06.png") == 1
     mine.write_text("no XML")
-    failed = served.post("export/xmp", {})["failed"]
+    failed = served.post("export/xmp", {"keywords": ["rank"]})["failed"]
     assert [one["photo"] for one in failed] == ["06.png"]
     assert str(mine) in failed[0]["error"]
 

@@ -309,9 +309,10 @@ def _give_stars(
             typer.echo(f"{summary}{undo}", err=True)
         failed = [*summary.failed]
         if settings.keywords:
+            left_alone = {failure.source for failure in failed}
             tagged = tag_ranked(ranked, settings.keywords, by=by)
             failed += give_keywords(
-                tagged,
+                [one for one in tagged if one.result.source not in left_alone],
                 journal,
                 convention=settings.convention,
                 inside=settings.inside,

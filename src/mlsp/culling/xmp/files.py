@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -38,6 +38,19 @@ class SidecarFile:
     status: os.stat_result | None
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedWrite:
+    """A file that is to be written.
+
+    Attributes:
+        file: as it was read.
+        content: what it shall have.
+    """
+
+    file: SidecarFile
+    content: bytes
+
+
 def read_sidecar(path: Path) -> SidecarFile:
     """Read a sidecar.
 
@@ -59,32 +72,42 @@ def read_sidecar(path: Path) -> SidecarFile:
         raise left_alone(path, str(error)) from error
 
 
-def change_sidecar(
-    file: SidecarFile, change: Callable[[bytes], bytes], *, empty: bytes, note: Note | None = None
-) -> bool:
-    """Change a sidecar, or make one.
+def plan_sidecar(
+    file: SidecarFile, change: Callable[[bytes], bytes], *, empty: bytes
+) -> PlannedWrite | None:
+    """Return what is to be written so that a sidecar has a change, or is there; None where it has it already.
 
     Args:
         file: as it was read.
         change: content -> content.
         empty: what a new one is made from.
-        note: told before it is written.
-
-    Returns:
-        Whether it had to be written.
 
     Raises:
-        SidecarError: it cannot be written, or another program changed it since it was read; it is as it was then.
+        SidecarError: it cannot be changed.
     """
     old = empty if file.content is None else file.content
     try:
         content = change(old)
     except SidecarError as error:
         raise left_alone(file.path, str(error)) from error
-    if content == old:
-        return False
-    replace_sidecar(file, content, note=note)
-    return True
+    return None if content == old else PlannedWrite(file, content)
+
+
+def write_planned(planned: Sequence[PlannedWrite], *, note: Note | None = None) -> list[Path]:
+    """Write files that belong together, and return them.
+
+    Args:
+        planned: what they shall have.
+        note: told of each before it is written.
+
+    Raises:
+        SidecarError: one is write-protected, and none is written; or one could not be written, and those before it are.
+    """
+    for one in planned:
+        _check_writable(one.file)
+    for one in planned:
+        replace_sidecar(one.file, one.content, note=note)
+    return [one.file.path for one in planned]
 
 
 def replace_sidecar(file: SidecarFile, content: bytes, *, note: Note | None = None) -> None:
@@ -98,8 +121,7 @@ def replace_sidecar(file: SidecarFile, content: bytes, *, note: Note | None = No
     Raises:
         SidecarError: it cannot be written, or another program changed it since it was read; it is as it was then.
     """
-    if file.status is not None and not os.access(file.path, os.W_OK):
-        raise left_alone(file.path, "it is write-protected")
+    _check_writable(file)
     if note is not None:
         note(file.path, file.content, content)
     try:
@@ -158,6 +180,11 @@ def remove_sidecar(path: Path, now: bytes) -> None:
         raise SidecarError(
             f"cannot remove the sidecar {str(path)!r}: {error.strerror or error}"
         ) from error
+
+
+def _check_writable(file: SidecarFile) -> None:
+    if file.status is not None and not os.access(file.path, os.W_OK):
+        raise left_alone(file.path, "it is write-protected")
 
 
 def _check_content(path: Path, now: bytes) -> None:

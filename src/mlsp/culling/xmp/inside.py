@@ -10,7 +10,7 @@ from mlsp.base.errors import PhotoError, SidecarError
 from mlsp.culling.xmp.changes import with_changes
 from mlsp.culling.xmp.containers import Container, container
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR
-from mlsp.culling.xmp.files import Note, SidecarFile, left_alone, replace_sidecar, status_of
+from mlsp.culling.xmp.files import PlannedWrite, SidecarFile, left_alone, status_of
 from mlsp.culling.xmp.packet import parse_packet
 from mlsp.photos.files import RAW_SUFFIXES, read_bytes
 from mlsp.photos.find_xmp import trimmed
@@ -62,21 +62,17 @@ def read_inside(photo: Path) -> InsideFile:
     return InsideFile(SidecarFile(photo, content, packet, status), found)
 
 
-def change_inside(
-    inside: InsideFile, change: Callable[[bytes], bytes], *, note: Note | None = None
-) -> bool:
-    """Change the XMP in a photo; every other byte stays, but for offsets and lengths that it entails.
+def plan_inside(inside: InsideFile, change: Callable[[bytes], bytes]) -> PlannedWrite | None:
+    """Return what is to be written so that the XMP in a photo has a change; None where it has it already.
+
+    Every other byte stays, but for offsets and lengths that it entails.
 
     Args:
         inside: as it was read.
         change: XMP -> XMP.
-        note: told before it is written.
-
-    Returns:
-        Whether it had to be written.
 
     Raises:
-        SidecarError: it cannot be written, has no room, or another program changed it since it was read; it is as it was then.
+        SidecarError: it cannot be changed, or has no room.
     """
     file, stored = inside.file, inside.container.packet
     core = _EMPTY_PACKET if stored is None else trimmed(stored)
@@ -84,13 +80,12 @@ def change_inside(
     try:
         changed = change(core)
         if changed == core or file.content is None:
-            return False
+            return None
         packet = before + changed + after
         content = _with_packet(file.content, inside.container, packet)
     except SidecarError as error:
         raise left_alone(file.path, str(error)) from error
-    replace_sidecar(file, content, note=note)
-    return True
+    return PlannedWrite(file, content)
 
 
 def _with_packet(content: bytes, found: Container, packet: bytes) -> bytes:

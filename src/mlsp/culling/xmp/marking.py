@@ -7,13 +7,14 @@ from pathlib import Path
 
 from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.xmp.embedded import embedded_packet
-from mlsp.culling.xmp.files import Note, SidecarFile
+from mlsp.culling.xmp.files import Note, PlannedWrite, SidecarFile
 from mlsp.culling.xmp.hand_marks import with_marks
 from mlsp.culling.xmp.inside import goes_inside
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.rating import Outcome, write_into, write_shot
+from mlsp.culling.xmp.rating import Outcome, write_shot
 from mlsp.culling.xmp.reading import marks_in, rating_inside
 from mlsp.culling.xmp.sidecars import Convention
+from mlsp.culling.xmp.targets import plan_changes, targets
 
 
 def write_shot_marks(
@@ -43,13 +44,13 @@ def write_shot_marks(
         The outcome for the shot. It is `shared` only if no photo of it has a sidecar of its own.
 
     Raises:
-        SidecarError: as for `rate_shot`. Without `overwrite` nothing is written then.
+        SidecarError: as for `rate_shot`.
     """
 
     def keeps(photo: Path, files: Sequence[SidecarFile]) -> bool:
         return _has_others_marks(photo, marks, files)
 
-    def write(photo: Path, files: Sequence[SidecarFile]) -> Outcome:
+    def plan(photo: Path, files: Sequence[SidecarFile]) -> list[PlannedWrite] | None:
         # Without `overwrite` such a photo is kept.
         is_rated_inside = overwrite and rating_inside(photo) is not None
 
@@ -60,11 +61,17 @@ def write_shot_marks(
             # Nothing to say is no reason to make a file.
             files = [file for file in files if file.content is not None]
             if not files and not (inside and goes_inside(photo)):
-                return Outcome("unchanged")
-        return write_into(photo, files, change, convention=convention, note=note, inside=inside)
+                return []
+        found = targets(photo, files, convention, inside=inside)
+        return plan_changes(found, change) if found else None
 
     return write_shot(
-        photos, write, keeps=None if overwrite else keeps, convention=convention, folders=folders
+        photos,
+        plan,
+        keeps=None if overwrite else keeps,
+        convention=convention,
+        folders=folders,
+        note=note,
     )
 
 

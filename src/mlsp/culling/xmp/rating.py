@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from mlsp.base.errors import SettingsError
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp.embedded import embedded_packet
-from mlsp.culling.xmp.files import Note, SidecarFile
+from mlsp.culling.xmp.files import Note, PlannedWrite, SidecarFile, write_planned
 from mlsp.culling.xmp.inside import read_inside
 from mlsp.culling.xmp.keywords import keywords_of, with_keywords
 from mlsp.culling.xmp.labels import is_flagged_by_hand, is_labelled_by_hand
@@ -20,11 +20,9 @@ from mlsp.culling.xmp.reading import rating_inside
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 from mlsp.culling.xmp.stars import MAX_STARS
 from mlsp.culling.xmp.suggesting import is_suggested, with_suggestion, without_suggestion
-from mlsp.culling.xmp.targets import Target, change_target, path_of, targets
+from mlsp.culling.xmp.targets import Target, plan_changes, targets
 
 Status: TypeAlias = Literal["written", "kept", "unchanged", "shared"]
-# Of several photos of a shot, the first of these that became of one.
-_BY_WEIGHT: tuple[Status, ...] = ("written", "kept", "unchanged", "shared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +86,8 @@ def rate_shot(
 
     Raises:
         SettingsError: the stars are not 1…5.
-        SidecarError: a sidecar is damaged, not XMP or cannot be written; it is left as it was. Without `overwrite` nothing is written
-            then: a damaged one may hold the user's rating.
+        SidecarError: a sidecar is damaged or not XMP, and nothing is written: it may hold the user's rating; or one cannot be written.
+            It is left as it was.
     """
     if marks.stars is not None and not 1 <= marks.stars <= MAX_STARS:
         raise SettingsError(f"expected 1 to {MAX_STARS} stars as a rating, got {marks.stars}")
@@ -97,38 +95,42 @@ def rate_shot(
     def keeps(photo: Path, files: Sequence[SidecarFile]) -> bool:
         return _is_given_by_hand(photo, marks, files)
 
-    def write(photo: Path, files: Sequence[SidecarFile]) -> Outcome:
-        return write_into(
-            photo,
-            files,
-            lambda content: with_suggestion(content, marks),
-            convention=convention,
-            note=note,
-            inside=inside,
+    def plan(photo: Path, files: Sequence[SidecarFile]) -> list[PlannedWrite] | None:
+        found = targets(photo, files, convention, inside=inside)
+        return (
+            plan_changes(found, lambda content: with_suggestion(content, marks)) if found else None
         )
 
     return write_shot(
-        photos, write, keeps=None if overwrite else keeps, convention=convention, folders=folders
+        photos,
+        plan,
+        keeps=None if overwrite else keeps,
+        convention=convention,
+        folders=folders,
+        note=note,
     )
 
 
 def write_shot(
     photos: Sequence[Path],
-    write: Callable[[Path, Sequence[SidecarFile]], Outcome],
+    plan: Callable[[Path, Sequence[SidecarFile]], list[PlannedWrite] | None],
     *,
     keeps: Callable[[Path, Sequence[SidecarFile]], bool] | None,
     convention: Convention,
     folders: Folders | None,
+    note: Note | None,
 ) -> Outcome:
-    """Write into the sidecars of all photos of a shot.
+    """Write into the sidecars of all photos of a shot. The first is written when it is known what all of them shall have.
 
     Args:
         photos: of the shot, at least one.
-        write: writes those of one photo, given its sidecars as they were read.
+        plan: returns what is to be written about a photo, given its sidecars as they were read; None where it has no file of its own
+            to write into.
         keeps: whether what a photo has keeps the shot as it is. Asked of all before one is written: a shot has one rating. None:
             nothing does, and other sidecars than those of the convention are not read.
         convention: which sidecars are written.
         folders: listings to use again.
+        note: told of each file before it is written.
     """
     folders = folders or Folders()
     files: dict[Path, Sequence[SidecarFile]] = {}
@@ -138,41 +140,14 @@ def write_shot(
             files[photo] = read_sidecars(photo, "both", folders)
             if keeps(photo, files[photo]):
                 return Outcome("kept")
-    found = [
-        write(photo, files[photo] if photo in files else read_sidecars(photo, convention, folders))
+    plans = [
+        plan(photo, files[photo] if photo in files else read_sidecars(photo, convention, folders))
         for photo in photos
     ]
-    status = next(one for one in _BY_WEIGHT if any(outcome.status == one for outcome in found))
-    return Outcome(status, tuple(file for outcome in found for file in outcome.files))
-
-
-def write_into(
-    photo: Path,
-    files: Sequence[SidecarFile],
-    change: Callable[[bytes], bytes],
-    *,
-    convention: Convention,
-    note: Note | None,
-    inside: bool = False,
-) -> Outcome:
-    """Change those of a photo's sidecars that are of a convention, or its file.
-
-    Args:
-        photo: the photo.
-        files: its sidecars, as they were read.
-        change: content -> content.
-        convention: which of them.
-        note: told of each file before it is written.
-        inside: write into the photo, where that is the place of its XMP.
-
-    Raises:
-        SidecarError: one cannot be written.
-    """
-    found = targets(photo, files, convention, inside=inside)
-    if not found:
+    if all(planned is None for planned in plans):
         return Outcome("shared")
-    written = tuple(path_of(target) for target in found if change_target(target, change, note=note))
-    return Outcome("written" if written else "unchanged", written)
+    written = write_planned([one for planned in plans for one in planned or ()], note=note)
+    return Outcome("written" if written else "unchanged", tuple(written))
 
 
 def remove_rating(
@@ -196,7 +171,7 @@ def remove_rating(
     packet = embedded_packet(photo)
     if packet is not None and (is_suggested(packet) or keywords_of(packet)):
         found.append(read_inside(photo))
-    return [path_of(target) for target in found if change_target(target, _without_ours, note=note)]
+    return write_planned(plan_changes(found, _without_ours), note=note)
 
 
 def _without_ours(content: bytes) -> bytes:

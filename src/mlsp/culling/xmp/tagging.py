@@ -10,12 +10,12 @@ from pathlib import Path
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.bursts import Burst
 from mlsp.culling.xmp.each_shot import write_each
-from mlsp.culling.xmp.files import Note
+from mlsp.culling.xmp.files import Note, write_planned
 from mlsp.culling.xmp.keywords import BURST, RANK, ROOT, SCORE, with_keywords
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.report import percentile_of
 from mlsp.culling.xmp.sidecars import Convention, read_sidecars
-from mlsp.culling.xmp.targets import change_target, path_of, targets
+from mlsp.culling.xmp.targets import plan_changes, targets
 from mlsp.scoring.results import ScoreResult
 
 
@@ -133,16 +133,17 @@ def write_photo_keywords(
     """Replace the keywords of `mlsp` of a shot, in the sidecars of its photos or in them, and return the files that were written.
 
     Raises:
-        SidecarError: XMP is damaged, not XMP or cannot be written.
+        SidecarError: XMP is damaged or not XMP, and nothing is written; or a file cannot be written.
     """
-    return [
-        path_of(target)
+    found = [
+        target
         for photo in photos
         for target in targets(
             photo, read_sidecars(photo, "both", folders), convention, inside=inside
         )
-        if change_target(target, lambda content: with_keywords(content, keywords), note=note)
     ]
+    planned = plan_changes(found, lambda content: with_keywords(content, keywords))
+    return write_planned(planned, note=note)
 
 
 def _keywords(

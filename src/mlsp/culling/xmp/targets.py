@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR
-from mlsp.culling.xmp.files import Note, SidecarFile, change_sidecar
-from mlsp.culling.xmp.inside import InsideFile, change_inside, goes_inside, read_inside
+from mlsp.culling.xmp.files import PlannedWrite, SidecarFile, plan_sidecar
+from mlsp.culling.xmp.inside import InsideFile, goes_inside, plan_inside, read_inside
 from mlsp.culling.xmp.sidecars import Convention
 
 Target: TypeAlias = SidecarFile | InsideFile
@@ -34,20 +34,19 @@ def targets(
     return [file for file in files if _is_of(file, photo, convention)]
 
 
-def change_target(target: Target, change: Callable[[bytes], bytes], *, note: Note | None) -> bool:
-    """Change a file's XMP, and return whether it had to be written.
+def plan_changes(found: Iterable[Target], change: Callable[[bytes], bytes]) -> list[PlannedWrite]:
+    """Return what is to be written so that the XMP of files has a change; nothing of those that have it already.
 
     Raises:
-        SidecarError: it cannot be written; it is as it was.
+        SidecarError: one cannot be changed.
     """
-    if isinstance(target, InsideFile):
-        return change_inside(target, change, note=note)
-    return change_sidecar(target, change, empty=EMPTY_SIDECAR, note=note)
-
-
-def path_of(target: Target) -> Path:
-    """Return the file that is written."""
-    return target.file.path if isinstance(target, InsideFile) else target.path
+    planned = [
+        plan_inside(target, change)
+        if isinstance(target, InsideFile)
+        else plan_sidecar(target, change, empty=EMPTY_SIDECAR)
+        for target in found
+    ]
+    return [one for one in planned if one is not None]
 
 
 def _is_of(file: SidecarFile, photo: Path, convention: Convention) -> bool:

@@ -230,10 +230,12 @@ class SidecarExport:
         )
         found.tagged = summary.written
         shown = {entry.source: entry.shown for entry in self._rated.collection.entries()}
-        found.failed += [
+        failed = [
             {"photo": shown[failure.source], "error": printable(str(failure.error))}
             for failure in summary.failed
         ]
+        # What is wrong with a file is told once.
+        found.failed += [one for one in failed if one not in found.failed]
 
     def _know(self, entries: list[Entry]) -> None:
         """Take what the files say now as known: it was not another program that changed them."""
