@@ -10,6 +10,8 @@ from mlsp.base.errors import UnreadablePhotoError
 from mlsp.base.results import ScoreFailure
 from mlsp.cli import progress as module
 from mlsp.cli.progress import RunProgress
+from mlsp.cli.writing import WritingProgress
+from mlsp.culling.xmp.journal import Journal
 
 
 class Clock:
@@ -47,6 +49,31 @@ def test_a_line_a_minute_says_speed_and_time_left(
         "96 of 1000, 0.8 photos/s, 0:18:50 left",
         "998 extracted, 2 failed in 125.0 s → f.h5, g.h5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (0, "before a file was written"),
+        (2, "after 2 files were written: `mlsp stars undo` takes that back, the same command writes the rest"),
+    ],
+)  # fmt: skip
+def test_an_interruption_tells_what_was_written(
+    capsys: pytest.CaptureFixture[str], files: int, said: str
+) -> None:
+    def write() -> None:
+        with (
+            Journal("mlsp score --xmp") as journal,
+            WritingProgress(50, done_word="rated", quiet=False, journal=journal),
+        ):
+            for number in range(files):
+                for _ in range(2):
+                    journal.note(Path(f"{number}.xmp"), None, b"")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert capsys.readouterr().err == f"mlsp: interrupted {said}\n"
 
 
 def test_quiet_names_only_what_failed(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
     from mlsp.culling.xmp import Convention
@@ -23,10 +21,10 @@ def give_keywords(
     quiet: bool,
 ) -> list[ScoreFailure]:
     """Write keywords with a progress bar and a summary; return the photos whose sidecar was left alone."""
-    from mlsp.cli.progress import RunProgress
+    from mlsp.cli.writing import WritingProgress
     from mlsp.culling.xmp.tagging import write_keywords
 
-    with RunProgress(len(tagged), done_word="tagged", quiet=quiet) as progress:
+    with WritingProgress(len(tagged), done_word="tagged", quiet=quiet, journal=journal) as progress:
         summary = write_keywords(
             tagged,
             convention=convention,
@@ -34,7 +32,5 @@ def give_keywords(
             on_result=progress.advance,
             note=journal.note,
         )
-    if not quiet:
-        undo = "; `mlsp stars undo` takes them back" if journal.path is not None else ""
-        typer.echo(f"{summary}{undo}", err=True)
+    progress.say_written(summary)
     return summary.failed

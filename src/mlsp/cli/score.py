@@ -288,7 +288,7 @@ def _give_stars(
 ) -> Sequence[ScoreFailure]:
     """Write sidecars with a progress bar and a summary; return the photos whose sidecar was left alone."""
     from mlsp.cli.keywords import give_keywords
-    from mlsp.cli.progress import RunProgress
+    from mlsp.cli.writing import WritingProgress
     from mlsp.culling.xmp.journal import Journal
     from mlsp.culling.xmp.report import write_stars
     from mlsp.culling.xmp.tagging import tag_ranked
@@ -300,13 +300,13 @@ def _give_stars(
             # After Ctrl-C, too: what was written is another photo to `mlsp serve`.
             ratings = default_user_ratings_path()
             ending.callback(lambda: follow_photos(journal.path, ratings, use_cache=use_cache))
-        with RunProgress(len(ranked), done_word="rated", quiet=quiet) as progress:
+        with WritingProgress(
+            len(ranked), done_word="rated", quiet=quiet, journal=journal
+        ) as progress:
             summary = write_stars(
                 ranked, by=by, settings=settings, on_result=progress.advance, note=journal.note
             )
-        if not quiet:
-            undo = "; `mlsp stars undo` takes them back" if journal.path is not None else ""
-            typer.echo(f"{summary}{undo}", err=True)
+        progress.say_written(summary)
         failed = [*summary.failed]
         if settings.keywords:
             left_alone = {failure.source for failure in failed}

@@ -100,6 +100,7 @@ def remove(paths: Photos, recursive: Recursive = True) -> None:
         mlsp stars remove holiday/cat.jpg
     """
     from mlsp.cli.inputs import found
+    from mlsp.cli.writing import interrupted_text
     from mlsp.culling.xmp.journal import Journal
     from mlsp.culling.xmp.removing import remove_stars
     from mlsp.personal.following import follow_photos
@@ -110,6 +111,9 @@ def remove(paths: Photos, recursive: Recursive = True) -> None:
     with Journal("mlsp stars remove") as journal:
         try:
             removed = remove_stars(photos, note=journal.note)
+        except KeyboardInterrupt:
+            typer.echo(f"mlsp: interrupted{interrupted_text(journal)}", err=True)
+            raise
         finally:
             # After Ctrl-C, too: what was written is another photo to `mlsp serve`.
             follow_photos(journal.path, default_user_ratings_path())

@@ -63,7 +63,13 @@ class Journal(Closing):
         self._folder = default_journal_folder() if folder is None else folder
         self._lock = threading.Lock()
         self._descriptor: int | None = None
+        self._noted: set[Path] = set()
         self.path: Path | None = None
+
+    @property
+    def files(self) -> int:
+        """How many files were noted, which are written or just about to be."""
+        return len(self._noted)
 
     def note(self, file: Path, before: bytes | None, after: bytes) -> None:
         """Note a sidecar, or a photo, that is about to be written.
@@ -82,6 +88,7 @@ class Journal(Closing):
                 if self._descriptor is None:
                     self._descriptor = self._begin()
                 _write(self._descriptor, line)
+                self._noted.add(file)
             except OSError as error:
                 raise OutputError(
                     f"cannot note in {str(self._folder)!r} what sidecars had before ({error.strerror or error}), so none is written:"
