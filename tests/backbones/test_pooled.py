@@ -16,11 +16,10 @@ from mlsp.backbones import BACKBONES, BackboneSpec, Level, Preprocessing
 from mlsp.backbones.convolution import ConvBatchNorm
 from mlsp.backbones.padding import SameConv2d
 from mlsp.backbones.pooled import PooledNetwork, area_pool
-from mlsp.explaining.level_maps import LevelMaps
 from mlsp.features.onnx_export import check_graph, export_backbone
 from mlsp.features.opening import open_backbone
 from mlsp.features.pooling import pool
-from mlsp.features.spec import FeatureSpec, map_name
+from mlsp.features.spec import FeatureSpec
 
 
 @pytest.mark.parametrize("grid", [1, 5])
@@ -121,24 +120,3 @@ def test_what_is_left_over_of_the_sides_is_cut_off_evenly(
     feature_spec = FeatureSpec("identity", "0" * 64, ("input",), "whole", None, 5)
     engine = open_backbone(feature_spec, graph=tmp_path / "b.onnx", precision="float32")
     np.testing.assert_allclose(engine.pooled(photos), expected.numpy(), rtol=1e-5)
-
-
-@pytest.mark.parametrize("grid", [1, 5])
-@pytest.mark.parametrize("levels", [("first", "second"), ("second",)])
-def test_maps_have_names_in_the_graph_and_are_no_outputs(
-    tmp_path: Path, grid: int, levels: tuple[str, ...]
-) -> None:
-    torch.manual_seed(0)
-    network = Twice().eval()
-    spec = dataclasses.replace(SPEC, name="twice", levels=(Level("first", 3), Level("second", 3)))
-    file = tmp_path / "b.onnx"
-    export_backbone(network, spec, file, grid=grid, levels=levels)
-    graph = onnx.load(file).graph
-    assert [output.name for output in graph.output] == ["features"]
-    assert set(map(map_name, levels)) <= {name for node in graph.node for name in node.output}
-    maps = LevelMaps(file, levels=levels, channels=3 * len(levels))(PHOTO[0])
-    with torch.no_grad():
-        expected = PooledNetwork(network, spec, grid, levels=levels).maps(torch.from_numpy(PHOTO))
-    assert len(maps) == len(levels)
-    for found, level in zip(maps, expected, strict=True):
-        np.testing.assert_allclose(found, level[0].numpy(), atol=1e-5)

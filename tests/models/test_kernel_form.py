@@ -1,4 +1,4 @@
-"""A kernel head read from its graph: slopes that add up, and the nearest linear head."""
+"""A kernel head read from its graph: the nearest linear head."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
 from mlsp.models.heads import KernelHead, KernelNetworks
-from mlsp.models.kernel_form import KernelForm
 from mlsp.models.linear_form import linear_form
 from mlsp.models.signed_roots import signed_roots
 
@@ -32,28 +31,6 @@ def fitted(
     file = tmp_path_factory.mktemp("head") / "head.onnx"
     export_head(head.module(in_8_bits=True), 12, file, grid=1)
     return head, OpenVinoHead(file), features
-
-
-def test_slopes_add_up_to_the_difference_of_two_scores(
-    fitted: tuple[KernelHead, OpenVinoHead, np.ndarray],
-) -> None:
-    head, opened, features = fitted
-    form = KernelForm.read(opened)
-    for photo, base in ((0, 1), (5, 9), (20, 40)):
-        pair = features[[photo, base]].astype(np.float64)
-        slopes = form.slopes(pair[0][None, None], pair[1][None, None])
-        assert slopes.shape == (1, 1, 12)
-        difference = float(np.subtract(*head.predict(features[[photo, base]])))
-        assert float(slopes.ravel() @ (pair[0] - pair[1])) == pytest.approx(difference, abs=0.03)
-
-
-def test_a_feature_that_is_0_in_both_has_no_slope(
-    fitted: tuple[KernelHead, OpenVinoHead, np.ndarray],
-) -> None:
-    form = KernelForm.read(fitted[1])
-    photo, base = np.ones((1, 1, 12)), np.ones((1, 1, 12))
-    photo[..., 2] = base[..., 2] = 0
-    assert form.slopes(photo, base)[0, 0, 2] == 0
 
 
 def test_its_linear_part_ranks_as_it_does(

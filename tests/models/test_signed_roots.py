@@ -11,7 +11,7 @@ from mlsp.evaluation.metrics import srcc
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
 from mlsp.models.heads import KernelHead, RidgeHead
-from mlsp.models.signed_roots import mean_gains, signed_roots
+from mlsp.models.signed_roots import signed_roots
 
 PHOTOS, CHANNELS = 200, 6
 
@@ -24,17 +24,6 @@ def features() -> np.ndarray:
     found[:, 2:4] *= -1
     found[:, 4:] = rng.normal(size=(PHOTOS, 2))
     return found
-
-
-def test_gains_times_the_difference_is_that_of_the_roots(features: np.ndarray) -> None:
-    photo, base = features[:100].astype(np.float64), features[100:].astype(np.float64)
-    photo[0], base[1], base[2] = 0, 0, photo[2]
-    photo[3] = base[3] = 0
-    gains = mean_gains(photo, base)
-    np.testing.assert_allclose(gains * (photo - base), signed_roots(photo) - signed_roots(base))
-    # Of features that are the same, the slope there.
-    np.testing.assert_allclose(gains[2], 0.5 / np.sqrt(np.abs(base[2])))
-    assert not gains[3].any()
 
 
 @pytest.mark.parametrize("head", [RidgeHead(), KernelHead(penalty=0.05)])

@@ -108,18 +108,11 @@ class PooledNetwork(nn.Module):
         Returns:
             float32 (N, G, G, C), the levels' channels in their order.
         """
-        return self.pooled(self.maps(photos))
-
-    def maps(self, photos: Tensor) -> list[Tensor]:
-        """Compute the levels' maps before pooling, float32 (N, C, h, w) each; see `forward`."""
         x = photos.permute(0, 3, 1, 2)
         if self.side_multiple > 1:
             # Before the permutation OpenVINO would scale with the colors innermost, which takes a tenth of the network's time.
             x = _cut(x, self.side_multiple)
         x = x.to(torch.float32) * self.scale + self.offset
         maps = self.network(x.to(self.dtype))
-        return [maps[index].float() for index in self.kept]
-
-    def pooled(self, maps: Sequence[Tensor]) -> Tensor:
-        """Pool and join maps; see `forward`."""
-        return torch.cat(area_pool(maps, self.grid), dim=1).permute(0, 2, 3, 1)
+        kept = [maps[index].float() for index in self.kept]
+        return torch.cat(area_pool(kept, self.grid), dim=1).permute(0, 2, 3, 1)

@@ -38,20 +38,6 @@ def explain(
         ),
     ] = None,
     model: Model = "default",
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check",
-            help="Also cover each part of the photo, score it again, and report how well the map agrees; takes seconds per photo.",
-        ),
-    ] = False,
-    levels: Annotated[
-        bool,
-        typer.Option(
-            "--levels",
-            help="Also list the levels of the network that contributed most to each score.",
-        ),
-    ] = False,
     recursive: Recursive = True,
     max_megapixels: MaxMegapixels = 250,
     use_cache: Cache = True,
@@ -59,9 +45,9 @@ def explain(
 ) -> None:
     """Show what in a photo raised and lowered its scores.
 
-    Writes a picture for each photo and score, PHOTO.SCORE.png: the photo in grey, orange where it raised the score, blue where it
-    lowered it. Scores go to stdout, with the kind and the faults that the model finds, in words. A map shows where to look, not what to do; its
-    documentation reports how far it can be trusted.
+    Covers each part of the photo, scores it again, and writes a picture for each photo and score, PHOTO.SCORE.png: the photo in
+    grey, orange where it raised the score, blue where it lowered it. Scores go to stdout, with the kind and the faults that the
+    model finds, in words. A map shows where to look, not what to do; its documentation reports how far it can be trusted.
 
     Examples:
         mlsp explain holiday/sea.jpg
@@ -81,7 +67,7 @@ def explain(
     failed = 0
     with open_caches(enabled=use_cache) as caches:
         scorer = Scorer(model, cache=caches, max_pixels=round(max_megapixels * 1e6))
-        results = explain_files(Explainer(scorer, heads=head), photos, output, with_check=check)
+        results = explain_files(Explainer(scorer, heads=head), photos, output)
         with RunProgress(
             len(photos), done_word="explained", quiet=quiet, goes_on=False
         ) as progress:
@@ -91,7 +77,7 @@ def explain(
                     failed += 1
                     continue
                 done += result.pictures.values()
-                for line in explanation_lines(result, with_levels=levels):
+                for line in explanation_lines(result):
                     typer.echo(line)
     progress.summarise(len(photos) - failed, failed, done[:1] if len(done) == 1 else ())
     if failed:

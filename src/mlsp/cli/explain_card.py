@@ -9,16 +9,12 @@ from mlsp.base.text import printable
 from mlsp.explaining import Explained, Explanation
 from mlsp.models.records import NOT_PHOTO, label_words
 
-# The others are below what these have.
-_LEVELS = 5
 
-
-def explanation_lines(explained: Explained, *, with_levels: bool = False) -> Iterator[str]:
-    """Lay out a photo's explanations as lines: what is wrong with it, then each score.
+def explanation_lines(explained: Explained) -> Iterator[str]:
+    """Lay out a photo's explanations as lines: what is wrong with it, then each score, and how far its map can be believed.
 
     Args:
         explained: the photo and its explanations.
-        with_levels: also the levels of the network that contributed most to each score.
 
     Yields:
         Lines without line ends.
@@ -35,17 +31,9 @@ def explanation_lines(explained: Explained, *, with_levels: bool = False) -> Ite
         above = _above(explanation)
         score = explanation.score
         yield f"  {head} {score.value:.3g} (average {explanation.average:.3g}){above}: {printable(str(explained.pictures[head]))}"
-        total = sum(level.raised for level in explanation.levels)
-        if total and with_levels:
-            most = sorted(explanation.levels, key=lambda level: level.raised, reverse=True)
-            shares = ", ".join(
-                f"{level.name} {100 * level.raised / total:.0f} %" for level in most[:_LEVELS]
-            )
-            yield f"    levels: {shares}"
-        if head in explained.checks:
-            agreement = explained.checks[head].agreement
-            shown = "all parts alike" if math.isnan(agreement) else f"{agreement:+.2f}"
-            yield f"    rank correlation with covering each part: {shown} (0 for a map drawn by chance, 1 at best)"
+        agreement = explanation.agreement
+        shown = "all parts are alike" if math.isnan(agreement) else f"{agreement:+.2f}"
+        yield f"    two ways of covering its parts agree by {shown} (0 by chance, 1 at best)"
 
 
 def _above(explanation: Explanation) -> str:

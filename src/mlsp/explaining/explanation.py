@@ -10,23 +10,6 @@ from mlsp.scoring.results import Score
 
 
 @dataclass(frozen=True, slots=True)
-class LevelShare:
-    """The share of one level of the network in the contributions.
-
-    Attributes:
-        name: of the level, the shallowest first.
-        rows: of its map.
-        columns: of its map.
-        raised: sum of the contributions above the level's mean, in units of the score; those below have the same sum.
-    """
-
-    name: str
-    rows: int
-    columns: int
-    raised: float
-
-
-@dataclass(frozen=True, slots=True)
 class Reason:
     """A fault of a photo, in words.
 
@@ -43,20 +26,19 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Contributions that raised and lowered one score of a photo.
+    """Contributions of the parts of a photo to one of its scores.
 
     Attributes:
         source: the photo.
         head: name of the head.
         meaning: what a high score means, in a few words.
         score: as `mlsp score` gives it.
-        value: of the score before it was clipped to the scale.
         average: score of the average rated photo, the reference of the contributions.
-        contributions: (h, w), of the upright photo from top left to bottom right, in units of the score; they add up to
-            `value - average`.
-        levels: share of each level; empty where the head is not linear.
-        is_linear: whether the head is linear in the features or their square roots, so that `contributions` has the maps'
-            resolution; else they were computed cell by cell.
+        contributions: (rows, columns) of the cells of the upright photo, seven along its longer side, in units of the score: what
+            the score loses when a cell is covered, less the mean of all cells, plus an equal share of `score.value - average`, to
+            which they add up.
+        agreement: Spearman's rank correlation, over the cells, of the effects of two ways of covering them, -1…1: how far the map
+            can be believed; NaN where all cells are alike.
         width: of the upright photo, in pixels.
         height: of the upright photo, in pixels.
         reasons: faults of the photo that are probable enough to be shown, the most probable first, the same for each head; empty where
@@ -68,11 +50,9 @@ class Explanation:
     head: str
     meaning: str
     score: Score
-    value: float
     average: float
     contributions: Float32Array
-    levels: tuple[LevelShare, ...]
-    is_linear: bool
+    agreement: float
     width: int
     height: int
     reasons: tuple[Reason, ...] | None = None

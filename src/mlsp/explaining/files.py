@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlsp.base.atomic_file import atomic_write, make_output_folder
@@ -12,7 +12,6 @@ from mlsp.base.errors import EngineError, OutputError, PhotoError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.explaining.explainer import Explainer
 from mlsp.explaining.explanation import Explanation
-from mlsp.explaining.occlusion import OcclusionCheck, check_by_occlusion
 from mlsp.explaining.picture import heat_map_png, is_heat_map
 from mlsp.photos import DecodeSettings, read_photo
 
@@ -37,13 +36,11 @@ class Explained:
         source: the photo.
         explanations: by head.
         pictures: files that were written, by head.
-        checks: by head; empty without `with_check`.
     """
 
     source: Path
     explanations: dict[str, Explanation]
     pictures: dict[str, Path]
-    checks: dict[str, OcclusionCheck] = field(default_factory=dict)
 
 
 def picture_paths(
@@ -121,7 +118,7 @@ def _free_name(source: Path, heads: Sequence[str], taken: set[str]) -> str:
 
 
 def explain_files(
-    explainer: Explainer, sources: Sequence[Path], output: Path, *, with_check: bool = False
+    explainer: Explainer, sources: Sequence[Path], output: Path
 ) -> Iterator[Explained | ScoreFailure]:
     """Explain photos and write the pictures.
 
@@ -129,7 +126,6 @@ def explain_files(
         explainer: explains them.
         sources: photos.
         output: see `picture_paths`.
-        with_check: also check each explanation by occlusion.
 
     Returns:
         Exactly one result for each source, in their order. A photo that cannot be scored is a `ScoreFailure`.
@@ -139,14 +135,13 @@ def explain_files(
         OutputError: the disk is full.
     """
     paths = picture_paths(sources, explainer.heads, output)
-    return _explain_files(explainer, sources, paths, with_check)
+    return _explain_files(explainer, sources, paths)
 
 
 def _explain_files(
     explainer: Explainer,
     sources: Sequence[Path],
     paths: Sequence[dict[str, Path]],
-    with_check: bool,
 ) -> Iterator[Explained | ScoreFailure]:
     for source, pictures in zip(sources, paths, strict=True):
         try:
@@ -154,7 +149,6 @@ def _explain_files(
             some = next(iter(explanations.values()))
             settings = DecodeSettings.of(_PICTURE_SIDE, some.width * some.height)
             pixels = read_photo(source, settings=settings).pixels
-            checks = check_by_occlusion(explainer.scorer, explanations) if with_check else {}
         except PhotoError as error:
             yield ScoreFailure(source, error)
             continue
@@ -170,4 +164,4 @@ def _explain_files(
                 raise OutputError(
                     f"cannot write the picture {str(path)!r}: {error.strerror or error}: free some space or name another --output"
                 ) from error
-        yield Explained(source, explanations, pictures, checks)
+        yield Explained(source, explanations, pictures)

@@ -1,104 +1,72 @@
-"""Check explanations: cover a cell of the photo, score it again, and compare the change with the map."""
+"""Occlusion sensitivity (Zeiler and Fergus, ECCV 2014): cover a cell of the photo, score it again, see what the score lost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
+from PIL import Image, ImageFilter
 
 from mlsp.base.arrays import Float64Array, UInt8Array
 from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
-from mlsp.base.ranks import rank_correlation
-from mlsp.explaining.contents import without_content
-from mlsp.explaining.explanation import Explanation
-from mlsp.features.pooling import area_weights
 from mlsp.scoring.scorer import Scorer
 
-# Cells along the longer side, of about 72 pixels of 512. Smaller ones move the score by little more than rounding does.
-CELLS = 7
-COVERS = ("out of focus", "mean colour")
+# Along the longer side, of about 72 pixels of 512. Smaller ones move the score by little more than rounding does.
+_CELLS = 7
+# Share of the longer side: keeps colours and large shapes, removes what is sharp.
+_BLUR = 1 / 42
 
 
-@dataclass(frozen=True, slots=True)
-class OcclusionCheck:
-    """Agreement of an explanation with occlusion.
+def occlusion_effects(scorer: Scorer, pixels: UInt8Array) -> dict[str, Float64Array]:
+    """Measure how much the scores of a photo fall when a cell of it is covered; takes as long as scoring up to 98 photos.
 
-    Attributes:
-        head: name of the head.
-        expected: (rows, columns) contribution of each cell by the explanation, in units of the score.
-        effects: (rows, columns) for each of `COVERS`: how much the score falls when the cell is covered.
-    """
-
-    head: str
-    expected: Float64Array
-    effects: Mapping[str, Float64Array]
-
-    @property
-    def effect(self) -> Float64Array:
-        """Mean over the covers: (rows, columns)."""
-        mean: Float64Array = np.mean(list(self.effects.values()), axis=0)
-        return mean
-
-    @property
-    def agreement(self) -> float:
-        """Spearman's rank correlation over the cells, -1…1: about 0 for a random map; NaN where all cells are equal."""
-        return rank_correlation(self.expected, self.effect)
-
-
-def check_by_occlusion(
-    scorer: Scorer, explanations: Mapping[str, Explanation]
-) -> dict[str, OcclusionCheck]:
-    """Check the explanations of one photo; takes as long as scoring a hundred photos.
+    Each cell is covered in two ways: by the same part far out of focus, and by the mean colour of the photo.
 
     Args:
-        scorer: gave the scores that are explained.
-        explanations: of one photo, by head.
+        scorer: scores it.
+        pixels: of the upright photo, RGB, (H, W, 3).
 
     Returns:
-        One check per head, by the head's name.
+        For each head (2, rows, columns), in units of its score: out of focus, mean colour. Seven cells along the longer side.
 
     Raises:
-        PhotoError: the photo can no longer be read, or the network failed.
+        PhotoError: the photo cannot be scored.
+        EngineError: the network or a head failed.
     """
-    some = next(iter(explanations.values()))
-    pixels = scorer.read(some.source).pixels
-    longest = max(some.width, some.height)
-    rows = max(1, round(CELLS * some.height / longest))
-    columns = max(1, round(CELLS * some.width / longest))
-    covers = without_content(pixels)
-    photos = (
-        _covered(pixels, cover, row, column, (rows, columns))
-        for cover in covers
-        for row in range(rows)
-        for column in range(columns)
-    )
-    scored = list(map_in_order(scorer.score_one, photos, workers=usable_cores() + 1))
-    checks = {}
-    for head, explanation in explanations.items():
-        values = np.array([result.scores[head].value for result in scored]).reshape(
-            -1, rows, columns
-        )
-        amounts = explanation.contributions.astype(np.float64)
-        height, width = amounts.shape
-        means = area_weights(height, rows) @ amounts @ area_weights(width, columns).T
-        checks[head] = OcclusionCheck(
-            head,
-            means * amounts.size / (rows * columns),
-            dict(zip(COVERS, explanation.score.value - values, strict=True)),
-        )
-    return checks
-
-
-def _covered(
-    pixels: UInt8Array, cover: UInt8Array, row: int, column: int, cells: tuple[int, int]
-) -> UInt8Array:
     height, width = pixels.shape[:2]
-    part = (
-        slice(height * row // cells[0], height * (row + 1) // cells[0]),
-        slice(width * column // cells[1], width * (column + 1) // cells[1]),
+    rows, columns = (max(1, round(_CELLS * side / max(height, width))) for side in (height, width))
+    photos = itertools.chain(
+        [pixels],
+        *(_with_a_cell_covered(pixels, cover, rows, columns) for cover in _covers(pixels)),
     )
-    covered = pixels.copy()
-    covered[part] = cover[part]
-    return covered
+    # Scores would not do: those beyond the end of the scale are all alike.
+    original, *outputs = map_in_order(scorer.unclipped, photos, workers=usable_cores() + 1)
+    return {
+        head: value - np.array([output[head] for output in outputs]).reshape(2, rows, columns)
+        for head, value in original.items()
+    }
+
+
+def _covers(pixels: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
+    blurred = Image.fromarray(pixels).filter(
+        ImageFilter.GaussianBlur(max(pixels.shape[:2]) * _BLUR)
+    )
+    mean = np.rint(pixels.reshape(-1, 3).mean(axis=0)).astype(np.uint8)
+    return np.array(blurred), np.broadcast_to(mean, pixels.shape)
+
+
+def _with_a_cell_covered(
+    pixels: UInt8Array, cover: UInt8Array, rows: int, columns: int
+) -> Iterator[UInt8Array]:
+    height, width = pixels.shape[:2]
+    for row in range(rows):
+        for column in range(columns):
+            cell = (
+                slice(height * row // rows, height * (row + 1) // rows),
+                slice(width * column // columns, width * (column + 1) // columns),
+            )
+            covered = pixels.copy()
+            covered[cell] = cover[cell]
+            yield covered

@@ -20,10 +20,6 @@ _RAISES = np.array([255.0, 140.0, 20.0])
 _STRONGEST = 0.8
 # The photo behind the colours: grey, with half its contrast.
 _DARKEST, _CONTRAST = 30.0, 0.5
-# Share of the map's longer side. Deep levels have one position per 32 pixels, whose borders would be visible and mean nothing.
-_SMOOTHING = 1 / 30
-# Percentage of the map that may exceed the legend's ends.
-_STRONGER = 1.0
 _MAX_ENLARGEMENT = 2
 # A picture of ours is recognised by this text, and may be replaced. The key is one of PNG's own.
 _SOFTWARE_KEY, _SOFTWARE = "Software", "mlsp explain"
@@ -58,10 +54,11 @@ def heat_map_png(
     enlargement = min(longest_side / max(height, width), _MAX_ENLARGEMENT)
     size = max(1, round(width * enlargement)), max(1, round(height * enlargement))
     photo = Image.fromarray(pixels).convert("L").resize(size, Image.Resampling.LANCZOS)
-    density, end = _shown(explanation)
-    map_image = Image.fromarray((density / end).astype(np.float32)).resize(
-        size, Image.Resampling.BICUBIC
-    )
+    # Score per hundredth of the photo's area.
+    density = explanation.contributions * (explanation.contributions.size / 100)
+    end = float(np.abs(density).max()) or 1.0
+    # The borders of the cells mean nothing.
+    map_image = Image.fromarray(density / np.float32(end)).resize(size, Image.Resampling.BICUBIC)
     grey = _DARKEST + _CONTRAST * np.asarray(photo, np.float64)
     coloured = Image.fromarray(_overlay(grey, np.asarray(map_image, np.float64)))
     if has_legend:
@@ -86,36 +83,6 @@ def is_heat_map(path: Path) -> bool:
     with path.open("rb") as file:
         # Right behind the picture's size. Pillow is not asked, which refuses some pictures of others and warns of some.
         return mark in file.read(_BYTES_TO_MARK)
-
-
-def _shown(explanation: Explanation) -> tuple[Float64Array, float]:
-    """Return the map to colour, in score per hundredth of the photo's area, and the value of the strongest colour."""
-    contributions = explanation.contributions.astype(np.float64)
-    density = smoothed(contributions * contributions.size / 100)
-    end = float(np.percentile(np.abs(density), 100 - _STRONGER))
-    return density, end if end > 0 else 1.0
-
-
-def smoothed(values: Float64Array) -> Float64Array:
-    """Smooth a map by a Gaussian; at its borders it is mirrored, so that the sum is kept.
-
-    Args:
-        values: (h, w).
-    """
-    sigma = max(values.shape) * _SMOOTHING
-    rows, columns = (_gaussian(size, sigma) for size in values.shape)
-    result: Float64Array = rows @ values @ columns.T
-    return result
-
-
-def _gaussian(size: int, sigma: float) -> Float64Array:
-    """Return the (size, size) matrix that smooths along one axis, mirrored at both ends; its columns add up to 1."""
-    index = np.arange(size)
-    to, of = index[:, None], index[None]
-    distances = (to - of, to + of + 1, 2 * size - 1 - to - of)
-    weights = np.sum([np.exp(-((distance / sigma) ** 2) / 2) for distance in distances], axis=0)
-    result: Float64Array = weights / weights.sum(axis=0)
-    return result
 
 
 def _overlay(grey: Float64Array, strength: Float64Array) -> UInt8Array:

@@ -22,7 +22,6 @@ from mlsp.base.atomic_file import atomic_write
 from mlsp.base.errors import EngineError, MlspError, ModelError, WeightsError
 from mlsp.features.engines.openvino_engine import OpenVinoEngine
 from mlsp.features.engines.torch_engine import TorchEngine
-from mlsp.features.spec import map_name
 
 if TYPE_CHECKING:
     from mlsp.backbones import BackboneSpec
@@ -68,18 +67,6 @@ class _OnnxSameConv2d(nn.Module):
         return out
 
 
-class _FeaturesAndMaps(nn.Module):
-    """Network that returns the features, then the levels' maps."""
-
-    def __init__(self, network: PooledNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, photos: Tensor) -> tuple[Tensor, ...]:
-        maps = self.network.maps(photos)
-        return self.network.pooled(maps), *maps
-
-
 def export_backbone(
     network: nn.Module,
     spec: BackboneSpec,
@@ -91,8 +78,7 @@ def export_backbone(
 ) -> None:
     """Write a network with its preprocessing and pooling as one ONNX graph for photos of any size.
 
-    The graph's input `photos` is uint8 (N, H, W, 3), its output `features` float32 (N, G, G, C). The tensors of the levels' maps,
-    (N, C, h, w), which are no outputs, are named by `mlsp.features.spec.map_name`.
+    The graph's input `photos` is uint8 (N, H, W, 3), its output `features` float32 (N, G, G, C).
 
     Args:
         network: as `mlsp.backbones.weights.loading.load_network` returns it; not changed.
@@ -113,10 +99,7 @@ def export_backbone(
     side = max(spec.smallest_side, 96)
     example = torch.zeros(2, side, side + 32, 3, dtype=torch.uint8)
     pooled = PooledNetwork(network, spec, grid, levels=levels).eval()
-    maps = [map_name(spec.levels[index].name) for index in pooled.kept]
-    model = _export(_FeaturesAndMaps(pooled), example, ("photos", "features", *maps), (0, 1, 2))
-    # As outputs the maps would be copied for every photo; their tensors keep their names.
-    del model.graph.output[1:]
+    model = _export(pooled, example, ("photos", "features"), (0, 1, 2))
     _unshare_biases(model)
     if half_weights:
         _store_weights_in_16_bits(model)

@@ -45,11 +45,6 @@ class FeatureSpec:
     read_as: ReadAs = "upright"
 
 
-def map_name(level: str) -> str:
-    """Return the name, in an exported graph, of the tensor that is a level's map before pooling."""
-    return f"map_{level}"
-
-
 def spec_record(feature_spec: FeatureSpec) -> dict[str, Any]:
     """Return a spec as JSON can hold it.
 

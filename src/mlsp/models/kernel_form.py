@@ -1,18 +1,14 @@
-"""A kernel head as arrays, read from its graph: its slopes explain scores, its linear part starts a user's taste."""
+"""A kernel head as arrays, read from its graph: its linear part starts a user's taste."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.models.network_form import Graph, NetworkForm
-from mlsp.models.signed_roots import mean_gains, signed_roots
 
-# Steps on the way from one photo to another on which slopes are averaged; with these the sum is right to about a hundredth.
-_STEPS = 12
 # Added to squared distances. Between a photo and itself float32 leaves about 1e-7, whose square root would show in the score.
 MIN_SQUARE = 1e-4
 # Rated photos that the linear part is fitted to.
@@ -34,8 +30,6 @@ class KernelForm:
         steepness: of the similarity.
         networks: whose scores are added.
     """
-
-    grid: ClassVar[int] = 1
 
     scale: Float64Array
     mean: Float64Array
@@ -68,26 +62,6 @@ class KernelForm:
             NetworkForm.read_all(graph),
         )
 
-    def slopes(self, features: Float64Array, base: Float64Array) -> Float64Array:
-        """Return the gain of the score per unit of a feature, averaged over the way from one photo's roots to another's.
-
-        The difference of the two scores is `(slopes · (features - base)).sum()` (integrated gradients: Sundararajan, Taly and Yan,
-        ICML 2017), up to a hundredth of it.
-
-        Args:
-            features: (1, 1, C).
-            base: (1, 1, C).
-
-        Returns:
-            (1, 1, C). Where both features are 0, so is the slope.
-        """
-        start, end = (self._components(signed_roots(some).ravel()) for some in (base, features))
-        ways = (np.arange(_STEPS) + 0.5)[:, None] / _STEPS
-        gradient = self._gradients(start + ways * (end - start)).mean(axis=0)
-        of_roots = self.scale * (self.axes @ gradient)
-        slopes: Float64Array = of_roots.reshape(features.shape) * mean_gains(features, base)
-        return slopes
-
     def linear(self) -> tuple[Float64Array, float]:
         """Return the linear head that is nearest to this one on rated photos: weights (C,) of signed square roots, and its bias."""
         rng = np.random.default_rng(0)
@@ -104,19 +78,11 @@ class KernelForm:
         bias = self.bias + mean - float(middle @ gains) - float(self.mean @ weights)
         return self.scale * weights, bias
 
-    def _components(self, roots: Float64Array) -> Float64Array:
-        components: Float64Array = (roots * self.scale - self.mean) @ self.axes
-        return components
-
     def _deviations(self, photos: Float64Array) -> Float64Array:
         """Return the scores of photos in components, less the bias."""
         similarities = np.exp(-self.steepness * distances(photos, self.support))
         deviations: Float64Array = similarities @ self.coefficients
         return sum((network.scores(photos) for network in self.networks), start=deviations)
-
-    def _gradients(self, photos: Float64Array) -> Float64Array:
-        slopes = gradients(photos, self.support, self.coefficients, self.steepness)
-        return sum((network.gradients(photos) for network in self.networks), start=slopes)
 
 
 def gradients(

@@ -1,4 +1,4 @@
-"""Weights of linear heads, which explain scores and start a user's taste: read from the graph, or found by predictions."""
+"""Weights of linear heads, which start a user's taste: read from the graph, or found by predictions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.models.kernel_form import KernelForm
 from mlsp.models.network_form import Graph
 from mlsp.models.records import HeadForm
-from mlsp.models.signed_roots import mean_gains
 
 # A power of 4, so that it and its root are exact; so large that rounding of the score does not matter.
 _STEP = 65536.0
@@ -43,27 +42,6 @@ class LinearForm:
     weights: Float64Array
     of: Literal["features", "roots"]
     bias: float
-
-    @property
-    def grid(self) -> int:
-        """G of the features."""
-        return len(self.weights)
-
-    def slopes(self, features: Float64Array, base: Float64Array) -> Float64Array:
-        """Return the gain of the score per unit of a feature, on the whole way from one photo's features to another's.
-
-        With them the difference of two scores is exactly `(slopes · (features - base)).sum()`.
-
-        Args:
-            features: (G, G, C).
-            base: (G, G, C).
-
-        Returns:
-            (G, G, C); of roots 0 where both features are 0.
-        """
-        if self.of == "features":
-            return self.weights
-        return self.weights * mean_gains(features, base)
 
 
 def linear_form(

@@ -53,21 +53,9 @@ class NetworkForm:
 
     def scores(self, photos: Float64Array) -> Float64Array:
         """Return what the network adds to the scores of photos: (photos, D) components -> (photos,)."""
-        _, second = self._layers(photos)
-        scores: Float64Array = _silu(second) @ self.last
+        hidden = _silu(photos @ self.first + self.first_bias)
+        scores: Float64Array = _silu(hidden @ self.second + self.second_bias) @ self.last
         return scores
-
-    def gradients(self, photos: Float64Array) -> Float64Array:
-        """Return its slopes along the components, at photos: (photos, D) -> (photos, D)."""
-        first, second = self._layers(photos)
-        of_second = _silu_slope(second) * self.last
-        slopes: Float64Array = (_silu_slope(first) * (of_second @ self.second.T)) @ self.first.T
-        return slopes
-
-    def _layers(self, photos: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Return both hidden layers before their activations: (photos, H) and (photos, K)."""
-        first = photos @ self.first + self.first_bias
-        return first, _silu(first) @ self.second + self.second_bias
 
 
 def array_names(number: int) -> dict[str, str]:
@@ -77,11 +65,6 @@ def array_names(number: int) -> dict[str, str]:
 
 def _silu(values: Float64Array) -> Float64Array:
     return values * _sigmoid(values)
-
-
-def _silu_slope(values: Float64Array) -> Float64Array:
-    rise = _sigmoid(values)
-    return rise * (1 + values * (1 - rise))
 
 
 def _sigmoid(values: Float64Array) -> Float64Array:

@@ -34,10 +34,12 @@ class Outputs:
     Attributes:
         values: by the head's name, each within its scale.
         probabilities: by the classifier's name and the label's, 0…1.
+        unclipped: by the head's name, before it was clipped to its scale; empty of a photo that the cache knew.
     """
 
     values: Mapping[str, float]
     probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    unclipped: Mapping[str, float] = field(default_factory=dict)
 
 
 class Heads:
@@ -182,10 +184,11 @@ class Heads:
     def _checked(
         self, values: list[Float32Array], labelled: list[Float32Array]
     ) -> Outputs | EngineError:
-        checked = {}
+        checked, unclipped = {}, {}
         for record, value in zip(self._records, map(float, values), strict=True):
             if not math.isfinite(value):
                 return EngineError(f"the head {record.name!r} gave {value}, which is no score")
+            unclipped[record.name] = value
             # A head extrapolates where a photo is unlike all that were rated; people's scale has ends.
             checked[record.name] = min(max(value, record.lowest), record.highest)
         probabilities: dict[str, Mapping[str, float]] = {}
@@ -198,7 +201,7 @@ class Heads:
                     f"the classifier {classifier.name!r} gave {by_label}, which are no probabilities"
                 )
             probabilities[classifier.name] = by_label
-        return Outputs(checked, probabilities)
+        return Outputs(checked, probabilities, unclipped)
 
 
 def _mean_of_views(outputs: Float32Array, photos: int, views: int) -> Float32Array:

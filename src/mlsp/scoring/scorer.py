@@ -331,6 +331,22 @@ class Scorer(Closing):
 
         return self.limiter.map(both, several(photos))
 
+    def unclipped(self, pixels: UInt8Array) -> Mapping[str, float]:
+        """Return what the heads give for a photo, before it is clipped to the ends of people's scale.
+
+        Args:
+            pixels: upright sRGB, uint8 (H, W, 3); brought to the model's size like a file.
+
+        Returns:
+            One value per head, by the head's name.
+
+        Raises:
+            PhotoError: the photo cannot be scored.
+            EngineError: a head failed, or gave no finite number.
+        """
+        load = partial(photo_of_pixels, pixels, settings=self._steps.pipeline.decode)
+        return self._steps.outputs_of_photo(load).unclipped
+
     def scores_of(self, features: Float32Array) -> Mapping[str, Score]:
         """Score a photo by its features.
 

@@ -128,6 +128,10 @@ class ScoringSteps:
         outputs = self.outputs(found.values.astype(np.float32))
         return self.heads.result(source, outputs, found.width, found.height)
 
+    def outputs_of_photo(self, load: Callable[[], Photo]) -> Outputs:
+        """Return the outputs for a photo that no cache knows; raises as `result_of_photo`."""
+        return self.outputs(self._compute(load).values.astype(np.float32))
+
     def features_of_content(self, source: Path, content: bytes) -> PhotoFeatures:
         """Compute the features of a photo; raises PhotoError where it cannot be read."""
         return self._features(source, content, hashlib.sha256(content).hexdigest())
