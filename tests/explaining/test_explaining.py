@@ -47,7 +47,7 @@ def write_network(file: Path, grid: int) -> None:
         node("Cast", ["first"], ["numbers"], to=TensorProto.FLOAT),
         node("Mul", ["numbers", "scale"], ["pixels"]),
     ]
-    arrays = {"scale": np.float32(1 / 255)}
+    arrays: dict[str, Any] = {"scale": np.float32(1 / 255)}
     if grid == 1:
         arrays["axes"] = np.array([2, 3])
         nodes.append(node("ReduceMean", ["pixels", "axes"], ["pooled"], keepdims=1))

@@ -71,8 +71,7 @@ class PageController:
         self.stacks = Stacks(self.collection, faces=faces, max_pixels=max_pixels, cache=close_ups)
         self.scoring = LiveScoring(self.collection, lambda: load(model), then=self.stacks.find)
         self.learner = TasteLearner(self.rated, self.scoring, load)
-        self._explainers: list[tuple[Scorer, Explainer]] = []
-        self._explainer_lock = threading.Lock()
+        self._explaining = threading.Lock()
 
     @property
     def shown_root(self) -> str:
@@ -151,23 +150,11 @@ class PageController:
             scorer: gives it, see `scorer_of`.
 
         Raises:
-            ModelError: the model's network cannot be explained.
             PhotoError: the photo cannot be read.
         """
-        # Making an explainer takes half a second, and each explanation a run of the network: one at a time.
-        with self._explainer_lock:
-            explanation = self._explainer(scorer).explain(entry.source)[head]
+        # One at a time, as each takes as long as a hundred photos.
+        with self._explaining:
+            explanation = Explainer(scorer, heads=[head]).explain(entry.source)[head]
         settings = DecodeSettings(longest_side=_HEAT_MAP_SIDE)
         pixels = read_photo(entry.source, settings=settings).pixels
         return heat_map_png(pixels, explanation, longest_side=_HEAT_MAP_SIDE)
-
-    def _explainer(self, scorer: Scorer) -> Explainer:
-        """Return the explainer of a scorer; those of models that were replaced go."""
-        used = (scorer, self.scoring.scorer, self.learner.scorer)
-        self._explainers = [known for known in self._explainers if known[0] in used]
-        for known, explainer in self._explainers:
-            if known is scorer:
-                return explainer
-        explainer = Explainer(scorer)
-        self._explainers.append((scorer, explainer))
-        return explainer
