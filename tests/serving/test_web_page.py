@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -632,6 +633,41 @@ def test_chosen_photos_are_rated_together(either: Page) -> None:
     assert page.locator(".g-chosen").count() == 0
 
 
+def test_all_are_chosen_and_rated_without_an_active_photo(opened: Page) -> None:
+    page = opened
+    page.keyboard.press("Control+a")
+    page.keyboard.press("4")
+    said(page, "12 photos: 4 stars")
+    settled(page)
+    assert set(rated(page).values()) == {(4, None)}
+    page.keyboard.press("Control+z")
+    said(page, "Undone: ")
+
+
+def test_found_by_name_and_opened_by_keyboard(page: Page, burst: Served) -> None:
+    burst.open(page)
+    page.keyboard.press("k")
+    said(page, "No photo is active: go to one by the arrow keys")
+    for key in ("/", *"img", "Enter", "Enter"):
+        page.keyboard.press(key)
+    assert page.locator(".g-viewer .g-caption .g-name").inner_text() == "IMG_1.jpg"
+
+
+def test_copies_take_no_ranks(page: Page, scorer: Scorer, examples: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for name in ("astronaut.png", "chelsea.png"):
+        for copy in ("", "backup of "):
+            shutil.copy(examples / name, folder / f"{copy}{name}")
+    served = Served(folder, tmp_path / "r.sqlite", lambda _: scorer)
+    try:
+        served.open(page)
+        page.wait_for_selector(".g-card .g-stack:has-text('2')")
+        assert page.locator(".g-card .g-rank").all_inner_texts() == ["1", "2"]
+    finally:
+        served.close()
+
+
 # Which is better?
 
 
@@ -900,6 +936,22 @@ def test_answers_wait_while_the_server_is_away(opened: Page) -> None:
     page.wait_for_selector(".p-away:empty", state="attached")
     settled(page)
     assert rated(page) == {first: (5, None)}
+
+
+def test_full_screen_says_too_that_the_server_is_away(opened: Page) -> None:
+    page = opened
+    page.route("**/api/**", lambda route: route.abort())
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    away = page.locator(".g-viewer").get_by_role("alert")
+    away.get_by_text("mlsp serve does not answer. Is it still running?").wait_for()
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_text("Small picture").locator("visible=true").count() == 0
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    assert page.locator("header + .p-away").inner_text().startswith("mlsp serve does not answer.")
+    page.unroute("**/api/**")
+    page.wait_for_selector(".p-away:empty", state="attached")
 
 
 def test_answers_wait_across_a_reload(opened: Page) -> None:

@@ -14,7 +14,7 @@ import { showFailed } from "./failed.js";
 import { Filters } from "./filters.js";
 import { Grid, WIDTH } from "./grid.js";
 import { keyList } from "./keys.js";
-import { amount, filterRecords, isPhoto, pathRanks, photos, sortRecords } from "./records.js";
+import { amount, filterRecords, isPhoto, pathRanks, photos, ranksOf } from "./records.js";
 import { Selection } from "./selection.js";
 import { Sorting } from "./sorting.js";
 import { Stacks } from "./stacks.js";
@@ -82,7 +82,7 @@ export class Gallery extends EventTarget {
     this._changedAt = -UPDATE_MS;
     const { columns } = this._options;
     this._sorting = new Sorting({ columns, sorts: this._options.sorts, pathRank: (record) => this._pathRanks().get(record), onchange: () => this._later() });
-    this.filters = new Filters({ columns, onchange: () => this._later(), onleave: () => this.focus() });
+    this.filters = new Filters({ columns, onchange: () => this._later(), onleave: () => this._takeFirst() });
     this._camera = new CameraFilter((condition) => this.setCondition("camera", condition));
     this.filters.add(this._camera);
     this.viewer = new Viewer({
@@ -283,6 +283,13 @@ export class Gallery extends EventTarget {
     return this._paths;
   }
 
+  /** Take the keys from the text field to the first photo that was found. */
+  _takeFirst() {
+    this._arrange();
+    this.focus();
+    this.grid.activate(0);
+  }
+
   _changed(isUpdate = false) {
     this._isStale = false;
     this._changedAt = performance.now();
@@ -290,7 +297,7 @@ export class Gallery extends EventTarget {
     this._records = all.filter((record) => !record.failed);
     this._paths = null;
     if (!isUpdate) setTimeout(() => this._pathRanks(), UPDATE_MS);
-    this._ranks = new Map(sortRecords(this._records.filter(isPhoto), (record) => record.overall, true).map((record, place) => [record.id, place + 1]));
+    this._ranks = ranksOf(this._records);
     showFailed(this._failed, all.filter((record) => record.failed));
     this.filters.setRecords(this._records);
     this._camera.setRecords(this._records);

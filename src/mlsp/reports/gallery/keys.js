@@ -13,7 +13,7 @@ const KEYS = [
   ["S", "stacks, or every photo for itself"],
   ["+ −", "full-screen: one photo more, one fewer"],
   ["Z", "full-screen: actual pixels and back; Shift with arrows moves them"],
-  ["/", "find by name"],
+  ["/", "find by name; Enter: to the first photo that is found"],
   ["Esc", "close; choose none"],
 ];
 

@@ -13,6 +13,7 @@
  * @property {string} [formats] "RAW+JPEG" where its shot has several files; "" for one alone
  * @property {string[]} [files] their names, that of the photo first
  * @property {?{model: ?string, lens: ?string, seconds: ?number, aperture: ?number, iso: ?number, focal_length: ?number}} [camera] what the camera wrote
+ * @property {string} [version] the same for files of one content
  * @property {?number} overall 0…100
  * @property {Object<string, [?number, ?number]>} scores a head's value and percentile (0…100)
  * @property {?string} [kind] what it shows, such as "people"; "not_photo" for what is none, which has no rank
@@ -127,6 +128,21 @@ export function sortRecords(records, value, isDescending) {
 
 function byPath(one, other) {
   return one.photo < other.photo ? -1 : Number(one.photo > other.photo);
+}
+
+/**
+ * Ranks of photos by overall, from 1. A file's copies have the rank of the file, and take none from others.
+ * @returns {Map<string|number, number>} by id; what is no photo has none
+ */
+export function ranksOf(records) {
+  const contents = new Map();
+  const ranks = new Map();
+  for (const { id, version } of sortRecords(records.filter(isPhoto), (record) => record.overall, true)) {
+    const content = version || id;
+    if (!contents.has(content)) contents.set(content, contents.size + 1);
+    ranks.set(id, contents.get(content));
+  }
+  return ranks;
 }
 
 /**

@@ -21,16 +21,20 @@ export class Batch {
     });
   }
 
-  /** @returns {object[]} the photos that a key rates: all chosen ones where the active one is among them */
+  /** @returns {object[]} the photos that a key rates: all chosen ones where the active one is among them, or where none is active */
   targets(record) {
-    if (!record) return [];
     const { selected, viewer } = this._gallery;
-    return !viewer.isOpen && selected.some(({ id }) => id === record.id) ? selected : [record];
+    const areChosen = !viewer.isOpen && (!record || selected.some(({ id }) => id === record.id));
+    return areChosen ? selected : [record].filter(Boolean);
   }
 
   /** Pick a frame of a stack and reject the rest. */
   keep(record) {
-    const frames = record ? this._gallery.stacks.frames(record) : [];
+    if (!record) {
+      this._toast.say("No photo is active: go to one by the arrow keys");
+      return;
+    }
+    const frames = this._gallery.stacks.frames(record);
     if (frames.length < 2) this._toast.say("No stack: nothing is rejected");
     else if (record.stack.kind !== "burst") this._toast.say(`${record.stack.kind === "copies" ? "Copies" : `The shots of a ${record.stack.kind}`} do not compete: nothing is rejected`);
     else this._rating.keep(record, frames);

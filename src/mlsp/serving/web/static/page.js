@@ -90,10 +90,15 @@ function build(status) {
   gallery.addEventListener("shownchange", () => {
     if (gallery.grid.active < 0 && place >= 0 && !gallery.viewer.isOpen) gallery.grid.activate(place);
   });
-  gallery.addEventListener("open", () => toast.moveTo(gallery.viewer.element));
+  // The full-screen view covers what is outside it.
+  gallery.addEventListener("open", () => {
+    toast.moveTo(gallery.viewer.element);
+    gallery.viewer.element.prepend(away);
+  });
   gallery.addEventListener("close", () => {
     toast.hide();
     toast.moveTo(document.body);
+    part(".p-top").after(away);
     if (held.size === 0) return;
     held.clear();
     gallery.rearrange();
@@ -141,11 +146,7 @@ function build(status) {
   });
   collection.addEventListener("away", ({ detail: { error } }) => showAway(error, outbox.waiting.length));
   outbox.addEventListener("sent", () => { undo.disabled = false; });
-  outbox.addEventListener("stuck", ({ detail: { error } }) => {
-    // The full-screen view covers the banner.
-    if (away.textContent === "") toast.say(`Kept, not yet sent. ${error.message}`, { canUndo: true, isError: true });
-    showAway(error, outbox.waiting.length);
-  });
+  outbox.addEventListener("stuck", ({ detail: { error } }) => showAway(error, outbox.waiting.length));
   outbox.addEventListener("change", () => { if (away.textContent !== "") collection.ask(); });
   outbox.send();
 
