@@ -32,7 +32,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_store(folder / "mirrored.h5", np.concatenate([features, features], axis=1))
     with (folder / "ratings.csv").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(("photo", "mos", "group"))
+        writer.writerow(("photo", "mos", "theme"))
         rows = enumerate(zip(ids(PHOTOS), mos, strict=True))
         writer.writerows(
             (name, f"{value:.4f}", f"g{number // 3}") for number, (name, value) in rows
@@ -59,6 +59,7 @@ def table_of(path: Path) -> list[dict[str, str]]:
 def test_claims_by_folds_that_keep_groups(tmp_path: Path, files: Path) -> None:
     command = (
         *("experiment", "claims", *options(files, tmp_path, split="group"), "--folds", "2"),
+        *("--group", "theme"),
         *("--views", "whole_mirrored", "--rows", "ridge*", "--rows", "single-1fc"),
     )
     done = mlsp(*command)

@@ -140,6 +140,21 @@ def test_what_cannot_be_is_told_before_the_training(
     assert not (tmp_path / "model").exists()
 
 
+def test_groups_are_kept_together_by_a_column_that_is_named(
+    tmp_path: Path, stored: tuple[Path, Path]
+) -> None:
+    file, ratings = stored
+    header, *lines = ratings.read_text("utf-8").splitlines()
+    themed = [f"{line},{number // 10}" for number, line in enumerate(lines)]
+    ratings.write_text("\n".join([f"{header},theme", *themed]) + "\n", "utf-8")
+    command = ("train", file, ratings, "--head", "ridge", "--split", "group", "--output")
+    refused = mlsp(*command, tmp_path / "model", code=2)
+    assert "no photo has a group" in refused.stderr
+    assert "'theme'" in refused.stderr
+    done = mlsp(*command, tmp_path / "model", "--group", "theme")
+    assert " on 60 test photos" in done.stdout
+
+
 def test_weights_of_other_features_are_refused(tmp_path: Path, stored: tuple[Path, Path]) -> None:
     weights = tmp_path / "w.h5"
     weights.write_bytes(b"other")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlsp.base.errors import RatingsError, SettingsError
+from mlsp.paper.folds import fold_splits
 from mlsp.ratings.datasets import load_ratings
 from mlsp.ratings.splits import (
     By,
@@ -135,6 +137,9 @@ def test_groups_stay_together(groups: list[str], seed: int) -> None:
     rated = table(groups=groups)
     different = len({group for group in groups if group}) + groups.count("")
     settings = SplitSettings(by="group", seed=seed)
+    if not any(groups):
+        assert "no photo has a group" in message(lambda: split_rows(rated, settings))
+        return
     if different < 3:
         assert message(lambda: split_rows(rated, settings)) == (
             f"T has {different} groups, expected at least 3, one for each part of the split: split by random"
@@ -145,6 +150,15 @@ def test_groups_stay_together(groups: list[str], seed: int) -> None:
     assert all(parts(split))
     named = [{groups[row] for row in part} - {""} for part in parts(split)]
     assert sum(map(len, named)) == len(set.union(*named))
+
+
+def test_a_split_by_group_of_photos_without_groups_is_refused() -> None:
+    rated = replace(table(groups=[""] * 20), extra={"theme": ("beach",) * 20})
+    settings = SplitSettings(by="group")
+    for split in (lambda: split_rows(rated, settings), lambda: fold_splits(rated, settings, 3)):
+        assert message(split) == (
+            "T: no photo has a group: add a column group, name another column ('theme') by --group, or split by random"
+        )
 
 
 def test_a_split_by_group_comes_near_the_shares() -> None:

@@ -9,6 +9,7 @@ import typer
 
 from mlsp.cli.options import (
     Device,
+    Group,
     Highest,
     Levels,
     Lowest,
@@ -112,6 +113,7 @@ def experiment(
     split: SplitBy = "given",
     validation_share: ValidationShare = 0.05,
     test_share: TestShare = 0.2,
+    group: Group = "group",
     seeds: Seeds = 1,
     levels: Levels = "all",
     first: First = None,
@@ -163,6 +165,7 @@ def experiment(
         heads=tuple(dict.fromkeys(head or ())),
         lowest=lowest,
         highest=highest,
+        group=group,
         split=SplitSettings(split, validation_share, test_share, seed),  # type: ignore[arg-type]  # checked there
         settings=TrainSettings(
             seed=seed,

@@ -10,6 +10,7 @@ import typer
 from mlsp.cli.options import (
     Backbone,
     Device,
+    Group,
     Highest,
     Levels,
     LongestSide,
@@ -114,6 +115,7 @@ def finetune(
     split: SplitBy = "given",
     validation_share: ValidationShare = 0.05,
     test_share: TestShare = 0.2,
+    group: Group = "group",
     name: ModelName = None,
     seed: Seed = 0,
     precision: Annotated[
@@ -171,7 +173,7 @@ def finetune(
         workers=workers,
         max_pixels=round(max_megapixels * 1e6),
     )
-    table = load_ratings(ratings, photos=photos, lowest=lowest, highest=highest)
+    table = load_ratings(ratings, photos=photos, lowest=lowest, highest=highest, group=group)
     parts = split_rows(table, SplitSettings(split, validation_share, test_share, seed))  # type: ignore[arg-type]
     spec = head_for(
         table,

@@ -210,6 +210,12 @@ Highest = Annotated[
     float | None,
     typer.Option("--highest", metavar="X", help="Upper end of the scale of a table of ratings."),
 ]
+Group = Annotated[
+    str,
+    typer.Option(
+        "--group", metavar="COLUMN", help="Column of a table that puts photos into groups."
+    ),
+]
 SplitBy = Annotated[
     str,
     typer.Option(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mlsp.cli.options import (
+    Group,
     Highest,
     Lowest,
     RatedPhotos,
@@ -22,12 +23,7 @@ def ratings(
     photos: RatedPhotos = None,
     lowest: Lowest = None,
     highest: Highest = None,
-    group: Annotated[
-        str,
-        typer.Option(
-            "--group", metavar="COLUMN", help="Column of a table that puts photos into groups."
-        ),
-    ] = "group",
+    group: Group = "group",
     split: SplitBy = "given",
     seed: Seed = 0,
     photos_check: Annotated[

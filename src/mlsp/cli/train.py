@@ -9,6 +9,7 @@ import typer
 
 from mlsp.cli.options import (
     Device,
+    Group,
     Highest,
     Levels,
     Lowest,
@@ -68,6 +69,7 @@ def train(
     split: SplitBy = "given",
     validation_share: ValidationShare = 0.05,
     test_share: TestShare = 0.2,
+    group: Group = "group",
     lowest: Lowest = None,
     highest: Highest = None,
     missing: Missing = "error",
@@ -122,6 +124,7 @@ def train(
         weights=weights,
         lowest=lowest,
         highest=highest,
+        group=group,
         split=SplitSettings(split, validation_share, test_share, seed),  # type: ignore[arg-type]  # checked there
         run_folder=run_folder,
     )

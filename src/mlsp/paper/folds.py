@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlsp.base.errors import SettingsError
-from mlsp.ratings.splits import Split, SplitSettings
+from mlsp.ratings.splits import Split, SplitSettings, number_groups
 from mlsp.ratings.table import RatingTable
 
 MIN_FOLDS = 2
@@ -20,6 +20,7 @@ def fold_splits(table: RatingTable, settings: SplitSettings, folds: int) -> tupl
         folds: number of splits, at least 2.
 
     Raises:
+        RatingsError: by `group`, and no photo has one.
         SettingsError: the split is the table's own, or there are too few photos or groups.
     """
     if settings.by == "given":
@@ -27,8 +28,8 @@ def fold_splits(table: RatingTable, settings: SplitSettings, folds: int) -> tupl
             "folds draw test photos of their own: split by random or group, or leave out the folds"
         )
     by_group = settings.by == "group"
-    names = [(by_group and rating.group) or f"\0{row}" for row, rating in enumerate(table)]
-    _, numbers, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    singles = np.arange(len(table)), np.ones(len(table), dtype=np.intp)
+    numbers, sizes = number_groups(table) if by_group else singles
     noun = "groups" if by_group else "photos"
     # Of what is not tested one is learned from, another chooses the best.
     least = max(3, folds)

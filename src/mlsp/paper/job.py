@@ -42,6 +42,7 @@ class ExperimentJob:
         column: channels of each column of rows with Pool-3FC; None for the paper's.
         lowest: end of a table's scale.
         highest: the other one.
+        group: a table's column that puts photos into groups.
         heads: names of `mlsp.list_heads`, each of which gets rows of its own, see `mlsp.paper.further_heads`.
         split: how the ratings are split.
         settings: how to train; not its recipe.
@@ -68,6 +69,7 @@ class ExperimentJob:
     column: int | None = None
     lowest: float | None = None
     highest: float | None = None
+    group: str = "group"
     heads: tuple[str, ...] = ()
     split: SplitSettings = field(default_factory=SplitSettings)
     settings: TrainSettings = field(default_factory=TrainSettings)
@@ -105,7 +107,11 @@ class ExperimentJob:
         if isinstance(self.ratings, RatingTable):
             return self.ratings
         return load_ratings(
-            self.ratings, photos=self.photos, lowest=self.lowest, highest=self.highest
+            self.ratings,
+            photos=self.photos,
+            lowest=self.lowest,
+            highest=self.highest,
+            group=self.group,
         )
 
     def files(self) -> dict[str, Path]:

@@ -59,7 +59,8 @@ class SplitSettings:
 
     Attributes:
         by: `given` takes the table's split, and validation photos at random out of the train photos where it names none;
-            `random` draws photos; `group` draws groups, so that no group is in two parts. A photo without group is one of its own.
+            `random` draws photos; `group` draws groups, so that no group is in two parts. A photo without group is one of its own;
+            some must have one.
         validation_share: of all photos; of the train photos for `given`. The paper's: .05.
         test_share: of all photos; not used for `given`.
         seed: of the drawing.
@@ -173,8 +174,7 @@ def _random(table: RatingTable, settings: SplitSettings) -> NDArray[np.str_]:
 
 
 def _by_group(table: RatingTable, settings: SplitSettings) -> NDArray[np.str_]:
-    names = [rating.group or f"\0{row}" for row, rating in enumerate(table)]
-    _, numbers, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    numbers, sizes = number_groups(table)
     wanted = [
         (part, _count(share, len(table)))
         for part, share in (
@@ -203,6 +203,25 @@ def _by_group(table: RatingTable, settings: SplitSettings) -> NDArray[np.str_]:
         part_of_group[chosen] = part
         left = [group for group in left if part_of_group[group] == "train"]
     return part_of_group[numbers]
+
+
+def number_groups(table: RatingTable) -> tuple[Rows, Rows]:
+    """Number the groups of a table; a photo without group is one of its own.
+
+    Returns:
+        (photos,) group of each photo, from 0 on; (groups,) photos of each group.
+
+    Raises:
+        RatingsError: no photo has a group: groups would be single photos, of which some resemble each other.
+    """
+    if not any(rating.group for rating in table):
+        others = f" ({', '.join(map(repr, table.extra))})" if table.extra else ""
+        raise RatingsError(
+            f"{table.name}: no photo has a group: add a column group, name another column{others} by --group, or split by random"
+        )
+    names = [rating.group or f"\0{row}" for row, rating in enumerate(table)]
+    _, numbers, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    return numbers, sizes
 
 
 def _count(share: float, photos: int) -> int:

@@ -37,6 +37,7 @@ class TrainJob:
         weights: of the network that made the features; by default the published ones.
         lowest: lower end of a table's scale, see `load_ratings`.
         highest: upper end of it.
+        group: a table's column that puts photos into groups.
         split: how the ratings are split.
         run_folder: see `HeadTrainer.fit`; by default beside the model, with `.run` after its name.
     """
@@ -49,6 +50,7 @@ class TrainJob:
     weights: Path | None = None
     lowest: float | None = None
     highest: float | None = None
+    group: str = "group"
     split: SplitSettings = field(default_factory=SplitSettings)
     run_folder: Path | None = None
 
@@ -84,7 +86,7 @@ def run_job(
     """
     check_model_folder(job.output)
     with FeatureStore.open(job.features) as store:
-        ratings = load_ratings(job.ratings, lowest=job.lowest, highest=job.highest)
+        ratings = load_ratings(job.ratings, lowest=job.lowest, highest=job.highest, group=job.group)
         split = split_rows(ratings, job.split)
         check_overlap(ratings, split)
         feature_spec = store.layout.feature_spec
