@@ -287,6 +287,13 @@ def test_embedded_networks_are_read(tmp_path: Path, name: str) -> None:
     check_network(build_network(BACKBONES[name]), BACKBONES[name], tmp_path / "backbone.onnx")
 
 
+def test_a_photo_that_has_nan_scores_nan_and_no_other_does(module: MlspModule) -> None:
+    photos = torch.full((2, 3, 64, 64), 0.5)
+    photos[0, 1, 20, 30] = torch.nan
+    for scores in module.scores(photos).values():
+        assert scores.isnan().tolist() == [True, False]
+
+
 def test_refusals(module: MlspModule, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="did you mean 'beauty'"):
         MlspModule.from_pretrained("default", "beuaty")
@@ -294,6 +301,11 @@ def test_refusals(module: MlspModule, tmp_path: Path) -> None:
         module(torch.zeros(1, 64, 64, 3))
     with pytest.raises(SettingsError, match="uint8"):
         module(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+    for dtype in (torch.float16, torch.float64):
+        with pytest.raises(SettingsError, match=rf"torch\.float32 .*got {dtype}"):
+            module(torch.zeros(1, 3, 64, 64, dtype=dtype))
+    with pytest.raises(SettingsError, match=r"torch\.Tensor.*got ndarray"):
+        module(np.zeros((1, 3, 64, 64), np.float32))
     with pytest.raises(SettingsError, match="1 × 64 pixels"):
         module(torch.zeros(1, 3, 64, 1))
     (tmp_path / "head.onnx").write_bytes(b"no graph")

@@ -78,10 +78,10 @@ class MlspModule(nn.Module):
                 the network needs.
 
         Returns:
-            (N,) on the ratings' scale, means over the model's views.
+            (N,) on the ratings' scale, means over the model's views; NaN of a photo that has NaN.
 
         Raises:
-            SettingsError: the photos have another shape, or are too small.
+            SettingsError: the photos are no tensor, have another shape or number format, or are too small.
         """
         return self._scores(self.head, self.features(photos))
 
@@ -92,9 +92,14 @@ class MlspModule(nn.Module):
 
     def features(self, photos: Tensor) -> Tensor:
         """Compute features, (N, V, G, G, C) of V views; see `forward`."""
-        if photos.ndim != 4 or photos.shape[1] != 3 or not photos.is_floating_point():
+        wanted = next(array.dtype for array in self.buffers() if array.is_floating_point())
+        if not isinstance(photos, Tensor):
             raise SettingsError(
-                f"expected photos of shape (N, 3, H, W), numbers from 0 to 1, got {photos.dtype} of {tuple(photos.shape)}"
+                f"expected photos as a torch.Tensor of shape (N, 3, H, W), got {type(photos).__name__}"
+            )
+        if photos.ndim != 4 or photos.shape[1] != 3 or photos.dtype != wanted:
+            raise SettingsError(
+                f"expected photos of shape (N, 3, H, W), {wanted} from 0 to 1, got {photos.dtype} of {tuple(photos.shape)}"
             )
         side = self._model.smallest_side
         pixels = resize_as(self._model.feature_spec, photos * 255)

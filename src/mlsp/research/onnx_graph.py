@@ -148,7 +148,9 @@ def _max_pool(attributes: _Attributes, _: _Dtype, x: Tensor) -> Tensor:
 
 def _sqrt(_: _Attributes, __: _Dtype, x: Tensor) -> Tensor:
     # Its slope at 0 is infinite. Features are 0 where a channel is 0 everywhere, and stays it if pixels change a little.
-    return torch.where(x > 0, x, 1).sqrt() * (x > 0)
+    # NaN is no 0, and stays NaN.
+    is_zero = x <= 0
+    return torch.where(is_zero, 1, x).sqrt() * ~is_zero
 
 
 def _divide(_: _Attributes, __: _Dtype, x: Tensor, y: Tensor) -> Tensor:
