@@ -38,13 +38,14 @@ class KernelHead(RootsRegressor):
     """Kernel ridge regression on narrow features; a scikit-learn estimator.
 
     A score is a weighted sum of a photo's similarities to rated photos, exp(-steepness · Euclidean distance) in the principal
-    components of the signed square roots of the features.
+    components of the signed square roots of the features, each divided by the square root of its deviation: halfway between components
+    as they are and all of one deviation.
 
     Args:
         steepness: how fast similarity falls with distance, above 0; the root mean square of a rated photo's distance from their
             mean is 1.
         penalty: added to the diagonal of the kernel, above 0: the larger, the less a single rating counts.
-        components: principal components that photos are compared in; fewer where there are fewer photos or channels.
+        components: principal components that photos are compared in; n photos have at most n - 1, and C channels C.
         support: maximum of rated photos that a photo is compared with; of more, so many are drawn, and all are still learned from
             (Nyström).
         level_channels: channels of each level, adding up to C; levels are then weighted equally, whatever their number of

@@ -44,8 +44,9 @@ class RidgeHead(RootsRegressor):
     and a linear head on them agrees better with people (see docs/decisions).
 
     Args:
-        alpha: penalty, above 0, in units of the number of photos: the mean squared error plus alpha times the mean squared
-            weight of a standardised channel (or level) is minimised.
+        alpha: penalty, above 0. The mean squared error plus alpha · C · Σw² is minimised, w the weights of the C channels, each
+            standardised to a deviation of 1. Where levels or channels are weighted, a channel of a share s of the variance counts
+            alpha · w² / s.
         level_channels: channels of each level, adding up to C; levels are then weighted equally, whatever their number of
             channels. None weights all channels equally.
         channel_weights: (C,) weights of the channels' variances, above 0: a channel of a larger one explains ratings more cheaply.
