@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlsp.base.atomic_file import atomic_write
-from mlsp.base.errors import OutputError, SettingsError, SidecarError
+from mlsp.base.errors import SettingsError, SidecarError
 from mlsp.culling.xmp.files import left_alone, read_content, remove_sidecar, restore_sidecar
 from mlsp.culling.xmp.journal import Run
 from mlsp.culling.xmp.journal_lines import (
@@ -20,6 +21,8 @@ from mlsp.culling.xmp.journal_lines import (
     run_files,
     run_number,
 )
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -59,7 +62,6 @@ def undo(run: Run) -> Undone:
 
     Raises:
         SettingsError: its file is gone.
-        OutputError: what is left cannot be noted.
     """
     try:
         first, *lines = read_lines(run.path)
@@ -81,9 +83,8 @@ def undo(run: Run) -> Undone:
             for line in (first, *reversed(undoing.kept)):
                 stream.write(encoded(line))
     except OSError as error:
-        raise OutputError(
-            f"cannot note in {str(run.path)!r} what is left of the run: {error.strerror or error}"
-        ) from error
+        # All of the notes are still there: what is taken back already counts as such when the run is tried again.
+        _log.warning("cannot note in %s what is left of the run: %s", run.path, error)
     return done
 
 
