@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -45,6 +48,24 @@ def test_the_best_of_a_shoot_and_stars_of_ones_own(labelled: LabelledModel, phot
     _, *lines = done.stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == [row["photo"] for row in rows[:3]]
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo terminals")
+def test_the_bar_of_stars_counts_photos_only(labelled: LabelledModel, photos: Path) -> None:
+    main, terminal = os.openpty()
+    with os.fdopen(main, "rb") as shown, os.fdopen(terminal, "wb") as stderr:
+        command = [sys.executable, "-m", "mlsp", "score", str(photos), "--xmp", "--no-cache"]
+        subprocess.run(
+            [*command, "--model", str(labelled.model.folder)],
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            check=True,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        )
+        text = os.read(shown.fileno(), 1_000_000).decode()
+    assert "17/17" in text  # scored
+    assert "15/15" in text
+    assert "15/17" not in text.rpartition("17/17")[2]
 
 
 def test_options_that_cannot_be_used(labelled: LabelledModel, photos: Path) -> None:

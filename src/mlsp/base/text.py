@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -79,6 +80,18 @@ def normal_name(name: str) -> str:
         True
     """
     return unicodedata.normalize("NFC", unescape_bytes(name))
+
+
+def percentile_text(percentile: float) -> str:
+    """Return a percentile without decimals, empty if it is NaN: 99.8 is not yet 100, here as on the page.
+
+    Examples:
+        >>> percentile_text(99.8), percentile_text(100.0), percentile_text(61.4), percentile_text(float("nan"))
+        ('99', '100', '61', '')
+    """
+    if math.isnan(percentile):
+        return ""
+    return f"{min(percentile, 99) if percentile < 100 else percentile:z.0f}"
 
 
 _MAX_NAMED = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from mlsp.base.text import printable
+from mlsp.base.text import percentile_text, printable
 from mlsp.explaining import Explained, Explanation
 from mlsp.models.records import NOT_PHOTO, label_words
 
@@ -41,4 +41,4 @@ def _above(explanation: Explanation) -> str:
     if explanation.kind == NOT_PHOTO or math.isnan(score.percentile):
         return ""
     of_kind = " of its kind" if score.percentile != score.percentile_all else ""
-    return f", above {score.percentile:.0f} % of rated photos{of_kind}"
+    return f", above {percentile_text(score.percentile)} % of rated photos{of_kind}"

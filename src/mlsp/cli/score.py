@@ -300,9 +300,8 @@ def _give_stars(
             # After Ctrl-C, too: what was written is another photo to `mlsp serve`.
             ratings = default_user_ratings_path()
             ending.callback(lambda: follow_photos(journal.path, ratings, use_cache=use_cache))
-        with WritingProgress(
-            len(ranked), done_word="rated", quiet=quiet, journal=journal
-        ) as progress:
+        photos = sum(result.is_photo for result in ranked)
+        with WritingProgress(photos, done_word="rated", quiet=quiet, journal=journal) as progress:
             summary = write_stars(
                 ranked, by=by, settings=settings, on_result=progress.advance, note=journal.note
             )

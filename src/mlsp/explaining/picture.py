@@ -12,6 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from mlsp.base.arrays import Float64Array, UInt8Array
 from mlsp.base.errors import SettingsError
+from mlsp.base.text import percentile_text
 from mlsp.explaining.explanation import Explanation
 
 # Blue and orange are distinct for people who do not see red and green, and on a grey photo for everybody.
@@ -127,7 +128,9 @@ def _with_legend(photo: Image.Image, explanation: Explanation, end: float) -> Im
 def _title(explanation: Explanation) -> str:
     score = explanation.score
     better = (
-        "" if math.isnan(score.percentile) else f", above {score.percentile:.0f} % of rated photos"
+        ""
+        if math.isnan(score.percentile)
+        else f", above {percentile_text(score.percentile)} % of rated photos"
     )
     return f"{explanation.head} {score.value:.3g}{better}"
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from mlsp.base.text import printable
+from mlsp.base.text import percentile_text, printable
 from mlsp.models.records import label_words
 from mlsp.reports import rows
 from mlsp.reports.rows import rounded
@@ -89,7 +89,7 @@ def render_table(scored: Iterable[ScoreResult], *, heads: Sequence[str], console
         for head in heads
     ]
     percentiles = [
-        ("%ile", [rounded(one.scores[head].percentile, 0) for one in results], "dim")
+        ("%ile", [percentile_text(one.scores[head].percentile) for one in results], "dim")
         for head in heads
     ]
     pairs = [column for pair in zip(values, percentiles, strict=True) for column in pair]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from mlsp.base.text import percentile_text
 from mlsp.models.records import NOT_PHOTO
 
 
@@ -34,7 +35,9 @@ class Score:
         return self.position if math.isnan(self.percentile) else self.percentile
 
     def __str__(self) -> str:
-        percentile = "" if math.isnan(self.percentile) else f" ({self.percentile:.0f} %)"
+        percentile = (
+            "" if math.isnan(self.percentile) else f" ({percentile_text(self.percentile)} %)"
+        )
         return f"{self.value:.3g}{percentile}"
 
 
