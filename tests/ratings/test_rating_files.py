@@ -223,6 +223,16 @@ def test_duplicates_are_named(tmp_path: Path) -> None:
             "has the columns 'photo', '1', expected one of 'mos', 'MOS', 'mean', 'rating', or votes in 'votes_1',"
             " 'votes_2' and so on",
         ),
+        (
+            "Photo,mos\na,1\n",
+            "has the columns 'Photo', 'mos', expected one of 'photo', 'image', 'image_name' with the photos' paths: did you mean"
+            " 'photo' by 'Photo'? Rename it",
+        ),
+        (
+            "photo,Rating\na,1\n",
+            "has the columns 'photo', 'Rating', expected one of 'mos', 'MOS', 'mean', 'rating', or votes in 'votes_1', 'votes_2' and"
+            " so on: did you mean 'rating' by 'Rating'? Rename it",
+        ),
         ("photo,mos,mos\na,1,1\n", "has column 'mos' more than once: rename one"),
         ("photo,mos\n", "has no rows: give a table with a row for each photo"),
         ("", "has no rows: give a table with a row for each photo"),
@@ -283,3 +293,34 @@ def test_rated_reference_photos(reference_data: Path) -> None:
     assert (splits.count("train"), splits.count("test")) == (900, 300)
     assert {rating.group for rating in biq} == {"ss01", "ss02", "ss03"}
     assert all(photo.is_file() for photo in biq.photos)
+
+
+def test_ratings_that_are_all_the_same_need_a_scale(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("photo,mos\na.jpg,3\nb.jpg,3\n", "utf-8")
+    with pytest.raises(RatingsError) as caught:
+        read_ratings(path)
+    assert str(caught.value) == (
+        f"table {path}: all ratings are 3, which tell no scale: give --lowest and --highest"
+    )
+    assert not caplog.messages
+    assert read_ratings(path, lowest=1, highest=5).mos.tolist() == [3, 3]
+
+
+def test_of_columns_that_mean_the_same_it_says_which_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("rating,image,photo,mos,split,set\n1,a.jpg,b.jpg,4,test,train\n", "utf-8")
+    (rating,) = read_ratings(path, lowest=1, highest=5)
+    assert (rating.photo_id, rating.mos, rating.split) == ("b.jpg", 4, "test")
+    assert caplog.messages == [
+        f"{path} has the columns {columns}, which mean the same: taking {taken}"
+        for columns, taken in (
+            ("'photo', 'image'", "'photo'"),
+            ("'mos', 'rating'", "'mos'"),
+            ("'split', 'set'", "'split'"),
+        )
+    ]

@@ -118,20 +118,24 @@ def _find_columns(path: Path, names: Sequence[str], group_column: str) -> _Colum
     if twice:
         raise RatingsError(f"table {path} has column {twice[0]!r} more than once: rename one")
     photo, mos, split, group = (
-        next((names.index(name) for name in known if name in names), None)
+        _first(path, known, names)
         for known in (PHOTO_COLUMNS, MOS_COLUMNS, SPLIT_COLUMNS, (group_column,))
     )
     if group is None and group_column != "group":
         raise RatingsError(missing_column(f"table {path}", group_column, names, "--group"))
     votes = _vote_columns(names)
     if photo is None or (mos is None and not votes):
+        wanted = PHOTO_COLUMNS if photo is None else MOS_COLUMNS
+        # Of names that differ by their case.
+        meant = [(name, known) for name in names for known in wanted if name.lower() == known]
+        hint = f": did you mean {meant[0][1]!r} by {meant[0][0]!r}? Rename it" if meant else ""
         lacking = (
             f"one of {', '.join(map(repr, PHOTO_COLUMNS))} with the photos' paths"
             if photo is None
             else f"one of {', '.join(map(repr, MOS_COLUMNS))}, or votes in 'votes_1', 'votes_2' and so on"
         )
         raise RatingsError(
-            f"table {path} has the columns {', '.join(map(repr, names)) or 'none'}, expected {lacking}"
+            f"table {path} has the columns {', '.join(map(repr, names)) or 'none'}, expected {lacking}{hint}"
         )
     used = {photo, mos, split, group, *votes.values()}
     extra = {name: at for at, name in enumerate(names) if name and at not in used}
@@ -139,6 +143,19 @@ def _find_columns(path: Path, names: Sequence[str], group_column: str) -> _Colum
     return _Columns(
         photo, mos, tuple(votes[value] for value in bins or ()), bins, split, group, extra
     )
+
+
+def _first(path: Path, known: Sequence[str], names: Sequence[str]) -> int | None:
+    """Return the index of the first known column that a table has, and warn where it has further ones."""
+    found = [name for name in known if name in names]
+    if len(found) > 1:
+        _log.warning(
+            "%s has the columns %s, which mean the same: taking %r",
+            path,
+            ", ".join(map(repr, found)),
+            found[0],
+        )
+    return names.index(found[0]) if found else None
 
 
 def _vote_columns(names: Sequence[str]) -> dict[float, int]:
@@ -198,6 +215,10 @@ def _scale(
     low, high = (bins[0], bins[-1]) if bins else (math.floor(min(mos)), math.ceil(max(mos)))
     given = lowest is not None and highest is not None
     low, high = (low if lowest is None else lowest), (high if highest is None else highest)
+    if not bins and not given and low == high:
+        raise RatingsError(
+            f"table {path}: all ratings are {low:g}, which tell no scale: give --lowest and --highest"
+        )
     if not bins and not given:
         _log.warning(
             "%s: no scale was given: taking %g to %g, from the lowest and the highest rating",
