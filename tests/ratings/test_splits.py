@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,6 +151,21 @@ def test_groups_stay_together(groups: list[str], seed: int) -> None:
     assert all(parts(split))
     named = [{groups[row] for row in part} - {""} for part in parts(split)]
     assert sum(map(len, named)) == len(set.union(*named))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"seed": -1}, "seed .* from 0, got -1"),
+        ({"seed": 1.5}, r"seed .*whole number.*got 1\.5"),
+        ({"seed": None}, "seed .*got None"),
+        ({"by": None}, "None.*'given'"),
+        ({"test_share": "0.2"}, r"test_share is '0\.2', expected a number"),
+    ],
+)
+def test_settings_of_another_type_or_range(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        SplitSettings(**settings)
 
 
 def test_a_split_by_group_of_photos_without_groups_is_refused() -> None:

@@ -135,6 +135,8 @@ def test_items_of_a_data_set(file: Path, table: RatingTable) -> None:
         (lambda photos: photos.arrays("tset"), SettingsError, "did you mean 'test'"),
         (lambda photos: photos.arrays("test", "wdie"), SettingsError, "did you mean 'wide'"),
         (lambda photos: photos.arrays("test", views="men"), SettingsError, "did you mean 'mean'"),
+        (lambda photos: photos.arrays("test", views=1.0), SettingsError, "views 1.0.*'mean'"),
+        (lambda photos: photos.torch("test", view=None), SettingsError, "view None.*'random'"),
         (lambda photos: photos.arrays("test", views=8), SettingsError, "view 8"),
         (lambda photos: photos.torch("test", view=8), SettingsError, "view 8"),
         (lambda photos: photos.torch("test", view="radnom"), SettingsError, "'random'"),

@@ -65,6 +65,10 @@ def test_a_set_is_fitted_as_the_trainer_fits_it(
 def test_votes_are_predicted(photos: FeatureSet) -> None:
     regressor = HeadRegressor("single_1fc", "released", distribution=True, epochs=4, batch=8)
     regressor.fit(photos)
+    with pytest.raises(SettingsError, match="FeatureSet, got ndarray"):
+        regressor.predict_votes(np.zeros((3, 8)))  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="feature file or its path, got ndarray"):
+        regressor.trained_.predict_votes(np.zeros((3, 8)))  # type: ignore[arg-type]
     votes = regressor.predict_votes(photos, "validation")
     assert votes.shape == (len(photos.table("validation")), len(BINS))
     np.testing.assert_allclose(votes.sum(axis=1), 1, atol=1e-5)

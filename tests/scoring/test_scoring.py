@@ -8,6 +8,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -399,6 +400,13 @@ def test_the_network_by_torch_gives_the_scores_of_its_graph(device: str, example
         # Beauty goes from 1 to 7; features are rounded to 16 bits, by either to its own side.
         for name, score in one.scores.items():
             assert other.scores[name].value == pytest.approx(score.value, abs=5e-3)
+
+
+@pytest.mark.parametrize("photo", [None, ["a.jpg"]])
+def test_what_is_no_photo_is_refused(photo: Any) -> None:
+    scorer, _ = fake_scorer()
+    with pytest.raises(SettingsError, match=f"path.*Pillow.*got {type(photo).__name__}"):
+        scorer.score_one(photo)
 
 
 def test_a_device_that_is_not_there() -> None:

@@ -135,12 +135,12 @@ def needs_extra(purpose: str, extra: str, *modules: str) -> Iterator[None]:
         raise MissingExtraError(purpose, extra) from error
 
 
-def unknown_name(noun: str, name: str, known: Iterable[str]) -> str:
+def unknown_name(noun: str, name: object, known: Iterable[str]) -> str:
     """Return the message for a name that is not known, with close ones first.
 
     Args:
         noun: what is named, in the singular.
-        name: the unknown name.
+        name: the unknown name, or what was given in place of one.
         known: the names there are.
 
     Returns:
@@ -152,7 +152,7 @@ def unknown_name(noun: str, name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     listed = ", ".join(map(repr, names)) or "none"
-    return f"unknown {noun} {name!r}: {_hint(name, names)}Known: {listed}"
+    return f"unknown {noun} {name!r}: {_hint(str(name), names)}Known: {listed}"
 
 
 def missing_column(table: str, column: str, known: Iterable[str], option: str) -> str:

@@ -83,6 +83,10 @@ def choose_levels(words: str, known: Sequence[str], owner: str) -> tuple[str, ..
         >>> choose_levels("last2", ["mixed0", "mixed1", "mixed2"], "the features")
         ('mixed1', 'mixed2')
     """
+    if not isinstance(words, str):
+        raise SettingsError(
+            f"levels of {owner}: expected all, last5 or names with commas between them, got {words!r}"
+        )
     if words == "all":
         return tuple(known)
     count = words.removeprefix("last")

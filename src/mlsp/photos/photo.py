@@ -173,10 +173,16 @@ def photo_of_pixels(
         settings: reduction; the limit of pixels is for files.
 
     Raises:
+        SettingsError: it is neither pixels nor an image.
         UnsupportedPhotoError: the array is of another type or shape, or the image has pixels without a defined white.
     """
     if isinstance(pixels, Image.Image):
         pixels = pillow_decoder.image_pixels(pixels)
+    if not isinstance(pixels, np.ndarray):
+        raise SettingsError(
+            "expected a photo: a path, the content of a file, a Pillow image or uint8 pixels of shape (H, W, 3), got"
+            f" {type(pixels).__name__}"
+        )
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise UnsupportedPhotoError(
             f"expected uint8 pixels of shape (H, W, 3), got {pixels.dtype} {pixels.shape}:"

@@ -40,7 +40,7 @@ class RatedDataset(Dataset[tuple[Tensor, Tensor]]):
         view: View = "random",
         seed: int = 0,
     ) -> None:
-        if isinstance(view, str) and view not in ("random", "all"):
+        if not isinstance(view, int) and view not in ("random", "all"):
             raise SettingsError(unknown_name("view", view, ("random", "all")))
         if isinstance(view, int) and not 0 <= view < features.views:
             raise SettingsError(

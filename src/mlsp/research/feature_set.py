@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -141,13 +142,13 @@ class FeatureSet(Closing):
             FeatureStoreError: a row is damaged.
         """
         rows = self._table_rows(part)
-        if isinstance(views, str) and views not in ("mean", "all"):
+        if not isinstance(views, Integral) and views not in ("mean", "all"):
             raise SettingsError(unknown_name("views", views, ("mean", "all")))
         found = gather(
             self._features(grid),
             rows,
             squeezed if views == "all" else lambda features: squeezed(features).mean(axis=1),
-            view=views if isinstance(views, int) else None,
+            view=int(views) if isinstance(views, Integral) else None,
         )
         return Arrays(found, self.ratings.mos[rows])
 

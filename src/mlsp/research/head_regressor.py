@@ -180,9 +180,13 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
             (photos, bins) shares, which add up to 1.
 
         Raises:
-            SettingsError: the head did not learn a distribution.
+            SettingsError: the head did not learn a distribution, or X is no set.
         """
         check_is_fitted(self)
+        if not isinstance(X, FeatureSet):
+            raise SettingsError(
+                f"votes are predicted of a mlsp.research.FeatureSet, got {type(X).__name__}"
+            )
         return self.trained_.predict_votes(X.store, X.rows(part))
 
     def save(self, folder: Path | str, **options: Any) -> Model:

@@ -274,6 +274,7 @@ class Scorer(Closing):
 
         Raises:
             PhotoError: the photo cannot be scored.
+            SettingsError: it is none of these.
         """
         if isinstance(photo, bytes):
             result = self.score_content(photo)

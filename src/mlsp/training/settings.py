@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 
 import torch
@@ -82,7 +83,11 @@ class TrainSettings:
             ("memory_bytes", 0),
         ):
             value = getattr(self, field)
-            if value is not None and value < least:
+            if value is None and field != "seed":
+                continue
+            if not isinstance(value, Integral):
+                raise SettingsError(f"{field} must be a whole number, got {value!r}")
+            if value < least:
                 raise SettingsError(f"{field} must be at least {least}, got {value}")
         if self.workers is not None:
             check_workers(self.workers)

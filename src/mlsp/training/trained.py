@@ -127,6 +127,8 @@ class TrainedHead:
         numbers_of: Callable[[Tensor], Tensor],
     ) -> Float64Array:
         """Means over the views of (N, G, G, C) -> (N, numbers), for rows of a file."""
+        if not isinstance(store, FeatureStore | Path | str):
+            raise SettingsError(f"expected a feature file or its path, got {type(store).__name__}")
         if not isinstance(store, FeatureStore):
             with FeatureStore.open(Path(store)) as opened:
                 return self._computed(opened, rows, numbers_of)

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, Protocol, TypeVar, get_args
 
 from torch import Tensor
@@ -104,6 +105,8 @@ class HeadSpec:
                 raise SettingsError(
                     f"{self.name} has no {name} to choose, got {value}: leave it out"
                 )
+            if not isinstance(value, Integral):
+                raise SettingsError(f"{name} must be a whole number, got {value!r}")
             if value < least or value % least:
                 even = "an even number, " * (least == 2)
                 raise SettingsError(f"{name} must be {even}at least {least}, got {value}")
