@@ -320,7 +320,7 @@ def test_features_that_the_dtype_cannot_hold_fail_their_photo_only(
     assert [isinstance(result, ScoreFailure) for result in results] == [False, True, False]
     with FeatureStore.open(tmp_path / "f.h5") as store:
         assert store.photo(1).message == (
-            "photo '9.png': features reach 100000, float16 holds up to 65504: store them with dtype 'float32'"
+            "photo '9.png': features reach 100000, float16 holds up to 65504, float32 more"
         )
 
 

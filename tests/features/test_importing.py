@@ -12,7 +12,7 @@ from PIL import Image
 from children import expect_mlsp, run_mlsp
 from mlsp.backbones import backbone
 from mlsp.base.digests import file_sha256
-from mlsp.base.errors import FeatureStoreError, WeightsError
+from mlsp.base.errors import FeatureStoreError, SettingsError, WeightsError
 from mlsp.features.importing import import_released
 from mlsp.features.store.released import CORNER_GROUPS
 from mlsp.features.store.store import FeatureStore
@@ -106,6 +106,46 @@ def test_a_bad_photo_costs_its_row_only(tmp_path: Path, weights: Path) -> None:
         assert sizes == [(90, 70), (1, 1)]
         assert f"expected {channels} numbers" in str(store.photo(1).message)
         assert "cannot be read" in str(store.photo(2).message)
+
+
+def test_a_photo_whose_values_cannot_be_stored_costs_its_row_only(
+    tmp_path: Path, weights: Path
+) -> None:
+    channels = backbone("inception_v3").channels
+    with h5py.File(tmp_path / "released.h5", "w") as file:
+        # The first of the file, too.
+        file["a.png"] = "features"
+        file["b.png"] = np.full(channels, np.nan, np.float32)
+        file["c.png"] = np.full(channels, 1e6, np.float32)
+        file["d.png"] = np.array(["one"] * channels, dtype=object)
+        file["e.png"] = np.ones(channels, np.float16)
+    options = ("--weights", weights, "--output", tmp_path / "f.h5")
+    done = expect_mlsp("features", "import", tmp_path / "released.h5", *options, code=1)
+    assert done.stderr.splitlines() == [
+        *(
+            f"{name}.png: not imported, see mlsp features info --failed"
+            for name in ("a", "b", "c", "d")
+        ),
+        f"1 photos, inception_v3, narrow, whole → {tmp_path / 'f.h5'}",
+    ]
+    with FeatureStore.open(tmp_path / "f.h5") as store:
+        messages = [str(store.photo(row).message) for row in range(4)]
+    assert "of shape ()" in messages[0]
+    assert "not finite" in messages[1]
+    assert messages[2] == (
+        "photo 'c.png': features reach 1e+06, float16 holds up to 65504, float32 more"
+    )
+    assert "cannot be read: could not convert string to float" in messages[3]
+
+
+def test_a_folder_of_photos_that_is_not_there(tmp_path: Path, weights: Path) -> None:
+    write_crops(tmp_path / "released.h5", ["a.jpg", "b.jpg"])
+    output = tmp_path / "f.h5"
+    with pytest.raises(SettingsError, match="there is no folder '.*nofolder'"):
+        import_released(
+            tmp_path / "released.h5", output, weights=weights, photos=tmp_path / "nofolder"
+        )
+    assert not output.exists()
 
 
 def test_features_of_another_network(tmp_path: Path, weights: Path) -> None:

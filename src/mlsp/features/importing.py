@@ -10,7 +10,7 @@ from typing import TypedDict
 from mlsp.backbones import BackboneSpec, backbone
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.digests import file_sha256
-from mlsp.base.errors import FeatureStoreError, PhotoError
+from mlsp.base.errors import FeatureStoreError, PhotoError, SettingsError
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.released import ReleasedFeatures
 from mlsp.features.store.schema import StoreLayout
@@ -73,9 +73,12 @@ def import_released(
 
     Raises:
         FeatureStoreError: the file cannot be read or is of another network, or `output` holds something else.
+        SettingsError: there is no folder `photos`.
         WeightsError: the weights cannot be had.
         OutputError: `output` cannot be written.
     """
+    if photos is not None and not photos.is_dir():
+        raise SettingsError(f"there is no folder {str(photos)!r}: name the folder of the photos")
     with ReleasedFeatures(file) as released:
         network = _network(released)
         grid: Grid = 1 if released.grid == 1 else 5
@@ -103,11 +106,10 @@ def import_released(
                 if photos is not None and facts is _NO_FACTS:
                     unmeasured.append(name)
                 try:
-                    values = released.read(name)
+                    store.write(row, {grid: released.read(name)}, **facts)
                 except FeatureStoreError as error:
+                    # It cannot be read, or its values cannot be stored.
                     store.write_failure(row, str(error))
-                else:
-                    store.write(row, {grid: values}, **facts)
                 on_progress(row + 1, len(store))
             failed = tuple(store.ids[row] for row in store.rows("failed").tolist())
             done = len(store.rows("done"))

@@ -112,8 +112,8 @@ class GridCodec:
                 halves = features.astype("<f2")
             if not np.isfinite(halves).all():
                 raise FeatureValueError(
-                    f"features reach {np.abs(features).max():.6g}, float16 holds up to 65504: "
-                    "store them with dtype 'float32'"
+                    f"features reach {np.abs(features).max():.6g}, float16 holds up to 65504, "
+                    "float32 more"
                 )
             return {self.parts[0].name: halves}
         return self._quantised(features)
@@ -147,7 +147,7 @@ class GridCodec:
         if not np.isfinite(kept).all():
             raise FeatureValueError(
                 f"features reach {np.abs(features).max():.6g}, the scales of {self.dtype!r} hold up to "
-                f"{np.finfo(scales.dtype).max:.6g}: store them with dtype 'float32'"
+                f"{np.finfo(scales.dtype).max:.6g}"
             )
         offsets, divisors = self._scales_per_channel(kept)
         rounded = np.rint((features - offsets) / np.where(divisors > 0, divisors, np.float32(1)))

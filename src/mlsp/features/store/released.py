@@ -84,7 +84,7 @@ class ReleasedFeatures(Closing):
             (V, G, G, C).
 
         Raises:
-            FeatureStoreError: the photo is not there, lacks a view, or has features of another shape.
+            FeatureStoreError: the photo is not there, lacks a view, or has features of another shape or that are no numbers.
         """
         features: Float32Array = self.read_batch([photo_id])[0]
         return features
@@ -96,7 +96,7 @@ class ReleasedFeatures(Closing):
             (N, V, G, G, C).
 
         Raises:
-            FeatureStoreError: a photo is not there, lacks a view, or has features of another shape.
+            FeatureStoreError: a photo is not there, lacks a view, or has features of another shape or that are no numbers.
         """
         batch = np.empty((len(photo_ids), self.views, *self._shape), dtype=np.float32)
         for row, photo_id in enumerate(photo_ids):
@@ -114,7 +114,7 @@ class ReleasedFeatures(Closing):
                     )
                 try:
                     batch[row, view] = dataset[()].reshape(self._shape)
-                except OSError as error:
+                except (OSError, TypeError, ValueError) as error:
                     raise FeatureStoreError(
                         f"photo {photo_id!r} of feature file {self.path} cannot be read: {error}"
                     ) from error
@@ -144,13 +144,16 @@ class ReleasedFeatures(Closing):
 
     def _view_shape(self) -> tuple[int, int, int]:
         group = self._file[self.groups[0]] if self.groups else self._file
-        dataset = next(iter(group.values()), None)
-        shape = () if dataset is None else tuple(size for size in dataset.shape if size != 1)
-        if len(shape) == 1:
-            return (1, 1, shape[0])
-        if len(shape) == 3 and shape[:2] == (5, 5):
-            return (5, 5, shape[2])
+        found = None
+        # Of the first photo that has features; what is damaged is found when it is read.
+        for dataset in group.values():
+            found = getattr(dataset, "shape", None)
+            shape = tuple(size for size in found or () if size != 1)
+            if len(shape) == 1:
+                return (1, 1, shape[0])
+            if len(shape) == 3 and shape[:2] == (5, 5):
+                return (5, 5, shape[2])
         raise FeatureStoreError(
-            f"feature file {self.path} has features of shape {getattr(dataset, 'shape', None)}, expected (channels,) "
+            f"feature file {self.path} has features of shape {found}, expected (channels,) "
             "or (5, 5, channels)"
         )
