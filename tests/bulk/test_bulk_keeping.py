@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bulk_samples import jpeg, read_rows, tar_bytes, write_photos
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import OutputError, SettingsError
 from mlsp.bulk.keeping import Condition
 from mlsp.cli import app
 
@@ -72,6 +72,34 @@ def test_names_rows_and_photos_are_the_same_ones(
                 found = tar.extractfile(name.lstrip("/"))
                 assert found is not None
                 assert found.read() == Path(name).read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".parquet", ".tar"])
+def test_only_what_was_kept_before_is_replaced(
+    source: tuple[list[Path], Path], tmp_path: Path, suffix: str
+) -> None:
+    sources, dataset = source
+    path = tmp_path / f"mine{suffix}"
+    options = ("-o", dataset, "--shard-size", "4", "--keep", "width>=90", "--kept", path)
+    path.write_text("mine\n")
+    done = bulk(*sources, *options)
+    assert isinstance(done.exception, OutputError)
+    assert "is not replaced: name another file, or delete it first" in str(done.exception)
+    assert path.read_text() == "mine\n"
+    # An empty one is, and so is what the same command wrote.
+    path.write_bytes(b"")
+    assert bulk(*sources, *options).exit_code == 1
+    before = path.read_bytes()
+    assert bulk(*sources, *options).exit_code == 1
+    assert path.read_bytes() == before
+
+
+def test_a_tar_of_others_is_not_replaced(source: tuple[list[Path], Path], tmp_path: Path) -> None:
+    sources, dataset = source
+    path = tmp_path / "mine.tar"
+    path.write_bytes(tar_bytes([("x.jpg", jpeg(8))]))
+    done = bulk(*sources, "-o", dataset, "--keep", "width>=90", "--kept", path)
+    assert "is not replaced" in str(done.exception)
 
 
 @pytest.mark.parametrize(

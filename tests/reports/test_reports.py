@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -293,7 +294,8 @@ def test_an_interrupted_report_leaves_the_old_one(tmp_path: Path, ending: str) -
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_a_full_disk(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"r.{ending}"
-    path.write_bytes(b"old")
+    write(path, RANKED)
+    before = path.read_bytes()
     program = """
 import random, resource, sys
 from pathlib import Path
@@ -315,7 +317,7 @@ except OutputError as error:
     assert run.stderr == (
         f"cannot write the report {str(path)!r}: File too large: free some space or name another file\n"
     )
-    assert path.read_bytes() == b"old"
+    assert path.read_bytes() == before
     assert names(tmp_path) == [path.name]
 
 
@@ -393,11 +395,64 @@ except OutputError as error:
 
 
 def test_an_output_that_can_be_written(tmp_path: Path) -> None:
-    (tmp_path / "old.csv").write_text("old")
-    for name in ("old.csv", "new.csv", "new.jsonl", "new.parquet"):
+    (tmp_path / "empty.csv").touch()
+    for name in ("empty.csv", "new.csv", "new.jsonl", "new.parquet", "new.html"):
         check_output(tmp_path / name)
-    assert names(tmp_path) == ["old.csv"]
-    assert (tmp_path / "old.csv").read_text() == "old"
+    assert names(tmp_path) == ["empty.csv"]
+    assert (tmp_path / "empty.csv").read_text() == ""
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet", ".html"])
+def test_an_output_of_before_is_replaced(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"r{suffix}"
+    failed = [ScoreFailure(Path("x.jpg"), UnreadablePhotoError("x.jpg cannot be read"))]
+    write(path, RANKED[:1], failed)
+    before = path.read_bytes()
+    write(path, RANKED, failed)
+    assert path.read_bytes() != before
+    if suffix == ".html":
+        return
+    for heads in (["taste"], ["other"]):
+        check_output(path)
+        write_predictions(path, [], column="photo", model_name="mine", heads=heads)
+
+
+FOREIGN = {
+    "ratings.csv": b"photo,quality\r\na.jpg,3\r\n",
+    "notes.csv": "Fotos für Anna\n".encode("utf-16"),
+    "quoted.csv": b'"a\n',
+    "rows.jsonl": b'{"photo": "a.jpg", "mos": 3}\n',
+    "no-rows.jsonl": b"text\n",
+    "text.parquet": b"text\n",
+    "page.html": b"<!doctype html><p>My page</p>",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_of_the_users_is_not_replaced(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(FOREIGN[name])
+    for call in (check_output, lambda path: write(path, RANKED)):
+        with pytest.raises(OutputError) as caught:
+            call(path)
+        assert str(caught.value) == (
+            f"'{path}' exists and was not written by this command, so it is not replaced:"
+            " name another file, or delete it first"
+        )
+    assert path.read_bytes() == FOREIGN[name]
+
+
+def test_a_table_of_the_users_that_is_parquet_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.parquet"
+    pq.write_table(pa.table({"photo": ["a.jpg"], "quality": [3.0]}), path)
+    with pytest.raises(OutputError, match="is not replaced"):
+        check_output(path)
+
+
+def test_a_list_of_failed_photos_replaces_no_file_of_the_users(tmp_path: Path) -> None:
+    (tmp_path / "r.errors.csv").write_text("my errors\n")
+    with pytest.raises(OutputError, match=r"r\.errors\.csv' exists and was not written"):
+        check_output(tmp_path / "r.jsonl")
 
 
 def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -605,8 +660,19 @@ def test_a_format_that_is_registered_writes_reports_and_predictions(
     path = tmp_path / "r.tsv"
     with pytest.raises(SettingsError, match=r"\.tsv"):
         check_output(path)
-    monkeypatch.setitem(TABLE_FORMATS, ".tsv", TableFormat(write_tsv))
+
+    def tsv_columns(path: Path) -> list[str]:
+        return path.read_text("utf-8").partition("\n")[0].split("\t")
+
+    monkeypatch.setitem(TABLE_FORMATS, ".tsv", TableFormat(write_tsv, tsv_columns))
+    write(path, RANKED[:1])
     write(path, RANKED[:1])
     assert path.read_text("utf-8").splitlines()[0].split("\t") == HEADER
-    write_predictions(path, [Predicted("a.jpg", {"taste": 0.25})], column="photo", heads=["taste"])
-    assert path.read_text("utf-8") == "photo\ttaste\na.jpg\t0.25\n"
+    write_predictions(
+        path,
+        [Predicted("a.jpg", {"taste": 0.25})],
+        column="photo",
+        model_name="mine",
+        heads=["taste"],
+    )
+    assert path.read_text("utf-8") == "photo\ttaste\tmodel\na.jpg\t0.25\tmine\n"

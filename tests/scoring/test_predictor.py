@@ -403,7 +403,7 @@ def test_the_command(tmp_path: Path, suffix: str) -> None:
     assert second == "4.jpg: it is not extracted yet"
     assert re.fullmatch(rf"3 predicted, 2 failed in .* s → {re.escape(str(output))}", last)
     records = read(output)
-    assert [list(record) for record in records] == [["photo", "taste", "skill"]] * 3
+    assert [list(record) for record in records] == [["photo", "taste", "skill", "model"]] * 3
     assert [record["photo"] for record in records] == ["0.jpg", "2.jpg", "3.jpg"]
     found = np.array([[float(record["taste"]), float(record["skill"])] for record in records])
     np.testing.assert_allclose(found, expected(heads, values)[[0, 2, 3]], atol=1e-5)
@@ -430,6 +430,7 @@ def test_the_command_on_an_array(tmp_path: Path, suffix: str) -> None:
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
     records = read(output)
     assert [int(record["row"]) for record in records] == list(range(5))
+    assert {record["model"] for record in records} == {"tiny"}
     found = np.array([[float(record["taste"]), float(record["skill"])] for record in records])
     np.testing.assert_allclose(found, expected(heads, values), atol=1e-5)
 
@@ -462,7 +463,7 @@ def test_votes(tmp_path: Path, suffix: str) -> None:
     assert done.returncode == 1, done.stderr
     records = read(output)
     names = [f"taste_votes_{rating}" for rating in (1, 2, 3, 4)]
-    assert list(records[0]) == ["photo", "taste", "skill", *names]
+    assert list(records[0]) == ["photo", "taste", "skill", *names, "model"]
     each = torch.from_numpy(values[[0, 2, 3, 4]].reshape(-1, 1, 1, 10))
     with torch.no_grad():
         shares = voted.outputs(each).softmax(dim=1).reshape(4, 8, 4).mean(dim=1).numpy()
@@ -496,9 +497,11 @@ def test_names_that_spreadsheets_would_run(tmp_path: Path) -> None:
     [
         ("p.txt", "its ending must be one of .csv, .jsonl, .parquet, got '.txt'"),
         ("no/p.csv", "does not exist: make it first"),
+        ("ratings.csv", "not replaced: name another file, or delete it first"),
     ],
 )
 def test_the_output_is_checked_first(tmp_path: Path, output: str, message: str) -> None:
+    (tmp_path / "ratings.csv").write_text("photo,taste\na.jpg,3\n")
     done = mlsp("predict", tmp_path / "none", tmp_path / "none.h5", "-o", tmp_path / output)
     assert done.returncode == 2
     assert message in done.stderr

@@ -8,6 +8,7 @@ import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ from mlsp.bulk.records import Shard
 from mlsp.bulk.result_files import TEXT_COLUMNS
 from mlsp.photos import PHOTO_SUFFIXES
 from mlsp.photos.formats import photo_format
+from mlsp.reports.formats import check_replaceable, not_replaced
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
@@ -28,6 +30,8 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
 }
 _CONDITION = re.compile(r"\s*(\w+)\s*(>=|<=|==|!=|>|<)\s*(.*?)\s*")
+# Comment of the first file in a tar, by which a tar of ours is known.
+_TAR_MARK = "mlsp bulk"
 # No head can be called so.
 _ROW = "#"
 
@@ -81,15 +85,22 @@ class Condition:
 
 
 def check_kept(path: Path) -> None:
-    """Refuse a file of kept photos of an unknown kind.
+    """Refuse a file of kept photos of an unknown kind, or one that would replace something else.
+
+    A list of names is the same as any other: it is compared when it is written.
 
     Raises:
         SettingsError: its ending is none of those.
+        OutputError: a file is there that is not of kept photos.
     """
     if path.suffix.lower() not in _WRITERS:
         raise SettingsError(
             f"{path} has an unknown ending, expected {', '.join(_WRITERS)}: names of photos, rows, or the photos themselves"
         )
+    if path.suffix.lower() == ".parquet":
+        check_replaceable(path)
+    elif path.suffix.lower() == ".tar" and path.exists() and not _is_kept_tar(path):
+        raise not_replaced(path)
 
 
 def write_kept(job: BulkJob, conditions: Sequence[Condition], path: Path) -> int:
@@ -104,7 +115,7 @@ def write_kept(job: BulkJob, conditions: Sequence[Condition], path: Path) -> int
         Number of photos.
 
     Raises:
-        OutputError: it cannot be written, or a photo can no longer be read.
+        OutputError: it cannot be written, would replace another file, or a photo can no longer be read.
         SettingsError: the ending is unknown, or the input changed.
         ShardError: a store cannot be reached.
     """
@@ -118,6 +129,8 @@ def write_kept(job: BulkJob, conditions: Sequence[Condition], path: Path) -> int
             yield shard, table
 
     try:
+        if path.suffix.lower() == ".txt" and path.exists() and path.stat().st_size:
+            _check_same_names(path, _passing(job, conditions))
         with atomic_write(path) as file:
             _WRITERS[path.suffix.lower()](file, passing())
     except OSError as error:
@@ -135,6 +148,24 @@ def _passing(job: BulkJob, conditions: Sequence[Condition]) -> Iterator[tuple[Sh
     for shard in job.source.shards(job.settings.shard_size):
         table = job.dataset.read(shard.name)
         yield shard, table.append_column(_ROW, pa.array(range(len(table)))).filter(every)
+
+
+def _check_same_names(path: Path, passing: Iterable[tuple[Shard, Any]]) -> None:
+    names = (f"{name}\n".encode() for _, table in passing for name in table[0].to_pylist())
+    with path.open("rb") as found:
+        if any(one != other for one, other in zip_longest(found, names)):
+            raise OutputError(
+                f"{str(path)!r} exists and has other names, so it is not replaced: name another file, or delete it first"
+            )
+
+
+def _is_kept_tar(path: Path) -> bool:
+    try:
+        with tarfile.open(path, "r:") as tar:
+            first = tar.next()
+    except (OSError, tarfile.TarError):
+        return path.stat().st_size == 0
+    return first is None or first.pax_headers.get("comment") == _TAR_MARK
 
 
 def _write_names(file: BinaryIO, passing: Iterable[tuple[Shard, Any]]) -> None:
@@ -166,6 +197,8 @@ def _write_tar(file: BinaryIO, passing: Iterable[tuple[Shard, Any]]) -> None:
                     raise OutputError(f"{photo.id} can no longer be read: {photo.error}")
                 member = tarfile.TarInfo(_member_name(photo.id, photo.content))
                 member.size = len(photo.content)
+                if not tar.getmembers():
+                    member.pax_headers["comment"] = _TAR_MARK
                 tar.addfile(member, io.BytesIO(photo.content))
 
 

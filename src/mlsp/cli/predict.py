@@ -45,7 +45,7 @@ def predict(
 ) -> None:
     """Score stored features with a model.
 
-    Writes a column photo (for an .npz row, counted from 0), then one column per head; scores are means over all stored crops. The features
+    Writes a column photo (for an .npz row, counted from 0), then one column per head, and the model's name; scores are means over all stored crops. The features
     must be of the kind that the model reads. Photos that failed or are still to be extracted are named and left out; --missing leave-out
     only counts them. --votes adds a column HEAD_votes_RATING per rating that people could give, with its share of the votes.
 
@@ -65,6 +65,7 @@ def predict(
     predicted: list[Predicted] = []
     with FeaturePredictor(model, features, votes=votes) as predictor:
         total, column, bins = len(predictor), predictor.column, predictor.bins
+        model_name = predictor.model.name
         heads = [head.name for head in predictor.model.heads]
         with RunProgress(
             total, done_word="predicted", quiet=quiet, goes_on=False, leaves_out=left_out
@@ -73,7 +74,9 @@ def predict(
                 if not isinstance(result, ScoreFailure):
                     predicted.append(result)
                 progress.advance(result)
-    write_predictions(output, predicted, column=column, heads=heads, bins=bins)
+    write_predictions(
+        output, predicted, column=column, model_name=model_name, heads=heads, bins=bins
+    )
     progress.summarise(len(predicted), total - len(predicted), [output])
     if len(predicted) < total and not left_out:
         raise typer.Exit(1)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 # The last four are the full-width forms, which some spreadsheets take for the plain ones.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Of a list of failed photos.
+ERROR_COLUMNS = ["photo", "error", "message"]
+_MAX_HEADER_BYTES = 1_000_000
 
 
 def write_csv(path: Path, table: Table) -> None:
@@ -52,6 +55,17 @@ def write_csv(path: Path, table: Table) -> None:
         )
 
 
+def csv_columns(path: Path) -> list[str]:
+    """Return the first row of a file, whatever it is.
+
+    Raises:
+        OSError: it cannot be read. ValueError, csv.Error: its first row is not CSV.
+    """
+    with path.open("rb") as file:
+        first = file.readline(_MAX_HEADER_BYTES).decode()
+    return next(csv.reader([first]), [])
+
+
 def write_errors(path: Path, failed: Iterable[ScoreFailure]) -> None:
     """Write which photos could not be scored, and why.
 
@@ -65,7 +79,8 @@ def write_errors(path: Path, failed: Iterable[ScoreFailure]) -> None:
     rows = (
         (os.fspath(result.source), error_kind(result.error), str(result.error)) for result in failed
     )
-    table = Table((Column("photo", is_name=True), Column("error"), Column("message")), rows)
+    photo, error, message = ERROR_COLUMNS
+    table = Table((Column(photo, is_name=True), Column(error), Column(message)), rows)
     write_csv(path, table)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from mlsp.base.atomic_file import check_writable
 from mlsp.base.errors import OutputError, SettingsError
-from mlsp.reports.csv_report import write_csv, write_errors
-from mlsp.reports.jsonl_report import write_jsonl
-from mlsp.reports.parquet_report import check_parquet, write_parquet
-from mlsp.reports.rows import Table, report_table
+from mlsp.reports.csv_report import ERROR_COLUMNS, csv_columns, write_csv, write_errors
+from mlsp.reports.jsonl_report import jsonl_columns, write_jsonl
+from mlsp.reports.parquet_report import check_parquet, parquet_columns, write_parquet
+from mlsp.reports.rows import Table, is_report, report_table
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
@@ -31,20 +32,24 @@ class TableFormat:
 
     Attributes:
         write: writes a table; the file is replaced whole or stays as it was. May raise OSError.
+        columns: returns the names of a file's columns; of a file that is no such table it may raise OSError, ValueError or csv.Error.
         check: raises MissingExtraError if the format needs a library that is not installed.
     """
 
     write: Callable[[Path, Table], None]
+    columns: Callable[[Path], Sequence[str]]
     check: Callable[[], None] = _needs_nothing
 
 
 TABLE_FORMATS = {
-    ".csv": TableFormat(write_csv),
-    ".jsonl": TableFormat(write_jsonl),
-    ".parquet": TableFormat(write_parquet, check_parquet),
+    ".csv": TableFormat(write_csv, csv_columns),
+    ".jsonl": TableFormat(write_jsonl, jsonl_columns),
+    ".parquet": TableFormat(write_parquet, parquet_columns, check_parquet),
 }
 TABLE_SUFFIXES = tuple(TABLE_FORMATS)
 PAGE_SUFFIX = ".html"
+# Of our pages; before it are their styles.
+_PAGE_MARK, _BYTES_TO_MARK = b'<script type="application/json" id="report">', 500_000
 
 
 def errors_path(output: Path) -> Path:
@@ -66,7 +71,7 @@ def check_output(path: Path, *, suffixes: Iterable[str] | None = None) -> None:
 
     Raises:
         SettingsError: the ending is unknown.
-        OutputError: the file cannot be written there.
+        OutputError: the file cannot be written there, or one that `mlsp` did not write would be replaced.
         MissingExtraError: the ending needs a library that is not installed.
     """
     check_suffix(path, (PAGE_SUFFIX, *TABLE_FORMATS) if suffixes is None else suffixes, "a report")
@@ -74,6 +79,44 @@ def check_output(path: Path, *, suffixes: Iterable[str] | None = None) -> None:
         check_writable(file)
     if path.suffix.lower() in TABLE_FORMATS:
         TABLE_FORMATS[path.suffix.lower()].check()
+    for file in (path, errors_path(path)):
+        check_replaceable(file)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace a file that is neither empty nor a report, a list of failed photos or predictions.
+
+    Args:
+        path: a file that may exist, whose ending is one of the registry.
+
+    Raises:
+        OutputError: it is another file.
+        MissingExtraError: the ending needs a library that is not installed.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    try:
+        if _is_ours(path):
+            return
+    except (OSError, ValueError, csv.Error):
+        # No table, or no page: somebody's own file.
+        pass
+    raise not_replaced(path)
+
+
+def not_replaced(path: Path) -> OutputError:
+    """Return the error for a file of the user's that an output would replace."""
+    return OutputError(
+        f"{str(path)!r} exists and was not written by this command, so it is not replaced: name another file, or delete it first"
+    )
+
+
+def _is_ours(path: Path) -> bool:
+    if path.suffix.lower() == PAGE_SUFFIX:
+        with path.open("rb") as file:
+            return _PAGE_MARK in file.read(_BYTES_TO_MARK)
+    names = list(TABLE_FORMATS[path.suffix.lower()].columns(path))
+    return is_report(names) or names == ERROR_COLUMNS
 
 
 def check_suffix(path: Path, suffixes: Iterable[str], content: str) -> None:

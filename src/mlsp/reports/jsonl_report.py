@@ -11,7 +11,10 @@ import math
 from pathlib import Path
 
 from mlsp.base.atomic_file import atomic_write_text
+from mlsp.base.json_text import parse_object
 from mlsp.reports.rows import Cell, Table
+
+_MAX_LINE_BYTES = 1_000_000
 
 
 def write_jsonl(path: Path, table: Table) -> None:
@@ -29,6 +32,16 @@ def write_jsonl(path: Path, table: Table) -> None:
         for row in table.rows:
             record = dict(zip(names, map(_finite, row), strict=True))
             file.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def jsonl_columns(path: Path) -> list[str]:
+    """Return the names in the first line of a file, whatever it is.
+
+    Raises:
+        OSError: it cannot be read. ValueError: its first line is no JSON object.
+    """
+    with path.open("rb") as file:
+        return list(parse_object(file.readline(_MAX_LINE_BYTES).decode()))
 
 
 def _finite(cell: Cell) -> Cell | None:

@@ -62,3 +62,16 @@ def write_parquet(path: Path, table: Table) -> None:
     )
     with atomic_write(path) as file:
         pq.write_table(pa.Table.from_arrays(arrays, schema=schema), file)
+
+
+def parquet_columns(path: Path) -> list[str]:
+    """Return the names of a file's columns, whatever it is.
+
+    Raises:
+        OSError: it cannot be read. ValueError: it is not Parquet.
+        MissingExtraError: pyarrow is not installed.
+    """
+    check_parquet()
+    import pyarrow.parquet as pq
+
+    return list(pq.read_schema(path).names)

@@ -1,4 +1,4 @@
-"""Predictions from stored features as a file: one row per photo, its name, one column per head and one per share of votes, unrounded."""
+"""Predictions from stored features as a file: one row per photo, its name, one column per head and one per share of votes, unrounded, and the model's name."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def write_predictions(
     predicted: Sequence[Predicted],
     *,
     column: Literal["photo", "row"],
+    model_name: str,
     heads: Sequence[str],
     bins: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
@@ -32,6 +33,7 @@ def write_predictions(
         path: its ending is one of `mlsp.reports.TABLE_SUFFIXES`.
         predicted: in the order of the file.
         column: whether rows have the photo's name or their number.
+        model_name: name of the model; a file of predictions is known by its last column, which has it.
         heads: names of the model's heads, in the model's order.
         bins: ratings whose shares of the votes are there, by the head's name; their columns are called `HEAD_votes_RATING`.
 
@@ -49,8 +51,9 @@ def write_predictions(
             one.source,
             *(one.scores[head] for head in heads),
             *(share for head in bins for share in one.votes[head]),
+            model_name,
         )
         for one in predicted
     )
     with writing(path, "the predictions"):
-        write_table(path, Table((source, *numbers), rows))
+        write_table(path, Table((source, *numbers, Column("model")), rows))

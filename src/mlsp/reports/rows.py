@@ -96,6 +96,8 @@ class Table:
             yield tuple(column.text(cell) for column, cell in zip(self.columns, row, strict=True))
 
 
+# Names of a photo's column: in reports, of predictions from an .npz, of data sets that version 0.1 began.
+_PHOTO_COLUMNS = ("photo", "row", "id")
 # A name may have one, but no camera's or editor's does; what has no such sign at all is no longer text for people.
 _BETWEEN_FILES = "|"
 _PERCENT = partial(rounded, decimals=1)
@@ -172,6 +174,18 @@ def columns(heads: Sequence[str], classifiers: Sequence[ClassifierRecord] = ()) 
         ('photo', 'overall', 'quality', 'quality_percentile', 'width', 'height', 'files', 'model')
     """
     return tuple(column.name for column in report_columns(heads, classifiers))
+
+
+def is_report(names: Sequence[str]) -> bool:
+    """Return whether columns of these names are those of a report, of rows of a data set or of predictions, of whatever model.
+
+    Examples:
+        >>> is_report(columns(["quality"])), is_report(["photo", "quality"])
+        (True, False)
+    """
+    if not names or names[0] not in _PHOTO_COLUMNS or "model" not in names:
+        return False
+    return "overall" in names or names[-1] == "model"
 
 
 def report_row(
