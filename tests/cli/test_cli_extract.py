@@ -183,7 +183,7 @@ def test_check_finds_damage_and_lets_it_be_mended(photos: Path, tmp_path: Path) 
         stream.write(bytes([sound[place] ^ 1]))
     damaged = mlsp("features", "check", file, code=1).stdout.splitlines()
     assert damaged == [
-        f"photo '1.png': its checksum differs, feature file {file} is damaged there; reset this row and extract it again",
+        f"photo '1.png': its checksum differs, feature file {file} is damaged there: run mlsp features check {file} --reset, then extract again",
         f"{file}: 5 of 5 photos done, 1 damaged",
     ]
     mlsp("features", "check", file, "--reset", code=1)

@@ -117,7 +117,7 @@ def test_a_damaged_row_is_not_merged(tmp_path: Path) -> None:
     with pytest.raises(FeatureStoreError) as caught:
         merge([one], tmp_path / "all.h5")
     assert str(caught.value) == (
-        f"photo 'b': its checksum differs, feature file {one} is damaged there; reset this row and extract it again"
+        f"photo 'b': its checksum differs, feature file {one} is damaged there: run mlsp features check {one} --reset, then extract again"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["one.h5"]
 

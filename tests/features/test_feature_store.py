@@ -317,11 +317,88 @@ def test_foreign_files_are_refused(path: Path) -> None:
     )
     with h5py.File(path, "w") as file:
         file["photo.jpg"] = np.zeros(3)
+    assert message(FeatureStoreError, lambda: FeatureStore.open(path)) == (
+        f"{path} is not a feature file of mlsp: if the paper's published code wrote it, make one by"
+        f" mlsp features import {path} --output NEW.h5"
+    )
+
+
+def flip(path: Path, found: bytes) -> None:
+    """Flip a bit of the first byte of what is once in a file."""
+    content = bytearray(path.read_bytes())
+    assert content.count(found) == 1
+    content[content.index(found)] ^= 1
+    path.write_bytes(content)
+
+
+def test_damaged_names_are_found(path: Path) -> None:
+    with FeatureStore.create(path, LAYOUT, IDS) as store:
+        write(store, 0)
+    flip(path, b"b/one.jpg")
+    problem = (
+        f"feature file {path} is damaged: the checksum of the photos' names differs;"
+        " copy it again or extract it again"
+    )
+    with FeatureStore.open(path) as store:
+        assert store.check() == [problem]
+        assert message(FeatureStoreError, lambda: store["b/one.jpg"]) == problem
+    assert message(FeatureStoreError, lambda: FeatureStore.resume(path, LAYOUT, IDS)) == problem
+
+
+def test_files_without_a_digest_of_names_are_read(path: Path) -> None:
+    FeatureStore.create(path, LAYOUT, IDS).close()
+    with h5py.File(path, "r+") as file:
+        del file.attrs["ids_sha256"]
+    with FeatureStore.open(path) as store:
+        assert store.ids == tuple(IDS)
+        assert store.check() == []
+
+
+def test_damaged_messages_are_found_and_reset(path: Path) -> None:
+    with FeatureStore.create(path, LAYOUT, IDS) as store:
+        store.write_failure(4, "disk was away")
+    flip(path, b"disk was away")
+    with FeatureStore.open(path, mode="a") as store:
+        assert store.check() == [
+            f"photo 'five.jpg': why it failed is damaged: run mlsp features check {path} --reset, then extract again"
+        ]
+        for row in store.damaged():
+            store.reset(row)
+        assert store.check() == []
+        assert 4 in store.rows("pending")
+
+
+@pytest.mark.parametrize("name", ["ids", "records", "messages", "wide"])
+def test_a_data_set_that_is_missing_is_damage(path: Path, name: str) -> None:
+    FeatureStore.create(path, LAYOUT, IDS).close()
+    with h5py.File(path, "r+") as file:
+        del file[name]
     assert re.fullmatch(
-        rf"{re.escape(str(path))} is not a feature file of mlsp: .*; files of the published code are read by "
-        r"mlsp\.features\.store\.released",
+        rf"feature file {re.escape(str(path))} is damaged: .*{name}.*; copy it again or extract it again",
         message(FeatureStoreError, lambda: FeatureStore.open(path)),
     )
+
+
+def test_damage_in_the_structure_of_hdf5_is_told(path: Path) -> None:
+    FeatureStore.create(path, LAYOUT, IDS).close()
+    # Of the heap in which HDF5 keeps texts.
+    flip(path, b"GCOL")
+    assert re.fullmatch(
+        rf"feature file {re.escape(str(path))} is damaged: .*; copy it again or extract it again",
+        message(FeatureStoreError, lambda: FeatureStore.open(path)),
+    )
+
+
+def test_an_empty_file_is_begun_and_a_photo_is_not_replaced(path: Path) -> None:
+    path.touch()
+    FeatureStore.resume(path, LAYOUT, IDS).close()
+    with FeatureStore.open(path) as store:
+        assert len(store) == len(IDS)
+    photo = path.with_name("x.JPG")
+    assert message(SettingsError, lambda: FeatureStore.resume(photo, LAYOUT, IDS)) == (
+        f"a feature file cannot be called {str(photo)!r}: its ending is that of photos; end it with .h5"
+    )
+    assert not photo.exists()
 
 
 def test_long_messages_are_cut_at_a_whole_character(path: Path) -> None:

@@ -140,8 +140,17 @@ def main() -> None:
     except MlspError as error:
         _fail(str(error))
     except OSError as error:
-        # A full disk behind stdout, say; what was scored is in the cache.
-        _fail(f"{error.strerror or error}: {error.filename or 'standard output'}")
+        _fail(_os_error_text(error))
+
+
+def _os_error_text(error: OSError) -> str:
+    """Return what failed, and where; without a name it was stdout, if the system and no library says why."""
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{reason}: {error.filename}"
+    # A full disk behind stdout, say; what was scored is in the cache.
+    is_stdout = error.errno is not None and reason == os.strerror(error.errno)
+    return f"{reason}: standard output" if is_stdout else reason
 
 
 def _fail(message: str) -> NoReturn:

@@ -16,7 +16,15 @@ from mlsp.features.spec import spec_record
 from mlsp.features.store.codec import STORED_DTYPES
 from mlsp.features.store.compression import COMPRESSIONS, filter_settings
 from mlsp.features.store.files import move_into_place
-from mlsp.features.store.schema import FORMAT, FORMAT_VERSION, MESSAGE_BYTES, StoreLayout
+from mlsp.features.store.schema import (
+    FORMAT,
+    FORMAT_VERSION,
+    IDS_DIGEST,
+    MESSAGE_BYTES,
+    StoreLayout,
+    ids_digest,
+)
+from mlsp.photos import PHOTO_SUFFIXES
 
 
 def make_file(
@@ -69,6 +77,7 @@ def _fill(file: h5py.File, layout: StoreLayout, ids: Sequence[str], *, chunked: 
     file.attrs["compression"] = layout.compression or "none"
     file.attrs["precision"] = layout.precision
     encoded = [name.encode("utf-8", "surrogateescape") for name in ids]
+    file.attrs[IDS_DIGEST] = ids_digest(encoded)
     file.create_dataset("ids", data=np.array(encoded, dtype=object), dtype=h5py.string_dtype())
     # Records get their space on the disk now, so that what is done can be noted on a full disk.
     file.create_dataset("records", data=np.zeros(photos, dtype=layout.record_dtype()))
@@ -100,9 +109,23 @@ def complete_file(file: h5py.File, path: Path) -> None:
         raise OutputError(f"feature file {path} cannot be made: {error}") from error
 
 
-def refuse_existing(path: Path) -> None:
-    """Raise `FeatureStoreError` if there is a file."""
-    if path.exists():
+def is_begun(path: Path) -> bool:
+    """Return whether there is something at a path; an empty file is nothing, as it may be left of a full disk."""
+    return path.exists() and not (path.is_file() and path.stat().st_size == 0)
+
+
+def check_new_file(path: Path) -> None:
+    """Refuse to make a file where there is one that is not empty, or under a photo's name.
+
+    Raises:
+        FeatureStoreError: there is one.
+        SettingsError: its ending is that of photos.
+    """
+    if path.suffix.lower() in PHOTO_SUFFIXES:
+        raise SettingsError(
+            f"a feature file cannot be called {str(path)!r}: its ending is that of photos; end it with .h5"
+        )
+    if is_begun(path):
         raise FeatureStoreError(f"feature file {path} exists: continue it, or choose another name")
 
 

@@ -12,7 +12,7 @@ from mlsp.base.errors import FeatureStoreError, SettingsError, unknown_name
 from mlsp.features.store.compression import COMPRESSIONS, Compression
 from mlsp.features.store.copy import CopiedRow, write_copy
 from mlsp.features.store.files import writer_lock
-from mlsp.features.store.making import refuse_existing
+from mlsp.features.store.making import check_new_file
 from mlsp.features.store.schema import DONE, FAILED
 from mlsp.features.store.store import FeatureStore
 
@@ -50,7 +50,7 @@ def merge(
     output = Path(output)
     with ExitStack() as stack:
         stack.enter_context(writer_lock(output))
-        refuse_existing(output)
+        check_new_file(output)
         stores = [stack.enter_context(FeatureStore.open(path)) for path in paths]
         layout = stores[0].layout
         for store in stores[1:]:

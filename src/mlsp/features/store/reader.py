@@ -238,11 +238,15 @@ class FeatureReader:
         return batch if codec.grid == wanted else narrow_from_wide(batch)
 
     def check(self) -> list[str]:
-        """Read every row and compare its checksums.
+        """Read names, rows and messages, and compare their checksums.
 
         Returns:
-            One sentence per damaged row; empty if the file is sound. Rows not done yet are no damage.
+            One sentence per damaged row, or one on the names if they are damaged; empty if the file is sound. Rows not done yet are no damage.
         """
+        try:
+            self.ids  # noqa: B018 - read here
+        except FeatureStoreError as error:
+            return [str(error)]
         problems = [
             f"photo {self.ids[index]!r}: its record is damaged, it counts as not done"
             for index in self._records.torn()
@@ -250,14 +254,23 @@ class FeatureReader:
         return problems + list(self.damaged().values())
 
     def damaged(self) -> dict[int, str]:
-        """Return the rows whose checksum differs, ascending, each with a sentence that names its photo."""
+        """Return the rows that differ from their checksum, each with a sentence that names its photo."""
         found = {}
         for index in self.rows("done").tolist():
             try:
                 self._verified(index, slice(None))
             except FeatureStoreError as error:
                 found[index] = str(error)
+        for index in self.rows("failed").tolist():
+            if self._records.stored_message(index) is None:
+                found[index] = (
+                    f"photo {self.ids[index]!r}: why it failed is damaged: {self._advice}"
+                )
         return found
+
+    @property
+    def _advice(self) -> str:
+        return f"run mlsp features check {self.path} --reset, then extract again"
 
     def info(self) -> StoreInfo:
         """Summarise the store."""
@@ -320,7 +333,7 @@ class FeatureReader:
         if not np.array_equal(view_checksums(self._parts, stored), expected):
             raise FeatureStoreError(
                 f"photo {self.ids[index]!r}: its checksum differs, feature file {self.path} is damaged "
-                "there; reset this row and extract it again"
+                f"there: {self._advice}"
             )
         return stored
 

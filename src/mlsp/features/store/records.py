@@ -147,10 +147,15 @@ class PhotoRecords:
 
     def message(self, index: int) -> str:
         """Return why the photo of a row failed."""
+        stored = self.stored_message(index)
+        return "the message was lost in an interruption" if stored is None else stored
+
+    def stored_message(self, index: int) -> str | None:
+        """Return the message of a row as it is stored; None if its checksum differs."""
         offset = self._messages_offset + index * MESSAGE_BYTES
         content = self._file.read(offset, MESSAGE_BYTES).tobytes().rstrip(b"\0")
         if zlib.crc32(content) != self[index]["message_crc32"]:
-            return "the message was lost in an interruption"
+            return None
         return content.decode("utf-8")
 
     def note_done(

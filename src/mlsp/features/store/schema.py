@@ -1,6 +1,6 @@
 """The HDF5 file of a feature store: its data sets and attributes, made once and never changed in structure.
 
-    /             attributes: format, format_version, kind, grids, level_channels, dtype, compression, precision
+    /             attributes: format, format_version, kind, grids, level_channels, dtype, compression, precision, ids_sha256
     /ids          (photos,) UTF-8 names
     /records      (photos,) status, size and checksums, see `StoreLayout.record_dtype`
     /messages     (photos,) why a photo failed
@@ -14,6 +14,9 @@ Without compression every data set is one continuous piece at a fixed position; 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mlsp.base.errors import FeatureStoreError, SettingsError
+from mlsp.base.errors import FeatureStoreError, MlspError, SettingsError
 from mlsp.base.json_text import parse_json
 from mlsp.features.spec import LATER_FIELDS, FeatureSpec, Grid, read_spec
 from mlsp.features.store.codec import GridCodec, Part, StoredDtype
@@ -30,6 +33,8 @@ from mlsp.photos.crops import VIEW_COUNTS
 
 FORMAT = "mlsp features"
 FORMAT_VERSION = 1
+# Attribute with `ids_digest`.
+IDS_DIGEST = "ids_sha256"
 MESSAGE_BYTES = 480
 PENDING, DONE, FAILED = 0, 1, 2
 
@@ -157,37 +162,40 @@ def read_file(path: Path) -> OpenedFile:
     Raises:
         FeatureStoreError: it is missing, damaged, cut off or no feature file.
     """
-    with open_hdf5(path) as file:
-        try:
-            version = int(file.attrs["format_version"])
-            if file.attrs["format"] != FORMAT or version > FORMAT_VERSION:
-                raise FeatureStoreError(
-                    f"feature file {path} has format {file.attrs['format']!r} version {version}, "
-                    f"expected {FORMAT!r} up to version {FORMAT_VERSION}: use a newer mlsp"
-                )
-            compression = file.attrs["compression"]
-            layout = StoreLayout(
-                feature_spec=_feature_spec(path, parse_json(file.attrs["kind"])),
-                level_channels=tuple(int(count) for count in file.attrs["level_channels"]),
-                grids=tuple(int(grid) for grid in file.attrs["grids"]),  # type: ignore[misc]
-                dtype=file.attrs["dtype"],
-                compression=None if compression == "none" else compression,
-                precision=file.attrs["precision"],
-            )
-            datasets = {name: file[name] for name in file}
-            photos = len(datasets["records"])
-        except (KeyError, ValueError, TypeError) as error:
-            if isinstance(error, SettingsError):
-                raise
+    with open_hdf5(path) as file, _damage_is_told(path):
+        if "format" not in file.attrs:
             raise FeatureStoreError(
-                f"{path} is not a feature file of mlsp: {error}; files of the published code are "
-                "read by mlsp.features.store.released"
-            ) from error
+                f"{path} is not a feature file of mlsp: if the paper's published code wrote it, make one by"
+                f" mlsp features import {path} --output NEW.h5"
+            )
+        version = int(file.attrs["format_version"])
+        if file.attrs["format"] != FORMAT or version > FORMAT_VERSION:
+            raise FeatureStoreError(
+                f"feature file {path} has format {file.attrs['format']!r} version {version}, "
+                f"expected {FORMAT!r} up to version {FORMAT_VERSION}: use a newer mlsp"
+            )
+        compression = file.attrs["compression"]
+        layout = StoreLayout(
+            feature_spec=_feature_spec(path, parse_json(file.attrs["kind"])),
+            level_channels=tuple(int(count) for count in file.attrs["level_channels"]),
+            grids=tuple(int(grid) for grid in file.attrs["grids"]),  # type: ignore[misc]
+            dtype=file.attrs["dtype"],
+            compression=None if compression == "none" else compression,
+            precision=file.attrs["precision"],
+        )
+        datasets = {name: file[name] for name in file}
+        photos = len(datasets["ids"])
         offsets = {
             name: int(dataset.id.get_offset())
             for name, dataset in datasets.items()
             if dataset.chunks is None and dataset.id.get_offset() is not None
         }
+        shapes = {"records": (photos,), "messages": (photos,)}
+        if layout.compression is None:
+            shapes |= {part.name: (photos, layout.views, *part.shape) for part in layout.parts()}
+        for name, shape in shapes.items():
+            if name not in offsets or datasets[name].shape != shape:
+                raise ValueError(f"its data set {name} is missing or has another shape")
         end = max(offsets[name] + datasets[name].nbytes for name in offsets)
     size = path.stat().st_size
     if size < end:
@@ -199,9 +207,35 @@ def read_file(path: Path) -> OpenedFile:
 
 
 def read_ids(path: Path) -> tuple[str, ...]:
-    """Read the ids of the photos, in the order of the rows."""
-    with open_hdf5(path) as file:
-        return tuple(name.decode("utf-8", "surrogateescape") for name in file["ids"][:])
+    """Read the ids of the photos, in the order of the rows.
+
+    Raises:
+        FeatureStoreError: they are damaged.
+    """
+    with open_hdf5(path) as file, _damage_is_told(path):
+        encoded = file["ids"][:].tolist()
+        # Files of before have none.
+        if file.attrs.get(IDS_DIGEST, ids_digest(encoded)) != ids_digest(encoded):
+            raise ValueError("the checksum of the photos' names differs")
+        return tuple(name.decode("utf-8", "surrogateescape") for name in encoded)
+
+
+def ids_digest(encoded: Sequence[bytes]) -> str:
+    """Return the SHA-256 of photos' names, in which there is no NUL."""
+    return hashlib.sha256(b"\0".join(encoded)).hexdigest()
+
+
+@contextmanager
+def _damage_is_told(path: Path) -> Iterator[None]:
+    """Raise whatever h5py makes of damage as `FeatureStoreError`."""
+    try:
+        yield
+    except MlspError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise FeatureStoreError(
+            f"feature file {path} is damaged: {error}; copy it again or extract it again"
+        ) from error
 
 
 def open_hdf5(path: Path) -> h5py.File:
@@ -216,7 +250,7 @@ def open_hdf5(path: Path) -> h5py.File:
         raise FeatureStoreError(f"feature file {path} does not exist") from None
     except OSError as error:
         raise FeatureStoreError(
-            f"{path} is not an HDF5 file, or is damaged or cut off: {error}"
+            f"{path} is not an HDF5 file, or is damaged or cut off: {error}; name another file, copy it again or extract it again"
         ) from error
 
 

@@ -18,7 +18,13 @@ from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.codec import StoredArray, encode_grids, view_checksums
 from mlsp.features.store.copy import write_copy
 from mlsp.features.store.files import writer_lock
-from mlsp.features.store.making import complete_file, make_file, refuse_existing, refuse_read_only
+from mlsp.features.store.making import (
+    check_new_file,
+    complete_file,
+    is_begun,
+    make_file,
+    refuse_read_only,
+)
 from mlsp.features.store.reader import FeatureReader
 from mlsp.features.store.rows import journal_path
 from mlsp.features.store.schema import DONE, StoreLayout, spec_differences
@@ -49,19 +55,19 @@ class FeatureStore(FeatureReader, Closing):
         """Make a store of photos none of which is done yet, and open it for writing.
 
         Args:
-            path: must not exist.
+            path: must not exist, or be empty.
             layout: of the store.
             ids: of the photos, all different.
 
         Raises:
             FeatureStoreError: the file exists.
             OutputError: the file cannot be written.
-            SettingsError: there are no photos, or two have one id.
+            SettingsError: there are no photos, two have one id, or the file has a photo's ending.
         """
         path = Path(path)
         with ExitStack() as lock:
             lock.enter_context(writer_lock(path))
-            refuse_existing(path)
+            check_new_file(path)
             # Of a store that was deleted; the new one must not take its rows for its own.
             journal_path(path).unlink(missing_ok=True)
             complete_file(make_file(path, layout, ids), path)
@@ -115,7 +121,7 @@ class FeatureStore(FeatureReader, Closing):
             OutputError: the file cannot be written.
         """
         path = Path(path)
-        if not path.exists():
+        if not is_begun(path):
             return cls.create(path, layout, ids)
         store = cls.open(path, mode="a")
         differing = store.layout.differences(layout)
