@@ -97,8 +97,13 @@ def test_a_recipe_goes_on_and_says_how_well(tmp_path: Path, stored: tuple[Path, 
     assert lines[-1].startswith(
         "mlsp: the model has no network: it scores stored features, by mlsp predict, and photos by mlsp score --weights: unknown backbone 'tiny'"
     )
-    more = mlsp(*command, "--epochs", "4")
-    assert [line[:7] for line in more.stderr.splitlines()[1:3]] == ["epoch 3", "epoch 4"]
+    more = mlsp(*command, "--epochs", "4").stderr.splitlines()
+    assert re.fullmatch(
+        rf"mlsp: the new model replaces the one in {re.escape(str(model))}: Single-1FC on narrow features of tiny,"
+        r" trained on ratings\.csv\. SRCC 0\.\d\d\d on 60 test photos .*",
+        more[0],
+    )
+    assert [line[:7] for line in more[2:4]] == ["epoch 3", "epoch 4"]
     assert {path.name for path in (tmp_path / "model.run").iterdir()} == {
         *("run.json", "last.pt", "log.csv", "curves.png")
     }

@@ -110,7 +110,10 @@ def test_a_head_of_ones_own_is_trained_by_its_name(file: Path, tmp_path: Path) -
 def test_features_of_another_kind_are_refused(file: Path, tmp_path: Path) -> None:
     head = mlsp.HeadTrainer("ridge").fit(file, *parts())
     other = make_store(tmp_path / "f.h5", planted(20, views=2)[0])
-    with pytest.raises(FeatureStoreError, match="whole_mirrored"):
+    with pytest.raises(
+        FeatureStoreError,
+        match="has other features: views is 'whole_mirrored', expected 'whole'\\. ",
+    ):
         head.predict(other)
 
 

@@ -224,6 +224,39 @@ def test_at_each_change_of_the_rate_the_best_is_loaded(tmp_path: Path) -> None:
     assert at_change[1]["optimizer"]["rest"]["state"] == {}
 
 
+def test_one_training_at_a_time_in_a_run_folder(tmp_path: Path) -> None:
+    folder, refused = tmp_path / "run", []
+
+    def begin_another(_record: EpochRecord) -> None:
+        with pytest.raises(TrainingError) as caught, RunFolder(folder, {}):
+            pass
+        refused.append(str(caught.value))
+
+    with FeatureStore.open(make_store(tmp_path / "f.h5", planted(150)[0])) as store:
+        train_head(
+            store,
+            make_table(planted(150)[1]),
+            make_split(150, 30, 30),
+            HeadSpec("single_1fc"),
+            TrainSettings(recipe="released", epochs=1, batch=30),
+            run_folder=folder,
+            callbacks=TrainingCallbacks(epoch_done=begin_another),
+        )
+    assert refused == [
+        f"run folder {folder} is being written by another process; wait for it or stop it"
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "run"]
+
+
+def test_a_difference_inside_a_record_is_named_alone(tmp_path: Path) -> None:
+    head = {"name": "single_3fc", "levels": ["a", "b"], "more_dropout": False}
+    with RunFolder(tmp_path / "run", {"head": head, "seed": 0}):
+        pass
+    message = "was begun with head more_dropout False, got True: give the same again"
+    with pytest.raises(SettingsError, match=message):
+        RunFolder(tmp_path / "run", {"head": head | {"more_dropout": True}, "seed": 0})
+
+
 def test_curves_are_drawn_now_and_then_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ Files
 
     atomic_file       files and folders that are written whole or not at all
     durability        what makes a file survive a crash
+    one_writer        a lock that keeps a second writer away
     regular_file      files opened only if they are regular ones
     digests           SHA-256 and MD5 of files
     json_text         JSON from files that may be anybody's

@@ -144,7 +144,7 @@ def finetune(
     from mlsp.cli.inputs import leaves_out
     from mlsp.cli.progress import DownloadProgress, left_out_text
     from mlsp.cli.train_progress import TrainProgress
-    from mlsp.models.writing import check_model_folder
+    from mlsp.models.writing import check_model_folder, replaced_model
     from mlsp.photos.sizes import parse_size
     from mlsp.ratings.datasets import load_ratings
     from mlsp.ratings.splits import SplitSettings, split_rows
@@ -156,6 +156,9 @@ def finetune(
 
     left_out = leaves_out(missing)
     check_model_folder(output)
+    replaced = replaced_model(output)
+    if replaced:
+        typer.echo(f"mlsp: {replaced}", err=True)
     settings = FinetuneSettings(
         epochs=epochs,
         learning_rate=learning_rate,

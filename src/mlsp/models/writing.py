@@ -47,7 +47,7 @@ def check_model_folder(folder: Path) -> None:
         folder: there is none yet, it is empty, or it holds a model and nothing else: that will be replaced.
 
     Raises:
-        OutputError: it holds something else, or cannot be written.
+        OutputError: it holds something else, or a model that cannot be opened, or cannot be written.
     """
     parent = folder.absolute().parent
     if not parent.is_dir():
@@ -69,6 +69,31 @@ def check_model_folder(folder: Path) -> None:
             f"cannot write a model to {folder}: it holds {(foreign or names)[0]!r}, which is not part of a model:"
             " name another folder"
         )
+    if names:
+        try:
+            load_model(folder)
+        except ModelError as error:
+            raise OutputError(
+                f"cannot write a model to {folder}: it holds files of a model that cannot be opened: {error}: name another"
+                " folder, or delete this one first"
+            ) from error
+
+
+def replaced_model(folder: Path) -> str:
+    """Return what the model in a folder is that a new one will replace, for the user; empty if there is none.
+
+    Args:
+        folder: one that passed `check_model_folder`.
+    """
+    if not (folder / MODEL_FILE).exists():
+        return ""
+    model = load_model(folder)
+    # Of each head the first: of test photos, where there are some.
+    measured = [one for head in model.heads for one in head.agreement[:1]]
+    agreement = "".join(
+        f" SRCC {one.srcc:.3f} on {one.photo_count} {one.photos}." for one in measured
+    )
+    return f"the new model replaces the one in {folder}: {model.card.summary}{agreement}"
 
 
 def write_model(

@@ -10,7 +10,7 @@ from mlsp.backbones.weights.downloads import Progress
 from mlsp.features.spec import Grid
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.model import Model
-from mlsp.models.writing import check_model_folder
+from mlsp.models.writing import check_model_folder, replaced_model
 from mlsp.photos.crops import VIEW_COUNTS
 from mlsp.ratings.datasets import load_ratings
 from mlsp.ratings.splits import SplitSettings, check_overlap, split_rows
@@ -85,6 +85,9 @@ def run_job(
         MlspError: something does not go together, see `HeadTrainer.fit`; files are checked before the training where that can be.
     """
     check_model_folder(job.output)
+    replaced = replaced_model(job.output)
+    if replaced:
+        _log.warning("mlsp: %s", replaced)
     with FeatureStore.open(job.features) as store:
         ratings = load_ratings(job.ratings, lowest=job.lowest, highest=job.highest, group=job.group)
         split = split_rows(ratings, job.split)

@@ -17,8 +17,10 @@ from typing import Any
 import torch
 
 from mlsp.base.atomic_file import atomic_write, atomic_write_text
+from mlsp.base.closing import Closing
 from mlsp.base.errors import OutputError, SettingsError, TrainingError
 from mlsp.base.json_text import parse_object
+from mlsp.base.one_writer import one_writer
 from mlsp.base.records import record_of
 from mlsp.models.heads import HeadSpec
 from mlsp.training.curves import draw_curves
@@ -68,8 +70,8 @@ def head_identity(head: HeadSpec) -> dict[str, Any]:
     return record_of(head, later=("first", "column"))
 
 
-class RunFolder:
-    """Reads and writes the folder of one run.
+class RunFolder(Closing):
+    """Reads and writes the folder of one run; use it in `with`, which keeps a second training away.
 
     Args:
         folder: is made if it is not there; its parent must be.
@@ -78,17 +80,36 @@ class RunFolder:
     Raises:
         SettingsError: the run in the folder was begun with other settings.
         OutputError: the folder holds something else, or cannot be made.
-        TrainingError: the run's description is damaged.
+        TrainingError: the run's description is damaged, or another process trains in the folder.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.folder = folder
         self._drawn = time.monotonic()
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(one_writer(folder.absolute(), "run folder", busy=TrainingError))
+            self._begin(identity)
+            self._lock = lock.pop_all()
+
+    def close(self) -> None:
+        """Let others train in the folder; a second call does nothing."""
+        self._lock.close()
+
+    def _unusable(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"run folder {self.folder} cannot be used: {error.strerror}: choose another"
+        )
+
+    def _begin(self, identity: Mapping[str, Any]) -> None:
+        folder = self.folder
         file = folder / _RUN_FILE
         # Through JSON, where tuples become lists, so that it compares with what is read.
         wanted = json.loads(json.dumps(identity))
         try:
-            folder.mkdir(exist_ok=True)
             if not file.exists():
                 if any(folder.iterdir()):
                     raise OutputError(f"{folder} is no run folder, and not empty: choose another")
@@ -97,16 +118,10 @@ class RunFolder:
                 return
             found = parse_object(file.read_text("utf-8"))
         except OSError as error:
-            raise OutputError(
-                f"run folder {folder} cannot be used: {error.strerror}: choose another"
-            ) from error
+            raise self._unusable(error) from error
         except ValueError as error:
             raise TrainingError(f"{file} is damaged: choose another run folder") from error
-        differing = [
-            f"{name} {found.get(name)!r}, got {wanted.get(name)!r}"
-            for name in dict.fromkeys([*wanted, *found])
-            if found.get(name) != wanted.get(name)
-        ]
+        differing = list(_differences(found, wanted))
         if differing:
             raise SettingsError(
                 f"run folder {folder} was begun with {'; with '.join(differing)}: give the same again, or choose another run folder"
@@ -183,3 +198,13 @@ class RunFolder:
                 f"{file} is damaged: remove the run folder and begin again"
             ) from error
         return state, log
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a phrase for each value that differs, inside records too."""
+    for name in dict.fromkeys([*wanted, *found]):
+        one, other = found.get(name), wanted.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from (f"{name} {phrase}" for phrase in _differences(one, other))
+        elif one != other:
+            yield f"{name} {one!r}, got {other!r}"

@@ -15,7 +15,7 @@ from mlsp.backbones import backbone
 from mlsp.base.arrays import Float64Array
 from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.features.spec import FeatureSpec, Grid
-from mlsp.features.store.schema import DONE
+from mlsp.features.store.schema import DONE, spec_differences
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import ScoreHead
 from mlsp.models.model import Model
@@ -134,8 +134,9 @@ class TrainedHead:
                 return self._computed(opened, rows, numbers_of)
         other = store.layout.feature_spec
         if replace(other, grid=self.grid) != replace(self.feature_spec, grid=self.grid):
+            differing = "; ".join(spec_differences(other, self.feature_spec))
             raise FeatureStoreError(
-                f"feature file {store.path} holds {other}, the head reads {self.feature_spec}: extract the same features"
+                f"feature file {store.path} has other features: {differing}. Choose another file, or extract again"
             )
         chosen = np.arange(len(store)) if rows is None else np.asarray(rows, dtype=np.intp)
         has_features = store.statuses()[chosen] == DONE

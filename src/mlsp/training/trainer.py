@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def train_head(
 
     Raises:
         SettingsError: head, features and ratings do not go together, the device is missing, or the folder holds another run.
-        TrainingError: a loss is not finite.
+        TrainingError: a loss is not finite, or another process trains in the folder.
         RatingsError: a rated photo has no features, or too few are left to learn from.
         FeatureStoreError: the extraction is not finished, or a row is damaged.
     """
@@ -90,21 +91,22 @@ def train_head(
         components.in_channels(built.state_dict(), empty_head(head, levels, seed=seed).state_dict())
     if recipe.begins_at_mean:
         built.initialise_bias(targets.mean_outputs(rated.split.train))
-    folder = None
+    kept: AbstractContextManager[RunFolder | None] = nullcontext()
     if run_folder is not None:
-        folder = RunFolder(run_folder, _identity(features, ratings, rated, head, settings))
-    loop = HeadLoop(
-        built,
-        learned_from,
-        ratings,
-        rated.split,
-        targets,
-        settings,
-        device=device,
-        folder=folder,
-        callbacks=callbacks,
-    )
-    best = loop.run()
+        kept = RunFolder(run_folder, _identity(features, ratings, rated, head, settings))
+    with kept as folder:
+        loop = HeadLoop(
+            built,
+            learned_from,
+            ratings,
+            rated.split,
+            targets,
+            settings,
+            device=device,
+            folder=folder,
+            callbacks=callbacks,
+        )
+        best = loop.run()
     module = empty_head(head, levels, seed=seed)
     if components is not None:
         best = components.in_channels(best, module.state_dict())

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from mlsp.base.durability import replace_file, sync_file, sync_folder
 from mlsp.base.errors import FeatureStoreError, OutputError
+from mlsp.base.one_writer import one_writer
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -144,38 +142,14 @@ def move_into_place(made: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-@contextmanager
-def writer_lock(path: Path) -> Iterator[None]:
-    """Keep a second writer away from a store; the system releases the lock when the writer dies.
-
-    It is held on a file beside the store, so that other HDF5 programs can look into a store that grows.
-
-    Args:
-        path: of the store.
+def writer_lock(path: Path) -> AbstractContextManager[None]:
+    """Keep a second writer away from a store; see `mlsp.base.one_writer.one_writer`.
 
     Raises:
         FeatureStoreError: another writer has the store.
         OutputError: its folder cannot be written.
     """
-    file = path.with_name(path.name + ".lock")
-    lock = FileLock(file, blocking=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise FeatureStoreError(
-            f"feature file {path} is being written by another process; wait for it or stop it"
-        ) from error
-    except OSError as error:
-        raise OutputError(
-            f"feature file {path} cannot be written: {error.strerror} ({file})"
-        ) from error
-    try:
-        yield
-    finally:
-        # Before the release: afterwards the file may be the next writer's.
-        if sys.platform != "win32":
-            file.unlink(missing_ok=True)
-        lock.release()
+    return one_writer(path, "feature file", busy=FeatureStoreError)
 
 
 def disk_bytes(file: os.stat_result) -> int:

@@ -59,7 +59,7 @@ def finetune(
         SettingsError: a setting does not go with another, head and ratings do not go together, the device is not there, or the folder
             holds another run.
         RatingsError: the split leaves nothing to learn from, or too few photos can be read.
-        TrainingError: a loss is not finite, or the run in the folder is damaged.
+        TrainingError: a loss is not finite, the run in the folder is damaged, or another process trains in it.
         OutputError: the folder holds something else, or cannot be written.
     """
     spec = pretrained.spec
@@ -89,11 +89,11 @@ def finetune(
         usable_cores() if settings.workers is None else settings.workers,
         on_failure,
     )
-    folder = RunFolder(run_folder, identity)
-    loop = FinetuneLoop(
-        network, reader, split, targets, settings, folder, callbacks or TrainingCallbacks()
-    )
-    loop.run()
+    with RunFolder(run_folder, identity) as folder:
+        loop = FinetuneLoop(
+            network, reader, split, targets, settings, folder, callbacks or TrainingCallbacks()
+        )
+        loop.run()
     return Finetuned(
         network=network,
         spec=spec,
