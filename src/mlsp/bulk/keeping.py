@@ -198,7 +198,7 @@ def _write_tar(file: BinaryIO, passing: Iterable[tuple[Shard, Any]]) -> None:
                 member = tarfile.TarInfo(_member_name(photo.id, photo.content))
                 member.size = len(photo.content)
                 if not tar.getmembers():
-                    member.pax_headers["comment"] = _TAR_MARK
+                    member.pax_headers = {"comment": _TAR_MARK}
                 tar.addfile(member, io.BytesIO(photo.content))
 
 

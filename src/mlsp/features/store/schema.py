@@ -190,7 +190,7 @@ def read_file(path: Path) -> OpenedFile:
             for name, dataset in datasets.items()
             if dataset.chunks is None and dataset.id.get_offset() is not None
         }
-        shapes = {"records": (photos,), "messages": (photos,)}
+        shapes: dict[str, tuple[int, ...]] = {"records": (photos,), "messages": (photos,)}
         if layout.compression is None:
             shapes |= {part.name: (photos, layout.views, *part.shape) for part in layout.parts()}
         for name, shape in shapes.items():
