@@ -72,7 +72,8 @@ def read_trained_head(run_folder: Path) -> Mapping[str, Tensor]:
         identity = parse_object((run_folder / "run.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"{run_folder}/run.json cannot be read: {error}: {hint}") from error
-    found = RunFolder(run_folder, identity).load()
+    with RunFolder(run_folder, identity) as folder:
+        found = folder.load()
     if found is None:
         raise SettingsError(f"run folder {run_folder} has no epoch that is over: train on")
     if "head" not in found[0]:
