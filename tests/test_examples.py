@@ -132,7 +132,7 @@ def test_the_notebook_learns_sharpness(workplace: Path, capsys: pytest.CaptureFi
     assert (
         namespace["difference"].low < namespace["difference"].value < namespace["difference"].high
     )
-    assert namespace["explanation"].levels
+    assert namespace["explanation"].contributions.any()
     assert [result.source.name for result in namespace["ranked"]][-1] == "clock_motion.png"
     assert (workplace / "sharpness" / "model.json").is_file()
 

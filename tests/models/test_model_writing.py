@@ -211,7 +211,7 @@ def test_folders_that_hold_something_else_stay(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="it holds 'beach.onnx', which is not part of a model"):
         write(folder)
     (folder / "model.json").write_text('{"name": "mine"}')
-    with pytest.raises(OutputError, match="holds files of a model that cannot be opened: .*delete"):
+    with pytest.raises(OutputError, match="its model.json is not that of a model: .*delete"):
         write(folder)
     missing = tmp_path / "no" / "model"
     with pytest.raises(

@@ -154,6 +154,15 @@ def load_model(model: Path | str = "default") -> Model:
     return _read(folder)
 
 
+def has_record(folder: Path) -> bool:
+    """Return whether a folder has the record of a model, of any format, whatever became of its other files."""
+    try:
+        with open_regular(folder / MODEL_FILE) as stream:
+            return "format" in parse_object(stream.read())
+    except (OSError, ValueError):
+        return False
+
+
 def _read(folder: Path) -> Model:
     file = folder / MODEL_FILE
     try:

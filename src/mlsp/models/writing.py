@@ -21,7 +21,7 @@ from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import KernelModule, RidgeModule, ScoreHead
-from mlsp.models.model import MODEL_FILE, Model, load_model, save_model_record
+from mlsp.models.model import MODEL_FILE, Model, has_record, load_model, save_model_record
 from mlsp.models.records import (
     Card,
     ClassifierRecord,
@@ -47,7 +47,7 @@ def check_model_folder(folder: Path) -> None:
         folder: there is none yet, it is empty, or it holds a model and nothing else: that will be replaced.
 
     Raises:
-        OutputError: it holds something else, or a model that cannot be opened, or cannot be written.
+        OutputError: it holds something else, or cannot be written.
     """
     parent = folder.absolute().parent
     if not parent.is_dir():
@@ -69,14 +69,11 @@ def check_model_folder(folder: Path) -> None:
             f"cannot write a model to {folder}: it holds {(foreign or names)[0]!r}, which is not part of a model:"
             " name another folder"
         )
-    if names:
-        try:
-            load_model(folder)
-        except ModelError as error:
-            raise OutputError(
-                f"cannot write a model to {folder}: it holds files of a model that cannot be opened: {error}: name another"
-                " folder, or delete this one first"
-            ) from error
+    if names and not has_record(folder):
+        raise OutputError(
+            f"cannot write a model to {folder}: its {MODEL_FILE} is not that of a model: name another folder, or delete this"
+            " one first"
+        )
 
 
 def replaced_model(folder: Path) -> str:
@@ -87,7 +84,10 @@ def replaced_model(folder: Path) -> str:
     """
     if not (folder / MODEL_FILE).exists():
         return ""
-    model = load_model(folder)
+    try:
+        model = load_model(folder)
+    except ModelError as error:
+        return f"the new model replaces one that cannot be opened: {error}"
     # Of each head the first: of test photos, where there are some.
     measured = [one for head in model.heads for one in head.agreement[:1]]
     agreement = "".join(
