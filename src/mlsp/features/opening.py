@@ -110,6 +110,7 @@ def plan_backbone(
     precision: str = "auto",
     cache_dir: Path | None = None,
     on_download: Progress | None = None,
+    is_here: bool = False,
 ) -> RunnableBackbone:
     """Find the graph or weights from which a network can be opened, here or on another machine; opens nothing.
 
@@ -126,15 +127,18 @@ def plan_backbone(
             the processor and float16 on `cuda`; for a `cuda` that this machine lacks it is bfloat16.
         cache_dir: see `mlsp.backbones.weights.finding.weights_folder`.
         on_download: see `mlsp.backbones.weights.finding.find_weights`.
+        is_here: whether it is to be opened on this machine, whose device is then checked before weights are downloaded.
 
     Raises:
-        SettingsError: an argument is unknown, or this machine's processor lacks the precision.
+        SettingsError: an argument is unknown, this machine's processor lacks the precision, or with `is_here` it lacks the device.
         WeightsError: the weights can neither be found nor downloaded, or are others.
         OutputError: the graph cannot be written.
         ModelError: the exported graph of a network whose export is sure computes something else.
         MissingExtraError: torch or onnx is needed for an export and not installed.
     """
     check_choices(device, precision)
+    if is_here and device == "cuda":
+        _torch_engine(device).check_device(device)
     if device != "cuda" and (graph or backbone(feature_spec.backbone).export != "never"):
         # OpenVINO is loaded only where it is used.
         from mlsp.features.engines.openvino_engine import processor_precision
@@ -174,8 +178,8 @@ def open_backbone(
     cache_dir: Path | None = None,
     on_download: Progress | None = None,
 ) -> Engine:
-    """Open a network on this machine; for arguments and errors see `plan_backbone_here` and `RunnableBackbone.open`."""
-    plan = plan_backbone_here(
+    """Open a network on this machine; for arguments and errors see `plan_backbone` and `RunnableBackbone.open`."""
+    plan = plan_backbone(
         feature_spec,
         graph=graph,
         weights=weights,
@@ -183,6 +187,7 @@ def open_backbone(
         precision=precision,
         cache_dir=cache_dir,
         on_download=on_download,
+        is_here=True,
     )
     return plan.open(photos=photos)
 
@@ -196,47 +201,6 @@ def runs_from_weights(feature_spec: FeatureSpec, weights: Path | None) -> bool:
     except SettingsError:
         return False
     return may_be_published(spec, feature_spec.weights_sha256)
-
-
-def plan_backbone_here(
-    feature_spec: FeatureSpec,
-    *,
-    graph: Path | None = None,
-    weights: Path | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    cache_dir: Path | None = None,
-    on_download: Progress | None = None,
-) -> RunnableBackbone:
-    """Find the graph or weights of a network that is to be opened on this machine, which is checked before weights are downloaded.
-
-    Args:
-        feature_spec: see `plan_backbone`.
-        graph: see `plan_backbone`.
-        weights: see `plan_backbone`.
-        device: see `plan_backbone`.
-        precision: see `plan_backbone`.
-        cache_dir: see `plan_backbone`.
-        on_download: see `plan_backbone`.
-
-    Raises:
-        SettingsError: an argument is unknown, or this machine lacks the device or the precision.
-        WeightsError: see `plan_backbone`.
-        ModelError: the graph cannot be made.
-        MissingExtraError: torch is needed and not installed.
-    """
-    check_choices(device, precision)
-    if device == "cuda":
-        _torch_engine(device).check_device(device)
-    return plan_backbone(
-        feature_spec,
-        graph=graph,
-        weights=weights,
-        device=device,
-        precision=precision,
-        cache_dir=cache_dir,
-        on_download=on_download,
-    )
 
 
 def _cached_graph_if_possible(

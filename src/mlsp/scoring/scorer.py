@@ -19,7 +19,7 @@ from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.engines import Engine, check_choices
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.features.engines.decode_limiter import DecodeLimiter
-from mlsp.features.opening import plan_backbone_here, runs_from_weights
+from mlsp.features.opening import plan_backbone, runs_from_weights
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures, several
 from mlsp.models.model import Model, load_model
 from mlsp.photos import Photo, photo_of_pixels, read_bytes, read_photo
@@ -85,13 +85,14 @@ class Scorer(Closing):
         weights = None if weights is None else Path(weights)
         spec = record.feature_spec
         is_from_weights = record.backbone_file is None and runs_from_weights(spec, weights)
-        plan = plan_backbone_here(
+        plan = plan_backbone(
             spec,
             graph=None if is_from_weights else record.backbone,
             device=device,
             precision=precision,
             weights=weights,
             on_download=on_download,
+            is_here=True,
         )
         # Compiling takes most of a short run, and the network's and the heads' graphs compile at the same time.
         with ThreadPoolExecutor(1) as beside:
