@@ -16,7 +16,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from mlsp.base.machine import usable_cores
 from mlsp.base.parallel import map_in_order
 from mlsp.base.ranks import rank_correlation
 from mlsp.explaining import Explainer
+from mlsp.explaining.occlusion import Cell, cells_of
 from mlsp.features.pooling import area_weights
 from mlsp.photos import find_photos
 from mlsp.scoring.scorer import Scorer
@@ -36,40 +37,33 @@ CELLS = 5
 COVERS = ("its mean colour", "its pixels in any order", "the photo turned")
 
 
-def covered(pixels: UInt8Array, cover: str, rows: int, columns: int) -> Iterator[UInt8Array]:
+def covered(pixels: UInt8Array, cover: str, cells: Sequence[Cell]) -> Iterator[UInt8Array]:
     """Cover one cell after the other."""
-    height, width = pixels.shape[:2]
     turned, rng = pixels[::-1, ::-1], np.random.default_rng(0)
-    for row in range(rows):
-        for column in range(columns):
-            cell = (
-                slice(height * row // rows, height * (row + 1) // rows),
-                slice(width * column // columns, width * (column + 1) // columns),
-            )
-            photo = pixels.copy()
-            part = photo[cell].reshape(-1, 3)
-            match cover:
-                case "its mean colour":
-                    photo[cell] = np.rint(part.mean(axis=0))
-                case "its pixels in any order":
-                    photo[cell] = rng.permutation(part).reshape(photo[cell].shape)
-                case _:
-                    photo[cell] = turned[cell]
-            yield photo
+    for cell in cells:
+        photo = pixels.copy()
+        part = photo[cell].reshape(-1, 3)
+        match cover:
+            case "its mean colour":
+                photo[cell] = np.rint(part.mean(axis=0))
+            case "its pixels in any order":
+                photo[cell] = rng.permutation(part).reshape(photo[cell].shape)
+            case _:
+                photo[cell] = turned[cell]
+        yield photo
 
 
 def effects_of(scorer: Scorer, pixels: UInt8Array) -> dict[str, dict[str, Float64Array]]:
     """Return what each score loses, (rows, columns), by head and cover."""
-    longest = max(pixels.shape[:2])
-    rows, columns = (max(1, round(CELLS * side / longest)) for side in pixels.shape[:2])
+    shape, cells = cells_of(pixels, CELLS)
     original = scorer.unclipped(pixels)
     found: dict[str, dict[str, Float64Array]] = {head: {} for head in original}
     for cover in COVERS:
-        photos = covered(pixels, cover, rows, columns)
+        photos = covered(pixels, cover, cells)
         outputs = list(map_in_order(scorer.unclipped, photos, workers=usable_cores() + 1))
         for head, value in original.items():
             values = np.array([output[head] for output in outputs])
-            found[head][cover] = value - values.reshape(rows, columns)
+            found[head][cover] = value - values.reshape(shape)
     return found
 
 

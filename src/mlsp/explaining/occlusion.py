@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -17,6 +18,9 @@ from mlsp.scoring.scorer import Scorer
 _CELLS = 7
 # Share of the longer side: keeps colours and large shapes, removes what is sharp.
 _BLUR = 1 / 42
+
+# Rows and columns of pixels.
+Cell: TypeAlias = tuple[slice, slice]
 
 
 def occlusion_effects(scorer: Scorer, pixels: UInt8Array) -> dict[str, Float64Array]:
@@ -35,11 +39,9 @@ def occlusion_effects(scorer: Scorer, pixels: UInt8Array) -> dict[str, Float64Ar
         PhotoError: the photo cannot be scored.
         EngineError: the network or a head failed.
     """
-    height, width = pixels.shape[:2]
-    rows, columns = (max(1, round(_CELLS * side / max(height, width))) for side in (height, width))
+    (rows, columns), cells = cells_of(pixels, _CELLS)
     photos = itertools.chain(
-        [pixels],
-        *(_with_a_cell_covered(pixels, cover, rows, columns) for cover in _covers(pixels)),
+        [pixels], *(_with_a_cell_covered(pixels, cover, cells) for cover in _covers(pixels))
     )
     # Scores would not do: those beyond the end of the scale are all alike.
     original, *outputs = map_in_order(scorer.unclipped, photos, workers=usable_cores() + 1)
@@ -47,6 +49,28 @@ def occlusion_effects(scorer: Scorer, pixels: UInt8Array) -> dict[str, Float64Ar
         head: value - np.array([output[head] for output in outputs]).reshape(2, rows, columns)
         for head, value in original.items()
     }
+
+
+def cells_of(pixels: UInt8Array, longer: int) -> tuple[tuple[int, int], list[Cell]]:
+    """Cut a photo into cells that are about square.
+
+    Args:
+        pixels: of the photo, (H, W, 3).
+        longer: number of cells along its longer side.
+
+    Returns:
+        Rows and columns of cells, and the rows and columns of pixels of each cell, row by row.
+    """
+    height, width = pixels.shape[:2]
+    rows, columns = (max(1, round(longer * side / max(height, width))) for side in (height, width))
+    return (rows, columns), [
+        (
+            slice(height * row // rows, height * (row + 1) // rows),
+            slice(width * column // columns, width * (column + 1) // columns),
+        )
+        for row in range(rows)
+        for column in range(columns)
+    ]
 
 
 def _covers(pixels: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
@@ -58,15 +82,9 @@ def _covers(pixels: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
 
 
 def _with_a_cell_covered(
-    pixels: UInt8Array, cover: UInt8Array, rows: int, columns: int
+    pixels: UInt8Array, cover: UInt8Array, cells: Sequence[Cell]
 ) -> Iterator[UInt8Array]:
-    height, width = pixels.shape[:2]
-    for row in range(rows):
-        for column in range(columns):
-            cell = (
-                slice(height * row // rows, height * (row + 1) // rows),
-                slice(width * column // columns, width * (column + 1) // columns),
-            )
-            covered = pixels.copy()
-            covered[cell] = cover[cell]
-            yield covered
+    for cell in cells:
+        covered = pixels.copy()
+        covered[cell] = cover[cell]
+        yield covered
