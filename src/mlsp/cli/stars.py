@@ -21,6 +21,7 @@ def runs(
         mlsp stars runs
         mlsp stars runs --files
     """
+    from mlsp.cli.writing import files_text
     from mlsp.culling.xmp.journal import runs as known_runs
     from mlsp.reports.burst_report import print_names
 
@@ -29,7 +30,7 @@ def runs(
         is_none = False
         began = f"{run.began.astimezone():%Y-%m-%d %H:%M}"
         left = " left" if run.is_taken_back else ""
-        typer.echo(f"{run.number}\t{began}\t{run.what}\t{_files(len(run.sidecars))}{left}")
+        typer.echo(f"{run.number}\t{began}\t{run.what}\t{files_text(len(run.sidecars))}{left}")
         if files:
             print_names(run.sidecars, stream=sys.stdout)
     if is_none:
@@ -58,6 +59,7 @@ def undo(
         mlsp stars undo --run 2
     """
     from mlsp.base.errors import SettingsError
+    from mlsp.cli.writing import files_text
     from mlsp.culling.xmp.journal import runs as known_runs
     from mlsp.personal.taking_back import take_back
 
@@ -86,7 +88,7 @@ def undo(
         older = next(found, None)
         if older is not None:
             again += f", `mlsp stars undo --run {older.number}` takes back the run before"
-        typer.echo(f"{_files(len(done.left))} left: {again}", err=True)
+        typer.echo(f"{files_text(len(done.left))} left: {again}", err=True)
         raise typer.Exit(1)
 
 
@@ -122,7 +124,3 @@ def remove(paths: Photos, recursive: Recursive = True) -> None:
     typer.echo(str(removed))
     if removed.failed:
         raise typer.Exit(1)
-
-
-def _files(number: int) -> str:
-    return "1 file" if number == 1 else f"{number} files"

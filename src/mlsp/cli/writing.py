@@ -41,5 +41,10 @@ def interrupted_text(journal: Journal) -> str:
     files = journal.files
     if not files:
         return " before a file was written"
-    written = "1 file was" if files == 1 else f"{files} files were"
-    return f" after {written} written: `mlsp stars undo` takes that back, the same command writes the rest"
+    verb = "was" if files == 1 else "were"
+    return f" after {files_text(files)} {verb} written: `mlsp stars undo` takes that back, the same command writes the rest"
+
+
+def files_text(number: int) -> str:
+    """Return a number of files as people read it."""
+    return "1 file" if number == 1 else f"{number} files"

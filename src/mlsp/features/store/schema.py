@@ -215,7 +215,7 @@ def read_ids(path: Path) -> tuple[str, ...]:
     with open_hdf5(path) as file, _damage_is_told(path):
         encoded = file["ids"][:].tolist()
         # Files of before have none.
-        if file.attrs.get(IDS_DIGEST, ids_digest(encoded)) != ids_digest(encoded):
+        if IDS_DIGEST in file.attrs and file.attrs[IDS_DIGEST] != ids_digest(encoded):
             raise ValueError("the checksum of the photos' names differs")
         return tuple(name.decode("utf-8", "surrogateescape") for name in encoded)
 
