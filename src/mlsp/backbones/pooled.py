@@ -110,7 +110,7 @@ class PooledNetwork(nn.Module):
         """
         x = photos.permute(0, 3, 1, 2)
         if self.side_multiple > 1:
-            # Before the permutation OpenVINO would scale with the colors innermost, which takes a tenth of the network's time.
+            # Before the permutation OpenVINO would scale with the colours innermost, which takes a tenth of the network's time.
             x = _cut(x, self.side_multiple)
         x = x.to(torch.float32) * self.scale + self.offset
         maps = self.network(x.to(self.dtype))
