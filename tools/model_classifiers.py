@@ -103,7 +103,8 @@ def fit_faults(
                 for kind, s in zip(copies.kind, copies.strength, strict=True)
             ]
         )
-        undecided = np.isin(copies.kind, [*ladders, *_UNDECIDED[name]]) & ~has
+        # In a small copy faults of a photo are as small: real photos with faults would be found less often.
+        undecided = np.isin(copies.kind, [*ladders, *_UNDECIDED[name], "small"]) & ~has
         for_fit = ~judged & ~undecided
         x = np.concatenate([of_copies[for_fit], good[~good_judged]])
         y = np.concatenate([has[for_fit], np.zeros(np.sum(~good_judged), dtype=bool)])

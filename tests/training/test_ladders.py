@@ -93,7 +93,7 @@ def test_a_head_learns_from_every_other_ladder_black_and_equal_copies(
         assert strengths in (sorted(strengths), sorted(strengths, reverse=True))
     assert sum(copy.kind == "black" for copy in copies) == (0 if number else 3)
     equal = [copy for copy in copies if copy.step == 0]
-    assert {"grey", "mirrored", "turned", "cropped", "encoded_again", "size"} == {
+    assert {"grey", "mirrored", "turned", "cropped", "encoded_again", "size", "small"} == {
         copy.kind for copy in equal
     }
     assert not any(copy.loss for copy in equal)

@@ -184,6 +184,15 @@ def from_size(factor: float) -> Copy:
     return resized
 
 
+def to_side(longest_side: float) -> Copy:
+    """Return a copy of so many pixels on its longest side, reduced as photos are before they are scored; smaller photos stay as they are."""
+
+    def reduced(pixels: UInt8Array, generator: Generator) -> UInt8Array:
+        return reduce_pixels(pixels, round(longest_side), "lanczos")
+
+    return reduced
+
+
 def _linear(pixels: UInt8Array) -> Float32Array:
     """Return linear light, 0 to 1, of sRGB pixels."""
     table = np.arange(256, dtype=np.float64) / 255

@@ -38,6 +38,7 @@ from mlsp.training.degradations import (
     surroundings_blurred,
     tilted,
     tinted,
+    to_side,
     trimmed,
     turned,
     with_coarse_noise,
@@ -149,7 +150,9 @@ LADDERS: Mapping[str, Ladder] = {
 # Copies of some photos so dark that nothing is seen, in EV; share of the rating that they cost, and weight.
 _BLACK = (-5.0, -6.0, -7.0)
 _BLACK_LOSS, _BLACK_WEIGHT = 0.6, 0.3
-_EQUAL_WEIGHTS = {"grey": 2.0, "size": 2.0}
+_EQUAL_WEIGHTS = {"grey": 2.0, "size": 2.0, "small": 2.0}
+# Longest sides of small copies, in pixels: one from each range.
+_SMALL_SIDES = ((256, 310), (310, 400), (400, 500))
 
 
 EQUAL_COPIES: Mapping[str, Copy] = {
@@ -172,7 +175,8 @@ class LearnedCopy:
     """A copy that a head learns from, as the worse one of a pair.
 
     Attributes:
-        kind: name of its ladder; `black`; or of an equal copy `grey`, `mirrored`, `turned`, `cropped`, `encoded_again` or `size`.
+        kind: name of its ladder; `black`; or of an equal copy `grey`, `mirrored`, `turned`, `cropped`, `encoded_again`, `size`
+            (larger, then reduced to the photo's own) or `small`.
         step: 1 for the first of its ladder, and for black; 0 for an equal copy.
         strength: in the ladder's unit.
         pixels: of the copy.
@@ -232,6 +236,7 @@ def learned_copies(pixels: UInt8Array, number: int, generator: Generator) -> Ite
         ("encoded_again", encoded_again),
         ("size", from_size(just_larger / longest)),
         ("size", from_size(larger / longest)),
+        *(("small", to_side(generator.uniform(*sides))) for sides in _SMALL_SIDES),
     ]
     for name, copy_of in equal:
         weight = _EQUAL_WEIGHTS.get(name, 1.0)
