@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -96,7 +97,12 @@ def serving(
     service = Service(scorer, workers=workers, settings=ServiceSettings(**settings))
     protocol = limited_protocol(connections, ServiceSettings(**settings).header_timeout_s)
     config = uvicorn.Config(
-        service.application, port=0, log_config=None, access_log=False, http=protocol
+        service.application,
+        port=0,
+        log_config=None,
+        access_log=False,
+        http=protocol,
+        timeout_graceful_shutdown=settings.get("drain_s"),
     )
     server = uvicorn.Server(config)
     listener = config.bind_socket()
@@ -228,8 +234,9 @@ def test_what_is_wrong_has_its_status(
 
 def test_forms_that_are_none(address: str) -> None:
     url = f"{address}/v1/scores"
-    many = [("photos", (f"{n}.png", b"x", "image/png")) for n in range(4)]
-    assert error_of(httpx.post(url, files=many))[:2] == (413, "too_many_photos")
+    for count in (4, 5, 40):
+        many = [("photos", (f"{n}.png", b"x", "image/png")) for n in range(count)]
+        assert error_of(httpx.post(url, files=many))[:2] == (413, "too_many_photos")
     other = error_of(httpx.post(url, files={"image": ("a.png", b"x", "image/png")}))
     assert other == (
         400,
@@ -255,6 +262,17 @@ def test_a_form_that_is_cut_short_is_refused_whole(address: str, examples: Path)
         assert cut[:2] == (400, "malformed_form")
         assert "cut short" in cut[2]
     assert len(httpx.post(url, content=whole, headers=headers).json()["results"]) == 2
+
+
+def test_large_forms_need_no_disk(
+    address: str, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (examples / "coffee.png").read_bytes()
+    padded = content + bytes(1_500_000 - len(content))
+    # Where temporary files would go.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    answer = httpx.post(f"{address}/v1/scores", files={"photos": ("a.png", padded)})
+    assert answer.status_code == 200
 
 
 def test_a_part_with_an_extended_file_name_alone_is_a_photo(address: str, examples: Path) -> None:
@@ -357,6 +375,10 @@ def test_other_paths_and_methods(address: str) -> None:
     assert wrong.headers["allow"] == "POST"
     assert httpx.get(f"{address}/health").text == "ok"
     assert httpx.get(f"{address}/ready").text == "ok"
+    assert [httpx.head(f"{address}/{path}").status_code for path in ("health", "ready")] == [
+        200
+    ] * 2
+    assert error_of(httpx.post(f"{address}/v1/scores/"))[:2] == (404, "not_found")
     card = httpx.get(f"{address}/v1/model").json()
     assert card["name"] == "default"
     assert card["heads"]["beauty"]["highest"] == 7
@@ -420,6 +442,47 @@ def test_a_full_queue_and_a_slow_model(scorer: Scorer, examples: Path) -> None:
         slow.let.release(2)
         until(lambda: service._queue.held == 0)
         assert httpx.post(f"{address}/v1/scores", content=content).status_code == 200
+
+
+def test_a_caller_that_leaves_takes_its_photos_along(scorer: Scorer, examples: Path) -> None:
+    content = (examples / "clock_motion.png").read_bytes()
+    slow = SlowScorer(scorer)
+    with serving(slow, workers=1) as (address, service):
+        files = [("photos", (f"{n}.png", content)) for n in range(5)]
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{address}/v1/scores", files=files, timeout=0.3)
+        # The one that has begun is all that is left of it.
+        until(lambda: service._queue.held == 1)
+        slow.let.release(2)
+        assert httpx.post(f"{address}/v1/scores", content=content).status_code == 200
+        metrics = httpx.get(f"{address}/metrics").text
+    assert 'mlsp_photos_total{outcome="cancelled"} 5.0' in metrics
+    assert 'mlsp_requests_total{path="/v1/scores",status="499"} 1.0' in metrics
+
+
+def test_what_is_not_answered_when_the_drain_ends_may_be_sent_again(
+    scorer: Scorer, examples: Path
+) -> None:
+    content = (examples / "clock_motion.png").read_bytes()
+    slow = SlowScorer(scorer)
+    with ThreadPoolExecutor(1) as pool:
+        with serving(slow, workers=1, drain_s=1) as (address, service):
+            post = partial(httpx.post, f"{address}/v1/scores", content=content)
+            answer = pool.submit(post)
+            until(lambda: service._queue.held == 1)
+        slow.let.release()
+        stopped = answer.result()
+    assert error_of(stopped) == (503, "stopping", "the service stops: try again")
+    assert stopped.headers["retry-after"] == "1"
+
+
+def test_a_request_of_more_photos_than_may_wait_is_taken_when_none_waits(
+    scorer: Scorer, examples: Path
+) -> None:
+    content = (examples / "clock_motion.png").read_bytes()
+    files = [("photos", (f"{n}.png", content)) for n in range(5)]
+    with serving(scorer, workers=1, queue_size=1) as (address, _):
+        assert httpx.post(f"{address}/v1/scores", files=files).status_code == 200
 
 
 def test_slow_senders_are_let_go(scorer: Scorer) -> None:

@@ -44,8 +44,8 @@ from mlsp.serving.service.answers import (
     photo_scores,
     problem,
 )
-from mlsp.serving.service.forms import WholeFormParser
-from mlsp.serving.service.limits import Limits, Refusal
+from mlsp.serving.service.forms import TooManyFilesError, WholeFormParser
+from mlsp.serving.service.limits import CLIENT_LEFT, Limits, Refusal
 from mlsp.serving.service.scoring_queue import QueueFullError, ScoringQueue
 from mlsp.serving.service.settings import ServiceSettings
 from mlsp.serving.service.telemetry import LOGGER, Metrics
@@ -130,6 +130,7 @@ class Service:
             docs_url=None,
             redoc_url=None,
             lifespan=self._lifespan,
+            redirect_slashes=False,
         )
         app.add_exception_handler(HTTPException, _answer_http_error)
         app.add_exception_handler(Refusal, _answer_refusal)
@@ -142,6 +143,9 @@ class Service:
         )(self._scores)
         app.get("/v1/model", responses=_GUARDED)(self._model_card)
         app.get("/health", response_class=PlainTextResponse)(self._health)
+        # Some balancers and monitors ask so.
+        app.head("/health", include_in_schema=False)(self._health)
+        app.head("/ready", include_in_schema=False)(self._ready)
         app.get(
             "/ready",
             response_class=PlainTextResponse,
@@ -184,7 +188,7 @@ class Service:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type == _FORM:
             named = await self._form(request)
-            results = await self._score([content for _, content in named])
+            results = await self._score(request, [content for _, content in named])
             return ScoresAnswer(
                 results=[
                     self._one_of_several(result, name)
@@ -198,7 +202,7 @@ class Service:
                 "no_photo",
                 f"the request has no body: send a photo's file, or several as {_FORM}, each a part named {_FIELD!r}",
             )
-        (result,) = await self._score([content])
+        (result,) = await self._score(request, [content])
         if isinstance(result, ScoreFailure):
             status, error = problem(result)
             raise Refusal(status, error.kind, error.message)
@@ -207,16 +211,20 @@ class Service:
     async def _form(self, request: Request) -> list[tuple[str, bytes]]:
         """Return names and contents of a form's photos."""
         most = self._settings.max_photos
-        # One more, so that too many are told from a form that is malformed.
         parser = WholeFormParser(
             request.headers,
             request.stream(),
-            max_files=most + 1,
-            max_fields=8,
-            max_part_size=self._settings.max_bytes,
+            max_files=most,
+            max_bytes=self._settings.max_bytes,
         )
         try:
             form = await parser.parse()
+        except TooManyFilesError as error:
+            raise Refusal(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "too_many_photos",
+                f"a request may have at most {most} photos: send several requests",
+            ) from error
         except MultiPartException as error:
             raise Refusal(
                 HTTPStatus.BAD_REQUEST,
@@ -232,17 +240,13 @@ class Service:
                     "no_photo",
                     f"the form has no files named {_FIELD!r}: send each photo as such a part, with a filename",
                 )
-            if len(files) > most:
-                raise Refusal(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    "too_many_photos",
-                    f"a request may have at most {most} photos: send several requests",
-                )
             return [(file.filename or "", await file.read()) for file in files]
         finally:
             await form.close()
 
-    async def _score(self, contents: Sequence[bytes]) -> list[ScoreResult | ScoreFailure]:
+    async def _score(
+        self, request: Request, contents: Sequence[bytes]
+    ) -> list[ScoreResult | ScoreFailure]:
         try:
             self._queue.reserve(len(contents))
         except QueueFullError:
@@ -251,21 +255,37 @@ class Service:
                 "queue_full",
                 "too many photos are waiting: try again in a second",
             ) from None
-        waiting = [self._queue.score(content, Path("photo")) for content in contents]
+        scoring = asyncio.gather(
+            *(self._queue.score(content, Path("photo")) for content in contents)
+        )
+        leaving = asyncio.ensure_future(_has_left(request))
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                results = await asyncio.gather(*waiting)
-        except TimeoutError:
-            self.metrics.photos.labels("timeout").inc(len(contents))
-            raise Refusal(
-                HTTPStatus.GATEWAY_TIMEOUT,
-                "timeout",
-                f"not scored within {self._settings.timeout_s:g} s: try again, with fewer photos",
-            ) from None
+            await asyncio.wait(
+                (scoring, leaving),
+                timeout=self._settings.timeout_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not scoring.done():
+                raise self._given_up(len(contents), has_left=leaving.done())
+            results = scoring.result()
+        finally:
+            # What has not begun is dropped.
+            scoring.cancel()
+            leaving.cancel()
         for result in results:
             outcome = problem(result)[1].kind if isinstance(result, ScoreFailure) else "scored"
             self.metrics.photos.labels(outcome).inc()
         return results
+
+    def _given_up(self, photos: int, *, has_left: bool) -> Refusal:
+        self.metrics.photos.labels("cancelled" if has_left else "timeout").inc(photos)
+        if has_left:
+            return Refusal(CLIENT_LEFT, "cancelled", "the caller closed the connection")
+        return Refusal(
+            HTTPStatus.GATEWAY_TIMEOUT,
+            "timeout",
+            f"not scored within {self._settings.timeout_s:g} s: try again, with fewer photos",
+        )
 
     def _one_of_several(
         self, result: ScoreResult | ScoreFailure, name: str
@@ -273,6 +293,12 @@ class Service:
         if isinstance(result, ScoreFailure):
             return FailedPhoto(photo=name, error=problem(result)[1])
         return photo_scores(result, name, self._model.name)
+
+
+async def _has_left(request: Request) -> None:
+    """Return when the caller of a request whose body is read closes the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _error(

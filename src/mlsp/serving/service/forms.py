@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import AsyncGenerator
 
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 # A name that is not ASCII; some programs send no other. https://www.rfc-editor.org/rfc/rfc8187
 _EXTENDED_NAME = re.compile(rb"""(?i);\s*filename\*\s*=\s*[\w-]*'[\w-]*'([^;\s]+)""")
 _PLAIN_NAME = re.compile(rb"(?i);\s*filename\s*=")
+_MAX_FIELDS = 8  # that are no files
+
+
+class TooManyFilesError(MultiPartException):
+    """A form has more files than it may."""
 
 
 class WholeFormParser(MultiPartParser):
-    """Parser of multipart/form-data.
+    """Parser of multipart/form-data, in memory, where the form is already.
 
     A part with `filename*` alone is a file too, and a form without its end is an error: starlette takes the first for a text, and
     of the second what came.
+
+    Args:
+        headers: of the request.
+        stream: its body.
+        max_files: the form may have.
+        max_bytes: of a part that is no file.
     """
 
+    # Not on disk, which may be full or read-only. Before starlette .46 it had the other name.
+    spool_max_size = max_file_size = 0
     _is_whole = False
+
+    def __init__(
+        self,
+        headers: Headers,
+        stream: AsyncGenerator[bytes, None],
+        *,
+        max_files: int,
+        max_bytes: int,
+    ) -> None:
+        super().__init__(
+            headers, stream, max_files=math.inf, max_fields=_MAX_FIELDS, max_part_size=max_bytes
+        )
+        self._files_left = max_files
 
     def on_headers_finished(self) -> None:
         """Begin a part."""
@@ -32,6 +60,10 @@ class WholeFormParser(MultiPartParser):
             quoted = re.sub(rb'["\\\r\n]', b"_", name)
             self._current_part.content_disposition = disposition + b'; filename="' + quoted + b'"'
         super().on_headers_finished()
+        if self._current_part.file is not None:
+            self._files_left -= 1
+            if self._files_left < 0:
+                raise TooManyFilesError("it has too many files")
 
     def on_end(self) -> None:
         """Note that the form's end came."""
@@ -41,6 +73,7 @@ class WholeFormParser(MultiPartParser):
         """Parse the form.
 
         Raises:
+            TooManyFilesError: it has more files than it may.
             MultiPartException: it is malformed, or cut short.
         """
         form = await super().parse()

@@ -25,6 +25,8 @@ from mlsp.serving.service.telemetry import LOGGER, Metrics
 
 # Whoever watches the service need not know the token; these answers are no secret.
 OPEN_PATHS = frozenset({"/health", "/ready"})
+# No status of HTTP, but of nginx's log: nobody is there to be answered.
+CLIENT_LEFT = 499
 KNOWN_PATHS = frozenset({"/v1/scores", "/v1/model", "/metrics", "/openapi.json", *OPEN_PATHS})
 
 
@@ -98,7 +100,12 @@ class Limits:
         except Refusal as refusal:
             await _answer(note, refusal)
         except ConnectionResetError:
-            answered = 499
+            answered = CLIENT_LEFT
+        except asyncio.CancelledError:
+            # The server ends what is not answered when the time to drain is over.
+            if answered:
+                raise
+            await _answer(note, Refusal(503, "stopping", "the service stops: try again"))
         finally:
             self._held_bytes -= held.size
             self._note(scope, request, answered or 500, time.perf_counter() - started, held.size)

@@ -49,11 +49,13 @@ class ScoringQueue:
     def reserve(self, photos: int) -> None:
         """Take slots for the photos of a request; each is given back when its photo is done.
 
+        Where nothing waits, a request may have more photos than there are slots, or it would never be taken.
+
         Raises:
             QueueFullError: there are not enough.
         """
         with self._lock:
-            if self._held + photos > self._limit:
+            if self._held and self._held + photos > self._limit:
                 raise QueueFullError
             self._held += photos
 

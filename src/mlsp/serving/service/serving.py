@@ -16,6 +16,8 @@ from mlsp.serving.service.settings import ServiceSettings
 from mlsp.serving.service.telemetry import log_to
 
 _WAITING_CONNECTIONS = 2048
+# Longer than the 60 s of common balancers: who closes first must not be the service, or a request that is under way is lost.
+_IDLE_SECONDS = 75
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -67,6 +69,7 @@ def serve_http(
         # Not httptools, which uvicorn would take where it happens to be installed: the limits are checked with this one.
         http=limited_protocol(connection_limit(), settings.header_timeout_s),
         ws="none",
+        timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.drain_s)),
         h11_max_incomplete_event_size=64 * 1024,
     )
