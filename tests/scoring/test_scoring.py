@@ -364,6 +364,37 @@ def test_one_path_is_not_several() -> None:
         fake_scorer()[0].score("a.jpg")
 
 
+@pytest.mark.parametrize("photo", [None, b"content", 1.5, np.zeros((60, 60, 3), np.uint8)])
+def test_what_is_no_path_is_refused(photo: Any) -> None:
+    with pytest.raises(SettingsError, match=f"path of each photo, got {type(photo).__name__}: .*"):
+        list(fake_scorer()[0].score([photo]))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("decoding", ["None", "20"])
+def test_a_fork_is_told_to_open_its_own(decoding: str, examples: Path) -> None:
+    """Its threads are gone there, and what waits for them would wait for ever."""
+    script = f"""if __name__ == "__main__":
+    import multiprocessing, mlsp
+    scorer = mlsp.Scorer(workers=1, decode_seconds={decoding})
+    scorer.score_one({str(examples / "clock_motion.png")!r})
+
+    def child():
+        try:
+            scorer.score_one({str(examples / "clock_motion.png")!r})
+        except mlsp.SettingsError as error:
+            print(error)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(20)
+    process.kill()
+    """
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "open a scorer in each process" in found.stdout
+
+
 def test_no_workers() -> None:
     with pytest.raises(SettingsError, match="^workers must be at least 1, got 0$"):
         Scorer.of(

@@ -1,4 +1,4 @@
-"""What this process may use of its machine: a container's limits count, not the host's cores and memory."""
+"""What this process may use: of its machine, where a container's limits count, and of what another process opened, nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from mlsp.base.errors import SettingsError
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
@@ -48,6 +50,23 @@ def usable_memory(*, cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -
             if limit > 0:
                 limits.append(limit)
     return min(limits, default=None)
+
+
+def check_not_forked(opened_by: int, noun: str) -> None:
+    """Refuse what a process opened before this one was forked from it: the threads that would answer are not here.
+
+    Args:
+        opened_by: identifier of the process that opened it.
+        noun: of what it is, for the message.
+
+    Raises:
+        SettingsError: it was another process.
+    """
+    if os.getpid() != opened_by:
+        raise SettingsError(
+            f"the {noun} was opened by process {opened_by}, of which this one is a fork, and would never answer:"
+            " open a scorer in each process"
+        )
 
 
 def _folders(cgroups: Path, membership: Path, controller: str) -> Iterator[Path]:

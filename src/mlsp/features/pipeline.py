@@ -210,11 +210,21 @@ def several(photos: Iterable[str | Path]) -> Iterable[Path]:
     """Return several paths lazily.
 
     Raises:
-        SettingsError: `photos` is one path.
+        SettingsError: `photos` is one path, or something in it, when it is drawn, is none.
     """
     if isinstance(photos, str | bytes | Path):
         raise SettingsError(f"expected several photos, got one: pass a list, [{photos!r}]")
-    return map(Path, photos)
+    return map(_path, photos)
+
+
+def _path(photo: str | Path) -> Path:
+    try:
+        return Path(photo)
+    except TypeError as error:
+        raise SettingsError(
+            f"expected the path of each photo, got {type(photo).__name__}: Scorer.score_one takes the content of a file,"
+            " images and arrays"
+        ) from error
 
 
 def check_size(

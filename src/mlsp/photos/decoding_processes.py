@@ -25,6 +25,7 @@ from mlsp.base.errors import (
     UnreadablePhotoError,
     UnsupportedPhotoError,
 )
+from mlsp.base.machine import check_not_forked
 from mlsp.base.parallel import check_workers
 from mlsp.photos.memory import ask_elsewhere, process_budget
 from mlsp.photos.photo import DecodeSettings, Photo, read_photo
@@ -62,6 +63,7 @@ class DecodingProcesses(Closing):
         self._lock = threading.Lock()
         self._started: set[_Decoder] = set()
         self._is_closed = False
+        self._opened_by = os.getpid()
 
     def read(
         self,
@@ -77,7 +79,10 @@ class DecodingProcesses(Closing):
             UnreadablePhotoError: its decoder crashed, or as `read_photo`.
             PhotoError: as `read_photo`.
             EngineError: no process can be started, or they are closed.
+            SettingsError: this process was forked from the one whose they are.
         """
+        # What it sent would mix with what the other sends.
+        check_not_forked(self._opened_by, "decoder")
         decoder = self._idle.get()
         try:
             if decoder is None or not decoder.is_alive:

@@ -37,7 +37,7 @@ _IN_MEMORY = Path("photo")  # the name of a photo that has none
 
 
 class Scorer(Closing):
-    """Scores photos by a model. Several threads may use it at once.
+    """Scores photos by a model. Several threads may use it at once; it cannot be pickled, nor used by a fork of the process.
 
     Args:
         model: name of an installed model, or a folder.
@@ -238,7 +238,7 @@ class Scorer(Closing):
             cannot be scored is a `ScoreFailure`. Close the generator to stop early; what has not begun is dropped then.
 
         Raises:
-            SettingsError: `photos` is one path instead of several.
+            SettingsError: `photos` is one path instead of several, or something in it is no path; a fork of the process uses the scorer.
         """
         return self.score_contents(several(photos), read_bytes, source=lambda path: path)
 
@@ -372,7 +372,10 @@ class Scorer(Closing):
         return self._steps.pipeline.read(Path(photo), settings=self._steps.pipeline.decode)
 
     def close(self) -> None:
-        """Close the caches that `cache=True` opened; the scorer still scores, without them."""
+        """Close the caches that `cache=True` opened, and end the processes of `decode_seconds`.
+
+        The scorer still scores, without caches; with `decode_seconds` it decodes no more.
+        """
         self._opened.close()
 
     def __repr__(self) -> str:

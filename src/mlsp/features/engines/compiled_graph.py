@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -14,12 +15,13 @@ import numpy as np
 
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import EngineError, ModelError
+from mlsp.base.machine import check_not_forked
 from mlsp.features.engines.openvino_runtime import core
 from mlsp.features.engines.openvino_runtime import runtime as ov
 
 
 class CompiledGraph:
-    """Compiled graph with one input, callable from several threads at once.
+    """Compiled graph with one input, callable from several threads at once. After a fork of the process it raises SettingsError.
 
     Args:
         file: ONNX graph.
@@ -48,6 +50,7 @@ class CompiledGraph:
                 f"{file} cannot be compiled: {str(error).strip()}. Install the model again"
             ) from error
         self._noun = noun
+        self._opened_by = os.getpid()
         # Requests hold the working memory of one inference each, so each thread has its own.
         self._own = threading.local()
 
@@ -101,6 +104,7 @@ class CompiledGraph:
         self, array: np.ndarray[Any, Any], rows: int, at_once: int, count: int
     ) -> list[list[Float32Array]]:
         """Compute the first outputs of each part of so many rows."""
+        check_not_forked(self._opened_by, self._noun)
         # OpenVINO reads the array without a copy, for which it must be contiguous and writable, and kept until the end.
         ready = np.require(array, requirements=["C", "W"])
         starts = range(0, max(1, len(ready)), rows)
