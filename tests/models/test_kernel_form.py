@@ -8,7 +8,7 @@ import pytest
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
 from mlsp.models.heads import KernelHead, KernelNetworks
-from mlsp.models.linear_form import linear_form
+from mlsp.models.kernel_form import KernelForm
 from mlsp.models.signed_roots import signed_roots
 
 
@@ -37,10 +37,8 @@ def test_its_linear_part_ranks_as_it_does(
     fitted: tuple[KernelHead, OpenVinoHead, np.ndarray],
 ) -> None:
     head, opened, features = fitted
-    form = linear_form(opened, (1, 1, 12), "kernel")
-    assert form is not None
-    assert form.of == "roots"
-    linear = signed_roots(features) @ form.weights.ravel() + form.bias
+    weights, bias = KernelForm.read(opened).linear()
+    linear = signed_roots(features) @ weights + bias
     scores = head.predict(features)
     assert np.corrcoef(linear, scores)[0, 1] > 0.97
     assert linear.mean() == pytest.approx(scores.mean(), abs=0.02)

@@ -30,7 +30,6 @@ from mlsp.personal.agreement import comparisons_agreement, is_better, ratings_ag
 from mlsp.personal.components import similar_groups
 from mlsp.personal.cross_validation import observation_groups
 from mlsp.personal.fitting import NOISE, Observations, fit_utility
-from mlsp.personal.linear_heads import read_linear_heads
 from mlsp.personal.records import Bounds, TasteAgreement
 
 CHANNELS, THEMES = 80, 6
@@ -467,38 +466,6 @@ def real_taste(heads: tuple[LinearHead, ...]) -> Taste:
     features = rng.random((40, len(heads[0].weights)), np.float32)
     prior = rng.random((40, 2)) * 100
     return learn_taste(features, prior=prior, ratings=(ROWS, MIXED), heads=heads, settings=QUICK)
-
-
-def test_the_defaults_heads_are_read(base: Model, heads: tuple[LinearHead, ...]) -> None:
-    from mlsp.features.engines.openvino_engine import OpenVinoHead
-
-    assert [head.name for head in heads] == ["quality", "beauty"]
-    features = np.random.default_rng(1).random((5, len(heads[0].weights)), np.float32)
-    for head, record in zip(heads, base.heads, strict=True):
-        scores = OpenVinoHead(base.folder / record.file).predict(features[:, None, None, :])
-        expected = (scores - head.middle) / head.spread
-        if record.form == "roots":
-            np.testing.assert_allclose(head.standardised(features), expected, rtol=1e-3, atol=2e-3)
-        assert head.middle == pytest.approx(np.median(record.quantiles))
-
-
-class CurvedHead:
-    """Of three channels."""
-
-    channels = 3
-
-    def predict(self, features: Float32Array) -> Float32Array:
-        return np.asarray((features**2).sum(axis=(1, 2, 3)), dtype=np.float32)
-
-    def array(self, name: str) -> Float32Array:
-        raise AssertionError(f"{name} is asked for, and no form is stated")
-
-    def has_array(self, name: str) -> bool:
-        raise AssertionError(f"{name} is asked for, and no form is stated")
-
-
-def test_heads_that_are_not_linear_are_no_prior(base: Model) -> None:
-    assert read_linear_heads([(replace(base.heads[0], form=None), CurvedHead())]) == ()
 
 
 def test_a_taste_becomes_an_ordinary_model(

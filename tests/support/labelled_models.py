@@ -14,12 +14,11 @@ from torch import Tensor, nn
 
 from mlsp.base.arrays import Float64Array
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.models.heads import RidgeModule
-from mlsp.models.linear_form import linear_form
 from mlsp.models.model import Model, load_model
 from mlsp.models.records import ClassifierRecord, HeadRecord, Label
 from mlsp.models.writing import write_model
+from mlsp.personal import linear_heads
 from mlsp.scoring.scorer import Scorer
 
 KINDS = {
@@ -103,14 +102,10 @@ class Classifier(nn.Module):
 def default_heads(**changes: HeadRecord) -> list[tuple[HeadRecord, nn.Module]]:
     """The embedded model's heads, or the nearest linear ones, as torch modules; with other records by name where given."""
     default = load_model("fast")
-    found: list[tuple[HeadRecord, nn.Module]] = []
-    for record in default.heads:
-        graph = OpenVinoHead(default.folder / record.file)
-        linear = linear_form(graph, (1, 1, graph.channels), record.form)
-        assert linear is not None
-        module = RidgeModule(linear.weights.ravel(), linear.bias)
-        found.append((changes.get(record.name, record), module))
-    return found
+    return [
+        (changes.get(record.name, record), RidgeModule(linear.weights, linear.bias))
+        for record, linear in zip(default.heads, linear_heads(default), strict=True)
+    ]
 
 
 def write_labelled_model(folder: Path, examples: Path) -> LabelledModel:

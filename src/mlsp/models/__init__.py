@@ -3,7 +3,7 @@
     model        the folder, read and checked
     records      its heads and its card
     writing      heads and networks -> a folder
-    linear_form  a head as weights, where it is linear
+    kernel_form  a kernel head as arrays, and the linear head nearest to it
     released     records of the authors' released heads
     keras_import their files -> a folder
     getting      their files, downloaded

@@ -4,7 +4,7 @@ features ─ components ─ fitting (ridge and Bradley-Terry, shrunk to the defa
                                                                                    Taste ─ model_folder ─ an ordinary model
     judgements     ratings files, tables and sidecars -> ratings and comparisons
     photographs    the judged photos -> features, wherever they have moved
-    linear_heads   the default's heads as weights
+    linear_heads   a model's heads as weights, where they are linear
     learning       `learn_taste`, from features; `learn_from_photos` is the way in from photos
     user_ratings/  the file of stars, picks and comparisons that `mlsp serve` writes
 """

@@ -1,26 +1,30 @@
-"""The default's heads as weights of the signed square roots of features, read from their graphs."""
+"""A model's linear heads, which start a user's taste: read from their graphs, or found by predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlsp.base.arrays import Float32Array, Float64Array
-from mlsp.models.linear_form import Head, linear_form
+from mlsp.models.kernel_form import KernelForm
 from mlsp.models.model import Model
 from mlsp.models.records import HeadRecord
 from mlsp.models.signed_roots import signed_roots
 
+if TYPE_CHECKING:
+    from mlsp.features.engines.openvino_engine import OpenVinoHead
 
-class NarrowHead(Head, Protocol):
-    """A head that reads narrow features."""
-
-    @property
-    def channels(self) -> int:
-        """C of the features that it reads."""
+# A power of 4, so that it and its root are exact; so large that rounding of the score does not matter.
+_STEP = 65536.0
+_BATCH_ROWS = 256
+# One prediction per feature takes time with the square of their number: a second here.
+_MAX_FEATURES = 30_000
+# Of the largest score, between the score of a linear head and that of the head.
+_MAX_DIFFERENCE = 1e-3
+_CHECKED_ROWS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +59,56 @@ def linear_heads(model: Model) -> tuple[LinearHead, ...]:
         model: its heads read narrow features.
 
     Returns:
-        All its heads; none where one of them is not linear in these roots, since the others alone are not its taste.
+        All its heads, of a kernel head the nearest linear one; none where one of them is not linear in these roots, since the
+        others alone are not its taste.
 
     Raises:
         ModelError: a head cannot be read.
     """
-    from mlsp.features.engines.openvino_engine import OpenVinoHead
-
-    return read_linear_heads(
-        (record, OpenVinoHead(model.folder / record.file)) for record in model.heads
-    )
-
-
-def read_linear_heads(heads: Iterable[tuple[HeadRecord, NarrowHead]]) -> tuple[LinearHead, ...]:
-    """Read heads that are open; see `linear_heads`."""
-    found = [_linear(record, head) for record, head in heads]
+    found = [_linear(model.folder, record) for record in model.heads]
     return tuple(head for head in found if head) if all(found) else ()
 
 
-def _linear(record: HeadRecord, head: NarrowHead) -> LinearHead | None:
-    form = linear_form(head, (1, 1, head.channels), record.form)
-    if form is None or form.of != "roots":
+def _linear(folder: Path, record: HeadRecord) -> LinearHead | None:
+    from mlsp.features.engines.openvino_engine import OpenVinoHead
+
+    head = OpenVinoHead(folder / record.file)
+    if record.form == "other":
+        return None
+    if record.form == "roots":
+        weights, bias = head.array("weight").astype(np.float64), float(head.array("bias"))
+    elif record.form == "kernel":
+        weights, bias = KernelForm.read(head).linear()
+    elif (found := _ask(head)) is not None:
+        weights, bias = found
+    else:
         return None
     middle, spread = _spread(record)
-    return LinearHead(record.name, form.weights[0, 0], form.bias, middle, spread)
+    return LinearHead(record.name, weights.reshape(-1), bias, middle, spread)
+
+
+def _ask(head: OpenVinoHead) -> tuple[Float64Array, float] | None:
+    """Find weights and bias of a head whose record states no form, by one prediction per feature."""
+    size = head.channels
+    if size > _MAX_FEATURES:
+        return None
+    shape = (-1, 1, 1, size)
+    checked = np.random.default_rng(0).random((_CHECKED_ROWS, size), np.float32)
+    bias = float(head.predict(np.zeros((1, size), np.float32).reshape(shape))[0])
+    predicted = head.predict(checked.reshape(shape)).astype(np.float64)
+    gains = np.empty(size)
+    rows = np.zeros((_BATCH_ROWS, size), np.float32)
+    for first in range(0, size, _BATCH_ROWS):
+        columns = np.arange(min(_BATCH_ROWS, size - first))
+        rows[columns, first + columns] = _STEP
+        scores = head.predict(rows[: len(columns)].reshape(shape))
+        gains[first + columns] = scores.astype(np.float64) - bias
+        rows[columns, first + columns] = 0
+    weights = gains / _STEP**0.5
+    expected = bias + np.sqrt(checked.astype(np.float64)) @ weights
+    largest = max(np.abs(predicted).max(), np.abs(expected - bias).max())
+    is_linear = np.abs(expected - predicted).max() <= _MAX_DIFFERENCE * largest
+    return (weights, bias) if is_linear else None
 
 
 def _spread(record: HeadRecord) -> tuple[float, float]:
