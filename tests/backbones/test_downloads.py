@@ -46,6 +46,11 @@ class Tiny(nn.Module):
         return [self.conv(x)]
 
 
+@pytest.fixture(autouse=True)
+def _cache_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSP_CACHE_DIR", str(tmp_path))
+
+
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     with serve_site(CONTENT, monkeypatch) as served:
@@ -61,14 +66,14 @@ def partial(cache: Path, record: WeightsFile) -> Path:
 def test_downloaded_once(site: Site, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     record = site.record()
-    file = fetch_weights(record, cache_dir=tmp_path, progress=lambda *at: seen.append(at))
+    file = fetch_weights(record, progress=lambda *at: seen.append(at))
     assert file.read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     assert len(seen) > 2
     assert file == partial(tmp_path, record).with_suffix("")
     assert not partial(tmp_path, record).exists()
-    assert fetch_weights(record, cache_dir=tmp_path) == file
+    assert fetch_weights(record) == file
     assert site.connections == 1
 
 
@@ -83,7 +88,7 @@ def test_cache_is_where_the_environment_says(
 def test_broken_connection_is_tried_again(site: Site, tmp_path: Path, is_size_known: bool) -> None:
     site.cuts = [1_500_000, 100_000]
     record = site.record() if is_size_known else site.record(size_bytes=None)
-    file = fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
+    file = fetch_weights(record, retry=IMPATIENT)
     assert file.read_bytes() == CONTENT
     assert site.connections == 3
 
@@ -94,19 +99,19 @@ def test_partial_file_never_counts(site: Site, tmp_path: Path) -> None:
     target = partial(tmp_path, record).with_suffix("")
     message = f"cannot download {re.escape(site.url)} in 3 attempts: .*{re.escape(str(target))}$"
     with pytest.raises(WeightsError, match=message):
-        fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
+        fetch_weights(record, retry=IMPATIENT)
     assert not target.exists()
     assert not partial(tmp_path, record).exists()
     # What another process left when it was killed.
     partial(tmp_path, record).write_bytes(CONTENT[:1000])
-    assert fetch_weights(record, cache_dir=tmp_path).read_bytes() == CONTENT
+    assert fetch_weights(record).read_bytes() == CONTENT
 
 
 def test_broken_chunks_are_noticed(site: Site, tmp_path: Path) -> None:
     site.is_chunked = True
     site.cuts = [1_500_000]
     record = site.record(sha256=None, size_bytes=None)
-    assert fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT).read_bytes() == CONTENT
+    assert fetch_weights(record, retry=IMPATIENT).read_bytes() == CONTENT
     assert site.connections == 2
 
 
@@ -123,7 +128,7 @@ def test_wrong_content_is_not_kept(site: Site, tmp_path: Path, algorithm: str) -
     record = site.record(**{"sha256": None, algorithm: expected})
     message = f"^{re.escape(site.url)} .*: expected {name} {expected}, got {found}\\. "
     with pytest.raises(WeightsError, match=message):
-        fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
+        fetch_weights(record, retry=IMPATIENT)
     assert not list(tmp_path.rglob("*.h5*[!k]"))
 
 
@@ -131,22 +136,22 @@ def test_wrong_size_is_not_kept(site: Site, tmp_path: Path) -> None:
     site.content = CONTENT + b"!"
     message = f"expected {len(CONTENT)} bytes, got {len(CONTENT) + 1}"
     with pytest.raises(WeightsError, match=f"^{re.escape(site.url)} .*{message}"):
-        fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+        fetch_weights(site.record(), retry=IMPATIENT)
     assert not list(tmp_path.rglob("*.h5*[!k]"))
 
 
 def test_damaged_cached_file_is_downloaded_again(site: Site, tmp_path: Path) -> None:
     record = site.record()
-    file = fetch_weights(record, cache_dir=tmp_path)
+    file = fetch_weights(record)
     file.write_bytes(CONTENT[:-1] + b"!")
-    assert fetch_weights(record, cache_dir=tmp_path).read_bytes() == CONTENT
+    assert fetch_weights(record).read_bytes() == CONTENT
 
 
 def test_mirrors_are_tried_in_turn(site: Site, tmp_path: Path) -> None:
     address = site.url.rpartition("/")[0]
     record = site.record(mirrors=(f"{address}/second", f"{address}/third"))
     site.statuses = [404, 404]
-    assert fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT).read_bytes() == CONTENT
+    assert fetch_weights(record, retry=IMPATIENT).read_bytes() == CONTENT
     assert site.paths == ["/some%20weights.h5", "/second", "/third"]
 
 
@@ -155,14 +160,14 @@ def test_a_mirror_with_another_file_is_passed_over(site: Site, tmp_path: Path) -
     wrong.write_text("version https://git-lfs.github.com/spec/v1")
     site.files["/some%20weights.h5"] = wrong
     record = site.record(mirrors=(site.url.rpartition("/")[0] + "/second",))
-    assert fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT).read_bytes() == CONTENT
+    assert fetch_weights(record, retry=IMPATIENT).read_bytes() == CONTENT
 
 
 def test_where_no_mirror_has_the_file_each_is_named(site: Site, tmp_path: Path) -> None:
     second = site.url.rpartition("/")[0] + "/second"
     site.statuses = [404, 403]
     with pytest.raises(WeightsError) as error:
-        fetch_weights(site.record(mirrors=(second,)), cache_dir=tmp_path, retry=IMPATIENT)
+        fetch_weights(site.record(mirrors=(second,)), retry=IMPATIENT)
     assert str(error.value).splitlines() == [
         f"cannot download {site.url}: the server answered 404 Not Found",
         f"cannot download {second}: the server answered 403 Forbidden",
@@ -175,7 +180,7 @@ def test_the_mirror_of_the_environment_comes_first(
 ) -> None:
     monkeypatch.setenv("MLSP_MIRROR", site.url.rpartition("/")[0] + "/mine" + ending)
     record = site.record(url="https://example.org/weights/a.h5?dl=1")
-    assert fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT).read_bytes() == CONTENT
+    assert fetch_weights(record, retry=IMPATIENT).read_bytes() == CONTENT
     assert site.paths == ["/mine/example.org/weights/a.h5"]
 
 
@@ -183,13 +188,13 @@ def test_missing_file_is_asked_for_once(site: Site, tmp_path: Path) -> None:
     site.statuses = [404]
     message = f"cannot download {site.url}: the server answered 404 Not Found"
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+        fetch_weights(site.record(), retry=IMPATIENT)
     assert site.connections == 1
 
 
 def test_passing_troubles_are_waited_out(site: Site, tmp_path: Path) -> None:
     site.statuses = [503, 429]
-    file = fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+    file = fetch_weights(site.record(), retry=IMPATIENT)
     assert file.read_bytes() == CONTENT
 
 
@@ -198,7 +203,7 @@ def test_patience_ends(site: Site, tmp_path: Path) -> None:
     with pytest.raises(
         WeightsError, match="in 3 attempts: the server answered 500 Internal Server"
     ):
-        fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+        fetch_weights(site.record(), retry=IMPATIENT)
     assert site.connections == 3
 
 
@@ -206,7 +211,7 @@ def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     record = Site("http://127.0.0.1:9/some%20weights.h5", CONTENT).record()
     with pytest.raises(WeightsError, match=r"^cannot download http://127\.0\.0\.1:9/\S+ in 3 att"):
-        fetch_weights(record, cache_dir=tmp_path, retry=IMPATIENT)
+        fetch_weights(record, retry=IMPATIENT)
 
 
 def test_offline_says_where_to_put_the_file(
@@ -220,11 +225,11 @@ def test_offline_says_where_to_put_the_file(
         f" and save it as {target}"
     )
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        fetch_weights(record, cache_dir=tmp_path)
+        fetch_weights(record)
     assert site.connections == 0
     target.parent.mkdir()
     target.write_bytes(CONTENT)
-    assert fetch_weights(record, cache_dir=tmp_path) == target
+    assert fetch_weights(record) == target
 
 
 @pytest.mark.parametrize("url", ["ftp://example.org/a.h5", "data:,a"])
@@ -233,7 +238,7 @@ def test_other_addresses_are_refused(tmp_path: Path, url: str) -> None:
     scheme = url.partition(":")[0]
     message = rf"^cannot download {url}: expected .*https, http, file, got {scheme!r}$"
     with pytest.raises(WeightsError, match=message):
-        fetch_weights(record, cache_dir=tmp_path)
+        fetch_weights(record)
 
 
 def test_redirect_to_another_file(site: Site, tmp_path: Path) -> None:
@@ -241,27 +246,27 @@ def test_redirect_to_another_file(site: Site, tmp_path: Path) -> None:
     source.write_bytes(CONTENT)
     site.redirect = source.as_uri()
     with pytest.raises(WeightsError, match=f"^cannot download {re.escape(site.url)} "):
-        fetch_weights(site.record(), cache_dir=tmp_path, retry=IMPATIENT)
+        fetch_weights(site.record(), retry=IMPATIENT)
     assert not list(tmp_path.rglob("*.h5*[!k]"))
 
 
 def test_file_address(tmp_path: Path) -> None:
     source = tmp_path / "source.h5"
     source.write_bytes(CONTENT)
-    file = fetch_weights(Site(source.as_uri(), CONTENT).record(), cache_dir=tmp_path / "cache")
+    file = fetch_weights(Site(source.as_uri(), CONTENT).record())
     assert file.read_bytes() == CONTENT
 
 
 def test_folder_that_cannot_be_made(site: Site, tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("a file")
     with pytest.raises(OutputError, match=f"^cannot write {re.escape(str(tmp_path))}.*: .*exists"):
-        fetch_weights(site.record(), cache_dir=tmp_path)
+        fetch_weights(site.record())
 
 
 def test_processes_share_one_download(site: Site, tmp_path: Path) -> None:
     record = site.record()
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        jobs = [pool.apply_async(fetch_weights, (record,), {"cache_dir": tmp_path}) for _ in "ab"]
+        jobs = [pool.apply_async(fetch_weights, (record,)) for _ in "ab"]
         files = [job.get(timeout=60) for job in jobs]
         pool.close()
         pool.join()

@@ -165,7 +165,7 @@ def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return file
 
 
-def test_weights_of_timm_are_read_and_run(weights: Path, tmp_path: Path) -> None:
+def test_weights_of_timm_are_read_and_run(weights: Path) -> None:
     """On the processor: by OpenVINO where the network can be exported, else by torch."""
     spec = backbone(f"timm:{weights.stem}")
     network, sha256 = load_network(spec, weights)
@@ -174,9 +174,7 @@ def test_weights_of_timm_are_read_and_run(weights: Path, tmp_path: Path) -> None
         torch.equal(array, state[name.removeprefix("model.")])
         for name, array in network.state_dict().items()
     )
-    engine = open_backbone(
-        feature_spec(spec, sha256), weights=weights, precision="float32", cache_dir=tmp_path
-    )
+    engine = open_backbone(feature_spec(spec, sha256), weights=weights, precision="float32")
     assert engine.feature_spec == feature_spec(spec, sha256)
     assert isinstance(engine, TorchEngine) == (weights.stem in WITHOUT_GRAPH)
     batch = photos(131, 197)
@@ -199,7 +197,7 @@ def test_the_graph_of_a_pretrained_transformer_is_right(name: str, tmp_path: Pat
     file = untrained(name, tmp_path)
     _, sha256 = load_network(spec, file)
     # Compared with the network on photos of other sizes than it is traced for, else refused.
-    assert cached_graph(feature_spec(spec, sha256), file, cache_dir=tmp_path).is_file()
+    assert cached_graph(feature_spec(spec, sha256), file).is_file()
 
 
 def test_a_transformer_with_windows_is_not_exported() -> None:
@@ -219,8 +217,9 @@ def untrained(name: str, folder: Path) -> Path:
 
 
 def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setenv("MLSP_CACHE_DIR", str(tmp_path))
     caplog.set_level(logging.WARNING, "mlsp")
     spec = backbone("timm:dla46_c")
     assert spec.export == "tried"
@@ -229,7 +228,7 @@ def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
     messages, written = [], []
     # The second time it is known, and not tried again.
     for _ in range(2):
-        engine = open_backbone(feature_spec(spec, sha256), weights=file, cache_dir=tmp_path)
+        engine = open_backbone(feature_spec(spec, sha256), weights=file)
         assert isinstance(engine, TorchEngine)
         assert engine.precision == "float32"
         (message,) = [record.message for record in caplog.records if record.name.startswith("mlsp")]
@@ -251,7 +250,7 @@ def test_a_convolutional_network_that_torch_cannot_export_is_run_by_torch(
         expected = PooledNetwork(network, spec, 5).eval()(torch.from_numpy(batch)).numpy()
     np.testing.assert_allclose(engine.pooled(batch), expected, rtol=1e-4, atol=1e-4)
     with pytest.raises(ModelError, match="^torch cannot export the network to ONNX: "):
-        cached_graph(feature_spec(spec, sha256), file, cache_dir=tmp_path)
+        cached_graph(feature_spec(spec, sha256), file)
     # Another torch may be able to.
     version, _, reason = refused.read_text("utf-8").partition("\n")
     assert version == f"torch {importlib.metadata.version('torch')}"

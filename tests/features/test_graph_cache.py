@@ -37,7 +37,6 @@ pytestmark = pytest.mark.skipif(
 
 CHILD = """
 import sys
-from pathlib import Path
 if "no-torch" in sys.argv:
     sys.modules["torch"] = None
 from mlsp.features.opening import open_backbone
@@ -45,9 +44,9 @@ from mlsp.base.errors import MissingExtraError
 from mlsp.features.graph_cache import cached_graph
 from mlsp.features.spec import FeatureSpec
 levels = ("block5_depthwise", "block0_depthwise")
-feature_spec = FeatureSpec("efficientnet_lite0", sys.argv[2], levels, "whole", None, 1)
+feature_spec = FeatureSpec("efficientnet_lite0", sys.argv[1], levels, "whole", None, 1)
 try:
-    file = cached_graph(feature_spec, cache_dir=Path(sys.argv[1]))
+    file = cached_graph(feature_spec)
 except MissingExtraError as error:
     print(error)
 else:
@@ -67,10 +66,10 @@ def spec_of(
 
 def child(cache_dir: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(cache_dir), str(SPEC.weights[0].sha256), *arguments],
+        [sys.executable, "-c", CHILD, str(SPEC.weights[0].sha256), *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MLSP_CACHE_DIR": str(cache_dir)},
     )
 
 
@@ -89,7 +88,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     assert printed[0] == printed[1]
     (graph,) = (cache_dir / "exports").glob("*.onnx")
     assert int(printed[0].split()[0]) == graph.stat().st_ino
-    return cache_dir, cached_graph(spec_of(), cache_dir=cache_dir)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLSP_CACHE_DIR", str(cache_dir))
+        return cache_dir, cached_graph(spec_of())
 
 
 def test_two_processes_export_once_and_leave_no_temporary_file(
@@ -132,28 +133,34 @@ def test_an_export_needs_torch(tmp_path: Path) -> None:
     assert message.startswith("Exporting a network needs an extra: pip install '.[train]'")
 
 
-def test_a_damaged_graph_is_exported_again(filled: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_damaged_graph_is_exported_again(
+    filled: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache_dir, whole = filled
+    monkeypatch.setenv("MLSP_CACHE_DIR", str(tmp_path))
     shutil.copytree(cache_dir / "exports", tmp_path / "exports")
     copy = tmp_path / "exports" / whole.name
     content = bytearray(copy.read_bytes())
     content[len(content) // 2] ^= 1
     copy.write_bytes(content)
-    assert cached_graph(spec_of(), cache_dir=tmp_path) == copy
+    assert cached_graph(spec_of()) == copy
     assert copy.read_bytes() == whole.read_bytes()
 
 
-def test_other_features_get_another_graph(filled: tuple[Path, Path], tmp_path: Path) -> None:
+def test_other_features_get_another_graph(
+    filled: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Other levels, other weights: neither may be answered with the cached graph. Grids: tests/features/test_engines.py."""
     cache_dir, first = filled
+    monkeypatch.setenv("MLSP_CACHE_DIR", str(tmp_path))
     shutil.copytree(cache_dir / "exports", tmp_path / "exports")
     state = torch.load(fetch_weights(SPEC.weights[0]), weights_only=True)
     state["_conv_stem.weight"] *= 2
     other_weights = tmp_path / "other.pth"
     torch.save(state, other_weights)
-    one = cached_graph(spec_of(LEVELS[:1]), cache_dir=tmp_path)
+    one = cached_graph(spec_of(LEVELS[:1]))
     sha256 = file_sha256(other_weights)
-    other = cached_graph(spec_of(sha256=sha256), other_weights, cache_dir=tmp_path)
+    other = cached_graph(spec_of(sha256=sha256), other_weights)
     assert len({found.name for found in (first, one, other)}) == 3
     # Nothing behind the last level is kept.
     assert one.stat().st_size < first.stat().st_size / 5
@@ -167,11 +174,12 @@ def test_other_features_get_another_graph(filled: tuple[Path, Path], tmp_path: P
 
 
 def test_on_the_processor_openvino_runs_the_graph(
-    filled: tuple[Path, Path],
+    filled: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache_dir, found = filled
+    monkeypatch.setenv("MLSP_CACHE_DIR", str(cache_dir))
     feature_spec = replace(spec_of(), longest_side=400)
-    network = plan_backbone(feature_spec, precision="float32", cache_dir=cache_dir)
+    network = plan_backbone(feature_spec, precision="float32")
     assert network == RunnableBackbone(feature_spec, "float32", found, "openvino", "cpu")
     network.check_device()
     engine: Engine = network.open()
@@ -203,10 +211,11 @@ def test_weights_that_there_are_not(tmp_path: Path) -> None:
         find_weights(replace(SPEC, weights=()))
 
 
-def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSP_CACHE_DIR", str(tmp_path))
     (tmp_path / "exports").write_text("not a folder")
     with pytest.raises(OutputError, match=f"^cannot write {re.escape(str(tmp_path))}/exports/eff"):
-        cached_graph(spec_of(), cache_dir=tmp_path)
+        cached_graph(spec_of())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without CUDA")

@@ -84,9 +84,7 @@ def test_a_transformer_scores_by_its_graph(tmp_path: Path) -> None:
         feature_spec = FeatureSpec(
             "transformer", file_sha256(weights), tuple(names), "whole", None, 5
         )
-        engine = open_backbone(
-            feature_spec, weights=weights, precision="float32", cache_dir=tmp_path
-        )
+        engine = open_backbone(feature_spec, weights=weights, precision="float32")
         # The graph was compared with the network as it was made, else torch would run it.
         assert isinstance(engine, OpenVinoEngine)
         itself = TorchEngine(network, spec, feature_spec, device="cpu")

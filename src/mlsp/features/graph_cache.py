@@ -15,8 +15,9 @@ from pathlib import Path
 
 from mlsp.backbones import BackboneSpec, backbone
 from mlsp.backbones.weights.downloads import Progress
-from mlsp.backbones.weights.finding import find_weights, weights_folder
+from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.atomic_file import atomic_write_text
+from mlsp.base.cache_folder import cache_folder
 from mlsp.base.digests import file_sha256
 from mlsp.base.errors import (
     ModelError,
@@ -34,7 +35,6 @@ def cached_graph(
     feature_spec: FeatureSpec,
     weights: Path | None = None,
     *,
-    cache_dir: Path | None = None,
     on_download: Progress | None = None,
 ) -> Path:
     """Find a network's graph in the cache, or export it, which needs torch and takes a minute or so.
@@ -45,7 +45,6 @@ def cached_graph(
     Args:
         feature_spec: network, weights, levels and grid of the features; nothing behind the last level is computed.
         weights: file of these weights; by default the published one, found or downloaded.
-        cache_dir: see `mlsp.backbones.weights.finding.weights_folder`.
         on_download: see `mlsp.backbones.weights.finding.find_weights`.
 
     Returns:
@@ -70,10 +69,9 @@ def cached_graph(
         spec,
         weights,
         sha256=feature_spec.weights_sha256,
-        cache_dir=cache_dir,
         on_download=on_download,
     )
-    folder = weights_folder(cache_dir).with_name("exports")
+    folder = cache_folder() / "exports"
     graph = folder / _file_name(spec, feature_spec)
     if _is_whole(graph):
         return graph

@@ -108,7 +108,6 @@ def plan_backbone(
     weights: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
-    cache_dir: Path | None = None,
     on_download: Progress | None = None,
     is_here: bool = False,
 ) -> RunnableBackbone:
@@ -125,7 +124,6 @@ def plan_backbone(
         device: `auto`, `cpu` or `cuda`. `auto` is `cpu`: finding out about CUDA takes longer than scoring some photos.
         precision: `auto`, `float32`, `bfloat16` or, on `cuda`, `float16`. `auto` is bfloat16 where the device has it, else float32 on
             the processor and float16 on `cuda`; for a `cuda` that this machine lacks it is bfloat16.
-        cache_dir: see `mlsp.backbones.weights.finding.weights_folder`.
         on_download: see `mlsp.backbones.weights.finding.find_weights`.
         is_here: whether it is to be opened on this machine, whose device is then checked before weights are downloaded.
 
@@ -145,7 +143,7 @@ def plan_backbone(
 
         # Before an export, which takes a minute.
         resolved = processor_precision(precision)
-        graph = graph or _cached_graph_if_possible(feature_spec, weights, cache_dir, on_download)
+        graph = graph or _cached_graph_if_possible(feature_spec, weights, on_download)
         if graph is not None:
             return RunnableBackbone(feature_spec, resolved, graph, "openvino", "cpu")
     spec = backbone(feature_spec.backbone)
@@ -153,7 +151,6 @@ def plan_backbone(
         spec,
         weights,
         sha256=feature_spec.weights_sha256,
-        cache_dir=cache_dir,
         on_download=on_download,
     )
     if precision == "auto":
@@ -175,7 +172,6 @@ def open_backbone(
     device: str = "auto",
     precision: str = "auto",
     photos: int | None = None,
-    cache_dir: Path | None = None,
     on_download: Progress | None = None,
 ) -> Engine:
     """Open a network on this machine; for arguments and errors see `plan_backbone` and `RunnableBackbone.open`."""
@@ -185,7 +181,6 @@ def open_backbone(
         weights=weights,
         device=device,
         precision=precision,
-        cache_dir=cache_dir,
         on_download=on_download,
         is_here=True,
     )
@@ -206,12 +201,11 @@ def runs_from_weights(feature_spec: FeatureSpec, weights: Path | None) -> bool:
 def _cached_graph_if_possible(
     feature_spec: FeatureSpec,
     weights: Path | None,
-    cache_dir: Path | None,
     on_download: Progress | None,
 ) -> Path | None:
     """Return the cached graph; None for a network whose export failed, with the reason in the log."""
     try:
-        return cached_graph(feature_spec, weights, cache_dir=cache_dir, on_download=on_download)
+        return cached_graph(feature_spec, weights, on_download=on_download)
     except ModelError as error:
         if backbone(feature_spec.backbone).export == "sure":
             raise

@@ -45,7 +45,6 @@ def find_weights(
     weights: Path | None = None,
     *,
     sha256: str | None = None,
-    cache_dir: Path | None = None,
     on_download: Progress | None = None,
 ) -> FoundWeights:
     """Find or download a network's weights.
@@ -54,7 +53,6 @@ def find_weights(
         spec: record of the network.
         weights: file of weights; by default the published one of this SHA-256, or else the preferred one.
         sha256: that the file must have, in hexadecimal; any by default.
-        cache_dir: see `weights_folder`.
         on_download: called during a download with the bytes so far and in all (0 while unknown).
 
     Raises:
@@ -65,7 +63,7 @@ def find_weights(
             raise WeightsError(f"no weights of {spec.name} are published: give a file")
         same = (record for record in spec.weights if sha256 and record.sha256 == sha256)
         preferred = next(same, spec.weights[0])
-        file = fetch_weights(preferred, cache_dir=cache_dir, progress=on_download)
+        file = fetch_weights(preferred, progress=on_download)
         published: WeightsFile | None = preferred
     else:
         file = Path(weights)
@@ -111,19 +109,14 @@ def _check_exists(file: Path, backbone: str) -> None:
         raise WeightsError(f"weights file {file} does not exist: expected weights of {backbone}")
 
 
-def weights_folder(cache_dir: Path | None = None) -> Path:
-    """Return the folder of downloaded weights.
-
-    Args:
-        cache_dir: folder of mlsp's cache; by default `mlsp.base.cache_folder`.
-    """
-    return (cache_dir or cache_folder()) / "weights"
+def weights_folder() -> Path:
+    """Return the folder of downloaded weights."""
+    return cache_folder() / "weights"
 
 
 def fetch_weights(
     weights_file: WeightsFile,
     *,
-    cache_dir: Path | None = None,
     progress: Progress | None = None,
     retry: RetryPolicy = PATIENCE,
 ) -> Path:
@@ -133,7 +126,6 @@ def fetch_weights(
 
     Args:
         weights_file: record of the file.
-        cache_dir: see `weights_folder`.
         progress: called with the bytes so far and in all (0 while unknown).
         retry: patience with the network.
 
@@ -145,10 +137,10 @@ def fetch_weights(
     """
     if weights_file.url.startswith(_PACKAGE_SCHEME):
         return _find_in_package(weights_file)
-    downloaded = find_downloaded(weights_file, cache_dir=cache_dir)
+    downloaded = find_downloaded(weights_file)
     if downloaded is not None:
         return downloaded
-    target = weights_folder(cache_dir) / _file_name(weights_file.url)
+    target = weights_folder() / _file_name(weights_file.url)
     if os.environ.get("MLSP_OFFLINE", "0") not in ("", "0"):
         state = "damaged" if target.is_file() else "not on this machine"
         raise WeightsError(
@@ -159,9 +151,9 @@ def fetch_weights(
     return target
 
 
-def find_downloaded(weights_file: WeightsFile, *, cache_dir: Path | None = None) -> Path | None:
+def find_downloaded(weights_file: WeightsFile) -> Path | None:
     """Return where published weights were downloaded to earlier; None where they were not, or are damaged."""
-    file = weights_folder(cache_dir) / _file_name(weights_file.url)
+    file = weights_folder() / _file_name(weights_file.url)
     return file if is_published(file, weights_file) else None
 
 
