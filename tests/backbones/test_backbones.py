@@ -157,8 +157,8 @@ import sys
 sys.modules["torch"] = None
 from mlsp.backbones import backbone, build_network
 from mlsp.base.errors import MissingExtraError
-from mlsp.backbones.weights.loading import load_weights
-for action in (build_network, load_weights):
+from mlsp.backbones.weights.loading import load_network
+for action in (build_network, load_network):
     try:
         action(backbone("inception_v3"))
     except MissingExtraError as error:

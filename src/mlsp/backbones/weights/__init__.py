@@ -4,7 +4,7 @@
     downloads   a published file, verified
     containers  arrays of PyTorch, Keras and safetensors files
     layouts     their names and shapes -> those of our definitions
-    loading     arrays in memory, and the network that has them
+    loading     a network with its trained weights
 
 Imports base and the records. The ways in are `finding.find_weights` and `loading.load_network`.
 """

@@ -45,7 +45,7 @@ class _Layout:
 
 def read_state(
     file: Path, network: nn.Module, name: str, layouts: Sequence[WeightsLayout]
-) -> tuple[dict[str, Tensor], WeightsLayout]:
+) -> dict[str, Tensor]:
     """Read weights for a network.
 
     Args:
@@ -55,7 +55,7 @@ def read_state(
         layouts: to try, in this order. Where two fit, they name the same arrays alike, so the first is as good.
 
     Returns:
-        Every array of the network by its name there, and the layout that fitted.
+        Every array of the network by its name there.
 
     Raises:
         WeightsError: no layout fits, or the file is damaged.
@@ -70,7 +70,7 @@ def read_state(
         names = layout.names(network)
         misfit = _misfit(arrays, names, network, layout.ignored)
         if misfit is None:
-            return _translated(arrays, names, network, file), layout_name
+            return _translated(arrays, names, network, file)
         misfits.append(f"{layout_name}: {misfit}")
     raise WeightsError(
         f"{file} ({container}) does not hold weights of {name}; layouts tried: {' | '.join(misfits)}"
