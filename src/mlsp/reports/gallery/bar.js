@@ -5,7 +5,7 @@ import { element, icon } from "./dom.js";
 const COMPARE = "M4 5H10.5V19H4ZM13.5 5H20V19H13.5Z";
 const FILTER = "M4 6H20M7 12H17M10 18H14";
 
-/** Heading, number of photos, and the buttons of the gallery and its host. */
+/** Heading, number of photos, and the buttons of the gallery. */
 export class Bar {
   /**
    * @param {object} options

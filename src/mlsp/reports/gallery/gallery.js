@@ -47,7 +47,6 @@ import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
  * @property {Sort[]} [sorts] further orders
  * @property {Object<string, string>} [meanings] what kinds and faults mean, by their names
  * @property {string} [among] which photos percentiles are among: "rated photos"
- * @property {Node[]} [tools] the host's buttons, for the bar above the grid
  * @property {string} [title] heading, shown in the bar
  */
 
@@ -67,7 +66,7 @@ export class Gallery extends EventTarget {
     super();
     this._options = {
       columns: [], load: (record) => record.thumbnail ?? "", original: (record) => record.original ?? null,
-      badge: () => null, badgeText: () => "", stackTools: () => null, details: () => null, onkey: () => false, keys: [], sorts: [], tools: [], meanings: {}, among: "rated photos", smallNote: "Small picture: the photo is not where it was, or of a format that browsers do not show.", title: "Photos", ...options,
+      badge: () => null, badgeText: () => "", stackTools: () => null, details: () => null, onkey: () => false, keys: [], sorts: [], meanings: {}, among: "rated photos", smallNote: "Small picture: the photo is not where it was, or of a format that browsers do not show.", title: "Photos", ...options,
     };
     this._records = [];
     this._byId = new Map();
@@ -211,7 +210,6 @@ export class Gallery extends EventTarget {
   }
 
   _build(root) {
-    const { title, tools } = this._options;
     this.grid = new Grid({
       label: "Photos", draw: (record) => drawCard(record, this._options),
       mark: (card, record, place) => markCard(card, record, this._options, { rank: this._ranks.get(record.id) ?? place + 1, isChosen: this._selection.has(record.id), frames: this.stacks.isOn ? this.stacks.frames(record) : [record] }),
@@ -225,7 +223,7 @@ export class Gallery extends EventTarget {
       onpictures: (isOn) => { this.grid.element.classList.toggle("g-pictures-only", isOn); this.grid.redraw(); },
     });
     const side = element("aside", { class: "g-side", id: "g-side", "aria-label": "Filters" }, this.filters.element);
-    this._bar = new Bar({ title, parts: [this._sorting.element, this._view.element, ...tools], side, most: MOST_SIDE_BY_SIDE, oncompare: () => this.compare(), onhelp: () => this._help.showModal() });
+    this._bar = new Bar({ title: this._options.title, parts: [this._sorting.element, this._view.element], side, most: MOST_SIDE_BY_SIDE, oncompare: () => this.compare(), onhelp: () => this._help.showModal() });
     this._failed = element("details", { class: "g-failed", hidden: true });
     this._empty = element("p", { class: "g-empty", hidden: true });
     root.classList.add("gallery");

@@ -17,7 +17,7 @@ export class Grid {
   /**
    * @param {object} options
    * @param {string} options.label name for screen readers
-   * @param {function(any, number): HTMLElement} options.draw makes the card of an item, given its index
+   * @param {function(any): HTMLElement} options.draw makes the card of an item
    * @param {function(HTMLElement, any, number): void} options.mark shows on a card what may change: selection, rank, badge
    * @param {function(): number} options.inset pixels at the window's top that something covers
    * @param {function(any): void} options.onactive
@@ -42,11 +42,11 @@ export class Grid {
   /**
    * Show other items; the active one stays active if it is among them, or one that stands for it.
    * @param {any[]} items each with an `id`; an item that is the same object as before keeps its card
-   * @param {object} [options]
-   * @param {boolean} [options.staysInPlace] whether visible cards keep their position when others are inserted before them
-   * @param {function(any, any): boolean} [options.standsFor] whether an item stands for another, that is not among them
+   * @param {object} options
+   * @param {boolean} options.staysInPlace whether visible cards keep their position when others are inserted before them
+   * @param {function(any, any): boolean} options.standsFor whether an item stands for another, that is not among them
    */
-  setItems(items, { staysInPlace = false, standsFor = () => false } = {}) {
+  setItems(items, { staysInPlace, standsFor }) {
     const active = this.items[this.active];
     const isAtTop = this.element.getBoundingClientRect().top > 0;
     const anchor = staysInPlace && !isAtTop && this._rowHeight ? this._firstInSight() : -1;
@@ -160,7 +160,7 @@ export class Grid {
     this.columns = columns;
     if (this.items.length > 0) {
       // All cards are as high as the first: their captions are lines of one height.
-      const probe = this._draw(this.items[0], 0);
+      const probe = this._draw(this.items[0]);
       probe.style.visibility = "hidden";
       this.element.append(probe);
       this._rowHeight = Math.ceil(probe.getBoundingClientRect().height) + GAP;
@@ -206,7 +206,7 @@ export class Grid {
     const item = this.items[place];
     const spare = this._spare.get(item);
     this._spare.delete(item);
-    const card = spare ?? this._draw(item, place);
+    const card = spare ?? this._draw(item);
     card.id = `g-card-${place}`;
     card.dataset.place = place;
     card.setAttribute("role", "option");

@@ -98,11 +98,6 @@ export class Viewer {
   /** Show these scores. */
   setColumns(columns) {
     this._columns = columns;
-    this.redraw();
-  }
-
-  /** Redraw what the host adds. */
-  redraw() {
     [...this._panes.children].forEach((pane, place) => pane.querySelector(".g-caption").replaceWith(this._caption(this._shown[place])));
     this.remark();
   }

@@ -165,12 +165,7 @@ def _add_photos(app: FastAPI, controller: PageController) -> None:
             },
             "undo": controller.rated.undoable(),
             "learn": controller.learner.status(),
-            "can": {
-                "xmp": True,
-                "explain": True,
-                "learn": True,
-                "take_back": controller.sidecars.can_take_back,
-            },
+            "can_take_back": controller.sidecars.can_take_back,
         }
 
     # Not in the pool of threads, where pictures might keep it waiting: the rows are encoded already.

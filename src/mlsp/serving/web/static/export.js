@@ -15,21 +15,20 @@ export class Export {
   /**
    * @param {object} options
    * @param {import("./outbox.js").Outbox} options.outbox
-   * @param {boolean} options.canWriteXmp
    */
-  constructor({ outbox, canWriteXmp }) {
+  constructor({ outbox }) {
     this._outbox = outbox;
     this._status = element("p", { class: "p-said", role: "status" });
     this._list = element("ul", { class: "p-kept" });
     const shared = { attempt: (action) => this._try(action), list: (lines) => this._showList(lines), say: (text) => this._say(text) };
     this._photos = new PhotoExport(shared);
-    this._sidecars = canWriteXmp ? new SidecarExport(shared) : null;
+    this._sidecars = new SidecarExport(shared);
     const tables = TABLES.map(([path, name, content]) =>
       element("div", { class: "p-export" }, element("button", { type: "button", class: "g-button", text: `${name} (CSV)`, onclick: () => this._save(path) }), element("span", { class: "g-note", text: content })),
     );
     this.element = element(
       "dialog", { class: "g-help p-dialog", "aria-labelledby": "p-export-title" },
-      element("h2", { id: "p-export-title", text: "Export" }), ...tables, ...this._photos.parts, ...(this._sidecars?.parts ?? []), this._status, this._list,
+      element("h2", { id: "p-export-title", text: "Export" }), ...tables, ...this._photos.parts, ...this._sidecars.parts, this._status, this._list,
       element("p", { class: "p-row" }, element("button", { type: "button", class: "g-button p-strong", text: "Close", onclick: () => this.element.close() })),
     );
   }
@@ -40,7 +39,7 @@ export class Export {
    */
   open(records, canTakeBack) {
     this._photos.setRecords(records);
-    if (canTakeBack) this._sidecars?.offerTakeBack();
+    if (canTakeBack) this._sidecars.offerTakeBack();
     this._status.textContent = "";
     this._list.replaceChildren();
     this.element.showModal();

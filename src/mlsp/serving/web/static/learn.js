@@ -2,9 +2,7 @@
 
 import { element } from "./dom.js";
 import { photos } from "./records.js";
-import { get, post } from "./server.js";
-
-const ASK_MS = 400;
+import { get, pause, post } from "./server.js";
 
 export class Learn {
   /**
@@ -73,7 +71,7 @@ export class Learn {
       this._isNew = true;
       this.show(await post("learn"));
       while (this._learn.state === "running") {
-        await new Promise((done) => { setTimeout(done, ASK_MS); });
+        await pause();
         this.show(await get("learn"));
       }
       this._toast.say(this._learn.state === "done" ? "Learned" : (this._learn.message ?? "Not learned"));

@@ -53,14 +53,14 @@ function build(status) {
   const rating = new Rating({ collection, outbox, toast, onnext: () => goOn() });
   const filter = new MarksFilter((condition) => setCondition(condition));
   const undo = element("button", { type: "button", class: "g-button g-square", "aria-label": "Undo", title: "Undo (Ctrl+Z)", onclick: () => rating.undo() }, icon(UNDO));
-  const exported = element("button", { type: "button", class: "g-button", onclick: () => exporting.open(scored(), collection.status.can.take_back) }, icon(DOWN), element("span", { text: "Export" }));
+  const exported = element("button", { type: "button", class: "g-button", onclick: () => exporting.open(scored(), collection.status.can_take_back) }, icon(DOWN), element("span", { text: "Export" }));
   part(".p-actions").replaceChildren(undo, exported);
 
   const gallery = new Gallery(part("#photos"), {
     columns, title: folder, meanings: status.meanings, smallNote: "Small picture: the photo is not where it was, or cannot be read any more.", keys: [...RATING_KEYS, ["E", "full-screen: explain a score by a heat map; again: the next score"]],
     badge: (record) => marksBadge(rating.of(record)), badgeText: (record) => marksWords(rating.of(record)), onkey: useKey,
     stackTools: (record, frames) => batch.keepButton(record, frames),
-    details: (record) => element("div", { class: "p-details" }, rating.control(record), status.can.explain ? explain.button() : null),
+    details: (record) => element("div", { class: "p-details" }, rating.control(record), explain.button()),
     sorts: [{ name: "stars", label: "stars", value: (record) => record.stars, isDescending: true }],
   });
   if (status.undo === null && outbox.waiting.length === 0) part("#photos .g-content").prepend(hint());
@@ -68,7 +68,7 @@ function build(status) {
   const batch = new Batch({ gallery, rating, toast });
   part("#photos").append(batch.element);
   const explain = new Explain({ heads: Object.keys(status.heads), gallery, toast });
-  const exporting = new Export({ outbox, canWriteXmp: status.can.xmp });
+  const exporting = new Export({ outbox });
   // Dialogs open over each view, so they must not be in one.
   document.body.append(element("div", { class: "gallery p-dialogs" }, part("#photos .g-help"), exporting.element));
   const views = {

@@ -61,8 +61,8 @@ async function request(path, options = {}) {
   let answer;
   try {
     answer = await fetch(`/api/${path}`, { cache: "no-store", ...options });
-  } catch (error) {
-    throw new Unreachable(error);
+  } catch {
+    throw new Unreachable();
   }
   if (answer.ok) return answer;
   throw new Refused(await reason(answer), answer.status);
