@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from mlsp.photos.files import PHOTO_SUFFIXES, read_bytes
 from mlsp.photos.finding import find_photos
-from mlsp.photos.photo import DecodeSettings, Photo, ReadAs, photo_of_pixels, read_photo
+from mlsp.photos.photo import Photo, photo_of_pixels, read_photo
+from mlsp.photos.settings import DecodeSettings, ReadAs
 from mlsp.photos.sizes import check_pixels, reduce_pixels, resize_pixels
 
 __all__ = [

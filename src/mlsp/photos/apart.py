@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlsp.photos.decoding_processes import DecodingProcesses
-    from mlsp.photos.photo import DecodeSettings, Photo
+    from mlsp.photos.photo import Photo
+    from mlsp.photos.settings import DecodeSettings
 
 # Of the largest raw photos that pass the limit of pixels, on a busy machine.
 SECONDS = 60

@@ -28,11 +28,11 @@ from mlsp.base.errors import (
 from mlsp.base.machine import check_not_forked
 from mlsp.base.parallel import check_workers
 from mlsp.photos.memory import ask_elsewhere, process_budget
-from mlsp.photos.photo import DecodeSettings, Photo, read_photo
+from mlsp.photos.photo import Photo, read_photo
+from mlsp.photos.settings import DEFAULTS, DecodeSettings
 
 # Importing the decoders takes a fraction of it, also on a busy machine.
 _START_SECONDS = 120
-_DEFAULTS = DecodeSettings()
 
 
 class DecodingProcesses(Closing):
@@ -69,7 +69,7 @@ class DecodingProcesses(Closing):
         self,
         source: Path | bytes,
         *,
-        settings: DecodeSettings = _DEFAULTS,
+        settings: DecodeSettings = DEFAULTS,
         source_path: Path | None = None,
     ) -> Photo:
         """Decode a photo; see `mlsp.photos.read_photo`.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -17,17 +16,13 @@ from mlsp.base.errors import (
     SettingsError,
     UnreadablePhotoError,
     UnsupportedPhotoError,
-    unknown_name,
 )
 from mlsp.photos import pillow_decoder, raw_decoder
 from mlsp.photos.apart import LeftApartError, read_apart
 from mlsp.photos.files import read_bytes
 from mlsp.photos.formats import PhotoFormat, photo_format
-from mlsp.photos.sizes import Reduction, reduce_pixels, resize_pixels
-
-# What a file's pixels are taken for: `upright`, turned by its EXIF orientation and converted to sRGB by its profile; `released`, as
-# they are stored, as the authors' released code reads them.
-ReadAs = Literal["upright", "released"]
+from mlsp.photos.settings import DEFAULTS, DecodeSettings
+from mlsp.photos.sizes import reduce_pixels, resize_pixels
 
 # Distributions that may move pixels with a version; rawpy is not installed everywhere.
 DECODING_PACKAGES = ("Pillow", "pillow-heif", "simplejpeg", "rawpy")
@@ -57,77 +52,10 @@ class Photo:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class DecodeSettings:
-    """Settings of decoding.
-
-    Attributes:
-        longest_side: larger photos are reduced until their longest side has that many pixels; None for never.
-        max_pixels: photos with more pixels are refused before they are decoded.
-        resize: width and height that every photo is brought to, see `mlsp.photos.sizes.resize_pixels`; None for its own.
-        is_preview: the caller reduces the pixels further, for people to look at: a JPEG is decoded at
-            the smallest of its sizes that is a quarter larger than `longest_side`, which is quicker,
-            and left at that size.
-        reduction: how larger photos are reduced.
-        read_as: `upright`; or `released`, as the authors' code reads photos, without orientation and colour profile.
-
-    Raises:
-        SettingsError: a value is below 1 or unknown, both `longest_side` and `resize` are given, or a preview has no `longest_side`.
-    """
-
-    longest_side: int | None = None
-    max_pixels: int = 250_000_000
-    resize: tuple[int, int] | None = None
-    is_preview: bool = False
-    reduction: Reduction = "area"
-    read_as: ReadAs = "upright"
-
-    def __post_init__(self) -> None:
-        if self.longest_side is not None and self.longest_side < 1:
-            raise SettingsError(f"longest_side must be at least 1, got {self.longest_side}")
-        if self.max_pixels < 1:
-            raise SettingsError(f"max_pixels must be at least 1, got {self.max_pixels}")
-        if self.resize is not None and min(self.resize) < 1:
-            raise SettingsError(f"resize must be at least 1×1, got {_size(self.resize)}")
-        if self.resize is not None and self.longest_side is not None:
-            raise SettingsError(
-                f"photos can be reduced to a longest side of {self.longest_side} or resized to {_size(self.resize)}:"
-                " choose one"
-            )
-        if self.read_as not in get_args(ReadAs):
-            raise SettingsError(unknown_name("way to read photos", self.read_as, get_args(ReadAs)))
-        if self.is_preview and self.longest_side is None:
-            raise SettingsError("a preview needs a longest_side")
-
-    @classmethod
-    def of(
-        cls,
-        longest_side: int | None,
-        max_pixels: int | None,
-        *,
-        resize: tuple[int, int] | None = None,
-        reduction: Reduction = "area",
-        read_as: ReadAs = "upright",
-    ) -> DecodeSettings:
-        """Return settings with the default limit where `max_pixels` is None.
-
-        Raises:
-            SettingsError: a value is below 1, or both sizes are given.
-        """
-        settings = cls(
-            longest_side=longest_side, resize=resize, reduction=reduction, read_as=read_as
-        )
-        return settings if max_pixels is None else replace(settings, max_pixels=max_pixels)
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]}"
-
-
 def read_photo(
     source: Path | bytes,
     *,
-    settings: DecodeSettings = DecodeSettings(),
+    settings: DecodeSettings = DEFAULTS,
     source_path: Path | None = None,
 ) -> Photo:
     """Decode a photo. Safe to call from several threads at once.
@@ -164,7 +92,7 @@ def read_photo(
 
 
 def photo_of_pixels(
-    pixels: UInt8Array | Image.Image, *, settings: DecodeSettings = DecodeSettings()
+    pixels: UInt8Array | Image.Image, *, settings: DecodeSettings = DEFAULTS
 ) -> Photo:
     """Bring pixels that are in memory to the size that a file's would have.
 
@@ -200,29 +128,16 @@ def _decode(
     content: bytes, kind: PhotoFormat, settings: DecodeSettings
 ) -> tuple[UInt8Array, int, int]:
     """Decode, and translate the errors of decoders."""
-    longest_side, max_pixels = settings.longest_side, settings.max_pixels
     try:
         if kind == "RAW":
-            return raw_decoder.decode(
-                content,
-                longest_side=longest_side,
-                max_pixels=max_pixels,
-                reduction=settings.reduction,
-            )
+            return raw_decoder.decode(content, settings)
         if settings.read_as == "released":
-            pixels = pillow_decoder.stored_pixels(content, kind, max_pixels=max_pixels)
+            pixels = pillow_decoder.stored_pixels(content, kind, max_pixels=settings.max_pixels)
             height, width = pixels.shape[:2]
-            if longest_side is not None:
-                pixels = reduce_pixels(pixels, longest_side, settings.reduction)
+            if settings.longest_side is not None:
+                pixels = reduce_pixels(pixels, settings.longest_side, settings.reduction)
             return pixels, width, height
-        return pillow_decoder.decode(
-            content,
-            kind,
-            longest_side=longest_side,
-            max_pixels=max_pixels,
-            is_preview=settings.is_preview,
-            reduction=settings.reduction,
-        )
+        return pillow_decoder.decode(content, kind, settings)
     except (PhotoError, LeftApartError):
         raise
     except Image.DecompressionBombError as error:

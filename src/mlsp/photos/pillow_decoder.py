@@ -21,7 +21,8 @@ from mlsp.photos.memory import bytes_needed, memory_for
 from mlsp.photos.pillow_headers import open_header
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import png_metadata
-from mlsp.photos.sizes import ReadRows, Reduction, check_pixels, reduce_rows, reduced_size
+from mlsp.photos.settings import DecodeSettings
+from mlsp.photos.sizes import ReadRows, check_pixels, reduce_rows, reduced_size
 from mlsp.photos.tiff_directories import photo_first
 from mlsp.photos.webp import check_webp_filled, webp_size
 
@@ -40,23 +41,14 @@ _XMP_ORIENTATION = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>\s*)([1-8])""
 
 
 def decode(
-    content: bytes,
-    photo_format: PhotoFormat,
-    *,
-    longest_side: int | None,
-    max_pixels: int,
-    is_preview: bool = False,
-    reduction: Reduction = "area",
+    content: bytes, photo_format: PhotoFormat, settings: DecodeSettings
 ) -> tuple[UInt8Array, int, int]:
     """Decode a photo.
 
     Args:
         content: of the file.
         photo_format: of the content, not RAW.
-        longest_side: larger photos are reduced to it; None for never.
-        max_pixels: photos with more are refused before they are decoded.
-        is_preview: a JPEG is decoded at the smallest of its sizes that is a quarter larger than that, and left at it.
-        reduction: how larger photos are reduced.
+        settings: reduction and limit; others are the caller's.
 
     Returns:
         (h, w, 3) RGB, upright, sRGB; width and height of the upright photo before its reduction.
@@ -67,6 +59,7 @@ def decode(
         LeftApartError: it is for another process, see `mlsp.photos.apart`.
         Exception: whatever the decoder meets in damaged data; `mlsp.photos` translates it.
     """
+    longest_side, max_pixels = settings.longest_side, settings.max_pixels
     content, code = _checked(content, photo_format, max_pixels)
     quiet = pillow_is_quiet() if _may_warn(photo_format) else nullcontext()
     with ExitStack() as opened:
@@ -77,8 +70,8 @@ def decode(
         width, height = image.size
         check_pixels(width, height, max_pixels)
         size = reduced_size(width, height, longest_side)
-        margin = LANCZOS_MARGIN if reduction == "lanczos" else DRAFT_MARGIN
-        block = _draft(image, size, _PREVIEW_MARGIN if is_preview else margin)
+        margin = LANCZOS_MARGIN if settings.reduction == "lanczos" else DRAFT_MARGIN
+        block = _draft(image, size, _PREVIEW_MARGIN if settings.is_preview else margin)
         covered = image.tile[0].extents if photo_format == "GIF" and image.tile else None
         if photo_format != "WebP":
             needed = bytes_needed(
@@ -96,10 +89,10 @@ def decode(
             # Pillow keeps 8 of 16 bits, but the transparent colour has 16: it can no longer be found.
             image.info.pop("transparency", None)
         mode, read_rows = _row_reader(_as_in_browsers(image, photo_format, covered))
-        if size == (width, height) or (is_preview and isinstance(image, JpegFile)):
+        if size == (width, height) or (settings.is_preview and isinstance(image, JpegFile)):
             pixels = _all_rows(image, read_rows)
         else:
-            pixels = reduce_rows(read_rows, (width, height), size, reduction, block=block)
+            pixels = reduce_rows(read_rows, (width, height), size, settings.reduction, block=block)
         profile = image.info.get("icc_profile")
         # Some formats carry it behind the pixels.
         orientation = _orientation(image, photo_format)

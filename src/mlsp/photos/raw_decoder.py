@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,8 @@ from mlsp.photos.apart import leave_apart
 from mlsp.photos.formats import exif_orientation
 from mlsp.photos.memory import bytes_needed, memory_for
 from mlsp.photos.pillow_headers import open_header
-from mlsp.photos.sizes import Reduction, check_pixels, reduce_pixels
+from mlsp.photos.settings import DecodeSettings
+from mlsp.photos.sizes import check_pixels, reduce_pixels
 
 if TYPE_CHECKING:
     from rawpy import RawPy
@@ -32,9 +34,7 @@ MIN_PREVIEW_SIDE = 1000
 _ORIENTATIONS = (1, 2, 4, 3, 5, 8, 6, 7)
 
 
-def decode(
-    content: bytes, *, longest_side: int | None, max_pixels: int, reduction: Reduction = "area"
-) -> tuple[UInt8Array, int, int]:
+def decode(content: bytes, settings: DecodeSettings) -> tuple[UInt8Array, int, int]:
     """Return the preview in a raw photo, or develop it: white balance of the camera, no automatic brightness, sRGB.
 
     The preview counts if its longest side has 1,000 pixels and is not smaller than what is wanted. It is what people saw on the
@@ -42,9 +42,7 @@ def decode(
 
     Args:
         content: of the file.
-        longest_side: larger photos are reduced to it; None for never.
-        max_pixels: photos with more are refused before they are decoded.
-        reduction: how larger photos are reduced.
+        settings: reduction and limit; others are the caller's.
 
     Returns:
         (h, w, 3) RGB, upright, sRGB; width and height of the upright photo before its reduction.
@@ -59,12 +57,13 @@ def decode(
         import rawpy
     except ImportError as error:
         raise UnsupportedPhotoError(str(MissingExtraError("Reading raw photos", "raw"))) from error
+    longest_side = settings.longest_side
     try:
         with rawpy.imread(io.BytesIO(content)) as raw:
             # Developing at half the size changes what LibRaw says here.
             width, height = _upright_size(raw)
-            check_pixels(raw.sizes.raw_width, raw.sizes.raw_height, max_pixels)
-            preview = _preview(raw, longest_side, max_pixels, reduction)
+            check_pixels(raw.sizes.raw_width, raw.sizes.raw_height, settings.max_pixels)
+            preview = _preview(raw, settings)
             if preview is not None:
                 return preview, width, height
             leave_apart()
@@ -92,16 +91,15 @@ def decode(
     if not half_size:
         height, width = pixels.shape[:2]
     if longest_side is not None:
-        pixels = reduce_pixels(pixels, longest_side, reduction)
+        pixels = reduce_pixels(pixels, longest_side, settings.reduction)
     return np.ascontiguousarray(pixels), width, height
 
 
-def _preview(
-    raw: RawPy, longest_side: int | None, max_pixels: int, reduction: Reduction
-) -> UInt8Array | None:
+def _preview(raw: RawPy, settings: DecodeSettings) -> UInt8Array | None:
     """Return the preview, upright and reduced; None where there is none that is large enough, or it is damaged."""
     import rawpy
 
+    longest_side = settings.longest_side
     wanted = max(raw.sizes.width, raw.sizes.height)
     wanted = max(MIN_PREVIEW_SIDE, wanted if longest_side is None else min(longest_side, wanted))
     # Whatever is wrong with it, there is still the sensor's data.
@@ -114,19 +112,14 @@ def _preview(
                 orientation = exif_orientation(header.info.get("exif", b""))
             if max(header.size) < wanted:
                 return None
-            pixels, _, _ = pillow_decoder.decode(
-                content,
-                "JPEG",
-                longest_side=longest_side,
-                max_pixels=max_pixels,
-                reduction=reduction,
-            )
+            whole = replace(settings, is_preview=False)
+            pixels, _, _ = pillow_decoder.decode(content, "JPEG", whole)
         elif thumbnail.format == rawpy.ThumbFormat.BITMAP:
             pixels = np.array(thumbnail.data)
             if max(pixels.shape[:2]) < wanted:
                 return None
             if longest_side is not None:
-                pixels = reduce_pixels(pixels, longest_side, reduction)
+                pixels = reduce_pixels(pixels, longest_side, settings.reduction)
         else:
             return None
         return _turned(pixels, raw, orientation)

@@ -10,7 +10,8 @@ from PIL import Image
 from mlsp.base.errors import SettingsError
 from mlsp.photos.files import read_bytes
 from mlsp.photos.formats import photo_format
-from mlsp.photos.photo import DecodeSettings, read_photo
+from mlsp.photos.photo import read_photo
+from mlsp.photos.settings import DecodeSettings
 from mlsp.photos.sizes import reduced_size
 
 THUMBNAIL_MEDIA_TYPE = "image/jpeg"
