@@ -22,7 +22,6 @@ from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import WeightsError
 
 State = dict[str, Tensor]
-Units = list[tuple[str, str]]
 
 # timm's and torchvision's names of the convolutions of Inception-v3, in the order in which Keras numbers them.
 INCEPTION_V3_UNITS = """

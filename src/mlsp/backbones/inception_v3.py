@@ -29,11 +29,11 @@ def _block_35(in_channels: int, pool_channels: int) -> Concatenation:
     )
 
 
-def _reduction_17(in_channels: int) -> Concatenation:
+def _reduction_17() -> Concatenation:
     return Concatenation(
-        inception_conv(in_channels, 384, 3, stride=2, is_valid=True),
+        inception_conv(288, 384, 3, stride=2, is_valid=True),
         nn.Sequential(
-            inception_conv(in_channels, 64),
+            inception_conv(288, 64),
             inception_conv(64, 96, 3),
             inception_conv(96, 96, 3, stride=2, is_valid=True),
         ),
@@ -76,18 +76,16 @@ def _reduction_8() -> Concatenation:
     )
 
 
-def _fork(channels: int) -> Concatenation:
-    return Concatenation(
-        inception_conv(channels, 384, (1, 3)), inception_conv(channels, 384, (3, 1))
-    )
+def _fork() -> Concatenation:
+    return Concatenation(inception_conv(384, 384, (1, 3)), inception_conv(384, 384, (3, 1)))
 
 
 def _block_8(in_channels: int) -> Concatenation:
     """Figure 7 of the paper: branches that end in a 1×3 and a 3×1 side by side."""
     return Concatenation(
         inception_conv(in_channels, 320),
-        nn.Sequential(inception_conv(in_channels, 384), _fork(384)),
-        nn.Sequential(inception_conv(in_channels, 448), inception_conv(448, 384, 3), _fork(384)),
+        nn.Sequential(inception_conv(in_channels, 384), _fork()),
+        nn.Sequential(inception_conv(in_channels, 448), inception_conv(448, 384, 3), _fork()),
         nn.Sequential(averaging_pool(), inception_conv(in_channels, 192)),
     )
 
@@ -102,7 +100,7 @@ class InceptionV3(nn.Module):
             _block_35(192, 32),
             _block_35(256, 64),
             _block_35(288, 64),
-            _reduction_17(288),
+            _reduction_17(),
             _block_17(128),
             _block_17(160),
             _block_17(160),

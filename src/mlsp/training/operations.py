@@ -13,8 +13,10 @@ from mlsp.base.machine import usable_cores
 from mlsp.models.heads import HeadSpec
 from mlsp.models.heads.score_head import empty_head
 
+_PRODUCTS = 6
 
-def matrix_peak(precision: str, device: str = "cpu", *, repeats: int = 6) -> float:
+
+def matrix_peak(precision: str, device: str = "cpu") -> float:
     """Return the floating-point operations per second of a large matrix product, the best of several.
 
     Measured beside each run, because the speed of a shared machine drifts: 183 and 201 GFLOP/s were seen in two processes. A network may
@@ -23,7 +25,6 @@ def matrix_peak(precision: str, device: str = "cpu", *, repeats: int = 6) -> flo
     Args:
         precision: `float32` or `bfloat16`.
         device: `cpu`, all usable cores of it, or `cuda`.
-        repeats: products.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(usable_cores())
@@ -31,7 +32,7 @@ def matrix_peak(precision: str, device: str = "cpu", *, repeats: int = 6) -> flo
     dtype = getattr(torch, precision)
     left, right = (torch.randn(size, size, dtype=dtype, device=device) for _ in range(2))
     seconds = []
-    for _ in range(repeats):
+    for _ in range(_PRODUCTS):
         started = time.perf_counter()
         torch.mm(left, right)
         if device == "cuda":

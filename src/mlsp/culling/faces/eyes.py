@@ -7,29 +7,17 @@ Limits were chosen on one half of labelled faces; benchmarks/faces.py has how of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mlsp.culling.faces.landmarks import EyeContour, Landmarks
 from mlsp.culling.faces.records import EyesState
 
-
-@dataclass(frozen=True, slots=True)
-class EyeLimits:
-    """Limits between open and closed eyes.
-
-    Attributes:
-        closed: eyes whose gap is below are closed.
-        open: eyes whose gap is above are open; between both it cannot be told.
-        width: in pixels; narrower eyes cannot be told.
-        presence: of the face, 0…1; below it cannot be told.
-    """
-
-    closed: float = 0.14
-    open: float = 0.17
-    width: float = 7.0
-    presence: float = 0.9
+# Of the lids' gap: eyes below are closed, eyes above open; between both it cannot be told.
+_MAX_CLOSED, _MIN_OPEN = 0.14, 0.17
+# In pixels; narrower eyes cannot be told.
+_MIN_WIDTH = 7.0
+# Of the face, 0…1; below it cannot be told.
+_MIN_PRESENCE = 0.9
 
 
 def lid_gap(eye: EyeContour) -> float:
@@ -55,11 +43,11 @@ def face_gap(landmarks: Landmarks) -> tuple[float, float]:
     return float((gaps * weights).sum() / weights.sum()), float(widths.max())
 
 
-def eyes_state(landmarks: Landmarks, limits: EyeLimits = EyeLimits()) -> EyesState:
+def eyes_state(landmarks: Landmarks) -> EyesState:
     """Tell whether a face's eyes are open."""
     gap, width = face_gap(landmarks)
-    if width < limits.width or landmarks.presence < limits.presence:
+    if width < _MIN_WIDTH or landmarks.presence < _MIN_PRESENCE:
         return "unclear"
-    if gap < limits.closed:
+    if gap < _MAX_CLOSED:
         return "closed"
-    return "open" if gap > limits.open else "unclear"
+    return "open" if gap > _MIN_OPEN else "unclear"

@@ -27,7 +27,6 @@ _IN_PNG = XMP_KEYWORD + b"\0"
 _TIFF_TAG = 700
 _BYTES = 1
 _MAX_TIFF = 2**32 - 1
-_WIDE_KINDS = {3: "H", 4: "I"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,10 +59,10 @@ class ScoringQueue:
                 raise QueueFullError
             self._held += photos
 
-    def _release(self, photos: int) -> None:
-        """Give slots back that no photo took."""
+    def _release(self) -> None:
+        """Give a slot back."""
         with self._lock:
-            self._held -= photos
+            self._held -= 1
 
     async def score(self, content: bytes, source: Path) -> ScoreResult | ScoreFailure:
         """Score a photo for which a slot was taken.
@@ -70,7 +70,7 @@ class ScoringQueue:
         A caller that stops waiting does not stop a photo that has begun, which still holds its slot; one that has not begun is dropped.
         """
         future = self._pool.submit(self._score, content, source)
-        future.add_done_callback(lambda _: self._release(1))
+        future.add_done_callback(lambda _: self._release())
         return await asyncio.wrap_future(future)
 
     def is_stuck(self, seconds: float) -> bool:

@@ -30,14 +30,10 @@ class FileMarks:
 
     Args:
         rated: shows them.
-        seconds_between_looks: at the files, at least.
     """
 
-    def __init__(
-        self, rated: RatedPhotos, *, seconds_between_looks: float = _SECONDS_BETWEEN_LOOKS
-    ) -> None:
+    def __init__(self, rated: RatedPhotos) -> None:
         self._rated = rated
-        self._seconds_between_looks = seconds_between_looks
         # By the photo's number; whether it was scored then.
         self._seen: dict[int, tuple[_Signature, Marks | None, bool]] = {}
         self._thread = threading.Thread(target=self._run, name="mlsp-marks", daemon=True)
@@ -105,7 +101,7 @@ class FileMarks:
             self.look()
             self._has_looked.set()
             took = time.monotonic() - began
-            self._is_stopping.wait(max(self._seconds_between_looks, took / _SHARE_OF_TIME))
+            self._is_stopping.wait(max(_SECONDS_BETWEEN_LOOKS, took / _SHARE_OF_TIME))
 
 
 def _read(shot: Shot, folders: Folders) -> Marks | None:

@@ -32,15 +32,12 @@ class RatedPhotos:
     Args:
         collection: the photos.
         ratings: file of the user's ratings.
-        chance: draws the photos to compare.
     """
 
-    def __init__(
-        self, collection: Collection, ratings: UserRatings, *, chance: random.Random | None = None
-    ) -> None:
+    def __init__(self, collection: Collection, ratings: UserRatings) -> None:
         self.collection = collection
         self.ratings = ratings
-        self._chance = chance or random.Random()  # noqa: S311 - which photos to show is no secret
+        self._chance = random.Random()  # noqa: S311 - which photos to show is no secret
         self._lock = threading.Lock()
         self._compared = _pairs(ratings)
         self._skipped: set[frozenset[str]] = set()
