@@ -78,20 +78,6 @@ def test_a_random_view_is_no_part_of_the_photo() -> None:
     assert not any(np.shares_memory(random_view(PHOTO, rng), PHOTO) for _ in range(8))
 
 
-def test_the_whole_is_a_crop_too() -> None:
-    views = random_views(PHOTO, 8, np.random.default_rng(0), crop=(1, 1))
-    assert {np.array_equal(view, PHOTO) for view in views} == {True, False}
-    for view in views:
-        assert np.array_equal(view, PHOTO) or np.array_equal(view, PHOTO[:, ::-1])
-
-
-@pytest.mark.parametrize("crop", [(0, 8), (9, 8)])
-def test_a_crop_that_is_none(crop: tuple[int, int]) -> None:
-    with pytest.raises(SettingsError) as caught:
-        random_view(PHOTO, np.random.default_rng(0), crop=crop)
-    assert str(caught.value) == f"a crop must be above 0 and at most the whole, got {crop}"
-
-
 def test_no_views() -> None:
     with pytest.raises(SettingsError, match="^random views must be at least 1, got 0$"):
         random_views(PHOTO, 0, np.random.default_rng(0))

@@ -65,9 +65,7 @@ def min_photo_side(network_side: int, views: ViewsName) -> int:
     return -(-network_side * denominator // numerator)
 
 
-def random_view(
-    pixels: UInt8Array, rng: np.random.Generator, *, crop: tuple[int, int] = CROP
-) -> UInt8Array:
+def random_view(pixels: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     """Cut a crop at a random position, mirrored with probability 1/2, as for fine-tuning (section 3.1 of the paper).
 
     Of a photo resized to 256×256 it is 224×224, as in the paper's Table 2.
@@ -75,59 +73,46 @@ def random_view(
     Args:
         pixels: (H, W, 3).
         rng: draws the position and the mirroring; three numbers are drawn whatever the size.
-        crop: share of each side as a fraction.
 
     Returns:
-        (h, w, 3), a copy; floor(crop · side) pixels a side, at least 1.
-
-    Raises:
-        SettingsError: the fraction is not above 0 and at most 1.
+        (h, w, 3), a copy; see `crop_size`.
 
     Examples:
         >>> random_view(np.zeros((256, 256, 3), np.uint8), np.random.default_rng(0)).shape
         (224, 224, 3)
     """
-    height, width = crop_size(pixels.shape[:2], crop)
+    height, width = crop_size(pixels.shape[:2])
     top = int(rng.integers(pixels.shape[0] - height + 1))
     left = int(rng.integers(pixels.shape[1] - width + 1))
     view = pixels[top : top + height, left : left + width]
     return np.ascontiguousarray(view[:, ::-1]) if rng.integers(2) else view.copy()
 
 
-def random_views(
-    pixels: UInt8Array, count: int, rng: np.random.Generator, *, crop: tuple[int, int] = CROP
-) -> UInt8Array:
+def random_views(pixels: UInt8Array, count: int, rng: np.random.Generator) -> UInt8Array:
     """Cut several random crops; a fine-tuned network's score of a photo is the mean over 20 of them.
 
     Args:
         pixels: (H, W, 3).
         count: V, at least 1.
         rng: see `random_view`.
-        crop: see `random_view`.
 
     Returns:
         (V, h, w, 3), the same as of V calls of `random_view`.
 
     Raises:
-        SettingsError: `count` is below 1, or the fraction is not above 0 and at most 1.
+        SettingsError: `count` is below 1.
     """
     if count < 1:
         raise SettingsError(f"random views must be at least 1, got {count}")
-    return np.stack([random_view(pixels, rng, crop=crop) for _ in range(count)])
+    return np.stack([random_view(pixels, rng) for _ in range(count)])
 
 
-def crop_size(sides: Sequence[int], crop: tuple[int, int] = CROP) -> tuple[int, int]:
-    """Return both sides of a crop: floor(crop · side), at least 1.
+def crop_size(sides: Sequence[int]) -> tuple[int, int]:
+    """Return both sides of a crop: floor(7/8 · side), at least 1.
 
     Args:
         sides: of the photo, in pixels; height and width, or the other way round.
-        crop: share of each side as a fraction.
-
-    Raises:
-        SettingsError: the fraction is not above 0 and at most 1.
     """
-    numerator, denominator = crop
-    if not 0 < numerator <= denominator:
-        raise SettingsError(f"a crop must be above 0 and at most the whole, got {crop}")
+    numerator, denominator = CROP
     first, second = (max(1, side * numerator // denominator) for side in sides)
     return first, second
