@@ -288,12 +288,16 @@ def opened(content: bytes) -> np.ndarray:
     return np.asarray(image.convert("RGB")).astype(int)
 
 
+def map_in(content: bytes, height: int, width: int) -> np.ndarray:
+    """The photo's part of a picture, which stands in the middle above the legend."""
+    picture = opened(content)
+    left = (picture.shape[1] - width) // 2
+    return picture[:height, left : left + width]
+
+
 def test_what_raises_is_orange_and_what_lowers_blue() -> None:
     amounts = np.repeat([[0.01, -0.01]], 12, axis=0).repeat(8, axis=1)
-    picture = opened(
-        heat_map_png(np.full((60, 80, 3), 128, np.uint8), made_up(amounts), has_legend=False)
-    )
-    assert picture.shape == (120, 160, 3)
+    picture = map_in(heat_map_png(np.full((60, 80, 3), 128, np.uint8), made_up(amounts)), 120, 160)
     assert picture[60, 20, 0] > picture[60, 20, 2] + 80
     assert picture[60, 140, 2] > picture[60, 140, 0] + 80
 
@@ -301,27 +305,24 @@ def test_what_raises_is_orange_and_what_lowers_blue() -> None:
 def test_the_photo_is_seen_through_where_nothing_matters() -> None:
     pixels = np.zeros((60, 80, 3), np.uint8)
     pixels[:, :40] = 255
-    picture = opened(
-        heat_map_png(pixels, made_up(np.zeros((6, 8))), longest_side=80, has_legend=False)
-    )
-    assert picture.shape == (60, 80, 3)
+    picture = map_in(heat_map_png(pixels, made_up(np.zeros((6, 8))), longest_side=80), 60, 80)
     assert picture[30, 10].tolist() == [158, 158, 158]
     assert picture[30, 70].tolist() == [30, 30, 30]
 
 
-@pytest.mark.parametrize("size", [(60, 80), (400, 10), (3, 900), (1, 1)])
+@pytest.mark.parametrize(
+    ("size", "height"), [((60, 80), 120), ((400, 10), 400), ((3, 900), 1), ((1, 1), 2)]
+)
 @pytest.mark.parametrize("percentile", [61.0, math.nan])
-def test_the_legend_fits_below_any_photo(size: tuple[int, int], percentile: float) -> None:
+def test_the_legend_fits_below_any_photo(
+    size: tuple[int, int], height: int, percentile: float
+) -> None:
     explanation = made_up(np.random.default_rng(0).normal(size=(6, 8)), percentile)
     pixels = np.full((*size, 3), 200, np.uint8)
-    plain = opened(heat_map_png(pixels, explanation, longest_side=400, has_legend=False))
-    whole = opened(heat_map_png(pixels, explanation, longest_side=400))
-    assert max(plain.shape) <= 400
-    assert whole.shape[0] > plain.shape[0]
-    assert whole.shape[1] >= plain.shape[1]
+    legend = opened(heat_map_png(pixels, explanation, longest_side=400))[height:]
     # Nothing is written up to the right border.
-    assert (whole[plain.shape[0] :, -5:] == [24, 24, 27]).all()
-    assert (whole[plain.shape[0] :] > 200).any()
+    assert (legend[:, -5:] == [24, 24, 27]).all()
+    assert (legend > 200).any()
 
 
 def test_a_picture_without_size_is_refused() -> None:

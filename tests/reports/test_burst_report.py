@@ -89,7 +89,7 @@ def test_a_terminal_shows_the_first_and_how_many_more_there_are(
     terminal, pipe = Terminal(), io.StringIO()
     for stream in (terminal, pipe):
         bursts = [burst_of(*REASONS)] * 25
-        print_bursts(bursts, set(), model_name="m", heads=HEADS, stream=stream, limit=10)
+        print_bursts(bursts, set(), model_name="m", heads=HEADS, stream=stream)
     shown = terminal.getvalue()
     assert shown.count("sharper eyes") == 10
     assert "… 15 more (--output FILE.csv writes all)" in shown.splitlines()[-1]

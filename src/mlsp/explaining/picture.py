@@ -29,19 +29,14 @@ _BACKGROUND, _INK, _FAINT = (24, 24, 27), (244, 244, 245), (180, 180, 188)
 
 
 def heat_map_png(
-    pixels: UInt8Array,
-    explanation: Explanation,
-    *,
-    longest_side: int = 1024,
-    has_legend: bool = True,
+    pixels: UInt8Array, explanation: Explanation, *, longest_side: int = 1024
 ) -> bytes:
-    """Draw what raised and lowered a score over the photo.
+    """Draw what raised and lowered a score over the photo, and write score and legend below it.
 
     Args:
         pixels: of the upright photo, RGB, uint8 (H, W, 3), at any size.
         explanation: of its score.
         longest_side: of the photo in the picture, in pixels; a smaller photo is enlarged at most twice.
-        has_legend: whether score and legend are written below it; without, the picture has the photo's proportions exactly.
 
     Returns:
         A PNG file.
@@ -62,12 +57,12 @@ def heat_map_png(
     map_image = Image.fromarray(density / np.float32(end)).resize(size, Image.Resampling.BICUBIC)
     grey = _DARKEST + _CONTRAST * np.asarray(photo, np.float64)
     coloured = Image.fromarray(_overlay(grey, np.asarray(map_image, np.float64)))
-    if has_legend:
-        coloured = _with_legend(coloured, explanation, end)
     stream = io.BytesIO()
     marks = PngInfo()
     marks.add_text(_SOFTWARE_KEY, _SOFTWARE)
-    coloured.save(stream, "PNG", optimize=False, compress_level=7, pnginfo=marks)
+    _with_legend(coloured, explanation, end).save(
+        stream, "PNG", optimize=False, compress_level=7, pnginfo=marks
+    )
     return stream.getvalue()
 
 

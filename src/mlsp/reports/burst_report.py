@@ -133,9 +133,8 @@ def print_bursts(
     model_name: str,
     heads: Sequence[str],
     stream: TextIO,
-    limit: int = _MAX_BURSTS,
 ) -> None:
-    """Show bursts: where there is a terminal a table of those of several photos, else all as tab-separated lines.
+    """Show bursts: where there is a terminal a table of the first of those of several photos, else all as tab-separated lines.
 
     Args:
         bursts: in the order to be shown.
@@ -143,7 +142,6 @@ def print_bursts(
         model_name: of the model that scored them.
         heads: names of the model's heads, in the model's order.
         stream: stdout, for example.
-        limit: bursts of the table, which then ends with how many more there are. Programs always get all lines.
     """
     if stream.isatty():
         from rich.console import Console
@@ -151,7 +149,7 @@ def print_bursts(
         console = Console(file=stream, highlight=False)
         several = [burst for burst in bursts if not burst.is_alone]
         if several:
-            shown = several[:limit]
+            shown = several[:_MAX_BURSTS]
             console.print(render_bursts(shown, picked, heads=heads, console=console))
             print_more(console, len(several) - len(shown), "--output FILE.csv writes all")
         return
