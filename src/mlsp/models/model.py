@@ -23,17 +23,17 @@ from mlsp.base.errors import ModelError, unknown_name
 from mlsp.base.json_text import parse_object
 from mlsp.base.regular_file import open_regular
 from mlsp.features.spec import FeatureSpec, Grid, read_spec, spec_record
-from mlsp.models.records import Agreement as Agreement
-from mlsp.models.records import Card as Card
 from mlsp.models.records import (
+    Agreement,
+    Card,
     ClassifierName,
     ClassifierRecord,
+    HeadRecord,
     Label,
     check_classifier,
     check_head,
     check_names,
 )
-from mlsp.models.records import HeadRecord as HeadRecord
 from mlsp.photos import ReadAs
 from mlsp.photos.crops import VIEW_COUNTS
 from mlsp.photos.sizes import Reduction
