@@ -49,21 +49,6 @@ class Survey:
         return shard.number < self.shards and self.hashes[shard.number] == hash(shard.name)
 
 
-class Fingerprint:
-    """Hash of the names of shards in their order."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-
-    def add(self, name: str) -> None:
-        """Add the next shard."""
-        self._hash.update(f"{name}\n".encode())
-
-    def digest(self) -> str:
-        """Return the hash so far, in hexadecimal."""
-        return self._hash.hexdigest()
-
-
 def survey(
     source: Source,
     shard_size: int,
@@ -83,20 +68,20 @@ def survey(
         SettingsError: a part cannot be listed, or a photo is there twice.
         ShardError: a store cannot be reached.
     """
-    fingerprint = Fingerprint()
+    fingerprint = hashlib.sha256()
     # Python's own hash, which is another in each process: it is compared within one only.
     hashes, of_shards = array("q"), array("q")
     photos: int | None = 0
     shards = 0
-    prefix = fingerprint.digest()
+    prefix = fingerprint.hexdigest()
     last = continued = None
     for shard in source.shards(shard_size):
         shards += 1
-        prefix, last = fingerprint.digest(), shard
+        prefix, last = fingerprint.hexdigest(), shard
         if earlier is not None and shards == earlier.shards and prefix == earlier.prefix_sha256:
             is_there = shard.begins_with(earlier.last_shard, earlier.last_photos)
             continued = shard if is_there else None
-        fingerprint.add(shard.name)
+        fingerprint.update(f"{shard.name}\n".encode())
         of_shards.append(hash(shard.name))
         hashes.extend(map(hash, shard.piece.names))
         count = shard.piece.photo_count
@@ -104,7 +89,7 @@ def survey(
         if on_photos is not None:
             on_photos(len(hashes))
     _check_different(source, shard_size, np.frombuffer(hashes, np.int64))
-    return Survey(fingerprint.digest(), shards, photos, prefix, last, continued, of_shards)
+    return Survey(fingerprint.hexdigest(), shards, photos, prefix, last, continued, of_shards)
 
 
 def _check_different(source: Source, shard_size: int, hashes: np.ndarray) -> None:
