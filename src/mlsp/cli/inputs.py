@@ -27,12 +27,34 @@ def found(photos: Iterable[Path], paths: Sequence[Path]) -> list[Path]:
     return listed
 
 
-def found_shots(found: ShotList, paths: Sequence[Path], *, quiet: bool) -> ShotList:
-    """Return the shots that were found in the paths of a command, and print what was left out.
+def find_shots(
+    paths: Sequence[Path],
+    *,
+    recursive: bool,
+    exclude: Sequence[str] | None,
+    pairs: str,
+    quiet: bool,
+    folder: Path | None = None,
+) -> ShotList:
+    """Find the shots in the paths of a command, and print what is left out.
+
+    Args:
+        paths: files and folders.
+        recursive: value of --recursive.
+        exclude: of --exclude.
+        pairs: of --pairs.
+        quiet: of --quiet.
+        folder: for copies of shots, see `mlsp.culling.copies.find_for`.
 
     Raises:
-        SettingsError: there are none.
+        SettingsError: there are none, or an option has a value that it cannot have.
+        OutputError: the folder cannot be made or written to.
     """
+    from mlsp.culling.copies import find_for
+
+    found = find_for(
+        folder, paths, recursive=recursive, exclude=exclude or (), pairs=switch("--pairs", pairs)
+    )
     left_out = str(found.left_out)
     if not found.shots:
         raise _nothing_in(paths, f" (left out: {left_out})" if left_out else "")

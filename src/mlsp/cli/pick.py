@@ -151,10 +151,9 @@ def pick(
         mlsp pick holiday/ --copy-to best/
         mlsp pick holiday/ --rated picked,4+ --list
     """
-    from mlsp.cli.inputs import found_shots, switch
+    from mlsp.cli.inputs import find_shots, switch
     from mlsp.cli.pick_rated import pick_rated
     from mlsp.culling.bursts import BurstSettings, check_ranking, find_shot_sets, group_bursts
-    from mlsp.culling.copies import find_for
     from mlsp.culling.xmp.keywords import BURST_KEYWORDS, keyword_kinds
     from mlsp.reports.burst_report import (
         describe_pick,
@@ -174,10 +173,9 @@ def pick(
     settings = BurstSettings(within_seconds, similarity, similarity_without_time)
     kinds = keyword_kinds(xmp_keywords, BURST_KEYWORDS)
     _check_options(output, rated, is_by_score=bursts_only or by is not None or bool(kinds))
-    listed = find_for(
-        folder, paths, recursive=recursive, exclude=exclude or (), pairs=switch("--pairs", pairs)
-    )
-    shots = found_shots(listed, paths, quiet=quiet).shots
+    shots = find_shots(
+        paths, recursive=recursive, exclude=exclude, pairs=pairs, quiet=quiet, folder=folder
+    ).shots
     if rated is not None:
         pick_rated(shots, rated, ratings, folder, place, quiet=quiet)
         return

@@ -172,9 +172,9 @@ def score(
         mlsp score holiday/ --top 20
         mlsp score holiday/ --output holiday.html
     """
-    from mlsp.cli.inputs import check_local, found_shots, switch
+    from mlsp.cli.inputs import check_local, find_shots
     from mlsp.cli.progress import DownloadProgress, RunProgress
-    from mlsp.culling.shots import find_shots, score_shots
+    from mlsp.culling.shots import score_shots
     from mlsp.culling.xmp.report import xmp_settings
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
     from mlsp.reports.formats import PAGE_SUFFIX
@@ -201,10 +201,7 @@ def score(
     if output is not None:
         check_output(output)
     check_local(paths)
-    listed = find_shots(
-        paths, recursive=recursive, exclude=exclude or (), pairs=switch("--pairs", pairs)
-    )
-    shots = found_shots(listed, paths, quiet=quiet).shots
+    shots = find_shots(paths, recursive=recursive, exclude=exclude, pairs=pairs, quiet=quiet).shots
     scored: list[ScoreResult] = []
     failed: list[ScoreFailure] = []
     with open_caches(enabled=use_cache) as caches:

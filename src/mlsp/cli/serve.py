@@ -52,9 +52,8 @@ def serve(
     """
     from mlsp.base.errors import MissingExtraError
     from mlsp.base.text import printable
-    from mlsp.cli.inputs import found_shots, switch
+    from mlsp.cli.inputs import find_shots, switch
     from mlsp.culling.looking import open_close_ups
-    from mlsp.culling.shots import find_shots
     from mlsp.models.model import load_model
     from mlsp.personal.user_ratings import UserRatings, default_user_ratings_path
     from mlsp.scoring.cache import open_caches
@@ -74,10 +73,8 @@ def serve(
     if not any(os.path.lexists(path) for path in paths):
         typer.echo(f"mlsp: {printable(str(paths[0]))} does not exist", err=True)
         raise typer.Exit(2)
-    listed = find_shots(
-        paths, recursive=recursive, exclude=exclude or (), pairs=switch("--pairs", pairs)
-    )
-    shots = found_shots(listed, paths, quiet=quiet).shots
+    listed = find_shots(paths, recursive=recursive, exclude=exclude, pairs=pairs, quiet=quiet)
+    shots = listed.shots
     with (
         UserRatings.open(ratings or default_user_ratings_path()) as kept,
         open_caches(enabled=use_cache) as caches,
