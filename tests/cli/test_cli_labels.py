@@ -15,7 +15,7 @@ import pytest
 
 from children import expect_mlsp
 from labelled_models import NOT_PHOTOS, LabelledModel
-from mlsp.culling.xmp import read_rating
+from xmp_samples import read_rating
 
 
 @pytest.fixture

@@ -18,14 +18,14 @@ from mlsp.base.errors import OutputError, SidecarError
 from mlsp.cli import app
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import journal as journals
-from mlsp.culling.xmp import rate_shot, read_rating, write_shot_marks
+from mlsp.culling.xmp import rate_shot, write_shot_marks
 from mlsp.culling.xmp.files import restore_sidecar
 from mlsp.culling.xmp.journal import Journal, default_journal_folder, runs
 from mlsp.culling.xmp.packet import parse_packet
 from mlsp.culling.xmp.properties import RATING, replaced
 from mlsp.culling.xmp.removing import remove_stars
 from mlsp.culling.xmp.undoing import undo
-from xmp_samples import DARKTABLE, DIGIKAM, SAMPLES
+from xmp_samples import DARKTABLE, DIGIKAM, SAMPLES, read_rating
 
 posix = pytest.mark.skipif(os.name != "posix", reason="files as on POSIX")
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from mlsp.culling.marks import Marks
 from mlsp.culling.shots import Shot, find_shots, group_photos
-from mlsp.culling.xmp import rate_shot, read_rating
+from mlsp.culling.xmp import rate_shot
 from mlsp.personal.judgements import read_sidecar_judgements
 from mlsp.photos.camera_data import CameraData
-from xmp_samples import DIGIKAM
+from xmp_samples import DIGIKAM, read_rating
 
 NOON = datetime(2024, 5, 1, 12, 0, 0, 250_000)
 

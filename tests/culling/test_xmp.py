@@ -25,7 +25,6 @@ from mlsp.culling.xmp import (
     Outcome,
     StarSettings,
     rate_shot,
-    read_rating,
     remove_rating,
     stars,
     write_shot_marks,
@@ -34,7 +33,15 @@ from mlsp.culling.xmp.editing import EMPTY_SIDECAR
 from mlsp.culling.xmp.packet import parse_packet
 from mlsp.culling.xmp.suggesting import with_suggestion
 from mlsp.culling.xmp.tagging import write_photo_keywords
-from xmp_samples import DARKTABLE, DIGIKAM, EXIFTOOL, LIGHTROOM, read_by_exiftool, read_by_exiv2
+from xmp_samples import (
+    DARKTABLE,
+    DIGIKAM,
+    EXIFTOOL,
+    LIGHTROOM,
+    read_by_exiftool,
+    read_by_exiv2,
+    read_rating,
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="files as on POSIX")
 

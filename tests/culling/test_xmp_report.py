@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from mlsp.base.errors import SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.cli.app import app
-from mlsp.culling.xmp import StarSettings, read_rating
+from mlsp.culling.xmp import StarSettings
 from mlsp.culling.xmp.report import XmpSettings, write_stars, xmp_settings
 from mlsp.scoring.results import Score, ScoreResult
-from xmp_samples import DARKTABLE, DIGIKAM, read_by_exiftool
+from xmp_samples import DARKTABLE, DIGIKAM, read_by_exiftool, read_rating
 
 
 def scored(folder: Path, name: str, *, quality: float, beauty: float) -> ScoreResult:

@@ -26,7 +26,7 @@ from mlsp.base.digests import file_sha256
 from mlsp.base.errors import ModelError
 from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.shots import Shot
-from mlsp.culling.xmp import read_marks, read_rating
+from mlsp.culling.xmp import read_marks
 from mlsp.culling.xmp.journal import runs
 from mlsp.features.engines import ConstantEngine
 from mlsp.models.model import load_model
@@ -49,7 +49,7 @@ from served_page import (
     make_photos,
     serving,
 )
-from xmp_samples import read_by_exiftool
+from xmp_samples import read_by_exiftool, read_rating
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mlsp.culling.xmp.sidecars import read_sidecars
+
 # Lightroom and Camera Raw: attributes a line each, says which photo it means.
 LIGHTROOM = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000 1.000000, 0000/00/00-00:00:00        ">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -114,6 +116,14 @@ SAMPLES = {
     "exiftool": EXIFTOOL,
     "no description": NO_DESCRIPTION,
 }
+
+
+def read_rating(photo: Path) -> int | None:
+    """The rating in a photo's sidecars, of both conventions: -1 rejected, 0 unrated, 1…5 stars; one by hand before one of ours."""
+    files = read_sidecars(photo, "both", None)
+    packets = [file.packet for file in files if file.packet is not None]
+    packets.sort(key=lambda packet: not packet.is_by_hand)
+    return next((packet.rating for packet in packets if packet.rating is not None), None)
 
 
 def read_by_exiftool(files: list[Path]) -> list[dict[str, object]]:

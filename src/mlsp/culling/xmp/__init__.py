@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mlsp.culling.xmp.marking import write_shot_marks
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.rating import Outcome, rate_shot, read_rating, remove_rating
+from mlsp.culling.xmp.rating import Outcome, rate_shot, remove_rating
 from mlsp.culling.xmp.reading import read_marks, read_shot_marks
 from mlsp.culling.xmp.sidecars import Convention
 from mlsp.culling.xmp.stars import StarSettings, stars
@@ -21,7 +21,6 @@ __all__ = [
     "StarSettings",
     "rate_shot",
     "read_marks",
-    "read_rating",
     "read_shot_marks",
     "remove_rating",
     "stars",

@@ -1,4 +1,4 @@
-"""Read, write and remove the rating of a photo."""
+"""Write and remove the rating of a photo."""
 
 from __future__ import annotations
 
@@ -37,27 +37,6 @@ class Outcome:
 
     status: Status
     files: tuple[Path, ...] = ()
-
-
-def read_rating(photo: Path, *, folders: Folders | None = None) -> int | None:
-    """Return the rating in a photo's sidecars, of both conventions.
-
-    Args:
-        photo: must exist; is not read itself.
-        folders: listings to use again.
-
-    Returns:
-        -1 for rejected, 0 for unrated, 1…5 stars; None where no sidecar has a rating. A rating that is not ours comes
-        before one that is; of two such, that in `photo.jpg.xmp`.
-
-    Raises:
-        SidecarError: there is no such photo, or a sidecar is damaged or not XMP.
-    """
-    packets = [
-        file.packet for file in read_sidecars(photo, "both", folders) if file.packet is not None
-    ]
-    packets.sort(key=lambda packet: not packet.is_by_hand)
-    return next((packet.rating for packet in packets if packet.rating is not None), None)
 
 
 def rate_shot(
