@@ -7,7 +7,6 @@ import os
 import pickle
 import re
 import socket
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 from mlsp.backbones import backbone
-from mlsp.base.errors import FeatureValueError, MlspError, SettingsError
+from mlsp.base.errors import FeatureValueError, SettingsError
 from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure
 from mlsp.bulk.ray_cluster import RaySettings, connected
@@ -31,15 +30,10 @@ from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.model import load_model
 from mlsp.photos.listing import NamedPhoto
+from refusals import message
 
 KIND = FeatureSpec("tiny", "0" * 64, ("one", "two"), "corners8", None, 5)
 PHOTO = NamedPhoto("a/b.jpg", Path("a/b.jpg"))
-
-
-def message(error: type[MlspError], function: Callable[[], object]) -> str:
-    with pytest.raises(error) as caught:
-        function()
-    return str(caught.value)
 
 
 def extracted(scale: float = 1) -> PhotoFeatures:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import (
     EngineError,
     FeatureStoreError,
-    MlspError,
     PhotoTooSmallError,
     SettingsError,
 )
@@ -34,6 +32,7 @@ from mlsp.features.store.merge import merge
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
 from mlsp.photos.listing import NamedPhoto, list_photos
+from refusals import message
 
 KIND = FeatureSpec("tiny", "0" * 64, ("colour",), "corners8", None, 5)
 
@@ -57,12 +56,6 @@ def photos(tmp_path: Path) -> list[NamedPhoto]:
     for number in (3, 7):
         (folder / f"{number}.png").write_bytes(b"no photo")
     return list_photos(folder)
-
-
-def message(error: type[MlspError], function: Callable[[], object]) -> str:
-    with pytest.raises(error) as caught:
-        function()
-    return str(caught.value)
 
 
 def run(

@@ -11,7 +11,6 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -26,6 +25,7 @@ from mlsp.features.store.files import writer_lock
 from mlsp.features.store.records import StoredPhoto
 from mlsp.features.store.schema import StoreLayout, read_file
 from mlsp.features.store.store import FeatureStore
+from refusals import message
 
 KIND = FeatureSpec("fake", "0" * 64, ("first", "last"), "corners8", None, 5)
 LAYOUT = StoreLayout(KIND, (4, 2), (1, 5), dtype="float32")
@@ -45,12 +45,6 @@ def write(store: FeatureStore, index: int) -> None:
     store.write(
         index, features(index, store.layout), width=600 + index, height=400, content_sha256=SHA256
     )
-
-
-def message(error: type[Exception], action: Callable[[], object]) -> str:
-    with pytest.raises(error) as caught:
-        action()
-    return str(caught.value)
 
 
 @pytest.fixture(params=[None, "zstd"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pytest
 
 from mlsp.base.errors import SettingsError
 from mlsp.photos.listing import NamedPhoto, list_photos
+from refusals import message
 
 
 @pytest.fixture
@@ -23,12 +23,6 @@ def folder(examples: Path, tmp_path: Path) -> Path:
     shutil.copy(examples / "rocket.jpg", tmp_path / "photos" / "sub" / "img2.jpg")
     shutil.copy(examples / "chelsea.png", tmp_path / "photos")
     return tmp_path / "photos"
-
-
-def message(function: Callable[[], object]) -> str:
-    with pytest.raises(SettingsError) as caught:
-        function()
-    return str(caught.value)
 
 
 def test_a_folder_gives_paths_below_it(folder: Path) -> None:
@@ -86,23 +80,28 @@ def test_an_absolute_path_stays(folder: Path, tmp_path: Path) -> None:
 
 def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
     table = tmp_path / "list.csv"
-    assert message(lambda: list_photos(table)) == f"there is no table {table}"
-    assert message(lambda: list_photos(tmp_path / "gone")) == (
+    assert message(SettingsError, lambda: list_photos(table)) == f"there is no table {table}"
+    assert message(SettingsError, lambda: list_photos(tmp_path / "gone")) == (
         f"there is no {tmp_path / 'gone'}: give a folder of photos, or a table ending in .csv or .parquet"
     )
     table.write_text("name,mos\na.jpg,1\n")
-    assert message(lambda: list_photos(table)) == (
+    assert message(SettingsError, lambda: list_photos(table)) == (
         f"table {table} has the columns 'name', 'mos', expected one of 'photo', 'image', 'image_name' with the photos' paths "
         "relative to the table's folder"
     )
     table.write_text("")
-    assert message(lambda: list_photos(table)).startswith(f"table {table} has the columns none, ")
+    assert message(SettingsError, lambda: list_photos(table)).startswith(
+        f"table {table} has the columns none, "
+    )
     table.write_text("photo\n")
-    assert message(lambda: list_photos(table)) == f"no photos found in {table}"
+    assert message(SettingsError, lambda: list_photos(table)) == f"no photos found in {table}"
     table.write_text("mos,photo\n1,a.jpg\n2\n")
-    assert message(lambda: list_photos(table)) == f"row 2 of table {table} names no photo, got None"
+    assert (
+        message(SettingsError, lambda: list_photos(table))
+        == f"row 2 of table {table} names no photo, got None"
+    )
     table.write_text("photo\na.jpg\nb.jpg\n./a.jpg\n")
-    assert message(lambda: list_photos(table)) == (
+    assert message(SettingsError, lambda: list_photos(table)) == (
         f"{table} names photo 'a.jpg' twice: remove one of them"
     )
     (tmp_path / "list.parquet").write_bytes(b"no parquet")
@@ -111,6 +110,6 @@ def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
     ):
         list_photos(tmp_path / "list.parquet")
     (tmp_path / "empty").mkdir()
-    assert message(lambda: list_photos(tmp_path / "empty")) == (
+    assert message(SettingsError, lambda: list_photos(tmp_path / "empty")) == (
         f"no photos found in {tmp_path / 'empty'}"
     )

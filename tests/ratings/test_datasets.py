@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +23,7 @@ from mlsp.ratings.datasets.para import load_para
 from mlsp.ratings.datasets.tad66k import load_tad66k
 from mlsp.ratings.splits import split_rows
 from mlsp.ratings.table import Rating, RatingTable, require_photos
-
-
-def message(function: Callable[[], object]) -> str:
-    with pytest.raises(RatingsError) as caught:
-        function()
-    return str(caught.value)
+from refusals import message
 
 
 def write(folder: Path, files: dict[str, str], encoding: str = "utf-8") -> Path:
@@ -72,32 +66,32 @@ def test_biq2021_without_photos_names_them_as_their_files(tmp_path: Path) -> Non
     table = load_biq2021(folder)
     assert table.photo_ids == ("ss02 (1014).JPG", "ss01 (1).jpg")
     first, second = folder / "Images" / "ss02 (1014).JPG", folder / "Images" / "ss01 (1).jpg"
-    assert message(lambda: require_photos(table)) == (
+    assert message(RatingsError, lambda: require_photos(table)) == (
         f"BIQ2021: 2 of 2 photos are missing: '{first}', '{second}': give the folder that holds the photos"
     )
 
 
 def test_ratings_outside_the_scale_are_refused(tmp_path: Path) -> None:
-    assert message(lambda: load_biq2021(make_biq2021(tmp_path, mos="4"))) == (
+    assert message(RatingsError, lambda: load_biq2021(make_biq2021(tmp_path, mos="4"))) == (
         "BIQ2021: ss02 (1014).JPG has rating 4, expected 0 to 1: correct the table"
     )
 
 
 @pytest.mark.parametrize("mos", ["", "good"])
 def test_a_rating_that_is_no_number_is_named(tmp_path: Path, mos: str) -> None:
-    assert message(lambda: load_biq2021(make_biq2021(tmp_path, mos=mos))) == (
+    assert message(RatingsError, lambda: load_biq2021(make_biq2021(tmp_path, mos=mos))) == (
         f"BIQ2021: Train (Images and MOS).csv line 2: expected a rating, got {mos!r}: correct the table"
     )
 
 
 def test_no_published_folder(tmp_path: Path) -> None:
-    assert message(lambda: load_biq2021(tmp_path)) == (
+    assert message(RatingsError, lambda: load_biq2021(tmp_path)) == (
         f"BIQ2021: {tmp_path / 'Train (Images and MOS).csv'} cannot be read (No such file or directory): give the published folder"
     )
 
 
 def test_no_ratings() -> None:
-    assert message(lambda: RatingTable("X", 0, 1, ())) == (
+    assert message(RatingsError, lambda: RatingTable("X", 0, 1, ())) == (
         "X: no ratings were found: check the table's path"
     )
 
@@ -134,28 +128,28 @@ def test_oasis_with_every_vote(tmp_path: Path) -> None:
 def test_oasis_with_the_votes_of_other_photos(tmp_path: Path) -> None:
     write(tmp_path, {**_OASIS_PHOTOS, "means_per_image.csv": _OASIS})
     savemat(tmp_path / "corrData.mat", {"corrData": np.array([[4.5, 5.0]])})
-    assert message(lambda: load_oasis(tmp_path)) == (
+    assert message(RatingsError, lambda: load_oasis(tmp_path)) == (
         "OASIS: means_per_image.csv line 4: expected an item, 1 to 2, got 3: give corrData.mat of the same data set"
     )
     write(tmp_path, {"corrData.mat": "not one"})
-    assert message(lambda: load_oasis(tmp_path)).startswith(
+    assert message(RatingsError, lambda: load_oasis(tmp_path)).startswith(
         f"OASIS: {tmp_path / 'corrData.mat'} cannot be read ("
     )
 
 
 def test_oasis_refuses_another_table(tmp_path: Path) -> None:
     write(tmp_path, {"t.csv": "a,b\n1,2\n"})
-    assert message(lambda: load_oasis_beauty(tmp_path, tmp_path / "t.csv")) == (
+    assert message(RatingsError, lambda: load_oasis_beauty(tmp_path, tmp_path / "t.csv")) == (
         "OASIS: t.csv lacks the columns 'Theme', 'beauty_mean': give the published table"
     )
 
 
 def test_oasis_names_a_theme_without_photo(tmp_path: Path) -> None:
     write(tmp_path, {"images/Dog 1.jpg": "", "means_per_image.csv": _OASIS})
-    assert message(lambda: load_oasis(tmp_path)) == (
+    assert message(RatingsError, lambda: load_oasis(tmp_path)) == (
         f"OASIS: means_per_image.csv line 3: no photo of theme 'Dog12' in {tmp_path / 'images'}"
     )
-    assert message(lambda: load_oasis(tmp_path, tmp_path / "no")) == (
+    assert message(RatingsError, lambda: load_oasis(tmp_path, tmp_path / "no")) == (
         f"no folder {tmp_path / 'no'}: give the folder that holds the photos"
     )
 
@@ -237,7 +231,7 @@ def test_ava_in_the_form_of_the_released_code(tmp_path: Path) -> None:
 )
 def test_another_test_list_of_ava_is_refused(tmp_path: Path, lines: list[str], fault: str) -> None:
     write(tmp_path, {"AVA.txt": _AVA, _TEST_LIST: "\n".join(lines)})
-    assert message(lambda: load_ava(tmp_path)) == (
+    assert message(RatingsError, lambda: load_ava(tmp_path)) == (
         f"AVA: {tmp_path / _TEST_LIST} is not the official list of test photos; {fault}: give {_TEST_LIST} as published with AVA;"
         " lists made from challenges are others"
     )
@@ -258,7 +252,7 @@ def test_a_photo_that_comes_again_with_the_same_votes_is_left_out(
         "AVA: AVA.txt line 6: photo 953619 comes again with the same votes: left out"
     ]
     write(tmp_path, {"AVA.txt": _AVA + again.replace("38", "39")})
-    assert message(lambda: load_ava(tmp_path, official=False)) == (
+    assert message(RatingsError, lambda: load_ava(tmp_path, official=False)) == (
         "AVA rates '953619.jpg' more than once: keep one rating a photo"
     )
 
@@ -279,15 +273,15 @@ def test_a_photo_that_comes_again_with_the_same_votes_is_left_out(
 )
 def test_bad_lines_of_ava_are_named(tmp_path: Path, line: str, fault: str) -> None:
     write(tmp_path, {"AVA.txt": f"{_AVA}{line}\n", _TEST_LIST: "954184\n"})
-    assert message(lambda: load_ava(tmp_path, official=False)) == fault
+    assert message(RatingsError, lambda: load_ava(tmp_path, official=False)) == fault
 
 
 def test_ava_needs_its_files(tmp_path: Path) -> None:
-    assert message(lambda: load_ava(tmp_path)) == (
+    assert message(RatingsError, lambda: load_ava(tmp_path)) == (
         f"AVA: there is no AVA.txt and no AVA_data_official_test.csv in {tmp_path}: give the published folder"
     )
     write(tmp_path, {"AVA.txt": _AVA})
-    assert message(lambda: load_ava(tmp_path)) == (
+    assert message(RatingsError, lambda: load_ava(tmp_path)) == (
         f"AVA: there is no {_TEST_LIST} or generic_test.jpgl in {tmp_path}: give the published folder"
     )
 
@@ -311,7 +305,7 @@ def test_koniq10k_with_its_split(tmp_path: Path) -> None:
     assert (loaded.lowest, loaded.highest, loaded.bins) == (1, 100, None)
     assert loaded.extra["c3"] == ("0.238095238095", "0.46875")
     write(tmp_path, {"koniq10k_distributions_sets.csv": table.replace(",test", ",dev")})
-    assert message(lambda: load_koniq10k(tmp_path)) == (
+    assert message(RatingsError, lambda: load_koniq10k(tmp_path)) == (
         "KonIQ-10k: koniq10k_distributions_sets.csv line 3: expected a set of training, validation, test, got 'dev':"
         " correct the table"
     )
@@ -457,14 +451,14 @@ def test_eva_in_the_form_of_its_readme(tmp_path: Path) -> None:
     ]
     assert table.photos[0] == tmp_path / "images" / "EVA_together" / "71.jpg"
     write(tmp_path, {"data/votes_filtered.csv": votes + "71=E4=6.5=1\n"})
-    assert message(lambda: load_eva(tmp_path)) == (
+    assert message(RatingsError, lambda: load_eva(tmp_path)) == (
         "EVA: votes_filtered.csv line 6: expected a score, a whole number 0 to 10, got '6.5': correct the table"
     )
 
 
 def test_a_row_that_is_cut_off_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"votes_filtered.csv": "image_id=user_id=score\n71=E1\n"})
-    assert message(lambda: load_eva(tmp_path)) == (
+    assert message(RatingsError, lambda: load_eva(tmp_path)) == (
         "EVA: votes_filtered.csv line 2: expected 3 cells: give the published table"
     )
 
@@ -486,25 +480,25 @@ def test_sources_name_data_sets_and_tables(tmp_path: Path) -> None:
 
 def test_unknown_sources_list_the_known(tmp_path: Path) -> None:
     names = ", ".join(map(repr, sorted(DATASETS)))
-    assert message(lambda: load_ratings(f"photos:{tmp_path}")) == (
+    assert message(RatingsError, lambda: load_ratings(f"photos:{tmp_path}")) == (
         f"unknown data set 'photos': Known: {names}"
     )
-    assert message(lambda: load_ratings("photos", tmp_path)) == (
+    assert message(RatingsError, lambda: load_ratings("photos", tmp_path)) == (
         f"unknown data set 'photos': Known: {names}"
     )
-    assert message(lambda: load_ratings("koniq:x")) == (
+    assert message(RatingsError, lambda: load_ratings("koniq:x")) == (
         f"unknown data set 'koniq': did you mean 'koniq10k'? Known: {names}"
     )
     folders = ", ".join(f"{name}:FOLDER" for name in DATASETS)
-    assert message(lambda: load_ratings(tmp_path)) == (
+    assert message(RatingsError, lambda: load_ratings(tmp_path)) == (
         f"ratings cannot be read from {tmp_path}: give a table ending in .csv or .parquet, or one of {folders}"
     )
 
 
 def test_data_sets_have_their_own_scale(tmp_path: Path) -> None:
-    assert message(lambda: load_ratings(f"biq2021:{make_biq2021(tmp_path)}", lowest=0)) == (
-        "biq2021 has its own scale and groups: leave out lowest, highest and group"
-    )
+    assert message(
+        RatingsError, lambda: load_ratings(f"biq2021:{make_biq2021(tmp_path)}", lowest=0)
+    ) == ("biq2021 has its own scale and groups: leave out lowest, highest and group")
 
 
 @pytest.mark.parametrize("name", DATASETS)

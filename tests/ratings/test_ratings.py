@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from mlsp.ratings.table import (
     require_photos,
     with_photos,
 )
+from refusals import message
 
 A = Rating(Path("p/a.jpg"), "a.jpg", 2.0, "train", "one", (1, 2, 1))
 B = Rating(Path("p/b.jpg"), "b.jpg", 3.0, "test", "two", (0, 0, 5))
@@ -29,12 +29,6 @@ BINS = (1.0, 2.0, 3.0)
 
 def table(*ratings: Rating, bins: tuple[float, ...] | None = BINS) -> RatingTable:
     return RatingTable("T", 1, 3, ratings, bins)
-
-
-def message(function: Callable[[], object]) -> str:
-    with pytest.raises(RatingsError) as caught:
-        function()
-    return str(caught.value)
 
 
 def test_columns_come_in_the_order_of_the_table() -> None:
@@ -55,17 +49,19 @@ def test_rows_are_selected_with_their_further_columns() -> None:
 
 def test_a_table_of_means_has_no_votes() -> None:
     means = table(replace(A, votes=None), bins=None)
-    assert message(lambda: means.votes) == (
+    assert message(RatingsError, lambda: means.votes) == (
         "T has mean ratings only: give a table with the votes for each value, in columns votes_1, votes_2 and so on"
     )
 
 
 def test_photos_that_come_twice_are_named() -> None:
-    assert message(lambda: table(A, B, A)) == (
+    assert message(RatingsError, lambda: table(A, B, A)) == (
         "T rates 'a.jpg' more than once: keep one rating a photo"
     )
     accents = [replace(A, photo_id=name) for name in ("caf\u00e9.jpg", "cafe\u0301.jpg")]
-    assert message(lambda: table(*accents)).startswith("T rates 'caf\u00e9.jpg' more than once")
+    assert message(RatingsError, lambda: table(*accents)).startswith(
+        "T rates 'caf\u00e9.jpg' more than once"
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +93,7 @@ def test_photos_that_come_twice_are_named() -> None:
 )
 def test_faults_of_a_rating(rating: Rating, fault: str) -> None:
     assert fault_of(rating, 1, 3, BINS) == fault
-    assert message(lambda: table(B, rating)) == f"T: a.jpg {fault}: correct the table"
+    assert message(RatingsError, lambda: table(B, rating)) == f"T: a.jpg {fault}: correct the table"
 
 
 def test_votes_need_bins() -> None:
@@ -110,22 +106,22 @@ def test_a_mean_may_be_rounded() -> None:
 
 @pytest.mark.parametrize("bins", [(1.0,), (2.0, 1.0, 3.0), (1.0, 1.0, 3.0), (1.0, math.nan, 3.0)])
 def test_bins_ascend(bins: tuple[float, ...]) -> None:
-    assert message(lambda: table(A, bins=bins)) == (
+    assert message(RatingsError, lambda: table(A, bins=bins)) == (
         f"T: the bins are {bins}, expected two or more, ascending"
     )
 
 
 @pytest.mark.parametrize(("lowest", "highest"), [(3, 3), (3, 1), (1, math.inf), (math.nan, 3)])
 def test_the_scale_has_two_ends(lowest: float, highest: float) -> None:
-    assert message(lambda: RatingTable("T", lowest, highest, (A,), BINS)) == (
+    assert message(RatingsError, lambda: RatingTable("T", lowest, highest, (A,), BINS)) == (
         f"T: the scale is {lowest:g} to {highest:g}, expected two numbers, the lower first"
     )
 
 
 def test_further_columns_have_one_text_a_photo() -> None:
-    assert message(lambda: RatingTable("T", 1, 3, (A, B), BINS, {"theme": ("dog",)})) == (
-        "T: column 'theme' has 1 rows, expected one per photo: 2"
-    )
+    assert message(
+        RatingsError, lambda: RatingTable("T", 1, 3, (A, B), BINS, {"theme": ("dog",)})
+    ) == ("T: column 'theme' has 1 rows, expected one per photo: 2")
 
 
 def test_missing_photos_are_named(tmp_path: Path) -> None:
@@ -136,7 +132,7 @@ def test_missing_photos_are_named(tmp_path: Path) -> None:
     rated = table(Rating(there, "there.jpg", 2.0), *ratings, bins=None)
     assert missing_photos(rated) == tuple(ratings)
     first = ", ".join(f"'{tmp_path / name}'" for name in names[:10])
-    assert message(lambda: require_photos(rated)) == (
+    assert message(RatingsError, lambda: require_photos(rated)) == (
         f"T: 12 of 13 photos are missing: {first} and 2 more: give the folder that holds the photos"
     )
     assert require_photos(rated.select([0])).photo_ids == ("there.jpg",)

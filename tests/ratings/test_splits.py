@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,7 @@ from mlsp.ratings.splits import (
     split_rows,
 )
 from mlsp.ratings.table import Rating, RatingTable
-
-
-def message(function: Callable[[], object], kind: type[Exception] = RatingsError) -> str:
-    with pytest.raises(kind) as caught:
-        function()
-    return str(caught.value)
+from refusals import message
 
 
 def table(splits: Sequence[str | None] = (), groups: Sequence[str] = ()) -> RatingTable:
@@ -102,13 +97,13 @@ def test_validation_photos_are_taken_out_of_the_given_train_photos() -> None:
 
 
 def test_a_split_that_is_not_given() -> None:
-    assert message(lambda: split_rows(table(groups=["", ""]))) == (
+    assert message(RatingsError, lambda: split_rows(table(groups=["", ""]))) == (
         "T has no split: add a column split with train, validation and test, or split by random or group"
     )
-    assert message(lambda: split_rows(table(["train", None, "test"]))) == (
+    assert message(RatingsError, lambda: split_rows(table(["train", None, "test"]))) == (
         "T: 1 of 3 photos have no split: '1.jpg': complete the column"
     )
-    assert message(lambda: split_rows(table(["test", "test"]))) == (
+    assert message(RatingsError, lambda: split_rows(table(["test", "test"]))) == (
         "T names no train photos: nothing is left to learn from"
     )
 
@@ -125,9 +120,9 @@ def test_a_random_split_has_the_shares_and_repeats() -> None:
 
 
 def test_a_random_split_needs_photos() -> None:
-    assert message(lambda: split_rows(table(groups=["", ""]), SplitSettings(by="random"))) == (
-        "T has 2 photos, expected at least one for each part of the split: rate more"
-    )
+    assert message(
+        RatingsError, lambda: split_rows(table(groups=["", ""]), SplitSettings(by="random"))
+    ) == ("T has 2 photos, expected at least one for each part of the split: rate more")
 
 
 @given(
@@ -139,10 +134,10 @@ def test_groups_stay_together(groups: list[str], seed: int) -> None:
     different = len({group for group in groups if group}) + groups.count("")
     settings = SplitSettings(by="group", seed=seed)
     if not any(groups):
-        assert "no photo has a group" in message(lambda: split_rows(rated, settings))
+        assert "no photo has a group" in message(RatingsError, lambda: split_rows(rated, settings))
         return
     if different < 3:
-        assert message(lambda: split_rows(rated, settings)) == (
+        assert message(RatingsError, lambda: split_rows(rated, settings)) == (
             f"T has {different} groups, expected at least 3, one for each part of the split: split by random"
         )
         return
@@ -172,7 +167,7 @@ def test_a_split_by_group_of_photos_without_groups_is_refused() -> None:
     rated = replace(table(groups=[""] * 20), extra={"theme": ("beach",) * 20})
     settings = SplitSettings(by="group")
     for split in (lambda: split_rows(rated, settings), lambda: fold_splits(rated, settings, 3)):
-        assert message(split) == (
+        assert message(RatingsError, split) == (
             "T: no photo has a group: add a column group, name another column ('theme') by --group, or split by random"
         )
 
@@ -204,7 +199,8 @@ def test_a_split_by_group_comes_near_the_shares() -> None:
 )
 def test_settings_are_checked(by: By, validation: float, test: float, fault: str) -> None:
     found = message(
-        lambda: SplitSettings(by=by, validation_share=validation, test_share=test), SettingsError
+        SettingsError,
+        lambda: SplitSettings(by=by, validation_share=validation, test_share=test),
     )
     assert found == fault
 
@@ -212,7 +208,7 @@ def test_settings_are_checked(by: By, validation: float, test: float, fault: str
 def test_photos_on_both_sides_are_named() -> None:
     rated = table(groups=[""] * 4)
     check_overlap(rated, a_split([0, 1], [2], [3]))
-    assert message(lambda: check_overlap(rated, a_split([0, 1], [2], [2, 3, 0]))) == (
+    assert message(RatingsError, lambda: check_overlap(rated, a_split([0, 1], [2], [2, 3, 0]))) == (
         "T: 2 of 3 test photos are learned from too: '2.jpg', '0.jpg': take them out of the test, or give them one group and split by group"
     )
 
@@ -221,7 +217,9 @@ def test_equal_files_are_named() -> None:
     rated = table(groups=[""] * 4)
     split = a_split([0, 1], [2], [3])
     check_overlap(rated, split, contents=["a", "a", "b", "c"])
-    assert message(lambda: check_overlap(rated, split, contents=["a", "c", "b", "c"])) == (
+    assert message(
+        RatingsError, lambda: check_overlap(rated, split, contents=["a", "c", "b", "c"])
+    ) == (
         "T: 1 of 1 test photos are the same files as photos that are learned from: '3.jpg (1.jpg)':"
         " take them out of the test, or give them one group and split by group"
     )
@@ -233,7 +231,7 @@ def test_photos_that_look_alike_are_named_with_the_nearest() -> None:
     # 4 is near none that is learned from, though its group has one: by way of 3.
     hashes = np.array([0x1F, 0, 0xFFFF_0000, 1, 0x7E01], dtype=np.uint64)
     check_overlap(rated, split)
-    assert message(lambda: check_overlap(rated, split, hashes=hashes)) == (
+    assert message(RatingsError, lambda: check_overlap(rated, split, hashes=hashes)) == (
         "T: 1 of 2 test photos look like photos that are learned from: '3.jpg (1.jpg)':"
         " take them out of the test, or give them one group and split by group"
     )
@@ -242,7 +240,9 @@ def test_photos_that_look_alike_are_named_with_the_nearest() -> None:
 def test_only_ten_are_named() -> None:
     rated = table(groups=[""] * 24)
     split = a_split(list(range(12)), [], list(range(12, 24)))
-    found = message(lambda: check_overlap(rated, split, hashes=np.zeros(24, dtype=np.uint64)))
+    found = message(
+        RatingsError, lambda: check_overlap(rated, split, hashes=np.zeros(24, dtype=np.uint64))
+    )
     named = ", ".join(f"'{row}.jpg (0.jpg)'" for row in range(12, 22))
     assert found == (
         f"T: 12 of 12 test photos look like photos that are learned from: {named} and 2 more:"
@@ -254,10 +254,10 @@ def test_hashes_are_one_a_photo() -> None:
     rated = table(groups=[""] * 3)
     for given_hashes in ({"contents": ["a"]}, {"hashes": np.zeros(1, dtype=np.uint64)}):
         found = message(
+            SettingsError,
             lambda given_hashes=given_hashes: check_overlap(  # type: ignore[misc]
                 rated, a_split([0], [1], [2]), **given_hashes
             ),
-            SettingsError,
         )
         (name,) = given_hashes
         assert re.search(f"^{name}: got 1, .*: 3$", found)

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from mlsp.backbones import BackboneSpec, Level, Preprocessing, backbone, build_network
 from mlsp.backbones.convolution import ConvBatchNorm, inception_conv
 from mlsp.base.arrays import UInt8Array
-from mlsp.base.errors import MlspError, OutputError, RatingsError, SettingsError, TrainingError
+from mlsp.base.errors import OutputError, RatingsError, SettingsError, TrainingError
 from mlsp.base.results import ScoreFailure
 from mlsp.cli import app
 from mlsp.evaluation.metrics import srcc
@@ -43,6 +43,7 @@ from mlsp.training.finetuning.photos import pieces
 from mlsp.training.finetuning.settings import parse_pieces
 from mlsp.training.finetuning.start import check_different_files, head_for, read_trained_head
 from mlsp.training.run_folder import EpochRecord
+from refusals import message
 
 SPEC = BackboneSpec(
     name="tiny",
@@ -147,12 +148,6 @@ def run(
 def log_of(folder: Path) -> list[dict[str, str]]:
     with (folder / "log.csv").open() as stream:
         return list(csv.DictReader(stream))
-
-
-def message(error: type[MlspError], function: Callable[[], object]) -> str:
-    with pytest.raises(error) as caught:
-        function()
-    return str(caught.value)
 
 
 def views(count: int, size: tuple[int, int] = (21, 28)) -> UInt8Array:
