@@ -40,7 +40,6 @@ from mlsp.features.pipeline import EncodedPhoto, FeaturePipeline, PhotoFeatures
 from mlsp.features.store.codec import encode_grids
 from mlsp.features.store.schema import StoreLayout
 from mlsp.photos import DecodeSettings
-from mlsp.photos.crops import min_photo_side
 from mlsp.photos.listing import NamedPhoto
 
 # Bytes of features sent at a time. More would save little, and is in memory several times per worker.
@@ -136,7 +135,7 @@ class _PhotoWorker:
         # As for a process of its own: one more than the cores, so that one decodes while the others compute.
         self._pipeline = FeaturePipeline(
             network.engine,
-            min_side=min_photo_side(network.smallest_side, network.engine.feature_spec.views),
+            min_side=network.min_photo_side,
             workers=order.cores + 1,
             max_pixels=order.max_pixels,
         )

@@ -12,7 +12,6 @@ from mlsp.features.extraction.plan import plan_network
 from mlsp.features.extraction.run import extract_to
 from mlsp.features.extraction.settings import NetworkSettings
 from mlsp.features.pipeline import FeaturePipeline
-from mlsp.photos.crops import min_photo_side
 
 
 class FeatureExtractor(FeaturePipeline):
@@ -73,10 +72,9 @@ class FeatureExtractor(FeaturePipeline):
             precision=precision,
         )
         self._network = plan_network(settings).open()
-        engine = self._network.engine
         super().__init__(
-            engine,
-            min_side=min_photo_side(self._network.smallest_side, engine.feature_spec.views),
+            self._network.engine,
+            min_side=self._network.min_photo_side,
             workers=workers,
             max_pixels=max_pixels,
         )

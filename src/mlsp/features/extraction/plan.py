@@ -16,7 +16,7 @@ from mlsp.features.opening import RunnableBackbone, plan_backbone
 from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.schema import StoreLayout
 from mlsp.photos import ReadAs
-from mlsp.photos.crops import ViewsName
+from mlsp.photos.crops import ViewsName, min_photo_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,11 @@ class ExtractionNetwork:
         stored = (self.layout.feature_spec, self.layout.precision)
         if made != stored:
             raise SettingsError(f"the engine makes features of {made}, the layout stores {stored}")
+
+    @property
+    def min_photo_side(self) -> int:
+        """Minimum width and height of a photo whose crops the network can take, in pixels."""
+        return min_photo_side(self.smallest_side, self.engine.feature_spec.views)
 
 
 @dataclass(frozen=True, slots=True)

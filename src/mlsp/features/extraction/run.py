@@ -23,7 +23,6 @@ from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
-from mlsp.photos.crops import min_photo_side
 from mlsp.photos.listing import NamedPhoto, list_photos
 
 _Item = TypeVar("_Item")
@@ -160,7 +159,7 @@ class Extraction(ExtractionRun):
     ) -> None:
         self._pipeline = FeaturePipeline(
             network.engine,
-            min_side=min_photo_side(network.smallest_side, network.engine.feature_spec.views),
+            min_side=network.min_photo_side,
             workers=workers,
             max_pixels=max_pixels,
         )
