@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Generator, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,19 +12,18 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from mlsp.backbones.weights.downloads import Progress
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.closing import Closing
-from mlsp.base.errors import ModelError, SettingsError
 from mlsp.base.machine import usable_cores
 from mlsp.base.results import ScoreFailure, result_or_failure
-from mlsp.features.engines import Engine, check_choices
-from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
+from mlsp.features.engines import Engine
+from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.features.engines.decode_limiter import DecodeLimiter
-from mlsp.features.opening import plan_backbone, runs_from_weights
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures, several
-from mlsp.models.model import Model, load_model
+from mlsp.models.model import Model
 from mlsp.photos import Photo, photo_of_pixels, read_bytes, read_photo
 from mlsp.photos.decoding_processes import DecodingProcesses
 from mlsp.scoring.cache import Caches, open_caches
 from mlsp.scoring.heads import Head, Heads
+from mlsp.scoring.opened_model import OpenedModel, open_model
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.steps import ScoringSteps
 
@@ -80,41 +78,15 @@ class Scorer(Closing):
         weights: str | Path | None = None,
         on_download: Progress | None = None,
     ) -> None:
-        check_choices(device, precision)
-        record = load_model(model)
-        weights = None if weights is None else Path(weights)
-        spec = record.feature_spec
-        is_from_weights = record.backbone_file is None and runs_from_weights(spec, weights)
-        plan = plan_backbone(
-            spec,
-            graph=None if is_from_weights else record.backbone,
-            device=device,
-            precision=precision,
-            weights=weights,
-            on_download=on_download,
-            is_here=True,
+        opened = open_model(
+            model, device=device, precision=precision, weights=weights, on_download=on_download
         )
-        # Compiling takes most of a short run, and the network's and the heads' graphs compile at the same time.
-        with ThreadPoolExecutor(1) as beside:
-            opening = beside.submit(Heads.open, record)
-            engine = plan.open()
-            heads = opening.result()
-        if heads.channels != engine.channels:
-            raise ModelError(
-                f"model {record.folder}: its heads read {heads.channels} channels, its network makes {engine.channels}."
-                " Build the model again"
-            )
-        if device == "cuda":
-            engine = BatchingEngine(engine, CUDA_BATCH, streams=1)
         self._set_up(
-            record,
-            engine,
-            heads,
+            opened,
             workers=workers,
             cache=cache,
             max_pixels=max_pixels,
             decode_seconds=decode_seconds,
-            runtime=plan.runtime,
         )
 
     @classmethod
@@ -148,53 +120,41 @@ class Scorer(Closing):
             SettingsError: `workers` is below 1, or engine, heads and model do not belong together.
         """
         scorer = cls.__new__(cls)
-        opened = Heads(model, heads, classifiers)
         scorer._set_up(
-            model,
-            engine,
-            opened,
+            OpenedModel(model, engine, Heads(model, heads, classifiers), runtime),
             workers=workers,
             cache=cache,
             max_pixels=max_pixels,
             decode_seconds=decode_seconds,
-            runtime=runtime,
         )
         return scorer
 
     def _set_up(
         self,
-        model: Model,
-        engine: Engine,
-        heads: Heads,
+        opened: OpenedModel,
         *,
         workers: int | None,
         cache: bool | Caches,
         max_pixels: int | None,
         decode_seconds: float | None,
-        runtime: str,
     ) -> None:
-        spec = model.feature_spec
-        if engine.feature_spec != spec:
-            raise SettingsError(
-                f"the engine makes features of {engine.feature_spec}, model {model.name!r} reads {spec}"
-            )
-        self.model = model
+        self.model = opened.record
         workers = usable_cores() + 1 if workers is None else workers
-        self._opened = ExitStack()
+        self._to_close = ExitStack()
         read: Callable[..., Photo] = read_photo
         if decode_seconds is not None:
             processes = DecodingProcesses(workers, seconds=decode_seconds)
-            read = self._opened.enter_context(processes).read
+            read = self._to_close.enter_context(processes).read
         pipeline = FeaturePipeline(
-            engine,
-            min_side=model.smallest_side,
+            opened.engine,
+            min_side=self.model.smallest_side,
             workers=workers,
             max_pixels=max_pixels,
             read=read,
         )
         if isinstance(cache, bool):
-            cache = self._opened.enter_context(open_caches(enabled=cache))
-        self._steps = ScoringSteps.of(model, pipeline, heads, cache, runtime)
+            cache = self._to_close.enter_context(open_caches(enabled=cache))
+        self._steps = ScoringSteps.of(self.model, pipeline, opened.heads, cache, opened.runtime)
 
     @property
     def limiter(self) -> DecodeLimiter:
@@ -376,7 +336,7 @@ class Scorer(Closing):
 
         The scorer still scores, without caches; with `decode_seconds` it decodes no more.
         """
-        self._opened.close()
+        self._to_close.close()
 
     def __repr__(self) -> str:
         return f"Scorer({self.model.name!r})"
