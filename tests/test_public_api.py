@@ -18,6 +18,7 @@ from mlsp.base import errors
 from mlsp.features.engines import ConstantEngine
 from mlsp.models.model import load_model
 from mlsp.photos import read_photo
+from redness import RednessHead
 
 HEAVY = ("torch", "openvino", "pandas", "scipy", "onnx", "sklearn", "h5py", "PIL", "numpy")
 
@@ -64,18 +65,11 @@ def test_importing_loads_nothing_heavy() -> None:
     assert json.loads(done.stdout) == []
 
 
-class FirstChannel:
-    """A head whose score is the mean red, 0…1."""
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        return features[:, 0, 0, 0]
-
-
 @pytest.fixture
 def scorer() -> mlsp.Scorer:
     model = load_model()
     return mlsp.Scorer.of(
-        model, ConstantEngine(model.feature_spec), [FirstChannel()] * len(model.heads), workers=1
+        model, ConstantEngine(model.feature_spec), [RednessHead()] * len(model.heads), workers=1
     )
 
 

@@ -43,6 +43,7 @@ from mlsp.models.model import load_model
 from mlsp.reports.rows import label_columns
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
+from redness import RednessHead
 
 COLUMNS = [
     "photo",
@@ -141,18 +142,11 @@ class SlowEngine:
         return self._engine.pooled(batch)
 
 
-class FirstFeature:
-    """The fake head."""
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        return features[:, 0, 0, 0]
-
-
 def test_photos_of_a_shard_fill_the_batches_of_a_scorer(tmp_path: Path) -> None:
     """As on a CUDA device: its batches need more photos at the same time than are decoded."""
     model = load_model()
     engine = SlowEngine(model.feature_spec)
-    heads = [FirstFeature() for _ in model.heads]
+    heads = [RednessHead() for _ in model.heads]
     scorer = Scorer.of(model, engine, heads, workers=1).in_batches(BatchSettings(4), streams=1)
     assert isinstance(scorer._steps.pipeline.engine, BatchingEngine)
     engine.joined = scorer._steps.pipeline.engine

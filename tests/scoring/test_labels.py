@@ -17,6 +17,7 @@ from mlsp.models.model import load_model
 from mlsp.scoring.cache import CachedScores, Caches, ScoreCache
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
+from redness import RednessHead
 
 
 @pytest.fixture(scope="module")
@@ -108,14 +109,12 @@ def test_a_model_without_classifiers_has_no_labels(examples: Path, tmp_path: Pat
     default = replace(load_model(), classifiers=())
     engine = ConstantEngine(default.feature_spec)
 
-    class Red:
-        def predict(self, features: np.ndarray) -> np.ndarray:
-            return features[:, 0, 0, 0]
-
-    scorer = Scorer.of(default, engine, [Red()] * len(default.heads))
+    scorer = Scorer.of(default, engine, [RednessHead()] * len(default.heads))
     result = scorer.score_one(examples / "chelsea.png")
     assert (result.faults, result.kind, result.is_photo) == ((), None, True)
     assert result.fault_probabilities == result.kind_probabilities == {}
     assert 0 <= result.overall <= 100
     with pytest.raises(SettingsError, match="has 0 classifiers, got 1"):
-        Scorer.of(default, engine, [Red()] * len(default.heads), classifiers=[Red()])
+        Scorer.of(
+            default, engine, [RednessHead()] * len(default.heads), classifiers=[RednessHead()]
+        )

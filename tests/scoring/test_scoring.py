@@ -33,6 +33,7 @@ from mlsp.scoring.cache import Caches, FeatureCache, ScoreCache
 from mlsp.scoring.heads import Head, Heads
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
+from redness import RednessHead
 
 
 class CountingEngine:
@@ -47,13 +48,6 @@ class CountingEngine:
     def pooled(self, batch: np.ndarray) -> np.ndarray:
         self.calls += 1
         return self._engine.pooled(batch)
-
-
-class RednessHead:
-    """Scores a photo by its mean red, 0…1."""
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        return features[:, 0, 0, 0]
 
 
 def fake_scorer(cache: ScoreCache | None = None) -> tuple[Scorer, CountingEngine]:

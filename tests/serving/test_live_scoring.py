@@ -22,7 +22,8 @@ from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.collection import Collection
 from mlsp.serving.web.entry import FIELDS
 from mlsp.serving.web.live_scoring import LiveScoring
-from served_page import RednessEngine, RednessHead
+from redness import RednessHead
+from served_page import RednessEngine
 
 if TYPE_CHECKING:
     from labelled_models import LabelledModel

@@ -41,6 +41,7 @@ from mlsp.serving.service.app import Service
 from mlsp.serving.service.connections import Once, connection_limit, limited_protocol
 from mlsp.serving.service.serving import check_access, serve_http
 from mlsp.serving.service.telemetry import JsonLines
+from redness import RednessHead
 
 if TYPE_CHECKING:
     from labelled_models import LabelledModel
@@ -67,13 +68,6 @@ class GatedEngine:
         self.batches.append(len(batch))
         assert self.gate.wait(10)
         return self._engine.pooled(batch)
-
-
-class FirstFeature:
-    """The fake head."""
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        return features[:, 0, 0, 0]
 
 
 class SlowScorer:
@@ -543,7 +537,7 @@ def test_in_batches_scores_are_those_of_a_photo_alone(
 def test_a_caller_that_leaves_a_batch_harms_no_other(scorer: Scorer, examples: Path) -> None:
     content = (examples / "clock_motion.png").read_bytes()
     engine = GatedEngine(scorer)
-    gated = Scorer.of(scorer.model, engine, [FirstFeature()] * 2, workers=1)
+    gated = Scorer.of(scorer.model, engine, [RednessHead()] * 2, workers=1)
     with (
         serving(gated, workers=1, batch_photos=4, batch_wait_ms=2000) as (address, service),
         ThreadPoolExecutor(4) as pool,
@@ -573,7 +567,7 @@ def test_batches_of_a_cuda_device_stay_or_are_replaced(
     """By the embedded model's engine, joined as `Scorer` joins it there."""
     content = (examples / "clock_motion.png").read_bytes()
     engine = GatedEngine(scorer)
-    gated = Scorer.of(scorer.model, engine, [FirstFeature()] * 2, workers=2)
+    gated = Scorer.of(scorer.model, engine, [RednessHead()] * 2, workers=2)
     gated = gated.in_batches(CUDA_BATCH, streams=1)
     with serving(gated, **chosen) as (address, service), ThreadPoolExecutor(5) as pool:
         inner: Any = service._queue

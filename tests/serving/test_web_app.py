@@ -40,10 +40,10 @@ from mlsp.serving.web.collection import Collection
 from mlsp.serving.web.entry import FIELDS
 from mlsp.serving.web.learning import BusyError
 from mlsp.serving.web.page_controller import PageController
+from redness import RednessHead
 from served_page import (
     PHOTOS,
     RednessEngine,
-    RednessHead,
     Served,
     fake_scorer,
     make_photos,

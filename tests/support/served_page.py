@@ -25,15 +25,9 @@ from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.security import Access
 from mlsp.serving.web.server import listen, page_server
+from redness import RednessHead
 
 PHOTOS = 12
-
-
-class RednessHead:
-    """Scores a photo by its mean red, 0…1."""
-
-    def predict(self, features: Float32Array) -> Float32Array:
-        return features[:, 0, 0, 0]
 
 
 class RednessEngine:
