@@ -567,3 +567,16 @@ def test_sources_that_do_not_exist(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "columns are named, but no source is a table: none ends in .csv or .jsonl or .parquet"
     )
+
+
+@pytest.mark.parametrize("name", ["photo", "id"])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_column_that_is_there_twice_is_refused(name: str, ending: str, tmp_path: Path) -> None:
+    table = tmp_path / f"t.{ending}"
+    names = ["photo", "id", name]
+    if ending == "csv":
+        table.write_text(",".join(names) + "\na.jpg,a,b\n")
+    else:
+        pq.write_table(pa.table([["a.jpg"], ["a"], ["b"]], names=names), table)
+    with pytest.raises(SettingsError, match=f"has column {name!r} more than once: rename one"):
+        read_all(table)

@@ -87,6 +87,9 @@ def _choose(wanted: TableColumns, table: str, columns: tuple[str, ...]) -> _Chos
             f"table {table} has the columns {', '.join(map(repr, columns)) or 'none'}: say by --path-column, --url-column or --bytes-column which has the photos"
         )
     photo_id = wanted.id or (ID_COLUMN if ID_COLUMN in columns else None)
+    for name in (photo, photo_id):
+        if columns.count(name) > 1:
+            raise SettingsError(f"table {table} has column {name!r} more than once: rename one")
     # The Hugging Face libraries store a photo as a record of bytes and path, either of which may be missing.
     path = f"{photo}.path" if f"{photo}.path" in columns else None
     if f"{photo}.bytes" in columns:
