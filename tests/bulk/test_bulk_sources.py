@@ -8,6 +8,7 @@ import pickle
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pyarrow as pa
@@ -16,7 +17,7 @@ import pytest
 
 from bulk_samples import PhotoServer, jpeg, photo_server, tar_bytes, write_photos
 from mlsp.base.errors import SettingsError
-from mlsp.bulk import ShardError, SourcePhoto, SourceSpec, TableColumns, open_source
+from mlsp.bulk import BulkSettings, ShardError, SourcePhoto, SourceSpec, TableColumns, open_source
 from mlsp.bulk.sources import expand
 from mlsp.bulk.survey import survey
 
@@ -580,3 +581,11 @@ def test_a_column_that_is_there_twice_is_refused(name: str, ending: str, tmp_pat
         pq.write_table(pa.table([["a.jpg"], ["a"], ["b"]], names=names), table)
     with pytest.raises(SettingsError, match=f"has column {name!r} more than once: rename one"):
         read_all(table)
+
+
+@pytest.mark.parametrize("sources", ["photos", Path("photos"), (Path("photos"),)])
+def test_sources_that_are_no_texts_are_refused(sources: Any) -> None:
+    with pytest.raises(SettingsError, match="expected a tuple of paths and URLs, each a str, got"):
+        SourceSpec(sources)
+    with pytest.raises(SettingsError, match="expected a folder or URL as a str, got"):
+        BulkSettings(SourceSpec(("photos",)), Path("scores"))  # type: ignore[arg-type]

@@ -30,6 +30,9 @@ class BulkSettings:
         shard_size: photos per file of results; at most so many are scored again after a kill.
         scorer: how photos are scored.
         retry_failed: score photos again that failed; those that could not be reached are scored again in any case.
+
+    Raises:
+        SettingsError: `dataset` is no text.
     """
 
     spec: SourceSpec
@@ -37,6 +40,10 @@ class BulkSettings:
     shard_size: int = DEFAULT_SHARD_SIZE
     scorer: ScorerSettings = field(default_factory=ScorerSettings)
     retry_failed: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.dataset, str):
+            raise SettingsError(f"expected a folder or URL as a str, got {self.dataset!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,21 @@ class SourceSpec:
         sources: paths and URLs.
         columns: of tables.
         recursive: also photos in folders of folders.
+
+    Raises:
+        SettingsError: `sources` is one text, or something in it is none.
     """
 
     sources: tuple[str, ...]
     columns: TableColumns = field(default_factory=TableColumns)
     recursive: bool = True
+
+    def __post_init__(self) -> None:
+        are_several = isinstance(self.sources, tuple | list)
+        if not are_several or not all(isinstance(source, str) for source in self.sources):
+            raise SettingsError(
+                f"expected a tuple of paths and URLs, each a str, got {self.sources!r}"
+            )
 
 
 class _Part(Protocol):
