@@ -15,10 +15,9 @@ from PIL import Image
 
 import mlsp
 from mlsp.base import errors
-from mlsp.features.engines import ConstantEngine
 from mlsp.models.model import load_model
 from mlsp.photos import read_photo
-from redness import RednessHead
+from redness import ConstantEngine, RednessHead
 
 HEAVY = ("torch", "openvino", "pandas", "scipy", "onnx", "sklearn", "h5py", "PIL", "numpy")
 

@@ -36,14 +36,13 @@ from mlsp.bulk import (
 from mlsp.bulk.driver import score_and_write
 from mlsp.bulk.shard_scoring import ResultRow
 from mlsp.cli import app
-from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.model import load_model
 from mlsp.reports.rows import label_columns
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
-from redness import RednessHead
+from redness import ConstantEngine, RednessHead
 
 COLUMNS = [
     "photo",

@@ -14,13 +14,13 @@ from evaluation_samples import rated_table
 from mlsp.base.errors import ModelError, RatingsError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.evaluation import FileScores, PhotoScores, ScoringSettings, Unscored, open_source
-from mlsp.features.engines import ConstantEngine
 from mlsp.models.model import load_model
 from mlsp.models.records import ClassifierRecord, Label
 from mlsp.ratings.table import RatingTable
 from mlsp.reports import write_report
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.scorer import Scorer
+from redness import ConstantEngine
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> Path:

@@ -17,13 +17,13 @@ from mlsp.evaluation.intervals import bootstrap_interval, paired_difference
 from mlsp.evaluation.metrics import emd, emd_each, plcc, srcc, vote_spread
 from mlsp.evaluation.report.html import evaluation_page
 from mlsp.evaluation.report.table import print_evaluation
-from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.engines.openvino_votes import open_votes
 from mlsp.features.onnx_export import export_head
 from mlsp.models.heads import HeadSpec, ScoreHead, build_head
 from mlsp.models.model import load_model
 from mlsp.scoring.scorer import Scorer
+from redness import ConstantEngine
 
 QUICK = EvaluationSettings(resamples=100, shown=2)
 BINS = (1.0, 2.0, 3.0, 4.0)

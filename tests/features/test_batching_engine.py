@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mlsp.base.errors import EngineError, SettingsError
-from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.models.model import load_model
+from redness import ConstantEngine
 from waiting import until
 
 UNLIKED = 255

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from mlsp.base.errors import SettingsError
-from mlsp.features.engines import ConstantEngine, Engine
+from mlsp.features.engines import Engine
 from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.features.engines.decode_limiter import DecodeLimiter
 from mlsp.models.model import load_model
+from redness import ConstantEngine
 from waiting import until
 
 ENGINE = ConstantEngine(load_model().feature_spec)

@@ -24,7 +24,7 @@ from mlsp.backbones.pooled import PooledNetwork, area_weights
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.backbones.weights.loading import load_network
 from mlsp.base.errors import ModelError, SettingsError, WeightsError
-from mlsp.features.engines import ConstantEngine, Engine
+from mlsp.features.engines import Engine
 from mlsp.features.engines.batching_engine import BatchingEngine, BatchSettings
 from mlsp.features.engines.compiled_graph import CompiledGraph
 from mlsp.features.engines.openvino_engine import OpenVinoEngine, OpenVinoHead
@@ -37,6 +37,7 @@ from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.models.heads import RidgeModule
 from mlsp.models.model import load_model
 from mlsp.photos.crops import VIEW_COUNTS, ViewsName
+from redness import ConstantEngine
 
 SPEC = BACKBONES["efficientnet_lite0"]
 

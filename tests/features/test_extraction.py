@@ -21,7 +21,7 @@ from mlsp.base.errors import (
     SettingsError,
 )
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines import ConstantEngine, Precision
+from mlsp.features.engines import Precision
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.features.extraction.plan import ExtractionNetwork, plan_network
 from mlsp.features.extraction.run import Extraction, Shard, extract_to
@@ -32,6 +32,7 @@ from mlsp.features.store.merge import merge
 from mlsp.features.store.schema import StoreLayout
 from mlsp.features.store.store import FeatureStore
 from mlsp.photos.listing import NamedPhoto, list_photos
+from redness import ConstantEngine
 from refusals import message
 
 KIND = FeatureSpec("tiny", "0" * 64, ("colour",), "corners8", None, 5)

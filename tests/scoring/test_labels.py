@@ -12,12 +12,11 @@ from PIL import Image
 
 from labelled_models import FAULTS, KINDS, KINDS_RECORD, NOT_PHOTOS, LabelledModel, kind_of
 from mlsp.base.errors import SettingsError
-from mlsp.features.engines import ConstantEngine
 from mlsp.models.model import load_model
 from mlsp.scoring.cache import CachedScores, Caches, ScoreCache
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
-from redness import RednessHead
+from redness import ConstantEngine, RednessHead
 
 
 @pytest.fixture(scope="module")

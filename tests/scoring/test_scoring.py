@@ -18,7 +18,6 @@ from mlsp.backbones import Level, backbone
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.base.errors import EngineError, PhotoTooSmallError, SettingsError, UnsupportedPhotoError
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.batching_engine import CUDA_BATCH, BatchingEngine, BatchSettings
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
@@ -33,7 +32,7 @@ from mlsp.scoring.cache import Caches, FeatureCache, ScoreCache
 from mlsp.scoring.heads import Head, Heads
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
-from redness import RednessHead
+from redness import ConstantEngine, RednessHead
 
 
 class CountingEngine:

@@ -32,7 +32,6 @@ import waiting
 from children import start_child
 from mlsp.base.errors import SettingsError
 from mlsp.base.results import ScoreFailure
-from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.batching_engine import CUDA_BATCH
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
@@ -41,7 +40,7 @@ from mlsp.serving.service.app import Service
 from mlsp.serving.service.connections import Once, connection_limit, limited_protocol
 from mlsp.serving.service.serving import check_access, serve_http
 from mlsp.serving.service.telemetry import JsonLines
-from redness import RednessHead
+from redness import ConstantEngine, RednessHead
 
 if TYPE_CHECKING:
     from labelled_models import LabelledModel

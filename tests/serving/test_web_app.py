@@ -28,7 +28,6 @@ from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.shots import Shot
 from mlsp.culling.xmp import read_marks
 from mlsp.culling.xmp.journal import runs
-from mlsp.features.engines import ConstantEngine
 from mlsp.models.model import load_model
 from mlsp.personal import learn_taste, write_personal_model
 from mlsp.personal.taking_back import take_back
@@ -40,7 +39,7 @@ from mlsp.serving.web.collection import Collection
 from mlsp.serving.web.entry import FIELDS
 from mlsp.serving.web.learning import BusyError
 from mlsp.serving.web.page_controller import PageController
-from redness import RednessHead
+from redness import ConstantEngine, RednessHead
 from served_page import (
     PHOTOS,
     RednessEngine,

@@ -17,7 +17,6 @@ from PIL import Image
 from mlsp.backbones import backbone
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.culling.shots import Shot
-from mlsp.features.engines import ConstantEngine
 from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
@@ -25,7 +24,7 @@ from mlsp.scoring.scorer import Scorer
 from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.security import Access
 from mlsp.serving.web.server import listen, page_server
-from redness import RednessHead
+from redness import ConstantEngine, RednessHead
 
 PHOTOS = 12
 

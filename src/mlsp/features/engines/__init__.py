@@ -1,6 +1,6 @@
 """Inference engines: crops of one size -> pooled features.
 
-    engine             the protocol, and a fake engine for tests
+    engine             the protocol
     compiled_graph     one exported graph on the processor
     openvino_engine    exported graphs and heads on the processor
     torch_engine       networks on a CUDA device, and those that cannot be exported
@@ -12,6 +12,6 @@ Imports backbones, photos and base. The one way to open an engine is `mlsp.featu
 
 from __future__ import annotations
 
-from mlsp.features.engines.engine import ConstantEngine, Engine, Precision, check_choices
+from mlsp.features.engines.engine import Engine, Precision, check_choices
 
-__all__ = ["ConstantEngine", "Engine", "Precision", "check_choices"]
+__all__ = ["Engine", "Precision", "check_choices"]

@@ -1,11 +1,8 @@
-"""Protocol of inference engines, and a fake one for tests."""
+"""Protocol of inference engines."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
-
-import numpy as np
 
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import SettingsError, unknown_name
@@ -44,29 +41,6 @@ class Engine(Protocol):
         Raises:
             EngineError: the network failed on these photos, for lack of memory for instance.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class ConstantEngine:
-    """Fake engine for tests: the features of a photo are its mean red, green and blue, repeated.
-
-    Attributes:
-        feature_spec: that its features claim to have.
-        channels: of a feature.
-    """
-
-    feature_spec: FeatureSpec
-    channels: int = 3
-    precision: Precision = "float32"
-
-    def pooled(self, batch: UInt8Array) -> Float32Array:
-        """Compute the mean colour, 0…1, of each photo, in every cell; see `Engine.pooled`."""
-        means = batch.mean(axis=(1, 2), dtype=np.float64).astype(np.float32) / np.float32(255)
-        repeated = np.resize(np.arange(3), self.channels)
-        grid = self.feature_spec.grid
-        return np.broadcast_to(
-            means[:, None, None, repeated], (len(batch), grid, grid, self.channels)
-        ).copy()
 
 
 def check_choices(device: str, precision: str) -> None:
