@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -182,7 +183,7 @@ class Scorer(Closing):
         """Return a scorer like this one that joins waiting photos; see `FeaturePipeline.in_batches`."""
         scorer = copy.copy(self)
         joined = self._steps.pipeline.in_batches(settings, streams=streams, computing=computing)
-        scorer._steps = self._steps.by(joined)
+        scorer._steps = replace(self._steps, pipeline=joined)
         return scorer
 
     def score(

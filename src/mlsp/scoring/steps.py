@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeAlias
@@ -78,10 +78,6 @@ class ScoringSteps:
             score_key(model, precision, runtime),
             feature_key(model, precision, runtime),
         )
-
-    def by(self, pipeline: FeaturePipeline) -> Self:
-        """Return the same steps with features from another pipeline."""
-        return replace(self, pipeline=pipeline)
 
     def result_of_content(self, source: Path, content: bytes) -> ScoreResult:
         """Score a photo; raises PhotoError where it cannot be read, EngineError where a head failed."""
