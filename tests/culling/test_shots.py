@@ -128,7 +128,7 @@ def test_other_names_of_one_id_or_one_moment_are_one_shot() -> None:
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     make(
         tmp_path,
-        *("1.jpg", "2-edit.jpg", "film.MP4", "clip.mov", "a.jxl", "b.jxl", "notes", ".hidden.jpg"),
+        *("1.jpg", "2-edit.jpg", "film.MP4", "clip.mov", "a.psb", "b.psb", "notes", ".hidden.jpg"),
         *("@eaDir/1.jpg", "Catalog Previews.lrdata/1.jpg", ".dtrash/files/1.jpg"),
         *("My.photoslibrary/originals/A/9.heic", "My.photoslibrary/resources/small.jpg"),
         *("private/8.jpg", "sub/private.jpg"),
@@ -140,7 +140,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         "sub/private.jpg",
     ]
     assert str(found.left_out) == (
-        "2 .jxl (JPEG XL, which is not read: save as JPEG), 2 videos (.mov, .mp4), 1 without an ending;"
+        "2 .psb (large Photoshop files, which are not read: save as TIFF), 2 videos (.mov, .mp4), 1 without an ending;"
         " .dtrash, @eaDir, Catalog Previews.lrdata; 2 by --exclude"
     )
     below = find_shots([tmp_path], exclude=["sub/*"])

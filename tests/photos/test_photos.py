@@ -374,7 +374,7 @@ def test_truncated_photos_are_unreadable_after_a_reduction_too() -> None:
 def test_what_is_no_photo_is_unsupported(content: bytes) -> None:
     message = (
         "it is not in a format that is read."
-        " Expected JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PSD or a camera's raw format: convert it"
+        " Expected JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PSD, JPEG XL or a camera's raw format: convert it"
     )
     with pytest.raises(UnsupportedPhotoError, match=f"^{re.escape(message)}$"):
         read_photo(content)
@@ -546,15 +546,24 @@ def test_slow_libraries_load_only_when_they_are_needed() -> None:
     assert run.stdout == "\n"
 
 
-def test_raw_photos_without_the_extra_say_what_to_install() -> None:
+@pytest.mark.parametrize(
+    ("package", "start", "said"),
+    [
+        ("rawpy", b"FUJIFILMCCD-RAW", "Reading raw photos needs an extra: pip install '.[raw]'"),
+        ("OpenImageIO", b"\xff\n", "Reading JPEG XL needs an extra: pip install '.[jxl]'"),
+    ],
+)
+def test_formats_without_their_extra_say_what_to_install(
+    package: str, start: bytes, said: str
+) -> None:
     code = (
-        "import sys; sys.modules['rawpy'] = None\n"
+        f"import sys; sys.modules[{package!r}] = None\n"
         "from mlsp.photos import read_photo; from mlsp.base.errors import UnsupportedPhotoError\n"
-        "try: read_photo(b'FUJIFILMCCD-RAW')\n"
+        f"try: read_photo({start!r})\n"
         "except UnsupportedPhotoError as error: print(error)"
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert run.stdout.startswith("Reading raw photos needs an extra: pip install '.[raw]'")
+    assert run.stdout.startswith(said)
 
 
 def test_the_flat_picture_of_a_photoshop_file() -> None:
@@ -581,7 +590,6 @@ def test_the_flat_picture_of_a_photoshop_file() -> None:
         ((b"G" + bytes(187)) * 4, "it is a video (MPEG transport stream)"),
         ((bytes(4) + b"G" + bytes(187)) * 4, "it is a video (MPEG transport stream)"),
         (b"\x1aE\xdf\xa3" + bytes(20), "it is a video (Matroska or WebM)"),
-        (b"\xff\n" + bytes(20), "it is a JPEG XL, which is not read: save it as JPEG or PNG"),
         (b"<?xpacket begin=", "it is an XMP sidecar"),
     ],
 )

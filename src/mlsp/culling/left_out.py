@@ -13,7 +13,6 @@ VIDEO_SUFFIXES = frozenset((
 ))  # fmt: skip
 # Pictures that are not read, and what to do.
 _PICTURES = {
-    ".jxl": "JPEG XL, which is not read: save as JPEG",
     ".psb": "large Photoshop files, which are not read: save as TIFF",
 }
 _MAX_NAMED = 6

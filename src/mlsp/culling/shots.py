@@ -28,6 +28,7 @@ _KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("HEIC", frozenset((".heic",))),
     # As cameras call theirs.
     ("HEIF", frozenset((".heif", ".hif"))),
+    ("JXL", frozenset((".jxl",))),
     ("TIFF", frozenset((".tif", ".tiff"))),
     ("RAW", RAW_SUFFIXES),
 )

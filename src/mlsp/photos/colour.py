@@ -51,6 +51,19 @@ def to_srgb(pixels: UInt8Array, mode: ColourMode, profile: bytes | None) -> UInt
     return np.array(image.convert("RGB"))
 
 
+def over_white(colours: UInt8Array, alpha: UInt8Array) -> UInt8Array:
+    """Blend colours with white, before the reduction: invisible ones must not be averaged in.
+
+    Args:
+        colours: (H, W, C).
+        alpha: (H, W), 255 for opaque.
+    """
+    if alpha.min() == 255:
+        return colours
+    share = alpha[..., None].astype(np.uint16)
+    return ((colours * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
+
+
 def luma_of(pixels: UInt8Array) -> Float32Array:
     """Return the luma of pixels (H, W, 3), by Rec. 601: (H, W), 0…255."""
     luma: Float32Array = np.matmul(pixels, _LUMA, dtype=np.float32)

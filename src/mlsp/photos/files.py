@@ -21,7 +21,7 @@ RAW_SUFFIXES = frozenset((
 ))
 PHOTO_SUFFIXES = RAW_SUFFIXES | frozenset((
     ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jpe",
-    ".jpeg", ".jpg", ".mpo", ".png", ".psd", ".tif", ".tiff", ".webp",
+    ".jpeg", ".jpg", ".jxl", ".mpo", ".png", ".psd", ".tif", ".tiff", ".webp",
 ))
 # fmt: on
 

@@ -4,6 +4,7 @@ JPEG, WebP                       Pillow opens the photo and decodes no pixels
 PNG                              its chunks, see mlsp.photos.png_chunks
 TIFF and raw photos like it      the file itself is what Pillow reads as EXIF data
 HEIC, AVIF, CR3                  boxes, see mlsp.photos.heif_boxes; CR3 nobody else reads
+JPEG XL                          boxes, see mlsp.photos.jxl_boxes
 RAF                              the JPEG in it
 """
 
@@ -20,8 +21,9 @@ from PIL import Image
 from PIL.ExifTags import IFD
 
 from mlsp.base.regular_file import open_regular
-from mlsp.photos.formats import photo_format
+from mlsp.photos.formats import JXL_BOXES, photo_format
 from mlsp.photos.heif_boxes import Box, boxes, content, item_contents, read
+from mlsp.photos.jxl_boxes import jxl_contents
 from mlsp.photos.pillow_headers import open_header
 from mlsp.photos.pillow_warnings import pillow_is_quiet
 from mlsp.photos.png_chunks import SIGNATURE, png_metadata
@@ -72,6 +74,9 @@ def find_exif(file: BinaryIO) -> Iterator[Image.Exif]:
     elif start[4:8] == b"ftyp":
         for exif in _in_boxes(file):
             yield _parsed(exif)
+    elif start.startswith(JXL_BOXES):
+        for box in jxl_contents(file, b"Exif"):
+            yield _parsed(_from_offset(box))
     elif start == b"FUJIFILMCCD-RAW ":
         yield _photo_exif(raf_jpeg(file))
     elif start.startswith(SIGNATURE):
@@ -135,5 +140,9 @@ def _in_canon(file: BinaryIO, moov: Box) -> Iterator[bytes]:
 def _in_items(file: BinaryIO) -> Iterator[bytes]:
     """HEIC and AVIF: items of the kind `Exif`."""
     for exif in item_contents(file, b"Exif"):
-        # Before the TIFF structure stands how many bytes lie between, mostly `Exif\0\0`.
-        yield exif[4 + int.from_bytes(exif[:4], "big") :]
+        yield _from_offset(exif)
+
+
+def _from_offset(exif: bytes) -> bytes:
+    r"""Return the TIFF structure; before it stands how many bytes lie between, mostly `Exif\0\0`."""
+    return exif[4 + int.from_bytes(exif[:4], "big") :]

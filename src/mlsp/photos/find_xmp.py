@@ -6,7 +6,7 @@ WebP          the chunk `XMP `
 GIF           the application extension `XMP DataXMP`
 TIFF, raw     tag 700
 HEIC, AVIF    items of the kind `mime`
-CR3           a box
+CR3, JPEG XL  a box
 PSD           a resource
 
 Where each may stand: XMP Specification Part 3, https://github.com/adobe/XMP-Toolkit-SDK/tree/main/docs
@@ -20,7 +20,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from mlsp.photos.find_exif import TIFF_STARTS, raf_jpeg, tiff_exif
+from mlsp.photos.formats import JXL_BOXES
 from mlsp.photos.heif_boxes import boxes, content, item_contents, read
+from mlsp.photos.jxl_boxes import jxl_contents
 from mlsp.photos.png_chunks import SIGNATURE, XMP_IN_JPEG, png_metadata
 
 _IN_GIF = b"\x21\xff\x0bXMP DataXMP"
@@ -72,7 +74,7 @@ def _packets(file: BinaryIO) -> Iterator[bytes]:
             yield bytes(value)
     elif start == b"FUJIFILMCCD-RAW ":
         yield from _in_jpeg(raf_jpeg(file))
-    elif start[4:8] == b"ftyp":
+    elif start[4:8] == b"ftyp" or start.startswith(JXL_BOXES):
         yield from _in_boxes(file)
 
 
@@ -143,3 +145,4 @@ def _in_boxes(file: BinaryIO) -> Iterator[bytes]:
     for box in boxes(file, 0, end):
         if box.kind == b"uuid" and read(file, box.body, 16) == _CR3_UUID:
             yield content(file, box)[16:]
+    yield from jxl_contents(file, b"xml ")

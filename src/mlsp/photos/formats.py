@@ -7,8 +7,12 @@ from typing import Literal
 
 from mlsp.base.errors import UnsupportedPhotoError
 
-PhotoFormat = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIC", "AVIF", "BMP", "GIF", "PSD", "RAW"]
+PhotoFormat = Literal[
+    "JPEG", "PNG", "WebP", "TIFF", "HEIC", "AVIF", "BMP", "GIF", "PSD", "JXL", "RAW"
+]
 
+# Of a JPEG XL with metadata; one without has its pixels only.
+JXL_BOXES = b"\0\0\0\x0cJXL \r\n\x87\n"
 _MAGIC: tuple[tuple[bytes, PhotoFormat], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -16,6 +20,8 @@ _MAGIC: tuple[tuple[bytes, PhotoFormat], ...] = (
     (b"GIF89a", "GIF"),
     (b"BM", "BMP"),
     (b"8BPS\0\1", "PSD"),
+    (b"\xff\n", "JXL"),
+    (JXL_BOXES, "JXL"),
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
     (b"FUJIFILMCCD-RAW", "RAW"),
@@ -37,8 +43,6 @@ _NO_PHOTOS: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\1\xba", "a video (MPEG)"),
     (b"FLV\1", "a video (Flash)"),
     (b"0&\xb2u\x8ef\xcf\x11", "a video (Windows Media)"),
-    (b"\xff\n", "a JPEG XL, which is not read: save it as JPEG or PNG"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL, which is not read: save it as JPEG or PNG"),
     (b"8BPS\0\2", "a large Photoshop file (PSB), which is not read: save it as TIFF"),
     (b"%PDF", "a PDF"),
     (b"<?xpacket", "an XMP sidecar"),
@@ -97,7 +101,7 @@ def photo_format(content: bytes) -> PhotoFormat:
         if known
         # What is in it is not quoted: a list of photos may name a file whose content its writer may not see.
         else "it is not in a format that is read."
-        " Expected JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PSD or a camera's raw format: convert it"
+        " Expected JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PSD, JPEG XL or a camera's raw format: convert it"
     )
 
 

@@ -27,6 +27,7 @@ _BYTES_PER_PIXEL: Mapping[PhotoFormat, int] = {
     "BMP": 8,
     "GIF": 8,
     "PSD": 8,
+    "JXL": 26,
     "RAW": 16,
 }
 # More for a result of all pixels, by channels: ink is converted whole.

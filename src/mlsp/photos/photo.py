@@ -17,15 +17,18 @@ from mlsp.base.errors import (
     UnreadablePhotoError,
     UnsupportedPhotoError,
 )
-from mlsp.photos import pillow_decoder, raw_decoder
+from mlsp.photos import jxl_decoder, pillow_decoder, raw_decoder
 from mlsp.photos.apart import LeftApartError, read_apart
 from mlsp.photos.files import read_bytes
 from mlsp.photos.formats import PhotoFormat, photo_format
 from mlsp.photos.settings import DEFAULTS, DecodeSettings
 from mlsp.photos.sizes import reduce_pixels, resize_pixels
 
-# Distributions that may move pixels with a version; rawpy is not installed everywhere.
-DECODING_PACKAGES = ("Pillow", "pillow-heif", "simplejpeg", "rawpy")
+# Distributions that may move pixels with a version; the last two are not installed everywhere.
+DECODING_PACKAGES = ("Pillow", "pillow-heif", "simplejpeg", "rawpy", "OpenImageIO")
+
+# Of formats that Pillow does not read.
+_DECODERS = {"RAW": raw_decoder.decode, "JXL": jxl_decoder.decode}
 
 # What Python's struct says, in what Pillow raises too.
 _TOO_FEW_BYTES = re.compile(r"unpack(_from)? requires a buffer")
@@ -129,8 +132,8 @@ def _decode(
 ) -> tuple[UInt8Array, int, int]:
     """Decode, and translate the errors of decoders."""
     try:
-        if kind == "RAW":
-            return raw_decoder.decode(content, settings)
+        if kind in _DECODERS:
+            return _DECODERS[kind](content, settings)
         if settings.read_as == "released":
             pixels = pillow_decoder.stored_pixels(content, kind, max_pixels=settings.max_pixels)
             height, width = pixels.shape[:2]

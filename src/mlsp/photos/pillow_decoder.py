@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageFile
 
 from mlsp.base.arrays import UInt8Array
 from mlsp.base.errors import UnsupportedPhotoError
-from mlsp.photos.colour import ColourMode, lab_to_srgb, to_srgb
+from mlsp.photos.colour import ColourMode, lab_to_srgb, over_white, to_srgb
 from mlsp.photos.formats import PhotoFormat, exif_orientation
 from mlsp.photos.hdr import ColourCode, hdr_to_srgb
 from mlsp.photos.heif_checks import check_items, colour_code
@@ -47,7 +47,7 @@ def decode(
 
     Args:
         content: of the file.
-        photo_format: of the content, not RAW.
+        photo_format: of the content, neither RAW nor JXL.
         settings: reduction and limit; others are the caller's.
 
     Returns:
@@ -112,7 +112,7 @@ def stored_pixels(content: bytes, photo_format: PhotoFormat, *, max_pixels: int)
 
     Args:
         content: of the file.
-        photo_format: of the content, not RAW.
+        photo_format: of the content, neither RAW nor JXL.
         max_pixels: photos with more are refused before they are decoded.
 
     Returns:
@@ -255,7 +255,12 @@ def _conversion(image: Image.Image) -> tuple[ColourMode, Callable[[Image.Image],
         bits = getattr(image, "tag_v2", {}).get(258, (16,))[0]
         return "L", lambda rows: _from_16_bits(rows, 2**bits - 1, transparency)
     if image.has_transparency_data:
-        return "RGB", lambda rows: _over_white(np.asarray(rows.convert("RGBA")))
+
+        def colours(rows: Image.Image) -> UInt8Array:
+            rgba = np.asarray(rows.convert("RGBA"))
+            return over_white(rgba[..., :3], rgba[..., 3])
+
+        return "RGB", colours
     match image.mode:
         case "L" | "RGB" | "CMYK":
             return image.mode, np.asarray
@@ -291,14 +296,6 @@ def _from_floats(rows: Image.Image) -> UInt8Array:
         )
     grey: UInt8Array = np.rint(values * 255).astype(np.uint8)
     return grey
-
-
-def _over_white(rgba: UInt8Array) -> UInt8Array:
-    """Blend (h, w, 4) with white, before the reduction: invisible colours must not be averaged in."""
-    alpha = rgba[..., 3:].astype(np.uint16)
-    if alpha.min() == 255:
-        return rgba[..., :3]
-    return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _all_rows(image: Image.Image, read_rows: ReadRows) -> UInt8Array:

@@ -79,8 +79,8 @@ def open_header(photo_format: PhotoFormat, file: BinaryIO) -> ImageFile.ImageFil
         case "WebP" | "AVIF" | "BMP" | "GIF":
             module, name = _PLUGINS[photo_format]
             return _opened(getattr(import_module(module), name), file)
-        case "RAW":
-            raise ValueError("raw photos are decoded by mlsp.photos.raw_decoder")
+        case "RAW" | "JXL":
+            raise ValueError(f"{photo_format} has a decoder of its own, not Pillow's")
 
 
 def _opened(
