@@ -28,7 +28,7 @@ from mlsp.base.errors import (
 from mlsp.features.spec import FeatureSpec
 
 # To be raised with every change to the graphs of `mlsp.features.onnx_export`.
-_EXPORT_FORMAT = 3
+_EXPORT_FORMAT = 4
 
 
 def cached_graph(

@@ -55,8 +55,9 @@ class _OnnxSameConv2d(nn.Module):
         }
 
     def forward(self, x: Tensor) -> Tensor:
-        height = (x.shape[2] + self.stride - 1) // self.stride
-        width = (x.shape[3] + self.stride - 1) // self.stride
+        # Rounded up. Torch simplifies a row of these to one division; of (side + stride - 1) // stride each would hold the one before,
+        # and an export of wide features took half as long again.
+        height, width = ((side - 1) // self.stride + 1 for side in x.shape[2:])
         out: Tensor = torch.onnx.ops.symbolic(
             "Conv",
             (x, self.weight, self.bias),

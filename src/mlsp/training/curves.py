@@ -6,9 +6,6 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 if TYPE_CHECKING:
     from mlsp.training.run_folder import EpochRecord
 
@@ -20,6 +17,10 @@ def draw_curves(file: BinaryIO, log: Sequence[EpochRecord]) -> None:
         file: to write to.
         log: at least one epoch.
     """
+    # Imported here: heads in closed form have no curves, and settings that are refused none either.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     # No pyplot, which would choose a window system and keep the figure.
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
