@@ -1,7 +1,8 @@
-"""`mlsp evaluate` as a user runs it: a process of its own."""
+"""`mlsp evaluate`: figures, pages, and what it refuses."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from children import run_mlsp
+from children import call_mlsp
 from mlsp.cli.app import app
 from mlsp.ratings.datasets.ava import load_ava
 from mlsp.ratings.datasets.registry import DATASETS
@@ -22,7 +23,8 @@ NAMES = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "clock_moti
 
 
 def mlsp(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    return run_mlsp(*arguments, cwd=folder)
+    with contextlib.chdir(folder):
+        return call_mlsp(*arguments)
 
 
 @pytest.fixture

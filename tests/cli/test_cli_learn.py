@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from children import run_mlsp as mlsp
+from children import call_mlsp as mlsp
 from mlsp.base.errors import ModelError, RatingsError
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import rate_shot

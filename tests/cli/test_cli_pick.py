@@ -1,4 +1,4 @@
-"""`mlsp pick` as a user runs it: a process of its own."""
+"""`mlsp pick`, on bursts of real photos."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from children import run_mlsp
+from children import call_mlsp
 from face_samples import portrait, with_shut_eyes
 
 
 def mlsp(*arguments: str | Path, cache: Path) -> subprocess.CompletedProcess[str]:
-    return run_mlsp(*arguments, env={**os.environ, "MLSP_CACHE_DIR": str(cache)})
+    return call_mlsp(*arguments, env={"MLSP_CACHE_DIR": str(cache)})
 
 
 @pytest.fixture(scope="module")

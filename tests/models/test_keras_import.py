@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from children import run_mlsp as mlsp
+from children import call_mlsp as mlsp
 from keras_heads import Arrays, predict, seeded_head, write_keras
 from mlsp.backbones import Level, backbone
 from mlsp.base.errors import SettingsError, WeightsError

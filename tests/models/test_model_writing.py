@@ -18,7 +18,7 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor, nn
 
-from children import run_mlsp as mlsp
+from children import call_mlsp as mlsp
 from mlsp.backbones import Level, backbone
 from mlsp.base.errors import ModelError, OutputError
 from mlsp.cli.card import card_lines

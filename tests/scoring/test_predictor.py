@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from children import run_mlsp as mlsp
+from children import call_mlsp as mlsp
 from mlsp.backbones import Level, backbone
 from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.base.results import ScoreFailure
