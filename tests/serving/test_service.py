@@ -187,7 +187,7 @@ def test_several_photos_have_a_result_each_in_order(address: str, examples: Path
     assert second["error"] == {
         "kind": "unsupported_photo",
         "message": "it is not in a format that is read. Expected JPEG, PNG, WebP, TIFF, HEIC,"
-        " AVIF, BMP, GIF, PSD or a camera's raw format: convert it",
+        " AVIF, BMP, GIF, PSD, JPEG XL or a camera's raw format: convert it",
     }
 
 
