@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import OpenImageIO
 from PIL import Image
 from pillow_heif import from_pillow
 
@@ -67,6 +68,8 @@ _PHOTOS: dict[str, tuple[str, str, dict[str, object]]] = {
     "AVIF": ("AVIF", "RGB", {"speed": 10}),
     "BMP": ("BMP", "RGB", {}),
     "GIF": ("GIF", "P", {}),
+    "JXL": ("JXL", "RGB", {}),
+    "JXL, 16 bits": ("JXL", "I;16", {}),
 }
 
 
@@ -82,6 +85,13 @@ def _write(path: Path, name: str, side: int, options: tuple[str, str, dict[str, 
     stream = io.BytesIO()
     if kind == "HEIC":
         from_pillow(image).save(stream, quality=30)
+    elif kind == "JXL":
+        # Three channels also of 16 bits, which Pillow has of grey only; it reads and writes files only.
+        pixels = np.asarray(image)
+        pixels = pixels if pixels.ndim == 3 else np.dstack([257 * pixels] * 3)
+        file = path.with_suffix(".jxl")
+        OpenImageIO.ImageBuf(np.ascontiguousarray(pixels)).write(str(file))
+        stream.write(file.read_bytes())
     else:
         image.save(stream, kind, **extra)
     photo_format(stream.getvalue())
