@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colour_profiles import SRGB, rgb_profile
+from colour_profiles import DISPLAY_P3, SRGB, rgb_profile, srgb_curve
 from mlsp.base.arrays import Float64Array, UInt8Array
 from mlsp.base.errors import PhotoTooLargeError, UnreadablePhotoError
 from mlsp.photos import DecodeSettings, read_photo
@@ -23,10 +23,6 @@ pytest.importorskip("OpenImageIO")
 
 FILES = Path(__file__).parent / "jxl"
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
-# Columns R, G, B, adapted to D50.
-DISPLAY_P3 = np.array(
-    [[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]]
-)
 COLOURS = np.array(
     [[(200, 80, 60), (60, 180, 90), (70, 90, 190), (128, 128, 128), (250, 250, 250), (30, 20, 25)]],
     np.uint8,
@@ -74,11 +70,7 @@ def srgb_of_display_p3(pixels: UInt8Array) -> Float64Array:
     """By the standard, which has the curve of sRGB."""
     share = pixels / 255
     light = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    linear = np.clip(light @ (np.linalg.inv(SRGB) @ DISPLAY_P3).T, 0, 1)
-    curved: Float64Array = np.where(
-        linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055
-    )
-    return 255 * curved
+    return srgb_curve(light @ (np.linalg.inv(SRGB) @ DISPLAY_P3).T)
 
 
 @pytest.mark.parametrize("name", ["display_p3.jxl", "display_p3_lossy.jxl"])

@@ -7,7 +7,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from colour_profiles import D50, SRGB, fixed, gamma, profile, rgb_profile
+from colour_profiles import (
+    D50,
+    DISPLAY_P3,
+    SRGB,
+    fixed,
+    gamma,
+    profile,
+    rgb_profile,
+    srgb_curve,
+)
 from mlsp.base.arrays import UInt8Array
 from mlsp.photos import DecodeSettings, read_photo
 from photo_samples import camera_photo, encode, heic
@@ -16,19 +25,10 @@ from photo_samples import camera_photo, encode, heic
 ADOBE_RGB = np.array(
     [[0.60974, 0.20528, 0.14919], [0.31111, 0.62567, 0.06322], [0.01947, 0.06087, 0.74457]]
 )
-DISPLAY_P3 = np.array(
-    [[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]]
-)
 
 
 def grey_profile(exponent: float) -> bytes:
     return profile(b"GRAY", {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50), b"kTRC": gamma(exponent)})
-
-
-def srgb_curve(linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    linear = np.clip(linear, 0, 1)
-    curved = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return 255 * curved
 
 
 def expected_srgb(

@@ -7,9 +7,13 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
+# Primaries (columns R, G, B) are adapted to it, as profiles hold them.
 D50 = (0.9642, 1.0, 0.8249)
 SRGB = np.array(
     [[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]]
+)
+DISPLAY_P3 = np.array(
+    [[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]]
 )
 
 
@@ -40,3 +44,9 @@ def rgb_profile(primaries: NDArray[np.float64], exponent: float) -> bytes:
     tags = {name: b"XYZ " + bytes(4) + fixed(*column) for name, column in colours}
     tags |= {name: gamma(exponent) for name in (b"rTRC", b"gTRC", b"bTRC")}
     return profile(b"RGB ", {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50)} | tags)
+
+
+def srgb_curve(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    linear = np.clip(linear, 0, 1)
+    curved = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return 255 * curved

@@ -72,9 +72,9 @@ def linear_heads(model: Model) -> tuple[LinearHead, ...]:
 def _linear(folder: Path, record: HeadRecord) -> LinearHead | None:
     from mlsp.features.engines.openvino_engine import OpenVinoHead
 
-    head = OpenVinoHead(folder / record.file)
     if record.form == "other":
         return None
+    head = OpenVinoHead(folder / record.file)
     if record.form == "roots":
         weights, bias = head.array("weight").astype(np.float64), float(head.array("bias"))
     elif record.form == "kernel":

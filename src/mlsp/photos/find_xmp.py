@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from mlsp.photos.find_exif import TIFF_STARTS, raf_jpeg, tiff_exif
@@ -58,23 +58,17 @@ def trimmed(packet: bytes) -> bytes:
 
 def _packets(file: BinaryIO) -> Iterator[bytes]:
     start = read(file, 0, 16)
-    if start.startswith(b"\xff\xd8\xff"):
-        yield from _in_jpeg(file)
-    elif start.startswith(SIGNATURE):
-        yield from png_metadata(file).xmp
-    elif start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+    for magic, find in _BY_START:
+        if start.startswith(magic):
+            yield from find(file)
+            return
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         yield from _in_webp(file)
-    elif start.startswith(b"GIF8"):
-        yield from _in_gif(file)
-    elif start.startswith(b"8BPS"):
-        yield from _in_psd(file)
     elif start[:4] in TIFF_STARTS:
         value = tiff_exif(file, start).get(_TIFF_TAG)
         if isinstance(value, bytes | tuple):
             yield bytes(value)
-    elif start == b"FUJIFILMCCD-RAW ":
-        yield from _in_jpeg(raf_jpeg(file))
-    elif start[4:8] == b"ftyp" or start.startswith(JXL_BOXES):
+    elif start[4:8] == b"ftyp":
         yield from _in_boxes(file)
 
 
@@ -145,4 +139,13 @@ def _in_boxes(file: BinaryIO) -> Iterator[bytes]:
     for box in boxes(file, 0, end):
         if box.kind == b"uuid" and read(file, box.body, 16) == _CR3_UUID:
             yield content(file, box)[16:]
-    yield from jxl_contents(file, b"xml ")
+
+
+_BY_START: tuple[tuple[bytes, Callable[[BinaryIO], Iterator[bytes]]], ...] = (
+    (b"\xff\xd8\xff", _in_jpeg),
+    (SIGNATURE, lambda file: iter(png_metadata(file).xmp)),
+    (b"GIF8", _in_gif),
+    (b"8BPS", _in_psd),
+    (b"FUJIFILMCCD-RAW ", lambda file: _in_jpeg(raf_jpeg(file))),
+    (JXL_BOXES, lambda file: jxl_contents(file, b"xml ")),
+)
