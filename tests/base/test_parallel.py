@@ -61,6 +61,17 @@ def test_an_exception_comes_at_its_turn() -> None:
         next(results)
 
 
+def test_results_of_items_before_a_failing_one_come_first() -> None:
+    def broken() -> Iterator[int]:
+        yield from range(5)
+        raise LookupError("the list ends here")
+
+    results = map_in_order(str, broken(), workers=3)
+    assert [next(results) for _ in range(5)] == ["0", "1", "2", "3", "4"]
+    with pytest.raises(LookupError, match="^the list ends here$"):
+        next(results)
+
+
 def test_no_workers() -> None:
     with pytest.raises(SettingsError, match="^workers must be at least 1, got 0$"):
         map_in_order(str, [1], workers=0)

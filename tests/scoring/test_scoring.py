@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,19 @@ def test_is_lazy(tmp_path: Path) -> None:
     photo = red_photo(tmp_path / "a.png", 9)
     results = fake_scorer()[0].score(itertools.repeat(photo))
     assert isinstance(next(iter(results)), ScoreResult)
+
+
+def test_photos_before_a_failing_one_of_the_callers_have_results(tmp_path: Path) -> None:
+    photo = red_photo(tmp_path / "a.png", 9)
+
+    def broken() -> Iterator[Path]:
+        yield from [photo] * 11
+        raise LookupError("connection lost")
+
+    results = fake_scorer()[0].score(broken())
+    assert all(isinstance(next(results), ScoreResult) for _ in range(11))
+    with pytest.raises(LookupError, match="^connection lost$"):
+        next(results)
 
 
 def test_overall_is_the_mean_of_the_percentiles(tmp_path: Path) -> None:

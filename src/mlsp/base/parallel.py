@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -45,7 +45,8 @@ def map_in_order(
         window: items whose results are not drawn yet, at most; by default four per worker.
 
     Yields:
-        One result for each item, in their order. An exception of `function` is raised at its item's turn.
+        One result for each item, in their order. An exception of `function` is raised at its item's turn, one of `items` after the
+        results of the items before it.
 
     Raises:
         SettingsError: `workers` is below 1.
@@ -54,18 +55,43 @@ def map_in_order(
     return _map_in_order(function, items, workers, workers * _WINDOW if window is None else window)
 
 
+def until_error(items: Iterable[_Item], errors: list[Exception]) -> Iterator[_Item]:
+    """Draw items until there are no more or drawing one raises, so that what was drawn before can be finished.
+
+    Args:
+        items: are drawn lazily.
+        errors: gets the exception, for the caller to raise.
+
+    Yields:
+        The items.
+    """
+    remaining = iter(items)
+    while True:
+        try:
+            item = next(remaining)
+        except StopIteration:
+            return
+        except Exception as error:
+            errors.append(error)
+            return
+        yield item
+
+
 def _map_in_order(
     function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int, max_window: int
 ) -> Generator[_Result, None, None]:
     window: deque[Future[_Result]] = deque()
+    errors: list[Exception] = []
     with ThreadPoolExecutor(workers, thread_name_prefix="mlsp") as pool:
         try:
-            for item in items:
+            for item in until_error(items, errors):
                 window.append(pool.submit(function, item))
                 if len(window) >= max_window:
                     yield window.popleft().result()
             while window:
                 yield window.popleft().result()
+            for error in errors:
+                raise error
         finally:
             for future in window:
                 future.cancel()

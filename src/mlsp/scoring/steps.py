@@ -15,6 +15,7 @@ import numpy as np
 from mlsp.base.arrays import Float32Array
 from mlsp.base.content_cache import NullCache
 from mlsp.base.errors import EngineError
+from mlsp.base.parallel import until_error
 from mlsp.base.results import ScoreFailure, result_or_failure
 from mlsp.features.pipeline import FeaturePipeline, PhotoFeatures
 from mlsp.models.model import Model
@@ -109,7 +110,8 @@ class ScoringSteps:
         with closing(begun):
             held: list[_Begun] = []
             to_score = 0
-            for photo in begun:
+            errors: list[Exception] = []
+            for photo in until_error(begun, errors):
                 held.append(photo)
                 to_score += isinstance(photo, PhotoFeatures)
                 # Results that are there already must not wait for a photo to score that may never come.
@@ -117,6 +119,8 @@ class ScoringSteps:
                     yield from self._results_of(held)
                     held, to_score = [], 0
             yield from self._results_of(held)
+            for error in errors:
+                raise error
 
     def result_of_photo(self, source: Path, load: Callable[[], Photo]) -> ScoreResult:
         """Score a photo that no cache knows; raises what `load` does, or EngineError where a head failed."""
