@@ -195,7 +195,8 @@ def png(width: int, height: int) -> bytes:
     import io
 
     stream = io.BytesIO()
-    Image.new("RGB", (width, height)).save(stream, "PNG")
+    # Of one bit a pixel, as a very large one would take seconds otherwise.
+    Image.new("1", (width, height)).save(stream, "PNG")
     return stream.getvalue()
 
 
