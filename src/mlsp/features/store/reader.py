@@ -21,12 +21,7 @@ from mlsp.features.store.copy import CopiedRow
 from mlsp.features.store.files import PositionedFile, disk_bytes
 from mlsp.features.store.records import PhotoRecords, Status, StoredPhoto, StoreInfo
 from mlsp.features.store.rows import CompressedRows, FixedRows, Rows, journal_path
-from mlsp.features.store.schema import (
-    DONE,
-    FAILED,
-    read_file,
-    read_ids,
-)
+from mlsp.features.store.schema import DONE, FAILED, read_file, read_ids
 
 if TYPE_CHECKING:
     from mlsp.features.store.dataset import StoreDataset
@@ -87,13 +82,13 @@ class FeatureReader:
         Raises:
             FeatureStoreError: the store has no such photo.
         """
-        try:
-            index = self._index_of.get(photo_id)
-            return self._index_of[normal_name(photo_id)] if index is None else index
-        except KeyError:
+        rows = self._index_of
+        index = rows.get(photo_id, rows.get(normal_name(photo_id)))
+        if index is None:
             raise FeatureStoreError(
                 f"feature file {self.path} has no photo {photo_id!r} among its {self._photos}"
-            ) from None
+            )
+        return index
 
     def photo(self, index: int) -> StoredPhoto:
         """Return the record of the photo of a row."""
@@ -102,8 +97,7 @@ class FeatureReader:
     @property
     def done(self) -> NDArray[np.bool_]:
         """(photos,) mask of the rows that can be read."""
-        mask: NDArray[np.bool_] = self.statuses() == DONE
-        return mask
+        return np.equal(self.statuses(), DONE)
 
     def statuses(self) -> NDArray[np.uint8]:
         """Return `PENDING`, `DONE` or `FAILED` of `mlsp.features.store.schema` for each photo, (photos,)."""
@@ -160,8 +154,7 @@ class FeatureReader:
             grid: by default `layout.feature_spec.grid`.
 
         Returns:
-            N items: (V, G, G, C) float32 features, or a tuple of them and a float32 target if there are targets. `DataLoader`
-            makes tensors of them.
+            N items: (V, G, G, C) float32 features, or where there are targets a tuple of them and a float32 target.
 
         Raises:
             SettingsError: the grid is not in the store, or targets are not as many as rows.
@@ -238,10 +231,10 @@ class FeatureReader:
         return batch if codec.grid == wanted else narrow_from_wide(batch)
 
     def check(self) -> list[str]:
-        """Read names, rows and messages, and compare their checksums.
+        """Read names, rows and messages, and compare their checksums; rows that are not done yet are no damage.
 
         Returns:
-            One sentence per damaged row, or one on the names if they are damaged; empty if the file is sound. Rows not done yet are no damage.
+            One sentence per damaged row, or one on the names if they are damaged; empty if the file is sound.
         """
         try:
             self.ids  # noqa: B018 - read here
@@ -263,9 +256,8 @@ class FeatureReader:
                 found[index] = str(error)
         for index in self.rows("failed").tolist():
             if self._records.stored_message(index) is None:
-                found[index] = (
-                    f"photo {self.ids[index]!r}: why it failed is damaged: {self._advice}"
-                )
+                name = self.ids[index]
+                found[index] = f"photo {name!r}: why it failed is damaged: {self._advice}"
         return found
 
     @property
@@ -274,8 +266,7 @@ class FeatureReader:
 
     def info(self) -> StoreInfo:
         """Summarise the store."""
-        paths = (self.path, journal_path(self.path))
-        files = [path.stat() for path in paths if path.exists()]
+        files = [path.stat() for path in (self.path, journal_path(self.path)) if path.exists()]
         return StoreInfo(
             layout=self.layout,
             photos=self._photos,
@@ -297,21 +288,21 @@ class FeatureReader:
         Raises:
             FeatureStoreError: one is damaged.
         """
+        is_same = compression == self.layout.compression
         for index in indices:
             record = self._records[index]
-            failed, done = record["status"] == FAILED, record["status"] == DONE
+            message = b""
             parts: Mapping[str, StoredArray | Sequence[Chunk]] = {}
-            if done:
+            if record["status"] == FAILED:
+                message = self._records.message(index).encode()
+            elif record["status"] == DONE:
                 parts = self._verified(index, slice(None))
-                if compression == self.layout.compression and isinstance(
-                    self._rows, CompressedRows
-                ):
+                if is_same and isinstance(self._rows, CompressedRows):
                     position = int(record["journal_position"])
                     parts = {
                         part.name: self._rows.chunks(part, index, slice(None), position)
                         for part in self._parts
                     }
-            message = self._records.message(index).encode() if failed else b""
             yield CopiedRow(record, message, parts)
 
     def _stored(self, index: int, views: slice, parts: Sequence[Part]) -> Mapping[str, StoredArray]:
