@@ -39,7 +39,7 @@ from mlsp.serving.service import ServiceSettings
 from mlsp.serving.service.app import Service
 from mlsp.serving.service.connections import Once, connection_limit, limited_protocol
 from mlsp.serving.service.serving import check_access, serve_http
-from mlsp.serving.service.telemetry import JsonLines
+from mlsp.serving.service.telemetry import LOGGER, JsonLines
 from redness import ConstantEngine, RednessHead
 
 if TYPE_CHECKING:
@@ -217,13 +217,23 @@ def png(width: int, height: int) -> bytes:
     ],
 )
 def test_what_is_wrong_has_its_status(
-    address: str, content: bytes, status: int, kind: str, words: str
+    address: str,
+    content: bytes,
+    status: int,
+    kind: str,
+    words: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO, LOGGER.name)
     found_status, found_kind, message = error_of(
         httpx.post(f"{address}/v1/scores", content=content)
     )
     assert (found_status, found_kind) == (status, kind)
     assert words in message
+    until(lambda: bool(caplog.records))
+    (line,) = caplog.records
+    logged = line.__dict__["fields"]
+    assert (logged["status"], logged["error"]) == (status, kind)
 
 
 def test_forms_that_are_none(address: str) -> None:

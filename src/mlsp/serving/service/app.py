@@ -302,25 +302,27 @@ async def _has_left(request: Request) -> None:
 
 
 def _error(
-    status: int, kind: str, message: str, headers: dict[str, str] | None = None
+    request: Request, status: int, kind: str, message: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
+    # For the request's line in the log.
+    request.state.error_kind = kind
     answer = ErrorAnswer(error=Problem(kind=kind, message=message))
     return JSONResponse(answer.model_dump(), status, headers)
 
 
-async def _answer_refusal(_: Request, error: Exception) -> JSONResponse:
+async def _answer_refusal(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refusal)  # noqa: S101 - registered for it
     headers = {"retry-after": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return _error(error.status, error.kind, error.message, headers)
+    return _error(request, error.status, error.kind, error.message, headers)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     kind = HTTPStatus(error.status_code).name.lower()
     message = f"{request.method} {request.url.path}: {error.detail}; see /openapi.json"
-    return _error(error.status_code, kind, message, dict(error.headers or {}))
+    return _error(request, error.status_code, kind, message, dict(error.headers or {}))
 
 
-async def _answer_fault(_: Request, error: Exception) -> JSONResponse:
+async def _answer_fault(request: Request, error: Exception) -> JSONResponse:
     LOGGER.error("fault", exc_info=error)
-    return _error(500, "fault", "the service failed: its log has the reason")
+    return _error(request, 500, "fault", "the service failed: its log has the reason")

@@ -76,6 +76,7 @@ class Limits:
         started = time.perf_counter()
         request = uuid.uuid4().hex[:16]
         answered = 0
+        state = scope.setdefault("state", {})
 
         async def note(message: Message) -> None:
             nonlocal answered
@@ -98,13 +99,15 @@ class Limits:
             pieces = await self._body(headers, receive, held)
             await self._application(scope, replay(pieces, receive), note)
         except Refusal as refusal:
+            state["error_kind"] = refusal.kind
             await _answer(note, refusal)
         except ConnectionResetError:
-            answered = CLIENT_LEFT
+            answered, state["error_kind"] = CLIENT_LEFT, "cancelled"
         except asyncio.CancelledError:
             # The server ends what is not answered when the time to drain is over.
             if answered:
                 raise
+            state["error_kind"] = "stopping"
             await _answer(note, Refusal(503, "stopping", "the service stops: try again"))
         finally:
             self._held_bytes -= held.size
@@ -163,6 +166,8 @@ class Limits:
             "milliseconds": round(1000 * seconds, 1),
             "client": (scope.get("client") or ("",))[0],
         }
+        if "error_kind" in scope["state"]:
+            fields["error"] = scope["state"]["error_kind"]
         LOGGER.info("answered", extra={"fields": fields})
 
 
