@@ -140,8 +140,8 @@ def test_scores_are_cached_for_the_next_scorer(examples: Path) -> None:
     with mlsp.Scorer("default", cache=True, workers=1) as scorer:
         before = list(scorer.score(photos))
     with mlsp.Scorer("default", cache=True, workers=1) as scorer:
-        engine = scorer._steps.pipeline.engine
-        scorer._steps.pipeline.engine = ConstantEngine(engine.feature_spec)
+        engine = scorer.steps.pipeline.engine
+        scorer.steps.pipeline.engine = ConstantEngine(engine.feature_spec)
         assert list(scorer.score(photos)) == before
 
 

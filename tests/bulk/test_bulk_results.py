@@ -147,8 +147,8 @@ def test_photos_of_a_shard_fill_the_batches_of_a_scorer(tmp_path: Path) -> None:
     engine = SlowEngine(model.feature_spec)
     heads = [RednessHead() for _ in model.heads]
     scorer = Scorer.of(model, engine, heads, workers=1).in_batches(BatchSettings(4), streams=1)
-    assert isinstance(scorer._steps.pipeline.engine, BatchingEngine)
-    engine.joined = scorer._steps.pipeline.engine
+    assert isinstance(scorer.steps.pipeline.engine, BatchingEngine)
+    engine.joined = scorer.steps.pipeline.engine
     spec = SourceSpec((str(write_photos(tmp_path / "photos", 9)[0].parent),))
     job = prepare(BulkSettings(spec, str(tmp_path / "scores")))
     (shard,) = job.shards_to_do()

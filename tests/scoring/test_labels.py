@@ -89,7 +89,7 @@ def test_labels_are_cached(labelled: LabelledModel, tmp_path: Path) -> None:
         scorer = Scorer(labelled.model.folder, cache=Caches(cache))
         first = scorer.score_one(path)
         # What is in the cache counts: the photo is not looked at again.
-        key, sha256 = scorer._steps.score_key, first.content_sha256
+        key, sha256 = scorer.steps.score_key, first.content_sha256
         known = cache.get(sha256, key)
         assert known is not None
         assert known.probabilities == {

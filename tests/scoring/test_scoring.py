@@ -285,7 +285,7 @@ def test_other_batches_replace_those_that_a_scorer_has() -> None:
     scorer = fake_scorer()[0].in_batches(CUDA_BATCH, streams=1)
     other = scorer.in_batches(BatchSettings(4, wait_ms=5))
     assert (scorer.threads, other.threads) == (3 + 2 * 16, 3 + 2 * 4)
-    engine = other._steps.pipeline.engine
+    engine = other.steps.pipeline.engine
     assert isinstance(engine, BatchingEngine)
     assert isinstance(engine.engine, CountingEngine)
     assert (engine.settings, engine.streams) == (BatchSettings(4, wait_ms=5), 1)

@@ -13,11 +13,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -33,6 +34,7 @@ from children import start_child
 from mlsp.base.errors import SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.engines.batching_engine import CUDA_BATCH
+from mlsp.features.pipeline import PhotoFeatures
 from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 from mlsp.serving.service import ServiceSettings
@@ -75,12 +77,17 @@ class SlowScorer:
     def __init__(self, scorer: Scorer) -> None:
         self.model = scorer.model
         self.batches = None
-        self._scorer = scorer
         self.let = threading.Semaphore(0)
+        self._begin = scorer.steps.result_or_features
+        self.steps = SimpleNamespace(
+            result_or_features=self._when_let,
+            results_of=scorer.steps.results_of,
+            heads=scorer.steps.heads,
+        )
 
-    def score_content(self, content: bytes, *, source: Path) -> ScoreResult | ScoreFailure:
+    def _when_let(self, source: Path, content: bytes) -> ScoreResult | PhotoFeatures:
         assert self.let.acquire(timeout=10)
-        return self._scorer.score_content(content, source=source)
+        return self._begin(source, content)
 
 
 @contextmanager
@@ -230,10 +237,12 @@ def test_what_is_wrong_has_its_status(
     )
     assert (found_status, found_kind) == (status, kind)
     assert words in message
-    until(lambda: bool(caplog.records))
-    (line,) = caplog.records
-    logged = line.__dict__["fields"]
-    assert (logged["status"], logged["error"]) == (status, kind)
+
+    def logged() -> list[tuple[int | None, str | None]]:
+        fields = [line.__dict__["fields"] for line in caplog.records]
+        return [(one.get("status"), one.get("error")) for one in fields]
+
+    until(lambda: (status, kind) in logged())
 
 
 def test_forms_that_are_none(address: str) -> None:
@@ -489,6 +498,26 @@ def test_a_request_of_more_photos_than_may_wait_is_taken_when_none_waits(
         assert httpx.post(f"{address}/v1/scores", files=files).status_code == 200
 
 
+def test_heads_read_photos_together_while_others_wait(scorer: Scorer, examples: Path) -> None:
+    contents = [(examples / f"{name}.png").read_bytes() for name in ("clock_motion", "coffee")]
+    slow = SlowScorer(scorer)
+    slow.let.release(20)
+    counts: list[int] = []
+
+    def noted(held: Sequence[PhotoFeatures]) -> Iterator[ScoreResult | ScoreFailure]:
+        counts.append(len(held))
+        return scorer.steps.results_of(held)
+
+    slow.steps.results_of = noted
+    with serving(slow, workers=1) as (address, _):
+        files = [("photos", (f"{n}.png", contents[n % 2])) for n in range(20)]
+        results = httpx.post(f"{address}/v1/scores", files=files, timeout=60).json()["results"]
+    assert sum(counts) == 20
+    assert 1 < max(counts) <= scorer.steps.heads.at_once
+    expected = [scorer.score_one(content).scores["quality"].value for content in contents]
+    assert [result["scores"]["quality"]["value"] for result in results] == expected * 10
+
+
 def test_slow_senders_are_let_go(scorer: Scorer) -> None:
     with serving(scorer, upload_timeout_s=0.3) as (address, _):
         port = int(address.rpartition(":")[2])
@@ -580,16 +609,16 @@ def test_batches_of_a_cuda_device_stay_or_are_replaced(
     gated = Scorer.of(scorer.model, engine, [RednessHead()] * 2, workers=2)
     gated = gated.in_batches(CUDA_BATCH, streams=1)
     with serving(gated, **chosen) as (address, service), ThreadPoolExecutor(5) as pool:
-        inner: Any = service._queue
-        assert (inner._pool._max_workers, inner._scorer.threads) == (threads, threads)
-        assert inner._scorer.batches.max_pixels == CUDA_BATCH.max_pixels
-        assert inner._scorer.batches.wait_ms == chosen.get("batch_wait_ms", 0)
+        pipeline: Any = service._queue._steps.pipeline
+        assert service._queue._pool._max_workers == pipeline.limiter.threads == threads
+        assert pipeline.engine.settings.max_pixels == CUDA_BATCH.max_pixels
+        assert pipeline.engine.settings.wait_ms == chosen.get("batch_wait_ms", 0)
         answers = [pool.submit(httpx.post, f"{address}/v1/scores", content=content)]
         until(lambda: len(engine.batches) == 1)
         answers += [
             pool.submit(httpx.post, f"{address}/v1/scores", content=content) for _ in range(4)
         ]
-        until(lambda: len(inner._scorer._steps.pipeline.engine._waiting) == 4)
+        until(lambda: len(pipeline.engine._waiting) == 4)
         engine.gate.set()
         assert [answer.result().status_code for answer in answers] == [200] * 5
         lines = httpx.get(f"{address}/metrics").text.splitlines()

@@ -53,6 +53,7 @@ class Scorer(Closing):
 
     Attributes:
         model: the model's record.
+        steps: from a photo to its result, for callers that hold photos between them.
 
     Raises:
         ModelError: the model is missing or damaged, or has no network.
@@ -155,12 +156,12 @@ class Scorer(Closing):
         )
         if isinstance(cache, bool):
             cache = self._to_close.enter_context(open_caches(enabled=cache))
-        self._steps = ScoringSteps.of(self.model, pipeline, opened.heads, cache, opened.runtime)
+        self.steps = ScoringSteps.of(self.model, pipeline, opened.heads, cache, opened.runtime)
 
     @property
     def limiter(self) -> DecodeLimiter:
         """Bounds the photos in memory."""
-        return self._steps.pipeline.limiter
+        return self.steps.pipeline.limiter
 
     @property
     def threads(self) -> int:
@@ -170,7 +171,7 @@ class Scorer(Closing):
     @property
     def batches(self) -> BatchSettings | None:
         """Settings by which photos are joined, see `in_batches`; None where each goes through the network alone."""
-        engine = self._steps.pipeline.engine
+        engine = self.steps.pipeline.engine
         return engine.settings if isinstance(engine, BatchingEngine) else None
 
     def in_batches(
@@ -182,8 +183,8 @@ class Scorer(Closing):
     ) -> Self:
         """Return a scorer like this one that joins waiting photos; see `FeaturePipeline.in_batches`."""
         scorer = copy.copy(self)
-        joined = self._steps.pipeline.in_batches(settings, streams=streams, computing=computing)
-        scorer._steps = replace(self._steps, pipeline=joined)
+        joined = self.steps.pipeline.in_batches(settings, streams=streams, computing=computing)
+        scorer.steps = replace(self.steps, pipeline=joined)
         return scorer
 
     def score(
@@ -222,10 +223,10 @@ class Scorer(Closing):
         """
 
         def begin(photo: _Photo) -> ScoreResult | ScoreFailure | PhotoFeatures:
-            name, steps = source(photo), self._steps
+            name, steps = source(photo), self.steps
             return result_or_failure(name, lambda: steps.result_or_features(name, read(photo)))
 
-        return self._steps.results(self.limiter.map(begin, photos))
+        return self.steps.results(self.limiter.map(begin, photos))
 
     def score_one(self, photo: str | Path | bytes | Image | UInt8Array) -> ScoreResult:
         """Score one photo.
@@ -243,7 +244,7 @@ class Scorer(Closing):
         elif isinstance(photo, str | Path):
             result = self.score_content(read_bytes(Path(photo)), source=Path(photo))
         else:
-            steps = self._steps
+            steps = self.steps
             load = partial(photo_of_pixels, photo, settings=steps.pipeline.decode)
             result = result_or_failure(_IN_MEMORY, lambda: steps.result_of_photo(_IN_MEMORY, load))
         if isinstance(result, ScoreFailure):
@@ -262,7 +263,7 @@ class Scorer(Closing):
         Returns:
             Its scores; a photo that cannot be scored is a `ScoreFailure`.
         """
-        return result_or_failure(source, lambda: self._steps.result_of_content(source, content))
+        return result_or_failure(source, lambda: self.steps.result_of_content(source, content))
 
     def features(
         self, photos: Iterable[str | Path]
@@ -307,8 +308,8 @@ class Scorer(Closing):
             PhotoError: the photo cannot be scored.
             EngineError: a head failed, or gave no finite number.
         """
-        load = partial(photo_of_pixels, pixels, settings=self._steps.pipeline.decode)
-        return self._steps.outputs_of_photo(load).unclipped
+        load = partial(photo_of_pixels, pixels, settings=self.steps.pipeline.decode)
+        return self.steps.outputs_of_photo(load).unclipped
 
     def scores_of(self, features: Float32Array) -> Mapping[str, Score]:
         """Score a photo by its features.
@@ -322,15 +323,15 @@ class Scorer(Closing):
         Raises:
             EngineError: a head failed, or gave no finite number.
         """
-        return self._steps.heads.scores(self._steps.outputs(features))
+        return self.steps.heads.scores(self.steps.outputs(features))
 
     def result_of(self, photo: PhotoFeatures) -> ScoreResult | ScoreFailure:
         """Score a photo by the features that `features` gave; scores in the cache are not computed again."""
-        return result_or_failure(photo.source, lambda: self._steps.result_of_features(photo))
+        return result_or_failure(photo.source, lambda: self.steps.result_of_features(photo))
 
     def read(self, photo: str | Path) -> Photo:
         """Decode a photo to the pixels that crops are cut from; raises PhotoError where it cannot be read."""
-        return self._steps.pipeline.read(Path(photo), settings=self._steps.pipeline.decode)
+        return self.steps.pipeline.read(Path(photo), settings=self.steps.pipeline.decode)
 
     def close(self) -> None:
         """Close the caches that `cache=True` opened, and end the processes of `decode_seconds`.
@@ -344,5 +345,5 @@ class Scorer(Closing):
 
     def _features_of_file(self, source: Path) -> PhotoFeatures | ScoreFailure:
         return result_or_failure(
-            source, lambda: self._steps.features_of_content(source, read_bytes(source))
+            source, lambda: self.steps.features_of_content(source, read_bytes(source))
         )

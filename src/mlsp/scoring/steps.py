@@ -116,11 +116,26 @@ class ScoringSteps:
                 to_score += isinstance(photo, PhotoFeatures)
                 # Results that are there already must not wait for a photo to score that may never come.
                 if to_score in (0, self.heads.at_once) or len(held) == _MAX_HELD:
-                    yield from self._results_of(held)
+                    yield from self.results_of(held)
                     held, to_score = [], 0
-            yield from self._results_of(held)
+            yield from self.results_of(held)
             for error in errors:
                 raise error
+
+    def results_of(self, held: Sequence[_Begun]) -> Iterator[ScoreResult | ScoreFailure]:
+        """Return the results of photos in their order; those that came as features are scored together."""
+        photos = [photo for photo in held if isinstance(photo, PhotoFeatures)]
+        outputs: Iterator[Outputs | EngineError] = iter(())
+        if photos:
+            with suppress(EngineError):
+                outputs = iter(self.heads.compute(np.stack([photo.features for photo in photos])))
+        for photo in held:
+            if not isinstance(photo, PhotoFeatures):
+                yield photo
+                continue
+            # Where a head broke, each photo alone: one must not fail those beside it.
+            found = next(outputs, None)
+            yield result_or_failure(photo.source, partial(self._computed, photo, found))
 
     def result_of_photo(self, source: Path, load: Callable[[], Photo]) -> ScoreResult:
         """Score a photo that no cache knows; raises what `load` does, or EngineError where a head failed."""
@@ -150,20 +165,6 @@ class ScoringSteps:
     def _known(self, sha256: str) -> CachedScores | None:
         known = self.scores.get(sha256, self.score_key)
         return known if known and self.heads.is_complete(known.probabilities) else None
-
-    def _results_of(self, held: Sequence[_Begun]) -> Iterator[ScoreResult | ScoreFailure]:
-        photos = [photo for photo in held if isinstance(photo, PhotoFeatures)]
-        outputs: Iterator[Outputs | EngineError] = iter(())
-        if photos:
-            with suppress(EngineError):
-                outputs = iter(self.heads.compute(np.stack([photo.features for photo in photos])))
-        for photo in held:
-            if not isinstance(photo, PhotoFeatures):
-                yield photo
-                continue
-            # Where a head broke, each photo alone: one must not fail those beside it.
-            found = next(outputs, None)
-            yield result_or_failure(photo.source, partial(self._computed, photo, found))
 
     def _computed(
         self, photo: PhotoFeatures, outputs: Outputs | EngineError | None = None
