@@ -51,6 +51,15 @@ def test_a_model_on_photos(ratings: Path, examples: Path, tmp_path: Path) -> Non
     assert page.count("data:image/jpeg;base64,") == 1 + 1 + 5
     assert "5 scored in " in done.stderr
     assert done.stderr.endswith("→ evaluation.json, evaluation.html\n")
+    # Those of before are replaced, files of the user's are not.
+    again = mlsp("evaluate", "default", ratings, "--head", "quality", *options, folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    for name in ("evaluation.json", "evaluation.html"):
+        (tmp_path / name).write_text('{"format": "of my own"}', "utf-8")
+        refused = mlsp("evaluate", "default", ratings, "--output", name, *options, folder=tmp_path)
+        assert refused.returncode == 2
+        assert f"'{name}' exists and was not written by this command" in refused.stderr
+        assert (tmp_path / name).read_text("utf-8") == '{"format": "of my own"}'
 
 
 def test_scores_of_two_tables_and_a_photo_without(ratings: Path, tmp_path: Path) -> None:

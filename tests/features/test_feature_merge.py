@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mlsp.base.arrays import Float32Array
-from mlsp.base.errors import FeatureStoreError, SettingsError
+from mlsp.base.errors import FeatureStoreError, OutputError, SettingsError
 from mlsp.features.spec import FeatureSpec, Grid
 from mlsp.features.store.compression import Compression
 from mlsp.features.store.merge import merge
@@ -137,6 +137,20 @@ def test_export_is_what_numpy_reads(tmp_path: Path) -> None:
     assert export_npz(store, output, keys="photo_id") == 2
     with np.load(output) as archive:
         assert next(iter(archive)) == "x/a.jpg/narrow"
+
+
+def test_export_replaces_exports_only(tmp_path: Path) -> None:
+    store = make(tmp_path / "one.h5", ["a.jpg"])
+    np.savez(tmp_path / "own.npz", holiday=np.zeros(3))
+    (tmp_path / "notes.npz").write_text("not an archive")
+    for name in ("own.npz", "notes.npz", "one.h5"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(OutputError, match="was not written by this command") as caught:
+            export_npz(store, tmp_path / name)
+        assert name in str(caught.value)
+        assert (tmp_path / name).read_bytes() == before
+    (tmp_path / "empty.npz").touch()
+    assert export_npz(store, tmp_path / "empty.npz") == 1
 
 
 def test_export_refuses_names_that_clash(tmp_path: Path) -> None:

@@ -317,6 +317,21 @@ def test_the_command(tmp_path: Path, examples: Path) -> None:
     assert re.search(r"ONNX Runtime [\d.]+ +quality +\d\.\de-0\d", done.stdout)
 
 
+@pytest.mark.parametrize(
+    ("export_format", "name"), [("onnx", "m.onnx"), ("openvino", "m.xml"), ("openvino", "m.bin")]
+)
+def test_a_file_of_the_users_is_not_replaced(tmp_path: Path, export_format: str, name: str) -> None:
+    (tmp_path / name).write_bytes(b"my own network")
+    output = tmp_path / f"m{'.onnx' if export_format == 'onnx' else '.xml'}"
+    with pytest.raises(OutputError, match=f"{name}' exists and was not written by this command"):
+        export_model(load_model(), output, export_format)
+    assert (tmp_path / name).read_bytes() == b"my own network"
+    (tmp_path / name).unlink()
+    for _ in range(2):
+        written = export_model(load_model(), output, export_format)
+        assert all(path.stat().st_size > 100 for path in written)
+
+
 def test_a_page_is_not_written_over_other_files(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"photo")
     with pytest.raises(OutputError, match=f"{str(tmp_path)!r}.*: name a new folder$"):

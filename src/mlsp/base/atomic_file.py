@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -205,3 +205,23 @@ def check_writable(path: Path) -> None:
     else:
         return
     raise OutputError(f"cannot write {str(path)!r}: {reason}")
+
+
+def check_replaceable(path: Path, is_ours: Callable[[Path], bool]) -> None:
+    """Refuse to replace a file of the user's: one that is neither empty nor an earlier output.
+
+    Args:
+        path: a file that may exist.
+        is_ours: returns whether a file is an earlier output; of one that it cannot read it may raise OSError or ValueError.
+
+    Raises:
+        OutputError: it is the user's.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        if is_ours(path):
+            return
+    raise OutputError(
+        f"{str(path)!r} exists and was not written by this command, so it is not replaced: name another file, or delete it first"
+    )

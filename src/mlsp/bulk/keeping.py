@@ -12,14 +12,14 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from mlsp.base.atomic_file import atomic_write
+from mlsp.base.atomic_file import atomic_write, check_replaceable
 from mlsp.base.errors import OutputError, PhotoError, SettingsError, unknown_name
 from mlsp.bulk.job import BulkJob
 from mlsp.bulk.records import Shard
 from mlsp.bulk.result_files import TEXT_COLUMNS
 from mlsp.photos import PHOTO_SUFFIXES
 from mlsp.photos.formats import photo_format
-from mlsp.reports.formats import check_replaceable, not_replaced
+from mlsp.reports.formats import check_report_replaceable
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
@@ -98,9 +98,9 @@ def check_kept(path: Path) -> None:
             f"{path} has an unknown ending, expected {', '.join(_WRITERS)}: names of photos, rows, or the photos themselves"
         )
     if path.suffix.lower() == ".parquet":
-        check_replaceable(path)
-    elif path.suffix.lower() == ".tar" and path.exists() and not _is_kept_tar(path):
-        raise not_replaced(path)
+        check_report_replaceable(path)
+    elif path.suffix.lower() == ".tar":
+        check_replaceable(path, _is_kept_tar)
 
 
 def write_kept(job: BulkJob, conditions: Sequence[Condition], path: Path) -> int:
@@ -163,8 +163,8 @@ def _is_kept_tar(path: Path) -> bool:
     try:
         with tarfile.open(path, "r:") as tar:
             first = tar.next()
-    except (OSError, tarfile.TarError):
-        return path.stat().st_size == 0
+    except tarfile.TarError:
+        return False
     return first is None or first.pax_headers.get("comment") == _TAR_MARK
 
 

@@ -105,7 +105,10 @@ def export(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE.npz", help="File to write; replaced if it is there."
+            "--output",
+            "-o",
+            metavar="FILE.npz",
+            help="File to write; an earlier export is replaced.",
         ),
     ],
     keys: Annotated[

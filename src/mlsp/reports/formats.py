@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlsp.base.atomic_file import check_writable
+from mlsp.base.atomic_file import check_replaceable, check_writable
 from mlsp.base.errors import OutputError, SettingsError
 from mlsp.reports.csv_report import ERROR_COLUMNS, csv_columns, write_csv, write_errors
 from mlsp.reports.jsonl_report import jsonl_columns, write_jsonl
@@ -80,10 +80,10 @@ def check_output(path: Path, *, suffixes: Iterable[str] | None = None) -> None:
     if path.suffix.lower() in TABLE_FORMATS:
         TABLE_FORMATS[path.suffix.lower()].check()
     for file in (path, errors_path(path)):
-        check_replaceable(file)
+        check_report_replaceable(file)
 
 
-def check_replaceable(path: Path) -> None:
+def check_report_replaceable(path: Path) -> None:
     """Refuse to replace a file that is neither empty nor a report, a list of failed photos or predictions.
 
     Args:
@@ -93,29 +93,17 @@ def check_replaceable(path: Path) -> None:
         OutputError: it is another file.
         MissingExtraError: the ending needs a library that is not installed.
     """
-    if not path.exists() or path.stat().st_size == 0:
-        return
-    try:
-        if _is_ours(path):
-            return
-    except (OSError, ValueError, csv.Error):
-        # No table, or no page: somebody's own file.
-        pass
-    raise not_replaced(path)
+    check_replaceable(path, _is_report)
 
 
-def not_replaced(path: Path) -> OutputError:
-    """Return the error for a file of the user's that an output would replace."""
-    return OutputError(
-        f"{str(path)!r} exists and was not written by this command, so it is not replaced: name another file, or delete it first"
-    )
-
-
-def _is_ours(path: Path) -> bool:
+def _is_report(path: Path) -> bool:
     if path.suffix.lower() == PAGE_SUFFIX:
         with path.open("rb") as file:
             return _PAGE_MARK in file.read(_BYTES_TO_MARK)
-    names = list(TABLE_FORMATS[path.suffix.lower()].columns(path))
+    try:
+        names = list(TABLE_FORMATS[path.suffix.lower()].columns(path))
+    except csv.Error:
+        return False
     return is_report(names) or names == ERROR_COLUMNS
 
 

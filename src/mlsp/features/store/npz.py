@@ -13,7 +13,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 import numpy as np
 
 from mlsp.base.arrays import Float32Array
-from mlsp.base.atomic_file import atomic_write
+from mlsp.base.atomic_file import atomic_write, check_replaceable
 from mlsp.base.errors import FeatureStoreError, OutputError, SettingsError, unknown_name
 from mlsp.features.pooling import narrow_from_wide
 from mlsp.features.spec import Grid
@@ -166,7 +166,7 @@ def export_npz(
 
     Args:
         path: of the store.
-        output: replaced when the new file is complete.
+        output: an earlier export is replaced when the new file is complete.
         keys: name photos by the last part of their id, or by the whole id.
 
     Returns:
@@ -174,11 +174,12 @@ def export_npz(
 
     Raises:
         FeatureStoreError: a row is damaged, or two photos have one file name.
-        OutputError: the output cannot be written.
+        OutputError: the output cannot be written, or is a file that is no export.
         SettingsError: `keys` is unknown.
     """
     if keys not in _KEYS:
         raise SettingsError(unknown_name("keys", keys, _KEYS))
+    check_replaceable(Path(output), _is_export)
     with FeatureStore.open(path) as store:
         names: dict[str, int] = {}
         for index in store.rows("done").tolist():
@@ -196,6 +197,15 @@ def export_npz(
         except OSError as error:
             raise OutputError(f"{output} cannot be written: {error}") from error
     return len(names)
+
+
+def _is_export(path: Path) -> bool:
+    try:
+        with ZipFile(path) as archive:
+            names = archive.namelist()
+    except BadZipFile:
+        return False
+    return all(name.endswith(("/narrow.npy", "/wide.npy")) for name in names)
 
 
 def _write_archive(file: BinaryIO, store: FeatureStore, names: Mapping[str, int]) -> None:

@@ -6,11 +6,14 @@ import io
 from pathlib import Path
 from typing import Literal, get_args
 
-from mlsp.base.atomic_file import atomic_write, folder_beside
+from mlsp.base.atomic_file import atomic_write, check_replaceable, folder_beside
 from mlsp.base.errors import MissingExtraError, SettingsError, unknown_name
 from mlsp.models.model import Model
 
 ExportFormat = Literal["onnx", "openvino"]
+# Near the start of what is written: ONNX's producer, and the graph's name.
+_MARKS = {".onnx": b"\x12\x04mlsp", ".xml": b'<net name="mlsp_'}
+_BYTES_TO_MARK = 64
 
 
 def export_model(model: Model, output: Path, export_format: str) -> tuple[Path, ...]:
@@ -28,6 +31,7 @@ def export_model(model: Model, output: Path, export_format: str) -> tuple[Path, 
         SettingsError: the format is unknown, the ending is another, or the model resizes photos, which a single graph cannot do.
         ModelError: the model has no network.
         MissingExtraError: the `export` extra is not installed.
+        OutputError: a file that is no model of an earlier export would be replaced, or one cannot be written.
     """
     if export_format not in get_args(ExportFormat):
         raise SettingsError(
@@ -38,12 +42,21 @@ def export_model(model: Model, output: Path, export_format: str) -> tuple[Path, 
         raise SettingsError(
             f"--format {export_format} writes a file ending in {ending}, got {str(output)!r}"
         )
+    check_replaceable(output, _is_export)
+    if export_format == "openvino" and not output.exists():
+        # Nothing in weights says whose they are.
+        check_replaceable(output.with_suffix(".bin"), lambda _: False)
     content = graph_bytes(model)
     if export_format == "onnx":
         with atomic_write(output) as stream:
             stream.write(content)
         return (output,)
     return _write_openvino(content, output)
+
+
+def _is_export(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _MARKS[path.suffix] in file.read(_BYTES_TO_MARK)
 
 
 def graph_bytes(model: Model) -> bytes:
