@@ -8,10 +8,10 @@ features are held while photos wait for a thread, and no longer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 from mlsp.base.results import ScoreFailure, result_or_failure
@@ -27,6 +27,22 @@ class QueueFullError(Exception):
     """No more photos can wait."""
 
 
+class _Batch:
+    """Photos whose heads are computed together.
+
+    Attributes:
+        photos: those that have come so far.
+        is_due: set when no more will come.
+        results: of all photos, in their order.
+    """
+
+    results: asyncio.Task[list[ScoreResult | ScoreFailure]]
+
+    def __init__(self) -> None:
+        self.photos: list[PhotoFeatures] = []
+        self.is_due = asyncio.Event()
+
+
 class ScoringQueue:
     """Scores photos in threads.
 
@@ -39,10 +55,8 @@ class ScoringQueue:
     def __init__(self, scorer: Scorer, *, threads: int, size: int) -> None:
         self._steps = scorer.steps
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="mlsp-service")
-        self._heads = ThreadPoolExecutor(threads, thread_name_prefix="mlsp-service-heads")
         # Touched by the event loop only.
-        self._features: list[tuple[PhotoFeatures, asyncio.Future[ScoreResult | ScoreFailure]]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._open: _Batch | None = None
         self._limit = threads + size
         self._threads = threads
         self._lock = threading.Lock()
@@ -85,33 +99,32 @@ class ScoringQueue:
         if not isinstance(begun, PhotoFeatures):
             self._finish_if_due()
             return begun
-        result: asyncio.Future[ScoreResult | ScoreFailure] = (
-            asyncio.get_running_loop().create_future()
-        )
-        self._features.append((begun, result))
+        if self._open is None:
+            self._open = _Batch()
+            self._open.results = asyncio.create_task(self._results(self._open))
+        batch, index = self._open, len(self._open.photos)
+        batch.photos.append(begun)
         self._finish_if_due()
-        return await result
+        # Other callers wait for the batch, too.
+        return (await asyncio.shield(batch.results))[index]
 
     def _finish_if_due(self) -> None:
         """Score the photos whose features are held, if no photo waits for a thread or the heads can read no more at a time."""
-        loop = asyncio.get_running_loop()
-        if self._held < self._threads or len(self._features) >= self._steps.heads.at_once:
-            self._finish(loop)
-        elif self._features and self._timer is None:
-            self._timer = loop.call_later(_MAX_HELD_SECONDS, self._finish, loop)
+        batch = self._open
+        if batch is not None and (
+            self._held < self._threads or len(batch.photos) >= self._steps.heads.at_once
+        ):
+            self._open = None
+            batch.is_due.set()
 
-    def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Score the photos whose features are held."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        # Callers that left wait no more.
-        held = [(photo, result) for photo, result in self._features if not result.done()]
-        self._features = []
-        if held:
-            photos = [photo for photo, _ in held]
-            call = loop.run_in_executor(self._heads, lambda: list(self._steps.results_of(photos)))
-            call.add_done_callback(partial(_hand_out, [result for _, result in held]))
+    async def _results(self, batch: _Batch) -> list[ScoreResult | ScoreFailure]:
+        """Score the photos of a batch once it is due."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MAX_HELD_SECONDS):
+                await batch.is_due.wait()
+        if self._open is batch:
+            self._open = None
+        return await asyncio.to_thread(lambda: list(self._steps.results_of(batch.photos)))
 
     def is_stuck(self, seconds: float) -> bool:
         """Return whether every thread has been at one photo for longer than so many seconds, so that no other is scored."""
@@ -122,7 +135,6 @@ class ScoringQueue:
     def close(self, seconds: float) -> None:
         """Drop what has not begun, and wait for the rest, for so many seconds at most."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._heads.shutdown(wait=False)
         with self._done:
             self._done.wait_for(lambda: not self._begun, seconds)
 
@@ -137,17 +149,3 @@ class ScoringQueue:
             with self._done:
                 del self._begun[thread]
                 self._done.notify_all()
-
-
-def _hand_out(
-    waiting: list[asyncio.Future[ScoreResult | ScoreFailure]],
-    call: asyncio.Future[list[ScoreResult | ScoreFailure]],
-) -> None:
-    """Give the results of a call to the photos that wait for them, but for callers that left."""
-    for index, future in enumerate(waiting):
-        if future.done():
-            continue
-        if (error := call.exception()) is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(call.result()[index])
