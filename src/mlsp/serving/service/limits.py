@@ -76,6 +76,7 @@ class Limits:
         started = time.perf_counter()
         request = uuid.uuid4().hex[:16]
         answered = 0
+        # The application writes the kind of its errors here.
         state = scope.setdefault("state", {})
 
         async def note(message: Message) -> None:
@@ -88,6 +89,10 @@ class Limits:
                 ]
             await send(message)
 
+        async def refuse(refusal: Refusal) -> None:
+            state["error_kind"] = refusal.kind
+            await _answer(note, refusal)
+
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1")
             for name, value in scope["headers"]
@@ -99,16 +104,14 @@ class Limits:
             pieces = await self._body(headers, receive, held)
             await self._application(scope, replay(pieces, receive), note)
         except Refusal as refusal:
-            state["error_kind"] = refusal.kind
-            await _answer(note, refusal)
+            await refuse(refusal)
         except ConnectionResetError:
             answered, state["error_kind"] = CLIENT_LEFT, "cancelled"
         except asyncio.CancelledError:
             # The server ends what is not answered when the time to drain is over.
             if answered:
                 raise
-            state["error_kind"] = "stopping"
-            await _answer(note, Refusal(503, "stopping", "the service stops: try again"))
+            await refuse(Refusal(503, "stopping", "the service stops: try again"))
         finally:
             self._held_bytes -= held.size
             self._note(scope, request, answered or 500, time.perf_counter() - started, held.size)
