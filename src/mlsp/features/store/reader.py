@@ -82,9 +82,8 @@ class FeatureReader:
         Raises:
             FeatureStoreError: the store has no such photo.
         """
-        rows = self._index_of
-        index = rows.get(photo_id, rows.get(normal_name(photo_id)))
-        if index is None:
+        index = self._index_of.get(photo_id)
+        if index is None and (index := self._index_of.get(normal_name(photo_id))) is None:
             raise FeatureStoreError(
                 f"feature file {self.path} has no photo {photo_id!r} among its {self._photos}"
             )
