@@ -225,3 +225,9 @@ def check_replaceable(path: Path, is_ours: Callable[[Path], bool]) -> None:
     raise OutputError(
         f"{str(path)!r} exists and was not written by this command, so it is not replaced: name another file, or delete it first"
     )
+
+
+def has_mark(path: Path, mark: bytes, *, within: int) -> bool:
+    """Return whether the first bytes of a file, so many of them, contain a mark; raises OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return mark in file.read(within)

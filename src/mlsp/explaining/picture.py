@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from mlsp.base.arrays import Float64Array, UInt8Array
+from mlsp.base.atomic_file import has_mark
 from mlsp.base.errors import SettingsError
 from mlsp.base.text import percentile_text
 from mlsp.explaining.explanation import Explanation
@@ -76,9 +77,8 @@ def is_heat_map(path: Path) -> bool:
         OSError: it cannot be read.
     """
     mark = b"tEXt" + f"{_SOFTWARE_KEY}\0{_SOFTWARE}".encode("ascii")
-    with path.open("rb") as file:
-        # Right behind the picture's size. Pillow is not asked, which refuses some pictures of others and warns of some.
-        return mark in file.read(_BYTES_TO_MARK)
+    # Right behind the picture's size. Pillow is not asked, which refuses some pictures of others and warns of some.
+    return has_mark(path, mark, within=_BYTES_TO_MARK)
 
 
 def _overlay(grey: Float64Array, strength: Float64Array) -> UInt8Array:

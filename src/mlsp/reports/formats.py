@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlsp.base.atomic_file import check_replaceable, check_writable
+from mlsp.base.atomic_file import check_replaceable, check_writable, has_mark
 from mlsp.base.errors import OutputError, SettingsError
 from mlsp.reports.csv_report import ERROR_COLUMNS, csv_columns, write_csv, write_errors
 from mlsp.reports.jsonl_report import jsonl_columns, write_jsonl
@@ -98,8 +98,7 @@ def check_report_replaceable(path: Path) -> None:
 
 def _is_report(path: Path) -> bool:
     if path.suffix.lower() == PAGE_SUFFIX:
-        with path.open("rb") as file:
-            return _PAGE_MARK in file.read(_BYTES_TO_MARK)
+        return has_mark(path, _PAGE_MARK, within=_BYTES_TO_MARK)
     try:
         names = list(TABLE_FORMATS[path.suffix.lower()].columns(path))
     except csv.Error:

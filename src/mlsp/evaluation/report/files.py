@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mlsp.base.atomic_file import check_replaceable, check_writable
+from mlsp.base.atomic_file import check_replaceable, check_writable, has_mark
 from mlsp.evaluation.json_report import write_evaluation
 from mlsp.evaluation.records import Evaluation
 from mlsp.reports.formats import check_suffix, writing
@@ -48,8 +48,7 @@ def check_evaluation_files(paths: Sequence[Path]) -> None:
 
 def _is_evaluation(path: Path) -> bool:
     if path.suffix.lower() == ".html":
-        with path.open("rb") as file:
-            return _PAGE_MARK in file.read(_BYTES_TO_MARK)
+        return has_mark(path, _PAGE_MARK, within=_BYTES_TO_MARK)
     document = json.loads(path.read_bytes())
     return isinstance(document, dict) and {"format", "models", "ratings"} <= document.keys()
 

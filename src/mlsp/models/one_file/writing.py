@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Literal, get_args
 
-from mlsp.base.atomic_file import atomic_write, check_replaceable, folder_beside
+from mlsp.base.atomic_file import atomic_write, check_replaceable, folder_beside, has_mark
 from mlsp.base.errors import MissingExtraError, SettingsError, unknown_name
 from mlsp.models.model import Model
 
@@ -55,8 +55,7 @@ def export_model(model: Model, output: Path, export_format: str) -> tuple[Path, 
 
 
 def _is_export(path: Path) -> bool:
-    with path.open("rb") as file:
-        return _MARKS[path.suffix] in file.read(_BYTES_TO_MARK)
+    return has_mark(path, _MARKS[path.suffix], within=_BYTES_TO_MARK)
 
 
 def graph_bytes(model: Model) -> bytes:
