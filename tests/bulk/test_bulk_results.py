@@ -152,7 +152,7 @@ def test_photos_of_a_shard_fill_the_batches_of_a_scorer(tmp_path: Path) -> None:
     spec = SourceSpec((str(write_photos(tmp_path / "photos", 9)[0].parent),))
     job = prepare(BulkSettings(spec, str(tmp_path / "scores")))
     (shard,) = job.shards_to_do()
-    report = score_and_write(scorer, job.source, job.dataset, shard)
+    report = score_and_write(scorer, job.dataset, shard)
     assert (report.photos, report.failed, report.error) == (9, 0, None)
     # While the first was computed, enough for the next came.
     assert engine.batches[1] == 4
@@ -332,7 +332,7 @@ def test_a_shard_that_cannot_be_read_does_not_stop_the_others(
     shards = list(job.shards_to_do())
     (tmp_path / "1.tar").rename(tmp_path / "away.tar")
     scorer = Scorer(workers=1)
-    reports += [score_and_write(scorer, job.source, job.dataset, shard) for shard in shards[1:]]
+    reports += [score_and_write(scorer, job.dataset, shard) for shard in shards[1:]]
     assert [report.error for report in reports] == [
         None,
         f"{tmp_path}/1.tar cannot be read: there is no such file",
@@ -352,8 +352,10 @@ def test_a_slower_worker_does_not_replace_what_a_faster_one_wrote(tmp_path: Path
     (shard,) = job.shards_to_do()
     names = shard.piece.names
     away = [ResultRow.failure(name, "it is away", is_temporary=True) for name in names]
-    scored = ResultRow(names[0], ((3.0, 50.0),) * len(job.dataset.heads), 50.0, 8, 8, None, ())
-    first = replace(scored, labels=(None,) * len(job.dataset.labels))
+    scored = ResultRow(
+        names[0], ((3.0, 50.0),) * len(job.dataset.files.heads), 50.0, 8, 8, None, ()
+    )
+    first = replace(scored, labels=(None,) * len(job.dataset.files.labels))
     faster = job.dataset.write(shard, [first, *away[1:]])
     written = read_rows(str(tmp_path / "scores"))
     assert job.dataset.write(shard, away) == faster

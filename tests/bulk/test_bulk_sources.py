@@ -31,7 +31,7 @@ def read_all(
     source = open_source(SourceSpec(tuple(map(str, sources)), columns))
     survey(source, size)
     shards = pickle.loads(pickle.dumps(list(source.shards(size))))  # noqa: S301
-    return [photo for shard in shards for photo in source.read(shard)]
+    return [photo for shard in shards for photo in shard.read()]
 
 
 def contents(photos: list[SourcePhoto]) -> dict[str, bytes | str | None]:
@@ -329,7 +329,7 @@ def test_a_tar_that_goes_away_is_tried_again_later(tmp_path: Path) -> None:
     (shard,) = source.shards(1)
     tar.unlink()
     with pytest.raises(ShardError, match=f"^{tar} cannot be read: there is no such file$"):
-        list(source.read(shard))
+        list(shard.read())
 
 
 def test_a_disk_that_goes_away_in_mid_shard_makes_no_rows(tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_a_disk_that_goes_away_in_mid_shard_makes_no_rows(tmp_path: Path) -> Non
     source = open_source(SourceSpec((str(tmp_path / "photos"),)))
     (shard,) = source.shards(30)
     paths[0].unlink()
-    first, *others = source.read(shard)
+    first, *others = shard.read()
     # One file may have been deleted: it is tried again, if it is still listed then.
     assert (first.error, first.is_temporary) == ("there is no such file", True)
     assert not any(photo.error or photo.is_temporary for photo in others)
@@ -346,7 +346,7 @@ def test_a_disk_that_goes_away_in_mid_shard_makes_no_rows(tmp_path: Path) -> Non
         ShardError,
         match=r"^20 photos in a row cannot be reached, the last .*: there is no such file$",
     ):
-        list(source.read(shard))
+        list(shard.read())
 
 
 class Web(PhotoServer):

@@ -11,7 +11,7 @@ from bulk_samples import jpeg, read_rows, tar_bytes, write_photos
 from mlsp.bulk import BulkSettings, ScorerSettings, ShardReport, SourceSpec, prepare
 from mlsp.bulk.driver import score_and_write
 from mlsp.bulk.job import BulkJob
-from mlsp.bulk.shard_parts import PartCollector, PartReport, ShardTask, divided, lost
+from mlsp.bulk.shard_parts import PartReport, ShardTask, divided, lost, whole_shards
 from mlsp.bulk.shard_scoring import score_shard
 from mlsp.scoring.scorer import Scorer
 
@@ -20,11 +20,11 @@ def survived(
     job: BulkJob, scorer: Scorer, task: ShardTask, deadly: set[str]
 ) -> Iterator[ShardReport | PartReport]:
     """What a pool makes of a task whose workers die of some photos."""
-    if deadly.isdisjoint(photo.id for photo in job.source.read(task.shard)):
+    if deadly.isdisjoint(photo.id for photo in task.shard.read()):
         if task.whole is None:
-            yield score_and_write(scorer, job.source, job.dataset, task.shard)
+            yield score_and_write(scorer, job.dataset, task.shard)
         else:
-            yield PartReport(task, list(score_shard(scorer, job.source, task.shard)))
+            yield PartReport(task, list(score_shard(scorer, task.shard)))
         return
     parts = divided(task)
     for part in reversed(parts):
@@ -39,7 +39,7 @@ def run(job: BulkJob, scorer: Scorer, deadly: set[str]) -> list[ShardReport]:
         for shard in job.shards_to_do()
         for report in survived(job, scorer, ShardTask(shard), deadly)
     )
-    return list(PartCollector(job.dataset).complete(reports))
+    return list(whole_shards(reports, job.dataset))
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar"])
@@ -85,11 +85,10 @@ def test_a_tar_is_counted_when_it_is_divided_and_not_for_each_part(tmp_path: Pat
     first, second = divided(ShardTask(shard))
     third, fourth = divided(second)
     source.unlink()
-    collector = PartCollector(job.dataset)
-    for part in (first, fourth):
-        assert collector.add(PartReport(part, (), "no memory")) is None
-    report = collector.add(PartReport(third, (), "no memory"))
-    assert report == ShardReport(shard.name, 0, 0, error="no memory")
+    parts = [PartReport(part, (), "no memory") for part in (first, fourth, third)]
+    assert list(whole_shards(parts[:2], job.dataset)) == []
+    expected = ShardReport(shard.name, 0, 0, error="no memory")
+    assert list(whole_shards(parts, job.dataset)) == [expected]
 
 
 def test_a_part_that_cannot_be_read_leaves_its_shard_undone(tmp_path: Path) -> None:
@@ -98,8 +97,7 @@ def test_a_part_that_cannot_be_read_leaves_its_shard_undone(tmp_path: Path) -> N
     job = prepare(BulkSettings(SourceSpec((str(source),)), str(tmp_path / "scores")))
     (shard,) = job.shards_to_do()
     first, second = divided(ShardTask(shard))
-    collector = PartCollector(job.dataset)
-    assert collector.add(PartReport(second, (), "the store is away")) is None
-    report = collector.add(PartReport(first, ()))
-    assert report == ShardReport(shard.name, 0, 0, error="the store is away")
+    parts = [PartReport(second, (), "the store is away"), PartReport(first, ())]
+    expected = ShardReport(shard.name, 0, 0, error="the store is away")
+    assert list(whole_shards(parts, job.dataset)) == [expected]
     assert job.shards_missing() == 1

@@ -10,7 +10,6 @@ from mlsp.bulk.job import BulkJob
 from mlsp.bulk.records import Shard, ShardError, ShardReport
 from mlsp.bulk.results import ResultDataset
 from mlsp.bulk.shard_scoring import ResultRow, score_shard
-from mlsp.bulk.sources import Source
 from mlsp.scoring.scorer import Scorer
 
 # Seconds between tries of a shard.
@@ -41,12 +40,11 @@ def run_local(
         return
     with job.settings.scorer.load() as scorer:
         for shard in chain([first], shards):
-            yield score_and_write(scorer, job.source, job.dataset, shard, on_row=on_row)
+            yield score_and_write(scorer, job.dataset, shard, on_row=on_row)
 
 
 def score_and_write(
     scorer: Scorer,
-    source: Source,
     dataset: ResultDataset,
     shard: Shard,
     *,
@@ -56,7 +54,6 @@ def score_and_write(
 
     Args:
         scorer: gives the scores.
-        source: reads the shard.
         dataset: takes the rows.
         shard: its photos.
         on_row: called with each row when it is scored.
@@ -68,7 +65,7 @@ def score_and_write(
         OutputError: results may not be written.
     """
     for wait in (*_WAITS, None):
-        rows = score_shard(scorer, source, shard)
+        rows = score_shard(scorer, shard)
         try:
             return dataset.write(shard, _reporting(rows, on_row))
         except ShardError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlsp.base.errors import ModelError, SettingsError
+from mlsp.base.errors import ModelError
 from mlsp.bulk.driver import score_and_write
 from mlsp.bulk.job import BulkJob
 from mlsp.bulk.ray_cluster import RaySettings
@@ -20,9 +20,8 @@ from mlsp.bulk.ray_jobs import PoolJob
 from mlsp.bulk.ray_pool import run_pool
 from mlsp.bulk.records import ShardError, ShardReport
 from mlsp.bulk.results import ResultDataset
-from mlsp.bulk.shard_parts import PartCollector, PartReport, ShardTask, divided, lost
+from mlsp.bulk.shard_parts import PartReport, ShardTask, divided, lost, whole_shards
 from mlsp.bulk.shard_scoring import ScorerSettings, score_shard
-from mlsp.bulk.sources import Source
 from mlsp.models.model import MODEL_FILE, Model
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class _ShardWorker:
 
     def __init__(self, order: _Order) -> None:
         self._order = order
-        self._scorer: Scorer | None = None
+        self._scorer: Scorer
 
     def prepare(self) -> None:
         """Load the model."""
@@ -67,12 +66,10 @@ class _ShardWorker:
 
     def work(self, task: ShardTask) -> ShardReport | PartReport:
         """Score a shard and write its rows; of a part, return them."""
-        if self._scorer is None:
-            raise SettingsError("the worker has no model yet")
         if task.whole is None:
-            return score_and_write(self._scorer, Source(()), self._order.dataset, task.shard)
+            return score_and_write(self._scorer, self._order.dataset, task.shard)
         try:
-            return PartReport(task, list(score_shard(self._scorer, Source(()), task.shard)))
+            return PartReport(task, list(score_shard(self._scorer, task.shard)))
         except ShardError as error:
             return PartReport(task, (), str(error))
 
@@ -113,7 +110,7 @@ def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:
         is_repeatable=True,
         seconds=lambda task: task.seconds,
     )
-    return PartCollector(job.dataset).complete(run_pool(work, settings))
+    return whole_shards(run_pool(work, settings), job.dataset)
 
 
 def _model_files(model: Model) -> dict[str, bytes]:

@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +109,8 @@ class _PhotoWorker:
 
     def __init__(self, order: _Order) -> None:
         self._order = order
-        self._pipeline: FeaturePipeline | None = None
+        self._pipeline: FeaturePipeline
+        self._threads: ThreadPoolExecutor
 
     def prepare(self) -> None:
         """Open the network."""
@@ -144,10 +144,7 @@ class _PhotoWorker:
 
     def work(self, task: _Piece) -> _PieceReport:
         """Compute the features of a piece."""
-        pipeline = self._pipeline
-        if pipeline is None:
-            raise SettingsError("the worker has no network yet")
-        results = tuple(self._threads.map(partial(self._extract, pipeline), task.photos))
+        results = tuple(self._threads.map(self._extract, task.photos))
         unseen = frozenset(
             number
             for number, result in enumerate(results)
@@ -155,8 +152,8 @@ class _PhotoWorker:
         )
         return _PieceReport(task.rows, results, unseen, socket.gethostname())
 
-    def _extract(self, pipeline: FeaturePipeline, photo: NamedPhoto) -> EncodedPhoto | ScoreFailure:
-        return encode_photo(pipeline.extract_one(photo.path), photo, self._order.plan.layout)
+    def _extract(self, photo: NamedPhoto) -> EncodedPhoto | ScoreFailure:
+        return encode_photo(self._pipeline.extract_one(photo.path), photo, self._order.plan.layout)
 
 
 class RayExtraction(ExtractionRun):

@@ -83,6 +83,10 @@ class Shard:
         identity = json.dumps(self.piece.identity(), ensure_ascii=True)
         return f"{self.number:06d}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
+    def read(self) -> Iterator[SourcePhoto]:
+        """Read the photos that are to be scored; see `Piece.read`."""
+        return self.piece.read(None if self.rows is None else frozenset(self.rows))
+
     def begins_with(self, name: str, photos: int | None) -> bool:
         """Return whether it is the shard of this name and number of photos, or begins with its photos."""
         if self.name == name:

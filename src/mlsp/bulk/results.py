@@ -68,17 +68,11 @@ class ResultDataset:
 
     Attributes:
         location: folder or URL.
-        heads: names of the model's heads, in the model's order.
-        model: name of the model.
-        format: see `columns`.
-        labels: see `columns`.
+        files: what its files contain.
     """
 
     location: str
-    heads: tuple[str, ...]
-    model: str
-    format: int = FORMAT
-    labels: tuple[str, ...] = ()
+    files: ResultFiles
 
     @classmethod
     def at(
@@ -98,7 +92,7 @@ class ResultDataset:
         known = columns(names, labels=found)
         if len(set(known)) < len(known):
             raise SettingsError(f"heads {list(names)} make two columns of one name: rename a head")
-        return cls(absolute(local(location)), names, model, labels=found)
+        return cls(absolute(local(location)), ResultFiles(names, model, FORMAT, found))
 
     def begun(self) -> Manifest | None:
         """Read the manifest of an earlier run; None where there was none.
@@ -136,8 +130,9 @@ class ResultDataset:
             OutputError: it may not be written.
             ShardError: the store cannot be reached.
         """
-        found = self if begun is None else replace(self, format=begun.format)
+        found = self
         if begun is not None:
+            found = replace(self, files=replace(self.files, format=begun.format))
             is_appended = continued is not None
             begun.check_continued_by(manifest, self.location, is_appended=is_appended)
             if begun.input_sha256 == manifest.input_sha256:
@@ -146,15 +141,14 @@ class ResultDataset:
                 # Its photos and those behind them are one shard now.
                 remove_file(self._file(begun.last_shard))
             manifest = replace(manifest, format=begun.format)
-        files = found._files
-        content = files.content(files.table(()), more=manifest.to_metadata())
+        content = found.files.content(found.files.table(()), more=manifest.to_metadata())
         write_file(join(self.location, MANIFEST_FILE), content)
         return found
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
-        return columns(self.heads, self.format, self.labels)
+        return tuple(self.files.schema().names)
 
     @cached_property
     def done(self) -> frozenset[str]:
@@ -205,7 +199,7 @@ class ResultDataset:
             # Else a slow worker could replace what the caller has a report of.
             _, there = self._failed_in(shard.name)
             return ShardReport(shard.name, len(found), there.count, len(there.temporary))
-        table = self._files.table(found)
+        table = self.files.table(found)
         positions = range(len(found)) if shard.rows is None else shard.rows
         whole = table if shard.rows is None else self._replaced(shard, table)
         has_error = whole["error"].is_valid().to_pylist()
@@ -215,20 +209,16 @@ class ResultDataset:
             if has_error[position]
         ]
         temporary = [position for position, row in failed if row.is_temporary]
-        content = self._files.content(whole, temporary=temporary)
+        content = self.files.content(whole, temporary=temporary)
         write_file(self._file(shard.name), content)
         return ShardReport(shard.name, len(found), len(failed), len(temporary))
-
-    @cached_property
-    def _files(self) -> ResultFiles:
-        return ResultFiles(self.heads, self.model, self.format, self.labels)
 
     def _replaced(self, shard: Shard, table: Any) -> Any:
         """Return the table of a shard's file with some of its rows, where they have an error, replaced by others of the same photos."""
         import pyarrow as pa
 
         before = self.read(shard.name)
-        column = self._files.photo_column
+        column = self.files.photo_column
         rows = shard.rows or ()
         if before[column].take(list(rows)).to_pylist() != table[column].to_pylist():
             raise ShardError(

@@ -6,8 +6,8 @@ writes them when all are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from mlsp.bulk.records import Shard, ShardError, ShardReport
 from mlsp.bulk.results import ResultDataset
@@ -104,44 +104,36 @@ def _rows(shard: Shard) -> tuple[int, ...]:
     return tuple(range(sum(1 for _ in shard.piece.read()) if count is None else count))
 
 
-@dataclass(slots=True)
-class PartCollector:
-    """Writer of shards that were divided.
+def whole_shards(
+    reports: Iterable[ShardReport | PartReport], dataset: ResultDataset
+) -> Iterator[ShardReport]:
+    """Yield the reports of shards; of one that was divided when all of its parts are there, and written.
 
     Args:
-        dataset: takes the rows.
+        reports: of shards and parts, in any order.
+        dataset: takes the rows of the parts.
+
+    Raises:
+        OutputError: a shard may not be written.
     """
-
-    dataset: ResultDataset
-    _reports: dict[str, list[PartReport]] = field(default_factory=dict)
-
-    def add(self, report: PartReport) -> ShardReport | None:
-        """Take the rows of a part.
-
-        Returns:
-            The report of its shard when that is complete and written; else None.
-
-        Raises:
-            OutputError: the shard may not be written.
-        """
+    waiting: dict[str, list[PartReport]] = {}
+    for report in reports:
+        if isinstance(report, ShardReport):
+            yield report
+            continue
         whole = report.task.whole or report.task.shard
-        reports = self._reports.setdefault(whole.name, [])
-        reports.append(report)
-        parts = sorted(reports, key=lambda one: _rows(one.task.shard))
-        if sum(len(_rows(one.task.shard)) for one in parts) < report.task.whole_count:
-            return None
-        del self._reports[whole.name]
-        error = next((one.error for one in parts if one.error is not None), None)
-        if error is not None:
-            return ShardReport(whole.name, 0, 0, error=error)
-        try:
-            return self.dataset.write(whole, [row for one in parts for row in one.rows])
-        except ShardError as failure:
-            return ShardReport(whole.name, 0, 0, error=str(failure))
+        parts = waiting.setdefault(whole.name, [])
+        parts.append(report)
+        if sum(len(_rows(one.task.shard)) for one in parts) >= report.task.whole_count:
+            yield _written(whole, waiting.pop(whole.name), dataset)
 
-    def complete(self, reports: Iterator[ShardReport | PartReport]) -> Iterator[ShardReport]:
-        """Return the reports of shards, those that were divided as one each."""
-        for report in reports:
-            done = self.add(report) if isinstance(report, PartReport) else report
-            if done is not None:
-                yield done
+
+def _written(whole: Shard, parts: list[PartReport], dataset: ResultDataset) -> ShardReport:
+    parts.sort(key=lambda one: _rows(one.task.shard))
+    error = next((one.error for one in parts if one.error is not None), None)
+    if error is None:
+        try:
+            return dataset.write(whole, [row for one in parts for row in one.rows])
+        except ShardError as failure:
+            error = str(failure)
+    return ShardReport(whole.name, 0, 0, error=error)

@@ -12,7 +12,6 @@ from typing import Self, TypeAlias
 from mlsp.base.errors import PhotoError
 from mlsp.base.results import ScoreFailure
 from mlsp.bulk.records import Shard, SourcePhoto
-from mlsp.bulk.sources import Source
 from mlsp.bulk.stores import written
 from mlsp.reports.rows import label_columns
 from mlsp.scoring.results import ScoreResult
@@ -106,12 +105,11 @@ def _known(cell: float | None) -> float | None:
     return None if cell is None or math.isnan(cell) else cell
 
 
-def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[ResultRow, None, None]:
+def score_shard(scorer: Scorer, shard: Shard) -> Generator[ResultRow, None, None]:
     """Score the photos of a shard that are to be scored, as many at the same time as keep the scorer busy.
 
     Args:
         scorer: gives the scores.
-        source: reads the shard.
         shard: which photos.
 
     Yields:
@@ -125,7 +123,7 @@ def score_shard(scorer: Scorer, source: Source, shard: Shard) -> Generator[Resul
     drawn: deque[SourcePhoto] = deque()
 
     def draw() -> Iterator[SourcePhoto]:
-        for photo in source.read(shard):
+        for photo in shard.read():
             drawn.append(replace(photo, content=None))
             yield photo
 

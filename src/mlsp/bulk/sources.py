@@ -14,7 +14,7 @@ from typing import Protocol
 
 from mlsp.base.errors import SettingsError
 from mlsp.bulk.listed_photos import FolderSource, suffix
-from mlsp.bulk.records import Piece, Shard, SourcePhoto
+from mlsp.bulk.records import Piece, Shard
 from mlsp.bulk.stores import glob, is_url, is_web, local
 from mlsp.bulk.table_rows import TABLE_SUFFIXES
 from mlsp.bulk.tables import TableColumns, TableSource
@@ -84,10 +84,6 @@ class Source:
             raise SettingsError(f"a shard needs at least 1 photo, got {size}")
         pieces = (piece for part in self.parts for piece in part.pieces(size))
         return (Shard(number, piece) for number, piece in enumerate(pieces))
-
-    def read(self, shard: Shard) -> Iterator[SourcePhoto]:
-        """Read the photos of a shard that are to be scored; see `mlsp.bulk.records.Piece.read`."""
-        return shard.piece.read(None if shard.rows is None else frozenset(shard.rows))
 
 
 def open_source(spec: SourceSpec) -> Source:

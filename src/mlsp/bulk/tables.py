@@ -11,7 +11,7 @@ from mlsp.base.errors import SettingsError, missing_column
 from mlsp.bulk.listed_photos import ListedPhoto, ListedPhotos, resolved
 from mlsp.bulk.records import ShardError, SourcePhoto
 from mlsp.bulk.stores import absolute, parent, size_of, written
-from mlsp.bulk.table_rows import Rows, open_table
+from mlsp.bulk.table_rows import Rows, Table, open_table
 
 ID_COLUMN = "id"
 # Looked for in this order where no column is named.
@@ -118,13 +118,13 @@ class TableSource:
         table = open_table(absolute(self.location))
         chosen = _choose(self.columns, self.location, table.columns)
         if chosen.holds_bytes:
-            return self._held(chosen, size)
-        return self._named(chosen, size)
+            return self._held(table, chosen, size)
+        return self._named(table, chosen, size)
 
-    def _named(self, chosen: _Chosen, size: int) -> Iterator[ListedPhotos]:
+    def _named(self, table: Table, chosen: _Chosen, size: int) -> Iterator[ListedPhotos]:
         folder = parent(absolute(self.location))
         columns = (chosen.photo,) if chosen.id is None else (chosen.photo, chosen.id)
-        for rows in open_table(absolute(self.location)).rows(columns, size):
+        for rows in table.rows(columns, size):
             cells = rows.columns[0]
             self._check_named(cells, chosen.photo, rows.number)
             names = self._ids(rows, chosen.id, cells)
@@ -139,13 +139,13 @@ class TableSource:
                     " expected a path or URL; bytes are read by --bytes-column"
                 )
 
-    def _held(self, chosen: _Chosen, size: int) -> Iterator[HeldPhotos]:
+    def _held(self, table: Table, chosen: _Chosen, size: int) -> Iterator[HeldPhotos]:
         columns = (chosen.id,) if chosen.id else ()
-        table = absolute(self.location)
-        table_bytes = size_of(table)
-        for rows in open_table(table).rows(columns, size):
+        location = absolute(self.location)
+        table_bytes = size_of(location)
+        for rows in table.rows(columns, size):
             yield HeldPhotos(
-                table,
+                location,
                 chosen.photo,
                 chosen.path,
                 self._ids(rows, chosen.id, [None] * rows.count),
@@ -178,7 +178,7 @@ class HeldPhotos:
         table: where workers find it.
         column: with the photos.
         path_column: with the locations of those that are not in the table; None for none.
-        ids: of the rows, in their order.
+        names: ids of the rows, in their order.
         first_row: number of the first, from 1.
         offset: where its text begins, in bytes; 0 in a Parquet file.
         table_bytes: size of the table; -1 where the store does not say.
@@ -187,24 +187,19 @@ class HeldPhotos:
     table: str
     column: str
     path_column: str | None
-    ids: tuple[str, ...]
+    names: tuple[str, ...]
     first_row: int
     offset: int
     table_bytes: int
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Ids of the photos."""
-        return self.ids
-
-    @property
     def photo_count(self) -> int:
         """Number of rows."""
-        return len(self.ids)
+        return len(self.names)
 
     def identity(self) -> object:
         """Return the ids, the offset of their text, and the size of the table."""
-        return [self.ids, self.offset, self.table_bytes]
+        return [self.names, self.offset, self.table_bytes]
 
     def first(self, count: int) -> None:
         """None: a piece of a larger file is another."""
@@ -214,11 +209,11 @@ class HeldPhotos:
         try:
             columns = (self.column, *([self.path_column] if self.path_column else ()))
             table = open_table(self.table).rows(columns, 1, self.first_row, self.offset)
-            for position, photo_id in enumerate(self.ids):
+            for position, photo_id in enumerate(self.names):
                 row = next(table, None)
                 if row is None:
                     raise ShardError(
-                        f"table {self.table} ends before its row {self.first_row + len(self.ids) - 1}, which it had when the run began"
+                        f"table {self.table} ends before its row {self.first_row + len(self.names) - 1}, which it had when the run began"
                     )
                 if rows is None or position in rows:
                     yield self._photo(photo_id, *(cells[0] for cells in row.columns))
