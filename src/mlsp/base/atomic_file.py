@@ -181,9 +181,6 @@ def _keep_permissions(target: Path, temporary: Path) -> None:
 def check_writable(path: Path) -> None:
     """Check, before the work is done, that a file can be written.
 
-    Args:
-        path: the file, which may exist.
-
     Raises:
         OutputError: it cannot be written there.
     """

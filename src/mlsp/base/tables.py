@@ -31,12 +31,7 @@ class Table(NamedTuple):
 
 @contextmanager
 def reading_table(path: Path, error: type[MlspError]) -> Iterator[None]:
-    """Turn what goes wrong while a table is read into one of our errors, which names the table.
-
-    Args:
-        path: of the table.
-        error: class of the error.
-    """
+    """Turn what goes wrong while a table is read into one of our errors, which names the table."""
     try:
         yield
     except MlspError:

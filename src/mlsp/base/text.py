@@ -100,9 +100,6 @@ _MAX_NAMED = 10
 def listed(names: Iterable[str]) -> str:
     """Return names for a message: the first ten, and how many more there are.
 
-    Args:
-        names: of photos.
-
     Examples:
         >>> listed(["a.jpg", "b.jpg"])
         "'a.jpg', 'b.jpg'"

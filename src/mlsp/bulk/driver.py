@@ -52,12 +52,6 @@ def score_and_write(
 ) -> ShardReport:
     """Score a shard and write its rows, with several tries.
 
-    Args:
-        scorer: gives the scores.
-        dataset: takes the rows.
-        shard: its photos.
-        on_row: called with each row when it is scored.
-
     Returns:
         The outcome; an error if three tries failed.
 

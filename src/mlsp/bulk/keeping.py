@@ -54,10 +54,6 @@ class Condition:
     def parse(cls, text: str, columns: Sequence[str]) -> Condition:
         """Parse a condition such as `quality_percentile>=60` or `kind==people`.
 
-        Args:
-            text: the condition.
-            columns: of the data set.
-
         Raises:
             SettingsError: it is none, or of another column.
         """

@@ -77,10 +77,6 @@ class _ShardWorker:
 def run_on_ray(job: BulkJob, settings: RaySettings) -> Iterator[ShardReport]:
     """Score the shards of a job that are to do, on a Ray cluster; see `mlsp.bulk.ray_pool.run_pool`.
 
-    Args:
-        job: the run.
-        settings: how the cluster is used.
-
     Yields:
         What became of each shard, in the order in which they end. One that cannot be read or written is reported with its error,
         and the others go on. One that loses two workers, or takes absurdly long, is divided until the photo that is to blame is

@@ -282,11 +282,6 @@ def encode_photo(
 ) -> EncodedPhoto | ScoreFailure:
     """Encode the features of a photo as its file stores them.
 
-    Args:
-        result: of the photo.
-        photo: which.
-        layout: of the file.
-
     Returns:
         A `ScoreFailure` also where the file's dtype cannot hold the features.
     """

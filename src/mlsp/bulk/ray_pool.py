@@ -33,10 +33,6 @@ def run_pool(job: PoolJob[Task, Report], settings: RaySettings) -> Generator[Rep
     Workers are asked for as long as there are tasks for them, so a cluster that grows by demand grows; those without work are given
     back, so it shrinks. What runs when the caller stops early is ended.
 
-    Args:
-        job: what to do.
-        settings: how the cluster is used.
-
     Yields:
         The report of each task. While the caller takes its time, workers go on with the tasks that they have.
 
@@ -54,13 +50,7 @@ def run_pool(job: PoolJob[Task, Report], settings: RaySettings) -> Generator[Rep
 
 
 class _Pool(Generic[Task, Report]):
-    """Workers, and the tasks that they are to do; see `run_pool`.
-
-    Args:
-        ray: the module, connected.
-        job: what to do.
-        settings: how the cluster is used.
-    """
+    """Workers, and the tasks that they are to do; see `run_pool`."""
 
     def __init__(self, ray: Any, job: PoolJob[Task, Report], settings: RaySettings) -> None:
         self._ray = ray

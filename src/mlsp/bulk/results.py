@@ -163,9 +163,6 @@ class ResultDataset:
     def failed_in(self, names: Iterable[str]) -> Iterator[tuple[str, Failed]]:
         """Find the rows with an error in shards that are done.
 
-        Args:
-            names: of the shards.
-
         Yields:
             Name and rows, in their order.
 

@@ -108,10 +108,6 @@ def _known(cell: float | None) -> float | None:
 def score_shard(scorer: Scorer, shard: Shard) -> Generator[ResultRow, None, None]:
     """Score the photos of a shard that are to be scored, as many at the same time as keep the scorer busy.
 
-    Args:
-        scorer: gives the scores.
-        shard: which photos.
-
     Yields:
         Exactly one row for each photo, in their order. A few photos are in memory at a time.
 

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 def backbone_lines(spec: BackboneSpec) -> Iterator[str]:
     """Lay out a network's record as lines.
 
-    Args:
-        spec: the network.
-
     Yields:
         Lines.
     """

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def listing_status(*, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show a status line on a terminal while the input is listed; yields what shows the photos listed so far.
-
-    Args:
-        quiet: show nothing.
-    """
+    """Show a status line on a terminal while the input is listed; yields what shows the photos listed so far."""
     console = stderr_console()
     if quiet or not console.is_terminal:
         yield lambda photos: None

@@ -20,9 +20,6 @@ _CLASSIFIERS = {
 def card_lines(model: Model) -> Iterator[Text | Padding]:
     """Lay out a model's card as paragraphs.
 
-    Args:
-        model: whose card.
-
     Yields:
         Paragraphs that a rich console wraps to its width.
     """

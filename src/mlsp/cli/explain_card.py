@@ -13,9 +13,6 @@ from mlsp.models.records import NOT_PHOTO, label_words
 def explanation_lines(explained: Explained) -> Iterator[str]:
     """Lay out a photo's explanations as lines: what is wrong with it, then each score, and how far its map can be believed.
 
-    Args:
-        explained: the photo and its explanations.
-
     Yields:
         Lines without line ends.
     """

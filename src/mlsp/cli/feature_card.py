@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 def info_lines(file: Path, info: StoreInfo) -> Iterator[str]:
     """Lay out the content of a store as lines.
 
-    Args:
-        file: of the store.
-        info: the store in numbers.
-
     Yields:
         Lines.
     """

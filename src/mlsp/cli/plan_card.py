@@ -27,16 +27,7 @@ def plan_lines(
     *,
     missing: int,
 ) -> Iterator[str]:
-    """Lay out a plan as lines, the most important first: what it takes, and what can be left out.
-
-    Args:
-        split: of the photos that are there.
-        costs: of the steps, in their order.
-        saved: by options.
-        machine: that runs them.
-        output: folder that they write to.
-        missing: rated photos that are not there.
-    """
+    """Lay out a plan as lines, the most important first: what it takes, and what can be left out."""
     left = total(cost for step, cost in costs.items() if not step.is_done)
     # Options that are given save nothing more.
     options = [

@@ -20,9 +20,6 @@ _GROUPS_SHOWN = 12
 def table_lines(table: RatingTable) -> Iterator[str]:
     """Lay out the content of a table as lines.
 
-    Args:
-        table: rated photos.
-
     Yields:
         Lines.
     """
@@ -48,10 +45,6 @@ def table_lines(table: RatingTable) -> Iterator[str]:
 
 def split_of(table: RatingTable, settings: SplitSettings) -> tuple[Split | None, str]:
     """Split a table, and lay out the parts as a line.
-
-    Args:
-        table: rated photos.
-        settings: how.
 
     Returns:
         The split and its line; None and the reason where there is none.
@@ -85,11 +78,6 @@ def check_lines(
 
 
 def verdict(table: RatingTable, checks: Sequence[PhotoCheck]) -> str:
-    """Return in a line how many photos can be read.
-
-    Args:
-        table: that was checked.
-        checks: one per photo.
-    """
+    """Return in a line how many photos can be read."""
     readable = int(np.sum([check.error is None for check in checks]))
     return f"checked  {readable} of {len(table)} photos can be read"

@@ -80,10 +80,6 @@ def find_for(
 def make_folder(folder: Path, paths: Sequence[Path]) -> None:
     """Make the folder for picked photos.
 
-    Args:
-        folder: where to.
-        paths: files and folders that are picked from.
-
     Raises:
         SettingsError: the folder is one of `paths`.
         OutputError: it cannot be made or written to.

@@ -18,10 +18,6 @@ FORMAT = 1
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
     """Write all of an evaluation but the scores of each photo: an object like the record, with `null` for what is not defined.
 
-    Args:
-        path: the file; replaced whole.
-        evaluation: the record.
-
     Raises:
         OSError: the file cannot be written.
     """

@@ -89,10 +89,6 @@ def accuracy(predicted: ArrayLike, actual: ArrayLike, *, threshold: float) -> fl
 def default_threshold(lowest: float, highest: float) -> float:
     """Return the threshold of `accuracy` for a scale of ratings: 5 on 1 to 10, as in the paper, else the middle.
 
-    Args:
-        lowest: end of the scale.
-        highest: other end.
-
     Examples:
         >>> default_threshold(1, 10), default_threshold(0, 1)
         (5.0, 0.5)

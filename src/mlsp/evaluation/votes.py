@@ -113,12 +113,7 @@ VOTE_MEASURES = {
 
 
 def vote_result(pair: VotePair, interval: MeasureInterval) -> VoteResult:
-    """Measure one model.
-
-    Args:
-        pair: its votes and people's.
-        interval: measures with an interval.
-    """
+    """Measure one model."""
     mean = pair.actual.mean(axis=0)
     alike = replace(pair, predicted=np.tile(mean, (len(pair.actual), 1)))
     predicted_spread, actual_spread = pair.spreads()
@@ -144,10 +139,6 @@ def vote_comparison(
     pairs: Sequence[VotePair | None], difference: MeasureDifference
 ) -> dict[str, PairedDifference]:
     """Compare two models.
-
-    Args:
-        pairs: votes of each.
-        difference: measures the first minus the second.
 
     Returns:
         For each of `VOTE_MEASURES`; empty unless both predict votes.

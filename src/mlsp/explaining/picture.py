@@ -70,9 +70,6 @@ def heat_map_png(
 def is_heat_map(path: Path) -> bool:
     """Return whether a file is a heat map that `heat_map_png` drew.
 
-    Args:
-        path: a file that exists.
-
     Raises:
         OSError: it cannot be read.
     """

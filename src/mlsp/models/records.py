@@ -200,9 +200,6 @@ class ClassifierRecord:
     def shown(self, probabilities: Mapping[str, float]) -> tuple[str, ...]:
         """Return the names of the labels that a photo gets.
 
-        Args:
-            probabilities: by the labels' names.
-
         Returns:
             Faults that reach their thresholds, the most probable first. Of kinds only the most probable one of those that reach theirs.
 

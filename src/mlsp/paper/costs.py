@@ -85,15 +85,7 @@ def step_costs(
     split: Split,
     machine: Machine,
 ) -> Mapping[Step, Cost]:
-    """Return what each step takes.
-
-    Args:
-        steps: of the settings.
-        settings: of the reproduction.
-        table: the rated photos that are there.
-        split: of them.
-        machine: that runs it.
-    """
+    """Return what each step takes."""
     epochs = settings.epochs or _max_epochs(settings.recipe)
     # Fine-tuning has recipe `paper` whatever the others have.
     tuned_epochs = settings.epochs or _max_epochs("paper")
@@ -129,14 +121,7 @@ def step_costs(
 def savings(
     settings: ReproductionSettings, table: RatingTable, split: Split, machine: Machine
 ) -> Mapping[str, Cost]:
-    """Return what options save, by their names, of what is still to do.
-
-    Args:
-        settings: of the reproduction.
-        table: the rated photos.
-        split: of them.
-        machine: that runs it.
-    """
+    """Return what options save, by their names, of what is still to do."""
 
     def left(of: ReproductionSettings) -> Cost:
         costs = step_costs(plan_steps(of), of, table, split, machine)

@@ -46,10 +46,6 @@ def _row(head: str, like: Row) -> Row:
 def code_of(head: str, widths: tuple[int, ...]) -> list[str]:
     """Return what tells a user's own head from another of its name.
 
-    Args:
-        head: its name.
-        widths: channels of the levels of features that it can read.
-
     Returns:
         Its layers, and the code of its classes where that is to be had.
     """

@@ -146,9 +146,6 @@ class ExperimentJob:
     def check_labels(self, rows: tuple[Row, ...]) -> None:
         """Refuse labels that no row has.
 
-        Args:
-            rows: of the experiment.
-
         Raises:
             SettingsError: `rows` or `scores` name none, or `scores` several at once.
         """

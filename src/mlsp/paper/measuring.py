@@ -47,15 +47,7 @@ class Measure:
     def scored(
         self, rows: Rows, scores: Float64Array, *, how: str, validation_srcc: float, seconds: float
     ) -> Result:
-        """Return the result of a head.
-
-        Args:
-            rows: of the table, test photos.
-            scores: of them.
-            how: settings in a line.
-            validation_srcc: of the photos that chose the best.
-            seconds: that it took.
-        """
+        """Return the result of a head."""
         mos = self.ratings.mos[rows]
         high = partial(accuracy, threshold=self.threshold)
         numbers = {

@@ -15,11 +15,7 @@ _OURS, _PAPERS = "tab:blue", "tab:orange"
 
 
 def rows_figure(outcomes: Sequence[Outcome]) -> Figure:
-    """Plot the SRCC of each row, one below the other, beside the paper's.
-
-    Args:
-        outcomes: of the rows.
-    """
+    """Plot the SRCC of each row, one below the other, beside the paper's."""
     figure = Figure(figsize=(8, 1.5 + 0.3 * len(outcomes)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -40,11 +36,7 @@ def rows_figure(outcomes: Sequence[Outcome]) -> Figure:
 
 
 def line_figure(outcomes: Sequence[Outcome]) -> Figure:
-    """Plot the SRCC over the number of levels, from the last, as Fig. 7 does.
-
-    Args:
-        outcomes: of rows that differ in their levels.
-    """
+    """Plot the SRCC over the number of levels, from the last, as Fig. 7 does."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

@@ -148,12 +148,7 @@ def check_disk(output: Path, needed: int) -> None:
 
 
 def feature_bytes(step: Step, photos: int) -> int:
-    """Return the size of a step's feature file.
-
-    Args:
-        step: an extraction.
-        photos: number of them.
-    """
+    """Return the size of a step's feature file."""
     row = step.rows[0]
     cells = sum(grid**2 for grid in _grids(step.rows))
     channels = backbone(row.backbone).channels

@@ -56,11 +56,6 @@ def run_experiment(
 ) -> tuple[Outcome, ...]:
     """Run what is missing; interrupted, the same job goes on after the last whole epoch.
 
-    Args:
-        job: what to run.
-        callbacks: are told of the training.
-        row_begins: is told of each row that has no result yet.
-
     Raises:
         MlspError: files do not go together, see `mlsp.training.train_head`; or there are no test photos.
     """

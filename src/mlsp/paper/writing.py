@@ -218,11 +218,7 @@ def _cell(value: object) -> object:
 
 
 def outcome_cells(outcome: Outcome) -> dict[str, object]:
-    """Return the cells of a row by their columns: texts, and numbers as they are, NaN where there is none.
-
-    Args:
-        outcome: of the row.
-    """
+    """Return the cells of a row by their columns: texts, and numbers as they are, NaN where there is none."""
     row, numbers = outcome.row, outcome.result.numbers if outcome.result else {}
     cells: list[object] = [row.label, row.backbone, row.views if row.backbone else ""]
     for metric in _CSV_METRICS:

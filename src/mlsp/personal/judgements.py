@@ -117,9 +117,6 @@ def read_sidecar_judgements(paths: Iterable[Path]) -> Judgements:
 
     Stars that `mlsp score --xmp` wrote are left out: from its own scores no taste can be learned.
 
-    Args:
-        paths: photos, or folders of photos.
-
     Returns:
         Ratings of shots: of a raw photo and its JPEG the latter counts, with the rating of whichever has one. A damaged
         sidecar is a failure, since the rating may be in it.

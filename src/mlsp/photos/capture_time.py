@@ -44,10 +44,6 @@ def original_time(values: Mapping[int, Any]) -> datetime | None:
 def shown_time(source: Path, captured: datetime | None) -> tuple[str | None, bool]:
     """Return the time to show with a photo.
 
-    Args:
-        source: the photo.
-        captured: its capture time.
-
     Returns:
         The capture time as ISO text in seconds; where the photo has none, the time at which its file
         was changed, and None where that cannot be read either. Then whether it is the file's.

@@ -71,9 +71,6 @@ def read_bytes(path: Path) -> bytes:
 def stored_path(path: Path) -> Path:
     """Return a file's path as it is stored, where a table or another system spells it in another way: its accents, or bytes that are not UTF-8.
 
-    Args:
-        path: of a file, which may be missing.
-
     Returns:
         `path` itself where something is there; else the one that differs from it by Unicode normalisation only, or by bytes that
         a table escapes, if there is one.

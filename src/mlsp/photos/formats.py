@@ -69,9 +69,6 @@ _MAX_SUB_IFDS = 16
 def photo_format(content: bytes) -> PhotoFormat:
     """Find the format of a file.
 
-    Args:
-        content: all of its bytes.
-
     Returns:
         The format. RAW is any camera's raw format, also those that look like TIFF with a small preview in it.
 

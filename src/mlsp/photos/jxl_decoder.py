@@ -25,10 +25,6 @@ _MODES: dict[tuple[str, ...], ColourMode] = {("Y",): "L", ("R", "G", "B"): "RGB"
 def decode(content: bytes, settings: DecodeSettings) -> tuple[UInt8Array, int, int]:
     """Decode a JPEG XL.
 
-    Args:
-        content: of the file.
-        settings: reduction and limit; others are the caller's.
-
     Returns:
         (h, w, 3) RGB, upright, sRGB; width and height of the photo before its reduction.
 

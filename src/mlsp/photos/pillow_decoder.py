@@ -45,11 +45,6 @@ def decode(
 ) -> tuple[UInt8Array, int, int]:
     """Decode a photo.
 
-    Args:
-        content: of the file.
-        photo_format: of the content, neither RAW nor JXL.
-        settings: reduction and limit; others are the caller's.
-
     Returns:
         (h, w, 3) RGB, upright, sRGB; width and height of the upright photo before its reduction.
 

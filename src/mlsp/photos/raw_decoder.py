@@ -40,10 +40,6 @@ def decode(content: bytes, settings: DecodeSettings) -> tuple[UInt8Array, int, i
     The preview counts if its longest side has 1,000 pixels and is not smaller than what is wanted. It is what people saw on the
     camera and in most programs; developing is slower, and darker than most cameras' own pictures.
 
-    Args:
-        content: of the file.
-        settings: reduction and limit; others are the caller's.
-
     Returns:
         (h, w, 3) RGB, upright, sRGB; width and height of the upright photo before its reduction.
 

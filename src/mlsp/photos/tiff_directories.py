@@ -83,9 +83,6 @@ class _Directory:
 def photo_first(content: bytes) -> bytes:
     """Return a TIFF of which the photo, and no thumbnail of it, is the first directory.
 
-    Args:
-        content: of a TIFF or BigTIFF.
-
     Returns:
         `content` itself unless its first directory says that it is a reduced picture, and another is larger.
 

@@ -39,10 +39,6 @@ class PhotoCheck:
 def check_photos(table: RatingTable, *, workers: int) -> Generator[PhotoCheck, None, None]:
     """Read every photo.
 
-    Args:
-        table: whose photos are read.
-        workers: photos read at the same time.
-
     Yields:
         One result per photo, in the table's order.
 
@@ -64,11 +60,6 @@ def _check_photo(rating: Rating) -> PhotoCheck:
 
 def faults_of_split(table: RatingTable, split: Split, checks: Sequence[PhotoCheck]) -> list[str]:
     """Find test photos that equal or resemble train or validation photos.
-
-    Args:
-        table: that was checked.
-        split: of it.
-        checks: one per photo. Photos that cannot be read are left out.
 
     Returns:
         Up to two messages.

@@ -198,10 +198,6 @@ def fault_of(
 def mean_of_votes(votes: Sequence[float], bins: Sequence[float]) -> float:
     """Compute the mean opinion score of votes.
 
-    Args:
-        votes: for each bin.
-        bins: their values.
-
     Returns:
         NaN where there are no votes.
 
@@ -220,9 +216,6 @@ def _is_there(photo: Path) -> bool:
 def missing_photos(table: RatingTable) -> tuple[Rating, ...]:
     """Return the ratings whose photo is missing; training from stored features does not need the photos.
 
-    Args:
-        table: whose photos are looked up.
-
     Returns:
         In the table's order.
     """
@@ -231,9 +224,6 @@ def missing_photos(table: RatingTable) -> tuple[Rating, ...]:
 
 def with_photos(table: RatingTable) -> RatingTable:
     """Return the table of the photos that are there.
-
-    Args:
-        table: whose photos are looked up.
 
     Raises:
         RatingsError: none is.
@@ -249,9 +239,6 @@ def with_photos(table: RatingTable) -> RatingTable:
 
 def require_photos(table: RatingTable) -> RatingTable:
     """Check that every photo is there.
-
-    Args:
-        table: whose photos are looked up.
 
     Returns:
         The same table.

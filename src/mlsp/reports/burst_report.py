@@ -134,15 +134,7 @@ def print_bursts(
     heads: Sequence[str],
     stream: TextIO,
 ) -> None:
-    """Show bursts: where there is a terminal a table of the first of those of several photos, else all as tab-separated lines.
-
-    Args:
-        bursts: in the order to be shown.
-        picked: photos that were picked.
-        model_name: of the model that scored them.
-        heads: names of the model's heads, in the model's order.
-        stream: stdout, for example.
-    """
+    """Show bursts: where there is a terminal a table of the first of those of several photos, else all as tab-separated lines."""
     if stream.isatty():
         from rich.console import Console
 
@@ -158,12 +150,7 @@ def print_bursts(
 
 
 def print_names(photos: Iterable[Path], *, stream: TextIO) -> None:
-    """Write the names of photos, one per line: as they are for programs, made safe to show on a terminal.
-
-    Args:
-        photos: in the order to be written.
-        stream: stdout, for example.
-    """
+    """Write the names of photos, one per line: as they are for programs, made safe to show on a terminal."""
     if stream.isatty():
         for photo in photos:
             stream.write(printable(os.fspath(photo), encoding=stream.encoding or "utf-8") + "\n")
@@ -209,12 +196,6 @@ def render_bursts(
     bursts: Sequence[Burst], picked: Collection[Path], *, heads: Sequence[str], console: Console
 ) -> RichTable:
     """Lay bursts out as a table that fits the terminal, with a line between them.
-
-    Args:
-        bursts: in the order to be shown.
-        picked: photos that were picked; they are marked.
-        heads: names of the model's heads, in the model's order.
-        console: where the table will be shown.
 
     Returns:
         The burst's number, whether it is picked, photo, time, each head's score, and the reason of its rank. Where there is no room

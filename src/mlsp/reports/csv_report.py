@@ -35,10 +35,6 @@ _MAX_HEADER_BYTES = 1_000_000
 def write_csv(path: Path, table: Table) -> None:
     """Write a table.
 
-    Args:
-        path: the file; replaced whole.
-        table: its columns say which of them are names of photos.
-
     Raises:
         OSError: the file cannot be written.
     """
@@ -68,10 +64,6 @@ def csv_columns(path: Path) -> list[str]:
 
 def write_errors(path: Path, failed: Iterable[ScoreFailure]) -> None:
     """Write which photos could not be scored, and why.
-
-    Args:
-        path: the file; replaced whole.
-        failed: the photos, in the order of the file.
 
     Raises:
         OSError: the file cannot be written.

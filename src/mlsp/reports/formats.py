@@ -221,10 +221,6 @@ def write_report(
 def write_failures(path: Path, failed: Sequence[ScoreFailure]) -> list[Path]:
     """Write the list of failed photos beside a report, if there are any or an earlier list is there.
 
-    Args:
-        path: the report's file.
-        failed: photos that could not be used.
-
     Returns:
         The list's file, if it was written.
 

@@ -68,9 +68,6 @@ class PictureSize:
 def picture_size(photos: int) -> PictureSize:
     """Choose the pictures' size by their number, so that a browser can still open the page.
 
-    Args:
-        photos: in the report.
-
     Returns:
         A size with which all pictures together take at most 60 MB, until there are 15,000 of them.
 

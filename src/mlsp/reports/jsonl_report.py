@@ -20,10 +20,6 @@ _MAX_LINE_BYTES = 1_000_000
 def write_jsonl(path: Path, table: Table) -> None:
     """Write a table.
 
-    Args:
-        path: the file; replaced whole.
-        table: its cells are written unrounded.
-
     Raises:
         OSError: the file cannot be written.
     """

@@ -10,12 +10,7 @@ if TYPE_CHECKING:
 
 
 def print_parity(rows: Sequence[Parity], *, stream: TextIO) -> None:
-    """Print one line per runtime and output.
-
-    Args:
-        rows: measured.
-        stream: a terminal or a file.
-    """
+    """Print one line per runtime and output."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -29,10 +29,6 @@ def check_parquet() -> None:
 def write_parquet(path: Path, table: Table) -> None:
     """Write a table.
 
-    Args:
-        path: the file; replaced whole.
-        table: its metadata and the version of mlsp go into the file's metadata.
-
     Raises:
         MissingExtraError: pyarrow is not installed.
         OSError: the file cannot be written.

@@ -62,11 +62,6 @@ def render_table(scored: Iterable[ScoreResult], *, heads: Sequence[str], console
 
     Where there is little room the bar goes first, then the heads' percentiles; names are shortened in their middle.
 
-    Args:
-        scored: results of photos, ranked.
-        heads: names of the model's heads, in the model's order.
-        console: where the table will be shown.
-
     Returns:
         Rank, photo, overall (0…100, with a bar), each head's score with its percentile, and the faults where a photo has any.
     """
@@ -141,10 +136,6 @@ def plain_table(console: Console) -> Table:
 
 def plain_lines(table: rows.Table, *, encoding: str = "utf-8") -> Iterator[str]:
     """Lay a table out as tab-separated lines, for other programs.
-
-    Args:
-        table: its cells are shown as text.
-        encoding: of the stream that the lines are written to.
 
     Yields:
         The headings, then one line per row, without line ends. All is `printable`.

@@ -51,9 +51,6 @@ class Runtime(Protocol):
 class OnnxRuntime:
     """ONNX Runtime on the processor.
 
-    Args:
-        file: ONNX.
-
     Raises:
         MissingExtraError: it is not installed.
     """
@@ -79,11 +76,7 @@ class OnnxRuntime:
 
 
 class OpenVino:
-    """OpenVINO on the processor, in float32.
-
-    Args:
-        file: ONNX or OpenVINO's own .xml.
-    """
+    """OpenVINO on the processor, in float32."""
 
     def __init__(self, file: Path) -> None:
         from mlsp.features.engines.openvino_runtime import core

@@ -60,15 +60,7 @@ class ScoringSteps:
     def of(
         cls, model: Model, pipeline: FeaturePipeline, heads: Heads, caches: Caches, runtime: str
     ) -> Self:
-        """Return the steps of a model.
-
-        Args:
-            model: the model's record.
-            pipeline: computes the features that it reads.
-            heads: of the model.
-            caches: of scores and features.
-            runtime: package that computes the features.
-        """
+        """Return the steps of a model."""
         precision = pipeline.engine.precision
         return cls(
             pipeline,

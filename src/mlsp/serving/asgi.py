@@ -58,12 +58,7 @@ async def body_pieces(
 
 
 def replay(pieces: deque[bytes], receive: Receive) -> Receive:
-    """Give a body to the application; its pieces are let go as they are taken.
-
-    Args:
-        pieces: of the body, at least one.
-        receive: gives what comes after the body.
-    """
+    """Give a body to the application; its pieces are let go as they are taken."""
 
     async def replayed() -> Message:
         if not pieces:

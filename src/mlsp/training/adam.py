@@ -14,10 +14,6 @@ class KerasAdam:
     """Adam over all layers of a model, with Keras's defaults: betas .9 and .999, epsilon 1e-7 (torch's is 1e-8).
 
     Large dense layers update themselves in the backward pass, see `LargeDense`; torch's fused Adam updates all others.
-
-    Args:
-        model: its parameters that need a gradient are learned.
-        learning_rate: of the steps.
     """
 
     def __init__(self, model: nn.Module, learning_rate: float) -> None:

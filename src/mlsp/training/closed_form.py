@@ -35,11 +35,7 @@ Head: TypeAlias = RidgeHead | KernelHead
 
 
 class _Best:
-    """The head with the least error of those that were considered, of which it holds no other.
-
-    Args:
-        error: of a head on validation photos.
-    """
+    """The head with the least error of those that were considered, of which it holds no other."""
 
     def __init__(self, error: Callable[[Head], float]) -> None:
         self._error = error

@@ -11,12 +11,7 @@ if TYPE_CHECKING:
 
 
 def draw_curves(file: BinaryIO, log: Sequence[EpochRecord]) -> None:
-    """Draw losses, and SRCC and PLCC of the validation photos, into a PNG.
-
-    Args:
-        file: to write to.
-        log: at least one epoch.
-    """
+    """Draw losses, and SRCC and PLCC of the validation photos, into a PNG."""
     # Imported here: heads in closed form have no curves, and settings that are refused none either.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -43,12 +43,7 @@ def matrix_peak(precision: str, device: str = "cpu") -> float:
 
 
 def head_operations(spec: HeadSpec, levels: Sequence[Level]) -> float:
-    """Return the floating-point operations of learning from one photo's features, forward and back, counted without computing.
-
-    Args:
-        spec: of the head.
-        levels: of the features.
-    """
+    """Return the floating-point operations of learning from one photo's features, forward and back, counted without computing."""
     photos = 4
     head = empty_head(spec, levels).to("meta").train()
     shape = (photos, spec.grid, spec.grid, sum(level.channels for level in levels))

@@ -60,9 +60,6 @@ class Targets:
     def mean_outputs(self, rows: NDArray[np.intp]) -> Tensor:
         """Outputs of a head that gives every photo the mean of these photos' targets.
 
-        Args:
-            rows: of the table, at least one.
-
         Returns:
             (outputs,), see `ScoreHead.outputs`: of a distribution the logits of its shares.
         """

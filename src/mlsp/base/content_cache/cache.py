@@ -72,9 +72,6 @@ class ContentCache(Closing, Generic[Value]):
     def open(cls, path: Path) -> Self:
         """Open a cache; a missing file and its folders are made.
 
-        Args:
-            path: the file.
-
         Returns:
             The cache. Where the file cannot be used, a warning is logged and nothing is cached.
         """

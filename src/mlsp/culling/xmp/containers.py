@@ -47,9 +47,6 @@ class Container:
 def container(content: bytes) -> Container:
     """Find the XMP in a photo's file.
 
-    Args:
-        content: all of the file.
-
     Raises:
         SidecarError: its format has no place that can be written, or its structure is damaged.
         UnsupportedPhotoError: it is no photo.

@@ -26,11 +26,7 @@ EMPTY_SIDECAR = (
 
 
 class Edits:
-    """Changes of a packet, made all at once.
-
-    Args:
-        packet: as it is.
-    """
+    """Changes of a packet, made all at once."""
 
     def __init__(self, packet: Packet) -> None:
         self.packet = packet

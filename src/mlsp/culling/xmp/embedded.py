@@ -18,9 +18,6 @@ _log = logging.getLogger(__name__)
 def embedded_packet(photo: Path) -> Packet | None:
     """Find the XMP in a photo, where its format keeps it.
 
-    Args:
-        photo: of any format.
-
     Returns:
         Its content; None where there is none, or the file cannot be read. Of several packets the first that has a rating by hand,
         else the first, which is the main picture's.

@@ -96,10 +96,6 @@ def plan_sidecar(
 def write_planned(planned: Sequence[PlannedWrite], *, note: Note | None = None) -> list[Path]:
     """Write files that belong together, and return them.
 
-    Args:
-        planned: what they shall have.
-        note: told of each before it is written.
-
     Raises:
         SidecarError: one is write-protected, and none is written; or one could not be written, and those before it are.
     """
@@ -112,11 +108,6 @@ def write_planned(planned: Sequence[PlannedWrite], *, note: Note | None = None) 
 
 def replace_sidecar(file: SidecarFile, content: bytes, *, note: Note | None = None) -> None:
     """Write a sidecar whole; permissions, owner and symbolic links stay.
-
-    Args:
-        file: as it was read.
-        content: what it shall have.
-        note: told before it is written.
 
     Raises:
         SidecarError: it cannot be written, or another program changed it since it was read; it is as it was then.

@@ -36,9 +36,6 @@ _MAX_REPEATS = 4
 class HeifItems:
     """The items of a HEIC or AVIF file.
 
-    Args:
-        content: all of the file.
-
     Attributes:
         packet: the XMP of the main picture, as it is stored; None where there is none.
         others: the content of all other items, by number.

@@ -162,11 +162,7 @@ def runs(folder: Path | None = None) -> Iterator[Run]:
 
 
 def read_run(path: Path) -> Run | None:
-    """Read a run; None where it was taken back already, had written nothing yet when it was killed, or is damaged, which is logged.
-
-    Args:
-        path: of its file.
-    """
+    """Read a run; None where it was taken back already, had written nothing yet when it was killed, or is damaged, which is logged."""
     try:
         lines = read_lines(path)
         first = next(lines, None)
@@ -190,11 +186,7 @@ def read_run(path: Path) -> Run | None:
 
 
 def written_photos(run: Path) -> list[tuple[Path, str, str]]:
-    """Return the photos that a run wrote into, in order, each with the SHA-256 of its content before and after, in hexadecimal digits.
-
-    Args:
-        run: file of the run.
-    """
+    """Return the photos that a run wrote into, in order, each with the SHA-256 of its content before and after, in hexadecimal digits."""
     _, *lines = read_lines(run)
     found: dict[Path, tuple[str, str]] = {}
     for line in lines:

@@ -134,11 +134,6 @@ def remove_rating(
 ) -> list[Path]:
     """Remove what `mlsp` gave a photo by itself from its sidecars and from itself, and restore what it replaced.
 
-    Args:
-        photo: written only where it has something of ours.
-        folders: listings to use again.
-        note: told of each file before it is written.
-
     Returns:
         The files that were written. They say what they did before, in sidecars byte for byte; one that `mlsp` made stays, empty.
 

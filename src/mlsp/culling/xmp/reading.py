@@ -73,9 +73,6 @@ def read_shot_marks(photos: Sequence[Path], *, folders: Folders | None = None) -
 def rating_inside(photo: Path) -> int | None:
     """Return the rating that a person gave a photo, as the photo itself has it.
 
-    Args:
-        photo: its headers are read.
-
     Returns:
         -1 for rejected, 1…5 stars; None where it has none.
     """

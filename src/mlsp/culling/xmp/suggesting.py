@@ -71,9 +71,6 @@ def with_suggestion(content: bytes, marks: Marks) -> bytes:
 def without_suggestion(content: bytes) -> bytes:
     """Take what `mlsp` gave a photo out of XMP.
 
-    Args:
-        content: an XMP file.
-
     Returns:
         What `with_suggestion` was given first, byte for byte. Where a person has changed some of it since, that stays; there, and
         where another program has rewritten the file, what is ours says nothing any more.

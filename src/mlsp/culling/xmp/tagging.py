@@ -103,15 +103,7 @@ def write_keywords(
     on_result: Callable[[ScoreResult | ScoreFailure], object] | None = None,
     note: Note | None = None,
 ) -> TagSummary:
-    """Replace the keywords of `mlsp` in the sidecars of shots; all others stay. Whose the stars are does not matter.
-
-    Args:
-        tagged: photos; the keywords are written for all photos of their shots.
-        convention: which sidecars.
-        inside: write into the photos themselves.
-        on_result: called for each.
-        note: told of each sidecar before it is written.
-    """
+    """Replace the keywords of `mlsp` in the sidecars of shots; all others stay. Whose the stars are does not matter."""
     summary = TagSummary()
     write = partial(
         write_photo_keywords, convention=convention, folders=Folders(), note=note, inside=inside

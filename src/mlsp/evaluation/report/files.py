@@ -30,9 +30,6 @@ _WRITERS: Mapping[str, Callable[[Path, Evaluation], None]] = {
 def check_evaluation_files(paths: Sequence[Path]) -> None:
     """Check, before photos are scored, that the files can be written.
 
-    Args:
-        paths: the files; their endings choose the formats.
-
     Raises:
         SettingsError: an ending is unknown.
         OutputError: a file cannot be written there, or one that is no evaluation would be replaced.

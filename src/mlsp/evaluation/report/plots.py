@@ -40,10 +40,6 @@ _MAX_POINTS = 1000
 def plots(evaluation: Evaluation, model: ModelResult) -> dict[str, str]:
     """Draw one model's plots.
 
-    Args:
-        evaluation: for the scale's names.
-        model: whose scores.
-
     Returns:
         SVG elements without a description: `scatter`, `calibration`, `residuals` and `errors`; and `votes` and `spread` of a model
         that predicts votes.

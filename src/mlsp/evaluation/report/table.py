@@ -22,12 +22,7 @@ _CELL = len("(+0.123…+0.456)")
 
 
 def print_evaluation(evaluation: Evaluation, *, stream: TextIO) -> None:
-    """Print the numbers as a table, each with its interval.
-
-    Args:
-        evaluation: of one or two models.
-        stream: a terminal or a file.
-    """
+    """Print the numbers as a table, each with its interval."""
     from rich.console import Console
 
     # A file has no width of its own.

@@ -84,12 +84,6 @@ class TorchEngine:
     ) -> TorchEngine:
         """Open a network from its weights.
 
-        Args:
-            feature_spec: of the features.
-            weights: file of the network's weights.
-            device: see the class.
-            precision: see the class.
-
         Raises:
             SettingsError: see the class.
             WeightsError: the weights cannot be read, or are others.

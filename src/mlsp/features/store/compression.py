@@ -54,12 +54,7 @@ class Chunk:
 
 
 class ChunkCompressor:
-    """Encoder and decoder of the chunks of an HDF5 file with the same filter, without such a file.
-
-    Args:
-        part: whose views are the chunks.
-        compression: the filter.
-    """
+    """Encoder and decoder of the chunks of an HDF5 file with the same filter, without such a file."""
 
     def __init__(self, part: Part, compression: Compression) -> None:
         shape = (1, 1, *part.shape)

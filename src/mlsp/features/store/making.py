@@ -32,12 +32,6 @@ def make_file(
 ) -> h5py.File:
     """Make the file of a store under a temporary name, with no photo done.
 
-    Args:
-        path: of the file when it is complete.
-        layout: of the store.
-        ids: of the photos, all different.
-        chunked: make room for compressed chunks in the file itself.
-
     Returns:
         The open file; hand it to `complete_file`.
 

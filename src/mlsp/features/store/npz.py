@@ -63,9 +63,6 @@ class FeatureArray:
     def batches(self, rows: int) -> Iterator[Float32Array]:
         """Read all rows.
 
-        Args:
-            rows: batch size.
-
         Yields:
             (N, V, G, G, C) in order, N at most `rows`.
 

@@ -84,10 +84,6 @@ class PhotoRecords:
     """Table of the records and messages of a store.
 
     A record carries a checksum of itself. One that a power loss tore counts as pending, so its photo is done again.
-
-    Args:
-        file: of the store.
-        opened: its header.
     """
 
     def __init__(self, file: PositionedFile, opened: OpenedFile) -> None:

@@ -25,9 +25,6 @@ class ReleasedFeatures(Closing):
 
     The file has neither the network nor the weights nor the sizes of the photos.
 
-    Args:
-        path: of the file.
-
     Attributes:
         path: of the file.
         groups: one per view, in the order of the views `corners8`; empty if photos have one view and no group.

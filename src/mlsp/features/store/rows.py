@@ -47,12 +47,7 @@ def journal_path(path: Path) -> Path:
 
 
 class FixedRows:
-    """Uncompressed rows: each photo has a fixed position, so writing a row changes nothing else in the file.
-
-    Args:
-        file: of the store.
-        opened: its header.
-    """
+    """Uncompressed rows: each photo has a fixed position, so writing a row changes nothing else in the file."""
 
     def __init__(self, file: PositionedFile, opened: OpenedFile) -> None:
         self._file = file
@@ -85,12 +80,6 @@ class CompressedRows:
     """Compressed rows: finished ones are chunks in the HDF5 file, newer ones lie in the journal as the same chunks.
 
     An entry of the journal is the length and mask of its chunks, view by view and in a view part by part, then the chunks.
-
-    Args:
-        path: of the store.
-        opened: its header.
-        compression: of the store.
-        writable: opens the journal for writing, when the first row comes.
     """
 
     def __init__(

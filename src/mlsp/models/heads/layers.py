@@ -37,9 +37,6 @@ def batch_norm(width: int) -> nn.BatchNorm1d:
 class ShiftBatchNorm(nn.Module):
     """A batch norm without scale, of maps with channels last.
 
-    Args:
-        channels: of the maps.
-
     Attributes:
         momentum: share of a batch's statistics in the running ones.
     """

@@ -150,9 +150,6 @@ def one_file_graph(model: Model) -> ModelProto:
     kind, named as the label, 0…1. Percentiles and `overall` are NaN of what is no photo. Of a head that predicts votes there is also
     `<head>_votes`, (N, ratings), the share of each rating from the lowest to the highest.
 
-    Args:
-        model: verified, with its network.
-
     Raises:
         ModelError: the model has no network.
         SettingsError: its photos are resized whatever their proportions, which the graph does not do.

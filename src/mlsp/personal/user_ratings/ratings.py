@@ -58,9 +58,6 @@ class UserRatings(Closing):
     def open(cls, path: Path) -> Self:
         """Open a file of ratings; a missing one and its folders are made.
 
-        Args:
-            path: the file.
-
         Raises:
             RatingsError: it is damaged, of another program or a newer version, or cannot be opened; it is left as it is.
         """
@@ -99,9 +96,6 @@ class UserRatings(Closing):
     def rate_all(self, ratings: Sequence[NewRating]) -> None:
         """Store ratings of several photos, in place of earlier ones; `undo` takes all of them back together.
 
-        Args:
-            ratings: each of another photo.
-
         Raises:
             SettingsError: one is out of range.
             RatingsError: they cannot be written; nothing has changed then.
@@ -138,9 +132,6 @@ class UserRatings(Closing):
 
     def note_found(self, found: Mapping[str, Marks]) -> None:
         """Note what the files of rated photos say, so that a change by another program can be told later.
-
-        Args:
-            found: by the photos' paths.
 
         Raises:
             RatingsError: it cannot be written; nothing has changed then.

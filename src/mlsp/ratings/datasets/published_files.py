@@ -127,10 +127,6 @@ def photos_by_lower_name(folder: Path) -> dict[str, Path]:
 def read_text(dataset: str, path: Path) -> str:
     """Read a published file, with or without a byte-order mark.
 
-    Args:
-        dataset: for the message.
-        path: the file.
-
     Raises:
         RatingsError: it cannot be read.
     """

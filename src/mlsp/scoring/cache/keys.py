@@ -15,13 +15,7 @@ SCORE_CODE = (*FEATURE_CODE, "models", "scoring")
 
 
 def score_key(model: Model, precision: str, runtime: str) -> str:
-    """Return the key of a model's scores.
-
-    Args:
-        model: the model.
-        precision: number format of its network.
-        runtime: package that the network is computed by.
-    """
+    """Return the key of a model's scores."""
     return f"{model.fingerprint} {made_by(precision, (*DECODING_PACKAGES, runtime), SCORE_CODE)}"
 
 

@@ -52,13 +52,7 @@ class _Held:
 
 
 class Limits:
-    """ASGI middleware that applies the limits and logs every answer.
-
-    Args:
-        application: gets the requests that may pass, each with its whole body.
-        settings: the limits.
-        metrics: counts the answers.
-    """
+    """ASGI middleware that applies the limits and logs every answer."""
 
     def __init__(
         self, application: Application, settings: ServiceSettings, metrics: Metrics

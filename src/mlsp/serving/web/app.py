@@ -71,10 +71,6 @@ _MAX_ID = 2**31
 def create_app(controller: PageController, access: Access) -> Application:
     """Return the application.
 
-    Args:
-        controller: photos of the page.
-        access: who may use it.
-
     Returns:
         An ASGI application.
     """

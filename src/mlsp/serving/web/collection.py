@@ -207,12 +207,7 @@ class Collection:
                 self._change(replace(entry, result=result))
 
     def set_found(self, id_: int, found: Marks) -> None:
-        """Show what the files of a photo say of it: its sidecars, and itself.
-
-        Args:
-            id_: its number.
-            found: replaces what they said.
-        """
+        """Show what the files of a photo say of it: its sidecars, and itself."""
         with self._lock:
             if self._found.get(id_, NO_MARKS) == found:
                 return
@@ -221,11 +216,7 @@ class Collection:
                 self._change(self._entries[id_])
 
     def note(self, known: Mapping[int, Marks]) -> None:
-        """Take what files say as known: a change since is another program's, and counts more than an earlier rating here.
-
-        Args:
-            known: by the photos' numbers.
-        """
+        """Take what files say as known: a change since is another program's, and counts more than an earlier rating here."""
         with self._lock:
             for id_, marks in known.items():
                 before = self.rating_of(self._entries[id_])

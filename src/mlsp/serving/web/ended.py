@@ -11,12 +11,7 @@ _log = logging.getLogger(__name__)
 
 
 def why_ended(error: Exception, what: str) -> str:
-    """Return the message for the page, which is all that anyone learns; an error that was not foreseen is logged.
-
-    Args:
-        error: that ended the work.
-        what: the work, as the log names it.
-    """
+    """Return the message for the page, which is all that anyone learns; an error that was not foreseen is logged."""
     if not isinstance(error, MlspError):
         _log.error("%s ended", what, exc_info=error)
     return printable(str(error) or type(error).__name__)

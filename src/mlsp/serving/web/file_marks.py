@@ -26,11 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class FileMarks:
-    """Follower of the marks in the files of a collection's photos, in a thread of its own.
-
-    Args:
-        rated: shows them.
-    """
+    """Follower of the marks in the files of a collection's photos, in a thread of its own."""
 
     def __init__(self, rated: RatedPhotos) -> None:
         self._rated = rated
@@ -64,13 +60,7 @@ class FileMarks:
             self.look_at(id_, shot, folders)
 
     def look_at(self, id_: int, shot: Shot, folders: Folders) -> None:
-        """Look at one shot's files.
-
-        Args:
-            id_: its number.
-            shot: its files.
-            folders: listings to use again.
-        """
+        """Look at one shot's files."""
         with self._lock:
             try:
                 sidecars = [folders.sidecars(photo) for photo in shot.photos]

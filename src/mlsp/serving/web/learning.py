@@ -124,9 +124,6 @@ class TasteLearner:
     def save(self, name: str) -> tuple[str, Path]:
         """Keep what was learned as a model, and show its scores.
 
-        Args:
-            name: of the model.
-
         Returns:
             Its name and folder.
 

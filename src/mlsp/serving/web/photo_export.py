@@ -45,11 +45,7 @@ class Placing:
 
 
 class PhotoExport:
-    """Copies of a collection's rated photos, made in a thread. Nothing is moved or overwritten. Safe for several threads.
-
-    Args:
-        collection: photos and their ratings.
-    """
+    """Copies of a collection's rated photos, made in a thread. Nothing is moved or overwritten. Safe for several threads."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection

@@ -27,12 +27,7 @@ _CLOSEST = 12
 
 
 class RatedPhotos:
-    """Ratings and comparisons of the photos of a collection. Safe for several threads.
-
-    Args:
-        collection: the photos.
-        ratings: file of the user's ratings.
-    """
+    """Ratings and comparisons of the photos of a collection. Safe for several threads."""
 
     def __init__(self, collection: Collection, ratings: UserRatings) -> None:
         self.collection = collection

@@ -93,12 +93,7 @@ class Access:
 
 
 class AuthMiddleware:
-    """ASGI middleware that passes authorised requests on, and adds security headers to all answers.
-
-    Args:
-        application: gets what has passed, with the whole body in one message.
-        access: what lets a browser in.
-    """
+    """ASGI middleware that passes authorised requests on, and adds security headers to all answers."""
 
     def __init__(self, application: Application, access: Access) -> None:
         self._application = application

@@ -79,13 +79,7 @@ class Written:
 
 
 class SidecarExport:
-    """Writer of a page's ratings into sidecars, or into the photos. Safe for several threads.
-
-    Args:
-        rated: the ratings.
-        files: what the photos' files say.
-        caches: in which photos that are written stay known.
-    """
+    """Writer of a page's ratings into sidecars, or into the photos. Safe for several threads."""
 
     def __init__(
         self, rated: RatedPhotos, files: FileMarks, caches: Sequence[AnyCache] = ()

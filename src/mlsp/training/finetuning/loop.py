@@ -24,17 +24,7 @@ from mlsp.training.targets import Targets
 
 
 class FinetuneLoop(EpochLoop):
-    """The epochs of a network and its head.
-
-    Args:
-        network: learns; on its device already.
-        reader: of the rated photos.
-        split: of the reader's table.
-        targets: of it.
-        settings: of the run.
-        folder: of the run.
-        callbacks: are called as the run goes on.
-    """
+    """The epochs of a network and its head."""
 
     hint = "take precision float32, a lower learning rate, or trained weights to begin with"
 

@@ -165,9 +165,6 @@ def _blocks(network: nn.Module) -> list[nn.Module]:
 def weights_digest(network: nn.Module) -> str:
     """SHA-256 of a network's weights: of their names, shapes and float32 values, in the order of the names.
 
-    Args:
-        network: whose.
-
     Returns:
         64 hexadecimal digits; the same on every machine for the same weights.
     """

@@ -53,10 +53,6 @@ class PhotoReader:
     ) -> Generator[tuple[int, UInt8Array], None, None]:
         """Read photos and cut their views.
 
-        Args:
-            rows: of the table.
-            cut: makes the views.
-
         Yields:
             Row and views, (V, h, w, 3), in the order of `rows`; photos that fail are left out.
         """
