@@ -202,6 +202,18 @@ def test_folders_that_hold_something_else_stay(tmp_path: Path) -> None:
         write(file)
 
 
+@pytest.mark.parametrize("record", ["as written", '{"format": 9, "heads": 7, "backbone": "b"}'])
+def test_a_model_with_a_file_of_the_users_beside_it_stays(tmp_path: Path, record: str) -> None:
+    folder = write(tmp_path / "model").folder
+    if record != "as written":
+        (folder / "model.json").write_text(record)
+        (folder / "taste.onnx").unlink()
+    (folder / "trial.onnx").write_text("mine")
+    with pytest.raises(OutputError, match="it holds 'trial.onnx', which is not part of a model"):
+        write(folder)
+    assert (folder / "trial.onnx").read_text() == "mine"
+
+
 # Models without a network
 
 

@@ -154,13 +154,20 @@ def load_model(model: Path | str = "default") -> Model:
     return _read(folder)
 
 
-def has_record(folder: Path) -> bool:
-    """Return whether a folder has the record of a model, of any format, whatever became of its other files."""
+def recorded_files(folder: Path) -> frozenset[str]:
+    """Return the names of a model's files, of any format, whatever became of them; none where the folder has no model's record."""
     try:
         with open_regular(folder / MODEL_FILE) as stream:
-            return "format" in parse_object(stream.read())
+            document = parse_object(stream.read())
     except (OSError, ValueError):
-        return False
+        return frozenset()
+    if "format" not in document:
+        return frozenset()
+    parts = [document.get("backbone")]
+    for several in (document.get("heads"), document.get("classifiers")):
+        parts += several if isinstance(several, list) else []
+    named = [part.get("file") for part in parts if isinstance(part, dict)]
+    return frozenset([MODEL_FILE, *(name for name in named if isinstance(name, str))])
 
 
 def _read(folder: Path) -> Model:

@@ -21,7 +21,7 @@ from mlsp.features.engines.openvino_engine import OpenVinoHead
 from mlsp.features.onnx_export import export_head
 from mlsp.features.spec import FeatureSpec
 from mlsp.models.heads import KernelModule, RidgeModule, ScoreHead
-from mlsp.models.model import MODEL_FILE, Model, has_record, load_model, save_model_record
+from mlsp.models.model import MODEL_FILE, Model, load_model, recorded_files, save_model_record
 from mlsp.models.records import (
     Card,
     ClassifierRecord,
@@ -63,16 +63,16 @@ def check_model_folder(folder: Path) -> None:
     if not folder.exists():
         return
     names = sorted(path.name for path in folder.iterdir())
-    foreign = [name for name in names if name != MODEL_FILE and not name.endswith(".onnx")]
-    if names and (foreign or MODEL_FILE not in names):
-        raise OutputError(
-            f"cannot write a model to {folder}: it holds {(foreign or names)[0]!r}, which is not part of a model:"
-            " name another folder"
-        )
-    if names and not has_record(folder):
+    files = recorded_files(folder)
+    if MODEL_FILE in names and not files:
         raise OutputError(
             f"cannot write a model to {folder}: its {MODEL_FILE} is not that of a model: name another folder, or delete this"
             " one first"
+        )
+    foreign = [name for name in names if name not in files]
+    if foreign:
+        raise OutputError(
+            f"cannot write a model to {folder}: it holds {foreign[0]!r}, which is not part of a model: name another folder"
         )
 
 
