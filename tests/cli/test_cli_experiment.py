@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
-from mlsp.base.errors import RatingsError, SettingsError
+from mlsp.base.errors import OutputError, RatingsError, SettingsError
 from mlsp.cli import app
 from training_data import ids, make_store, planted
 
@@ -87,6 +88,43 @@ def test_claims_by_folds_that_keep_groups(tmp_path: Path, files: Path) -> None:
     assert rows["Multi-3FC"]["note"] == "not run: left out by --rows"
     again = mlsp(*command)
     assert (again.stdout, again.stderr) == (done.stdout, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        *(("table4", f"table4.{suffix}") for suffix in ("md", "csv", "png")),
+        *(("fig8", "fig9.png"), ("claims", "claims-pairs.csv")),
+    ],
+)
+def test_a_file_of_the_users_stays(tmp_path: Path, files: Path, name: str, own: str) -> None:
+    (tmp_path / own).write_text("mine", "utf-8")
+    command = ["experiment", name, *options(files, tmp_path), "--rows", "Ridge*"]
+    done = CliRunner().invoke(app, [str(one) for one in command])
+    assert isinstance(done.exception, OutputError)
+    assert f"{own}' exists and was not written by this command" in str(done.exception)
+    assert [(path.name, path.read_text("utf-8")) for path in tmp_path.iterdir()] == [(own, "mine")]
+
+
+def test_tables_and_pictures_are_replaced_by_newer_ones(tmp_path: Path, files: Path) -> None:
+    for name in ("fig8", "claims"):
+        command = ("experiment", name, *options(files, tmp_path))
+        mlsp(*command, "--rows", "Multi*" if name == "claims" else "Ridge*")
+        # Each is known by itself.
+        (tmp_path / f"{name}.md").rename(tmp_path / f"{name}-earlier.md")
+        mlsp(*command, "--rows", "Ridge*")
+        assert (tmp_path / f"{name}.md").exists()
+    # The first version's pictures have no mark; its text has.
+    Image.new("RGB", (9, 9)).save(tmp_path / "fig9.png")
+    mlsp("experiment", "fig8", *options(files, tmp_path), "--rows", "Ridge*")
+    with Image.open(tmp_path / "fig9.png") as sheet:
+        assert sheet.width > 9
+
+
+def test_an_output_that_is_no_folder_is_refused_in_words(tmp_path: Path, files: Path) -> None:
+    (tmp_path / "file").write_text("mine", "utf-8")
+    with pytest.raises(OutputError, match="^the folder .*file' cannot be made: .*: name another"):
+        mlsp("experiment", "table4", *options(files, tmp_path / "file"))
 
 
 def test_scores_of_a_fine_tuned_model_are_a_row(tmp_path: Path, files: Path) -> None:

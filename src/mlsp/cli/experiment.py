@@ -142,7 +142,13 @@ def experiment(
     """
     # Imported here, so that other commands need not wait for torch.
     from mlsp.cli.train_progress import TrainProgress
-    from mlsp.paper import ExperimentJob, parse_scores, run_experiment, write_outcomes
+    from mlsp.paper import (
+        ExperimentJob,
+        check_outcome_files,
+        parse_scores,
+        run_experiment,
+        write_outcomes,
+    )
     from mlsp.ratings.splits import SplitSettings
     from mlsp.training import TrainSettings
 
@@ -178,6 +184,7 @@ def experiment(
         ),
         photos=photos,
     )
+    check_outcome_files(output, name)
     with TrainProgress(quiet=quiet) as progress:
         outcomes = run_experiment(
             job,

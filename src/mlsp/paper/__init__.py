@@ -22,7 +22,7 @@ from mlsp.paper.job import ExperimentJob, parse_scores
 from mlsp.paper.records import Outcome, PaperNumbers, Result, Row
 from mlsp.paper.runner import run_experiment
 from mlsp.paper.tables import EXPERIMENTS
-from mlsp.paper.writing import as_markdown, write_outcomes
+from mlsp.paper.writing import as_markdown, check_outcome_files, write_outcomes
 
 __all__ = [
     "CLAIMS",
@@ -36,6 +36,7 @@ __all__ = [
     "Row",
     "as_markdown",
     "check_claims",
+    "check_outcome_files",
     "parse_scores",
     "run_experiment",
     "write_outcomes",

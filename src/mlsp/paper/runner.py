@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlsp.base.atomic_file import atomic_write_text
+from mlsp.base.atomic_file import atomic_write_text, make_output_folder
 from mlsp.base.errors import OutputError, SettingsError
 from mlsp.base.records import record_of
 from mlsp.evaluation.metrics import accuracy, majority_accuracy, srcc
@@ -57,7 +57,7 @@ def run_experiment(
     """Run what is missing; interrupted, the same job goes on after the last whole epoch.
 
     Raises:
-        MlspError: files do not go together, see `mlsp.training.train_head`; or there are no test photos.
+        MlspError: files do not go together, see `mlsp.training.train_head`; there are no test photos; or the folder cannot be made.
     """
     ratings = job.load_ratings()
     if job.folds == 1:
@@ -75,7 +75,7 @@ def run_experiment(
         papers = EXPERIMENTS[job.name].rows(job.backbone, partial(level_count, stores=stores))
         rows = tuple(job.as_asked(row) for row in with_heads(papers, job.heads))
         job.check_labels(rows)
-        job.output.mkdir(parents=True, exist_ok=True)
+        make_output_folder(job.output, hint="name another")
         measure = Measure(ratings, job.by_group)
         run = _Run(job, ratings, splits, stores, measure, callbacks, row_begins)
         return tuple(run.outcome(row) for row in rows)

@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from mlsp.base.atomic_file import atomic_write, atomic_write_text
+from PIL.PngImagePlugin import PngInfo
+
+from mlsp.base.atomic_file import (
+    atomic_write,
+    atomic_write_text,
+    check_replaceable,
+    check_writable,
+    has_mark,
+)
 from mlsp.evaluation.records import JudgedPhoto
 from mlsp.paper.claims import PairResult, check_claims
 from mlsp.paper.extremes import Extremes, contact_sheet, find_extremes
@@ -24,6 +32,54 @@ _CSV_HEADER = (
     *(f"paper_{name}" for name in _CSV_METRICS),
     *("ratio", "paper_ratio", "seeds", "note"),
 )
+_PHOTOS_HEADER = ("photo", "mos", "score", "error", "of")
+_PAIRS_HEADER = (
+    *("claim", "better", "worse", "photos"),
+    *("first", "second", "difference", "low", "high", "p_value", "verdict"),
+)
+_TEXT = "Ours with 95 % bootstrap intervals over the test photos; the paper's are of AVA."
+_SOFTWARE = "mlsp experiment"
+# Of files of ours, by which an earlier one is known.
+_MARKS = {
+    ".md": (_TEXT,),
+    ".csv": ("label,backbone,views,srcc,", ",".join(_PHOTOS_HEADER), ",".join(_PAIRS_HEADER)),
+    ".png": (f"Software\0{_SOFTWARE}",),
+}
+_BYTES_TO_MARK = 1024
+
+
+def check_outcome_files(folder: Path, name: str) -> None:
+    """Check, before hours of training, that `write_outcomes` can write its files, and replaces none of the user's.
+
+    Args:
+        folder: of the results, which need not be there.
+        name: key of `EXPERIMENTS`.
+
+    Raises:
+        OutputError: a file cannot be written, or is the user's.
+    """
+    text, *others = _files(folder, name)
+    if not folder.is_dir():
+        return
+    check_writable(text)
+    check_replaceable(text, _is_ours)
+    for path in others:
+        check_writable(path)
+        # Pictures of version 0.1.0 have no mark; its text has.
+        check_replaceable(
+            path, lambda path: _is_ours(path) or (path.suffix == ".png" and _is_ours(text))
+        )
+
+
+def _files(folder: Path, name: str) -> tuple[Path, ...]:
+    """Return the text, the table, the pictures, and for claims the table of the pairs."""
+    pictures = ("fig8.png", "fig9.png") if name == "fig8" else (f"{name}.png",)
+    pairs = ("claims-pairs.csv",) if name == "claims" else ()
+    return tuple(folder / file for file in (f"{name}.md", f"{name}.csv", *pictures, *pairs))
+
+
+def _is_ours(path: Path) -> bool:
+    return any(has_mark(path, mark.encode(), within=_BYTES_TO_MARK) for mark in _MARKS[path.suffix])
 
 
 def write_outcomes(
@@ -34,7 +90,7 @@ def write_outcomes(
     *,
     photos: Mapping[str, Path] | None = None,
 ) -> tuple[Path, ...]:
-    """Write NAME.md, NAME.csv and NAME.png; for claims also `claims-pairs.csv`, for fig8 also `fig9.png`.
+    """Write NAME.md, NAME.csv and NAME.png in place of earlier ones, see `check_outcome_files`; for claims also `claims-pairs.csv`, for fig8 also `fig9.png`.
 
     Args:
         folder: that exists.
@@ -49,7 +105,7 @@ def write_outcomes(
     Raises:
         OSError: one cannot be written.
     """
-    text, table, plot = (folder / f"{name}.{suffix}" for suffix in ("md", "csv", "png"))
+    text, table, *others = _files(folder, name)
     tested = check_claims(outcomes, groups) if name == "claims" else ()
     extremes = find_extremes(outcomes, photos) if name == "fig8" else None
     with atomic_write_text(text) as file:
@@ -57,7 +113,7 @@ def write_outcomes(
     with atomic_write_text(table) as file:
         writer = csv.writer(file)
         if name == "fig8":
-            writer.writerow(("photo", "mos", "score", "error", "of"))
+            writer.writerow(_PHOTOS_HEADER)
             writer.writerows(
                 (one.photo_id, one.rating, one.score, one.error, of)
                 for of, one in _shown_photos(extremes)
@@ -65,44 +121,39 @@ def write_outcomes(
         else:
             writer.writerow(_CSV_HEADER)
             writer.writerows(_csv_row(outcome) for outcome in outcomes)
-    written = [text, table, plot]
     if name == "fig8":
-        written[2:] = _write_sheets(folder, extremes)
-    else:
-        figure = (line_figure if name == "fig7" else rows_figure)(outcomes)
-        with atomic_write(plot) as binary:
-            figure.savefig(binary, format="png", dpi=110)
-    if tested:
-        written.append(folder / f"{name}-pairs.csv")
-        _write_pairs(written[-1], tested)
-    return tuple(written)
+        if extremes is None:
+            return text, table
+        _write_sheets(others, extremes)
+        return (text, table, *others)
+    plot, *pairs = others
+    figure = (line_figure if name == "fig7" else rows_figure)(outcomes)
+    with atomic_write(plot) as binary:
+        figure.savefig(binary, format="png", dpi=110, metadata={"Software": _SOFTWARE})
+    for path in pairs:
+        _write_pairs(path, tested)
+    return (text, table, *others)
 
 
-def _write_sheets(folder: Path, extremes: Extremes | None) -> list[Path]:
-    if extremes is None:
-        return []
-    written = []
-    for name, kind, shown in (
-        ("fig8", "smallest", extremes.smallest),
-        ("fig9", "largest", extremes.largest),
-    ):
+def _write_sheets(paths: Sequence[Path], extremes: Extremes) -> None:
+    marks = PngInfo()
+    marks.add_text("Software", _SOFTWARE)
+    kinds = (("smallest", extremes.smallest), ("largest", extremes.largest))
+    for path, (kind, shown) in zip(paths, kinds, strict=True):
         title = (
-            f"Figure {name[-1]}: high-rated test photos with the {kind} errors; score, and people's rating in brackets"
+            f"Figure {path.stem[-1]}: high-rated test photos with the {kind} errors; score, and people's rating in brackets"
             f"\n{extremes.model}"
         )
-        written.append(folder / f"{name}.png")
-        with atomic_write(written[-1]) as binary:
-            contact_sheet(title, shown).save(binary, format="png")
-    return written
+        with atomic_write(path) as binary:
+            contact_sheet(title, shown).save(binary, format="png", pnginfo=marks)
 
 
 def _write_pairs(path: Path, tested: Sequence[PairResult]) -> None:
     with atomic_write_text(path) as file:
         writer = csv.writer(file)
-        fields = ("photos", "first", "second", "difference", "low", "high", "p_value", "verdict")
-        writer.writerow(("claim", "better", "worse", *fields))
+        writer.writerow(_PAIRS_HEADER)
         for one in tested:
-            values = [getattr(one, field) for field in fields]
+            values = [getattr(one, field) for field in _PAIRS_HEADER[3:]]
             writer.writerow((one.claim.text, one.better, one.worse, *map(_cell, values)))
 
 
@@ -118,8 +169,7 @@ def as_markdown(name: str, outcomes: Sequence[Outcome], tested: Sequence[PairRes
     seeds = max(len(outcome.repeats) for outcome in outcomes)
     lines = [f"# {EXPERIMENTS[name].title}", ""]
     lines += [
-        "Ours with 95 % bootstrap intervals over the test photos; the paper's are of AVA."
-        + (f" Below: mean and standard deviation over {seeds} seeds." * (seeds > 1)),
+        _TEXT + (f" Below: mean and standard deviation over {seeds} seeds." * (seeds > 1)),
         "",
     ]
     heads = [f"{_TITLES[metric]} {whose}" for metric in metrics for whose in ("ours", "paper")]
