@@ -15,7 +15,6 @@ from mlsp.base.results import ScoreFailure
 from mlsp.base.text import normal_name
 from mlsp.evaluation.records import Predictions, Unscored
 from mlsp.evaluation.score_tables import TABLE_SUFFIXES, number_of, read_score_table
-from mlsp.features.pipeline import PhotoFeatures
 from mlsp.models.model import Model, load_model
 from mlsp.models.records import HeadRecord
 from mlsp.ratings.table import RatingTable, with_photos
@@ -25,7 +24,7 @@ from mlsp.scoring.results import ScoreResult
 from mlsp.scoring.scorer import Scorer
 
 if TYPE_CHECKING:
-    from mlsp.features.engines.openvino_votes import OpenVinoVotes
+    pass
 
 Advance: TypeAlias = Callable[[ScoreResult | ScoreFailure], None]
 
@@ -70,46 +69,32 @@ class PhotoScores:
         record = find_head(self.scorer.model, self.head)
         # Raises where none is there: a folder was not named.
         with_photos(table)
+        head = None
         if table.bins is not None:
             # Metrics and tables of scores need no engine.
             from mlsp.features.engines.openvino_votes import open_votes
 
-            votes = open_votes(self.scorer.model.folder / record.file, table.bins)
-            if votes is not None:
-                return self._read_votes(table, record, votes, advance)
+            head = open_votes(self.scorer.model.folder / record.file, table.bins)
         scores: dict[str, float] = {}
+        votes: dict[str, tuple[float, ...]] = {}
         unscored: list[Unscored] = []
+        score = self.scorer.score if head is None else self.scorer.scores_and_features
         # Closed on Ctrl-C too, so that what is queued is dropped.
-        with contextlib.closing(self.scorer.score(table.photos)) as results:
-            for photo_id, result in zip(table.photo_ids, results, strict=True):
+        with contextlib.closing(score(table.photos)) as results:
+            for photo_id, found in zip(table.photo_ids, results, strict=True):
+                result, features = found if isinstance(found, tuple) else (found, None)
                 if isinstance(result, ScoreFailure):
                     unscored.append(Unscored(photo_id, str(result.error)))
                 else:
                     scores[photo_id] = result.scores[record.name].value
-                if advance is not None:
-                    advance(result)
-        return _with_card(self.scorer.model, record, scores, unscored)
-
-    def _read_votes(
-        self, table: RatingTable, record: HeadRecord, head: OpenVinoVotes, advance: Advance | None
-    ) -> Predictions:
-        """Like `read`, of a head that predicts the distribution of votes."""
-        scores: dict[str, float] = {}
-        votes: dict[str, tuple[float, ...]] = {}
-        unscored: list[Unscored] = []
-        with contextlib.closing(self.scorer.features(table.photos)) as results:
-            for photo_id, found in zip(table.photo_ids, results, strict=True):
-                result = found if isinstance(found, ScoreFailure) else self.scorer.result_of(found)
-                if isinstance(result, ScoreFailure):
-                    unscored.append(Unscored(photo_id, str(result.error)))
-                elif isinstance(found, PhotoFeatures):
-                    scores[photo_id] = result.scores[record.name].value
+                if head is not None and features is not None:
                     # Views count the same, as in the score.
-                    shares = head.predict(found.features).astype(np.float64).mean(axis=0)
+                    shares = head.predict(features.features).astype(np.float64).mean(axis=0)
                     votes[photo_id] = tuple(shares.tolist())
                 if advance is not None:
                     advance(result)
-        return replace(_with_card(self.scorer.model, record, scores, unscored), votes=votes)
+        read = _with_card(self.scorer.model, record, scores, unscored)
+        return read if head is None else replace(read, votes=votes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlsp.base.atomic_file import atomic_write, make_output_folder
+from mlsp.base.atomic_file import atomic_write, check_replaceable, make_output_folder
 from mlsp.base.errors import EngineError, OutputError, PhotoError, SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.explaining.explainer import Explainer
@@ -87,22 +87,8 @@ def picture_paths(
             raise OutputError(
                 f"{str(path)!r} is a photo itself and will not be replaced: name another --output"
             )
-        _check_replaceable(path)
+        check_replaceable(path, is_heat_map)
     return paths
-
-
-def _check_replaceable(path: Path) -> None:
-    """Refuse to replace anything but pictures of an earlier run."""
-    try:
-        if not os.path.lexists(path) or (path.is_file() and is_heat_map(path)):
-            return
-    except OSError as error:
-        raise OutputError(
-            f"{str(path)!r} exists and cannot be read ({error.strerror}), so it will not be replaced: name another --output"
-        ) from error
-    raise OutputError(
-        f"{str(path)!r} exists and was not written by mlsp explain, so it will not be replaced: delete it first, or name another --output"
-    )
 
 
 def _free_name(source: Path, heads: Sequence[str], taken: set[str]) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from PIL import Image
 
 from mlsp.base.atomic_file import atomic_write_text
 from mlsp.base.errors import MissingExtraError, PhotoError
@@ -27,7 +24,7 @@ from mlsp.evaluation.report.table import (
     signed_as,
     vote_baseline,
 )
-from mlsp.photos import DecodeSettings, read_photo
+from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
 
 try:
     import jinja2
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
 _TEMPLATE = "evaluation.html.j2"
 _THUMBNAIL_SIDE = 256
 _THUMBNAIL_BYTES = 24_000
-_QUALITIES = (82, 70, 55, 40, 25)
 # Shown of what may be long; the JSON file has all of it.
 _MAX_UNSCORED = 100
 
@@ -143,15 +139,7 @@ def _thumbnails(photos: Iterable[JudgedPhoto]) -> dict[str, str | None]:
 
 def _thumbnail(path: Path) -> str | None:
     try:
-        photo = read_photo(path, settings=DecodeSettings(longest_side=_THUMBNAIL_SIDE))
+        content = thumbnail(path, longest_side=_THUMBNAIL_SIDE, max_bytes=_THUMBNAIL_BYTES)
     except PhotoError:
         return None
-    image = Image.fromarray(photo.pixels)
-    content = b""
-    for quality in _QUALITIES:
-        stream = io.BytesIO()
-        image.save(stream, "JPEG", quality=quality, optimize=True)
-        content = stream.getvalue()
-        if len(content) <= _THUMBNAIL_BYTES:
-            break
-    return f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"
+    return f"data:{THUMBNAIL_MEDIA_TYPE};base64,{base64.b64encode(content).decode('ascii')}"
