@@ -23,7 +23,7 @@ from mlsp.culling.xmp.files import restore_sidecar
 from mlsp.culling.xmp.journal import Journal, default_journal_folder, runs
 from mlsp.culling.xmp.packet import parse_packet
 from mlsp.culling.xmp.properties import RATING, replaced
-from mlsp.culling.xmp.removing import remove_stars
+from mlsp.culling.xmp.rating import remove_stars
 from mlsp.culling.xmp.undoing import undo
 from xmp_samples import DARKTABLE, DIGIKAM, SAMPLES, read_rating
 

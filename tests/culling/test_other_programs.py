@@ -15,7 +15,7 @@ from PIL import Image
 from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.xmp import rate_shot, read_marks, write_shot_marks
 from mlsp.culling.xmp.journal import Journal, runs
-from mlsp.culling.xmp.removing import remove_stars
+from mlsp.culling.xmp.rating import remove_stars
 from mlsp.culling.xmp.undoing import undo
 from mlsp.photos import read_photo
 from photo_samples import heic, soft_photo

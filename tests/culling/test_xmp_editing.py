@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mlsp.base.errors import SidecarError
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR
-from mlsp.culling.xmp.hand_marks import with_marks
 from mlsp.culling.xmp.labels import flag_in, is_labelled_by_hand, label_in
+from mlsp.culling.xmp.marking import with_marks
 from mlsp.culling.xmp.packet import parse_packet
 from mlsp.culling.xmp.suggesting import is_suggested, with_suggestion, without_suggestion
 from xmp_samples import (

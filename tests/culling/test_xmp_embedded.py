@@ -13,8 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from mlsp.base.errors import SidecarError
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp.embedded import embedded_packet
 from mlsp.culling.xmp.rating import rate_shot
+from mlsp.culling.xmp.reading import embedded_packet
 from photo_samples import encode, heic, soft_photo
 
 CASES = Path(os.environ.get("MLSP_REFERENCE_DATA", "")) / "cases"

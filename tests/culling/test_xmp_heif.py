@@ -18,7 +18,7 @@ from mlsp.culling.xmp.changes import with_changes
 from mlsp.culling.xmp.heif_items import HeifItems
 from mlsp.culling.xmp.heif_positions import moved_positions, packed_positions, with_item
 from mlsp.culling.xmp.journal import Journal, runs
-from mlsp.culling.xmp.removing import remove_stars
+from mlsp.culling.xmp.rating import remove_stars
 from mlsp.culling.xmp.undoing import undo
 from mlsp.photos import read_photo
 from mlsp.photos.heif_boxes import find_items

@@ -25,10 +25,10 @@ from mlsp.culling.xmp import Outcome, rate_shot, read_marks, write_shot_marks
 from mlsp.culling.xmp.changes import changes_back, with_changes
 from mlsp.culling.xmp.containers import jpeg_segments
 from mlsp.culling.xmp.files import write_planned
-from mlsp.culling.xmp.inside import plan_inside, read_inside
 from mlsp.culling.xmp.journal import Journal, runs
 from mlsp.culling.xmp.multi_picture import adjusted
-from mlsp.culling.xmp.removing import remove_stars
+from mlsp.culling.xmp.rating import remove_stars
+from mlsp.culling.xmp.targets import plan_inside, read_inside
 from mlsp.culling.xmp.undoing import undo
 from mlsp.personal.user_ratings import UserRatings, default_user_ratings_path
 from mlsp.photos import read_photo

@@ -17,7 +17,7 @@ from mlsp.culling.xmp import rate_shot
 from mlsp.culling.xmp.editing import EMPTY_SIDECAR
 from mlsp.culling.xmp.keywords import RUN_KEYWORDS, keyword_kinds, keywords_of, with_keywords
 from mlsp.culling.xmp.packet import parse_packet
-from mlsp.culling.xmp.removing import remove_stars
+from mlsp.culling.xmp.rating import remove_stars
 from mlsp.culling.xmp.suggesting import with_suggestion, without_suggestion
 from xmp_samples import DARKTABLE, DIGIKAM, EXIFTOOL, SAMPLES, read_by_exiftool, read_by_exiv2
 

@@ -13,8 +13,8 @@ from mlsp.base.errors import SettingsError
 from mlsp.cli.app import app
 from mlsp.culling.marks import NO_MARKS, Marks
 from mlsp.culling.xmp import Outcome, rate_shot, read_marks, write_shot_marks
-from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
-from mlsp.culling.xmp.removing import remove_stars
+from mlsp.culling.xmp.rating import remove_stars
+from mlsp.culling.xmp.stars import STARS_ONLY, XmpMap
 from xmp_samples import DARKTABLE, DIGIKAM, read_by_exiftool
 
 LONG = "photo.jpg.xmp"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlsp.culling.xmp.sidecars import read_sidecars
+from mlsp.culling.xmp.files import read_sidecars
 
 # Lightroom and Camera Raw: attributes a line each, says which photo it means.
 LIGHTROOM = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000 1.000000, 0000/00/00-00:00:00        ">

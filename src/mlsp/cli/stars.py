@@ -104,7 +104,7 @@ def remove(paths: Photos, recursive: Recursive = True) -> None:
     from mlsp.cli.inputs import found
     from mlsp.cli.writing import interrupted_text
     from mlsp.culling.xmp.journal import Journal
-    from mlsp.culling.xmp.removing import remove_stars
+    from mlsp.culling.xmp.rating import remove_stars
     from mlsp.personal.following import follow_photos
     from mlsp.personal.user_ratings import default_user_ratings_path
     from mlsp.photos import find_photos

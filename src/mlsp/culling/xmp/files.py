@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from mlsp.base.atomic_file import atomic_write
 from mlsp.base.errors import PhotoError, SidecarError
+from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.packet import Packet, parse_packet
 from mlsp.photos.files import read_bytes
 
@@ -19,6 +20,7 @@ Note: TypeAlias = Callable[[Path, bytes | None, bytes], object]
 # Edits of masks take some megabytes; more than this is no sidecar, and would only cost time and memory.
 _MAX_BYTES = 32 * 1024**2
 _CHANGED = "another program changed it meanwhile; run the command again"
+Convention: TypeAlias = Literal["both", "photo.jpg.xmp", "photo.xmp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +227,32 @@ def left_alone(path: Path, reason: str) -> SidecarError:
 
 def _kind(path: Path) -> str:
     return "sidecar" if path.suffix.lower() == ".xmp" else "photo"
+
+
+def read_sidecars(
+    photo: Path, convention: Convention, folders: Folders | None
+) -> list[SidecarFile]:
+    """Read a photo's sidecars, also those that are not there yet.
+
+    Args:
+        photo: must exist; is not read itself.
+        convention: which of its sidecars.
+        folders: listings to use again.
+
+    Returns:
+        `photo.jpg.xmp`, then `photo.xmp`; without those that belong to another photo.
+
+    Raises:
+        SidecarError: there is no such photo, or a sidecar is damaged or not XMP.
+    """
+    names = (folders or Folders()).sidecars(photo)
+    files = []
+    if convention != "photo.xmp":
+        files.append(read_sidecar(names.full))
+    if convention != "photo.jpg.xmp" and names.short is not None:
+        short = read_sidecar(names.short)
+        extension = short.packet.extension if short.packet is not None else None
+        # Adobe's programs note which of photo.cr2 and photo.jpg they mean.
+        if extension in (None, "", photo.suffix.lower().removeprefix(".")):
+            files.append(short)
+    return files

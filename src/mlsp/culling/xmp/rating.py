@@ -1,26 +1,30 @@
-"""Write and remove the rating of a photo."""
+"""Write and remove the ratings of photos, and what else `mlsp` gives them by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from mlsp.base.errors import SettingsError
+from mlsp.base.errors import SettingsError, SidecarError
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp.embedded import embedded_packet
-from mlsp.culling.xmp.files import Note, PlannedWrite, SidecarFile, write_planned
-from mlsp.culling.xmp.inside import read_inside
+from mlsp.culling.xmp.files import (
+    Convention,
+    Note,
+    PlannedWrite,
+    SidecarFile,
+    read_sidecars,
+    write_planned,
+)
 from mlsp.culling.xmp.keywords import keywords_of, with_keywords
 from mlsp.culling.xmp.labels import is_flagged_by_hand, is_labelled_by_hand
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.packet import parse_packet
-from mlsp.culling.xmp.reading import rating_inside
-from mlsp.culling.xmp.sidecars import Convention, read_sidecars
+from mlsp.culling.xmp.reading import embedded_packet, rating_inside
 from mlsp.culling.xmp.stars import MAX_STARS
 from mlsp.culling.xmp.suggesting import is_suggested, with_suggestion, without_suggestion
-from mlsp.culling.xmp.targets import Target, plan_changes, targets
+from mlsp.culling.xmp.targets import Target, plan_changes, read_inside, targets
 
 Status: TypeAlias = Literal["written", "kept", "unchanged", "shared"]
 
@@ -168,3 +172,36 @@ def _is_given_by_hand(photo: Path, marks: Marks, files: Iterable[SidecarFile]) -
     return (marks.label is not None and any(map(is_labelled_by_hand, packets))) or (
         marks.flag is not None and any(map(is_flagged_by_hand, packets))
     )
+
+
+@dataclass(slots=True)
+class Removed:
+    """What became of photos and their sidecars.
+
+    Attributes:
+        files: that have nothing of ours any longer.
+        failed: those that were left alone, and why.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    failed: list[SidecarError] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        text = f"stars: taken out of {len(self.files)} sidecars and photos"
+        return f"{text}, {len(self.failed)} left as they are" if self.failed else text
+
+
+def remove_stars(photos: Iterable[Path], *, note: Note | None = None) -> Removed:
+    """Take our stars, flags, labels and keywords out of photos' sidecars, and out of the photos.
+
+    Args:
+        photos: written only where they have something of ours inside.
+        note: told of each file before it is written. What it raises ends the run.
+    """
+    done, folders = Removed(), Folders()
+    for photo in photos:
+        try:
+            done.files += remove_rating(photo, folders=folders, note=note)
+        except SidecarError as error:
+            done.failed.append(error)
+    return done

@@ -8,22 +8,28 @@ gave by itself are nobody's marks.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlsp.base.errors import SidecarError
+from mlsp.base.regular_file import open_regular
 from mlsp.culling.marks import Marks
-from mlsp.culling.xmp.embedded import embedded_packet
+from mlsp.culling.xmp.files import read_sidecars
 from mlsp.culling.xmp.labels import flag_in, label_in, says_flag, says_label
 from mlsp.culling.xmp.names import Folders
-from mlsp.culling.xmp.packet import Packet
+from mlsp.culling.xmp.packet import Packet, parse_packet
 from mlsp.culling.xmp.properties import MICROSOFT_RATING, RATING
-from mlsp.culling.xmp.sidecars import read_sidecars
 from mlsp.culling.xmp.stars import MAX_STARS
 from mlsp.photos.find_exif import exif_values
+from mlsp.photos.find_xmp import find_xmp
+from mlsp.photos.pillow_warnings import pillow_is_quiet
 
 _EXIF_RATING, _EXIF_RATING_PERCENT = 0x4746, 0x4749
 # https://learn.microsoft.com/windows/win32/properties/props-system-rating: 1, 25, 50, 75 and 99 are 1 to 5 stars.
 _PERCENTS = (1, 13, 38, 63, 88)
+_DESCRIPTION = b"Description"
+_log = logging.getLogger(__name__)
 
 
 def read_marks(photo: Path, *, folders: Folders | None = None) -> Marks:
@@ -112,3 +118,34 @@ def _of_percent(text: str) -> int | None:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) <= 100:
         return None
     return sum(int(text) >= percent for percent in _PERCENTS)
+
+
+def embedded_packet(photo: Path) -> Packet | None:
+    """Find the XMP in a photo, where its format keeps it.
+
+    Returns:
+        Its content; None where there is none, or the file cannot be read. Of several packets the first that has a rating by hand,
+        else the first, which is the main picture's.
+
+    Raises:
+        SidecarError: a packet is damaged, so that it may hold a rating that is not seen.
+    """
+    found: list[bytes] = []
+    try:
+        with open_regular(photo) as stream, pillow_is_quiet():
+            found.extend(find_xmp(stream))
+    except Exception as error:
+        # On damaged headers readers raise what they happen to run into; what was found before counts.
+        _log.debug("%s: its XMP cannot be read: %s", photo, error)
+    packets = []
+    for content in found:
+        # In UTF-16, too.
+        if _DESCRIPTION not in content.replace(b"\0", b""):
+            continue  # it describes nothing
+        try:
+            packets.append(parse_packet(content))
+        except SidecarError as error:
+            raise SidecarError(f"the XMP in {str(photo)!r} is left alone: {error}") from error
+    return next(
+        (packet for packet in packets if packet.is_by_hand), packets[0] if packets else None
+    )

@@ -13,7 +13,7 @@ from mlsp.culling.xmp import Convention, Folders, Outcome, StarSettings, rate_sh
 from mlsp.culling.xmp.each_shot import write_each
 from mlsp.culling.xmp.files import Note
 from mlsp.culling.xmp.keywords import RUN_KEYWORDS, keyword_kinds
-from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
+from mlsp.culling.xmp.stars import STARS_ONLY, XmpMap
 from mlsp.scoring.results import ScoreResult
 
 XMP_NAMES: dict[str, Convention] = {

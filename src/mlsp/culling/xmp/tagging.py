@@ -10,11 +10,10 @@ from pathlib import Path
 from mlsp.base.results import ScoreFailure
 from mlsp.culling.bursts import Burst
 from mlsp.culling.xmp.each_shot import write_each
-from mlsp.culling.xmp.files import Note, write_planned
+from mlsp.culling.xmp.files import Convention, Note, read_sidecars, write_planned
 from mlsp.culling.xmp.keywords import BURST, RANK, ROOT, SCORE, with_keywords
 from mlsp.culling.xmp.names import Folders
 from mlsp.culling.xmp.report import percentile_of
-from mlsp.culling.xmp.sidecars import Convention, read_sidecars
 from mlsp.culling.xmp.targets import plan_changes, targets
 from mlsp.scoring.results import ScoreResult
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Response
 
 from mlsp.base.text import escape_bytes, printable
-from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
+from mlsp.culling.xmp.stars import STARS_ONLY, XmpMap
 from mlsp.serving.web.bodies import Nothing, PlaceBody, XmpBody
 from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.sidecar_export import ExportSettings

@@ -12,7 +12,7 @@ from mlsp.base.text import printable
 from mlsp.culling.marks import Marks
 from mlsp.culling.xmp import Convention, Folders, write_shot_marks
 from mlsp.culling.xmp.journal import Journal, read_run, written_photos
-from mlsp.culling.xmp.mapping import STARS_ONLY, XmpMap
+from mlsp.culling.xmp.stars import STARS_ONLY, XmpMap
 from mlsp.culling.xmp.tagging import TaggedPhoto, tag_ranked, write_keywords
 from mlsp.culling.xmp.undoing import Undone, undo
 from mlsp.personal.following import AnyCache, follow_in_caches
