@@ -29,10 +29,10 @@ from mlsp.models.model import load_model
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.scorer import Scorer
+from mlsp.serving.web.entry import StackPlace
 from mlsp.serving.web.page_controller import PageController
 from mlsp.serving.web.security import Access
 from mlsp.serving.web.server import listen, page_server
-from mlsp.serving.web.stack_place import StackPlace
 
 _PIECE = 5_000
 _BURST = 5

@@ -17,7 +17,6 @@ from mlsp.models.heads import (
     HeadSpec,
     ScoreHead,
     build_head,
-    build_size_network,
     emd_squared,
     mean_of_bins,
     parameter_count,
@@ -443,36 +442,6 @@ def test_mean_of_bins() -> None:
 
 def test_mean_of_ten_equal_bins() -> None:
     assert mean_of_bins(torch.zeros(1, 10), TEN).item() == pytest.approx(5.5)
-
-
-# The network on sizes
-
-
-def test_the_size_network() -> None:
-    network = build_size_network(800, 640, seed=1)
-    shapes = [tuple(layer.weight.shape) for layer in network.layers if isinstance(layer, nn.Linear)]
-    assert shapes == [(11, 2), (9, 11), (7, 9), (2, 7)]
-    assert sum(array.numel() for array in network.parameters()) == 227
-    assert [type(layer).__name__ for layer in network.layers][1::2] == ["ReLU"] * 3
-    sizes = torch.tensor([[800.0, 640], [400, 320], [1, 640]])
-    shares = torch.tensor([[1.0, 1], [0.5, 0.5], [1 / 800, 1]])
-    torch.testing.assert_close(network(sizes), network.layers(shares))
-    with pytest.raises(
-        SettingsError, match="^the largest width and height must be positive, got 0 and 640$"
-    ):
-        build_size_network(0, 640)
-
-
-def test_the_size_network_learns_what_sizes_say() -> None:
-    sizes = torch.rand(200, 2, generator=torch.Generator().manual_seed(0)) * 800
-    label = (sizes.prod(dim=1) > 160_000).long()
-    network = build_size_network(800, 800)
-    optimizer = torch.optim.Adam(network.parameters(), 0.02)
-    for _ in range(150):
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(network(sizes), label).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    assert (network(sizes).argmax(dim=1) == label).float().mean() > 0.9
 
 
 def test_outputs_of_a_body_of_ones_own_begin_where_they_are_told() -> None:

@@ -31,7 +31,7 @@ from mlsp.models.heads import HeadSpec, build_head
 from mlsp.models.model import Model, load_model
 from mlsp.models.one_file.browser import _RUNTIME_FILES, RUNTIME_VERSION, export_browser_page
 from mlsp.models.one_file.graph import one_file_graph
-from mlsp.models.one_file.percentiles import percentile_pieces
+from mlsp.models.one_file.outputs import percentile_pieces
 from mlsp.models.one_file.writing import export_model
 from mlsp.models.writing import write_model
 from mlsp.photos import read_photo, reduce_pixels

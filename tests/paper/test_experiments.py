@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mlsp.base.errors import OutputError, SettingsError
@@ -22,7 +23,7 @@ from mlsp.paper import (
     run_experiment,
     write_outcomes,
 )
-from mlsp.paper.baselines import size_scores
+from mlsp.paper.baselines import SizeNetwork, size_scores
 from mlsp.paper.extremes import find_extremes
 from mlsp.paper.features import extract_command, fitting_store, lacking
 from mlsp.paper.plots import line_figure
@@ -219,6 +220,14 @@ def test_sizes_that_tell_everything() -> None:
     rows = np.arange(90)
     scores = size_scores(sizes, high, Split(rows[:50], rows[50:70], rows[70:]))
     np.testing.assert_array_equal(scores > 0, high[70:])
+
+
+def test_the_size_network() -> None:
+    network = SizeNetwork((800.0, 640.0), seed=1)
+    assert sum(array.numel() for array in network.parameters()) == 227
+    sizes = torch.tensor([[800.0, 640], [400, 320], [1, 640]])
+    shares = torch.tensor([[1.0, 1], [0.5, 0.5], [1 / 800, 1]])
+    torch.testing.assert_close(network(sizes), network.layers(shares))
 
 
 def test_damaged_result(job: ExperimentJob) -> None:

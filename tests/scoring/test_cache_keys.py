@@ -13,7 +13,7 @@ import mlsp
 from mlsp.culling.looking import CLOSE_UP_CODE
 from mlsp.models.model import load_model
 from mlsp.photos.photo import DECODING_PACKAGES
-from mlsp.scoring.cache.keys import FEATURE_CODE, SCORE_CODE, feature_key, score_key
+from mlsp.scoring.cache.caches import FEATURE_CODE, SCORE_CODE, feature_key, score_key
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from mlsp.culling.xmp import read_marks
 from mlsp.culling.xmp.journal import runs
 from mlsp.models.model import load_model
 from mlsp.personal import learn_taste, write_personal_model
-from mlsp.personal.taking_back import take_back
+from mlsp.personal.following import take_back
 from mlsp.personal.user_ratings import UserRatings
 from mlsp.photos import read_photo
 from mlsp.photos.files import read_bytes

@@ -61,7 +61,7 @@ def undo(
     from mlsp.base.errors import SettingsError
     from mlsp.cli.writing import files_text
     from mlsp.culling.xmp.journal import runs as known_runs
-    from mlsp.personal.taking_back import take_back
+    from mlsp.personal.following import take_back
 
     found = known_runs()
     if run is not None:

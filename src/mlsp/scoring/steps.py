@@ -27,7 +27,7 @@ from mlsp.scoring.cache import (
     FeatureCache,
     ScoreCache,
 )
-from mlsp.scoring.cache.keys import feature_key, score_key
+from mlsp.scoring.cache.caches import feature_key, score_key
 from mlsp.scoring.heads import Heads, Outputs
 from mlsp.scoring.results import ScoreResult
 

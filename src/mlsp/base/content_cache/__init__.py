@@ -11,7 +11,7 @@ A cache is a class derived from `ContentCache` that names its table and packs it
 from __future__ import annotations
 
 from mlsp.base.content_cache.cache import ContentCache, NullCache
+from mlsp.base.content_cache.file import checked, with_checksum
 from mlsp.base.content_cache.keys import made_by
-from mlsp.base.content_cache.rows import checked, with_checksum
 
 __all__ = ["ContentCache", "NullCache", "checked", "made_by", "with_checksum"]

@@ -1,4 +1,4 @@
-"""The SQLite file of a cache: its layout, how it is opened, and what damage is."""
+"""The SQLite file of a cache: its layout, how it is opened, the checksums of its rows, and what damage is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import contextlib
 import itertools
 import os
 import sqlite3
+import struct
 import time
+import zlib
 from pathlib import Path
 
 from mlsp.base.sqlite import (
@@ -21,6 +23,7 @@ from mlsp.base.sqlite import (
 
 _APPLICATION_ID = 0x4D4C5350  # "MLSP"
 _VERSION = 1
+_CHECKSUM = struct.Struct("<I")
 
 
 class DamagedRowError(Exception):
@@ -129,3 +132,38 @@ def set_aside(path: Path) -> Path:
             os.replace(f"{path}{ending}", f"{aside}{ending}")
     os.replace(path, aside)
     return aside
+
+
+def with_checksum(content: bytes, model_key: str, body: bytes) -> bytes:
+    """Write a row: what is cached, and before it the checksum, of its keys too: no damage can give a photo the values of another.
+
+    Args:
+        content: SHA-256 of the photo's file.
+        model_key: key of what computed it.
+        body: what is cached.
+    """
+    return _CHECKSUM.pack(_checksum(content, model_key, body)) + body
+
+
+def checked(content: bytes, model_key: str, row: object, min_bytes: int = 0) -> bytes:
+    """Return what follows the checksum of a row.
+
+    Args:
+        content: SHA-256 of the photo's file.
+        model_key: key of what computed it.
+        row: as it is stored.
+        min_bytes: that it has at least.
+
+    Raises:
+        DamagedRowError: it is not as it was written.
+    """
+    if not isinstance(row, bytes) or len(row) < _CHECKSUM.size + min_bytes:
+        raise DamagedRowError("a row is cut off")
+    body = row[_CHECKSUM.size :]
+    if _CHECKSUM.unpack_from(row) != (_checksum(content, model_key, body),):
+        raise DamagedRowError("a row does not match its checksum")
+    return body
+
+
+def _checksum(content: bytes, model_key: str, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(model_key.encode(), zlib.crc32(content)))

@@ -13,9 +13,8 @@ import numpy as np
 
 from mlsp.base.arrays import Float64Array, UInt8Array
 from mlsp.culling.faces.detector import FaceDetector, FoundFace
-from mlsp.culling.faces.eyes import eye_width, eyes_state, lid_gap
 from mlsp.culling.faces.landmarks import EyeContour, LandmarkFinder, Landmarks
-from mlsp.culling.faces.records import Eye, Face
+from mlsp.culling.faces.records import Eye, EyesState, Face
 from mlsp.culling.sharpness import blur_of
 
 # What is a face to the detector and not to the network of landmarks is none.
@@ -29,6 +28,12 @@ _CORNER = 0.5
 # A piece around an eye, in widths of it; and the most that is measured of a face.
 _EYE_PIECE = 1.6
 _FACE_PIECE = 640
+# Of the lids' gap: eyes below are closed, eyes above open; between both it cannot be told.
+_MAX_CLOSED, _MIN_OPEN = 0.14, 0.17
+# In pixels; narrower eyes cannot be told.
+_MIN_WIDTH = 7.0
+# Of the face, 0…1; below it cannot be told.
+_MIN_PRESENCE_FOR_EYES = 0.9
 
 
 class FaceFinder:
@@ -113,3 +118,36 @@ def _blur(pixels: UInt8Array, centre: Float64Array, side: float) -> float | None
     left, top = np.maximum(np.rint(centre - side / 2), 0).astype(int)
     right, bottom = np.maximum(np.rint(centre + side / 2), 0).astype(int)
     return blur_of(pixels[top:bottom, left:right])
+
+
+def lid_gap(eye: EyeContour) -> float:
+    """Return the mean gap between the lids of an eye, as a share of its width: about .25 open, .1 closed."""
+    lower, upper = eye.lids[1:8], eye.lids[9:16]
+    gaps = np.linalg.norm(upper - lower, axis=1)
+    return float(gaps.mean() / max(eye_width(eye), 1e-6))
+
+
+def eye_width(eye: EyeContour) -> float:
+    """Return the distance of an eye's corners, in pixels of the photo."""
+    return float(np.linalg.norm(eye.lids[8] - eye.lids[0]))
+
+
+def face_gap(landmarks: Landmarks) -> tuple[float, float]:
+    """Return the lid gap of a face's eyes and the width of the wider one, in pixels.
+
+    The eye that is turned away is foreshortened, and its lids are guessed more than seen: it counts less, by the fourth power of its width.
+    """
+    widths = np.array([eye_width(eye) for eye in landmarks.eyes])
+    gaps = np.array([lid_gap(eye) for eye in landmarks.eyes])
+    weights = (widths / max(float(widths.max()), 1e-6)) ** 4
+    return float((gaps * weights).sum() / weights.sum()), float(widths.max())
+
+
+def eyes_state(landmarks: Landmarks) -> EyesState:
+    """Tell whether a face's eyes are open."""
+    gap, width = face_gap(landmarks)
+    if width < _MIN_WIDTH or landmarks.presence < _MIN_PRESENCE_FOR_EYES:
+        return "unclear"
+    if gap < _MAX_CLOSED:
+        return "closed"
+    return "open" if gap > _MIN_OPEN else "unclear"

@@ -7,7 +7,6 @@
     pool              Pool-3FC
     layers            Keras's initialisation and batch norms
     losses            squared earth mover's distance, mean of a distribution
-    size_network      the paper's network on width and height alone
     estimators        base of the heads in closed form, which are scikit-learn estimators
     square_roots      the input of those
     differences       pairs of photos that a ridge head can learn from beside ratings
@@ -28,7 +27,6 @@ except ImportError as _error:
 
     raise MissingExtraError("Building heads", "train") from _error
 
-from mlsp.models.heads.differences import Differences
 from mlsp.models.heads.forms import (
     CLOSED_FORMS,
     HEADS,
@@ -41,13 +39,12 @@ from mlsp.models.heads.kernel import KernelHead, fit_kernels
 from mlsp.models.heads.kernel_metric import KernelMetric
 from mlsp.models.heads.kernel_module import KernelModule
 from mlsp.models.heads.kernel_networks import KernelNetworks
-from mlsp.models.heads.kernel_pairs import fit_kernel_with_pairs
+from mlsp.models.heads.kernel_pairs import Differences, fit_kernel_with_pairs
 from mlsp.models.heads.layers import parameter_count
 from mlsp.models.heads.losses import emd_squared, mean_of_bins
 from mlsp.models.heads.records import FeatureLevel, HeadSpec
 from mlsp.models.heads.ridge import RidgeHead, RidgeModule, fit_ridges
 from mlsp.models.heads.score_head import ScoreHead, build_head
-from mlsp.models.heads.size_network import SizeNetwork, build_size_network
 
 __all__ = [
     "CLOSED_FORMS",
@@ -64,9 +61,7 @@ __all__ = [
     "RidgeHead",
     "RidgeModule",
     "ScoreHead",
-    "SizeNetwork",
     "build_head",
-    "build_size_network",
     "emd_squared",
     "fit_kernel_with_pairs",
     "fit_kernels",

@@ -1,14 +1,18 @@
-"""The two caches of a user, and where their files are."""
+"""The two caches of a user, where their files are, and the keys of what is cached: whatever moves it, even a little, is part of them."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlsp.base.cache_folder import cache_folder
-from mlsp.base.content_cache import ContentCache, NullCache
+from mlsp.base.content_cache import ContentCache, NullCache, made_by
+from mlsp.features.spec import spec_record
+from mlsp.models.model import Model
+from mlsp.photos.photo import DECODING_PACKAGES
 from mlsp.scoring.cache.rows import (
     CachedFeatures,
     CachedScores,
@@ -17,6 +21,10 @@ from mlsp.scoring.cache.rows import (
     unpack_features,
     unpack_scores,
 )
+
+# A photo becomes pixels, these become features, and these a score.
+FEATURE_CODE = ("base", "photos", "backbones", "features")
+SCORE_CODE = (*FEATURE_CODE, "models", "scoring")
 
 
 class ScoreCache(ContentCache[CachedScores]):
@@ -79,3 +87,14 @@ def open_caches(*, enabled: bool = True) -> Iterator[Caches]:
         FeatureCache.open(default_feature_cache_path()) as features,
     ):
         yield Caches(scores, features)
+
+
+def score_key(model: Model, precision: str, runtime: str) -> str:
+    """Return the key of a model's scores."""
+    return f"{model.fingerprint} {made_by(precision, (*DECODING_PACKAGES, runtime), SCORE_CODE)}"
+
+
+def feature_key(model: Model, precision: str, runtime: str) -> str:
+    """Return the key of the features that a model reads, which models of one network share; see `score_key`."""
+    spec = json.dumps(spec_record(model.feature_spec), sort_keys=True)
+    return f"{spec} {made_by(precision, (*DECODING_PACKAGES, runtime), FEATURE_CODE)}"

@@ -24,8 +24,7 @@ from mlsp.photos.camera_data import camera_data
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
 from mlsp.scoring.results import Score, ScoreResult
-from mlsp.serving.web.entry import Entry, json_row
-from mlsp.serving.web.stack_place import StackPlace
+from mlsp.serving.web.entry import Entry, StackPlace, json_row
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from mlsp.base.results import ScoreFailure
 from mlsp.base.text import printable
 from mlsp.culling.marks import Marks
+from mlsp.culling.sets import SetKind
 from mlsp.culling.shots import Shot
 from mlsp.photos.camera_data import CameraData
 from mlsp.reports.rows import camera_facts, json_number
 from mlsp.scoring.results import Score, ScoreResult
-from mlsp.serving.web.stack_place import StackPlace
 
 FIELDS = (
     "id", "photo", "folder", "captured", "width", "height", "overall", "scores", "failed", "stars", "flag", "version",
@@ -23,6 +24,7 @@ FIELDS = (
 )  # fmt: skip
 # Enough of the SHA-256 to tell the versions of a photo apart.
 _VERSION_DIGITS = 16
+StackKind: TypeAlias = Literal["burst", "copies"] | SetKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +103,20 @@ def _pair(score: Score | None, *, is_photo: bool) -> tuple[float | None, float |
     if score is None:
         return None, None
     return json_number(score.value, 4), json_number(score.percentile, 1) if is_photo else None
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlace:
+    """Place of a photo in its stack.
+
+    Attributes:
+        stack: number of the stack: that of its first photo.
+        rank: 0 for the best; of a set, the order in which they were taken.
+        kind: `burst` for shots that compete, `copies` for one shot and its copies, or the kind of a set.
+        reason: of its rank, in words; empty where it was not looked at.
+    """
+
+    stack: int
+    rank: int
+    kind: StackKind
+    reason: str

@@ -15,8 +15,7 @@ from mlsp.culling.xmp.journal import Journal, read_run, written_photos
 from mlsp.culling.xmp.stars import STARS_ONLY, XmpMap
 from mlsp.culling.xmp.tagging import TaggedPhoto, tag_ranked, write_keywords
 from mlsp.culling.xmp.undoing import Undone, undo
-from mlsp.personal.following import AnyCache, follow_in_caches
-from mlsp.personal.taking_back import moved_back
+from mlsp.personal.following import AnyCache, follow_in_caches, moved_back
 from mlsp.reports.ranking import sort_results
 from mlsp.scoring.results import ScoreResult
 from mlsp.serving.web.entry import Entry

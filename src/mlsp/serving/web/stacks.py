@@ -16,7 +16,7 @@ from mlsp.culling.choosing import choose
 from mlsp.culling.looking import CloseUps
 from mlsp.serving.web.collection import Collection
 from mlsp.serving.web.ended import why_ended
-from mlsp.serving.web.stack_place import StackPlace
+from mlsp.serving.web.entry import StackPlace
 
 State: TypeAlias = Literal["waiting", "grouping", "looking", "done", "failed"]
 

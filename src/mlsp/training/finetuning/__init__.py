@@ -23,7 +23,7 @@ except ModuleNotFoundError as _error:
 
 from mlsp.training.finetuning.finetune import finetune
 from mlsp.training.finetuning.output import Finetuned
-from mlsp.training.finetuning.pretrained import Pretrained
 from mlsp.training.finetuning.settings import FinetuneSettings
+from mlsp.training.finetuning.start import Pretrained
 
 __all__ = ["FinetuneSettings", "Finetuned", "Pretrained", "finetune"]

@@ -21,8 +21,8 @@ from mlsp.training.finetuning.loop import FinetuneLoop
 from mlsp.training.finetuning.network import FinetunedNetwork, weights_digest
 from mlsp.training.finetuning.output import Finetuned
 from mlsp.training.finetuning.photos import PhotoReader
-from mlsp.training.finetuning.pretrained import Pretrained
 from mlsp.training.finetuning.settings import FinetuneSettings
+from mlsp.training.finetuning.start import Pretrained
 from mlsp.training.rated_features import ratings_digest
 from mlsp.training.run_folder import RunFolder, head_identity
 from mlsp.training.settings import torch_device

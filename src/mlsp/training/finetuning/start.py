@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from mlsp.backbones import backbone
+from mlsp.backbones import BackboneSpec, backbone
 from mlsp.backbones.weights.downloads import Progress
 from mlsp.backbones.weights.finding import find_weights
 from mlsp.backbones.weights.loading import load_network
@@ -20,7 +21,6 @@ from mlsp.models.heads import HeadSpec
 from mlsp.photos import read_bytes
 from mlsp.ratings.splits import Split, check_overlap
 from mlsp.ratings.table import RatingTable
-from mlsp.training.finetuning.pretrained import Pretrained
 from mlsp.training.head_trainer import chosen_levels, head_on_scale
 from mlsp.training.run_folder import RunFolder
 
@@ -131,3 +131,20 @@ def check_different_files(ratings: RatingTable, split: Split) -> None:
     if len(split.test):
         contents = list(map_in_order(content, range(len(ratings)), workers=usable_cores()))
         check_overlap(ratings, split, contents=contents)
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """Network and head that a run begins with.
+
+    Attributes:
+        network: as `mlsp.backbones.weights.loading.load_network` returns it; its weights are changed.
+        spec: its record.
+        origin: of its weights and their licence, for the model's card.
+        head: weights of a head that learned from this network's features; None for a head that has learned nothing.
+    """
+
+    network: nn.Module
+    spec: BackboneSpec
+    origin: str
+    head: Mapping[str, Tensor] | None = None
