@@ -60,8 +60,8 @@ def test_lists_the_best_and_reports(shoot: Path, cache: Path, tmp_path: Path) ->
     assert done.stderr.endswith("2 bursts and 1 alone, 3 picked\n")
     with (tmp_path / "picks.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["burst"] for row in rows] == ["1", *"222", *"333"]
-    assert [row["rank"] for row in rows] == ["1", *"123", *"123"]
+    assert [row["burst"] for row in rows] == ["", *"111", *"222"]
+    assert [row["rank"] for row in rows] == ["", *"123", *"123"]
     assert [row["picked"] for row in rows] == ["yes", "yes", "no", "no", "yes", "no", "no"]
     assert (rows[0]["captured"], rows[1]["captured"]) == ("", "2024-05-01T12:00:06")
     assert float(rows[1]["quality"]) > float(rows[2]["quality"]) > 0

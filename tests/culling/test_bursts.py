@@ -216,13 +216,38 @@ def test_the_original_is_a_file_with_a_short_path(tmp_path: Path) -> None:
     assert found[tmp_path / "backup/DSC_0016.JPG"].reason == f"a copy of {tmp_path}/DSC_0016.JPG"
 
 
-def test_shots_of_one_name_are_told_apart() -> None:
-    """Two cameras at one moment."""
-    shots = [shot("a/DSC_1.JPG", quality=0.9), shot("b/DSC_1.JPG", quality=0.1)]
-    (burst,) = group_bursts(shots)
+def test_the_original_is_in_the_folder_of_its_shoot() -> None:
+    """A folder of chosen photos has fewer of their day, however short its name and however many of other days."""
+    day, chosen, web = Path("card/100CANON"), Path("card/best"), Path("card/b")
+    shots = [of_content(day / f"{number}.jpg", str(number), number) for number in range(3)]
+    shots += [of_content(folder / "1.jpg", "1", 1) for folder in (chosen, web)]
+    shots += [
+        of_content(chosen / f"{days}.jpg", f"of {days}", 86_400 * days) for days in range(2, 9)
+    ]
+    originals = [
+        found.shot.photo
+        for burst in group_bursts(shots)
+        for found in burst.shots
+        if not found.is_copy
+    ]
+    assert day / "1.jpg" in originals
+    assert {chosen / "1.jpg", web / "1.jpg"}.isdisjoint(originals)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (("a/DSC_1.JPG", "b/DSC_1.JPG"), ["a/DSC_1", "b/DSC_1"]),
+        (("a/DSC_1.JPG", "a/DSC_1.PNG"), ["DSC_1.JPG", "DSC_1.PNG"]),
+        (("a/DSC_1.JPG", "b/DSC_1.PNG"), ["DSC_1.JPG", "DSC_1.PNG"]),
+    ],
+)
+def test_shots_of_one_name_are_told_apart(names: tuple[str, str], shown: list[str]) -> None:
+    """Of two cameras at one moment, or of two files."""
+    (burst,) = group_bursts([shot(name, quality=0.9) for name in names])
     closely = rank_closely(burst, [None] * 2)
     reasons = [found.reason for found in closely.shots]
-    assert reasons == ["much like b/DSC_1", "much like a/DSC_1"]
+    assert reasons == [f"about as good as {name}" for name in reversed(shown)]
 
 
 def at(degrees: Sequence[float]) -> Float32Array:

@@ -142,7 +142,7 @@ def test_nothing_to_tell_apart(photos: dict[str, Path]) -> None:
     one, other = shot(Path("a.jpg"), 50), shot(Path("b.jpg"), 50.2)
     found = rank_closely(Burst((other, one)), [flat, flat])
     assert names(found) == ["b", "a"]
-    assert [each.reason for each in found.shots] == ["much like a", "much like b"]
+    assert [each.reason for each in found.shots] == ["about as good as a", "about as good as b"]
 
 
 def test_a_model_without_quality_ranks_by_overall_and_what_is_no_photo_comes_last() -> None:

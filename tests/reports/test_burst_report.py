@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from mlsp.culling.bursts import Burst, ScoredShot
 from mlsp.culling.shots import Shot
-from mlsp.reports.burst_report import print_bursts, render_bursts
+from mlsp.reports.burst_report import burst_table, print_bursts, render_bursts
 from mlsp.scoring.results import Score, ScoreResult
 
 HEADS = ("quality", "beauty")
@@ -94,3 +95,18 @@ def test_a_terminal_shows_the_first_and_how_many_more_there_are(
     assert shown.count("sharper eyes") == 10
     assert "… 15 more (--output FILE.csv writes all)" in shown.splitlines()[-1]
     assert len(pipe.getvalue().splitlines()) == 51
+
+
+def test_numbers_are_those_of_the_terminal() -> None:
+    """What stands alone is no burst, also with copies, and a copy has no rank."""
+    best, second, other = burst_of("sharper", "softer", "a copy of IMG_1").shots
+    copy = replace(other, is_copy=True)
+    bursts = [Burst((best,)), Burst((best, copy)), Burst((best, second, copy)), burst_of("", "")]
+    table = burst_table(bursts, set(), model_name="m", heads=HEADS)
+    places = [table.names.index(name) for name in ("burst", "rank")]
+    assert [tuple(row[place] for place in places) for row in table.texts()] == [
+        ("", ""),
+        *[("", "")] * 2,
+        *[("1", "1"), ("1", "2"), ("1", "")],
+        *[("2", "1"), ("2", "2")],
+    ]

@@ -218,7 +218,9 @@ def group_bursts(
 
 def _originals(shots: Sequence[ScoredShot]) -> list[int]:
     return find_originals(
-        [shot.shot.photo for shot in shots], [shot.scored.content_sha256 for shot in shots]
+        [shot.shot.photo for shot in shots],
+        [shot.scored.content_sha256 for shot in shots],
+        [shot.captured.date() if shot.captured else None for shot in shots],
     )
 
 

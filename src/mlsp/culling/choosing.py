@@ -178,4 +178,4 @@ def _reason(
         return f"{'sharper' if is_better else 'softer'}{of_eyes} than"
     if score >= _MIN_SCORE:
         return f"{'higher' if is_better else 'lower'} score than"
-    return "much like"
+    return "about as good as"

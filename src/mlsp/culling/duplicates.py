@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 
-def find_originals(photos: Sequence[Path], contents: Sequence[str]) -> list[int]:
+def find_originals(
+    photos: Sequence[Path], contents: Sequence[str], days: Sequence[date | None]
+) -> list[int]:
     """Find the original of each photo.
 
     Args:
         photos: their files.
         contents: SHA-256 of each; empty where it is not known.
+        days: on which each was taken; None where that is not known.
 
     Returns:
         Index of each photo's original: its own, or that of a file of the same content. Of several the original is a file before
-        a link to it, then the one with the shortest path, then the first.
+        a link to it, then the one whose folder has the most photos of its day, then the one with the shortest path, then the first.
     """
+    # Folders of chosen photos and of some exports have fewer than the folder that the camera filled.
+    beside = Counter((photo.parent, day) for photo, day in zip(photos, days, strict=True))
+
+    def order(index: int) -> tuple[bool, int, int]:
+        photo = photos[index]
+        # The folder may be a link as well.
+        is_link = os.path.realpath(photo) != os.path.abspath(photo)
+        return is_link, -beside[photo.parent, days[index]], len(os.fspath(photo))
+
     groups: dict[str, list[int]] = defaultdict(list)
     for index, content in enumerate(contents):
         if content:
@@ -26,31 +39,30 @@ def find_originals(photos: Sequence[Path], contents: Sequence[str]) -> list[int]
     originals = list(range(len(photos)))
     for group in groups.values():
         if len(group) > 1:
-            original = min(group, key=lambda index: _distance(photos[index]))
+            original = min(group, key=order)
             for index in group:
                 originals[index] = original
     return originals
 
 
 def name_beside(photo: Path, other: Path, *, stem: bool = False) -> str:
-    """Return what one photo is called where another is spoken of: its name, or its path where both names are equal.
+    """Return what one photo is called where another is spoken of: its name, or as much of its path as tells it from the other.
 
     Args:
         photo: the one to name.
         other: the one beside it.
-        stem: leave out the name's ending.
+        stem: leave out the name's ending where that is enough.
 
     Examples:
         >>> name_beside(Path("card/1.jpg"), Path("backup/2.jpg")), name_beside(Path("1.jpg"), Path("backup/1.jpg"))
         ('1.jpg', '1.jpg')
         >>> name_beside(Path("card/1.jpg"), Path("backup/1.jpg"), stem=True)
         'card/1'
+        >>> name_beside(Path("card/1.jpg"), Path("card/1.png"), stem=True)
+        '1.jpg'
     """
-    named = photo.with_suffix("") if stem else photo
-    same = other.with_suffix("") if stem else other
-    return os.fspath(named) if named.name == same.name else named.name
-
-
-def _distance(photo: Path) -> tuple[bool, int]:
-    # The folder may be a link as well.
-    return os.path.realpath(photo) != os.path.abspath(photo), len(os.fspath(photo))
+    if stem and photo.stem != other.stem:
+        return photo.stem
+    if photo.name != other.name:
+        return photo.name
+    return os.fspath(photo.with_suffix("") if stem else photo)

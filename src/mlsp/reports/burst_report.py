@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections import Counter
@@ -32,7 +33,7 @@ _TIME_WIDTHS = {_DATE_AND_TIME: 19, _TIME: 8}
 
 
 def burst_table(
-    bursts: Iterable[Burst], picked: Collection[Path], *, model_name: str, heads: Sequence[str]
+    bursts: Sequence[Burst], picked: Collection[Path], *, model_name: str, heads: Sequence[str]
 ) -> Table:
     """Lay bursts out as a table.
 
@@ -43,17 +44,18 @@ def burst_table(
         heads: names of the model's heads, in the model's order.
 
     Returns:
-        One row per photo: its path, the burst's number from 1, what set it is, if it is one, the photo's rank in it from 1, whether it is picked, when it was
-        taken, the rest of `report_columns`, and what was seen at full size, empty where it was not looked at: the number of
+        One row per photo: its path, the number from 1 of its burst or set, what set it is, if it is one, the photo's rank in it
+        from 1, whether it is picked, when it was taken, the rest of `report_columns`, and what was seen at full size, empty where it was not looked at: the number of
         prominent faces, of those with closed eyes, of those that the border cuts off, the blur of the subject
-        (`mlsp.culling.close_ups.CloseUp`), and why the photo has its rank.
+        (`mlsp.culling.close_ups.CloseUp`), and why the photo has its rank. A photo that stands alone has neither number nor rank,
+        a copy no rank.
     """
     photo, *scores = report_columns(heads)
     columns = (
         photo,
-        Column("burst", "int32"),
+        Column("burst"),
         Column("set"),
-        Column("rank", "int32"),
+        Column("rank"),
         Column("picked"),
         Column("captured"),
         *scores,
@@ -63,18 +65,20 @@ def burst_table(
         Column("blur", "double", partial(rounded, decimals=3)),
         Column("reason"),
     )
+    # As a terminal numbers them, which shows no others.
+    numbers = itertools.accumulate(int(not burst.is_alone) for burst in bursts)
     rows = (
         (
             name,
-            number,
+            "" if burst.is_alone else number,
             burst.kind or "",
-            rank,
+            "" if burst.is_alone or shot.is_copy else rank,
             "yes" if shot.scored.source in picked else "no",
             shot.captured.isoformat() if shot.captured else "",
             *cells,
             *_seen(shot),
         )
-        for number, burst in enumerate(bursts, start=1)
+        for number, burst in zip(numbers, bursts, strict=True)
         for rank, shot in enumerate(burst.shots, start=1)
         for name, *cells in [report_row(shot.scored, model_name=model_name, heads=heads)]
     )
@@ -98,7 +102,7 @@ def _seen(shot: ScoredShot) -> tuple[Cell, ...]:
 
 def write_burst_report(
     path: Path,
-    bursts: Iterable[Burst],
+    bursts: Sequence[Burst],
     picked: Collection[Path],
     failed: Sequence[ScoreFailure],
     *,

@@ -81,14 +81,16 @@ def tag_bursts(
     Args:
         bursts: of the folder.
         kinds: of `score`, `rank`, which is the place in the burst, and `burst`, the name of its first file. A shot that stands
-            alone has neither rank nor burst.
+            alone has neither rank nor burst, a copy no rank.
         by: the column that the score is of; None for `overall`.
     """
     tagged = []
     for burst in bursts:
         name = min(shot.shot.photo.name for shot in burst.shots)
         for rank, shot in enumerate(burst.shots, start=1):
-            place = {} if burst.is_alone else {RANK: str(rank), BURST: Path(name).stem}
+            place = {} if burst.is_alone else {BURST: Path(name).stem}
+            if place and not shot.is_copy:
+                place[RANK] = str(rank)
             keywords = _keywords(kinds, shot.scored, by or "overall", place)
             tagged.append(TaggedPhoto(shot.scored, keywords))
     return tagged
