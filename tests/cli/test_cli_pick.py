@@ -229,3 +229,13 @@ def test_a_bracket_is_picked_whole(cache: Path, tmp_path: Path) -> None:
     split = mlsp("pick", tmp_path, "--list", "--split-sets", cache=cache)
     assert split.stderr.endswith("1 burst and 0 alone, 1 picked\n"), split.stderr
     assert len(split.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("wrong", ["--by", "--rated", "--model", "--xmp-keywords"])
+def test_a_wrong_option_leaves_no_folder(
+    wrong: str, shoot: Path, cache: Path, tmp_path: Path
+) -> None:
+    done = mlsp("pick", shoot, wrong, "nonsense", "--copy-to", tmp_path / "best", cache=cache)
+    assert done.returncode == 2
+    assert "'nonsense'" in done.stderr
+    assert not (tmp_path / "best").exists()

@@ -120,7 +120,7 @@ def pick(*arguments: str | Path) -> tuple[int, str, str]:
 def test_pick_rated(folder: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     code, listed, said = pick(folder, "--rated", "picked,5", "--list")
-    assert (code, said) == (0, "2 of 4 shots are picked,5\n")
+    assert (code, said) == (0, "picked,5: 2 of 4 shots\n")
     assert listed.splitlines() == [str(folder / "a.jpg"), str(folder / "c.jpg")]
     for option, is_same in (("--copy-to", False), ("--hard-link-to", True)):
         target = tmp_path / option

@@ -173,18 +173,20 @@ def pick(
     settings = BurstSettings(within_seconds, similarity, similarity_without_time)
     kinds = keyword_kinds(xmp_keywords, BURST_KEYWORDS)
     _check_options(output, rated, is_by_score=bursts_only or by is not None or bool(kinds))
-    shots = find_shots(
-        paths, recursive=recursive, exclude=exclude, pairs=pairs, quiet=quiet, folder=folder
-    ).shots
+    find = functools.partial(
+        find_shots, paths, recursive=recursive, exclude=exclude, pairs=pairs, quiet=quiet
+    )
     if rated is not None:
-        pick_rated(shots, rated, ratings, folder, place, quiet=quiet)
+        pick_rated(find(folder=folder).shots, rated, ratings, folder, place, quiet=quiet)
         return
     max_pixels = round(max_megapixels * 1e6)
     with open_caches(enabled=use_cache) as caches:
         scorer = Scorer(model, workers=workers, cache=caches, max_pixels=max_pixels)
         heads = tuple(head.name for head in scorer.model.heads)
         check_ranking(by, heads)
-        scored, failed, progress = _take(scorer, shots, quiet=quiet, goes_on=use_cache)
+        scored, failed, progress = _take(
+            scorer, find(folder=folder).shots, quiet=quiet, goes_on=use_cache
+        )
     sets = [] if split_sets else find_shot_sets(scored)
     bursts = group_bursts(scored, settings, by=by, sets=sets)
     if by is None:
@@ -236,12 +238,15 @@ def _folder(
 
 
 def _check_options(output: Path | None, rated: str | None, *, is_by_score: bool) -> None:
+    from mlsp.personal.rated_shots import rated_condition
     from mlsp.reports import check_output
 
     if rated is not None and (is_by_score or output is not None):
         raise typer.BadParameter(
             "--rated picks without scores: --output, --bursts-only, --by and --xmp-keywords do not go with it"
         )
+    if rated is not None:
+        rated_condition(rated)
     if output is not None:
         check_output(output, suffixes=(".csv",))
 

@@ -40,8 +40,9 @@ def pick_rated(
         shots, rated_condition(wanted), ratings=ratings or default_user_ratings_path()
     )
     failed = list(found.failed)
-    count = len(found.shots)
-    text = f"{count:,} of {len(shots):,} shots {'is' if count == 1 else 'are'} {wanted}"
+    text = (
+        f"{wanted}: {len(found.shots):,} of {len(shots):,} {'shot' if len(shots) == 1 else 'shots'}"
+    )
     if folder is None:
         names = [photo for shot in found.shots for photo in shot.photos]
         print_names(names, stream=sys.stdout)
