@@ -64,7 +64,7 @@ def test_a_run_is_taken_back_to_the_byte(photo: Path, sample: str) -> None:
     assert [(run.what, len(run.sidecars)) for run in (last, first)] == [("two", 2), ("one", 2)]
     assert str(undo(last)) == "2 sidecars restored, 0 removed"
     assert contents(photo.parent) == between
-    assert str(undo(first)) == "1 sidecars restored, 1 removed"
+    assert str(undo(first)) == "1 sidecar restored, 1 removed"
     assert contents(photo.parent) == before
     assert list(runs()) == []
 
@@ -104,7 +104,7 @@ def test_a_file_that_is_written_twice_and_changed_since_is_named_once(photo: Pat
             rate_shot([photo], Marks(stars), convention="photo.jpg.xmp", note=journal.note)
     sidecar.write_bytes(DARKTABLE)
     (run,) = runs()
-    assert str(undo(run)) == "0 sidecars restored, 0 removed, 1 left as they are"
+    assert str(undo(run)) == "0 sidecars restored, 0 removed, 1 left as it is"
     sidecar.unlink()
     (run,) = runs()
     assert str(undo(run)) == "0 sidecars restored, 0 removed, 1 as before already"
@@ -219,7 +219,7 @@ def test_our_stars_can_be_removed_without_a_journal(photo: Path) -> None:
     rated = contents(photo.parent)
     with Journal("removing") as journal:
         done = remove_stars([photo, other], note=journal.note)
-    assert str(done) == "stars: taken out of 1 sidecars and photos"
+    assert str(done) == "stars: taken out of 1 file"
     assert photo.with_name("photo.jpg.xmp").read_bytes() == DARKTABLE
     assert read_rating(other) == 2
     undo(next(runs()))

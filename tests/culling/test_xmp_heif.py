@@ -74,7 +74,7 @@ def test_xmp_of_another_picture_stays(tmp_path: Path) -> None:
     assert items.others[3] == LIGHTROOM
     assert read_by_exiftool([photo])[0]["XMP-xmp:Rating"] == 5
     # What is said of the photo is read from there.
-    assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars and photos"
+    assert str(remove_stars([photo])) == "stars: taken out of 1 file"
     write_shot_marks([photo], Marks(label="red"), inside=True)
     assert read_marks(photo) == Marks(label="red")
 

@@ -131,7 +131,7 @@ def test_pixels_stay_and_undo_gives_the_file_back(photo: Path) -> None:
     assert rate_shot([photo], Marks(1), inside=True).status == "written"
     assert pixels(photo) == shown
     photo.write_bytes(after)
-    assert str(undo(next(runs()))) == "1 files restored, 0 removed"
+    assert str(undo(next(runs()))) == "1 file restored, 0 removed"
     assert photo.read_bytes() == before
     assert list(photo.parent.iterdir()) == [photo]
 
@@ -140,11 +140,11 @@ def test_pixels_stay_and_undo_gives_the_file_back(photo: Path) -> None:
 def test_what_is_inside_is_merged_to_the_byte(photo: Path) -> None:
     inside = read_inside(photo).container.packet
     rate_shot([photo], MARKS, inside=True)
-    assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars and photos"
+    assert str(remove_stars([photo])) == "stars: taken out of 1 file"
     left = read_inside(photo).container.packet
     assert left is not None
     assert left == inside if inside is not None else b"Rating" not in left
-    assert str(remove_stars([photo])) == "stars: taken out of 0 sidecars and photos"
+    assert str(remove_stars([photo])) == "stars: taken out of 0 files"
 
 
 def test_a_rating_by_hand_inside_is_kept(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_score_with_xmp_inside(examples: Path, tmp_path: Path) -> None:
     assert cached_scores() == kept
     # Without our stars the content is a third one: what is left of the XMP stays.
     said = run("stars", "remove", str(tmp_path))
-    assert "taken out of 2 sidecars and photos" in said
+    assert "taken out of 2 files" in said
     contents = {rated, written, file_sha256(photos[0])}
     assert rated_contents() == dict.fromkeys(contents, Marks(2))
     assert len(contents) == 3

@@ -154,5 +154,5 @@ def test_they_stay_beside_stars_that_change(examples: Path, tmp_path: Path) -> N
     sidecar.write_bytes(with_keywords(sidecar.read_bytes(), OURS))
     rate_shot([photo], Marks(4, None, "blue"))
     assert keywords_in(sidecar.read_bytes()) == OURS
-    assert str(remove_stars([photo])) == "stars: taken out of 2 sidecars and photos"
+    assert str(remove_stars([photo])) == "stars: taken out of 2 files"
     assert sidecar.read_bytes() == EMPTY_SIDECAR

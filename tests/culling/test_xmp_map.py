@@ -79,7 +79,7 @@ def test_ours_follow_the_map_and_are_nobodys(photo: Path, content: bytes | None)
         (found,) = read_by_exiftool([sidecar])
         assert found.get("XMP-xmp:Label", "") == (marks.label or "").capitalize()
     rate_shot([photo], Marks(2, None, "blue"), convention="photo.jpg.xmp")
-    assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars and photos"
+    assert str(remove_stars([photo])) == "stars: taken out of 1 file"
     if content is not None:
         assert sidecar.read_bytes() == content
 
@@ -102,7 +102,7 @@ def test_what_a_person_gave_of_the_same_kind_is_kept(
     assert rate_shot([photo], marks, convention="photo.jpg.xmp") == Outcome("kept")
     assert sidecar.read_bytes() == content
     assert rate_shot([photo], marks, overwrite=True, convention="photo.jpg.xmp").status == "written"
-    assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars and photos"
+    assert str(remove_stars([photo])) == "stars: taken out of 1 file"
     assert sidecar.read_bytes() == content
 
 
@@ -118,7 +118,7 @@ def test_what_a_person_changes_later_is_theirs(photo: Path) -> None:
     sidecar.write_bytes(changed)
     assert read_marks(photo) == Marks(label="red")
     assert rate_shot([photo], Marks(label="blue")) == Outcome("kept")
-    assert str(remove_stars([photo])) == "stars: taken out of 1 sidecars and photos"
+    assert str(remove_stars([photo])) == "stars: taken out of 1 file"
     assert read_marks(photo) == Marks(label="red")
     (found,) = read_by_exiftool([sidecar])
     assert (found["XMP-xmp:Rating"], found["XMP-digiKam:PickLabel"]) == (0, 0)

@@ -165,7 +165,7 @@ def test_score_with_xmp(examples: Path, tmp_path: Path) -> None:
     )
     sidecars = [photos / f"{name}.xmp" for name in ("chelsea", "clock_motion", "rocket")]
     assert [found["XMP-xmp:Rating"] for found in read_by_exiftool(sidecars)] == [5, 5, 5]
-    for said in ("2 sidecars restored, 1 removed", "1 sidecars restored, 3 removed"):
+    for said in ("2 sidecars restored, 1 removed", "1 sidecar restored, 3 removed"):
         undone = CliRunner().invoke(app, ["stars", "undo"])
         assert undone.exit_code == 0, undone.output
         assert undone.stdout.rstrip().endswith(f": {said}")

@@ -557,7 +557,7 @@ def test_a_change_while_the_page_is_closed_is_followed(tmp_path: Path) -> None:
         assert answer["files"] == 1
     assert read_rating(folder / "06.png") == 1
     # Taken back by the command line while the page is closed, the ratings stay.
-    assert str(take_back(next(runs()))) == "1 sidecars restored, 0 removed"
+    assert str(take_back(next(runs()))) == "1 sidecar restored, 0 removed"
     assert read_rating(folder / "06.png") == 5
     with serving(folder, file) as served:
         assert marks(served, "06.png") == [1, None, None]

@@ -187,8 +187,9 @@ class Removed:
     failed: list[SidecarError] = field(default_factory=list)
 
     def __str__(self) -> str:
-        text = f"stars: taken out of {len(self.files)} sidecars and photos"
-        return f"{text}, {len(self.failed)} left as they are" if self.failed else text
+        text = f"stars: taken out of {len(self.files)} file{'' if len(self.files) == 1 else 's'}"
+        left = "it is" if len(self.failed) == 1 else "they are"
+        return f"{text}, {len(self.failed)} left as {left}" if self.failed else text
 
 
 def remove_stars(photos: Iterable[Path], *, note: Note | None = None) -> Removed:

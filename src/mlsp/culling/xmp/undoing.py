@@ -43,12 +43,15 @@ class Undone:
 
     def __str__(self) -> str:
         is_photo = any(file.suffix.lower() != ".xmp" for file in self.restored)
-        kind = "files" if is_photo else "sidecars"
-        parts = [f"{len(self.restored)} {kind} restored", f"{len(self.removed)} removed"]
+        kind = "file" if is_photo else "sidecar"
+        plural = "" if len(self.restored) == 1 else "s"
+        parts = [f"{len(self.restored)} {kind}{plural} restored", f"{len(self.removed)} removed"]
         if self.unchanged:
             parts.append(f"{len(self.unchanged)} as before already")
         if self.left:
-            parts.append(f"{len(self.left)} left as they are")
+            parts.append(
+                f"{len(self.left)} left as {'it is' if len(self.left) == 1 else 'they are'}"
+            )
         return ", ".join(parts)
 
 
