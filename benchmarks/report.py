@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from mlsp.photos import find_photos
 from mlsp.reports import write_report
 from mlsp.reports.html_report import picture_size
+from mlsp.reports.rows import ReportModel
 from mlsp.scoring.results import Score, ScoreResult
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def write(folder: Path, photos: int, path: Path) -> list[Row]:
     """Write the report, and say what it took."""
     results = made_up(folder, photos)
     started, used = time.perf_counter(), time.process_time()
-    write_report(path, results, [], model_name="made up", heads=("quality", "beauty"))
+    write_report(path, results, [], ReportModel("made up", ("quality", "beauty")))
     wall, processor = time.perf_counter() - started, time.process_time() - used
     size = picture_size(photos)
     return [

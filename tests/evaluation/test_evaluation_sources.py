@@ -18,6 +18,7 @@ from mlsp.models.model import load_model
 from mlsp.models.records import ClassifierRecord, Label
 from mlsp.ratings.table import RatingTable
 from mlsp.reports import write_report
+from mlsp.reports.rows import ReportModel
 from mlsp.scoring.results import Score, ScoreResult
 from mlsp.scoring.scorer import Scorer
 from redness import ConstantEngine
@@ -82,15 +83,7 @@ def test_every_report_of_mlsp_score_can_be_read(tmp_path: Path, suffix: str) -> 
         ClassifierRecord("faults", "", "", (Label("soft", "out of focus"),)),
         ClassifierRecord("kinds", "", "", (Label("people", "people"),)),
     ]
-    write_report(
-        path,
-        scored,
-        [],
-        model_name="default",
-        heads=["beauty"],
-        classifiers=labels,
-        every=True,
-    )
+    write_report(path, scored, [], ReportModel("default", ["beauty"], labels), every=True)
     source = open_source(str(path), head=None, settings=ScoringSettings())
     assert isinstance(source, FileScores)
     found = source.read(rated_table(4))

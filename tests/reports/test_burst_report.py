@@ -14,6 +14,7 @@ from rich.console import Console
 from mlsp.culling.bursts import Burst, ScoredShot
 from mlsp.culling.shots import Shot
 from mlsp.reports.burst_report import burst_table, print_bursts, render_bursts
+from mlsp.reports.rows import ReportModel
 from mlsp.scoring.results import Score, ScoreResult
 
 HEADS = ("quality", "beauty")
@@ -90,7 +91,7 @@ def test_a_terminal_shows_the_first_and_how_many_more_there_are(
     terminal, pipe = Terminal(), io.StringIO()
     for stream in (terminal, pipe):
         bursts = [burst_of(*REASONS)] * 25
-        print_bursts(bursts, set(), model_name="m", heads=HEADS, stream=stream)
+        print_bursts(bursts, set(), ReportModel("m", HEADS), stream=stream)
     shown = terminal.getvalue()
     assert shown.count("sharper eyes") == 10
     assert "… 15 more (--output FILE.csv writes all)" in shown.splitlines()[-1]
@@ -102,7 +103,7 @@ def test_numbers_are_those_of_the_terminal() -> None:
     best, second, other = burst_of("sharper", "softer", "a copy of IMG_1").shots
     copy = replace(other, is_copy=True)
     bursts = [Burst((best,)), Burst((best, copy)), Burst((best, second, copy)), burst_of("", "")]
-    table = burst_table(bursts, set(), model_name="m", heads=HEADS)
+    table = burst_table(bursts, set(), ReportModel("m", HEADS))
     places = [table.names.index(name) for name in ("burst", "rank")]
     assert [tuple(row[place] for place in places) for row in table.texts()] == [
         ("", ""),

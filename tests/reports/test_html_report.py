@@ -31,6 +31,7 @@ from mlsp.culling.xmp import rate_shot, write_shot_marks
 from mlsp.photos.thumbnails import MIN_BYTES
 from mlsp.reports import write_report
 from mlsp.reports.html_report import link, picture_size, write_html
+from mlsp.reports.rows import ReportModel
 from mlsp.scoring.results import Score, ScoreResult
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(path: Path, results: Sequence[ScoreResult], failed: Sequence[ScoreFailure] = ()) -> None:
-    write_report(path, results, failed, model_name="default", heads=HEADS)
+    write_report(path, results, failed, ReportModel("default", HEADS))
 
 
 def wait(page: Page, condition: str) -> None:
@@ -509,7 +510,7 @@ def test_large_pictures_stand_for_photos_that_are_elsewhere(page: Page, tmp_path
     result = ScoreResult(photo, {head: Score(0.5, 50.0) for head in HEADS}, 1600, 1200)
     report = tmp_path / "sent" / "r.html"
     report.parent.mkdir()
-    write_html(report, [result], [], model_name="default", heads=HEADS, preview=1000)
+    write_html(report, [result], [], ReportModel("default", HEADS), preview=1000)
     photo.unlink()
     show(page, report)
     with page.expect_event("requestfailed"):
@@ -534,7 +535,7 @@ def test_no_name_takes_effect(page: Page, tmp_path: Path) -> None:
     ]
     report = folder / "reports" / "r.html"
     report.parent.mkdir()
-    write_html(report, results, failures, model_name="</script><b>", heads=HEADS)
+    write_html(report, results, failures, ReportModel("</script><b>", HEADS))
     show(page, report)
     assert page.text_content("h1") == "<b>$style"
     shown = names(page)
@@ -579,9 +580,7 @@ def test_pictures_are_bounded_in_bytes(tmp_path: Path) -> None:
     Image.fromarray(noise).save(tmp_path / "noise.png")
     done: list[ScoreResult] = []
     results = [scored(tmp_path / "noise.png", 50, 50), scored(tmp_path / "gone.jpg", 5, 5)]
-    write_report(
-        tmp_path / "r.html", results, [], model_name="m", heads=HEADS, on_picture=done.append
-    )
+    write_report(tmp_path / "r.html", results, [], ReportModel("m", HEADS), on_picture=done.append)
     assert done == results
     data, pictures = embedded(tmp_path / "r.html")
     assert pictures[1] == "-"
@@ -625,7 +624,7 @@ def test_a_model_without_percentiles(page: Page, tmp_path: Path) -> None:
     scores = [Score(value, math.nan, place) for value, place in ((7.5, 75.0), (3.0, 30.0))]
     results = [ScoreResult(photo, {"taste": score}, 400, 300) for score in scores]
     results.append(ScoreResult(photo, {"taste": Score(math.nan, math.nan)}, 400, 300))
-    write_html(tmp_path / "r.html", results, [], model_name="mine", heads=("taste",))
+    write_html(tmp_path / "r.html", results, [], ReportModel("mine", ("taste",)))
     show(page, tmp_path / "r.html")
     labels = page.locator(".g-card").evaluate_all("all => all.map(card => card.ariaLabel)")
     assert labels == [

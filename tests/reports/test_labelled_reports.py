@@ -19,7 +19,7 @@ import mlsp
 from labelled_models import NOT_PHOTOS, LabelledModel
 from mlsp.reports import columns, sort_results, write_report
 from mlsp.reports.ranking import Top
-from mlsp.reports.rows import report_table
+from mlsp.reports.rows import ReportModel, report_table
 from mlsp.reports.table import plain_lines, print_table, render_table, unranked_line
 from mlsp.scoring.relative import relative_percentiles
 from mlsp.scoring.results import ScoreResult
@@ -50,9 +50,7 @@ def test_columns_of_kind_and_faults(labelled: LabelledModel, results: list[Score
     classifiers = labelled.model.classifiers
     names = columns(HEADS, classifiers)
     assert names[-6:] == ("kind", "faults", "width", "height", "files", "model")
-    every = report_table(
-        results, model_name="labelled", heads=HEADS, classifiers=classifiers, every=True
-    )
+    every = report_table(results, ReportModel("labelled", HEADS, classifiers), every=True)
     assert {"beauty_percentile_all", "soft_probability", "not_photo_probability"} < {*every.names}
     for cells, result in zip(every.rows, results, strict=True):
         row = dict(zip(every.names, cells, strict=True))
@@ -68,14 +66,7 @@ def test_files_have_kind_and_faults(
 ) -> None:
     file = tmp_path / f"scores{suffix}"
     ranked = sort_results(results, heads=HEADS)
-    write_report(
-        file,
-        ranked,
-        [],
-        model_name="labelled",
-        heads=HEADS,
-        classifiers=labelled.model.classifiers,
-    )
+    write_report(file, ranked, [], ReportModel("labelled", HEADS, labelled.model.classifiers))
     rows: list[dict[str, Any]]
     if suffix == ".csv":
         with file.open(newline="", encoding="utf-8") as stream:
@@ -140,7 +131,7 @@ def test_the_table_names_faults_and_what_is_no_photo(
     monkeypatch.setenv("COLUMNS", "120")
     terminal = Terminal()
     ranked = sort_results(results, heads=HEADS)
-    print_table(ranked, model_name="labelled", heads=HEADS, stream=terminal)
+    print_table(ranked, ReportModel("labelled", HEADS), stream=terminal)
     *table, last = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue()).splitlines()
     for fault in ("dark", "soft"):
         assert sum(bool(re.search(rf"\d\s+{fault}\b", line)) for line in table) == 5
@@ -155,16 +146,8 @@ def test_the_table_names_faults_and_what_is_no_photo(
     others = [result for result in results if not result.is_photo]
     assert unranked_line(others[:1]) == "1 is no photo, and not ranked: chart.png"
     assert unranked_line(others * 4).endswith("chart.png and 3 more")
-    lines = list(
-        plain_lines(
-            report_table(
-                ranked,
-                model_name="labelled",
-                heads=HEADS,
-                classifiers=labelled.model.classifiers,
-            )
-        )
-    )
+    reported = ReportModel("labelled", HEADS, labelled.model.classifiers)
+    lines = list(plain_lines(report_table(ranked, reported)))
     assert lines[-1].split("\t")[1] == ""
     assert lines[-1].split("\t")[6] == "not_photo"
 
@@ -193,15 +176,8 @@ def test_a_page_shows_and_filters_faults_and_kinds(
 ) -> None:
     page.set_viewport_size({"width": 1280, "height": 2000})
     ranked = sort_results(results, heads=HEADS)
-    write_report(
-        tmp_path / "r.html",
-        ranked,
-        [],
-        model_name="labelled",
-        heads=HEADS,
-        classifiers=labelled.model.classifiers,
-        is_relative=True,
-    )
+    reported = ReportModel("labelled", HEADS, labelled.model.classifiers)
+    write_report(tmp_path / "r.html", ranked, [], reported, is_relative=True)
     page.goto((tmp_path / "r.html").as_uri())
     page.wait_for_selector(".g-card")
     assert page.text_content(".g-count") == "15 photos, 2 not photos"
@@ -242,7 +218,7 @@ def test_a_page_of_a_model_without_classifiers_has_no_filter_of_them(
         replace(result, kind=None, faults=(), kind_probabilities={}, fault_probabilities={})
         for result in results
     ]
-    write_report(tmp_path / "r.html", plain, [], model_name="plain", heads=HEADS)
+    write_report(tmp_path / "r.html", plain, [], ReportModel("plain", HEADS))
     page.goto((tmp_path / "r.html").as_uri())
     page.wait_for_selector(".g-card")
     assert page.text_content(".g-count") == "17 photos"

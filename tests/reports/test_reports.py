@@ -34,7 +34,7 @@ from mlsp.photos.files import stored_path
 from mlsp.reports import check_output, check_sort, columns, errors_path, sort_results, write_report
 from mlsp.reports.formats import TABLE_FORMATS, TableFormat
 from mlsp.reports.predictions import write_predictions
-from mlsp.reports.rows import Table, report_table
+from mlsp.reports.rows import ReportModel, Table, report_table
 from mlsp.reports.table import plain_lines, print_table, render_table, shorten
 from mlsp.scoring.predictor import Predicted
 from mlsp.scoring.results import Score, ScoreResult
@@ -59,7 +59,7 @@ def scored(
 
 
 def write(path: Path, results: Sequence[ScoreResult], failed: Sequence[ScoreFailure] = ()) -> None:
-    write_report(path, results, failed, model_name="default", heads=HEADS)
+    write_report(path, results, failed, ReportModel("default", HEADS))
 
 
 def read_csv(path: Path) -> list[list[str]]:
@@ -584,7 +584,7 @@ def test_a_table_without_results() -> None:
 
 
 def lines_of(results: Sequence[ScoreResult]) -> list[str]:
-    return list(plain_lines(report_table(results, model_name="default", heads=HEADS)))
+    return list(plain_lines(report_table(results, ReportModel("default", HEADS))))
 
 
 def test_plain_lines() -> None:
@@ -617,8 +617,8 @@ def test_a_table_is_printed_where_there_is_a_terminal(monkeypatch: pytest.Monkey
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERM", "xterm")
     terminal, pipe = Terminal(), io.StringIO()
-    print_table(HOSTILE, model_name="default", heads=HEADS, stream=terminal)
-    print_table(HOSTILE, model_name="default", heads=HEADS, stream=pipe)
+    print_table(HOSTILE, ReportModel("default", HEADS), stream=terminal)
+    print_table(HOSTILE, ReportModel("default", HEADS), stream=pipe)
     assert "holiday/[red]1[/red] :smile:.jpg" in terminal.getvalue()
     assert "█" in terminal.getvalue()
     assert "\x1b[2J" not in terminal.getvalue()
@@ -631,14 +631,14 @@ def test_a_terminal_shows_the_first_and_how_many_more_there_are(
     monkeypatch.setenv("COLUMNS", "120")
     many = [RANKED[0]] * 234
     terminal, pipe, few = Terminal(), io.StringIO(), Terminal()
-    print_table(many, model_name="default", heads=HEADS, stream=terminal, limit=30)
+    print_table(many, ReportModel("default", HEADS), stream=terminal, limit=30)
     lines = terminal.getvalue().splitlines()
     # A heading, a rule, the rows, and the rest.
     assert len(lines) == 33
     assert "… 204 more (--top 234 shows all, --output FILE writes them)" in lines[-1]
-    print_table(many, model_name="default", heads=HEADS, stream=pipe, limit=30)
+    print_table(many, ReportModel("default", HEADS), stream=pipe, limit=30)
     assert len(pipe.getvalue().splitlines()) == 235
-    print_table(many[:30], model_name="default", heads=HEADS, stream=few, limit=30)
+    print_table(many[:30], ReportModel("default", HEADS), stream=few, limit=30)
     assert "more" not in few.getvalue()
 
 

@@ -161,6 +161,7 @@ def pick(
         print_names,
         write_burst_report,
     )
+    from mlsp.reports.rows import ReportModel
     from mlsp.scoring.cache import open_caches
     from mlsp.scoring.scorer import Scorer
 
@@ -202,7 +203,7 @@ def pick(
         bursts = [burst for burst in bursts if not burst.is_alone]
     best_shots = [found.shot for burst in bursts for found in burst.best(best)]
     picked = {shot.photo for shot in best_shots}
-    name = scorer.model.name
+    reported = ReportModel(scorer.model.name, heads)
     outputs: list[Path] = []
     new: list[bool] = []
     if folder is not None:
@@ -210,13 +211,13 @@ def pick(
         new = place(files, folder, failed)
         outputs.append(folder)
     if output is not None:
-        outputs += write_burst_report(output, bursts, picked, failed, model_name=name, heads=heads)
+        outputs += write_burst_report(output, bursts, picked, failed, reported)
     try:
         if list_:
             names = [photo for shot in best_shots for photo in shot.photos]
             print_names(names, stream=sys.stdout)
         elif output is None and bursts:
-            print_bursts(bursts, picked, model_name=name, heads=heads, stream=sys.stdout)
+            print_bursts(bursts, picked, reported, stream=sys.stdout)
     finally:
         # Also where nobody reads the table to its end, as `head` does not.
         progress.summarise(len(scored), len(failed), outputs)

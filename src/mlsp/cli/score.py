@@ -179,6 +179,7 @@ def score(
     from mlsp.reports import check_output, check_sort, errors_path, sort_results, write_report
     from mlsp.reports.formats import PAGE_SUFFIX
     from mlsp.reports.ranking import Top
+    from mlsp.reports.rows import ReportModel
     from mlsp.reports.table import print_table
     from mlsp.scoring.cache import open_caches
     from mlsp.scoring.relative import relative_percentiles
@@ -229,6 +230,7 @@ def score(
     of_own = stars is not None and stars.of_own
     own = relative_percentiles(scored) if relative or of_own else scored
     ranked = sort_results(own if relative else scored, sort, heads=heads, top=wanted)
+    reported = ReportModel(scorer.model.name, heads, scorer.model.classifiers)
     outputs: list[Path] = []
     if output is not None:
         outputs = [output, errors_path(output)] if failed else [output]
@@ -239,9 +241,7 @@ def score(
                 output,
                 ranked,
                 failed,
-                model_name=scorer.model.name,
-                heads=heads,
-                classifiers=scorer.model.classifiers,
+                reported,
                 every=all_columns,
                 is_relative=relative,
                 preview=preview,
@@ -250,11 +250,9 @@ def score(
     elif ranked:
         print_table(
             ranked,
-            model_name=scorer.model.name,
-            heads=heads,
+            reported,
             stream=sys.stdout,
             limit=_MAX_ROWS if top is None else None,
-            classifiers=scorer.model.classifiers,
             every=all_columns,
         )
     if not quiet:

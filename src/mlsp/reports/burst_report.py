@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 from mlsp.base.text import printable
 from mlsp.reports.csv_report import write_csv
 from mlsp.reports.formats import write_failures, writing
-from mlsp.reports.rows import Cell, Column, Table, report_columns, report_row, rounded
+from mlsp.reports.rows import Cell, Column, ReportModel, Table, report_columns, report_row, rounded
 from mlsp.reports.table import GAP, plain_table, print_lines, print_more, shorten
 
 if TYPE_CHECKING:
@@ -32,16 +32,13 @@ _DATE_AND_TIME, _TIME = "%Y-%m-%d %H:%M:%S", "%H:%M:%S"
 _TIME_WIDTHS = {_DATE_AND_TIME: 19, _TIME: 8}
 
 
-def burst_table(
-    bursts: Sequence[Burst], picked: Collection[Path], *, model_name: str, heads: Sequence[str]
-) -> Table:
+def burst_table(bursts: Sequence[Burst], picked: Collection[Path], model: ReportModel) -> Table:
     """Lay bursts out as a table.
 
     Args:
         bursts: in the order of the report.
         picked: photos that were picked.
-        model_name: name of the model that scored them.
-        heads: names of the model's heads, in the model's order.
+        model: that scored them.
 
     Returns:
         One row per photo: its path, the number from 1 of its burst or set, what set it is, if it is one, the photo's rank in it
@@ -50,7 +47,7 @@ def burst_table(
         (`mlsp.culling.close_ups.CloseUp`), and why the photo has its rank. A photo that stands alone has neither number nor rank,
         a copy no rank.
     """
-    photo, *scores = report_columns(heads)
+    photo, *scores = report_columns(model)
     columns = (
         photo,
         Column("burst"),
@@ -80,7 +77,7 @@ def burst_table(
         )
         for number, burst in zip(numbers, bursts, strict=True)
         for rank, shot in enumerate(burst.shots, start=1)
-        for name, *cells in [report_row(shot.scored, model_name=model_name, heads=heads)]
+        for name, *cells in [report_row(shot.scored, model)]
     )
     return Table(columns, rows)
 
@@ -105,9 +102,7 @@ def write_burst_report(
     bursts: Sequence[Burst],
     picked: Collection[Path],
     failed: Sequence[ScoreFailure],
-    *,
-    model_name: str,
-    heads: Sequence[str],
+    model: ReportModel,
 ) -> list[Path]:
     """Write a report of bursts as CSV, and beside it the list of failed photos, as `mlsp.reports.write_report` does.
 
@@ -116,8 +111,7 @@ def write_burst_report(
         bursts: as for `burst_table`, like the rest.
         picked: photos that were picked.
         failed: photos that could not be scored or copied.
-        model_name: name of the model that scored them.
-        heads: names of the model's heads, in the model's order.
+        model: that scored them.
 
     Returns:
         The files that were written.
@@ -126,16 +120,15 @@ def write_burst_report(
         OutputError: a file cannot be written.
     """
     with writing(path, "the report"):
-        write_csv(path, burst_table(bursts, picked, model_name=model_name, heads=heads))
+        write_csv(path, burst_table(bursts, picked, model))
         return [path, *write_failures(path, failed)]
 
 
 def print_bursts(
     bursts: Sequence[Burst],
     picked: Collection[Path],
+    model: ReportModel,
     *,
-    model_name: str,
-    heads: Sequence[str],
     stream: TextIO,
 ) -> None:
     """Show bursts: where there is a terminal a table of the first of those of several photos, else all as tab-separated lines."""
@@ -146,11 +139,10 @@ def print_bursts(
         several = [burst for burst in bursts if not burst.is_alone]
         if several:
             shown = several[:_MAX_BURSTS]
-            console.print(render_bursts(shown, picked, heads=heads, console=console))
+            console.print(render_bursts(shown, picked, heads=model.heads, console=console))
             print_more(console, len(several) - len(shown), "--output FILE.csv writes all")
         return
-    table = burst_table(bursts, picked, model_name=model_name, heads=heads)
-    print_lines(table, stream=stream)
+    print_lines(burst_table(bursts, picked, model), stream=stream)
 
 
 def print_names(photos: Iterable[Path], *, stream: TextIO) -> None:

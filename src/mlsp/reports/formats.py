@@ -14,11 +14,10 @@ from mlsp.base.errors import OutputError, SettingsError
 from mlsp.reports.csv_report import ERROR_COLUMNS, csv_columns, write_csv, write_errors
 from mlsp.reports.jsonl_report import jsonl_columns, write_jsonl
 from mlsp.reports.parquet_report import check_parquet, parquet_columns, write_parquet
-from mlsp.reports.rows import Table, is_report, report_table
+from mlsp.reports.rows import ReportModel, Table, is_report, report_table
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
-    from mlsp.models.records import ClassifierRecord
     from mlsp.scoring.results import ScoreResult
 
 
@@ -158,10 +157,8 @@ def write_report(
     path: Path,
     scored: Iterable[ScoreResult],
     failed: Iterable[ScoreFailure],
+    model: ReportModel,
     *,
-    model_name: str,
-    heads: Sequence[str],
-    classifiers: Sequence[ClassifierRecord] = (),
     every: bool = False,
     is_relative: bool = False,
     preview: int | None = None,
@@ -176,9 +173,7 @@ def write_report(
         path: the report's file; its ending chooses the format.
         scored: results, in the order of the report.
         failed: photos that could not be scored.
-        model_name: name of the model that scored them.
-        heads: names of the model's heads, in the model's order.
-        classifiers: of the model; its faults and kinds are then in the report.
+        model: that scored them.
         every: all columns of `mlsp.reports.rows.report_columns`; an HTML report is the same.
         is_relative: percentiles are among the photos of the report, as an HTML report then says.
         preview: longest side of the pictures of an HTML report, to be seen full screen too; by default they are small.
@@ -199,22 +194,13 @@ def write_report(
                 path,
                 results,
                 failures,
-                model_name=model_name,
-                heads=heads,
-                classifiers=classifiers,
+                model,
                 is_relative=is_relative,
                 preview=preview,
                 on_picture=on_picture,
             )
         else:
-            table = report_table(
-                results,
-                model_name=model_name,
-                heads=heads,
-                classifiers=classifiers,
-                every=every,
-            )
-            write_table(path, table)
+            write_table(path, report_table(results, model, every=every))
         write_failures(path, failures)
 
 

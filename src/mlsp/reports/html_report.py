@@ -33,11 +33,10 @@ from mlsp.photos.camera_data import camera_data
 from mlsp.photos.capture_time import shown_time
 from mlsp.photos.listing import common_folder, shown_name
 from mlsp.photos.thumbnails import THUMBNAIL_MEDIA_TYPE, thumbnail
-from mlsp.reports.rows import camera_facts, json_number, label_meanings
+from mlsp.reports.rows import ReportModel, camera_facts, json_number, label_meanings
 
 if TYPE_CHECKING:
     from mlsp.base.results import ScoreFailure
-    from mlsp.models.records import ClassifierRecord
     from mlsp.scoring.results import ScoreResult
 
 Json: TypeAlias = "str | float | bool | Sequence[Json] | dict[str, Json] | None"
@@ -94,10 +93,8 @@ def write_html(
     path: Path,
     scored: Sequence[ScoreResult],
     failed: Iterable[ScoreFailure],
+    model: ReportModel,
     *,
-    model_name: str,
-    heads: Sequence[str],
-    classifiers: Sequence[ClassifierRecord] = (),
     is_relative: bool = False,
     preview: int | None = None,
     on_picture: Callable[[ScoreResult], object] | None = None,
@@ -108,9 +105,7 @@ def write_html(
         path: the file; replaced whole. Photos are linked from it, relative to its folder where that is possible.
         scored: results, in the order that the report shall have.
         failed: photos that could not be scored.
-        model_name: of the model that scored them.
-        heads: names of the model's heads, in the model's order.
-        classifiers: of the model; they say what its labels mean.
+        model: that scored them.
         is_relative: percentiles are among the photos of the report.
         preview: longest side of the pictures, to be seen full screen too; by default they are small, as `picture_size` chooses.
         on_picture: called with each result after its picture is in the file.
@@ -134,13 +129,13 @@ def write_html(
 
     with atomic_write_text(path) as stream:
         about: dict[str, Json] = {
-            "model": printable(model_name),
-            "heads": list(heads),
-            "meanings": {**label_meanings(classifiers)},
+            "model": printable(model.name),
+            "heads": list(model.heads),
+            "meanings": {**label_meanings(model.classifiers)},
             "among": "photos here" if is_relative else "rated photos",
             "has_previews": preview is not None,
         }
-        stream.write(_page(path, scored, failures, about=about, heads=heads, workers=workers))
+        stream.write(_page(path, scored, failures, about=about, heads=model.heads, workers=workers))
         for index, encoded in enumerate(map_in_order(picture, scored, workers=workers)):
             if index % _PIECE_SIZE == 0:
                 end = "" if index == 0 else _PIECE_END

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlsp.base.errors import MissingExtraError
 from mlsp.models.records import ClassifierRecord
-from mlsp.reports.rows import columns, report_row
+from mlsp.reports.rows import ReportModel, columns, report_row
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,11 +39,11 @@ def to_dataframe(results: Iterable[ScoreResult | ScoreFailure]) -> DataFrame:
         raise MissingExtraError("A data frame", "research") from error
     found = list(results)
     heads = list(dict.fromkeys(head for one in found if one.ok for head in one.scores))
-    classifiers = _classifiers(one for one in found if one.ok)
-    names = columns(heads, classifiers)[:-2]
+    model = ReportModel("", heads, _classifiers(one for one in found if one.ok))
+    names = columns(heads, model.classifiers)[:-2]
 
     def row(one: ScoreResult) -> dict[str, Any]:
-        cells = report_row(one, model_name="", heads=heads, classifiers=classifiers)
+        cells = report_row(one, model)
         return dict(zip(names, cells[:-2], strict=True))
 
     rows: list[dict[str, Any]] = [

@@ -110,6 +110,21 @@ _PROBABILITY = partial(rounded, decimals=3)
 _LABEL_COLUMNS = {"kind": Column("kind"), "faults": Column("faults", "strings", " ".join)}
 
 
+@dataclass(frozen=True, slots=True)
+class ReportModel:
+    """The model that made the scores of a report.
+
+    Attributes:
+        name: its name.
+        heads: names of its heads, in the model's order.
+        classifiers: those whose faults and kinds are in the report.
+    """
+
+    name: str
+    heads: Sequence[str]
+    classifiers: Sequence[ClassifierRecord] = ()
+
+
 def label_columns(classifiers: Sequence[ClassifierRecord]) -> tuple[str, ...]:
     """Return which of `kind` and `faults` a model finds: names of columns, and attributes of results."""
     names = {classifier.name for classifier in classifiers}
@@ -117,14 +132,11 @@ def label_columns(classifiers: Sequence[ClassifierRecord]) -> tuple[str, ...]:
     return tuple(column for name, column in columns.items() if name in names)
 
 
-def report_columns(
-    heads: Sequence[str], classifiers: Sequence[ClassifierRecord] = (), *, every: bool = False
-) -> tuple[Column, ...]:
+def report_columns(model: ReportModel, *, every: bool = False) -> tuple[Column, ...]:
     """Return the columns of a report.
 
     Args:
-        heads: names of the model's heads, in the model's order.
-        classifiers: of the model.
+        model: whose.
         every: also each head's percentile among rated photos of all kinds, and the probability of each fault and kind.
 
     Returns:
@@ -136,21 +148,20 @@ def report_columns(
         SettingsError: a head's name makes a column that there is already.
     """
     scores: list[Column] = []
-    for head in heads:
+    for head in model.heads:
         scores += [Column(head, "double", _SCORE), Column(f"{head}_percentile", "double", _PERCENT)]
         if every:
             scores.append(Column(f"{head}_percentile_all", "double", _PERCENT))
-    found_labels = label_columns(classifiers)
     labels = [
         Column(f"{label.name}_probability", "double", _PROBABILITY)
-        for classifier in classifiers
+        for classifier in model.classifiers
         for label in classifier.labels
     ]
     found = (
         Column("photo", is_name=True),
         Column("overall", "double", _PERCENT),
         *scores,
-        *(_LABEL_COLUMNS[name] for name in found_labels),
+        *(_LABEL_COLUMNS[name] for name in label_columns(model.classifiers)),
         *(labels if every else ()),
         Column("width", "int32"),
         Column("height", "int32"),
@@ -161,7 +172,7 @@ def report_columns(
     for name in columns:
         if columns.count(name) > 1:
             raise SettingsError(
-                f"heads {list(heads)} make two report columns {name!r}: rename a head"
+                f"heads {list(model.heads)} make two report columns {name!r}: rename a head"
             )
     return found
 
@@ -173,7 +184,7 @@ def columns(heads: Sequence[str], classifiers: Sequence[ClassifierRecord] = ()) 
         >>> columns(["quality"])
         ('photo', 'overall', 'quality', 'quality_percentile', 'width', 'height', 'files', 'model')
     """
-    return tuple(column.name for column in report_columns(heads, classifiers))
+    return tuple(column.name for column in report_columns(ReportModel("", heads, classifiers)))
 
 
 def is_report(names: Sequence[str]) -> bool:
@@ -188,59 +199,32 @@ def is_report(names: Sequence[str]) -> bool:
     return "overall" in names or names[-1] == "model"
 
 
-def report_row(
-    result: ScoreResult,
-    *,
-    model_name: str,
-    heads: Sequence[str],
-    classifiers: Sequence[ClassifierRecord] = (),
-    every: bool = False,
-) -> tuple[Cell, ...]:
+def report_row(result: ScoreResult, model: ReportModel, *, every: bool = False) -> tuple[Cell, ...]:
     """Return a result's cells, in the order of `report_columns`."""
     cells: list[Cell] = [os.fspath(result.source), result.overall]
-    for head in heads:
+    for head in model.heads:
         score = result.scores[head]
         cells += [score.value, result.percentile(head)]
         if every:
             cells.append(score.percentile_all)
     cells += [
         result.faults if name == "faults" else result.kind or ""
-        for name in label_columns(classifiers)
+        for name in label_columns(model.classifiers)
     ]
     if every:
         probabilities = {**result.fault_probabilities, **result.kind_probabilities}
         cells += [
             probabilities.get(label.name, math.nan)
-            for classifier in classifiers
+            for classifier in model.classifiers
             for label in classifier.labels
         ]
     files = _BETWEEN_FILES.join(file.name for file in result.files or (result.source,))
-    return (*cells, result.width, result.height, files, model_name)
+    return (*cells, result.width, result.height, files, model.name)
 
 
 def report_table(
-    scored: Iterable[ScoreResult],
-    *,
-    model_name: str,
-    heads: Sequence[str],
-    classifiers: Sequence[ClassifierRecord] = (),
-    every: bool = False,
+    scored: Iterable[ScoreResult], model: ReportModel, *, every: bool = False
 ) -> Table:
-    """Return results as a table.
-
-    Args:
-        scored: results, in the order of the report.
-        model_name: name of the model that scored them.
-        heads: names of the model's heads, in the model's order.
-        classifiers: as for `report_columns`.
-        every: as for `report_columns`.
-
-    Raises:
-        SettingsError: see `report_columns`.
-    """
-    rows = (
-        report_row(result, model_name=model_name, heads=heads, classifiers=classifiers, every=every)
-        for result in scored
-    )
-    columns = report_columns(heads, classifiers, every=every)
-    return Table(columns, rows, {"mlsp.model": model_name})
+    """Return results as a table, in their order; for arguments and errors see `report_columns`."""
+    rows = (report_row(result, model, every=every) for result in scored)
+    return Table(report_columns(model, every=every), rows, {"mlsp.model": model.name})

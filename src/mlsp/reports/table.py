@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from mlsp.models.records import ClassifierRecord
     from mlsp.scoring.results import ScoreResult
 
 
@@ -179,30 +178,23 @@ def unranked_line(others: Sequence[ScoreResult], *, encoding: str | None = None)
 
 def print_table(
     scored: Sequence[ScoreResult],
+    model: rows.ReportModel,
     *,
-    model_name: str,
-    heads: Sequence[str],
     stream: TextIO,
     limit: int | None = None,
-    classifiers: Sequence[ClassifierRecord] = (),
     every: bool = False,
 ) -> None:
     """Show results: as a table where there is a terminal, else as tab-separated lines.
 
     Args:
         scored: results, ranked; what is no photo is named below the table, and has the last of the lines.
-        model_name: of the model that scored them.
-        heads: names of the model's heads, in the model's order.
+        model: that scored them.
         stream: stdout, for example.
         limit: rows of the table, which then ends with how many more there are; None for all. Programs always get all lines.
-        classifiers: of the model; for lines, as the next.
-        every: all columns of `mlsp.reports.rows.report_columns`.
+        every: in the lines all columns of `mlsp.reports.rows.report_columns`.
     """
     if not stream.isatty():
-        table = rows.report_table(
-            scored, model_name=model_name, heads=heads, classifiers=classifiers, every=every
-        )
-        print_lines(table, stream=stream)
+        print_lines(rows.report_table(scored, model, every=every), stream=stream)
         return
     from rich.console import Console
 
@@ -210,7 +202,7 @@ def print_table(
     photos = [one for one in scored if one.is_photo]
     others = [one for one in scored if not one.is_photo]
     if photos:
-        console.print(render_table(photos[:limit], heads=heads, console=console))
+        console.print(render_table(photos[:limit], heads=model.heads, console=console))
     more = 0 if limit is None else len(photos) - limit
     print_more(console, more, f"--top {len(photos)} shows all, --output FILE writes them")
     if others:
