@@ -13,7 +13,7 @@ import pytest
 
 from mlsp.base.errors import OutputError, SettingsError
 from mlsp.base.results import ScoreFailure
-from mlsp.culling.copies import Placed, find_for, place_photos
+from mlsp.culling.copies import Placed, find_for, place_shots
 
 
 def photo(path: Path, content: bytes = b"photo", seconds: int = 1_500_000_000) -> Path:
@@ -35,7 +35,7 @@ def state(folder: Path) -> dict[str, bytes]:
 def place(photos: list[Path], folder: Path, paths: list[Path], *, link: bool = False) -> list[bool]:
     """Copy, and say for each whether it is new."""
     folder.mkdir(exist_ok=True)
-    done = list(place_photos(photos, folder, paths, link=link))
+    done = list(place_shots([[each] for each in photos], folder, paths, link=link))
     assert [result.source for result in done] == photos
     return [isinstance(result, Placed) and result.is_new for result in done]
 
@@ -72,6 +72,38 @@ def test_another_photo_of_the_name_is_not_overwritten(tmp_path: Path) -> None:
     assert state(tmp_path / "best") == expected
     assert place([one, two], tmp_path / "best", [one, two]) == [False, False]
     assert state(tmp_path / "best") == expected
+
+
+@pytest.mark.parametrize("taken", ["IMG_1.JPG", "IMG_1.DNG", "IMG_1.JPG.xmp"])
+def test_all_files_of_a_shot_have_one_number(taken: str, tmp_path: Path) -> None:
+    """Else its sidecar would rate the other photo of the name, and its raw photo be one shot with that."""
+    best, card = tmp_path / "best", tmp_path / "card"
+    names = ("IMG_1.JPG", "IMG_1.DNG", "IMG_1.JPG.xmp", "IMG_1.xmp", "P_7.DNG", "P_7.DNG.xmp")
+    files = [photo(card / name, name.encode()) for name in names]
+    photo(best / taken, b"another's")
+    for is_new in (True, False):
+        done = list(place_shots([files], best, [card], link=False))
+        assert [isinstance(one, Placed) and one.is_new for one in done] == [is_new] * len(files)
+        assert state(best) == {
+            taken: b"another's",
+            **{name.replace("1", "1-2").replace("7", "7-2"): name.encode() for name in names},
+        }
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_sidecar_that_was_changed_stays_beside_its_photo(link: bool, tmp_path: Path) -> None:
+    """There or here, by another program since the shot was put into the folder."""
+    best, card = tmp_path / "best", tmp_path / "card"
+    best.mkdir()
+    files = [photo(card / "1.jpg"), photo(card / "1.jpg.xmp", b"four stars")]
+    list(place_shots([files], best, [card], link=link, hard=link))
+    (best / "1.jpg.xmp").write_bytes(b"five stars")
+    again = list(place_shots([files], best, [card], link=link, hard=link))
+    assert [(one.is_new, one.differs) for one in again if isinstance(one, Placed)] == [
+        (False, False),
+        (False, True),
+    ]
+    assert state(best) == {"1.jpg": b"photo", "1.jpg.xmp": b"five stars"}
 
 
 def test_folders_of_several_paths_keep_their_names(tmp_path: Path) -> None:
@@ -117,7 +149,7 @@ def test_hard_links_need_one_drive(tmp_path: Path) -> None:
             pytest.skip("it is on the same drive")
         source = photo(tmp_path / "1.jpg")
         with pytest.raises(OutputError) as error:
-            list(place_photos([source], other, [tmp_path], link=True, hard=True))
+            list(place_shots([[source]], other, [tmp_path], link=True, hard=True))
     assert str(error.value) == (
         f"cannot link to {str(source)!r} in {folder!r}: it is on another drive, and hard links need one: make copies or"
         " symbolic links, or name a folder on the photos' drive"
@@ -127,7 +159,9 @@ def test_hard_links_need_one_drive(tmp_path: Path) -> None:
 def test_a_photo_that_is_gone_is_a_failure(tmp_path: Path) -> None:
     there, gone = photo(tmp_path / "card/1.jpg"), tmp_path / "card/2.jpg"
     (tmp_path / "best").mkdir()
-    first, second = place_photos([gone, there], tmp_path / "best", [tmp_path / "card"], link=False)
+    first, second = place_shots(
+        [[gone], [there]], tmp_path / "best", [tmp_path / "card"], link=False
+    )
     assert isinstance(first, ScoreFailure)
     assert str(first.error) == "the file cannot be copied: No such file or directory"
     assert isinstance(second, Placed)
@@ -161,7 +195,7 @@ def test_a_full_disk_leaves_nothing_half(tmp_path: Path) -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))\n"
         "card = Path('card')\n"
-        "try: list(place_photos([card / '1.jpg', card / '2.jpg'], Path('best'), [card], link=False))\n"
+        "try: list(place_shots([[card / '1.jpg'], [card / '2.jpg']], Path('best'), [card], link=False))\n"
         "except OutputError as error: print(error)\n"
     )
     done = subprocess.run(

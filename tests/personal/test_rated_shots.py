@@ -132,7 +132,13 @@ def test_pick_rated(folder: Path, tmp_path: Path) -> None:
             # A program that writes into the sidecar of the link must not change that of the photo.
             is_linked = is_same and name.endswith(".jpg")
             assert os.path.samefile(target / name, folder / name) == is_linked
-        assert "4 were there already" in pick(folder, "--rated", "picked,5", option, target)[2]
+        # As another program does when a copy is rated there.
+        (target / "a.jpg.xmp").write_bytes(b"rated")
+        code, _, said = pick(folder, "--rated", "picked,5", option, target)
+        assert "4 were there already" in said
+        changed = str(target / "a.jpg.xmp")
+        assert f"there already but different, and left as they are: {changed!r}\n" in said
+        assert (code, Path(changed).read_bytes()) == (0, b"rated")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     code, _, said = pick(folder, "--rated", "4+", "--by", "beauty")
     assert code == 2

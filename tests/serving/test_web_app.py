@@ -226,7 +226,9 @@ def test_rated_photos_become_files(served: Served, tmp_path: Path) -> None:
     assert (best / "05.png").read_bytes() == (served.folder / "05.png").read_bytes()
     # Again: all of it is there. As links, photos are second names and sidecars copies.
     again = placed(served, rated="picked,4+", folder=str(best))
-    assert (again["done"], again["new"]) == (4, 0)
+    assert (again["done"], again["new"], again["differing"]) == (4, 0, 0)
+    (best / "05.png.xmp").write_bytes(b"rated there")
+    assert placed(served, rated="picked,4+", folder=str(best))["differing"] == 1
     placed(served, rated="rejected", folder=str(tmp_path / "out"), hard_links=True)
     assert (tmp_path / "out" / "06.png").samefile(served.folder / "06.png")
     assert not (tmp_path / "out" / "06.png.xmp").samefile(served.folder / "06.png.xmp")

@@ -153,6 +153,7 @@ def pick(
     """
     from mlsp.cli.inputs import find_shots, switch
     from mlsp.cli.pick_rated import pick_rated
+    from mlsp.cli.placing import put_into
     from mlsp.culling.bursts import BurstSettings, check_ranking, find_shot_sets, group_bursts
     from mlsp.culling.xmp.keywords import BURST_KEYWORDS, keyword_kinds
     from mlsp.reports.burst_report import (
@@ -168,7 +169,7 @@ def pick(
     folder = _folder(copy_to, link_to, hard_link_to, list_)
     is_link = folder is not None and copy_to is None
     place = functools.partial(
-        _place, paths=paths, link=is_link, hard=hard_link_to is not None, quiet=quiet
+        put_into, paths=paths, link=is_link, hard=hard_link_to is not None, quiet=quiet
     )
     look_for_faces = switch("--faces", faces)
     settings = BurstSettings(within_seconds, similarity, similarity_without_time)
@@ -207,8 +208,7 @@ def pick(
     outputs: list[Path] = []
     new: list[bool] = []
     if folder is not None:
-        files = [file for shot in best_shots for file in shot.files]
-        new = place(files, folder, failed)
+        new = place([shot.files for shot in best_shots], folder, failed)
         outputs.append(folder)
     if output is not None:
         outputs += write_burst_report(output, bursts, picked, failed, reported)
@@ -321,28 +321,3 @@ def _tag(
 
     with Journal("mlsp pick --xmp-keywords") as journal:
         return give_keywords(tag_bursts(bursts, kinds, by=by), journal, quiet=quiet)
-
-
-def _place(
-    files: list[Path],
-    folder: Path,
-    failed: list[ScoreFailure],
-    *,
-    paths: list[Path],
-    link: bool,
-    hard: bool,
-    quiet: bool,
-) -> list[bool]:
-    from mlsp.cli.progress import RunProgress
-    from mlsp.culling.copies import Placed, place_photos
-
-    new: list[bool] = []
-    with RunProgress(len(files), done_word="copied", quiet=quiet) as progress:
-        for result in place_photos(files, folder, paths, link=link, hard=hard):
-            # Counts whatever is no ScoreFailure.
-            progress.advance(result)  # type: ignore[arg-type]
-            if isinstance(result, Placed):
-                new.append(result.is_new)
-            else:
-                failed.append(result)
-    return new

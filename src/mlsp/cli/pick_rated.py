@@ -47,7 +47,7 @@ def pick_rated(
         names = [photo for shot in found.shots for photo in shot.photos]
         print_names(names, stream=sys.stdout)
     else:
-        new = place([file for shot in found.shots for file in shot.files], folder, failed)
+        new = place([shot.files for shot in found.shots], folder, failed)
         text += f", {sum(new):,} {'file' if sum(new) == 1 else 'files'} put into {folder}"
         if old := len(new) - sum(new):
             text += f", {old:,} {'was' if old == 1 else 'were'} there already"

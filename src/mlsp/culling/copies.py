@@ -33,17 +33,19 @@ _NO_HARD_LINKS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A photo that has its copy or link.
+    """A file of a shot that has its copy or link.
 
     Attributes:
-        source: the photo.
+        source: the file.
         target: its copy, or the link to it.
         is_new: False where an earlier run made it.
+        differs: whether the folder has the shot with another sidecar or video, changed there or here since; it stays.
     """
 
     source: Path
     target: Path
     is_new: bool
+    differs: bool = False
 
 
 def find_for(
@@ -106,55 +108,87 @@ def _outside(folder: Path, paths: Sequence[Path]) -> Callable[[Path], bool]:
     return is_outside
 
 
-def place_photos(
-    photos: Iterable[Path],
+def place_shots(
+    shots: Iterable[Sequence[Path]],
     folder: Path,
     paths: Sequence[Path],
     *,
     link: bool,
     hard: bool = False,
 ) -> Iterator[Placed | ScoreFailure]:
-    """Copy photos into a folder, or link to them, in the folders that they have below `paths`.
+    """Copy shots into a folder, or link to them, in the folders that they have below `paths`.
 
     From several folders each keeps its own name; a photo that is itself one of `paths` comes without folders. A copy keeps the times of
-    its photo and is there whole or not at all. What the folder has already is left: the same photo is not copied again, another photo's
-    name gets a number: `IMG_1-2.jpg`.
+    its file and is there whole or not at all. What the folder has already is left: the same photo is not copied again. Where another
+    photo has the name of one, all files of its shot get a number: `IMG_1-2.jpg`, `IMG_1-2.jpg.xmp`.
 
     Args:
-        photos: to be copied.
+        shots: files of each, photos and what belongs to them.
         folder: where to; must exist.
         paths: files and folders that the photos were found in.
         link: make links instead of copies: symbolic ones.
         hard: or second names of the photos themselves. Other files, as sidecars, are copied: programs write into them.
 
     Yields:
-        One result per photo, in their order. A photo that cannot be read is a `ScoreFailure`.
+        One result per file, in their order. A file that cannot be read is a `ScoreFailure`.
 
     Raises:
         OutputError: the folder cannot be written to, or the disk is full; what is done stays.
     """
-    for photo in photos:
-        wanted = folder / relative_target(photo, paths)
-        try:
-            wanted.parent.mkdir(parents=True, exist_ok=True)
-            is_copied = not link or (hard and photo.suffix.lower() not in PHOTO_SUFFIXES)
-            yield _copy(photo, wanted) if is_copied else _link(photo, wanted, hard=hard)
-        except UnreadablePhotoError as error:
-            yield ScoreFailure(photo, error)
-        except OSError as error:
-            verb = "link to" if link else "copy"
-            if error.errno == errno.EXDEV:
-                reason = (
-                    "it is on another drive, and hard links need one: make copies or symbolic links, or name a folder on the"
-                    " photos' drive"
-                )
-            else:
-                reason = (
-                    f"{error.strerror or error}. Nothing is lost: the next try goes on from here"
-                )
-            raise OutputError(
-                f"cannot {verb} {str(photo)!r} in {str(wanted.parent)!r}: {reason}"
-            ) from error
+    for files in shots:
+        is_linked = [link and not (hard and not _is_photo(file)) for file in files]
+        targets = _targets(
+            files, [folder / relative_target(file, paths) for file in files], is_linked
+        )
+        for file, target, as_link in zip(files, targets, is_linked, strict=True):
+            try:
+                yield _place(file, target, link=as_link, hard=hard)
+            except UnreadablePhotoError as error:
+                yield ScoreFailure(file, error)
+            except OSError as error:
+                verb = "link to" if link else "copy"
+                if error.errno == errno.EXDEV:
+                    reason = (
+                        "it is on another drive, and hard links need one: make copies or symbolic links, or name a folder on the"
+                        " photos' drive"
+                    )
+                else:
+                    reason = f"{error.strerror or error}. Nothing is lost: the next try goes on from here"
+                raise OutputError(
+                    f"cannot {verb} {str(file)!r} in {str(target.parent)!r}: {reason}"
+                ) from error
+
+
+def _is_photo(file: Path) -> bool:
+    return file.suffix.lower() in PHOTO_SUFFIXES
+
+
+def _targets(
+    files: Sequence[Path], wanted: Sequence[Path], is_linked: Sequence[bool]
+) -> list[Path]:
+    """Return where the files of a shot belong: their wanted names, or those with the first number by which no other shot is there."""
+    stems = sorted((file.stem for file in files if _is_photo(file)), key=len, reverse=True)
+    for number in itertools.count(1):
+        targets = [_numbered(target, stems, number) for target in wanted]
+        is_same = [
+            _is_same(file, target, link=link)
+            for file, target, link in zip(files, targets, is_linked, strict=True)
+        ]
+        is_there = any(same and _is_photo(file) for same, file in zip(is_same, files, strict=True))
+        if all(
+            same or not os.path.lexists(target) or (is_there and not _is_photo(file))
+            for same, target, file in zip(is_same, targets, files, strict=True)
+        ):
+            return targets
+    raise AssertionError("there are always more numbers")
+
+
+def _numbered(wanted: Path, stems: Sequence[str], number: int) -> Path:
+    """Return a name with a number after that of the photo: `IMG_1-2.jpg`, `IMG_1-2.jpg.xmp`."""
+    if number == 1:
+        return wanted
+    stem = next((stem for stem in stems if wanted.name.startswith(stem)), wanted.stem)
+    return wanted.with_name(f"{stem}-{number}{wanted.name[len(stem) :]}")
 
 
 def relative_target(photo: Path, paths: Sequence[Path]) -> PurePath:
@@ -176,47 +210,27 @@ def relative_target(photo: Path, paths: Sequence[Path]) -> PurePath:
     return PurePath(photo.name)
 
 
-def _copy(photo: Path, wanted: Path) -> Placed:
-    for target in _names(wanted):
-        if not os.path.lexists(target):
-            break
-        if _is_same_file(photo, target) or _has_same_content(photo, target):
-            return Placed(photo, target, is_new=False)
-    temporary = wanted.with_name(f".mlsp-{secrets.token_hex(8)}.tmp")
+def _place(file: Path, target: Path, *, link: bool, hard: bool) -> Placed:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(target):
+        return Placed(file, target, is_new=False, differs=not _is_same(file, target, link=link))
+    if link and hard:
+        os.link(os.path.realpath(file), target)
+    elif link:
+        target.symlink_to(file.absolute())
+    else:
+        _copy(file, target)
+    return Placed(file, target, is_new=True)
+
+
+def _copy(file: Path, target: Path) -> None:
+    temporary = target.with_name(f".mlsp-{secrets.token_hex(8)}.tmp")
     try:
-        _write_copy(photo, temporary)
-        # Another program may have taken a name in the meantime.
-        for free in itertools.chain((target,), _names(wanted)):
-            with contextlib.suppress(FileExistsError):
-                _give_name(temporary, free)
-                return Placed(photo, free, is_new=True)
-        raise AssertionError("there are always more names")
+        _write_copy(file, temporary)
+        _give_name(temporary, target)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-
-
-def _link(photo: Path, wanted: Path, *, hard: bool) -> Placed:
-    content = photo.absolute()
-    for target in _names(wanted):
-        if os.path.lexists(target):
-            if _is_same_file(photo, target):
-                return Placed(photo, target, is_new=False)
-            continue
-        with contextlib.suppress(FileExistsError):
-            if hard:
-                os.link(os.path.realpath(photo), target)
-            else:
-                target.symlink_to(content)
-            return Placed(photo, target, is_new=True)
-    raise AssertionError("there are always more names")
-
-
-def _names(wanted: Path) -> Iterator[Path]:
-    """Yield the wanted name, then numbered ones without end: `IMG_1-2.jpg`, `IMG_1-3.jpg`."""
-    yield wanted
-    for number in itertools.count(2):
-        yield wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
 
 
 def _write_copy(photo: Path, temporary: Path) -> None:
@@ -263,18 +277,14 @@ def _give_name(temporary: Path, target: Path) -> None:
         replace_file(temporary, target)
 
 
-def _is_same_file(photo: Path, target: Path) -> bool:
+def _is_same(file: Path, target: Path, *, link: bool) -> bool:
+    """Return whether a target is there and is the file, or a copy of it where no link is wanted."""
     try:
-        return photo.samefile(target)
-    except OSError:
-        return False
-
-
-def _has_same_content(photo: Path, target: Path) -> bool:
-    try:
+        if file.samefile(target):
+            return True
         # The cache of filecmp would trust sizes and times.
         filecmp.clear_cache()
-        return filecmp.cmp(photo, target, shallow=False)
+        return not link and filecmp.cmp(file, target, shallow=False)
     except OSError:
         return False
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlsp.base.errors import SettingsError, SidecarError
-from mlsp.base.results import ScoreFailure
 from mlsp.base.text import printable
-from mlsp.culling.copies import Placed, make_folder, place_photos
+from mlsp.culling.copies import Placed, make_folder, place_shots
 from mlsp.culling.shots import Shot
 from mlsp.culling.xmp import Folders
 from mlsp.personal.rated_shots import rated_condition
@@ -30,6 +29,7 @@ class Placing:
         total: their files, sidecars too.
         done: files that were looked at.
         new: files that were put there; the others were there already.
+        differing: of those, sidecars and videos that are others now, and were left as they are.
         failed: files that could not be read, and why; told when it has ended.
         message: why it ended before the last file.
     """
@@ -40,6 +40,7 @@ class Placing:
     total: int = 0
     done: int = 0
     new: int = 0
+    differing: int = 0
     failed: tuple[dict[str, str], ...] = ()
     message: str | None = None
 
@@ -89,7 +90,8 @@ class PhotoExport:
             shots = self._shots(wanted)
             target = self._target(folder)
             files = _files(shots)
-            self._placing = Placing("running", printable(str(target)), len(shots), len(files))
+            total = sum(map(len, files))
+            self._placing = Placing("running", printable(str(target)), len(shots), total)
             self._thread = threading.Thread(
                 target=self._run, args=(files, target, hard_links), name="mlsp-copies", daemon=True
             )
@@ -125,22 +127,27 @@ class PhotoExport:
         root = self._collection.root
         return [] if root is None else [root]
 
-    def _run(self, files: Sequence[Path], target: Path, hard_links: bool) -> None:
+    def _run(self, files: Sequence[Sequence[Path]], target: Path, hard_links: bool) -> None:
         failed: list[dict[str, str]] = []
         try:
-            for result in place_photos(
-                files, target, self._roots, link=hard_links, hard=hard_links
-            ):
+            for result in place_shots(files, target, self._roots, link=hard_links, hard=hard_links):
                 before = self._placing
-                is_new = isinstance(result, Placed) and result.is_new
-                if isinstance(result, ScoreFailure):
+                is_new = differs = False
+                if isinstance(result, Placed):
+                    is_new, differs = result.is_new, result.differs
+                else:
                     failed.append(
                         {
                             "photo": printable(str(result.source)),
                             "error": printable(str(result.error)),
                         }
                     )
-                self._placing = replace(before, done=before.done + 1, new=before.new + is_new)
+                self._placing = replace(
+                    before,
+                    done=before.done + 1,
+                    new=before.new + is_new,
+                    differing=before.differing + differs,
+                )
                 if self._is_stopping.is_set():
                     return
             self._placing = replace(self._placing, state="done", failed=tuple(failed))
@@ -151,15 +158,15 @@ class PhotoExport:
             )
 
 
-def _files(shots: Sequence[Shot]) -> list[Path]:
-    """Return the files of shots as they are now: sidecars may have come or gone since the page was opened."""
+def _files(shots: Sequence[Shot]) -> list[tuple[Path, ...]]:
+    """Return the files of each shot as they are now: sidecars may have come or gone since the page was opened."""
     folders = Folders()
-    files: dict[Path, None] = {}
+    found = []
     for shot in shots:
         sidecars = [sidecar for photo in shot.photos for sidecar in _sidecars(photo, folders)]
         companions = (file for file in (*shot.companions, *sidecars) if file.exists())
-        files |= dict.fromkeys((*shot.photos, *companions))
-    return list(files)
+        found.append(tuple(dict.fromkeys((*shot.photos, *companions))))
+    return found
 
 
 def _sidecars(photo: Path, folders: Folders) -> list[Path]:

@@ -67,7 +67,8 @@ export class PhotoExport {
       if (now.state === "failed") throw new Error(now.message);
       const parts = [`${photos(now.photos)}: ${now.new === 1 ? "1 file" : `${amount(now.new)} files`} put into ${now.folder}`];
       const old = now.done - now.new - now.failed.length;
-      if (old > 0) parts.push(`${amount(old)} were there already`);
+      if (old > 0) parts.push(`${amount(old)} ${old === 1 ? "was" : "were"} there already`);
+      if (now.differing > 0) parts.push(`${amount(now.differing)} of them ${now.differing === 1 ? "is" : "are"} different now, and left as ${now.differing === 1 ? "it is" : "they are"}`);
       if (now.failed.length > 0) parts.push(`${now.failed.length} failed`);
       return parts.join("; ");
     });
