@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import typer.main
 from PIL import Image
 from torch import nn
@@ -34,7 +35,7 @@ from mlsp.paper.reproduction import (
 )
 from mlsp.ratings.splits import Split
 from mlsp.training.operations import head_operations, network_operations
-from training_data import CHANNELS, LEVELS, ids, make_store, make_table, planted
+from training_data import CHANNELS, LEVELS, ids, make_table, planted
 
 PHOTOS = 60
 
@@ -173,10 +174,9 @@ def test_costs_of_what_is_left(tmp_path: Path, tiny: str) -> None:
 
 
 @pytest.fixture
-def extracted(tmp_path: Path) -> Path:
-    """Photos with ratings, one of them missing, and the features of Table 3, as the first steps leave them."""
-    photos = tmp_path / "photos" / "album"
-    photos.mkdir(parents=True)
+def photos(tmp_path: Path) -> Path:
+    """Photos with ratings, one of them missing, and weights of the own network."""
+    (tmp_path / "photos" / "album").mkdir(parents=True)
     mos = planted(PHOTOS)[1]
     lines = ["photo,mos,split"]
     for number, (name, value) in enumerate(zip(ids(PHOTOS), mos, strict=True)):
@@ -185,22 +185,19 @@ def extracted(tmp_path: Path) -> Path:
         Image.new("RGB", (40, 30), (int(20 * value), 99, 9)).save(tmp_path / "photos" / name)
     lines.append("album/gone.jpg,5,train")
     (tmp_path / "ratings.csv").write_text("\n".join(lines) + "\n", "utf-8")
-    (tmp_path / "out" / "features").mkdir(parents=True)
-    for views, name in ((1, "whole"), (8, "corners8")):
-        file = tmp_path / "out" / "features" / f"tiny-own-size-{name}.h5"
-        make_store(file, planted(PHOTOS, views=views)[0])
+    torch.save(_Tiny().state_dict(), tmp_path / "tiny.pth")
     return tmp_path
 
 
 def test_tables_and_contact_sheets_from_one_command(
-    extracted: Path, tiny: str, caplog: pytest.LogCaptureFixture
+    photos: Path, tiny: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     command = [
-        *("reproduce", str(extracted / "ratings.csv"), "--photos", str(extracted / "photos")),
-        *("--backbone", tiny, "--recipe", "small", "--epochs", "1", "--no-finetune"),
-        "--narrow",
+        *("reproduce", str(photos / "ratings.csv"), "--photos", str(photos / "photos")),
+        *("--backbone", tiny, "--weights", str(photos / "tiny.pth")),
+        *("--recipe", "small", "--epochs", "1", "--no-finetune", "--narrow"),
         *("--lowest", "1", "--highest", "10", "--table", "table3", "--table", "fig8"),
-        *("--output", str(extracted / "out")),
+        *("--output", str(photos / "out")),
     ]
     plan = CliRunner().invoke(app, [*command, "--plan"], catch_exceptions=False)
     assert plan.exit_code == 0
@@ -213,15 +210,15 @@ def test_tables_and_contact_sheets_from_one_command(
     assert second == (
         "60 photos of about 40×30: 38 to train with, 2 for validation, 20 for the test; 1 are missing and left out"
     )
-    assert [step.split(": mlsp ")[0].split()[1] for step in steps[:2]] == ["done", "done"]
-    assert not (extracted / "out" / "results").exists()
+    assert [step.split(": mlsp ")[1].split()[0] for step in steps] == ["extract"] * 2 + [
+        "experiment"
+    ] * 2
+    assert not (photos / "out").exists()
     done = CliRunner().invoke(app, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    # The features are there; the tables are left.
-    assert "[1/4]" not in done.stderr
     assert "[3/4] mlsp experiment table3 " in done.stderr
     assert "are left out: 'album/gone.jpg'" in caplog.text
-    results = extracted / "out" / "results"
+    results = photos / "out" / "results"
     with (results / "table3.csv").open(encoding="utf-8", newline="") as stream:
         rows = {row["label"]: row for row in csv.DictReader(stream)}
     # Others need wide features.
@@ -235,11 +232,107 @@ def test_tables_and_contact_sheets_from_one_command(
         assert (np.abs(np.asarray(sheet)[..., 2].astype(int) - 9) < 4).any()
     again = CliRunner().invoke(app, command, catch_exceptions=False)
     assert "learning rate" in done.stderr
+    assert "[2/4]" not in again.stderr
     assert "learning rate" not in again.stderr
     assert again.stdout == done.stdout
 
 
-def test_ctrl_c_names_the_step(extracted: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def rated(tmp_path: Path, tiny: str) -> list[str]:
+    """The command that reproduces the narrow Table 4 on photos with votes: one row is fine-tuned, with weights of one's own."""
+    rng = np.random.default_rng(0)
+    lines = ["image_name,set," + ",".join(map(str, range(1, 11)))]
+    (tmp_path / "photos").mkdir()
+    for number in range(45):
+        part = "test" if number % 9 == 0 else "training"
+        votes = ",".join(map(str, rng.integers(1, 30, 10)))
+        lines.append(f"{number}.jpg,{part},{votes}")
+        pixels = rng.integers(0, 256, (30, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.jpg")
+    (tmp_path / "ratings.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    torch.save(_Tiny().state_dict(), tmp_path / "tiny.pth")
+    return [
+        *("reproduce", str(tmp_path / "ratings.csv"), "--photos", str(tmp_path / "photos")),
+        *("--backbone", tiny, "--weights", str(tmp_path / "tiny.pth")),
+        *("--table", "table4", "--narrow", "--output", str(tmp_path / "lr=1e-4")),
+    ]
+
+
+def test_a_network_is_not_fine_tuned_again_but_for_other_settings(rated: list[str]) -> None:
+    """Else one of other settings would stand in the table."""
+
+    def run(*options: str) -> Any:
+        done = CliRunner().invoke(app, [*rated, *options], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done
+
+    first = run("--epochs", "1")
+    assert "epoch 1: " in first.stderr
+    (nima,) = [line for line in first.stdout.splitlines() if "Inception-v3, fine-tuned" in line]
+    assert "5 of 5 test photos" in nima
+    again = run("--epochs", "1")
+    assert "mlsp finetune" not in again.stderr.split("[2/2]")[1]
+    assert "epoch 1: " not in again.stderr
+    assert first.stdout.endswith(again.stdout)
+    assert "epoch 2: " in run("--epochs", "2").stderr
+
+
+def test_a_step_is_done_only_by_its_own_command(tmp_path: Path) -> None:
+    """Else features of other settings would stand in the tables."""
+
+    def steps(**changes: Any) -> list[Step]:
+        wanted = settings(tmp_path, tables=("table3",), backbone="inception_v3", **changes)
+        return of_kind(plan_steps(wanted), "extract")
+
+    def finish(**changes: Any) -> None:
+        for step in steps(**changes):
+            step.output.parent.mkdir(parents=True, exist_ok=True)
+            step.output.touch()
+            step.note_done()
+
+    def are_done(**changes: Any) -> list[bool]:
+        return [step.is_done for step in steps(**changes)]
+
+    finish(narrow=True)
+    assert are_done(narrow=True) == [True, True]
+    # Narrow features serve no Pool-3FC, but lie beside those that do.
+    assert are_done() == [False, False]
+    assert not {one.output for one in steps()} & {one.output for one in steps(narrow=True)}
+    finish()
+    assert are_done() == [True, True]
+    assert steps(narrow=True) == steps()
+    assert are_done(read_as="released") == are_done(weights=tmp_path / "w.pth") == [False, False]
+    steps()[0].output.unlink()
+    assert are_done() == [False, True]
+
+
+def test_networks_have_models_of_their_own(tmp_path: Path, tiny: str) -> None:
+    models = [
+        {step.output for step in of_kind(plan_steps(settings(tmp_path, backbone=name)), "finetune")}
+        for name in (None, tiny)
+    ]
+    assert not models[0] & models[1]
+
+
+def test_what_is_wrong_is_said_before_the_first_step(
+    rated: list[str], tmp_path: Path, tiny: str
+) -> None:
+    out = tmp_path / "lr=1e-4"
+    (out / "results").mkdir(parents=True)
+    (out / "results" / "table4.md").write_text("mine", "utf-8")
+    with pytest.raises(OutputError, match="table4.md' exists and was not written by this command"):
+        CliRunner().invoke(app, rated, catch_exceptions=False)
+    assert [path.name for path in out.rglob("*")] == ["results", "table4.md"]
+    file = str(tmp_path / "ratings.csv")
+    with pytest.raises(
+        OutputError, match="^the folder '.*features' cannot be made: .*: name another"
+    ):
+        CliRunner().invoke(app, [*rated, "--output", file], catch_exceptions=False)
+    with pytest.raises(SettingsError, match="^weights are those of one network: name it by --back"):
+        settings(tmp_path, weights=tmp_path / "tiny.pth")
+
+
+def test_ctrl_c_names_the_step(photos: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
@@ -247,23 +340,24 @@ def test_ctrl_c_names_the_step(extracted: Path, tiny: str, monkeypatch: pytest.M
     done = CliRunner().invoke(
         app,
         [
-            *("reproduce", str(extracted / "ratings.csv"), "--photos", str(extracted / "photos")),
-            *("--backbone", tiny, "--lowest", "1", "--highest", "10", "--table", "table3"),
-            *("--output", str(extracted / "out")),
+            *("reproduce", str(photos / "ratings.csv"), "--photos", str(photos / "photos")),
+            *("--backbone", tiny, "--weights", str(photos / "tiny.pth"), "--narrow"),
+            *("--lowest", "1", "--highest", "10", "--table", "table3"),
+            *("--output", str(photos / "out")),
         ],
     )
     assert done.exit_code == 130
     assert "mlsp: interrupted in step 3/3; the same command goes on" in done.stderr
 
 
-def test_a_step_that_fails_ends_the_command(extracted: Path, tiny: str) -> None:
+def test_a_step_that_fails_ends_the_command(photos: Path, tiny: str) -> None:
     """The first finds no weights of this network. A table of means has no NIMA."""
     command = [
-        *("reproduce", str(extracted / "ratings.csv"), "--photos", str(extracted / "photos")),
-        *("--backbone", tiny, "--output", str(extracted / "out"), "--narrow"),
+        *("reproduce", str(photos / "ratings.csv"), "--photos", str(photos / "photos")),
+        *("--backbone", tiny, "--output", str(photos / "out"), "--narrow"),
     ]
     done = CliRunner().invoke(app, [*command, "--table", "table4", "--plan"])
     assert "mlsp finetune" not in done.stdout
     done = CliRunner().invoke(app, [*command, "--table", "table2", "--quiet"])
     assert isinstance(done.exception, MlspError)
-    assert not list((extracted / "out" / "results").iterdir())
+    assert not list((photos / "out" / "results").iterdir())

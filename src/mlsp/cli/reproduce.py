@@ -14,6 +14,7 @@ from mlsp.cli.options import (
     Quiet,
     RatedPhotos,
     ReadAs,
+    Weights,
 )
 from mlsp.cli.training_options import (
     Epochs,
@@ -62,6 +63,7 @@ def reproduce(
         bool, typer.Option("--finetune/--no-finetune", help="Run the fine-tuned rows.")
     ] = True,
     backbone: OtherBackbone = None,
+    weights: Weights = None,
     recipe: Recipe = "paper",
     epochs: Epochs = None,
     seeds: Seeds = 1,
@@ -81,7 +83,9 @@ def reproduce(
         mlsp reproduce ratings.csv --photos photos/ --backbone efficientnet_lite0 --plan --output paper/
         mlsp reproduce ratings.csv --photos photos/ --backbone efficientnet_lite0 --table table2 --no-finetune --plan --output paper/
     """
+    from mlsp.base.atomic_file import make_output_folder
     from mlsp.cli.plan_card import plan_lines
+    from mlsp.paper import check_outcome_files
     from mlsp.paper.costs import Machine, savings, step_costs
     from mlsp.paper.reproduction import (
         TABLES,
@@ -106,6 +110,7 @@ def reproduce(
         narrow=narrow,
         finetunes=finetunes,
         backbone=backbone,
+        weights=weights,
         recipe=recipe,
         epochs=epochs,
         seeds=seeds,
@@ -127,11 +132,14 @@ def reproduce(
     if plan:
         return
     check_disk(output, sum(cost.disk for step, cost in costs.items() if not step.is_done))
+    for one in settings.tables:
+        check_outcome_files(output / "results", one)
     for folder in ("features", "models", "results"):
-        (output / folder).mkdir(parents=True, exist_ok=True)
+        make_output_folder(output / folder, hint="name another --output")
     for number, step in enumerate(steps, 1):
         if not step.is_done:
             _run(step, f"{number}/{len(steps)}", quiet=quiet)
+            step.note_done()
 
 
 def _run(step: Step, number: str, *, quiet: bool) -> None:

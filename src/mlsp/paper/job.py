@@ -167,14 +167,14 @@ def parse_scores(texts: Sequence[str]) -> dict[str, Path]:
     """Read `ROW=FILE.csv`.
 
     Args:
-        texts: of them; a label may have an equals sign, a file may not.
+        texts: of them; a file may have an equals sign, no label has.
 
     Raises:
         SettingsError: one has no equals sign, or a row comes twice.
     """
     found: dict[str, Path] = {}
     for text in texts:
-        label, equals, file = text.rpartition("=")
+        label, equals, file = text.partition("=")
         if not (label and equals and file):
             raise SettingsError(f"scores {text!r}: expected ROW=FILE.csv")
         if label in found:

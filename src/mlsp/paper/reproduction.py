@@ -7,6 +7,7 @@ computes anything, so each step goes on where it was interrupted, and can be run
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from mlsp.backbones import backbone
-from mlsp.base.errors import FeatureStoreError, OutputError, SettingsError, unknown_name
-from mlsp.features.store.store import FeatureStore
+from mlsp.base.atomic_file import atomic_write_text
+from mlsp.base.errors import OutputError, SettingsError, unknown_name
 from mlsp.paper.features import level_count
 from mlsp.paper.records import Row
 from mlsp.paper.tables import EXPERIMENTS
@@ -41,6 +42,7 @@ class ReproductionSettings:
         narrow: leave out wide features, and with them Pool-3FC.
         finetunes: run the fine-tuned rows.
         backbone: network in place of the paper's; None for these.
+        weights: file of that network's weights; None for the published ones.
         recipe: see `TrainSettings`.
         epochs: at most; None for the recipe's.
         seeds: trainings of each head, for the spread.
@@ -51,7 +53,7 @@ class ReproductionSettings:
         has_votes: whether the ratings are votes; NIMA is left out where they are means.
 
     Raises:
-        SettingsError: there is no such table.
+        SettingsError: there is no such table, or weights are given for both of the paper's networks.
     """
 
     ratings: str
@@ -61,6 +63,7 @@ class ReproductionSettings:
     narrow: bool = False
     finetunes: bool = True
     backbone: str | None = None
+    weights: Path | None = None
     recipe: str = "paper"
     epochs: int | None = None
     seeds: int = 1
@@ -74,6 +77,8 @@ class ReproductionSettings:
         for table in self.tables:
             if table not in TABLES:
                 raise SettingsError(unknown_name("table", table, TABLES))
+        if self.weights is not None and self.backbone is None:
+            raise SettingsError("weights are those of one network: name it by --backbone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +99,27 @@ class Step:
 
     @property
     def is_done(self) -> bool:
-        """True if it need not run again; an experiment always runs, and keeps the results that it has."""
-        if self.kind == "extract":
-            return _is_extracted(self.output)
-        if self.kind == "finetune":
-            return self.test_scores.exists() and (self.output / "model.json").exists()
-        return False
+        """True if this very command need not run again; an experiment always runs, and keeps the results that it has."""
+        if self.kind == "experiment" or not self.output.exists():
+            return False
+        try:
+            return self._note.read_text("utf-8") == self._command
+        except OSError:
+            return False
+
+    def note_done(self) -> None:
+        """Write down beside the output that the command made it."""
+        if self.kind != "experiment":
+            with atomic_write_text(self._note) as file:
+                file.write(self._command)
+
+    @property
+    def _note(self) -> Path:
+        return self.output.with_name(f"{self.output.name}.command")
+
+    @property
+    def _command(self) -> str:
+        return f"mlsp {shlex.join(self.arguments)}\n"
 
     @property
     def test_scores(self) -> Path:
@@ -162,28 +182,39 @@ def _grids(rows: Sequence[Row]) -> tuple[int, ...]:
 def _extractions(settings: ReproductionSettings, rows: Sequence[Row]) -> Iterator[Step]:
     wanted: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        if row.kind in ("head", "closed_form") and not (settings.narrow and row.grid > 1):
+        if row.kind in ("head", "closed_form"):
             wanted.setdefault((row.backbone, row.resize, row.views), []).append(row)
     # Small files first: the first tables are there in hours.
     for of in sorted(
         wanted.values(), key=lambda of: (of[0].resize is None, of[0].views != "whole")
     ):
-        row = of[0]
-        name = f"{row.backbone}-{row.size or 'own-size'}-{row.views}.h5"
-        file = settings.output / "features" / name
-        arguments = [
-            *("extract", settings.ratings, *row.extract_options(_GRIDS[_grids(of)])),
-            *("--missing", "leave-out", *_reading(settings), *_device(settings)),
-            *("--output", str(file)),
-        ]
-        yield Step("extract", tuple(arguments), file, tuple(of))
+        step = _extraction(settings, of)
+        narrow = [row for row in of if row.grid == 1]
+        if settings.narrow and len(narrow) < len(of) and not step.is_done:
+            if narrow:
+                yield _extraction(settings, narrow, "-narrow")
+        else:
+            yield step
+
+
+def _extraction(settings: ReproductionSettings, rows: Sequence[Row], suffix: str = "") -> Step:
+    row = rows[0]
+    name = f"{row.backbone}-{row.size or 'own-size'}-{row.views}{suffix}.h5"
+    file = settings.output / "features" / name
+    arguments = [
+        *("extract", settings.ratings, *row.extract_options(_GRIDS[_grids(rows)])),
+        *("--missing", "leave-out", *_reading(settings), *_device(settings)),
+        *("--output", str(file)),
+    ]
+    return Step("extract", tuple(arguments), file, tuple(rows))
 
 
 def _finetunes(settings: ReproductionSettings, rows: Sequence[Row]) -> Iterator[Step]:
     for row in dict.fromkeys(row for row in rows if row.kind == "finetuned"):
         if row.distribution and not settings.has_votes:
             continue
-        folder = settings.output / "models" / re.sub(r"[^a-z0-9]+", "-", row.label.lower())
+        label = re.sub(r"[^a-z0-9]+", "-", row.label.lower())
+        folder = settings.output / "models" / f"{row.backbone}-{label}"
         arguments = [
             *("finetune", settings.ratings, *row.finetune_options()),
             *("--missing", "leave-out", *_reading(settings)),
@@ -227,8 +258,11 @@ def _photos(settings: ReproductionSettings) -> tuple[str, ...]:
 
 
 def _reading(settings: ReproductionSettings) -> tuple[str, ...]:
+    """Return the options by which photos and network are read."""
+    weights = () if settings.weights is None else ("--weights", str(settings.weights))
     usual = settings.read_as == "upright"
-    return (*_photos(settings), *(() if usual else ("--read-as", settings.read_as)))
+    read_as = () if usual else ("--read-as", settings.read_as)
+    return (*weights, *_photos(settings), *read_as)
 
 
 def _scale(settings: ReproductionSettings) -> tuple[str, ...]:
@@ -242,14 +276,3 @@ def _device(settings: ReproductionSettings) -> tuple[str, ...]:
 
 def _epochs(settings: ReproductionSettings) -> tuple[str, ...]:
     return () if settings.epochs is None else ("--epochs", str(settings.epochs))
-
-
-def _is_extracted(file: Path) -> bool:
-    if not file.exists():
-        return False
-    try:
-        with FeatureStore.open(file) as store:
-            return not len(store.rows("pending"))
-    except FeatureStoreError:
-        # The command says what is wrong with it.
-        return False
