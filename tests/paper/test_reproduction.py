@@ -328,6 +328,14 @@ def test_what_is_wrong_is_said_before_the_first_step(
         OutputError, match="^the folder '.*features' cannot be made: .*: name another"
     ):
         CliRunner().invoke(app, [*rated, "--output", file], catch_exceptions=False)
+    for options, message in (
+        (("--read-as", "rotated"), "^unknown way to read photos 'rotated'"),
+        (("--device", "abacus"), "^unknown device 'abacus'"),
+        (("--recipe", "fast"), "^unknown recipe 'fast'"),
+        *((("--device", "cuda"), "CUDA"),) * (not torch.cuda.is_available()),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            CliRunner().invoke(app, [*rated, *options, "--plan"], catch_exceptions=False)
     with pytest.raises(SettingsError, match="^weights are those of one network: name it by --back"):
         settings(tmp_path, weights=tmp_path / "tiny.pth")
 

@@ -96,6 +96,7 @@ def reproduce(
     from mlsp.ratings.datasets import load_ratings
     from mlsp.ratings.splits import split_rows
     from mlsp.ratings.table import with_photos
+    from mlsp.training.settings import torch_device
 
     if not quiet:
         # Of a quarter of a million photos this takes a while.
@@ -114,15 +115,15 @@ def reproduce(
         recipe=recipe,
         epochs=epochs,
         seeds=seeds,
-        device=device,
-        read_as=read_as,
+        device=device,  # type: ignore[arg-type]  # checked there
+        read_as=read_as,  # type: ignore[arg-type]  # checked there
         lowest=lowest,
         highest=highest,
         has_votes=rated.bins is not None,
     )
     table = with_photos(rated)
     split, steps = split_rows(table), plan_steps(settings)
-    machine = Machine.measured(table, device="cuda" if device == "cuda" else "cpu")
+    machine = Machine.measured(table, device=torch_device(device).type)
     costs = step_costs(steps, settings, table, split, machine)
     if plan or not quiet:
         saved = savings(settings, table, split, machine)

@@ -21,9 +21,13 @@ from mlsp.base.errors import OutputError, SettingsError, unknown_name
 from mlsp.paper.features import level_count
 from mlsp.paper.records import Row
 from mlsp.paper.tables import EXPERIMENTS
+from mlsp.photos import ReadAs
 from mlsp.photos.crops import VIEW_COUNTS
+from mlsp.training import TrainSettings
+from mlsp.training.finetuning import FinetuneSettings
 from mlsp.training.finetuning.output import TEST_SCORES
 from mlsp.training.run_folder import run_folder_of
+from mlsp.training.settings import Device
 
 TABLES = ("table2", "fig7", "table3", "fig8", "table4")
 _GRIDS = {(1,): "narrow", (5,): "wide", (1, 5): "both"}
@@ -53,7 +57,8 @@ class ReproductionSettings:
         has_votes: whether the ratings are votes; NIMA is left out where they are means.
 
     Raises:
-        SettingsError: there is no such table, or weights are given for both of the paper's networks.
+        SettingsError: there is no such table, a setting is refused by those named above, or weights are given for both of the paper's
+            networks.
     """
 
     ratings: str
@@ -67,8 +72,8 @@ class ReproductionSettings:
     recipe: str = "paper"
     epochs: int | None = None
     seeds: int = 1
-    device: str = "auto"
-    read_as: str = "upright"
+    device: Device = "auto"
+    read_as: ReadAs = "upright"
     lowest: float | None = None
     highest: float | None = None
     has_votes: bool = True
@@ -79,6 +84,9 @@ class ReproductionSettings:
                 raise SettingsError(unknown_name("table", table, TABLES))
         if self.weights is not None and self.backbone is None:
             raise SettingsError("weights are those of one network: name it by --backbone")
+        # Their steps would refuse them one by one, the last after hours.
+        TrainSettings(self.recipe, epochs=self.epochs, device=self.device)
+        FinetuneSettings(epochs=self.epochs, device=self.device, read_as=self.read_as)
 
 
 @dataclass(frozen=True, slots=True)
