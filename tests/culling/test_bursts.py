@@ -213,7 +213,9 @@ def test_the_original_is_a_file_with_a_short_path(tmp_path: Path) -> None:
         tmp_path / "backup/0.jpg",
         tmp_path / "DSC_0016.JPG",
     }
-    assert found[tmp_path / "backup/DSC_0016.JPG"].reason == f"a copy of {tmp_path}/DSC_0016.JPG"
+    assert (
+        found[tmp_path / "backup/DSC_0016.JPG"].reason == f"a copy of {tmp_path.name}/DSC_0016.JPG"
+    )
 
 
 def test_the_original_is_in_the_folder_of_its_shoot() -> None:

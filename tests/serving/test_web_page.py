@@ -581,6 +581,48 @@ def test_a_burst_is_one_tile_that_opens_to_its_frames(
         pass
 
 
+def test_copies_of_a_burst_do_not_compete(
+    page: Page, examples: Path, scorer: Scorer, tmp_path: Path
+) -> None:
+    """Neither an export nor the same file in another folder is counted, rejected, or compared before a frame."""
+    folder = tmp_path / "shoot"
+    for name in ("export", "backup"):
+        (folder / name).mkdir(parents=True)
+    with Image.open(examples / "coffee.png") as opened:
+        sharp = ImageOps.contain(opened.convert("RGB"), (640, 640))
+    sharp.save(folder / "IMG_1.jpg", exif=exif("2024:05:03 10:00:01"))
+    soft = sharp.filter(ImageFilter.GaussianBlur(2))
+    soft.save(folder / "IMG_0.jpg", exif=exif("2024:05:03 10:00:00"))
+    soft.resize((500, 333)).save(folder / "export" / "web.jpg")
+    shutil.copy(folder / "IMG_1.jpg", folder / "backup")
+    with contextlib.closing(Served(folder, tmp_path / "r.sqlite", lambda _: scorer)) as served:
+        assert served.controller.scoring.wait(60)
+        assert served.controller.stacks.wait(60)
+        served.open(page)
+        assert names(page) == ["IMG_1.jpg"]
+        page.keyboard.press("Home")
+        page.keyboard.press("Enter")
+        strip = page.get_by_role("group", name="burst of 2 photos, 2 copies").get_by_role("button")
+        labels = [str(one.get_attribute("aria-label")) for one in strip.all()]
+        assert labels[2:] == [
+            "IMG_1.jpg: a copy of shoot/IMG_1.jpg",
+            "web.jpg: a copy of IMG_0.jpg",
+        ]
+        page.keyboard.press("k")
+        said(page, "IMG_1.jpg picked, 1 rejected")
+        assert flags(page) == {
+            **dict.fromkeys(("IMG_1.jpg", "backup/IMG_1.jpg"), "pick"),
+            "IMG_0.jpg": "reject",
+        }
+        # The frames side by side, and the active one alone again.
+        caption = page.locator(".g-viewer .g-caption .g-name")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("c")
+        assert caption.all_inner_texts() == ["IMG_0.jpg", "IMG_1.jpg"]
+        page.keyboard.press("c")
+        assert caption.all_inner_texts() == ["IMG_0.jpg"]
+
+
 def test_frames_go_with_arrows_and_stacks_are_jumped_over(page: Page, burst: Served) -> None:
     burst.open(page)
     page.select_option("[aria-label='Sort by']", "photo")

@@ -56,7 +56,7 @@ def name_beside(photo: Path, other: Path, *, stem: bool = False) -> str:
     Examples:
         >>> name_beside(Path("card/1.jpg"), Path("backup/2.jpg")), name_beside(Path("1.jpg"), Path("backup/1.jpg"))
         ('1.jpg', '1.jpg')
-        >>> name_beside(Path("card/1.jpg"), Path("backup/1.jpg"), stem=True)
+        >>> name_beside(Path("/shoot/card/1.jpg"), Path("/shoot/backup/1.jpg"), stem=True)
         'card/1'
         >>> name_beside(Path("card/1.jpg"), Path("card/1.png"), stem=True)
         '1.jpg'
@@ -65,4 +65,8 @@ def name_beside(photo: Path, other: Path, *, stem: bool = False) -> str:
         return photo.stem
     if photo.name != other.name:
         return photo.name
-    return os.fspath(photo.with_suffix("") if stem else photo)
+    # With as many folders as tell them apart.
+    parts = photo.parts
+    length = next((n for n in range(2, len(parts)) if parts[-n:] != other.parts[-n:]), len(parts))
+    told = Path(*parts[-length:])
+    return os.fspath(told.with_suffix("") if stem else told)

@@ -19,7 +19,7 @@
  * @property {?string} [kind] what it shows, such as "people"; "not_photo" for what is none, which has no rank
  * @property {string[]} [faults] what is wrong with it, the most probable first
  * @property {boolean} [is_small] its percentiles are less sure than those of larger photos
- * @property {?{id: number, rank: number, kind: string, reason: string}} [stack] its place in a stack: of a "burst", "copies", or a kind of set; rank 0 is the best
+ * @property {?{id: number, rank: number, kind: string, reason: string, isCopy: boolean}} [stack] its place in a stack: of a "burst", "copies", or a kind of set; rank 0 is the best
  * @property {string} [thumbnail] URL of a small picture
  * @property {string} [original] URL of the photo itself, for the full-screen view
  * @property {?number} [stars] 1…5, by a person, and with flag (pick, reject) and colour label from any program

@@ -1,6 +1,6 @@
 // Stacks: the shots of a burst or a set, or a shot and its copies, shown as one tile. Nothing here touches the page.
 
-import { nameOf, photos } from "./records.js";
+import { amount, nameOf, photos } from "./records.js";
 
 /** @typedef {import("./records.js").PhotoRecord} PhotoRecord */
 
@@ -46,6 +46,12 @@ export class Stacks {
   }
 }
 
+/** @returns {PhotoRecord[]} the frames of a stack without copies; one shot and its copies are all of their stack */
+export function ownFrames(frames) {
+  const own = frames.filter(({ stack }) => !stack?.isCopy);
+  return own.length > 1 ? own : frames;
+}
+
 /** Whether a frame is the one that is suggested of a burst. */
 export function isSuggested({ stack }) {
   return stack?.kind === "burst" && stack.rank === 0;
@@ -53,15 +59,19 @@ export function isSuggested({ stack }) {
 
 /** What a frame is among the others of its stack: "suggested: sharper eyes than IMG_7". */
 export function rankWords(record) {
-  const { kind, reason } = record.stack;
-  if (kind === "copies") return reason || "the original";
+  const { kind, reason, isCopy } = record.stack;
+  if (isCopy) return reason;
+  if (kind === "copies") return "the original";
   if (kind !== "burst") return kind;
   const words = isSuggested(record) ? ["suggested", reason] : [reason];
   return words.filter(Boolean).join(": ");
 }
 
-/** "burst of 5 photos", "bracket of 3 photos", "1 photo and copies". */
+/** "burst of 5 photos", "bracket of 3 photos, 1 copy", "IMG_7.jpg and its copies". */
 export function stackWords(frames) {
   const { kind } = frames[0].stack;
-  return kind === "copies" ? `${nameOf(frames[0])} and its copies` : `${kind} of ${photos(frames.length)}`;
+  if (kind === "copies") return `${nameOf(frames[0])} and its copies`;
+  const own = ownFrames(frames).length;
+  const copies = frames.length - own;
+  return `${kind} of ${photos(own)}${copies > 0 ? `, ${copies === 1 ? "1 copy" : `${amount(copies)} copies`}` : ""}`;
 }

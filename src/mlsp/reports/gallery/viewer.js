@@ -6,6 +6,7 @@ import { element, icon } from "./dom.js";
 import { Exposure } from "./exposure.js";
 import { Filmstrip } from "./filmstrip.js";
 import { amount, dateOf, nameOf, percent } from "./records.js";
+import { ownFrames } from "./stacks.js";
 
 export const MOST_SIDE_BY_SIDE = 4;
 const CLOSE = "M6 6 18 18M18 6 6 18";
@@ -148,6 +149,19 @@ export class Viewer {
     this._draw();
   }
 
+  /** Show the frames of the active photo's stack beside it, or the next photo; where several are shown, the active one alone. */
+  compare() {
+    const { activeItem } = this;
+    const others = this._shown.length > 1 ? [] : ownFrames(this._frames(activeItem)).filter(({ id }) => id !== activeItem.id);
+    if (this._shown.length === 1 && others.length === 0) {
+      this.add();
+      return;
+    }
+    this._shown = [activeItem, ...others].slice(0, MOST_SIDE_BY_SIDE);
+    this._active = 0;
+    this._draw();
+  }
+
   /** Remove the active pane. */
   remove() {
     if (this._shown.length < 2) return;
@@ -272,6 +286,7 @@ export class Viewer {
     else if (event.key === "ArrowDown" || event.key === "PageDown") many ? this.turn(1) : this.turnStack(1);
     else if (event.key === "+" || event.key === "=") this.add();
     else if (event.key === "-" || event.key === "−" || event.key === "Delete") this.remove();
+    else if (event.key.toLowerCase() === "c") this.compare();
     else if (event.key.toLowerCase() === "z") this.zoom();
     else return;
     event.preventDefault();

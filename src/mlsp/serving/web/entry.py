@@ -90,7 +90,13 @@ def json_row(
     else:
         found = (None, None, None, [], printable(str(result.error)))
         labels = (None, (), False)
-    stack = (place.stack, place.rank, place.kind, printable(place.reason)) if place else None
+    stack = place and (
+        place.stack,
+        place.rank,
+        place.kind,
+        printable(place.reason),
+        place.is_copy,
+    )
     row = (
         entry.id, entry.shown, entry.folder, entry.captured, *found, rating.stars, rating.flag, entry.version,
         entry.captured_is_file_time, rating.label, entry.shot.formats,
@@ -114,9 +120,11 @@ class StackPlace:
         rank: 0 for the best; of a set, the order in which they were taken.
         kind: `burst` for shots that compete, `copies` for one shot and its copies, or the kind of a set.
         reason: of its rank, in words; empty where it was not looked at.
+        is_copy: whether it is a copy of another one of the stack.
     """
 
     stack: int
     rank: int
     kind: StackKind
     reason: str
+    is_copy: bool = False

@@ -126,5 +126,5 @@ class Stacks:
             members = [ids[shot.shot.photo] for shot in burst.shots]
             kind = burst.kind or ("copies" if burst.is_alone else "burst")
             for rank, (id_, shot) in enumerate(zip(members, burst.shots, strict=True)):
-                places[id_] = StackPlace(min(members), rank, kind, shot.reason)
+                places[id_] = StackPlace(min(members), rank, kind, shot.reason, shot.is_copy)
         return places

@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { photos } from "./records.js";
+import { ownFrames } from "./stacks.js";
 
 export class Batch {
   /**
@@ -37,7 +38,7 @@ export class Batch {
     const frames = this._gallery.stacks.frames(record);
     if (frames.length < 2) this._toast.say("No stack: nothing is rejected");
     else if (record.stack.kind !== "burst") this._toast.say(`${record.stack.kind === "copies" ? "Copies" : `The shots of a ${record.stack.kind}`} do not compete: nothing is rejected`);
-    else this._rating.keep(record, frames);
+    else this._rating.keep(record, ownFrames(frames));
   }
 
   /** @returns {?HTMLElement} the button for the filmstrip of a burst */

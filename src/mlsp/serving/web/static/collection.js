@@ -120,6 +120,6 @@ export class Collection extends EventTarget {
 
 function stackOf(place) {
   if (place === null) return null;
-  const [id, rank, kind, reason] = place;
-  return { id, rank, kind, reason };
+  const [id, rank, kind, reason, isCopy] = place;
+  return { id, rank, kind, reason, isCopy };
 }
