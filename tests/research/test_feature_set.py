@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mlsp.base.errors import MlspError, RatingsError, SettingsError
+from mlsp.base.errors import FeatureStoreError, MlspError, RatingsError, SettingsError
 from mlsp.features.store.store import FeatureStore
 from mlsp.ratings.table import RatingTable
 from mlsp.research import FeatureSet, SplitSettings
@@ -160,3 +160,5 @@ def test_what_a_set_cannot_be_made_of(file: Path, table: RatingTable) -> None:
         pytest.raises(RatingsError, match="no test photos"),
     ):
         photos.arrays("test")
+    with pytest.raises(FeatureStoreError, match=r"f\.h5 is closed: open it again$"):
+        photos.arrays("train")

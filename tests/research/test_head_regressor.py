@@ -125,6 +125,8 @@ def test_refusals(photos: FeatureSet, tmp_path: Path) -> None:
         HeadRegressor("ridge").fit(features[:11], mos[:11])
     with pytest.raises(SettingsError, match="did you mean 'ridge'"):
         HeadRegressor("rigde").fit(features, mos)
+    with pytest.raises(SettingsError, match="^arrays have no votes: .*FeatureSet"):
+        HeadRegressor("single_1fc", distribution=True).fit(features, mos)
     with pytest.raises(SettingsError, match="FeatureSet"):
         HeadRegressor("ridge").fit(features, mos).save(tmp_path / "mine")
     assert list(tmp_path.iterdir()) == []
@@ -137,6 +139,7 @@ def test_results_and_models_are_short_in_a_notebook(photos: FeatureSet) -> None:
         (trained, "Ridge on tiny"),
         (trained.test, "45 test photos"),
         (photos, "75 train, 30 validation, 45 test"),
+        (photos.torch("train", seed=3), "75 photos, view random, seed 3"),
         (photos.ratings, "150 photos, 1 to 10, with votes for 10 values"),
         (load_model(), "quality, beauty"),
     ):

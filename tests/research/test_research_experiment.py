@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from torch import Tensor, nn
 from mlsp import register_head
 from mlsp.base.errors import SettingsError
 from mlsp.models.heads import HEADS, BodySpec
-from mlsp.research import FeatureSet, SplitSettings, run_experiment
-from mlsp.training import TrainSettings
+from mlsp.research import FeatureSet, SplitSettings, TrainSettings, run_experiment
 from training_data import make_store, make_table, planted
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -117,3 +117,19 @@ def test_refusals(photos: FeatureSet) -> None:
         run_experiment("table2", photos, rows=["Quadruple*"])
     with pytest.raises(SettingsError, match="unknown head 'two_layer'"):
         run_experiment("table2", photos, heads=["two_layer"])
+    for several in ({"rows": "Single*"}, {"heads": "ridge"}, {"features": "f.h5"}):
+        ((name, one),) = several.items()
+        message = re.escape(f"expected several {name}, got one: pass a list, ['{one}']")
+        with pytest.raises(SettingsError, match=f"^{message}$"):
+            run_experiment("table2", photos, **several)  # type: ignore[arg-type]
+
+
+def test_photos_that_a_set_left_out_are_left_out_whatever_the_settings(tmp_path: Path) -> None:
+    features, mos = planted(60)
+    path = make_store(tmp_path / "f.h5", features[:50])
+    split = SplitSettings("random", validation_share=0.2, test_share=0.3)
+    with FeatureSet(path, make_table(mos), split=split, missing="leave-out") as photos:
+        found = run_experiment(
+            "table3", photos, backbone="tiny", rows=["Ridge*"], settings=TrainSettings(seed=1)
+        )
+    assert "1 of 5 rows" in repr(found)

@@ -23,6 +23,7 @@ from mlsp.research.experiment import ExperimentResult, run_experiment
 from mlsp.research.feature_set import Arrays, FeatureSet
 from mlsp.research.head_regressor import HeadRegressor
 from mlsp.research.mlsp_module import MlspModule
+from mlsp.training import TrainSettings
 
 __all__ = [
     "Arrays",
@@ -32,6 +33,7 @@ __all__ = [
     "HeadRegressor",
     "MlspModule",
     "SplitSettings",
+    "TrainSettings",
     "paired_difference",
     "plcc",
     "run_experiment",

@@ -55,6 +55,10 @@ class RatedDataset(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __repr__(self) -> str:
+        seed = f", seed {self._seed}" if self._view == "random" else ""
+        return f"RatedDataset({len(self)} photos, view {self._view}{seed})"
+
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         return self.__getitems__([range(len(self))[index]])[0]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlsp.base.errors import MissingExtraError
+from mlsp.base.errors import MissingExtraError, SettingsError
 from mlsp.paper import ExperimentJob, Outcome, PairResult, as_markdown, check_claims
 from mlsp.paper import run_experiment as run_job
 from mlsp.paper.writing import outcome_cells
@@ -98,7 +98,7 @@ def run_experiment(
         column: channels of each column of rows with Pool-3FC; None for the paper's.
         heads: of `mlsp.list_heads`, a registered one say: each gets rows with the sizes, views and levels of Single-3FC, in `table4` of
             Pool-3FC.
-        settings: of the training.
+        settings: of the training, such as `TrainSettings(epochs=10)`; its recipe, and what is missing, are those named here.
         callbacks: are called as the training goes on.
 
     Raises:
@@ -108,6 +108,12 @@ def run_experiment(
         >>> photos = FeatureSet("corners.h5", "ava:FOLDER")  # doctest: +SKIP
         >>> run_experiment("table3", photos, seeds=5).frame()  # doctest: +SKIP
     """
+    for what, several in (("features", features), ("rows", rows), ("heads", heads)):
+        # Else its letters would be taken for them.
+        if isinstance(several, (str, Path)):
+            raise SettingsError(
+                f"expected several {what}, got one: pass a list, [{str(several)!r}]"
+            )
     with ExitStack() as stack:
         folder = output or stack.enter_context(tempfile.TemporaryDirectory())
         job = ExperimentJob(
@@ -127,7 +133,7 @@ def run_experiment(
             column=column,
             heads=tuple(dict.fromkeys(heads)),
             split=photos.split_settings,
-            settings=settings or TrainSettings(missing=photos.missing),
+            settings=replace(settings or TrainSettings(), missing=photos.missing),
         )
         outcomes = run_job(job, callbacks=callbacks)
         tested = check_claims(outcomes, job.groups()) if name == "claims" else ()

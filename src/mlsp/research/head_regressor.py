@@ -210,6 +210,10 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self, features: Float32Array, mos: Float64Array, callbacks: TrainingCallbacks | None
     ) -> TrainedHead:
         trainer = self._trainer()
+        if self.distribution:
+            raise SettingsError(
+                "arrays have no votes: fit the head on a mlsp.research.FeatureSet whose ratings have them"
+            )
         cells = self._in_cells(features, trainer.grid)
         # Not in the constructor, by scikit-learn's rules.
         if not 0 <= self.validation_share < 1:

@@ -55,8 +55,10 @@ class PositionedFile:
         """Read bytes.
 
         Raises:
-            FeatureStoreError: the file ends too early, or cannot be read.
+            FeatureStoreError: the file ends too early, is closed, or cannot be read.
         """
+        if self._descriptor < 0:
+            raise FeatureStoreError(f"feature file {self.path} is closed: open it again")
         buffer = np.empty(size_bytes, dtype=np.uint8)
         view = buffer.data
         done = 0
