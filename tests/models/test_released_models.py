@@ -178,6 +178,18 @@ def test_offline(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     assert publisher.site.paths == []
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_the_download(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLSP_MODELS_DIR", str(tmp_path / "models"))
+    (tmp_path / "models" / "ava-wide").mkdir(parents=True)
+    (tmp_path / "models" / "ava-wide" / "notes.txt").write_text("mine")
+    assert "it holds 'notes.txt', which is not part of a model" in str(get().exception)
+    monkeypatch.setenv("MLSP_MODELS_DIR", str(tmp_path / HEAD))
+    assert re.search(r"the folder '.*' cannot be made: ", str(get().exception))
+    assert publisher.site.paths == []
+
+
 def test_a_folder_without_the_files(publisher: Publisher, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     (clone / HEAD).parent.mkdir(parents=True)

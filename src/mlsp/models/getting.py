@@ -10,10 +10,12 @@ from mlsp.backbones import backbone
 from mlsp.backbones.records import WeightsFile
 from mlsp.backbones.weights.downloads import difference
 from mlsp.backbones.weights.finding import fetch_weights, find_downloaded, is_published
-from mlsp.base.errors import ModelError, OutputError, WeightsError
+from mlsp.base.atomic_file import make_output_folder
+from mlsp.base.errors import ModelError, WeightsError
 from mlsp.models.keras_import import import_keras
 from mlsp.models.model import Model, load_model, models_folders
 from mlsp.models.released import BACKBONE, ReleasedModel
+from mlsp.models.writing import check_model_folder
 
 _SUFFIX = ".h5"
 
@@ -95,12 +97,10 @@ def get_released(
         WeightsError: a file can neither be found nor downloaded, or is not the published one.
         OutputError: the model cannot be written.
     """
+    folder = released_folder(released)
+    make_output_folder(folder.parent, hint="name another by MLSP_MODELS_DIR")
+    check_model_folder(folder)
     head, weights = (
         file.found or fetch_weights(file.record, progress=on_download) for file in files
     )
-    folder = released_folder(released)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder of models {folder.parent}: {error}") from error
     return import_keras(head, folder, weights=weights)
