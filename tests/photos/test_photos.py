@@ -348,10 +348,16 @@ def test_truncated_photos_are_unreadable(name: str, share: float) -> None:
         decoded(content[: int(len(content) * share)])
 
 
-def test_a_photo_of_a_few_bytes_ends_too_early() -> None:
-    content = stored(Image.fromarray(camera_photo()[:200, :300]), "PNG")
-    with pytest.raises(UnreadablePhotoError, match="^damaged or truncated PNG: it ends too early$"):
-        decoded(content[:10])
+@pytest.mark.parametrize(
+    ("name", "size"), [("PNG", 10), ("JPEG", 60), ("BMP", 5000), ("TIFF", 5000), ("GIF", 5000)]
+)
+def test_a_photo_that_was_copied_in_part_ends_too_early(name: str, size: int) -> None:
+    """In these words, whatever the decoder says."""
+    content = stored(Image.fromarray(camera_photo()[:200, :300]), name)
+    with pytest.raises(
+        UnreadablePhotoError, match=f"^damaged or truncated {name}: it ends too early$"
+    ):
+        decoded(content[:size])
 
 
 def test_truncated_photos_are_unreadable_after_a_reduction_too() -> None:

@@ -143,7 +143,7 @@ def test_damaged_and_foreign_raw_photos() -> None:
     with pytest.raises(UnreadablePhotoError, match=r"^damaged raw photo: the file ends before"):
         read_photo(content[: len(content) // 2])
     with pytest.raises(
-        UnsupportedPhotoError, match=r"^LibRaw does not read this raw photo \(.+\): conv"
+        UnsupportedPhotoError, match=r"^LibRaw does not read this raw photo \(.+\): if"
     ):
         read_photo(b"IIRO" + bytes(5000))
     with pytest.raises(

@@ -675,6 +675,23 @@ def test_chosen_photos_are_rated_together(either: Page) -> None:
     assert page.locator(".g-chosen").count() == 0
 
 
+def test_no_photo_is_below_the_buttons_for_the_chosen_ones(either: Page) -> None:
+    """Neither at the end of the page nor where arrow keys lead."""
+    page = either
+    page.keyboard.press("Home")
+    page.keyboard.press("Space")
+    buttons = page.get_by_role("region", name="Chosen photos").bounding_box()
+    page.keyboard.press("End")
+    active = page.locator(".g-card.g-active").bounding_box()
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    note = page.locator("#photos .g-content > .g-note").bounding_box()
+    assert buttons is not None
+    assert active is not None
+    assert note is not None
+    assert active["y"] + active["height"] <= buttons["y"]
+    assert note["y"] + note["height"] <= buttons["y"]
+
+
 def test_all_are_chosen_and_rated_without_an_active_photo(opened: Page) -> None:
     page = opened
     page.keyboard.press("Control+a")

@@ -30,8 +30,10 @@ DECODING_PACKAGES = ("Pillow", "pillow-heif", "simplejpeg", "rawpy", "OpenImageI
 # Of formats that Pillow does not read.
 _DECODERS = {"RAW": raw_decoder.decode, "JXL": jxl_decoder.decode}
 
-# What Python's struct says, in what Pillow raises too.
-_TOO_FEW_BYTES = re.compile(r"unpack(_from)? requires a buffer")
+# What Python's struct says, in what Pillow raises too, and what Pillow says itself.
+_TOO_FEW_BYTES = re.compile(
+    r"unpack(_from)? requires a buffer|Truncated File Read|image file is truncated|.*: Truncated data$"
+)
 # The decoders' messages for photos that are not damaged, but have numbers, channels or codings that they do not know.
 _UNKNOWN_PIXELS = re.compile(
     r"(?i)unknown pixel mode|unknown data organization|\bunsupported\b|not yet supported|cannot handle .*layers"

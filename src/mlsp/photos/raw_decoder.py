@@ -76,7 +76,7 @@ def decode(content: bytes, settings: DecodeSettings) -> tuple[UInt8Array, int, i
                 )
     except (rawpy.LibRawFileUnsupportedError, rawpy.NotSupportedError) as error:
         raise UnsupportedPhotoError(
-            f"LibRaw does not read this raw photo ({_text(error)}): convert it to DNG or TIFF"
+            f"LibRaw does not read this raw photo ({_text(error)}): if it is not damaged, convert it to DNG or TIFF"
         ) from error
     except rawpy.LibRawIOError as error:
         raise UnreadablePhotoError(

@@ -2,7 +2,7 @@
 
 import { element, icon } from "./dom.js";
 import { amount, describe, isPhoto, nameOf, percent, shortNumber, words } from "./records.js";
-import { isSuggested, ownFrames, rankWords, stackWords } from "./stacks.js";
+import { comparedFrames, isSuggested, rankWords, stackWords } from "./stacks.js";
 
 const TICK = "M5 12.5 10 17.5 19 7";
 export const STACK = "M4 9h12v11H4zM7.5 5.5h12V16";
@@ -107,7 +107,7 @@ export function markCard(card, record, { columns, badge, badgeText }, { rank, is
 function stackBadge(record, frames) {
   if (frames.length > 1) {
     const title = [stackWords(frames), rankWords(record)].filter(Boolean).join("; ");
-    return [element("span", { class: "g-stack-count", title }, icon(STACK), element("span", { text: amount(ownFrames(frames).length) }))];
+    return [element("span", { class: "g-stack-count", title }, icon(STACK), element("span", { text: amount(comparedFrames(frames).length) }))];
   }
   if (!record.stack) return [];
   return isSuggested(record) ? [element("span", { class: "g-stack-count g-best", text: "best", title: rankWords(record) })] : [element("span", { class: "g-stack-count", title: rankWords(record) }, icon(STACK))];

@@ -17,7 +17,7 @@ import { keyList } from "./keys.js";
 import { amount, filterRecords, isPhoto, pathRanks, photos, ranksOf } from "./records.js";
 import { Selection } from "./selection.js";
 import { Sorting } from "./sorting.js";
-import { ownFrames, Stacks } from "./stacks.js";
+import { comparedFrames, Stacks } from "./stacks.js";
 import { ViewControls } from "./view_controls.js";
 import { MOST_SIDE_BY_SIDE, Viewer } from "./viewer.js";
 
@@ -194,7 +194,7 @@ export class Gallery extends EventTarget {
   compare() {
     const chosen = this._selection.ids;
     const active = this.grid.activeItem;
-    const frames = active && this.stacks.isOn ? ownFrames(this.stacks.frames(active)) : [];
+    const frames = active && this.stacks.isOn ? comparedFrames(this.stacks.frames(active)) : [];
     if (chosen.length >= 2) this.open(chosen.slice(0, MOST_SIDE_BY_SIDE));
     else if (chosen.length === 0 && frames.length >= 2) this.open(frames.slice(0, MOST_SIDE_BY_SIDE).map(({ id }) => id));
     else {

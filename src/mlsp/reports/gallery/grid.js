@@ -227,7 +227,9 @@ export class Grid {
     const top = this.element.getBoundingClientRect().top + Math.floor(place / this.columns) * this._rowHeight;
     const bottom = top + this._rowHeight;
     const inset = this._inset() + GAP;
+    // What the host puts over the end of the window.
+    const end = window.innerHeight - (parseFloat(getComputedStyle(document.documentElement).scrollPaddingBottom) || 0);
     if (top < inset) window.scrollBy({ top: top - inset, behavior: "instant" });
-    else if (bottom > window.innerHeight) window.scrollBy({ top: bottom - window.innerHeight, behavior: "instant" });
+    else if (bottom > end) window.scrollBy({ top: bottom - end, behavior: "instant" });
   }
 }

@@ -46,9 +46,14 @@ export class Stacks {
   }
 }
 
-/** @returns {PhotoRecord[]} the frames of a stack without copies; one shot and its copies are all of their stack */
+/** @returns {PhotoRecord[]} the frames of a stack without copies */
 export function ownFrames(frames) {
-  const own = frames.filter(({ stack }) => !stack?.isCopy);
+  return frames.filter(({ stack }) => !stack?.isCopy);
+}
+
+/** @returns {PhotoRecord[]} the frames to be seen side by side: without copies, but for those of one shot */
+export function comparedFrames(frames) {
+  const own = ownFrames(frames);
   return own.length > 1 ? own : frames;
 }
 
@@ -67,7 +72,7 @@ export function rankWords(record) {
   return words.filter(Boolean).join(": ");
 }
 
-/** "burst of 5 photos", "bracket of 3 photos, 1 copy", "IMG_7.jpg and its copies". */
+/** "burst of 5 photos", "bracket of 3 photos, 2 copies", "IMG_7.jpg and its copies". */
 export function stackWords(frames) {
   const { kind } = frames[0].stack;
   if (kind === "copies") return `${nameOf(frames[0])} and its copies`;

@@ -6,7 +6,7 @@ import { element, icon } from "./dom.js";
 import { Exposure } from "./exposure.js";
 import { Filmstrip } from "./filmstrip.js";
 import { amount, dateOf, nameOf, percent } from "./records.js";
-import { ownFrames } from "./stacks.js";
+import { comparedFrames } from "./stacks.js";
 
 export const MOST_SIDE_BY_SIDE = 4;
 const CLOSE = "M6 6 18 18M18 6 6 18";
@@ -152,7 +152,7 @@ export class Viewer {
   /** Show the frames of the active photo's stack beside it, or the next photo; where several are shown, the active one alone. */
   compare() {
     const { activeItem } = this;
-    const others = this._shown.length > 1 ? [] : ownFrames(this._frames(activeItem)).filter(({ id }) => id !== activeItem.id);
+    const others = this._shown.length > 1 ? [] : comparedFrames(this._frames(activeItem)).filter(({ id }) => id !== activeItem.id);
     if (this._shown.length === 1 && others.length === 0) {
       this.add();
       return;
