@@ -1,8 +1,7 @@
 """Caches that outlive a run, by the content of photos and by what computed a value of them.
 
     cache   ContentCache: values in a SQLite file; NullCache, which caches nothing
-    file    the SQLite file: its layout, how it is opened, what damage is
-    rows    the checksum of a row
+    file    the SQLite file: its layout, how it is opened, checksums of its rows, what damage is
     keys    the key of what computed a value: settings, versions, code
 
 A cache is a class derived from `ContentCache` that names its table and packs its values.

@@ -1,9 +1,8 @@
 """Faces in photos: where, how prominent, eyes open or closed, how sharp. Nothing about whose they are.
 
-    finder     pixels -> Face, by all of the following
+    finder     pixels -> Face, by all of the following; eyes: open, closed or unclear
     detector   where faces are
     landmarks  points of a face and of its eyes
-    eyes       open, closed or unclear
     regions    turned squares of a photo, as networks read them
     networks/  MediaPipe's networks, checked by digest
 

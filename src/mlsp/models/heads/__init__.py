@@ -9,8 +9,8 @@
     losses            squared earth mover's distance, mean of a distribution
     estimators        base of the heads in closed form, which are scikit-learn estimators
     square_roots      the input of those
-    differences       pairs of photos that a ridge head can learn from beside ratings
     ridge, kernel     RidgeHead and KernelHead; their torch modules
+    kernel_pairs      pairs of photos that a kernel head learns from beside ratings
     kernel_metric     directions that a kernel head learns
     kernel_networks   small networks that share its score
 

@@ -24,6 +24,36 @@ _PAIRS_IN_SUPPORT = 0.2
 _JITTER = 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Pairs of photos of which one is known to be better by a margin; what they are rated need not be known.
+
+    Attributes:
+        better: narrow features (pairs, C).
+        worse: features of the other photos, (pairs, C).
+        margins: by how much the scores should differ, (pairs,), on the scale of the ratings; 0 for photos that are equally good.
+        weight: of a pair's squared error, against 1 of a rated photo; one number for all, or (pairs,).
+
+    Raises:
+        SettingsError: shapes do not agree, or a number is not finite.
+    """
+
+    better: Float32Array
+    worse: Float32Array
+    margins: Float64Array
+    weight: float | Float64Array = 1.0
+
+    def __post_init__(self) -> None:
+        better, worse, margins = self.better, self.worse, self.margins
+        if better.ndim != 2 or better.shape != worse.shape or margins.shape != (len(better),):
+            raise SettingsError(
+                f"expected pairs of features of one shape (pairs, channels) and a margin each, got {better.shape}, {worse.shape} and"
+                f" {margins.shape}"
+            )
+        if not all(np.isfinite(array).all() for array in (better, worse, margins)):
+            raise SettingsError("features and margins of pairs must be finite numbers")
+
+
 def fit_kernel_with_pairs(
     head: KernelHead,
     features: Float32Array,
@@ -170,33 +200,3 @@ def _drawn(rng: np.random.Generator, count: int, most: int) -> NDArray[np.intp]:
 def _standardised(features: Float32Array, roots: StandardisedRoots) -> Float32Array:
     values = signed_roots(features.astype(np.float32))
     return (values - roots.mean.astype(np.float32)) * roots.scale.astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Differences:
-    """Pairs of photos of which one is known to be better by a margin; what they are rated need not be known.
-
-    Attributes:
-        better: narrow features (pairs, C).
-        worse: features of the other photos, (pairs, C).
-        margins: by how much the scores should differ, (pairs,), on the scale of the ratings; 0 for photos that are equally good.
-        weight: of a pair's squared error, against 1 of a rated photo; one number for all, or (pairs,).
-
-    Raises:
-        SettingsError: shapes do not agree, or a number is not finite.
-    """
-
-    better: Float32Array
-    worse: Float32Array
-    margins: Float64Array
-    weight: float | Float64Array = 1.0
-
-    def __post_init__(self) -> None:
-        better, worse, margins = self.better, self.worse, self.margins
-        if better.ndim != 2 or better.shape != worse.shape or margins.shape != (len(better),):
-            raise SettingsError(
-                f"expected pairs of features of one shape (pairs, channels) and a margin each, got {better.shape}, {worse.shape} and"
-                f" {margins.shape}"
-            )
-        if not all(np.isfinite(array).all() for array in (better, worse, margins)):
-            raise SettingsError("features and margins of pairs must be finite numbers")

@@ -28,6 +28,25 @@ StackKind: TypeAlias = Literal["burst", "copies"] | SetKind
 
 
 @dataclass(frozen=True, slots=True)
+class StackPlace:
+    """Place of a photo in its stack.
+
+    Attributes:
+        stack: number of the stack: that of its first photo.
+        rank: 0 for the best; of a set, the order in which they were taken.
+        kind: `burst` for shots that compete, `copies` for one shot and its copies, or the kind of a set.
+        reason: of its rank, in words; empty where it was not looked at.
+        is_copy: whether it is a copy of another one of the stack.
+    """
+
+    stack: int
+    rank: int
+    kind: StackKind
+    reason: str
+    is_copy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A photo of the page.
 
@@ -109,22 +128,3 @@ def _pair(score: Score | None, *, is_photo: bool) -> tuple[float | None, float |
     if score is None:
         return None, None
     return json_number(score.value, 4), json_number(score.percentile, 1) if is_photo else None
-
-
-@dataclass(frozen=True, slots=True)
-class StackPlace:
-    """Place of a photo in its stack.
-
-    Attributes:
-        stack: number of the stack: that of its first photo.
-        rank: 0 for the best; of a set, the order in which they were taken.
-        kind: `burst` for shots that compete, `copies` for one shot and its copies, or the kind of a set.
-        reason: of its rank, in words; empty where it was not looked at.
-        is_copy: whether it is a copy of another one of the stack.
-    """
-
-    stack: int
-    rank: int
-    kind: StackKind
-    reason: str
-    is_copy: bool = False

@@ -1,8 +1,7 @@
 """Fine-tuning: photos and ratings -> a network and its head, learned end to end (sections 3.3 and 4.1 of the paper).
 
     settings     epochs, rates, crops, memory, precision
-    pretrained   the network and head that a run begins with
-    start        the same, from names and files; checks of the photos
+    start        the network and head that a run begins with, from names and files; checks of the photos
     photos       rated photos -> batches of random views, decoded ahead
     network      network and head as one; a batch in pieces; memory saved by blocks
     scores       means over random views

@@ -25,6 +25,23 @@ from mlsp.training.head_trainer import chosen_levels, head_on_scale
 from mlsp.training.run_folder import RunFolder
 
 
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """Network and head that a run begins with.
+
+    Attributes:
+        network: as `mlsp.backbones.weights.loading.load_network` returns it; its weights are changed.
+        spec: its record.
+        origin: of its weights and their licence, for the model's card.
+        head: weights of a head that learned from this network's features; None for a head that has learned nothing.
+    """
+
+    network: nn.Module
+    spec: BackboneSpec
+    origin: str
+    head: Mapping[str, Tensor] | None = None
+
+
 def open_pretrained(
     name: str,
     weights: Path | None = None,
@@ -131,20 +148,3 @@ def check_different_files(ratings: RatingTable, split: Split) -> None:
     if len(split.test):
         contents = list(map_in_order(content, range(len(ratings)), workers=usable_cores()))
         check_overlap(ratings, split, contents=contents)
-
-
-@dataclass(frozen=True, slots=True)
-class Pretrained:
-    """Network and head that a run begins with.
-
-    Attributes:
-        network: as `mlsp.backbones.weights.loading.load_network` returns it; its weights are changed.
-        spec: its record.
-        origin: of its weights and their licence, for the model's card.
-        head: weights of a head that learned from this network's features; None for a head that has learned nothing.
-    """
-
-    network: nn.Module
-    spec: BackboneSpec
-    origin: str
-    head: Mapping[str, Tensor] | None = None
