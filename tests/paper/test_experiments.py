@@ -180,6 +180,26 @@ def test_baselines_and_cited_rows(job: ExperimentJob) -> None:
     assert " | – | 0.070 | – | 0.88 | not run: `mlsp finetune" in text
 
 
+def test_sizes_that_an_import_did_not_know_are_not_taken_for_sizes(
+    job: ExperimentJob, tmp_path: Path
+) -> None:
+    features = planted(120)[0]
+    sizes = np.random.default_rng(0).integers(100, 500, (120, 2))
+    known = make_store(tmp_path / "known.h5", features, sizes=sizes)
+    sizes[::2] = 1
+    partly = make_store(tmp_path / "partly.h5", features, sizes=sizes)
+
+    def row(*files: Path) -> Outcome:
+        wanted = replace(job, name="table4", rows=("Width*",), features=files)
+        return next(one for one in run_experiment(wanted) if one.row.kind == "size")
+
+    why = "not run: no feature file has the photos' widths and heights: give one of `mlsp extract`"
+    assert row(partly).note.startswith(why)
+    assert row().note.startswith(why)
+    assert row(partly, known) == row(known)
+    assert math.isfinite(row(known).result.numbers["srcc"].value)  # type: ignore[union-attr]
+
+
 def test_calling_all_alike_is_tested_on_the_photos_of_the_other_rows(job: ExperimentJob) -> None:
     with Path(str(job.ratings)).open("a", encoding="utf-8") as table:
         table.writelines(f"gone/{number}.jpg,9\n" for number in range(200))

@@ -62,6 +62,7 @@ def make_store(
     pending: tuple[int, ...] = (),
     longest_side: int | None = None,
     names: Sequence[str] | None = None,
+    sizes: np.ndarray | None = None,
     **layout: Any,
 ) -> Path:
     """A feature file of (photos, views, G, G, 256)."""
@@ -70,6 +71,7 @@ def make_store(
     feature_spec = FeatureSpec("tiny", "0" * 64, LEVELS, view_name, longest_side, grid)  # type: ignore[arg-type]
     kept = grids or (grid,)
     settings = {"dtype": "float16"} | layout
+    pixels = np.full((photos, 2), 9) if sizes is None else sizes
     with FeatureStore.create(
         path, StoreLayout(feature_spec, CHANNELS, kept, **settings), names or ids(photos)
     ) as store:
@@ -85,7 +87,10 @@ def make_store(
                 else features[number].mean((1, 2), keepdims=True)
                 for one in kept
             }
-            store.write(number, of_grid, width=9, height=9, content_sha256=f"{number:064x}")
+            width, height = pixels[number].tolist()
+            store.write(
+                number, of_grid, width=width, height=height, content_sha256=f"{number:064x}"
+            )
     return path
 
 

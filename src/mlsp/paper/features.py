@@ -9,6 +9,7 @@ from mlsp.base.errors import SettingsError
 from mlsp.features.spec import FeatureSpec
 from mlsp.features.store.store import FeatureStore
 from mlsp.paper.records import Row
+from mlsp.training.batches import Rows
 
 
 def fitting_store(row: Row, stores: Sequence[FeatureStore]) -> FeatureStore | None:
@@ -57,6 +58,17 @@ def _has_size(row: Row, store: FeatureStore) -> bool:
     side = feature_spec.longest_side
     photos = (store.photo(int(number)) for number in store.rows("done"))
     return all(photo.width == photo.height and (photo.width or 0) >= side for photo in photos)
+
+
+def has_sizes(store: FeatureStore, rows: Rows) -> bool:
+    """Return whether a file has the sizes of photos; those that an import did not measure are noted as 1×1.
+
+    Args:
+        store: the file.
+        rows: of the photos in it.
+    """
+    photos = (store.photo(int(row)) for row in rows)
+    return all((photo.width, photo.height) != (1, 1) for photo in photos)
 
 
 def level_count(name: str, stores: Sequence[FeatureStore]) -> int:

@@ -26,7 +26,7 @@ from mlsp.evaluation.votes import VotePair
 from mlsp.features.store.store import FeatureStore
 from mlsp.models.heads import HEADS, HeadSpec
 from mlsp.paper.baselines import size_scores
-from mlsp.paper.features import finetune_command, fitting_store, lacking, level_count
+from mlsp.paper.features import finetune_command, fitting_store, has_sizes, lacking, level_count
 from mlsp.paper.folds import fold_splits
 from mlsp.paper.further_heads import code_of, with_heads
 from mlsp.paper.job import ExperimentJob
@@ -45,6 +45,7 @@ from mlsp.training.rated_features import RatedFeatures, features_digest, join, r
 _MIN_TEST_PHOTOS = 2
 # Attributes of a row that earlier versions did not have.
 _LATER = ("distribution", "levels", "first", "column")
+_NO_SIZES = "not run: no feature file has the photos' widths and heights: give one of `mlsp extract`, or import into a new one with --photos"
 _log = logging.getLogger(__name__)
 
 
@@ -104,11 +105,10 @@ class _Run:
                 reason=f"not run: `{finetune_command(row)}`, then --scores '{row.label}=MODEL.run/{TEST_SCORES}'",
             )
         if row.kind in ("majority", "size"):
-            if row.kind == "size" and not self.stores:
-                return Outcome(
-                    row, reason="not run: sizes of photos are in feature files: give one"
-                )
-            store = self.stores[0] if self.stores else None
+            stores = [one for one in self.stores if row.kind != "size" or self._has_sizes(one)]
+            if row.kind == "size" and not stores:
+                return Outcome(row, reason=_NO_SIZES)
+            store = stores[0] if stores else None
             return self._kept(row, store, self.splits, self.job.settings)
         store = fitting_store(row, self.stores)
         if store is None:
@@ -125,6 +125,10 @@ class _Run:
         ]
         results = tuple(one.result for one in repeats if one.result is not None)
         return replace(found, repeats=results)
+
+    def _has_sizes(self, store: FeatureStore) -> bool:
+        rows = (self._join(store, split).rows for split in self.splits)
+        return all(has_sizes(store, of_split[of_split >= 0]) for of_split in rows)
 
     def _of_folds(self, row: Row, store: FeatureStore, settings: TrainSettings) -> Outcome:
         folds = [self._kept(row, store, (split,), settings) for split in self.splits]
