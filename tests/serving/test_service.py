@@ -498,7 +498,11 @@ def test_a_request_of_more_photos_than_may_wait_is_taken_when_none_waits(
         assert httpx.post(f"{address}/v1/scores", files=files).status_code == 200
 
 
-def test_heads_read_photos_together_while_others_wait(scorer: Scorer, examples: Path) -> None:
+def test_heads_read_photos_together_while_others_wait(
+    scorer: Scorer, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy machine a photo takes longer than the others may be held.
+    monkeypatch.setattr("mlsp.serving.service.scoring_queue._MAX_HELD_SECONDS", 60)
     contents = [(examples / f"{name}.png").read_bytes() for name in ("clock_motion", "coffee")]
     slow = SlowScorer(scorer)
     slow.let.release(20)
@@ -513,7 +517,7 @@ def test_heads_read_photos_together_while_others_wait(scorer: Scorer, examples: 
         files = [("photos", (f"{n}.png", contents[n % 2])) for n in range(20)]
         results = httpx.post(f"{address}/v1/scores", files=files, timeout=60).json()["results"]
     assert sum(counts) == 20
-    assert 1 < max(counts) <= scorer.steps.heads.at_once
+    assert max(counts) == scorer.steps.heads.at_once
     expected = [scorer.score_one(content).scores["quality"].value for content in contents]
     assert [result["scores"]["quality"]["value"] for result in results] == expected * 10
 
