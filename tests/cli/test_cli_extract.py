@@ -89,7 +89,8 @@ def test_views_levels_and_shards_merge_to_the_whole(photos: Path, tmp_path: Path
     for number in (1, 2):
         mlsp("extract", table, *options(f"{number}.h5"), "--shard", f"{number}/2", "--quiet")
     parts = (tmp_path / "1.h5", tmp_path / "2.h5")
-    mlsp("features", "merge", *parts, "--output", tmp_path / "merged.h5")
+    done = mlsp("features", "merge", *parts, "--output", tmp_path / "merged.h5")
+    assert done.stderr == f"{len(parts)} files → {tmp_path / 'merged.h5'}\n"
     with (
         FeatureStore.open(tmp_path / "whole.h5") as whole,
         FeatureStore.open(tmp_path / "merged.h5") as merged,

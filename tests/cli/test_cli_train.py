@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -135,15 +136,16 @@ def test_a_recipe_goes_on_and_says_how_well(tmp_path: Path, stored: tuple[Path, 
         (("--head", "single_1fc", "--levels", "last4"), "mlsp: levels 'last4' of the features: choose last1 to last3"),
         (("--head", "pool_3fc"), "holds narrow features only, and the head reads wide ones"),
         (("--head", "ridge", "--weights", "gone.h5"), "mlsp: weights file gone.h5 does not exist: expected weights of tiny"),
+        (("--head", "ridge", "--lowest", "5", "--highest", "1"), "ratings.csv: the scale is 5 to 1, expected two numbers, the lower first"),
+        (("--head", "single_1fc", "--run-folder", "model"), "mlsp: run folder model is the folder of the model or in it: choose another"),
         (("--head", "ridge", "--recipe", "fast"), "mlsp: unknown recipe 'fast': Known: 'components', 'paper'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_before_the_training(
     tmp_path: Path, stored: tuple[Path, Path], arguments: tuple[str, ...], message: str
 ) -> None:
-    done = mlsp(
-        "train", *stored, *arguments, "--split", "random", "--output", tmp_path / "model", code=2
-    )
+    with contextlib.chdir(tmp_path):
+        done = mlsp("train", *stored, *arguments, "--split", "random", "--output", "model", code=2)
     assert message in done.stderr
     assert not (tmp_path / "model").exists()
 

@@ -192,8 +192,10 @@ def test_notes_warn_of_seen_photos_and_of_other_scales() -> None:
         " numbers flatter it: only photos that it has not seen tell how good it is."
     )
     assert evaluate(predictions, table, split="all", settings=QUICK).notes == (seen, scale)
-    assert evaluate(predictions, table, split="test", settings=QUICK).notes == (scale,)
-    same = replace(predictions, scale=(1.0, 10.0))
+    # The test photos of the table may be others than those of the training.
+    seen = seen.replace("all of Sample", "test of Sample")
+    assert evaluate(predictions, table, split="test", settings=QUICK).notes == (seen, scale)
+    same = replace(predictions, scale=(1.0, 10.0), learned_from=None)
     assert evaluate(same, table, split="test", settings=QUICK).notes == ()
 
 
@@ -239,6 +241,9 @@ def test_bad_splits() -> None:
         ),
         ({"high_rated": 0}, "^high_rated must be at least 1, got 0$"),
         ({"shown": -1}, "^shown must be at least 0, got -1$"),
+        ({"threshold": float("nan")}, "^the threshold must be a number, got nan$"),
+        ({"confidence": 95}, "^confidence must lie between 0 and 1, got 95$"),
+        ({"resamples": 10}, "^an interval needs at least 100 resamples, got 10$"),
     ],
 )
 def test_bad_settings(settings: dict[str, object], message: str) -> None:

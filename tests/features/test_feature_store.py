@@ -200,7 +200,7 @@ def test_a_file_cut_off_is_refused(path: Path) -> None:
 
 def test_other_features_are_refused_field_by_field(path: Path) -> None:
     FeatureStore.create(path, LAYOUT, IDS).close()
-    other = dataclasses.replace(KIND, backbone="real", longest_side=512)
+    other = dataclasses.replace(KIND, backbone="real", weights_sha256="cd" * 32, longest_side=512)
     assert message(FeatureStoreError, lambda: FeatureStore.open(path, expect=other)) == (
         f"feature file {path} has other features or photos: backbone is 'fake', expected 'real'; longest_side is "
         "None, expected 512. Choose another file, or extract again"
@@ -304,6 +304,9 @@ def test_layouts_that_contradict_themselves_are_refused() -> None:
 def test_foreign_files_are_refused(path: Path) -> None:
     assert message(FeatureStoreError, lambda: FeatureStore.open(path)) == (
         f"feature file {path} does not exist"
+    )
+    assert message(FeatureStoreError, lambda: FeatureStore.open(path.parent)) == (
+        f"{path.parent} is a folder, expected a feature file"
     )
     path.write_text("no HDF5")
     assert message(FeatureStoreError, lambda: FeatureStore.open(path)).startswith(

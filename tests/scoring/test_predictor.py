@@ -268,7 +268,7 @@ def test_a_row_that_gives_no_number(tmp_path: Path) -> None:
     assert isinstance(results[0], Predicted)
     assert isinstance(results[1], ScoreFailure)
     assert str(results[1].source) == "row 1"
-    assert str(results[1].error) == "the head 'taste' gave nan, which is no score"
+    assert str(results[1].error) == "its features are not finite, and give no score"
 
 
 def test_scores_stay_within_the_scale(tmp_path: Path) -> None:

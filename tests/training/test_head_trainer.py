@@ -141,6 +141,15 @@ def test_refusals(
         mlsp.HeadTrainer(**options).fit(file, *parts())  # type: ignore[arg-type]
 
 
+def test_a_distribution_of_values_at_uneven_steps_is_refused(file: Path) -> None:
+    table = make_table(planted(PHOTOS)[1])
+    votes = tuple(replace(rating, votes=(0.0, 1.0, 0.0), mos=2.0) for rating in table)
+    table = replace(table, ratings=votes, bins=(1.0, 2.0, 10.0))
+    parts_ = [table.select(rows) for rows in make_split(PHOTOS).parts]
+    with pytest.raises(RatingsError, match="votes for 1, 2, 10, expected even steps"):
+        mlsp.HeadTrainer("single_1fc", distribution=True).fit(file, *parts_)
+
+
 def test_tables_that_do_not_go_together(file: Path) -> None:
     train, valid, _ = parts()
     trainer = mlsp.HeadTrainer("ridge")

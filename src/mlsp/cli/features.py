@@ -98,6 +98,7 @@ def merge(
 
     chosen: Any = compression
     merge_files(files, output, compression=chosen)
+    typer.echo(f"{len(files)} files → {output}", err=True)
 
 
 def export(

@@ -156,6 +156,7 @@ def finetune(
 
     left_out = leaves_out(missing)
     check_model_folder(output)
+    folder = run_folder_of(output, run_folder)
     replaced = replaced_model(output)
     if replaced:
         typer.echo(f"mlsp: {replaced}", err=True)
@@ -196,7 +197,7 @@ def finetune(
             parts,
             spec,
             settings,
-            run_folder=run_folder or run_folder_of(output.absolute()),
+            run_folder=folder,
             callbacks=progress.callbacks(),
             on_failure=(lambda _failed: None) if left_out else progress.name_failure,
         )

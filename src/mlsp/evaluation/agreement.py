@@ -203,7 +203,8 @@ def _notes(
     drawn_groups: Sequence[str] | None,
 ) -> Iterator[str]:
     for source, values in zip(sources, scores, strict=True):
-        if split != "test" and source.learned_from:
+        # A split of the table may be another than the one of the training.
+        if source.learned_from:
             yield (
                 f"{source.head!r} of {source.name!r} learned from {source.learned_from}."
                 f" Where the photos evaluated here ({split} of {table.name}) are among them, these numbers flatter it:"

@@ -155,10 +155,7 @@ def _draws(
             raise SettingsError(
                 f"expected as many scores as ratings, got shapes {side.shape} and {actual.shape}"
             )
-    if not 0 < confidence < 1:
-        raise SettingsError(f"confidence must lie between 0 and 1, got {confidence}")
-    if resamples < 100:
-        raise SettingsError(f"an interval needs at least 100 resamples, got {resamples}")
+    check_interval(confidence, resamples)
     if groups is not None and len(groups) != photos:
         raise SettingsError(f"expected one group for each of {photos} photos, got {len(groups)}")
     codes = np.arange(photos)
@@ -170,6 +167,14 @@ def _draws(
                 "all photos are in one group, so there is nothing to draw: leave the groups out"
             )
     return draws(codes, resamples=resamples, seed=seed)
+
+
+def check_interval(confidence: float, resamples: int) -> None:
+    """Raise `SettingsError` where an interval cannot be drawn so."""
+    if not 0 < confidence < 1:
+        raise SettingsError(f"confidence must lie between 0 and 1, got {confidence}")
+    if resamples < 100:
+        raise SettingsError(f"an interval needs at least 100 resamples, got {resamples}")
 
 
 def _measure(

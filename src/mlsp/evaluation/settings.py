@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mlsp.base.errors import SettingsError, unknown_name
+from mlsp.evaluation.intervals import check_interval
 from mlsp.ratings.table import SPLITS, RatingTable
 
 DRAWN = ("photos", "groups")
@@ -43,6 +45,9 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         if self.drawn not in DRAWN:
             raise SettingsError(unknown_name("thing to draw", self.drawn, DRAWN))
+        check_interval(self.confidence, self.resamples)
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise SettingsError(f"the threshold must be a number, got {self.threshold}")
         if self.high_rated is not None and self.high_rated < 1:
             raise SettingsError(f"high_rated must be at least 1, got {self.high_rated}")
         if self.shown < 0:

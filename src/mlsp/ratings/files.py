@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from mlsp.base.errors import RatingsError, missing_column
 from mlsp.base.tables import read_table, reading_table
 from mlsp.photos.listing import PHOTO_COLUMNS, TABLE_SUFFIXES
-from mlsp.ratings.table import Rating, RatingTable, fault_of, mean_of_votes
+from mlsp.ratings.table import Rating, RatingTable, check_scale, fault_of, mean_of_votes
 
 MOS_COLUMNS = ("mos", "MOS", "mean", "rating")
 SPLIT_COLUMNS = ("split", "set")
@@ -226,4 +226,5 @@ def _scale(
             low,
             high,
         )
+    check_scale(f"table {path}", low, high)
     return float(low), float(high)

@@ -70,14 +70,7 @@ class RatingTable:
     def __post_init__(self) -> None:
         if not self.ratings:
             raise RatingsError(f"{self.name}: no ratings were found: check the table's path")
-        if not (
-            math.isfinite(self.lowest)
-            and math.isfinite(self.highest)
-            and self.lowest < self.highest
-        ):
-            raise RatingsError(
-                f"{self.name}: the scale is {self.lowest:g} to {self.highest:g}, expected two numbers, the lower first"
-            )
+        check_scale(self.name, self.lowest, self.highest)
         if self.bins is not None and not (
             len(self.bins) > 1 and all(low < high for low, high in itertools.pairwise(self.bins))
         ):
@@ -158,6 +151,14 @@ class RatingTable:
             raise RatingsError(
                 f"{self.name} rates {listed(twice)} more than once: keep one rating a photo"
             )
+
+
+def check_scale(name: str, lowest: float, highest: float) -> None:
+    """Raise `RatingsError` where these are not the two ends of a scale of the table of this name."""
+    if not (math.isfinite(lowest) and math.isfinite(highest) and lowest < highest):
+        raise RatingsError(
+            f"{name}: the scale is {lowest:g} to {highest:g}, expected two numbers, the lower first"
+        )
 
 
 def fault_of(

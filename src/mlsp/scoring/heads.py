@@ -123,7 +123,7 @@ class Heads:
             features: (N, V, G, G, C): V crops per photo, whose values are averaged.
 
         Returns:
-            Per photo its outputs; an error where a head or classifier gave no finite number.
+            Per photo its outputs; an error where a feature is not finite, or a head or classifier gave no finite number.
 
         Raises:
             EngineError: a head failed.
@@ -137,8 +137,12 @@ class Heads:
             [_mean_of_views(part.predict(crops), photos, views) for part in parts]
             for parts in (self._heads, self._classifiers)
         )
+        # Some heads turn what is no number into one.
+        are_finite = [bool(np.isfinite(photo).all()) for photo in features]
         return [
             self._checked([value[index] for value in values], [of[index] for of in labelled])
+            if are_finite[index]
+            else EngineError("its features are not finite, and give no score")
             for index in range(count)
         ]
 

@@ -215,11 +215,17 @@ def head_on_scale(
 
     Raises:
         SettingsError: a name is unknown, or one does not go with another.
-        RatingsError: a distribution is to be learned from means.
+        RatingsError: a distribution is to be learned from means, or from votes for values at uneven steps.
     """
     if distribution:
         # Raises where the table has only means.
         _ = ratings.votes
+        steps = np.diff(ratings.bins or ())
+        if np.ptp(steps) > steps.min() / 1000:
+            raise RatingsError(
+                f"{ratings.name} has votes for {', '.join(f'{value:g}' for value in ratings.bins or ())}, expected even steps: add a"
+                " column with votes of 0 for each value that nobody gave"
+            )
     return HeadSpec(
         name,
         levels=None if levels is None else tuple(levels),

@@ -103,7 +103,7 @@ def run_job(
             hint = hint_for(trainer.settings, trainer.grid, views, len(split.train))
             if hint:
                 _log.warning("mlsp: %s", hint)
-            folder = folder or run_folder_of(job.output.absolute())
+            folder = run_folder_of(job.output, folder)
         trained = trainer.fit_split(store, ratings, split, run_folder=folder, callbacks=callbacks)
     model = trained.write(job.output, name=job.name, backbone_graph=graph)
     return Done(model, note)

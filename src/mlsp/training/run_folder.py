@@ -60,9 +60,20 @@ class EpochRecord:
     is_best: bool
 
 
-def run_folder_of(model: Path) -> Path:
-    """Return the folder of a model's run where none is named: beside the model's, with `.run` after its name."""
-    return model.with_name(f"{model.name}.run")
+def run_folder_of(model: Path, chosen: Path | None = None) -> Path:
+    """Return the folder of a model's run: the chosen one, else that beside the model's, with `.run` after its name.
+
+    Raises:
+        SettingsError: the chosen folder is that of the model or in it, which is written as a whole.
+    """
+    if chosen is None:
+        model = model.absolute()
+        return model.with_name(f"{model.name}.run")
+    if chosen.resolve().is_relative_to(model.resolve()):
+        raise SettingsError(
+            f"run folder {chosen} is the folder of the model or in it: choose another"
+        )
+    return chosen
 
 
 def head_identity(head: HeadSpec) -> dict[str, Any]:

@@ -129,11 +129,13 @@ class StoreLayout:
 
 def spec_differences(found: FeatureSpec, expected: FeatureSpec) -> list[str]:
     """Describe how two specs differ in all but the grid, of which a store may have several; a phrase per field."""
-    return _differences(found, expected, "grid")
+    # Weights and levels of another network are others anyway.
+    follow = ("weights_sha256", "levels") if found.backbone != expected.backbone else ()
+    return _differences(found, expected, "grid", *follow)
 
 
-def _differences(found: Any, expected: Any, left_out: str) -> list[str]:
-    names = [field.name for field in dataclasses.fields(found) if field.name != left_out]
+def _differences(found: Any, expected: Any, *left_out: str) -> list[str]:
+    names = [field.name for field in dataclasses.fields(found) if field.name not in left_out]
     return [
         f"{name} is {getattr(found, name)!r}, expected {getattr(expected, name)!r}"
         for name in names
@@ -248,6 +250,8 @@ def open_hdf5(path: Path) -> h5py.File:
         return h5py.File(path, "r", locking=False, rdcc_nbytes=0)
     except FileNotFoundError:
         raise FeatureStoreError(f"feature file {path} does not exist") from None
+    except IsADirectoryError:
+        raise FeatureStoreError(f"{path} is a folder, expected a feature file") from None
     except OSError as error:
         raise FeatureStoreError(
             f"{path} is not an HDF5 file, or is damaged or cut off: {error}; name another file, copy it again or extract it again"
