@@ -101,6 +101,8 @@ def test_a_failed_photo_can_be_tried_again(layout: StoreLayout, path: Path) -> N
         write(store, 0)
     with FeatureStore.open(path) as store:
         assert store.rows("done").tolist() == [0, 1]
+        with pytest.raises(SettingsError, match="^unknown status 'finished': Known: 'done', "):
+            store.rows("finished")  # type: ignore[arg-type]
         np.testing.assert_array_equal(store.read_batch([0, 1], grid=5)[0], features(0)[5])
         assert store.photo(0).message is None
 

@@ -478,6 +478,12 @@ def test_sources_name_data_sets_and_tables(tmp_path: Path) -> None:
     assert loaded.highest == 5
 
 
+def test_the_folder_of_photos_may_be_a_text(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("photo,mos\na.jpg,1\nb.jpg,2\n")
+    table = load_ratings(tmp_path / "t.csv", photos="elsewhere", lowest=1, highest=2)
+    assert table.photos[0] == Path("elsewhere/a.jpg")
+
+
 def test_unknown_sources_list_the_known(tmp_path: Path) -> None:
     names = ", ".join(map(repr, sorted(DATASETS)))
     assert message(RatingsError, lambda: load_ratings(f"photos:{tmp_path}")) == (

@@ -155,7 +155,7 @@ def test_groups_stay_together(groups: list[str], seed: int) -> None:
         ({"seed": 1.5}, r"seed .*whole number.*got 1\.5"),
         ({"seed": None}, "seed .*got None"),
         ({"by": None}, "None.*'given'"),
-        ({"test_share": "0.2"}, r"test_share is '0\.2', expected a number"),
+        ({"test_share": "0.2"}, r"test_share must be a number, got '0\.2'"),
     ],
 )
 def test_settings_of_another_type_or_range(settings: dict[str, Any], words: str) -> None:

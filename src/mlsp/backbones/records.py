@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from mlsp.base.arguments import checked
 from mlsp.base.errors import SettingsError, unknown_name
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ Region = Literal["whole", "overview", "detail"]
 WeightsLayout = Literal["keras", "timm", "torchvision", "efficientnet_lite", "state_dict"]
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Level:
     """One block of a network whose activations are pooled.
@@ -33,6 +35,7 @@ class Level:
     region: Region = "whole"
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
     """Change of pixels 0…255 to a network's input: `pixel · scale + offset`.
@@ -76,6 +79,7 @@ class WeightsFile:
     mirrors: tuple[str, ...] = ()
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class BackboneSpec:
     """Record of a network as MLSP uses it.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlsp.backbones.catalogue import CATALOGUE
 from mlsp.backbones.records import BackboneSpec
+from mlsp.base.arguments import checked
 from mlsp.base.errors import SettingsError, needs_extra, unknown_name
 from mlsp.base.registry import Registry
 
@@ -76,6 +77,7 @@ def backbone(name: str) -> BackboneSpec:
     return spec
 
 
+@checked
 def register_backbone(record: BackboneSpec, build: Callable[[], nn.Module]) -> BackboneSpec:
     """Register a network of your own, so that everything here can use it by its name.
 

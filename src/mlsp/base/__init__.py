@@ -36,6 +36,7 @@ The machine
 
 Text and records
 
+    arguments         types of public functions' arguments, checked as annotated
     text              names and lists as people read them
     records           dataclasses as records that later fields do not change
     registry          records by name, which programs and packages add to

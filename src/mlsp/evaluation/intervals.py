@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlsp.base.arguments import checked
 from mlsp.base.bootstrap import draws, percentile_interval
 from mlsp.base.errors import SettingsError
 from mlsp.base.ranks import DrawnKendall, DrawnSpearman
@@ -61,6 +62,7 @@ class PairedDifference:
     p_value: float
 
 
+@checked
 def bootstrap_interval(
     metric: Metric,
     predicted: ArrayLike,
@@ -98,6 +100,7 @@ def bootstrap_interval(
     return Interval(value, low, high, confidence)
 
 
+@checked
 def paired_difference(
     metric: Metric,
     first: ArrayLike,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlsp.base.arguments import checked
 from mlsp.base.errors import EngineError, PhotoError, SettingsError, unknown_name
 from mlsp.base.ranks import rank_correlation
 from mlsp.base.results import ScoreFailure
@@ -28,6 +29,7 @@ class Explainer:
         SettingsError: the model has no such head.
     """
 
+    @checked
     def __init__(self, scorer: Scorer, *, heads: Sequence[str] | None = None) -> None:
         self.scorer = scorer
         records = {record.name: record for record in scorer.model.heads}

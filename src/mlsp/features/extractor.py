@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from mlsp.base.arguments import checked
 from mlsp.base.errors import SettingsError
 from mlsp.base.results import ScoreFailure
 from mlsp.features.extraction.plan import plan_network
@@ -43,6 +44,7 @@ class FeatureExtractor(FeaturePipeline):
         [(8, 5, 5, 10048)]
     """
 
+    @checked
     def __init__(
         self,
         backbone: str = "inception_v3",
@@ -79,6 +81,7 @@ class FeatureExtractor(FeaturePipeline):
             max_pixels=max_pixels,
         )
 
+    @checked
     def extract_to(
         self,
         photos: str | Path | Iterable[str | Path],

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
+from mlsp.base.arguments import checked
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.errors import PhotoTooSmallError, SettingsError
 from mlsp.base.machine import usable_cores
@@ -149,6 +150,7 @@ class FeaturePipeline:
         pipeline.limiter = DecodeLimiter(pipeline.engine, self.limiter.workers)
         return pipeline
 
+    @checked
     def extract(
         self, photos: Iterable[str | Path]
     ) -> Generator[PhotoFeatures | ScoreFailure, None, None]:

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from mlsp.base.arguments import checked
 from mlsp.photos.files import PHOTO_SUFFIXES
 
 # Caches, previews and bins of NAS systems, macOS, Syncthing, digiKam, desktops, Lightroom, Capture One and Aperture.
@@ -44,6 +45,7 @@ class Found:
     is_given: bool = False
 
 
+@checked
 def find_photos(
     paths: Iterable[str | Path], *, recursive: bool = True, exclude: Sequence[str] = ()
 ) -> Iterator[Path]:

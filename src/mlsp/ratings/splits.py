@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsp.base.arguments import checked
 from mlsp.base.errors import RatingsError, SettingsError, unknown_name
 from mlsp.base.text import listed
 from mlsp.photos.near_duplicates import look_alikes
@@ -54,6 +54,7 @@ class SplitTables(NamedTuple):
     test: RatingTable | None
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class SplitSettings:
     """Settings of a split.
@@ -80,8 +81,6 @@ class SplitSettings:
             raise SettingsError(unknown_name("way to split", self.by, get_args(By)))
         for name in ("validation_share", "test_share"):
             share = getattr(self, name)
-            if not isinstance(share, Real):
-                raise SettingsError(f"{name} is {share!r}, expected a number from 0 to below 1")
             if not 0 <= float(share) < 1:
                 raise SettingsError(f"{name} is {share:g}, expected 0 to below 1")
         if self.validation_share + self.test_share >= 1:
@@ -89,10 +88,11 @@ class SplitSettings:
                 f"validation_share and test_share are {self.validation_share:g} and {self.test_share:g}, expected less than 1"
                 " together: something must be left to learn from"
             )
-        if not isinstance(self.seed, Integral) or self.seed < 0:
-            raise SettingsError(f"seed must be a whole number from 0, got {self.seed!r}")
+        if self.seed < 0:
+            raise SettingsError(f"seed must be a whole number from 0, got {self.seed}")
 
 
+@checked
 def split_ratings(
     table: RatingTable,
     *,

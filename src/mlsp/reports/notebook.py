@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from mlsp.base.arguments import checked
 from mlsp.base.errors import MissingExtraError
 from mlsp.models.records import ClassifierRecord
 from mlsp.reports.rows import ReportModel, columns, report_row
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mlsp.scoring.results import ScoreResult
 
 
+@checked
 def to_dataframe(results: Iterable[ScoreResult | ScoreFailure]) -> DataFrame:
     """Return results as a data frame, one row per photo, in the order of the results.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlsp.base.arguments import checked
 from mlsp.base.errors import MissingExtraError, SettingsError
 from mlsp.paper import ExperimentJob, Outcome, PairResult, as_markdown, check_claims
 from mlsp.paper import run_experiment as run_job
@@ -59,6 +60,7 @@ class ExperimentResult:
         return as_markdown(self.name, self.outcomes, self.tested)
 
 
+@checked
 def run_experiment(
     name: str,
     photos: FeatureSet,

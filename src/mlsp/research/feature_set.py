@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from mlsp.base.arguments import checked
 from mlsp.base.arrays import Float32Array, Float64Array
 from mlsp.base.closing import Closing
 from mlsp.base.errors import RatingsError, SettingsError, unknown_name
@@ -68,6 +69,7 @@ class FeatureSet(Closing):
         ((400, 16928), (400,))
     """
 
+    @checked
     def __init__(
         self,
         features: FeatureStore | Path | str,
@@ -111,6 +113,7 @@ class FeatureSet(Closing):
             f" {spec.backbone}, {len(spec.levels)} levels, {self.store.layout.views} views)"
         )
 
+    @checked
     def table(self, part: Part) -> RatingTable:
         """Return the ratings of a part: names, means and votes, in the order of `arrays`.
 
@@ -125,6 +128,7 @@ class FeatureSet(Closing):
         found: Rows = self._rows[self._table_rows(part)]
         return found
 
+    @checked
     def arrays(self, part: Part, grid: GridName = "narrow", views: Views = "mean") -> Arrays:
         """Read the features and ratings of a part into memory.
 
@@ -152,6 +156,7 @@ class FeatureSet(Closing):
         )
         return Arrays(found, self.ratings.mos[rows])
 
+    @checked
     def torch(
         self,
         part: Part,

@@ -8,6 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from mlsp.base.arguments import checked
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.models.model import Model, load_model
 from mlsp.research.onnx_graph import OnnxGraph
@@ -54,6 +55,7 @@ class MlspModule(nn.Module):
         )
 
     @classmethod
+    @checked
     def from_pretrained(cls, model: str | Path = "default", head: str | None = None) -> Self:
         """Read a model.
 

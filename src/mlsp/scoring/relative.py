@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mlsp.base.arguments import checked
 from mlsp.base.arrays import Float64Array
 from mlsp.base.ranks import average_ranks
 from mlsp.scoring.results import ScoreResult
@@ -15,6 +16,7 @@ from mlsp.scoring.results import ScoreResult
 _MIDDLE = 50.0
 
 
+@checked
 def relative_percentiles(results: Sequence[ScoreResult]) -> list[ScoreResult]:
     """Return results whose percentiles are among themselves: the best photo has 100, the worst 0, and 90 begins the best tenth.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from mlsp.backbones.weights.downloads import Progress
+from mlsp.base.arguments import checked
 from mlsp.base.arrays import Float32Array, UInt8Array
 from mlsp.base.closing import Closing
 from mlsp.base.machine import usable_cores
@@ -67,6 +68,7 @@ class Scorer(Closing):
         71.3
     """
 
+    @checked
     def __init__(
         self,
         model: str | Path = "default",
@@ -187,6 +189,7 @@ class Scorer(Closing):
         scorer.steps = replace(self.steps, pipeline=joined)
         return scorer
 
+    @checked
     def score(
         self, photos: Iterable[str | Path]
     ) -> Generator[ScoreResult | ScoreFailure, None, None]:
@@ -228,6 +231,7 @@ class Scorer(Closing):
 
         return self.steps.results(self.limiter.map(begin, photos))
 
+    @checked
     def score_one(self, photo: str | Path | bytes | Image | UInt8Array) -> ScoreResult:
         """Score one photo.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlsp.base.arguments import checked
 from mlsp.base.errors import RatingsError, SettingsError, unknown_name
 from mlsp.features.spec import Grid, choose_levels
 from mlsp.features.store.store import FeatureStore
@@ -21,6 +22,7 @@ from mlsp.training.trained import TrainedHead
 from mlsp.training.trainer import train_closed_form, train_head
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class HeadTrainer:
     """Trains a head on stored features and ratings.
@@ -102,6 +104,7 @@ class HeadTrainer:
         """True if the head is fitted in closed form."""
         return self.head in CLOSED_FORMS
 
+    @checked
     def fit(
         self,
         store: FeatureStore | Path | str,
@@ -242,11 +245,6 @@ def head_on_scale(
 def _joined(parts: Sequence[RatingTable | None]) -> tuple[RatingTable, Split]:
     """Tables of train, validation and test photos as one table and its split."""
     tables = [part for part in parts if part is not None]
-    for table in tables:
-        if not isinstance(table, RatingTable):
-            raise SettingsError(
-                f"got {type(table).__name__} as ratings, expected a RatingTable, as `mlsp.split_ratings` returns them"
-            )
     first = tables[0]
     for table in tables[1:]:
         scales = [(one.lowest, one.highest, one.bins) for one in (first, table)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Literal, get_args
 
 import torch
 
+from mlsp.base.arguments import checked
 from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.base.parallel import check_workers
 from mlsp.features.engines.torch_engine import check_device
@@ -33,6 +33,7 @@ def torch_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
     """Settings of a training.
@@ -83,11 +84,7 @@ class TrainSettings:
             ("memory_bytes", 0),
         ):
             value = getattr(self, field)
-            if value is None and field != "seed":
-                continue
-            if not isinstance(value, Integral):
-                raise SettingsError(f"{field} must be a whole number, got {value!r}")
-            if value < least:
+            if value is not None and value < least:
                 raise SettingsError(f"{field} must be at least {least}, got {value}")
         if self.workers is not None:
             check_workers(self.workers)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsp.base.arguments import checked
 from mlsp.base.arrays import Float32Array
 from mlsp.base.errors import FeatureStoreError, SettingsError
 from mlsp.base.text import normal_name
@@ -89,6 +90,7 @@ class FeatureReader:
             )
         return index
 
+    @checked
     def photo(self, index: int) -> StoredPhoto:
         """Return the record of the photo of a row."""
         return self._records.photo(self._checked(index), self.ids[index])
@@ -102,6 +104,7 @@ class FeatureReader:
         """Return `PENDING`, `DONE` or `FAILED` of `mlsp.features.store.schema` for each photo, (photos,)."""
         return self._records.statuses()
 
+    @checked
     def rows(self, status: Status) -> NDArray[np.intp]:
         """Return the rows of a status, ascending: `done` can be read, `pending` is still to be written, `failed` has a message."""
         return self._records.rows(status)
@@ -136,6 +139,7 @@ class FeatureReader:
         except IndexError as error:
             raise IndexError(f"feature file {self.path} has {len(self)} photos: {error}") from None
 
+    @checked
     def torch_dataset(
         self,
         rows: Sequence[int] | NDArray[np.intp] | None = None,

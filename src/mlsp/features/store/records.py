@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsp.base.errors import SettingsError, unknown_name
 from mlsp.features.store.codec import StoredArray
 from mlsp.features.store.files import PositionedFile
 from mlsp.features.store.rows import Rows
@@ -120,6 +121,8 @@ class PhotoRecords:
 
     def rows(self, status: Status) -> NDArray[np.intp]:
         """Return the rows of a status, ascending."""
+        if status not in _CODES:
+            raise SettingsError(unknown_name("status", status, _CODES))
         return np.flatnonzero(self.statuses() == _CODES[status])
 
     def photo(self, index: int, photo_id: str) -> StoredPhoto:

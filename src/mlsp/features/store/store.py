@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
+from mlsp.base.arguments import checked
 from mlsp.base.arrays import Float32Array
 from mlsp.base.closing import Closing
 from mlsp.base.digests import sha256_bytes
@@ -76,6 +77,7 @@ class FeatureStore(FeatureReader, Closing):
         return store
 
     @classmethod
+    @checked
     def open(
         cls,
         path: Path | str,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlsp.base.arguments import checked
 from mlsp.base.errors import RatingsError, unknown_name
 from mlsp.photos.listing import TABLE_SUFFIXES
 from mlsp.ratings.datasets.aadb import load_aadb
@@ -98,11 +99,12 @@ DATASETS = {
 }
 
 
+@checked
 def load_ratings(
     source: str | Path,
     folder: str | Path | None = None,
     *,
-    photos: Path | None = None,
+    photos: str | Path | None = None,
     lowest: float | None = None,
     highest: float | None = None,
     group: str = "group",
@@ -126,6 +128,7 @@ def load_ratings(
         RatingsError: there is no such data set or table, or it cannot be used.
         MissingExtraError: a `.parquet` table without pyarrow.
     """
+    photos = None if photos is None else Path(photos)
     text = str(source) if folder is None else f"{source}:{folder}"
     name, colon, path = text.partition(":")
     if colon and name in DATASETS:
