@@ -7,7 +7,7 @@ import inspect
 import os
 import re
 import reprlib
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, cast, get_origin
 
@@ -35,6 +35,7 @@ _WORDS: dict[type, str] = {
     bool: "True or False",
     os.PathLike: "a path",
     type(None): "None",
+    Callable: "a function",  # type: ignore[dict-item]
     Hashable: "a name",
     Iterable: "a list",
     Mapping: "a mapping",

@@ -10,7 +10,6 @@ from typing import get_args
 
 from torch import nn
 
-from mlsp.base.arguments import checked
 from mlsp.base.errors import SettingsError
 from mlsp.base.registry import Registry
 from mlsp.features.spec import Grid
@@ -155,7 +154,6 @@ def _check_form(name: str, found: object) -> HeadForm:
 HEADS = Registry("head", "mlsp.heads", _HEADS, _check_form)
 
 
-@checked
 def register_head(
     name: str,
     build: Callable[[BodySpec], nn.Module],
